@@ -1,0 +1,65 @@
+//! Content digests.
+
+use std::fmt;
+
+/// A digest of an algorithm that the
+/// [OCI image specification](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#registered-algorithms)
+/// registers: `sha256:` with 64, or `sha512:` with 128, lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(Box<str>);
+
+impl Digest {
+    /// Checks `text`; `None` when it is not a digest of a registered algorithm.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (algorithm, hex) = text.split_once(':')?;
+        let length = match algorithm {
+            "sha256" => 64,
+            "sha512" => 128,
+            _ => return None,
+        };
+        let ok = hex.len() == length && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        ok.then(|| Self(text.into()))
+    }
+
+    /// The digest with its algorithm: `sha256:…`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The algorithm and the first twelve digits: enough for a person to tell two apart.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        let start = self.0.find(':').map_or(0, |colon| colon + 1);
+        self.0.get(..start + 12).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_registered_algorithms_only() {
+        let hex = "0123456789abcdef".repeat(4);
+        assert!(Digest::parse(&format!("sha256:{hex}")).is_some());
+        assert!(Digest::parse(&format!("sha512:{hex}{hex}")).is_some());
+        for bad in [
+            String::new(),
+            "sha256:".into(),
+            format!("sha256:{}", hex.to_uppercase()),
+            format!("sha256:{hex}0"),
+            format!("md5:{hex}"),
+            hex,
+        ] {
+            assert!(Digest::parse(&bad).is_none(), "{bad}");
+        }
+    }
+}

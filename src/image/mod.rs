@@ -1,0 +1,15 @@
+//! The vocabulary: image repositories, tags, digests, references and versions.
+//!
+//! Every type here is checked when it is made and keeps what the user or the registry wrote.
+
+mod digest;
+mod reference;
+mod repository;
+mod tag;
+pub mod version;
+
+pub use digest::Digest;
+pub use reference::Reference;
+pub use repository::{InvalidRepository, Repository};
+pub use tag::Tag;
+pub use version::Version;

@@ -1,0 +1,76 @@
+//! Semantic versions as image tags spell them.
+
+use semver::{BuildMetadata, Prerelease};
+
+/// A semantic version, compared by [SemVer 2.0](https://semver.org/#spec-item-11) precedence.
+pub type Version = semver::Version;
+
+/// Reads a tag as a version, by the rule that Flux applies to tags: an optional lower-case `v`,
+/// exactly three numbers (leading zeros allowed, so `v2025.07.03` is one), an optional prerelease.
+///
+/// `1.2` is not a version: a short numeric tag is as likely a moving alias, a date or a hash, and
+/// [Kargo](https://docs.kargo.io) and Flux leave such tags out for the same reason.
+#[must_use]
+pub fn parse(tag: &str) -> Option<Version> {
+    let text = tag.strip_prefix('v').unwrap_or(tag);
+    let core_len = text.find(['-', '+']).unwrap_or(text.len());
+    let (core, rest) = text.split_at(core_len);
+    let mut numbers = core.split('.').map(number);
+    let (major, minor, patch) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    if numbers.next().is_some() {
+        return None;
+    }
+    Some(Version { major, minor, patch, pre: prerelease(rest)?, build: BuildMetadata::EMPTY })
+}
+
+/// Reads what follows the three numbers: `-prerelease`, `+metadata`, both or nothing. Metadata is
+/// checked and dropped, because precedence ignores it.
+#[must_use]
+pub fn prerelease(rest: &str) -> Option<Prerelease> {
+    let (pre, build) = match rest.split_once('+') {
+        Some((pre, build)) => (pre, Some(build)),
+        None => (rest, None),
+    };
+    if build.is_some_and(|build| build.is_empty() || BuildMetadata::new(build).is_err()) {
+        return None;
+    }
+    match pre.strip_prefix('-') {
+        Some("") => None,
+        Some(pre) => Prerelease::new(pre).ok(),
+        None => pre.is_empty().then_some(Prerelease::EMPTY),
+    }
+}
+
+/// A number of digits only; `None` beyond 64 bits.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_versions_as_flux_does() {
+        let cases = [
+            ("1.2.3", Some("1.2.3")),
+            ("v1.2.3-rc.1", Some("1.2.3-rc.1")),
+            ("v2025.07.03", Some("2025.7.3")),
+            ("1.2.3-alpine3.20", Some("1.2.3-alpine3.20")),
+            ("1.2", None),
+            ("v1", None),
+            ("1.2.3.4", None),
+            ("V1.2.3", None),
+            ("1.2.3-", None),
+            ("1.2.3-beta.01", None),
+            ("1.0.0p", None),
+            ("1.2.18446744073709551616", None),
+            ("20240101", None),
+            ("latest", None),
+        ];
+        for (tag, want) in cases {
+            assert_eq!(parse(tag).map(|v| v.to_string()).as_deref(), want, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Keeps the image references of a GitOps config repository up to date.
+//!
+//! The modules below are in the order in which data flows through them.
+
+pub mod image;

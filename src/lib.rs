@@ -3,3 +3,4 @@
 //! The modules below are in the order in which data flows through them.
 
 pub mod image;
+pub mod yaml;

@@ -1,0 +1,333 @@
+//! A parsed YAML stream: documents, nodes, spans and comments.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+
+/// A run of comment lines this long between a key and its value is refused by the parser's
+/// default; real files have longer ones, and a file's size is capped before it gets here.
+const MAX_COMMENT_RUN: usize = 1_000_000;
+
+/// Which node of a [`Stream`].
+pub type NodeId = usize;
+
+/// Every document of one file.
+#[derive(Debug, Default)]
+pub struct Stream {
+    nodes: Vec<Node>,
+    documents: Vec<NodeId>,
+    comments: Vec<Comment>,
+}
+
+/// One node: a scalar, a collection or an alias.
+#[derive(Debug)]
+pub struct Node {
+    /// What the node holds.
+    pub data: Data,
+    /// The bytes that the node occupies, quotes included, anchors and tags not.
+    pub span: Range<usize>,
+    /// The line of the first byte, from 1.
+    pub line: usize,
+    /// The column of the first character, from 1.
+    pub column: usize,
+    /// The explicit tag (`!!str`), resolved.
+    pub(super) tag: Option<Box<str>>,
+    /// The anchor's number; 0 without one.
+    pub(super) anchor: usize,
+}
+
+/// The content of a [`Node`].
+#[derive(Debug)]
+pub enum Data {
+    /// A scalar.
+    Scalar {
+        /// The value after unescaping and folding.
+        value: Box<str>,
+        /// How it is written.
+        style: Style,
+    },
+    /// A sequence's items.
+    Sequence(Vec<NodeId>),
+    /// A mapping's keys and values, in order, duplicates kept.
+    Mapping(Vec<(NodeId, NodeId)>),
+    /// An alias and the node that it points at.
+    Alias(Option<NodeId>),
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// `'…'`
+    SingleQuoted,
+    /// `"…"`
+    DoubleQuoted,
+    /// A block scalar, literal `|` or folded `>`.
+    Block,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Comment {
+    pub(super) text: Box<str>,
+    pub(super) line: usize,
+}
+
+/// Text that is not YAML, or is nested deeper than the parser's bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// What the parser says.
+    pub message: String,
+    /// The line it stopped at, from 1.
+    pub line: usize,
+    /// The column it stopped at, from 1.
+    pub column: usize,
+}
+
+impl Stream {
+    /// Parses every document of `text`.
+    ///
+    /// # Errors
+    /// At the first byte that cannot be YAML 1.2.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let options = granit_parser::options! { max_buffered_comment_events: MAX_COMMENT_RUN };
+        let mut builder = Builder::default();
+        for event in Parser::new_from_str_with_options(text, options) {
+            let (event, span) = event.map_err(|error| SyntaxError {
+                message: error.info().clone(),
+                line: error.marker().line(),
+                column: error.marker().col() + 1,
+            })?;
+            builder.event(event, span);
+        }
+        Ok(builder.stream)
+    }
+
+    /// The root node of each document.
+    #[must_use]
+    pub fn documents(&self) -> &[NodeId] {
+        &self.documents
+    }
+
+    /// A node.
+    ///
+    /// # Panics
+    /// When `id` belongs to another stream.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+
+    /// Every node in the order of the text.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate()
+    }
+
+    /// The entries of a mapping; empty for anything else.
+    #[must_use]
+    pub fn entries(&self, id: NodeId) -> &[(NodeId, NodeId)] {
+        match &self.nodes[id].data {
+            Data::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a sequence; empty for anything else.
+    #[must_use]
+    pub fn items(&self, id: NodeId) -> &[NodeId] {
+        match &self.nodes[id].data {
+            Data::Sequence(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The value of the first entry with this key, not looking through aliases.
+    #[must_use]
+    pub fn get(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
+        let mut entries = self.entries(mapping).iter();
+        entries.find(|(k, _)| self.text(*k) == Some(key)).map(|(_, value)| *value)
+    }
+
+    /// A scalar's value; `None` for collections and aliases.
+    #[must_use]
+    pub fn text(&self, id: NodeId) -> Option<&str> {
+        match &self.nodes[id].data {
+            Data::Scalar { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The node that an alias stands for, or the node itself.
+    #[must_use]
+    pub fn target(&self, id: NodeId) -> NodeId {
+        match self.nodes[id].data {
+            Data::Alias(Some(target)) => target,
+            _ => id,
+        }
+    }
+
+    pub(super) fn comments(&self) -> &[Comment] {
+        &self.comments
+    }
+}
+
+impl Node {
+    /// Whether other nodes may refer to this one.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        self.anchor != 0
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    stream: Stream,
+    /// Collections that are open, outermost first, with the children read so far.
+    open: Vec<(NodeId, Vec<NodeId>)>,
+    anchors: HashMap<usize, NodeId>,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, span: Span) {
+        match event {
+            Event::Scalar(value, style, anchor, tag) => {
+                let data = Data::Scalar { value: value.into(), style: style_of(style) };
+                let tag = tag.map(|tag| tag.to_string());
+                self.add(data, &span, anchor, tag);
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                let tag = tag.map(|tag| tag.to_string());
+                self.begin(Data::Sequence(Vec::new()), &span, anchor, tag);
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let tag = tag.map(|tag| tag.to_string());
+                self.begin(Data::Mapping(Vec::new()), &span, anchor, tag);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(&span),
+            Event::Alias(anchor) => {
+                let target = self.anchors.get(&anchor).copied();
+                self.add(Data::Alias(target), &span, 0, None);
+            }
+            Event::Comment(text, _) => {
+                let comment = Comment { text: text.into(), line: span.start.line() };
+                self.stream.comments.push(comment);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, data: Data, span: &Span, anchor: usize, tag: Option<String>) {
+        let id = self.add(data, span, anchor, tag);
+        self.open.push((id, Vec::new()));
+    }
+
+    fn end(&mut self, span: &Span) {
+        let Some((id, children)) = self.open.pop() else { return };
+        let node = &mut self.stream.nodes[id];
+        node.span.end = node.span.end.max(bytes(span).end);
+        node.data = match &node.data {
+            Data::Mapping(_) => Data::Mapping(pairs(&children)),
+            _ => Data::Sequence(children),
+        };
+    }
+
+    fn add(&mut self, data: Data, span: &Span, anchor: usize, tag: Option<String>) -> NodeId {
+        let id = self.stream.nodes.len();
+        self.stream.nodes.push(Node {
+            data,
+            span: bytes(span),
+            line: span.start.line(),
+            column: span.start.col() + 1,
+            tag: tag.map(Into::into),
+            anchor,
+        });
+        if anchor != 0 {
+            self.anchors.insert(anchor, id);
+        }
+        match self.open.last_mut() {
+            Some((_, children)) => children.push(id),
+            None => self.stream.documents.push(id),
+        }
+        id
+    }
+}
+
+fn pairs(children: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+    children.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
+fn bytes(span: &Span) -> Range<usize> {
+    span.byte_range().unwrap_or_default()
+}
+
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::SingleQuoted => Style::SingleQuoted,
+        ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+        ScalarStyle::Plain => Style::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str) -> Vec<(String, &str)> {
+        let stream = Stream::parse(text).unwrap();
+        let scalars = stream.nodes().filter_map(|(id, node)| {
+            Some((stream.text(id)?.to_owned(), text.get(node.span.clone())?))
+        });
+        scalars.collect()
+    }
+
+    #[test]
+    fn a_scalars_span_is_its_bytes_with_quotes() {
+        let text = "é: 'a''b' # c\r\n\"k\\n\": &x {p: 1, q: *x}\r\n---\r\n- plain text\r\n- ''";
+        let got = spans(text);
+        let want = [
+            ("é", "é"),
+            ("a'b", "'a''b'"),
+            ("k\n", "\"k\\n\""),
+            ("p", "p"),
+            ("1", "1"),
+            ("q", "q"),
+            ("plain text", "plain text"),
+            ("", "''"),
+        ];
+        let want: Vec<_> = want.into_iter().map(|(v, s)| (v.to_owned(), s)).collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn documents_keys_and_aliases_are_found() {
+        let stream = Stream::parse("a: &x 1\nb: *x\n---\n- c\n").unwrap();
+        assert_eq!(stream.documents().len(), 2);
+        let root = stream.documents()[0];
+        let b = stream.get(root, "b").unwrap();
+        assert_eq!(stream.text(b), None);
+        assert_eq!(stream.text(stream.target(b)), Some("1"));
+        assert_eq!((stream.node(b).line, stream.node(b).column), (2, 4));
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        let error = Stream::parse("a: 1\nb: {{ x }}\nc: [\n").unwrap_err();
+        assert!(error.line >= 2, "{error:?}");
+    }
+
+    #[test]
+    fn hostile_nesting_ends_in_an_error() {
+        for opener in ["[", "{", "- ", "? "] {
+            assert!(Stream::parse(&opener.repeat(100_000)).is_err(), "{opener}");
+        }
+    }
+
+    #[test]
+    fn long_comment_runs_are_read() {
+        let text = format!("a:\n{}  b: 1\n", "  # c\n".repeat(5_000));
+        assert!(Stream::parse(&text).is_ok());
+    }
+}

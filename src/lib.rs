@@ -4,3 +4,4 @@
 
 pub mod image;
 pub mod yaml;
+pub mod diagnostic;

@@ -1,0 +1,110 @@
+//! The stable codes.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
+        /// What kind of problem a diagnostic is. Codes are stable; messages are not.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code with its meaning, in the order of the documentation.
+            pub const ALL: &[(Self, &str)] = &[$((Self::$name, concat!($($doc),*)),)*];
+
+            /// The code as it is written in JSON and in messages.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A policy or settings file is not YAML.
+    PolicySyntax = "policy.syntax",
+    /// A key that the schema does not have.
+    PolicyUnknownKey = "policy.unknown-key",
+    /// A value of another type than the schema asks for.
+    PolicyWrongType = "policy.wrong-type",
+    /// A value that the schema does not allow.
+    PolicyInvalidValue = "policy.invalid-value",
+    /// A key that must be there is not.
+    PolicyMissingKey = "policy.missing-key",
+    /// One mapping holds the same key twice.
+    PolicyDuplicateKey = "policy.duplicate-key",
+    /// Two files declare a policy or an environment of one name.
+    PolicyDuplicateName = "policy.duplicate-name",
+    /// `image` is not the name of an image repository.
+    PolicyInvalidImage = "policy.invalid-image",
+    /// A regular expression does not compile, or is too large.
+    PolicyInvalidRegex = "policy.invalid-regex",
+    /// `extract` names a group that `match` does not have.
+    PolicyUnknownGroup = "policy.unknown-group",
+    /// A version range does not parse.
+    PolicyInvalidRange = "policy.invalid-range",
+    /// `fixed` is not a tag.
+    PolicyInvalidTag = "policy.invalid-tag",
+    /// Not exactly one order (`semver`, `numerical`, …) is given.
+    PolicyOrder = "policy.order",
+    /// An environment has no paths, or one that cannot be a path of the repository.
+    PolicyPaths = "policy.paths",
+    /// Two environments cover one path.
+    PolicyOverlap = "policy.overlap",
+    /// An environment names a policy that does not exist.
+    PolicyUnknownImage = "policy.unknown-image",
+    /// Two policies of one environment are for the same image repository.
+    PolicyAmbiguous = "policy.ambiguous",
+    /// The repository declares no policy.
+    PolicyNone = "policy.none",
+    /// No place in the repository names a policy's image.
+    PolicyUnused = "policy.unused",
+    /// A file that names an image of a policy is not YAML that can be edited.
+    FileUnreadable = "file.unreadable",
+    /// A file is larger than the limit.
+    FileTooLarge = "file.too-large",
+    /// An image of a policy is written in a form that cannot be changed.
+    SiteUnsupported = "site.unsupported",
+    /// An image of a policy is written without a tag and without a digest.
+    SiteUntagged = "site.untagged",
+    /// An image of a policy stands outside every environment.
+    SiteOutside = "site.outside-environments",
+    /// After the change the file would differ in more than was asked for; it was left alone.
+    EditRefused = "edit.refused",
+    /// The registry listed texts that are not tags; they were dropped.
+    TagsDropped = "tags.dropped",
+    /// Credentials were not sent where the registry asked for them.
+    RegistryAnonymous = "registry.anonymous",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct() {
+        let mut texts: Vec<_> = Code::ALL.iter().map(|(code, _)| code.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), Code::ALL.len());
+    }
+}

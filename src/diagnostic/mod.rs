@@ -1,0 +1,115 @@
+//! Problems as data: a stable code, a place, what is wrong and what to write instead.
+
+mod code;
+mod render;
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+pub use code::Code;
+pub use render::{Colour, render};
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something to know; nothing is wrong.
+    Info,
+    /// Something was left out, or is probably not meant.
+    Warning,
+    /// Something could not be used.
+    Error,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The stable name that documentation, tests and filters use.
+    pub code: Code,
+    /// Where it is, when it is in a file.
+    pub place: Option<Place>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A place in a file of the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The path within the repository.
+    pub path: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// The bytes concerned.
+    pub span: Range<usize>,
+}
+
+impl Diagnostic {
+    /// A problem that stops what it is about.
+    #[must_use]
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, place: None, message: message.into(), help: None }
+    }
+
+    /// A problem that something was left out for.
+    #[must_use]
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// Something to know.
+    #[must_use]
+    pub fn info(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, ..Self::error(code, message) }
+    }
+
+    /// The same problem at a place.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// The same problem with advice.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// Whether any of the problems is an error.
+#[must_use]
+pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
+}
+
+/// The nearest of `known` to a word that was written, when it is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| {
+            (strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()), name)
+        })
+        .filter(|(distance, name)| *distance <= name.len().max(written.len()) / 3 + 1)
+        .min()
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_near_word_is_suggested() {
+        let known = ["match", "extract", "exclude"];
+        assert_eq!(nearest("exlude", known), Some("exclude"));
+        assert_eq!(nearest("Match", known), Some("match"));
+        assert_eq!(nearest("interval", known), None);
+    }
+}

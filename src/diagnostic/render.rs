@@ -1,0 +1,93 @@
+//! Diagnostics as text with the lines that they are about.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::{Diagnostic, Place, Severity};
+
+/// Whether text may carry terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// ANSI sequences are welcome.
+    Yes,
+    /// Plain text only.
+    No,
+}
+
+/// Renders one diagnostic, with a code frame where `source` knows the file's text.
+#[must_use]
+pub fn render<'a>(
+    diagnostic: &Diagnostic,
+    source: impl Fn(&str) -> Option<&'a str>,
+    colour: Colour,
+) -> String {
+    let renderer = match colour {
+        Colour::Yes => Renderer::styled(),
+        Colour::No => Renderer::plain(),
+    };
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let framed = diagnostic.place.as_ref().map(|place| (place, source(&place.path)));
+    let message = match framed {
+        Some((place, None)) => format!("{} ({})", diagnostic.message, short(place)),
+        _ => diagnostic.message.clone(),
+    };
+    let mut group = Group::with_title(level.primary_title(message).id(diagnostic.code.as_str()));
+    if let Some((place, Some(text))) = framed {
+        let frame = AnnotationKind::Primary.span(within(&place.span, text));
+        group = group.element(Snippet::source(text).path(&place.path).annotation(frame));
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}
+
+fn short(place: &Place) -> String {
+    match place.line {
+        0 => place.path.clone(),
+        line => format!("{}:{line}:{}", place.path, place.column),
+    }
+}
+
+/// Keeps a span inside the text and on character boundaries, whatever it was measured on.
+fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
+    let floor = |at: usize| (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i));
+    let start = floor(span.start).unwrap_or(0);
+    let line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+    start..floor(span.end).unwrap_or(0).clamp(start, line_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Code;
+
+    #[test]
+    fn a_frame_shows_the_line_and_the_advice() {
+        let text = "images:\n  shop:\n    imagee: x\n";
+        let place = Place { path: "policies/a.yaml".into(), line: 3, column: 5, span: 20..26 };
+        let diagnostic = Diagnostic::error(Code::PolicyUnknownKey, "unknown key `imagee`")
+            .at(place)
+            .help("did you mean `image`?");
+        let got = render(&diagnostic, |_| Some(text), Colour::No);
+        for part in
+            ["error[policy.unknown-key]", "policies/a.yaml:3:5", "imagee: x", "did you mean"]
+        {
+            assert!(got.contains(part), "{got}");
+        }
+    }
+
+    #[test]
+    fn a_span_beyond_the_text_is_kept_inside() {
+        let diagnostic = Diagnostic::error(Code::PolicySyntax, "x").at(Place {
+            path: "a".into(),
+            line: 1,
+            column: 1,
+            span: 1..900,
+        });
+        assert!(render(&diagnostic, |_| Some("é\nb"), Colour::No).contains('é'));
+    }
+}

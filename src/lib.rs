@@ -5,3 +5,4 @@
 pub mod image;
 pub mod yaml;
 pub mod diagnostic;
+pub mod policy;

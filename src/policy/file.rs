@@ -1,0 +1,257 @@
+//! One policy or settings file: its documents, judged by a schema, with places for every value.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::schema::schema_of;
+use crate::diagnostic::{Code, Diagnostic, Place, nearest};
+use crate::yaml::{NodeId, Stream, to_json};
+
+/// A file of the config repository.
+#[derive(Clone, Debug)]
+pub struct PolicyFile {
+    /// Its path within the repository.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A document that its schema accepts, and where its values stand.
+pub(super) struct Document<'a, T> {
+    pub(super) raw: T,
+    pub(super) places: Places<'a>,
+}
+
+/// Finds the place of a value in a document.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    path: &'a str,
+    stream: &'a Stream,
+    root: NodeId,
+}
+
+/// Parses a file.
+pub(super) fn parse(file: &PolicyFile) -> Result<Stream, Diagnostic> {
+    Stream::parse(&file.text).map_err(|error| {
+        let start =
+            file.text.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
+        let place = Place {
+            path: file.path.clone(),
+            line: error.line,
+            column: error.column,
+            span: start..start,
+        };
+        Diagnostic::error(Code::PolicySyntax, format!("this is not YAML: {}", error.message))
+            .at(place)
+    })
+}
+
+/// Whether a document is a Kubernetes object, which `policies/` may hold for other programs.
+#[must_use]
+pub fn is_kubernetes_object(stream: &Stream, root: NodeId) -> bool {
+    stream.get(root, "apiVersion").is_some() && stream.get(root, "kind").is_some()
+}
+
+/// Whether a document holds nothing.
+pub(super) fn is_empty(stream: &Stream, root: NodeId) -> bool {
+    stream.text(root) == Some("") && stream.node(root).span.is_empty()
+}
+
+impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
+    /// Checks one document against the schema of `T`.
+    pub(super) fn read(
+        path: &'a str,
+        stream: &'a Stream,
+        root: NodeId,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let places = Places { path, stream, root };
+        let Some(value) = to_json(stream, root) else {
+            let message = "aliases multiply this document beyond reason";
+            return Err(vec![Diagnostic::error(Code::PolicySyntax, message).at(places.of(&[]))]);
+        };
+        let schema = schema_of::<T>();
+        let mut problems = places.duplicate_keys();
+        problems.extend(violations(&schema, &value, places));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        serde_json::from_value(value).map(|raw| Self { raw, places }).map_err(|error| {
+            vec![Diagnostic::error(Code::PolicyInvalidValue, error.to_string()).at(places.of(&[]))]
+        })
+    }
+}
+
+impl Places<'_> {
+    /// The place of the value at a path of keys and indices, or of the nearest one above it.
+    pub(super) fn of(&self, keys: &[&str]) -> Place {
+        self.place(keys.iter().try_fold(self.root, |node, key| self.child(node, key).ok_or(node)))
+    }
+
+    /// The place of a key itself.
+    pub(super) fn of_key(&self, keys: &[&str], key: &str) -> Place {
+        let parent = keys.iter().try_fold(self.root, |node, key| self.child(node, key).ok_or(node));
+        let parent = self.stream.target(parent.unwrap_or_else(|nearest| nearest));
+        let mut entries = self.stream.entries(parent).iter();
+        self.place(
+            entries.find(|(k, _)| self.stream.text(*k) == Some(key)).map(|(k, _)| *k).ok_or(parent),
+        )
+    }
+
+    fn child(&self, node: NodeId, key: &str) -> Option<NodeId> {
+        let node = self.stream.target(node);
+        let item = || {
+            key.parse().ok().and_then(|index: usize| self.stream.items(node).get(index)).copied()
+        };
+        self.stream.get(node, key).or_else(item)
+    }
+
+    fn place(&self, node: Result<NodeId, NodeId>) -> Place {
+        let node = self.stream.node(node.unwrap_or_else(|nearest| nearest));
+        let (line, column) = (node.line, node.column);
+        Place { path: self.path.to_owned(), line, column, span: node.span.clone() }
+    }
+
+    fn duplicate_keys(&self) -> Vec<Diagnostic> {
+        let mut problems = Vec::new();
+        for (mapping, _) in self.stream.nodes() {
+            let mut seen = std::collections::BTreeSet::new();
+            for (key, _) in self.stream.entries(mapping) {
+                let Some(text) = self.stream.text(*key) else { continue };
+                if !seen.insert(text) {
+                    let message = format!("`{text}` stands twice in this mapping");
+                    let problem = Diagnostic::error(Code::PolicyDuplicateKey, message);
+                    problems.push(problem.at(self.place(Ok(*key))).help("keep one of them"));
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// Every way in which a value violates a schema, as diagnostics.
+fn violations(schema: &Value, value: &Value, places: Places<'_>) -> Vec<Diagnostic> {
+    let validator = match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => return vec![Diagnostic::error(Code::PolicySyntax, error.to_string())],
+    };
+    let problems = validator.iter_errors(value).flat_map(|error| {
+        let pointer = error.instance_path().as_str().to_owned();
+        let keys: Vec<String> = pointer.split('/').skip(1).map(unescape).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        violation(schema, error.kind(), error.instance(), &keys, places)
+    });
+    problems.collect()
+}
+
+fn violation(
+    schema: &Value,
+    kind: &ValidationErrorKind,
+    instance: &Value,
+    keys: &[&str],
+    places: Places<'_>,
+) -> Vec<Diagnostic> {
+    let place = places.of(keys);
+    let problem = match kind {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            return unexpected.iter().map(|key| unknown_key(schema, keys, key, places)).collect();
+        }
+        ValidationErrorKind::Type { kind } => wrong_type(kind, instance, keys),
+        ValidationErrorKind::Required { property } => {
+            let message = format!("{} lacks the key {}", subject(keys), quoted(property));
+            Diagnostic::error(Code::PolicyMissingKey, message)
+        }
+        ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::Enum { .. } => {
+            let message = format!("{} cannot be {}", subject(keys), quoted(instance));
+            let allowed = allowed_values(schema, keys).join(", ");
+            Diagnostic::error(Code::PolicyInvalidValue, message)
+                .help(format!("write one of {allowed}"))
+        }
+        other => {
+            let message = format!("{} does not fit: {}", subject(keys), other.keyword());
+            Diagnostic::error(Code::PolicyInvalidValue, message)
+        }
+    };
+    vec![problem.at(place)]
+}
+
+fn unknown_key(schema: &Value, keys: &[&str], key: &str, places: Places<'_>) -> Diagnostic {
+    let known = properties(schema, keys);
+    let message = format!("unknown key `{key}` in {}", subject(keys));
+    let help = match nearest(key, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    Diagnostic::error(Code::PolicyUnknownKey, message).at(places.of_key(keys, key)).help(help)
+}
+
+fn wrong_type(wanted: &TypeKind, found: &Value, keys: &[&str]) -> Diagnostic {
+    let wanted = match wanted {
+        TypeKind::Single(one) => one.to_string(),
+        TypeKind::Multiple(_) => "another type".to_owned(),
+    };
+    let (wanted_word, help) = match (&*wanted, found) {
+        ("string", Value::Number(_) | Value::Bool(_)) => (
+            "text",
+            Some("put the value in quotes, so that YAML does not read it as a number".to_owned()),
+        ),
+        ("string", _) => ("text", None),
+        ("array", Value::String(one)) => ("a list", Some(format!("write [{one}]"))),
+        ("array", _) => ("a list", None),
+        ("object", _) => ("a mapping", None),
+        ("boolean", _) => ("true or false", None),
+        (other, _) => (other, None),
+    };
+    let found = match found {
+        Value::Null => "empty".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+        scalar => quoted(scalar),
+    };
+    let message = format!("{} must be {wanted_word}, not {found}", subject(keys));
+    Diagnostic { help, ..Diagnostic::error(Code::PolicyWrongType, message) }
+}
+
+fn subject(keys: &[&str]) -> String {
+    if keys.is_empty() { "the file".to_owned() } else { format!("`{}`", keys.join(".")) }
+}
+
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{}`", text.escape_debug()),
+        other => format!("`{other}`"),
+    }
+}
+
+/// The keys that the schema knows at a place.
+fn properties(schema: &Value, keys: &[&str]) -> Vec<String> {
+    let node = descend(schema, keys);
+    let properties = node.and_then(|node| node["properties"].as_object());
+    properties.into_iter().flat_map(|object| object.keys().cloned()).collect()
+}
+
+/// The constants that the schema allows at a place.
+fn allowed_values(schema: &Value, keys: &[&str]) -> Vec<String> {
+    let Some(node) = descend(schema, keys) else { return Vec::new() };
+    let constants = node["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
+    let listed = node["enum"].as_array().into_iter().flatten();
+    constants.chain(listed).filter(|value| !value.is_null()).map(quoted).collect()
+}
+
+/// Follows a path through a schema: properties, maps of anything, lists, references.
+fn descend<'s>(schema: &'s Value, keys: &[&str]) -> Option<&'s Value> {
+    keys.iter().try_fold(schema, |node, key| {
+        let named = node.get("properties").and_then(|properties| properties.get(key));
+        let next =
+            named.or_else(|| node.get("additionalProperties")).or_else(|| node.get("items"))?;
+        match next["$ref"].as_str() {
+            Some(reference) => schema.pointer(reference.strip_prefix('#')?),
+            None => Some(next),
+        }
+    })
+}
+
+fn unescape(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}

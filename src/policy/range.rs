@@ -1,0 +1,340 @@
+//! Version ranges with the grammar and rules of
+//! [Masterminds/semver](https://github.com/Masterminds/semver/blob/master/README.md#checking-version-constraints)
+//! v3.4, which Flux, Argo CD, Kargo and Helm users write.
+
+use semver::{BuildMetadata, Prerelease};
+
+use crate::image::{Version, version};
+
+/// A range: alternatives (`||`) of comparators that must all hold (comma or space).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range(Vec<Alternative>);
+
+/// Why a text is not a range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRange {
+    /// Nothing stands where a comparator must.
+    #[error("a version range is missing{}", if .0.is_empty() { String::new() } else { format!(" in `{}`", .0) })]
+    Empty(String),
+    /// Something that is neither an operator nor a version.
+    #[error("`{0}` is not an operator and a version")]
+    Comparator(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alternative {
+    comparators: Vec<Comparator>,
+    /// One comparator names a prerelease, so prereleases take part
+    /// (<https://github.com/Masterminds/semver/pull/267>).
+    prereleases: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Comparator {
+    operator: Operator,
+    version: Version,
+    /// How much of the version is written; the rest counts as zero or as a wildcard.
+    precision: Precision,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterOrEqual,
+    LessOrEqual,
+    Tilde,
+    Caret,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Precision {
+    Nothing,
+    Major,
+    Minor,
+    Full,
+}
+
+/// Longest spelling first, so that `>=` is not read as `>`.
+const OPERATORS: [(&str, Operator); 12] = [
+    ("!=", Operator::NotEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("=>", Operator::GreaterOrEqual),
+    ("<=", Operator::LessOrEqual),
+    ("=<", Operator::LessOrEqual),
+    ("~>", Operator::Tilde),
+    ("=", Operator::Equal),
+    (">", Operator::Greater),
+    ("<", Operator::Less),
+    ("~", Operator::Tilde),
+    ("^", Operator::Caret),
+    ("", Operator::Equal),
+];
+
+impl Range {
+    /// Reads a range.
+    ///
+    /// # Errors
+    /// At the first part that is not an operator and a version.
+    pub fn parse(text: &str) -> Result<Self, InvalidRange> {
+        text.split("||")
+            .map(|part| Alternative::parse(part, text))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether a version is in the range.
+    #[must_use]
+    pub fn matches(&self, version: &Version) -> bool {
+        self.0.iter().any(|alternative| alternative.matches(version))
+    }
+}
+
+impl Alternative {
+    fn parse(part: &str, whole: &str) -> Result<Self, InvalidRange> {
+        let mut comparators = Vec::new();
+        let mut rest = part.trim();
+        if rest.is_empty() {
+            return Err(InvalidRange::Empty(whole.trim().to_owned()));
+        }
+        while !rest.is_empty() {
+            rest = take(rest, &mut comparators)?;
+        }
+        let prereleases = comparators.iter().any(|c| !c.version.pre.is_empty());
+        Ok(Self { comparators, prereleases })
+    }
+
+    fn matches(&self, version: &Version) -> bool {
+        (self.prereleases || version.pre.is_empty())
+            && self.comparators.iter().all(|comparator| comparator.matches(version))
+    }
+}
+
+/// Takes one comparator, or a hyphen range as its two, and the separator behind it.
+fn take<'a>(text: &'a str, into: &mut Vec<Comparator>) -> Result<&'a str, InvalidRange> {
+    let (spelling, operator) = OPERATORS
+        .into_iter()
+        .find(|(spelling, _)| text.starts_with(spelling))
+        .unwrap_or(OPERATORS[11]);
+    let (word, rest) = word(text[spelling.len()..].trim_start());
+    let invalid = || InvalidRange::Comparator(text.split(',').next().unwrap_or(text).trim().into());
+    let comparator = Comparator::parse(operator, word).ok_or_else(invalid)?;
+    if let Some(upper) = hyphen(rest).filter(|_| spelling.is_empty()) {
+        let (word, rest) = self::word(upper);
+        let upper = Comparator::parse(Operator::LessOrEqual, word).ok_or_else(invalid)?;
+        into.extend([Comparator { operator: Operator::GreaterOrEqual, ..comparator }, upper]);
+        return separator(rest).ok_or_else(invalid);
+    }
+    into.push(comparator);
+    separator(rest).ok_or_else(invalid)
+}
+
+fn word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(text.len()))
+}
+
+/// What follows ` - `: a hyphen needs white space on both sides, as `1.1-3` is a prerelease.
+fn hyphen(rest: &str) -> Option<&str> {
+    let after = rest.trim_start().strip_prefix('-')?;
+    let spaced = rest.starts_with(char::is_whitespace) && after.starts_with(char::is_whitespace);
+    spaced.then(|| after.trim_start())
+}
+
+/// Skips white space or one comma; `None` for a comma that nothing follows.
+fn separator(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start();
+    match rest.strip_prefix(',') {
+        Some(after) => Some(after.trim_start()).filter(|after| !after.is_empty()),
+        None => Some(rest),
+    }
+}
+
+impl Comparator {
+    fn parse(operator: Operator, word: &str) -> Option<Self> {
+        let text = word.strip_prefix('v').unwrap_or(word);
+        let (core, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+        let mut parts = core.split('.');
+        let mut numbers = [0; 3];
+        let mut precision = Precision::Nothing;
+        let steps = [Precision::Major, Precision::Minor, Precision::Full];
+        for (slot, step) in numbers.iter_mut().zip(steps) {
+            match parts.next() {
+                None => break,
+                Some("x" | "X" | "*") => {
+                    return parts
+                        .all(wildcard_or_number)
+                        .then_some(())
+                        .and_then(|()| Self::new(operator, numbers, rest, precision));
+                }
+                Some(part) => *slot = version::number(part)?,
+            }
+            precision = step;
+        }
+        match (parts.next(), precision) {
+            (Some(_), _) | (None, Precision::Nothing) => None,
+            (None, precision) => Self::new(operator, numbers, rest, precision),
+        }
+    }
+
+    fn new(operator: Operator, n: [u64; 3], rest: &str, precision: Precision) -> Option<Self> {
+        let pre: Prerelease = version::prerelease(rest)?;
+        let [major, minor, patch] = n;
+        let version = Version { major, minor, patch, pre, build: BuildMetadata::EMPTY };
+        Some(Self { operator, version, precision })
+    }
+
+    fn matches(&self, v: &Version) -> bool {
+        let partial = self.precision != Precision::Full;
+        match self.operator {
+            Operator::Equal if partial => self.tilde(v),
+            Operator::Equal => *v == self.version,
+            Operator::NotEqual => self.not_equal(v),
+            Operator::Greater => self.greater(v),
+            Operator::Less => *v < self.version,
+            Operator::GreaterOrEqual => *v >= self.version,
+            Operator::LessOrEqual => self.less_or_equal(v),
+            Operator::Tilde => self.tilde(v),
+            Operator::Caret => self.caret(v),
+        }
+    }
+
+    /// `!=4.1` leaves out every 4.1.x, `!=4` every 4.x.
+    fn not_equal(&self, v: &Version) -> bool {
+        let c = &self.version;
+        match self.precision {
+            Precision::Major => v.major != c.major,
+            Precision::Minor if (v.major, v.minor) == (c.major, c.minor) => {
+                (!v.pre.is_empty() || !c.pre.is_empty()) && v.pre != c.pre
+            }
+            Precision::Minor => true,
+            Precision::Nothing | Precision::Full => v != c,
+        }
+    }
+
+    /// `>11` starts at 12, `>11.1` at 11.2.
+    fn greater(&self, v: &Version) -> bool {
+        let c = &self.version;
+        match self.precision {
+            Precision::Major => v.major > c.major,
+            Precision::Minor => (v.major, v.minor) > (c.major, c.minor),
+            Precision::Nothing | Precision::Full => v > c,
+        }
+    }
+
+    /// `<=1.1` takes in every 1.1.x, `<=2` every 2.x.
+    fn less_or_equal(&self, v: &Version) -> bool {
+        let c = &self.version;
+        match self.precision {
+            Precision::Full => v <= c,
+            Precision::Major => v.major <= c.major,
+            Precision::Minor | Precision::Nothing => (v.major, v.minor) <= (c.major, c.minor),
+        }
+    }
+
+    /// `~1.2.3` is below 1.3, `~1` below 2; `~0.0.0` and `*` are any version.
+    fn tilde(&self, v: &Version) -> bool {
+        let c = &self.version;
+        let anything = (c.major, c.minor, c.patch) == (0, 0, 0)
+            && matches!(self.precision, Precision::Nothing | Precision::Full);
+        let minor_free = self.precision == Precision::Major;
+        v >= c && (anything || v.major == c.major && (minor_free || v.minor == c.minor))
+    }
+
+    /// Up to the next change of the leftmost number that is not zero.
+    fn caret(&self, v: &Version) -> bool {
+        let c = &self.version;
+        if v < c {
+            return false;
+        }
+        if c.major > 0 || self.precision == Precision::Major {
+            return v.major == c.major;
+        }
+        if v.major > 0 {
+            return false;
+        }
+        if c.minor > 0 || self.precision == Precision::Minor {
+            return v.minor == c.minor;
+        }
+        v.minor == 0 && v.patch == c.patch
+    }
+}
+
+fn wildcard_or_number(part: &str) -> bool {
+    matches!(part, "x" | "X" | "*") || version::number(part).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The constraint table of Masterminds/semver (MIT, see the notice in the file).
+    const TABLE: &str = include_str!("../../tests/data/masterminds-ranges.tsv");
+
+    #[test]
+    fn agrees_with_the_published_table() {
+        let rows = TABLE.lines().filter(|line| !line.starts_with('#'));
+        let mut checked = 0;
+        for row in rows {
+            let [range, text, want] = row.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{row}")
+            };
+            let Some(found) = version::parse(text) else { continue };
+            let got = Range::parse(range).unwrap().matches(&found);
+            assert_eq!(got.to_string(), want, "{range} {text}");
+            checked += 1;
+        }
+        assert!(checked > 100, "{checked}");
+    }
+
+    #[test]
+    fn spellings_that_the_table_lacks() {
+        let cases = [
+            ("v1.2.3", "1.2.3", true),
+            ("^v1.2", "1.9.0", true),
+            ("=>1.2", "1.2.0", true),
+            ("=<1.2", "1.2.9", true),
+            ("~>1.2.3", "1.2.9", true),
+            ("1.x.x", "1.9.0", true),
+            ("^0", "0.9.0", true),
+            ("^0.0", "0.0.9", true),
+            ("^0.0", "0.1.0", false),
+            ("*-0", "2.0.0-rc.1", true),
+            ("^1.x-0", "1.2.0-rc.1", true),
+            (">=1.0.0-0", "2.0.0-rc.1", true),
+            ("1.2.3 - 1.4", "1.4.9", true),
+        ];
+        for (range, text, want) in cases {
+            let got = Range::parse(range).unwrap().matches(&version::parse(text).unwrap());
+            assert_eq!(got, want, "{range} {text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_range() {
+        for bad in [
+            "",
+            "  ",
+            "||",
+            ">",
+            ">= ",
+            "1.2.3.4",
+            "a",
+            "1.2,",
+            ",1",
+            ">>1",
+            "1..2",
+            "-1",
+            "^1.2.x.y",
+            "1 - ",
+            "18446744073709551616",
+            "latest",
+            "1.2 | 1.3",
+            "1.x.y",
+            "01a",
+        ] {
+            assert!(Range::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

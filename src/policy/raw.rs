@@ -1,0 +1,185 @@
+//! Policy and settings files as they are written: one type per mapping, one field per key.
+//!
+//! The doc comments here are the descriptions that editors show, through the JSON Schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Policies and environments of a tagalong config repository.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(title = "tagalong policies")]
+pub struct RawPolicies {
+    /// Policies by name: which tags of an image repository are candidates, and their order.
+    pub images: BTreeMap<String, RawImage>,
+    /// Environments by name: the paths that a cluster or stage syncs. Without any, one
+    /// environment named `default` covers the whole repository.
+    pub environments: BTreeMap<String, RawEnvironment>,
+}
+
+/// One policy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawImage {
+    /// The image repository, without tag or digest.
+    #[schemars(example = "ghcr.io/acme/shop")]
+    pub image: String,
+    /// How a tag is chosen.
+    pub tags: RawTags,
+    /// What happens to digests.
+    #[serde(default)]
+    pub digest: DigestMode,
+    /// Whether a lower tag than the deployed one may be chosen. Off, a registry that loses tags,
+    /// or a narrower range, never takes a deployment backwards.
+    #[serde(default)]
+    pub allow_downgrade: bool,
+    /// Whether a tag may be chosen though the deployed one is no longer listed. Off, a registry
+    /// that answers with half its tags changes nothing.
+    #[serde(default)]
+    pub allow_vanished: bool,
+}
+
+/// How a tag is chosen: filters, and exactly one order.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RawTags {
+    /// Only tags in which this regular expression is found take part. It is not anchored.
+    #[schemars(example = r"^v(?<version>.+)$")]
+    pub r#match: Option<String>,
+    /// What is ordered, made of the groups of `match`: `$name`, `${name}`, `$1`. The tag itself is
+    /// what is written.
+    #[schemars(example = "$version")]
+    pub extract: Option<String>,
+    /// Tags in which one of these is found do not take part. Signatures, attestations and SBOMs
+    /// never do.
+    #[schemars(example = ["-debug$"])]
+    pub exclude: Vec<String>,
+    /// The highest version in this range, by the rules of Masterminds/semver.
+    #[schemars(example = ">=2.0 <3")]
+    pub semver: Option<String>,
+    /// The highest (`asc`) or lowest (`desc`) number.
+    pub numerical: Option<Direction>,
+    /// The last (`asc`) or first (`desc`) by bytes.
+    pub alphabetical: Option<Direction>,
+    /// Exactly this tag. Where a digest is written, it follows the tag.
+    #[schemars(example = "1.27-alpine")]
+    pub fixed: Option<String>,
+}
+
+/// Which end of an order is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The highest.
+    Asc,
+    /// The lowest.
+    Desc,
+}
+
+/// What happens to the digest behind a tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DigestMode {
+    /// A digest that is written moves with the tag; none is added.
+    #[default]
+    Keep,
+    /// `tag@digest` is written.
+    Pin,
+    /// A digest that is written behind a tag is removed.
+    Drop,
+}
+
+/// One environment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawEnvironment {
+    /// Directories, files or globs, from the root of the repository.
+    #[schemars(example = ["clusters/staging"])]
+    pub paths: Vec<String>,
+    /// Names or globs of the policies that apply here.
+    #[serde(default = "every_image")]
+    #[schemars(example = ["*"])]
+    pub images: Vec<String>,
+    /// How changes are delivered.
+    #[serde(default)]
+    pub deliver: RawDeliver,
+}
+
+fn every_image() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// How changes are delivered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RawDeliver {
+    /// The way.
+    pub via: Via,
+    /// Labels of the pull request.
+    #[schemars(example = ["staging"])]
+    pub labels: Vec<String>,
+}
+
+/// The way a change reaches the repository.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Deserialize,
+    serde::Serialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A branch and a pull request.
+    #[default]
+    PullRequest,
+    /// A commit on the branch itself.
+    Push,
+    /// Files in the work tree; nothing is committed.
+    Worktree,
+}
+
+/// Settings of a tagalong config repository (`tagalong.yaml`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(title = "tagalong settings")]
+pub struct RawSettings {
+    /// Globs of the policy files; `policies/**/*.yaml` and `.yml` without this.
+    #[schemars(example = ["policies/**/*.yaml"])]
+    pub policies: Option<Vec<String>>,
+    /// What is special about registries.
+    pub registries: Vec<RawRegistry>,
+    /// The author of commits.
+    pub author: Option<RawAuthor>,
+}
+
+/// What is special about one registry.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawRegistry {
+    /// The registry's host, with its port if it has one.
+    #[schemars(example = "registry.internal:5000")]
+    pub host: String,
+    /// Ask over plain HTTP, and anonymously. Loopback addresses need no mention.
+    #[serde(default)]
+    pub plain_http: bool,
+}
+
+/// A commit's author.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawAuthor {
+    /// The name.
+    #[schemars(example = "image bot")]
+    pub name: String,
+    /// The address.
+    #[schemars(example = "tagalong@example.com")]
+    pub email: String,
+}

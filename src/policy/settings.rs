@@ -1,0 +1,132 @@
+//! `tagalong.yaml`: the repository's own settings.
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use super::file::{Document, PolicyFile, is_empty, parse};
+use super::raw::RawSettings;
+use crate::diagnostic::{Code, Diagnostic};
+
+/// Where the settings of a config repository are.
+pub const SETTINGS_FILE: &str = "tagalong.yaml";
+
+const DEFAULT_POLICIES: [&str; 2] = ["policies/**/*.yaml", "policies/**/*.yml"];
+
+/// What `tagalong.yaml` says, or the defaults.
+#[derive(Clone, Debug)]
+pub struct RepositorySettings {
+    /// Which files hold policies.
+    pub policies: GlobSet,
+    /// The globs as they are written, for messages.
+    pub policy_globs: Vec<String>,
+    /// What is special about registries.
+    pub registries: Vec<RegistrySettings>,
+    /// Name and address of the author of commits.
+    pub author: Option<(String, String)>,
+}
+
+/// What is special about one registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// Host with port.
+    pub host: String,
+    /// Whether to ask over plain HTTP.
+    pub plain_http: bool,
+}
+
+impl RepositorySettings {
+    /// Reads the settings file; the defaults where there is none.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn read(file: Option<&PolicyFile>) -> Result<Self, Vec<Diagnostic>> {
+        let Some(file) = file else { return Self::from_raw(RawSettings::default(), None) };
+        let stream = parse(file).map_err(|problem| vec![problem])?;
+        match stream.documents() {
+            [] => Self::from_raw(RawSettings::default(), None),
+            [root] if is_empty(&stream, *root) => Self::from_raw(RawSettings::default(), None),
+            [root] => {
+                let document = Document::read(&file.path, &stream, *root)?;
+                Self::from_raw(document.raw, Some(document.places))
+            }
+            [_, second, ..] => {
+                let at = stream.node(*second);
+                let message = "a settings file holds one document";
+                let place = crate::diagnostic::Place {
+                    path: file.path.clone(),
+                    line: at.line,
+                    column: at.column,
+                    span: at.span.clone(),
+                };
+                Err(vec![Diagnostic::error(Code::PolicyInvalidValue, message).at(place)])
+            }
+        }
+    }
+
+    fn from_raw(
+        raw: RawSettings,
+        places: Option<super::file::Places<'_>>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let policy_globs =
+            raw.policies.unwrap_or_else(|| DEFAULT_POLICIES.map(str::to_owned).to_vec());
+        let mut problems = Vec::new();
+        let mut builder = GlobSetBuilder::new();
+        for (index, glob) in policy_globs.iter().enumerate() {
+            match Glob::new(glob) {
+                Ok(glob) => drop(builder.add(glob)),
+                Err(error) => {
+                    let problem = Diagnostic::error(Code::PolicyPaths, error.to_string());
+                    let place = places.map(|places| places.of(&["policies", &index.to_string()]));
+                    problems.push(Diagnostic { place, ..problem });
+                }
+            }
+        }
+        let registries = raw
+            .registries
+            .into_iter()
+            .map(|registry| RegistrySettings {
+                host: registry.host,
+                plain_http: registry.plain_http,
+            })
+            .collect();
+        let author = raw.author.map(|author| (author.name, author.email));
+        match builder.build() {
+            Ok(policies) if problems.is_empty() => {
+                Ok(Self { policies, policy_globs, registries, author })
+            }
+            Ok(_) => Err(problems),
+            Err(error) => Err(vec![Diagnostic::error(Code::PolicyPaths, error.to_string())]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<RepositorySettings, Vec<Diagnostic>> {
+        RepositorySettings::read(Some(&PolicyFile {
+            path: SETTINGS_FILE.into(),
+            text: text.into(),
+        }))
+    }
+
+    #[test]
+    fn defaults_and_an_empty_file_are_the_same() {
+        for settings in [RepositorySettings::read(None), read(""), read("# nothing yet\n")] {
+            let settings = settings.unwrap();
+            assert!(settings.policies.is_match("policies/a/b.yaml"));
+            assert!(settings.policies.is_match("policies/a.yml"));
+            assert!(!settings.policies.is_match("clusters/a.yaml"));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_their_lines() {
+        let problems = read("policies: ['[']\n").unwrap_err();
+        assert_eq!(problems[0].place.as_ref().map(|place| place.line), Some(1));
+        let problems = read("registry: x\nregistries: y\n").unwrap_err();
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
+        assert_eq!(codes, ["policy.wrong-type", "policy.unknown-key"]);
+        assert!(read("a: 1\n---\nb: 2\n").is_err());
+    }
+}

@@ -6,3 +6,4 @@ pub mod image;
 pub mod yaml;
 pub mod diagnostic;
 pub mod policy;
+pub mod manifest;

@@ -1,0 +1,72 @@
+//! Where files name images: from parsed YAML to [`Site`]s.
+
+mod find;
+mod kustomize;
+mod reference;
+mod values;
+
+use std::ops::Range;
+
+pub use find::{Found, find, is_candidate};
+
+use crate::image::{Digest, Repository, Tag};
+use crate::yaml::NodeId;
+
+/// One place in a file that names an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The image repository, in canonical form.
+    pub repository: Repository,
+    /// The tag that is written.
+    pub tag: Option<Tag>,
+    /// The digest that is written.
+    pub digest: Option<Digest>,
+    /// The line that a person would look at, from 1.
+    pub line: usize,
+    /// The pieces of text that hold tag and digest.
+    pub slots: Vec<Slot>,
+}
+
+/// A piece of a scalar that holds a tag, a digest or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What the piece holds.
+    pub part: Part,
+    /// The scalar.
+    pub node: NodeId,
+    /// The bytes of the piece within the scalar's value.
+    pub range: Range<usize>,
+}
+
+/// What a [`Slot`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What follows the name in a reference: `:tag`, `@digest` or both.
+    Suffix,
+    /// A tag, with or without `@digest` behind it.
+    Tag,
+    /// A digest alone; may be empty.
+    Digest,
+}
+
+/// Why an image that is named cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Neither a tag nor a digest is written.
+    Untagged,
+    /// The tag is an alias, or an anchor that aliases repeat.
+    Aliased,
+    /// The tag is something else: a template, a mapping, a text outside the grammar.
+    NotATag,
+}
+
+/// An image that is named but cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstructed {
+    /// The image repository, in canonical form.
+    pub repository: Repository,
+    /// The scalar that names it.
+    pub node: NodeId,
+    /// Why not.
+    pub obstacle: Obstacle,
+}

@@ -7,3 +7,4 @@ pub mod yaml;
 pub mod diagnostic;
 pub mod policy;
 pub mod manifest;
+pub mod choose;

@@ -1,0 +1,255 @@
+//! What registries list: the seam between the network and every decision.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Reason, ReasonCode};
+use crate::image::{Digest, Repository, Tag};
+
+/// Each image repository that was asked for, with its tags or the reason why there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog(pub BTreeMap<Repository, Result<Listing, Unlisted>>);
+
+/// Why a repository's tags are not known.
+pub type Unlisted = Reason;
+
+/// The tags of one repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The tags, with what is known of each.
+    pub tags: BTreeMap<Tag, Listed>,
+    /// Texts in the answer that are not tags; they were dropped.
+    pub dropped: usize,
+}
+
+/// What is known of one tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The digest of the manifest or index behind it.
+    pub digest: Option<Digest>,
+    /// When the registry got it.
+    pub pushed: Option<Timestamp>,
+    /// The platforms it is for, as `os/architecture[/variant]`.
+    pub platforms: Vec<String>,
+}
+
+/// A catalog file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCatalog {
+    /// It is not YAML of the expected shape; the message holds the place.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key is not the name of an image repository.
+    #[error("`{0}` is not an image repository: {1}")]
+    Repository(String, crate::image::InvalidRepository),
+    /// A tag's digest is not a digest.
+    #[error("`{0}`, the digest of {1}, is not a digest")]
+    Digest(String, String),
+}
+
+/// One entry of a catalog file: a tag alone, or a mapping.
+#[derive(Debug)]
+struct Entry(Long);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Long {
+    tag: String,
+    digest: Option<String>,
+    pushed: Option<Timestamp>,
+    #[serde(default)]
+    platforms: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tag (in quotes when it looks like a number) or a mapping with `tag`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, tag: &str) -> Result<Entry, E> {
+        Ok(Entry(Long { tag: tag.to_owned(), ..Long::default() }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+        Long::deserialize(MapAccessDeserializer::new(map)).map(Entry)
+    }
+}
+
+/// The mapping form of an entry, for writing.
+#[derive(Serialize)]
+struct Row<'a> {
+    tag: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    platforms: &'a [String],
+}
+
+impl Catalog {
+    /// Reads a catalog file.
+    ///
+    /// # Errors
+    /// When it is not YAML, not of the documented shape, or names something impossible. Texts
+    /// that are not tags are dropped and counted, as from a registry.
+    pub fn parse(text: &str) -> Result<Self, InvalidCatalog> {
+        // The user's own file, as large as the registries that it was saved from.
+        let budget = serde_saphyr::budget! { max_nodes: 50_000_000, max_events: 100_000_000, max_total_scalar_bytes: 1 << 30 };
+        let options = serde_saphyr::options! { budget: budget };
+        let raw: Option<BTreeMap<String, Vec<Entry>>> =
+            serde_saphyr::from_str_with_options(text, options)
+                .map_err(|error| InvalidCatalog::Syntax(error.to_string()))?;
+        let mut catalog = Self::default();
+        for (name, entries) in raw.unwrap_or_default() {
+            let repository = Repository::parse(&name)
+                .map_err(|error| InvalidCatalog::Repository(name.clone(), error))?;
+            let listing = Listing::from_entries(entries)?;
+            catalog.0.insert(repository, Ok(listing));
+        }
+        Ok(catalog)
+    }
+
+    /// Writes a catalog file. Repositories without tags are left out, with a comment why.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut out = String::new();
+        for (repository, listing) in &self.0 {
+            match listing {
+                Ok(listing) => {
+                    writeln!(
+                        out,
+                        "{repository}:{}",
+                        if listing.tags.is_empty() { " []" } else { "" }
+                    )
+                    .ok();
+                    for (tag, listed) in &listing.tags {
+                        writeln!(out, "  - {}", row(tag, listed)).ok();
+                    }
+                }
+                Err(reason) => {
+                    let line = reason.message.replace(|c: char| c.is_control(), " ");
+                    writeln!(out, "# {repository}: {line}").ok();
+                }
+            }
+        }
+        out
+    }
+
+    /// What is known of a repository.
+    ///
+    /// # Errors
+    /// The reason why nothing is.
+    pub fn listing(&self, repository: &Repository) -> Result<&Listing, Reason> {
+        match self.0.get(repository) {
+            Some(Ok(listing)) => Ok(listing),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => {
+                let message = format!("the catalog does not hold {repository}");
+                Err(Reason::new(ReasonCode::NotInCatalog, message))
+            }
+        }
+    }
+
+    /// The digest behind a tag, where it is known.
+    #[must_use]
+    pub fn digest(&self, repository: &Repository, tag: &Tag) -> Option<&Digest> {
+        self.0.get(repository)?.as_ref().ok()?.tags.get(tag)?.digest.as_ref()
+    }
+}
+
+/// JSON flow style is YAML, and quotes every tag: none is read back as a number.
+fn row(tag: &Tag, listed: &Listed) -> String {
+    let row = Row {
+        tag: tag.as_str(),
+        digest: listed.digest.as_ref().map(Digest::as_str),
+        pushed: listed.pushed,
+        platforms: &listed.platforms,
+    };
+    serde_json::to_string(&row).unwrap_or_default()
+}
+
+impl Listing {
+    /// Keeps what follows the tag grammar, counts the rest.
+    #[must_use]
+    pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut listing = Self::default();
+        for text in texts {
+            match Tag::parse(text) {
+                Some(tag) => drop(listing.tags.insert(tag, Listed::default())),
+                None => listing.dropped += 1,
+            }
+        }
+        listing
+    }
+
+    fn from_entries(entries: Vec<Entry>) -> Result<Self, InvalidCatalog> {
+        let mut listing = Self::default();
+        for Entry(long) in entries {
+            let invalid = |digest: String| InvalidCatalog::Digest(digest, long.tag.clone());
+            let digest = match long.digest {
+                Some(text) => Some(Digest::parse(&text).ok_or_else(|| invalid(text))?),
+                None => None,
+            };
+            match Tag::parse(&long.tag) {
+                Some(tag) => {
+                    let listed = Listed { digest, pushed: long.pushed, platforms: long.platforms };
+                    listing.tags.insert(tag, listed);
+                }
+                None => listing.dropped += 1,
+            }
+        }
+        Ok(listing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalog_survives_being_written_and_read() {
+        let digest = format!("sha256:{}", "b".repeat(64));
+        let text = format!(
+            "ghcr.io/acme/shop:\n  - {{tag: v2.3.0, digest: '{digest}', pushed: 2026-11-01T08:00:00Z, platforms: [linux/amd64]}}\n  \
+             - v2.4.0\n  - '1.10'\n  - 'not a tag'\nnginx: []\n"
+        );
+        let catalog = Catalog::parse(&text).unwrap();
+        let shop = Repository::parse("ghcr.io/acme/shop").unwrap();
+        let listing = catalog.listing(&shop).unwrap();
+        assert_eq!((listing.tags.len(), listing.dropped), (3, 1));
+        assert_eq!(catalog.digest(&shop, &Tag::parse("v2.3.0").unwrap()).unwrap().as_str(), digest);
+        let again = Catalog::parse(&catalog.to_yaml()).unwrap();
+        assert_eq!(again.listing(&shop).unwrap().tags, listing.tags);
+        assert_eq!(again.0.len(), 2);
+    }
+
+    #[test]
+    fn mistakes_name_themselves() {
+        assert!(Catalog::parse("").unwrap().0.is_empty());
+        for (text, want) in [
+            ("https://x: [a]\n", "without `https://`"),
+            ("a: [{tag: b, digest: c}]\n", "`c`, the digest of b"),
+            ("a: [{tag: b, colour: c}]\n", "line"),
+            ("a: [\n", "line"),
+        ] {
+            let message = Catalog::parse(text).unwrap_err().to_string();
+            assert!(message.contains(want), "{text:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a decision is what it is.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A stable code and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Reason {
+    /// The stable name.
+    pub code: ReasonCode,
+    /// One sentence for a person.
+    pub message: String,
+}
+
+impl Reason {
+    /// A reason.
+    #[must_use]
+    pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The kinds of reason. Codes are stable; messages are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonCode {
+    /// Update: the policy's order puts the chosen tag above the deployed one.
+    Newer,
+    /// Update: the policy may go back, and the chosen tag is below the deployed one.
+    Older,
+    /// Update: the deployed tag has no place in the policy's order.
+    Replaced,
+    /// Update: the tag stays, its digest moved.
+    DigestMoved,
+    /// Update: the tag stays, a digest is added or removed as the policy says.
+    DigestMode,
+    /// Keep: the deployed tag is the one that the policy chooses.
+    UpToDate,
+    /// Hold: the chosen tag is below the deployed one.
+    Downgrade,
+    /// Hold: the deployed tag is no longer listed.
+    Vanished,
+    /// Hold: only a digest is deployed, which has no place in an order.
+    DigestOnly,
+    /// Undecided: no listed tag passes the policy.
+    NoCandidate,
+    /// Undecided: the registry lists no tag at all.
+    EmptyListing,
+    /// Undecided: the listing broke off or contradicts itself.
+    IncompleteListing,
+    /// Undecided: the catalog that was given does not hold the repository.
+    NotInCatalog,
+    /// Undecided: the registry does not know the repository.
+    NotFound,
+    /// Undecided: the registry wants credentials, or other ones.
+    Unauthorized,
+    /// Undecided: the credentials do not reach this repository.
+    Denied,
+    /// Undecided: the registry asked to wait for longer than a run waits.
+    RateLimited,
+    /// Undecided: the registry cannot be reached, or fails.
+    Unavailable,
+    /// Undecided: what the registry answered is not what the protocol says.
+    MalformedAnswer,
+    /// Undecided: the digest behind the chosen tag could not be learnt.
+    NoDigest,
+}

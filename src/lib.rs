@@ -2,9 +2,10 @@
 //!
 //! The modules below are in the order in which data flows through them.
 
-pub mod image;
-pub mod yaml;
-pub mod diagnostic;
-pub mod policy;
-pub mod manifest;
 pub mod choose;
+pub mod diagnostic;
+pub mod edit;
+pub mod image;
+pub mod manifest;
+pub mod policy;
+pub mod yaml;

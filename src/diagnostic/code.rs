@@ -42,6 +42,8 @@ codes! {
     PolicyDuplicateKey = "policy.duplicate-key",
     /// Two files declare a policy or an environment of one name.
     PolicyDuplicateName = "policy.duplicate-name",
+    /// The name of a policy or environment cannot stand in branches and titles.
+    PolicyInvalidName = "policy.invalid-name",
     /// `image` is not the name of an image repository.
     PolicyInvalidImage = "policy.invalid-image",
     /// A regular expression does not compile, or is too large.

@@ -50,6 +50,14 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+impl Place {
+    /// A file as a whole.
+    #[must_use]
+    pub fn of_file(path: &str) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+}
+
 impl Diagnostic {
     /// A problem that stops what it is about.
     #[must_use]

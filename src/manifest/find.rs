@@ -96,7 +96,14 @@ impl Finder<'_> {
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
         }
-        if let Some(node) = self.stream.get(mapping, "digest") {
+        // `digest: ""` can be filled; where nothing is written there is no place to fill.
+        let digest = self.stream.get(mapping, "digest");
+        let fillable = |node: &NodeId| match self.stream.text(*node) {
+            Some("null" | "~") => false,
+            Some("") => !self.stream.node(*node).span.is_empty(),
+            _ => true,
+        };
+        if let Some(node) = digest.filter(fillable) {
             self.digest(node, &mut written)?;
         }
         Ok(written)
@@ -124,7 +131,7 @@ impl Finder<'_> {
 
     fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
         let text = self.editable(node)?;
-        if !self.is_blank(node) {
+        if !text.is_empty() {
             written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);
         }
         written.slots.push(Slot { part: Part::Digest, node, range: 0..text.len() });

@@ -3,11 +3,13 @@
 mod find;
 mod kustomize;
 mod reference;
+mod survey;
 mod values;
 
 use std::ops::Range;
 
 pub use find::{Found, find, is_candidate};
+pub use survey::{MAX_FILE, Survey, Surveyed};
 
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::NodeId;

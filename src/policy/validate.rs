@@ -16,6 +16,9 @@ use crate::image::{Repository, Tag};
 /// The largest compiled size of a regular expression, in bytes.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
+/// The longest name of a policy or environment, in bytes: that of a Kubernetes label.
+const MAX_NAME: usize = 63;
+
 /// Reads every policy file.
 ///
 /// Documents with `apiVersion` and `kind` are Kubernetes objects and passed over. The set is
@@ -66,6 +69,7 @@ impl Reader {
         let places = document.places;
         for (name, raw) in document.raw.images {
             let place = places.of_key(&["images"], &name);
+            self.name(&name, &place);
             if !self.declared.insert(name.clone()) {
                 let other = self.policies.get(&name).map(|policy| &policy.place);
                 self.problems.push(twice("policy", &name, place, other));
@@ -77,6 +81,7 @@ impl Reader {
         }
         for (name, raw) in document.raw.environments {
             let place = places.of_key(&["environments"], &name);
+            self.name(&name, &place);
             match self.environments.get(&name) {
                 Some(other) => {
                     let problem =
@@ -255,6 +260,18 @@ impl Reader {
             }
         }
         self.problems.extend(problems);
+    }
+
+    /// Names go into branches, titles and tables, so they are plain words.
+    fn name(&mut self, name: &str, place: &Place) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if !first || name.len() > MAX_NAME || !name.bytes().all(plain) {
+            let message = format!("`{}` is not a name", name.escape_debug());
+            let help = "letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first";
+            let problem = Diagnostic::error(Code::PolicyInvalidName, message).help(help);
+            self.problems.push(problem.at(place.clone()));
+        }
     }
 
     fn keep<T>(&mut self, result: Result<T, Diagnostic>, place: Place) -> Option<T> {
@@ -540,6 +557,14 @@ images:
         assert_eq!(problems(kyverno), [("policy.none".to_owned(), 0)]);
         assert_eq!(read(&[]).1[0].code, Code::PolicyNone);
         assert_eq!(problems("a: [\n")[0].0, "policy.syntax");
+    }
+
+    #[test]
+    fn names_are_plain_words() {
+        for bad in ["'a b'", "-a", "'@acme/team'", r#""a\nb""#, "''", &"a".repeat(64)] {
+            let text = format!("images: {{{bad}: {{image: nginx, tags: {{semver: '*'}}}}}}\n");
+            assert_eq!(problems(&text), [("policy.invalid-name".to_owned(), 1)], "{bad}");
+        }
     }
 
     #[test]

@@ -193,9 +193,11 @@ impl Builder {
     fn event(&mut self, event: Event<'_>, span: Span) {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
-                let data = Data::Scalar { value: value.into(), style: style_of(style) };
-                let tag = tag.map(|tag| tag.to_string());
-                self.add(data, &span, anchor, tag);
+                // The parser reports a missing value as `~`; nothing is written there.
+                let missing = style == ScalarStyle::Plain && span.is_empty();
+                let value = if missing { "".into() } else { value.into() };
+                let data = Data::Scalar { value, style: style_of(style) };
+                self.add(data, &span, anchor, tag.map(|tag| tag.to_string()));
             }
             Event::SequenceStart(_, anchor, tag) => {
                 let tag = tag.map(|tag| tag.to_string());

@@ -61,8 +61,11 @@ fn number(text: &str) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fmt::Write as _;
+
     use serde_json::json;
+
+    use super::*;
 
     fn json_of(text: &str) -> Option<Value> {
         let stream = Stream::parse(text).unwrap();
@@ -86,7 +89,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..12 {
             let refs = vec![format!("*a{}", n - 1); 10].join(", ");
-            text += &format!("a{n}: &a{n} [{refs}]\n");
+            writeln!(text, "a{n}: &a{n} [{refs}]").unwrap();
         }
         assert_eq!(json_of(&text), None);
     }

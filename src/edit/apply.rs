@@ -1,0 +1,83 @@
+//! Splices edits into a text and proves that nothing else changed.
+
+use super::Edit;
+use crate::yaml::{Mismatch, Stream, SyntaxError, same_but_for};
+
+/// Why a file was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The bytes at the span are not the ones that were planned for.
+    #[error("line {0} no longer holds the expected text")]
+    Stale(usize),
+    /// Two edits touch the same bytes.
+    #[error("two changes meet on line {0}")]
+    Overlap(usize),
+    /// The new text does not parse.
+    #[error("the file would no longer be YAML: {0}")]
+    Syntax(SyntaxError),
+    /// The new text differs in more than the scalars that were meant.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+}
+
+/// Makes the new text of a file.
+///
+/// # Errors
+/// When the result, parsed again, is not the old file with exactly the intended scalars changed.
+pub fn apply(text: &str, stream: &Stream, edits: &[Edit]) -> Result<String, Refused> {
+    let mut ordered: Vec<&Edit> = edits.iter().collect();
+    ordered.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for edit in &ordered {
+        let gap = text.get(at..edit.span.start).ok_or(Refused::Overlap(edit.line))?;
+        if text.get(edit.span.clone()) != Some(&*edit.old) {
+            return Err(Refused::Stale(edit.line));
+        }
+        out.push_str(gap);
+        out.push_str(&edit.new);
+        at = edit.span.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    let after = Stream::parse(&out).map_err(Refused::Syntax)?;
+    let expected =
+        |node| ordered.iter().find(|edit| edit.node == node).map(|edit| edit.value.clone());
+    same_but_for(stream, &after, &expected)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(text: &str, old: &str, new: &str, value: &str) -> Edit {
+        let start = text.find(old).unwrap();
+        let (old, new, value) = (old.to_owned(), new.to_owned(), value.to_owned());
+        let stream = Stream::parse(text).unwrap();
+        let inside =
+            |span: &std::ops::Range<usize>| span.contains(&start) && span.end - span.start < 40;
+        let node =
+            stream.nodes().filter(|(id, n)| stream.text(*id).is_some() && inside(&n.span)).last();
+        Edit { line: 1, span: start..start + old.len(), old, new, node: node.unwrap().0, value }
+    }
+
+    #[test]
+    fn what_would_change_more_than_meant_is_refused() {
+        let text = "a: v1\nb: v2 # c\n";
+        let stream = Stream::parse(text).unwrap();
+        let go = |edits: &[Edit]| apply(text, &stream, edits);
+        let good = edit(text, "v1", "v9", "v9");
+        assert_eq!(go(std::slice::from_ref(&good)).unwrap(), "a: v9\nb: v2 # c\n");
+        let stale = Edit { old: "v0".into(), ..good.clone() };
+        assert_eq!(go(&[stale]), Err(Refused::Stale(1)));
+        assert_eq!(go(&[good.clone(), good.clone()]), Err(Refused::Overlap(1)));
+        let comment = edit(text, "v1", "v9 # x", "v9");
+        assert_eq!(go(&[comment]), Err(Refused::Mismatch(Mismatch::Structure)));
+        let unclosed = edit(text, "v1", "'v9", "v9");
+        assert!(matches!(go(&[unclosed]), Err(Refused::Syntax(_))));
+        let more = edit(text, "v1", "v9\nc: 1", "v9");
+        assert_eq!(go(&[more]), Err(Refused::Mismatch(Mismatch::Structure)));
+        let other = Edit { value: "v8".into(), ..good };
+        assert!(matches!(go(&[other]), Err(Refused::Mismatch(Mismatch::Node { line: 1 }))));
+    }
+}

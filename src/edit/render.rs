@@ -1,0 +1,277 @@
+//! What to write into the slots of a site, in the way that the site is written.
+
+use std::ops::Range;
+
+use super::Edit;
+use crate::image::{Digest, Tag};
+use crate::manifest::{Part, Site, Slot};
+use crate::policy::DigestMode;
+use crate::yaml::{NodeId, Resolved, Stream, Style, resolve};
+
+/// What a site is to hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The tag.
+    pub tag: &'a Tag,
+    /// The digest behind it, where one is wanted.
+    pub digest: Option<&'a Digest>,
+    /// What happens to digests.
+    pub mode: DigestMode,
+}
+
+/// A scalar whose source does not hold its value as it stands: escapes, folded lines.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text on line {line} is written with escapes or over several lines")]
+pub struct Unwritable {
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// The edits that make a site hold its target; none for slots that hold it already.
+///
+/// # Errors
+/// When one slot cannot be written; the site is then left alone as a whole.
+pub fn edits(
+    text: &str,
+    stream: &Stream,
+    site: &Site,
+    target: Target<'_>,
+) -> Result<Vec<Edit>, Unwritable> {
+    let mut edits = Vec::new();
+    for slot in &site.slots {
+        let value = stream.text(slot.node).unwrap_or_default();
+        let old = &value[slot.range.clone()];
+        let new = slot_text(slot, old, site, target);
+        if new != old {
+            let edit = write(text, stream, slot, &new);
+            edits.push(edit.ok_or(Unwritable { line: stream.node(slot.node).line })?);
+        }
+    }
+    Ok(edits)
+}
+
+/// The new content of a slot.
+fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String {
+    let separate = site.slots.iter().any(|slot| slot.part == Part::Digest);
+    let wanted = match target.mode {
+        DigestMode::Pin => !separate || old.contains('@'),
+        DigestMode::Keep => old.contains('@'),
+        DigestMode::Drop => old.contains('@') && site.tag.is_none(),
+    };
+    let digest = target.digest.filter(|_| wanted).map(|digest| format!("@{digest}"));
+    let digest = digest.unwrap_or_default();
+    match slot.part {
+        Part::Suffix if site.tag.is_some() || target.mode == DigestMode::Pin => {
+            format!(":{}{digest}", target.tag)
+        }
+        Part::Suffix => digest,
+        Part::Tag => format!("{}{digest}", target.tag),
+        Part::Digest => digest_alone(old, site, target),
+    }
+}
+
+fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
+    match target.mode {
+        DigestMode::Drop if site.tag.is_some() => String::new(),
+        DigestMode::Keep if Digest::parse(old).is_none() => old.to_owned(),
+        _ => target.digest.map_or_else(|| old.to_owned(), Digest::to_string),
+    }
+}
+
+/// Replaces a slot, quoting the scalar where the plain text would get another type.
+fn write(text: &str, stream: &Stream, slot: &Slot, new: &str) -> Option<Edit> {
+    let node = stream.node(slot.node);
+    let value = stream.text(slot.node)?;
+    let full = [&value[..slot.range.start], new, &value[slot.range.end..]].concat();
+    let edit = |span: Range<usize>, new: String| Edit {
+        line: node.line,
+        old: text[span.clone()].to_owned(),
+        span,
+        new,
+        node: slot.node,
+        value: full.clone(),
+    };
+    let (start, style) = locate(text, stream, slot.node)?;
+    if style == Style::Plain && plain_or_quoted(value, &full) != full {
+        return Some(edit(node.span.clone(), plain_or_quoted(value, &full)));
+    }
+    let old = &value[slot.range.clone()];
+    // The colon of `:tag` stays where it is on both sides of most changes.
+    let same = usize::from(old.starts_with(':') && new.starts_with(':'));
+    let span = start + slot.range.start + same..start + slot.range.end;
+    Some(edit(span, new[same..].to_owned()))
+}
+
+/// Where a scalar's value begins in the text, when it stands there as it is.
+fn locate(text: &str, stream: &Stream, node: NodeId) -> Option<(usize, Style)> {
+    let span = stream.node(node).span.clone();
+    let value = stream.text(node)?;
+    let raw = text.get(span.clone())?;
+    let crate::yaml::Data::Scalar { style, .. } = stream.node(node).data else { return None };
+    let offset = match style {
+        Style::Plain => (raw == value).then_some(0),
+        Style::SingleQuoted | Style::DoubleQuoted => {
+            (raw.get(1..raw.len() - 1)? == value).then_some(1)
+        }
+        Style::Block => {
+            let line = value.trim_end_matches('\n');
+            raw.find(line).filter(|at| !line.is_empty() && raw[at + 1..].find(line).is_none())
+        }
+    }?;
+    Some((span.start + offset, style))
+}
+
+/// The one rule for plain scalars: text stays text, and a number stays plain only when it is of the
+/// type it replaces and a program that reads it as a number prints the same characters again.
+///
+/// `11.8` → `11.9` stays plain; `0.4` → `0.10` is quoted, because a float would print `0.1`, and so is
+/// `1.2.3` → `1.3`, which was text and would become a float.
+fn plain_or_quoted(old: &str, new: &str) -> String {
+    let (before, after) = (resolve(old), resolve(new));
+    let prints_alike = match after {
+        Resolved::Text => true,
+        Resolved::Int => !new.starts_with('0') && new.parse::<u64>().is_ok(),
+        Resolved::Float => {
+            let digits = new.split_once('.');
+            digits.is_some_and(|(whole, fraction)| {
+                whole.parse::<u32>().is_ok_and(|n| n.to_string() == whole)
+                    && fraction.len() < 6
+                    && !fraction.ends_with('0')
+                    && fraction.bytes().all(|b| b.is_ascii_digit())
+            })
+        }
+        Resolved::Timestamp => true,
+        Resolved::Null | Resolved::Bool => false,
+    };
+    if after == Resolved::Text || (before == after && prints_alike) {
+        new.to_owned()
+    } else {
+        format!("\"{new}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::apply;
+    use crate::manifest::find;
+
+    const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
+        let stream = Stream::parse(text).unwrap();
+        let found = find("kustomization.yaml", &stream);
+        let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
+        let target = Target { tag: &tag, digest: Some(&digest), mode };
+        let edits: Vec<_> = found
+            .sites
+            .iter()
+            .flat_map(|site| edits(text, &stream, site, target).unwrap())
+            .collect();
+        apply(text, &stream, &edits).unwrap()
+    }
+
+    #[test]
+    fn each_shape_is_written_as_it_was() {
+        use DigestMode::{Drop, Keep, Pin};
+        let cases = [
+            ("image: a/b:v1 # c\n", Keep, "image: a/b:v2 # c\n".to_owned()),
+            ("image: 'a/b:v1'", Keep, "image: 'a/b:v2'".into()),
+            ("{image: \"a/b:v1\"}\r\n", Keep, "{image: \"a/b:v2\"}\r\n".into()),
+            ("image: >-\n  a/b:v1\n", Keep, "image: >-\n  a/b:v2\n".into()),
+            ("image: a/b:v1\n", Pin, format!("image: a/b:v2@{B}\n")),
+            (&format!("image: a/b:v1@{A}\n"), Keep, format!("image: a/b:v2@{B}\n")),
+            (&format!("image: a/b:v1@{A}\n"), Drop, "image: a/b:v2\n".into()),
+            (&format!("image: a/b@{A}\n"), Keep, format!("image: a/b@{B}\n")),
+            (&format!("image: a/b@{A}\n"), Pin, format!("image: a/b:v2@{B}\n")),
+            ("repository: a/b\ntag: v1\n", Keep, "repository: a/b\ntag: v2\n".into()),
+            ("repository: a/b\ntag: v1\n", Pin, format!("repository: a/b\ntag: v2@{B}\n")),
+            (
+                &format!("{{repository: a/b, tag: v1@{A}}}"),
+                Keep,
+                format!("{{repository: a/b, tag: v2@{B}}}"),
+            ),
+            (
+                "repository: a/b\ntag: v1\ndigest: ''\n",
+                Keep,
+                "repository: a/b\ntag: v2\ndigest: ''\n".into(),
+            ),
+            (
+                "repository: a/b\ntag: v1\ndigest: ''\n",
+                Pin,
+                format!("repository: a/b\ntag: v2\ndigest: '{B}'\n"),
+            ),
+            (
+                "repository: a/b
+tag: v1
+digest:
+",
+                Pin,
+                format!(
+                    "repository: a/b
+tag: v2@{B}
+digest:
+"
+                ),
+            ),
+            (
+                &format!("repository: a/b\ntag: v1\ndigest: {A}\n"),
+                Keep,
+                format!("repository: a/b\ntag: v2\ndigest: {B}\n"),
+            ),
+            (
+                &format!("images: [{{name: a/b, digest: {A}}}]"),
+                Keep,
+                format!("images: [{{name: a/b, digest: {B}}}]"),
+            ),
+            (
+                "images:\n- name: a/b\n  newTag: v1",
+                Keep,
+                "images:\n- name: a/b\n  newTag: v2".into(),
+            ),
+        ];
+        for (before, mode, after) in cases {
+            assert_eq!(rewritten(before, "v2", mode), after, "{before:?} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_tag_keeps_its_type_or_is_quoted() {
+        let cases = [
+            ("11.8", "11.9", "11.9"),
+            ("0.4", "0.10", "\"0.10\""),
+            ("0.4", "0.4.1", "0.4.1"),
+            ("1.2.3", "1.3", "\"1.3\""),
+            ("1.2.3", "1.2.4", "1.2.4"),
+            ("11", "12", "12"),
+            ("11", "11.5", "\"11.5\""),
+            ("v1", "1e5", "\"1e5\""),
+            ("v1", "on", "\"on\""),
+            ("v1", "0x1", "\"0x1\""),
+            ("v1", "1_0", "\"1_0\""),
+            ("7", "08", "\"08\""),
+            ("2024-11-01", "2024-11-02", "2024-11-02"),
+            ("latest", "2024-11-02", "\"2024-11-02\""),
+            ("1.5", "1.25", "1.25"),
+            ("'1.2'", "1.10", "'1.10'"),
+            ("\"1.2\"", "1.10", "\"1.10\""),
+        ];
+        for (old, new, want) in cases {
+            let before = format!("image: {{repository: a/b, tag: {old}}}\n");
+            let after = format!("image: {{repository: a/b, tag: {want}}}\n");
+            assert_eq!(rewritten(&before, new, DigestMode::Keep), after, "{old} -> {new}");
+        }
+    }
+
+    #[test]
+    fn escapes_and_folded_lines_are_refused() {
+        for text in ["image: \"a/b:\\x76\\x31\"\n", "image: \"a/b:\\\n  v1\"\n"] {
+            let stream = Stream::parse(text).unwrap();
+            let site = &find("a.yaml", &stream).sites[0];
+            let tag = Tag::parse("v2").unwrap();
+            let target = Target { tag: &tag, digest: None, mode: DigestMode::Keep };
+            assert_eq!(edits(text, &stream, site, target), Err(Unwritable { line: 1 }), "{text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Which files hold sites of the policies' images, and which policy and environment each is for.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::AhoCorasick;
+
+use super::{Obstacle, Obstructed, Site, find, is_candidate};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::image::Repository;
+use crate::policy::PolicySet;
+use crate::yaml::{NodeId, Stream, SyntaxError};
+
+/// Larger YAML files are reported and left alone, in bytes.
+pub const MAX_FILE: usize = 4 << 20;
+
+/// Collects sites file by file, so that only files with a hit stay in memory.
+pub struct Survey<'p> {
+    set: &'p PolicySet,
+    /// Finds the base names of the policies' repositories: every spelling contains one.
+    names: Option<AhoCorasick>,
+    /// Policies by environment and repository.
+    lookup: Vec<BTreeMap<&'p Repository, usize>>,
+    /// The policies' repositories, for sites outside every environment.
+    repositories: BTreeMap<&'p Repository, usize>,
+    outside: BTreeMap<usize, (usize, Place)>,
+    files: Vec<Surveyed>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A file with sites.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The path within the repository.
+    pub path: String,
+    /// The text as read.
+    pub text: String,
+    /// The text parsed.
+    pub stream: Stream,
+    /// The environment, as an index into [`PolicySet::environments`].
+    pub environment: usize,
+    /// The sites with their policies, as indices into [`PolicySet::policies`].
+    pub sites: Vec<(Site, usize)>,
+}
+
+impl<'p> Survey<'p> {
+    /// A survey for these policies.
+    #[must_use]
+    pub fn new(set: &'p PolicySet) -> Self {
+        let by_environment = |environment: &'p crate::policy::Environment| {
+            let policies = environment.policies.iter();
+            policies.map(|index| (&set.policies[*index].repository, *index)).collect()
+        };
+        let repositories = set.policies.iter().enumerate();
+        Self {
+            set,
+            names: AhoCorasick::new(
+                set.policies.iter().map(|policy| policy.repository.base_name()),
+            )
+            .ok(),
+            lookup: set.environments.iter().map(by_environment).collect(),
+            repositories: repositories.map(|(index, policy)| (&policy.repository, index)).collect(),
+            outside: BTreeMap::new(),
+            files: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Whether a file has to be read at all.
+    #[must_use]
+    pub fn wants(&self, path: &str) -> bool {
+        is_candidate(path)
+    }
+
+    /// Looks at one file.
+    pub fn add(&mut self, path: &str, bytes: &[u8]) {
+        if !self.names.as_ref().is_some_and(|names| names.is_match(bytes)) {
+            return;
+        }
+        if bytes.len() > MAX_FILE {
+            let message =
+                format!("{} bytes are more than the limit of {MAX_FILE}; left alone", bytes.len());
+            return self.problem(Code::FileTooLarge, message, Place::of_file(path));
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("not UTF-8 (at byte {}); left alone", error.valid_up_to());
+                return self.problem(Code::FileUnreadable, message, Place::of_file(path));
+            }
+        };
+        match Stream::parse(text) {
+            Ok(stream) => self.parsed(path, text, stream),
+            Err(error) => self.unparsable(path, text, &error),
+        }
+    }
+
+    /// Everything that was found, files in the order of their paths.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        for (policy, (count, place)) in std::mem::take(&mut self.outside) {
+            let name = &self.set.policies[policy].name;
+            let places = if count == 1 { "place" } else { "places" };
+            let message = format!(
+                "{count} {places} with the image of `{name}` outside every environment; left alone"
+            );
+            let problem = Diagnostic::warning(Code::SiteOutside, message).at(place);
+            self.diagnostics
+                .push(problem.help("add its directory to the `paths` of an environment"));
+        }
+        (self.files, self.diagnostics)
+    }
+
+    fn parsed(&mut self, path: &str, text: &str, stream: Stream) {
+        let mut environments = self.set.environments.iter();
+        let environment = environments.position(|environment| environment.paths.contains(path));
+        let found = find(path, &stream);
+        for obstructed in found.obstructed {
+            self.obstructed(path, &stream, environment, &obstructed);
+        }
+        let Some(environment) = environment else {
+            for site in &found.sites {
+                self.outside(path, site, &stream);
+            }
+            return;
+        };
+        let policy = |site: &Site| self.lookup[environment].get(&site.repository).copied();
+        let sites: Vec<_> = found
+            .sites
+            .into_iter()
+            .filter_map(|site| policy(&site).map(|policy| (site, policy)))
+            .collect();
+        if !sites.is_empty() {
+            let (path, text) = (path.to_owned(), text.to_owned());
+            self.files.push(Surveyed { path, text, stream, environment, sites });
+        }
+    }
+
+    fn outside(&mut self, path: &str, site: &Site, stream: &Stream) {
+        if let Some(policy) = self.repositories.get(&site.repository) {
+            let node = site.slots.first().map_or(0, |slot| slot.node);
+            let place = place(path, stream, node);
+            self.outside.entry(*policy).or_insert((0, place)).0 += 1;
+        }
+    }
+
+    fn obstructed(
+        &mut self,
+        path: &str,
+        stream: &Stream,
+        environment: Option<usize>,
+        found: &Obstructed,
+    ) {
+        let Some(environment) = environment else { return };
+        let Some(policy) = self.lookup[environment].get(&found.repository) else { return };
+        let name = &self.set.policies[*policy].name;
+        let place = place(path, stream, found.node);
+        let diagnostic = match found.obstacle {
+            Obstacle::Untagged => {
+                let message = format!("the image of `{name}` has no tag here; left alone");
+                Diagnostic::info(Code::SiteUntagged, message)
+                    .help("write a tag, and it is kept up to date")
+            }
+            Obstacle::Aliased => {
+                let message =
+                    format!("the tag of `{name}` is shared through a YAML alias; left alone");
+                let help = "write the tag where it is used, without an anchor";
+                Diagnostic::warning(Code::SiteUnsupported, message).help(help)
+            }
+            Obstacle::NotATag => {
+                let message =
+                    format!("the image of `{name}` has something else than a tag here; left alone");
+                Diagnostic::warning(Code::SiteUnsupported, message)
+            }
+        };
+        self.diagnostics.push(diagnostic.at(place));
+    }
+
+    fn unparsable(&mut self, path: &str, text: &str, error: &SyntaxError) {
+        let covered =
+            self.set.environments.iter().any(|environment| environment.paths.contains(path));
+        if !covered {
+            return;
+        }
+        let start =
+            text.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
+        let (line, column) = (error.line, error.column);
+        let place = Place { path: path.to_owned(), line, column, span: start..start };
+        self.problem(Code::FileUnreadable, format!("this is not YAML: {error}; left alone"), place);
+    }
+
+    fn problem(&mut self, code: Code, message: String, place: Place) {
+        self.diagnostics.push(Diagnostic::warning(code, message).at(place));
+    }
+}
+
+fn place(path: &str, stream: &Stream, node: NodeId) -> Place {
+    let node = stream.node(node);
+    Place { path: path.to_owned(), line: node.line, column: node.column, span: node.span.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{PolicyFile, read};
+
+    #[test]
+    fn sites_go_to_their_environment_and_the_rest_is_reported() {
+        let text = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}\n  \
+                    web: {image: ghcr.io/acme/web, tags: {semver: '*'}}\n\
+                    environments:\n  a: {paths: [a]}\n  b: {paths: [b], images: [web]}\n";
+        let (set, _) = read(&[PolicyFile { path: "policies/p.yaml".into(), text: text.into() }]);
+        let mut survey = Survey::new(&set);
+        survey.add(
+            "b/x.yaml",
+            b"image: ghcr.io/acme/shop:1.0.0\n---\nimage: ghcr.io/acme/web:1.0.0\n",
+        );
+        survey
+            .add("a/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\nx: {image: ghcr.io/other/shop:1}\n");
+        survey.add("a/unrelated.yaml", b"a: [");
+        survey.add("a/template.yaml", b"{{ if }}\nimage: shop\n");
+        survey.add("a/latin1.yaml", b"# \xe9\nimage: ghcr.io/acme/shop:1.0.0\n");
+        survey.add("a/none.yaml", b"image: ghcr.io/acme/shop\n");
+        survey.add("c/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n");
+        survey.add("a/large.yaml", &[&b"# shop"[..], &vec![b' '; MAX_FILE]].concat());
+        let (files, diagnostics) = survey.finish();
+        let got: Vec<_> =
+            files.iter().map(|f| (&*f.path, f.environment, f.sites.len(), f.sites[0].1)).collect();
+        assert_eq!(got, [("a/x.yaml", 0, 1, 0), ("b/x.yaml", 1, 1, 1)]);
+        let codes: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            [
+                "file.unreadable",
+                "file.unreadable",
+                "site.untagged",
+                "file.too-large",
+                "site.outside-environments"
+            ]
+        );
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! The modules below are in the order in which data flows through them.
 
+pub mod changeset;
 pub mod choose;
 pub mod diagnostic;
 pub mod edit;

@@ -1,0 +1,208 @@
+//! Puts decisions and sites together into a [`Plan`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::branch::{branch_name, hex};
+use super::words::{body, commit_message, title};
+use super::{ChangeSet, Move, Plan, Planned, PlannedEdit};
+use crate::choose::{Decision, Deployed, Outcome};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::edit::{Edit, Target, apply, edits};
+use crate::manifest::{Site, Surveyed};
+use crate::policy::{DigestMode, PolicySet};
+
+/// One policy's image where one reference is deployed in one environment: the unit of decision.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    /// Index into [`PolicySet::environments`].
+    pub environment: usize,
+    /// Index into [`PolicySet::policies`].
+    pub policy: usize,
+    /// What the sites hold.
+    pub deployed: Deployed,
+}
+
+/// What was decided for a use.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The use.
+    pub at: Use,
+    /// The decision.
+    pub decision: Decision,
+}
+
+/// The distinct uses in a survey, in a fixed order.
+#[must_use]
+pub fn uses(files: &[Surveyed]) -> BTreeSet<Use> {
+    files
+        .iter()
+        .flat_map(|file| file.sites.iter().map(|(site, policy)| use_of(file, site, *policy)))
+        .collect()
+}
+
+fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
+    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone() };
+    Use { environment: file.environment, policy, deployed }
+}
+
+/// Makes the plan: edits for every update, change sets by environment, the rest as it was decided.
+#[must_use]
+pub fn assemble(
+    set: &PolicySet,
+    files: &[Surveyed],
+    decided: Vec<Decided>,
+    diagnostics: Vec<Diagnostic>,
+) -> Plan {
+    let mut plan = Plan { diagnostics, ..Plan::default() };
+    let index: BTreeMap<Use, usize> =
+        decided.iter().enumerate().map(|(index, decided)| (decided.at.clone(), index)).collect();
+    plan.decisions = decided.into_iter().map(|decided| planned(set, decided)).collect();
+    let mut changed: BTreeMap<usize, BTreeMap<String, String>> = BTreeMap::new();
+    for file in files {
+        if let Some(text) = edit_file(set, file, &index, &mut plan) {
+            changed.entry(file.environment).or_default().insert(file.path.clone(), text);
+        }
+    }
+    for (environment, files) in changed {
+        let set = change_set(set, environment, files, &plan);
+        plan.change_sets.push(set);
+    }
+    plan
+}
+
+fn planned(set: &PolicySet, decided: Decided) -> Planned {
+    let policy = &set.policies[decided.at.policy];
+    Planned {
+        image: policy.name.clone(),
+        repository: policy.repository.clone(),
+        environment: set.environments[decided.at.environment].name.clone(),
+        deployed: decided.at.deployed,
+        decision: decided.decision,
+        sites: Vec::new(),
+    }
+}
+
+/// Plans a file's edits; its new text, or `None` when nothing changes or the change is refused.
+fn edit_file(
+    set: &PolicySet,
+    file: &Surveyed,
+    index: &BTreeMap<Use, usize>,
+    plan: &mut Plan,
+) -> Option<String> {
+    let mut all: Vec<(Edit, usize)> = Vec::new();
+    for (site, policy) in &file.sites {
+        let Some(decision) = index.get(&use_of(file, site, *policy)) else { continue };
+        plan.decisions[*decision].sites.push((file.path.clone(), site.line));
+        let mode = set.policies[*policy].digest;
+        match site_edits(file, site, &plan.decisions[*decision].decision, mode) {
+            Ok(edits) => all.extend(edits.into_iter().map(|edit| (edit, *decision))),
+            Err(problem) => plan.diagnostics.push(problem),
+        }
+    }
+    // Two shapes can see one scalar, and then agree.
+    all.sort_by(|(a, _), (b, _)| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+    all.dedup_by(|(a, _), (b, _)| a == b);
+    let edits: Vec<Edit> = all.iter().map(|(edit, _)| edit.clone()).collect();
+    if edits.is_empty() {
+        return None;
+    }
+    match apply(&file.text, &file.stream, &edits) {
+        Ok(text) => {
+            let environment = set.environments[file.environment].name.clone();
+            plan.edits.extend(all.into_iter().map(|(edit, decision)| PlannedEdit {
+                path: file.path.clone(),
+                image: plan.decisions[decision].image.clone(),
+                environment: environment.clone(),
+                edit,
+            }));
+            Some(text)
+        }
+        Err(refused) => {
+            let message = format!("left alone: {refused}");
+            let problem = Diagnostic::error(Code::EditRefused, message);
+            plan.diagnostics.push(problem.at(Place::of_file(&file.path)));
+            None
+        }
+    }
+}
+
+fn site_edits(
+    file: &Surveyed,
+    site: &Site,
+    decision: &Decision,
+    mode: DigestMode,
+) -> Result<Vec<Edit>, Diagnostic> {
+    let Some(tag) = decision.to.as_ref().filter(|_| decision.outcome == Outcome::Update) else {
+        return Ok(Vec::new());
+    };
+    let target = Target { tag, digest: decision.to_digest.as_ref(), mode };
+    edits(&file.text, &file.stream, site, target).map_err(|unwritable| {
+        let place = Place { line: unwritable.line, column: 1, ..Place::of_file(&file.path) };
+        Diagnostic::warning(Code::SiteUnsupported, format!("{unwritable}; left alone"))
+            .at(place)
+            .help("write the image on one line, in plain or quoted form without escapes")
+    })
+}
+
+fn change_set(
+    set: &PolicySet,
+    environment: usize,
+    files: BTreeMap<String, String>,
+    plan: &Plan,
+) -> ChangeSet {
+    let environment = &set.environments[environment];
+    let edits =
+        plan.edits.iter().enumerate().filter(|(_, edit)| edit.environment == environment.name);
+    let edits: Vec<usize> = edits.map(|(index, _)| index).collect();
+    let moves = moves(&environment.name, &files, plan);
+    let mut change_set = ChangeSet {
+        environment: environment.name.clone(),
+        via: environment.via,
+        labels: environment.labels.clone(),
+        branch: branch_name(&environment.name),
+        title: title(&environment.name, &moves),
+        body: String::new(),
+        message: String::new(),
+        change: fingerprint(&files),
+        edits,
+        files,
+    };
+    change_set.message = commit_message(&change_set, &moves);
+    change_set.body = body(&change_set, &moves);
+    change_set
+}
+
+/// The updates of an environment that reach at least one changed file.
+fn moves(environment: &str, files: &BTreeMap<String, String>, plan: &Plan) -> Vec<Move> {
+    let updates = plan.decisions.iter().filter(|planned| {
+        planned.environment == environment && planned.decision.outcome == Outcome::Update
+    });
+    let moves = updates.map(|planned| Move {
+        image: planned.image.clone(),
+        repository: planned.repository.clone(),
+        from: planned.deployed.clone(),
+        to: Deployed {
+            tag: planned.decision.to.clone(),
+            digest: planned.decision.to_digest.clone(),
+        },
+        why: planned.decision.reason.message.clone(),
+        sites: planned.sites.iter().filter(|(path, _)| files.contains_key(path)).cloned().collect(),
+    });
+    let mut moves: Vec<Move> = moves.filter(|row| !row.sites.is_empty()).collect();
+    moves.sort();
+    moves
+}
+
+/// Equal for equal paths with equal content, whatever else the repository holds.
+fn fingerprint(files: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for (path, text) in files {
+        for part in [path, text] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hex(&hash.finalize()[..16])
+}

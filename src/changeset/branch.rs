@@ -1,0 +1,53 @@
+//! The branch of a change set: always the same for the same group, so that a run finds its own.
+
+use sha2::{Digest as _, Sha256};
+
+/// What every branch of ours begins with.
+pub const BRANCH_PREFIX: &str = "tagalong/";
+
+const MAX_SLUG: usize = 60;
+
+/// `tagalong/<name>`; names that are not their own slug get eight digits of their hash, so that two
+/// different names never share a branch. Always a name that `git check-ref-format` accepts.
+#[must_use]
+pub fn branch_name(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut slug = words.collect::<Vec<_>>().join("-");
+    slug.truncate(MAX_SLUG);
+    if slug == name && !slug.is_empty() {
+        return format!("{BRANCH_PREFIX}{slug}");
+    }
+    let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
+    let joint = if slug.is_empty() { "" } else { "-" };
+    format!("{BRANCH_PREFIX}{slug}{joint}{hash}")
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_names_stay_readable_and_others_stay_apart() {
+        assert_eq!(branch_name("staging"), "tagalong/staging");
+        assert_eq!(branch_name("prod-eu"), "tagalong/prod-eu");
+        assert!(branch_name("prod.eu").starts_with("tagalong/prod-eu-"));
+        assert_ne!(branch_name("prod.eu"), branch_name("prod_eu"));
+        assert_ne!(branch_name("Staging"), branch_name("staging"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_gives_a_ref_name(name in ".*") {
+            let branch = branch_name(&name);
+            let rest = branch.strip_prefix(BRANCH_PREFIX).unwrap();
+            proptest::prop_assert!(!rest.is_empty() && rest.len() < 80);
+            proptest::prop_assert!(rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            proptest::prop_assert!(!rest.starts_with('-') && !rest.ends_with('-'));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! From edits to change sets: one branch, one commit, one pull request each, with their texts.
+//!
+//! Everything here is a pure function: equal inputs give equal branches, trees, titles and bodies.
+
+mod assemble;
+mod branch;
+mod text;
+mod words;
+
+use std::collections::BTreeMap;
+
+pub use assemble::{Decided, Use, assemble, uses};
+pub use branch::{BRANCH_PREFIX, branch_name};
+pub use text::{code_span, one_line};
+pub use words::{CHANGE_TRAILER, commit_message, title};
+
+use crate::choose::{Decision, Deployed};
+use crate::diagnostic::Diagnostic;
+use crate::edit::Edit;
+use crate::image::Repository;
+use crate::policy::Via;
+
+/// Everything that a run would do, and why. Nothing of it is done yet.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What was decided, by environment, policy and what is deployed.
+    pub decisions: Vec<Planned>,
+    /// The edits of every change set.
+    pub edits: Vec<PlannedEdit>,
+    /// What is delivered together.
+    pub change_sets: Vec<ChangeSet>,
+    /// What was left out or could not be used.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One decision with what it is about.
+#[derive(Debug)]
+pub struct Planned {
+    /// The policy's name.
+    pub image: String,
+    /// The image repository.
+    pub repository: Repository,
+    /// The environment's name.
+    pub environment: String,
+    /// What the sites hold.
+    pub deployed: Deployed,
+    /// What is to happen.
+    pub decision: Decision,
+    /// Where: path and line.
+    pub sites: Vec<(String, usize)>,
+}
+
+/// One edit with what it is about.
+#[derive(Debug)]
+pub struct PlannedEdit {
+    /// The file.
+    pub path: String,
+    /// The replacement.
+    pub edit: Edit,
+    /// The policy's name.
+    pub image: String,
+    /// The environment's name.
+    pub environment: String,
+}
+
+/// The changes of one branch, one commit, one pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// The environment's name.
+    pub environment: String,
+    /// How it is delivered.
+    pub via: Via,
+    /// Labels of the pull request.
+    pub labels: Vec<String>,
+    /// The branch.
+    pub branch: String,
+    /// The title of the pull request, and the subject of the commit.
+    pub title: String,
+    /// The body of the pull request, in GitHub's Markdown.
+    pub body: String,
+    /// The commit message.
+    pub message: String,
+    /// What identifies the change: equal for equal files with equal content.
+    pub change: String,
+    /// Its edits, as indices into [`Plan::edits`].
+    pub edits: Vec<usize>,
+    /// The new content of each file.
+    pub files: BTreeMap<String, String>,
+}
+
+/// One row of the texts: an image that moves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Move {
+    /// The policy's name.
+    pub image: String,
+    /// The image repository.
+    pub repository: Repository,
+    /// What is deployed.
+    pub from: Deployed,
+    /// What is written.
+    pub to: Deployed,
+    /// Why, in a sentence.
+    pub why: String,
+    /// Where: path and line.
+    pub sites: Vec<(String, usize)>,
+}

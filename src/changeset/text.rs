@@ -1,0 +1,60 @@
+//! Untrusted text made safe to stand in titles, commits and Markdown.
+
+/// The longest piece of outside text that is interpolated, in characters.
+const MAX_CHARS: usize = 200;
+
+/// One line without control, bidirectional or invisible characters, of bounded length.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let mut line: String = visible.clone().take(MAX_CHARS).collect();
+    if visible.count() > MAX_CHARS {
+        line.push('…');
+    }
+    line
+}
+
+/// A Markdown code span that holds the text whatever it is, also inside a table of GitHub's
+/// flavour: the fence is longer than any run of backticks in the text, and pipes are escaped.
+#[must_use]
+pub fn code_span(text: &str) -> String {
+    let text = one_line(text).replace('|', r"\|");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad =
+        if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_one_visible_line() {
+        assert_eq!(one_line("a\nb\u{202e}c\u{200b}\u{1b}[31m\r"), "abc[31m");
+        assert_eq!(one_line(&"x".repeat(300)).chars().count(), MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn a_code_span_cannot_be_left() {
+        let cases = [
+            ("v1", "`v1`"),
+            ("a`b", "``a`b``"),
+            ("``", "``` `` ```"),
+            ("a|b", r"`a\|b`"),
+            ("", "`  `"),
+            ("@acme #1 <img>", "`@acme #1 <img>`"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(code_span(text), want);
+        }
+    }
+}

@@ -1,12 +1,15 @@
 //! Keeps the image references of a GitOps config repository up to date.
 //!
-//! The modules below are in the order in which data flows through them.
+//! The modules below are in the order in which data flows through them; the first group is pure.
 
-pub mod changeset;
-pub mod choose;
-pub mod diagnostic;
-pub mod edit;
 pub mod image;
-pub mod manifest;
-pub mod policy;
 pub mod yaml;
+pub mod diagnostic;
+pub mod policy;
+pub mod manifest;
+pub mod choose;
+pub mod edit;
+pub mod changeset;
+
+pub mod cli;
+pub mod settings;

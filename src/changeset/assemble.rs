@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::branch::{branch_name, hex};
 use super::words::{body, commit_message, title};
-use super::{ChangeSet, Move, Plan, Planned, PlannedEdit};
+use super::{ChangeSet, FileChange, Move, Plan, Planned, PlannedEdit};
 use crate::choose::{Decision, Deployed, Outcome};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Edit, Target, apply, edits};
@@ -59,10 +59,11 @@ pub fn assemble(
     let index: BTreeMap<Use, usize> =
         decided.iter().enumerate().map(|(index, decided)| (decided.at.clone(), index)).collect();
     plan.decisions = decided.into_iter().map(|decided| planned(set, decided)).collect();
-    let mut changed: BTreeMap<usize, BTreeMap<String, String>> = BTreeMap::new();
+    let mut changed: BTreeMap<usize, BTreeMap<String, FileChange>> = BTreeMap::new();
     for file in files {
-        if let Some(text) = edit_file(set, file, &index, &mut plan) {
-            changed.entry(file.environment).or_default().insert(file.path.clone(), text);
+        if let Some(after) = edit_file(set, file, &index, &mut plan) {
+            let change = FileChange { before: file.text.clone(), after };
+            changed.entry(file.environment).or_default().insert(file.path.clone(), change);
         }
     }
     for (environment, files) in changed {
@@ -102,7 +103,7 @@ fn edit_file(
         }
     }
     // Two shapes can see one scalar, and then agree.
-    all.sort_by(|(a, _), (b, _)| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+    all.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
     all.dedup_by(|(a, _), (b, _)| a == b);
     let edits: Vec<Edit> = all.iter().map(|(edit, _)| edit.clone()).collect();
     if edits.is_empty() {
@@ -149,7 +150,7 @@ fn site_edits(
 fn change_set(
     set: &PolicySet,
     environment: usize,
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, FileChange>,
     plan: &Plan,
 ) -> ChangeSet {
     let environment = &set.environments[environment];
@@ -175,7 +176,7 @@ fn change_set(
 }
 
 /// The updates of an environment that reach at least one changed file.
-fn moves(environment: &str, files: &BTreeMap<String, String>, plan: &Plan) -> Vec<Move> {
+fn moves(environment: &str, files: &BTreeMap<String, FileChange>, plan: &Plan) -> Vec<Move> {
     let updates = plan.decisions.iter().filter(|planned| {
         planned.environment == environment && planned.decision.outcome == Outcome::Update
     });
@@ -196,10 +197,10 @@ fn moves(environment: &str, files: &BTreeMap<String, String>, plan: &Plan) -> Ve
 }
 
 /// Equal for equal paths with equal content, whatever else the repository holds.
-fn fingerprint(files: &BTreeMap<String, String>) -> String {
+fn fingerprint(files: &BTreeMap<String, FileChange>) -> String {
     let mut hash = Sha256::new();
-    for (path, text) in files {
-        for part in [path, text] {
+    for (path, file) in files {
+        for part in [path, &file.after] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }

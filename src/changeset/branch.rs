@@ -1,5 +1,7 @@
 //! The branch of a change set: always the same for the same group, so that a run finds its own.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 /// What every branch of ours begins with.
@@ -24,7 +26,10 @@ pub fn branch_name(name: &str) -> String {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }
 
 #[cfg(test)]

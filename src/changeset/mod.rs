@@ -84,8 +84,17 @@ pub struct ChangeSet {
     pub change: String,
     /// Its edits, as indices into [`Plan::edits`].
     pub edits: Vec<usize>,
-    /// The new content of each file.
-    pub files: BTreeMap<String, String>,
+    /// The files, with what they hold and what they are to hold.
+    pub files: BTreeMap<String, FileChange>,
+}
+
+/// A file before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChange {
+    /// The text as read.
+    pub before: String,
+    /// The text to write.
+    pub after: String,
 }
 
 /// One row of the texts: an image that moves.

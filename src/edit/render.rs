@@ -129,7 +129,6 @@ fn locate(text: &str, stream: &Stream, node: NodeId) -> Option<(usize, Style)> {
 fn plain_or_quoted(old: &str, new: &str) -> String {
     let (before, after) = (resolve(old), resolve(new));
     let prints_alike = match after {
-        Resolved::Text => true,
         Resolved::Int => !new.starts_with('0') && new.parse::<u64>().is_ok(),
         Resolved::Float => {
             let digits = new.split_once('.');
@@ -140,7 +139,7 @@ fn plain_or_quoted(old: &str, new: &str) -> String {
                     && fraction.bytes().all(|b| b.is_ascii_digit())
             })
         }
-        Resolved::Timestamp => true,
+        Resolved::Text | Resolved::Timestamp => true,
         Resolved::Null | Resolved::Bool => false,
     };
     if after == Resolved::Text || (before == after && prints_alike) {

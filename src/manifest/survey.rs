@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aho_corasick::AhoCorasick;
 
-use super::{Obstacle, Obstructed, Site, find, is_candidate};
+use super::{Obstacle, Obstructed, Site, find};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::PolicySet;
@@ -63,12 +63,6 @@ impl<'p> Survey<'p> {
             files: Vec::new(),
             diagnostics: Vec::new(),
         }
-    }
-
-    /// Whether a file has to be read at all.
-    #[must_use]
-    pub fn wants(&self, path: &str) -> bool {
-        is_candidate(path)
     }
 
     /// Looks at one file.

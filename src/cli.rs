@@ -1,0 +1,169 @@
+//! The command line as it is typed. [`crate::settings`] makes sense of it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+use crate::policy::Via;
+
+/// Keeps the image references of a GitOps config repository up to date, by pull request.
+#[derive(Debug, Parser)]
+#[command(name = "tagalong", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more about what happens: once for steps, twice for requests.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour output.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Decide and show decisions and changes; write nothing.
+    Plan(PlanArgs),
+    /// Plan, then deliver by pull request, push or into the work tree.
+    Run(RunArgs),
+    /// Check policy files and show every problem.
+    Check(CheckArgs),
+    /// Show the whole job on an embedded registry and a local git remote, offline.
+    Demo,
+    /// Print the JSON Schema of a file or an output.
+    Schema {
+        /// Which one.
+        #[arg(default_value = "policies")]
+        which: SchemaKind,
+    },
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Which repository, and which part of it.
+#[derive(Debug, Default, Args)]
+pub struct RepoArgs {
+    /// Config repository: a path, a URL, or OWNER/NAME on GitHub [default: the repository of the
+    /// GitHub workflow, else `.`].
+    #[arg(long, value_name = "REPO")]
+    pub repo: Option<String>,
+    /// Branch to read and to change [default: the repository's default branch].
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Policies, or rendered manifests, from a file or `-` instead of the repository's own.
+    #[arg(long, value_name = "FILE")]
+    pub policies: Option<PathBuf>,
+    /// Output for people or for programs.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// What `plan` and `run` share.
+#[derive(Debug, Default, Args)]
+pub struct DecideArgs {
+    /// Which repository.
+    #[command(flatten)]
+    pub repo: RepoArgs,
+    /// Only these environments.
+    #[arg(long = "env", value_name = "NAME")]
+    pub environments: Vec<String>,
+    /// Only these policies.
+    #[arg(long = "image", value_name = "NAME")]
+    pub images: Vec<String>,
+    /// Take tags from a file; no registry is asked.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// Write what the registries listed to a file, for `--catalog`.
+    #[arg(long, value_name = "FILE")]
+    pub save_catalog: Option<PathBuf>,
+    /// Take this as the present time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<Timestamp>,
+    /// Ask a registry over plain HTTP; loopback addresses need no mention.
+    #[arg(long, value_name = "HOST", env = "TAGALONG_PLAIN_HTTP", value_delimiter = ',')]
+    pub plain_http: Vec<String>,
+    /// Let a registry's credentials go to a token server on another host.
+    #[arg(long, value_name = "REGISTRY=HOST", env = "TAGALONG_TOKEN_HOSTS", value_delimiter = ',')]
+    pub token_host: Vec<String>,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Default, Args)]
+pub struct PlanArgs {
+    /// What is decided.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+    /// Exit with 10 when changes are pending.
+    #[arg(long)]
+    pub detailed_exit_code: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// What is decided.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+    /// Deliver all changes this way, whatever the environments say.
+    #[arg(long, value_name = "WAY")]
+    pub deliver: Option<Via>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Default, Args)]
+pub struct CheckArgs {
+    /// Which repository.
+    #[command(flatten)]
+    pub repo: RepoArgs,
+}
+
+/// The form of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs; see `tagalong schema plan`.
+    Json,
+}
+
+/// When to colour output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The published schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Policy files.
+    Policies,
+    /// `tagalong.yaml`.
+    Settings,
+    /// The output of `plan --format json` and `run --format json`.
+    Plan,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,275 @@
+//! The command line and the environment, made into values. The only reader of the environment.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs};
+use crate::diagnostic::Colour;
+
+/// What surrounds a run: everything that the environment says.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Whether standard output takes colours.
+    pub stdout: Colour,
+    /// Whether standard error takes colours.
+    pub stderr: Colour,
+    /// Whether progress may be drawn on standard error.
+    pub progress: bool,
+    /// Where GitHub's API is, with whose token.
+    pub github: GitHubSettings,
+    /// The file of the job summary, in GitHub Actions.
+    pub step_summary: Option<PathBuf>,
+    /// `OWNER/NAME` of the workflow's repository, in GitHub Actions.
+    pub workflow_repository: Option<String>,
+    /// The clock, read once.
+    pub now: Timestamp,
+}
+
+/// Where GitHub is, and who we are there.
+#[derive(Clone, Debug)]
+pub struct GitHubSettings {
+    /// The REST API: `https://api.github.com`, or an Enterprise Server's `https://host/api/v3`.
+    pub api_url: Url,
+    /// The web and git server: `https://github.com`.
+    pub server_url: Url,
+    /// The token for both.
+    pub token: Option<SecretString>,
+}
+
+/// A config repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepoSpec {
+    /// A work tree or a bare repository on this machine.
+    Path(PathBuf),
+    /// A remote repository; with its name when it is on the GitHub server.
+    Remote {
+        /// Where git finds it.
+        url: Url,
+        /// `(owner, name)` on GitHub.
+        github: Option<(String, String)>,
+    },
+}
+
+/// What a command is about, after the environment was asked.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The repository.
+    pub repo: RepoSpec,
+    /// Its branch, when one is named.
+    pub branch: Option<String>,
+    /// Policies from elsewhere.
+    pub policies: Option<PathBuf>,
+    /// The form of output.
+    pub format: Format,
+}
+
+/// What is decided, and with what.
+#[derive(Clone, Debug)]
+pub struct DecideSettings {
+    /// The repository.
+    pub scope: Scope,
+    /// Only these environments; all when empty.
+    pub environments: Vec<String>,
+    /// Only these policies; all when empty.
+    pub images: Vec<String>,
+    /// Tags from a file.
+    pub catalog: Option<PathBuf>,
+    /// Where to write what registries listed.
+    pub save_catalog: Option<PathBuf>,
+    /// The present time.
+    pub now: Timestamp,
+    /// Registries that the operator allows to be asked over plain HTTP.
+    pub plain_http: Vec<String>,
+    /// Registries whose credentials may go to another host, as `(registry, host)`.
+    pub token_hosts: Vec<(String, String)>,
+}
+
+/// An argument or variable that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// A variable that must be a URL is not.
+    #[error("{name} is not a URL: {value}")]
+    Url {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// `--repo` is neither a path nor a URL nor OWNER/NAME.
+    #[error("--repo {0}: no such directory, and neither a URL nor OWNER/NAME")]
+    Repo(String),
+    /// A URL with a user or password in it: it would be seen in process lists and logs.
+    #[error("--repo: leave the user and password out of the URL and set GITHUB_TOKEN instead")]
+    UrlCredentials,
+    /// `--token-host` without `=`.
+    #[error("--token-host {0}: write REGISTRY=HOST, as in registry.example.com=auth.example.com")]
+    TokenHost(String),
+}
+
+impl Surroundings {
+    /// Reads the environment and the clock.
+    ///
+    /// # Errors
+    /// When a variable that names a URL does not.
+    pub fn read(color: ColorChoice) -> Result<Self, InvalidSetting> {
+        let no_color = var("NO_COLOR").is_some();
+        let on = |terminal: bool| match color {
+            ColorChoice::Always => Colour::Yes,
+            ColorChoice::Auto if terminal && !no_color => Colour::Yes,
+            ColorChoice::Auto | ColorChoice::Never => Colour::No,
+        };
+        let on_terminal = std::io::stderr().is_terminal();
+        Ok(Self {
+            stdout: on(std::io::stdout().is_terminal()),
+            stderr: on(on_terminal),
+            progress: on_terminal,
+            github: GitHubSettings {
+                api_url: url("GITHUB_API_URL", "https://api.github.com")?,
+                server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
+                token: var("GITHUB_TOKEN").map(SecretString::from),
+            },
+            step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Finds out which repository is meant.
+    ///
+    /// # Errors
+    /// When `--repo` names nothing that can be a repository.
+    pub fn scope(&self, args: &RepoArgs) -> Result<Scope, InvalidSetting> {
+        let written = args.repo.clone().or_else(|| self.workflow_repository.clone());
+        Ok(Scope {
+            repo: self.github.repo(written.as_deref().unwrap_or("."))?,
+            branch: args.branch.clone(),
+            policies: args.policies.clone(),
+            format: args.format,
+        })
+    }
+
+    /// Completes the arguments of a command that decides.
+    ///
+    /// # Errors
+    /// When an argument cannot be used.
+    pub fn decide(&self, args: &DecideArgs) -> Result<DecideSettings, InvalidSetting> {
+        let token_host = |text: &String| match text.split_once('=') {
+            Some((registry, host)) if !registry.is_empty() && !host.is_empty() => {
+                Ok((registry.to_owned(), host.to_owned()))
+            }
+            _ => Err(InvalidSetting::TokenHost(text.clone())),
+        };
+        Ok(DecideSettings {
+            scope: self.scope(&args.repo)?,
+            environments: args.environments.clone(),
+            images: args.images.clone(),
+            catalog: args.catalog.clone(),
+            save_catalog: args.save_catalog.clone(),
+            now: args.now.unwrap_or(self.now),
+            plain_http: args.plain_http.clone(),
+            token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl GitHubSettings {
+    /// Reads `PATH`, `URL` or `OWNER/NAME`.
+    fn repo(&self, text: &str) -> Result<RepoSpec, InvalidSetting> {
+        if std::path::Path::new(text).is_dir() {
+            return Ok(RepoSpec::Path(PathBuf::from(text)));
+        }
+        if text.contains("://") {
+            let url = Url::parse(text).map_err(|_error| InvalidSetting::Repo(text.to_owned()))?;
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(InvalidSetting::UrlCredentials);
+            }
+            let github = self.name_of(&url);
+            return Ok(RepoSpec::Remote { url, github });
+        }
+        let invalid = || InvalidSetting::Repo(text.to_owned());
+        let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
+        let (owner, name) = (github_word(owner), github_word(name));
+        let (owner, name) = owner.zip(name).ok_or_else(invalid)?;
+        let url = self.repository_url(&owner, &name).ok_or_else(invalid)?;
+        Ok(RepoSpec::Remote { url, github: Some((owner, name)) })
+    }
+
+    /// Where git finds a repository of this server.
+    #[must_use]
+    pub fn repository_url(&self, owner: &str, name: &str) -> Option<Url> {
+        let base = self.server_url.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/{owner}/{name}.git")).ok()
+    }
+
+    /// The owner and name behind a URL, when it is on this server.
+    #[must_use]
+    pub fn name_of(&self, url: &Url) -> Option<(String, String)> {
+        let path = url.path().strip_prefix(self.server_url.path().trim_end_matches('/'))?;
+        let (owner, name) = path.trim_matches('/').split_once('/')?;
+        let name = name.strip_suffix(".git").unwrap_or(name);
+        let here = url.origin() == self.server_url.origin();
+        github_word(owner).zip(github_word(name)).filter(|_| here)
+    }
+}
+
+fn github_word(word: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let ok = !word.is_empty() && word != "." && word != ".." && word.bytes().all(plain);
+    ok.then(|| word.to_owned())
+}
+
+fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
+    let value = var(name).unwrap_or_else(|| default.to_owned());
+    Url::parse(&value).map_err(|_error| InvalidSetting::Url { name, value })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn github() -> GitHubSettings {
+        GitHubSettings {
+            api_url: Url::parse("https://ghe.example.com/api/v3").unwrap(),
+            server_url: Url::parse("https://ghe.example.com/").unwrap(),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn a_repository_is_a_path_a_url_or_a_name() {
+        let remote = |url: &str, github: Option<(&str, &str)>| {
+            let github = github.map(|(owner, name)| (owner.to_owned(), name.to_owned()));
+            Ok(RepoSpec::Remote { url: Url::parse(url).unwrap(), github })
+        };
+        let cases = [
+            (".", Ok(RepoSpec::Path(".".into()))),
+            (
+                "acme/fleet",
+                remote("https://ghe.example.com/acme/fleet.git", Some(("acme", "fleet"))),
+            ),
+            (
+                "https://ghe.example.com/acme/fleet",
+                remote("https://ghe.example.com/acme/fleet", Some(("acme", "fleet"))),
+            ),
+            ("https://gitlab.com/a/b.git", remote("https://gitlab.com/a/b.git", None)),
+            ("https://u:p@ghe.example.com/a/b", Err(InvalidSetting::UrlCredentials)),
+            ("no-such-dir", Err(InvalidSetting::Repo("no-such-dir".into()))),
+            ("a/b/c", Err(InvalidSetting::Repo("a/b/c".into()))),
+            ("../x", Err(InvalidSetting::Repo("../x".into()))),
+            ("-a/b;c", Err(InvalidSetting::Repo("-a/b;c".into()))),
+        ];
+        for (text, want) in cases {
+            assert_eq!(github().repo(text), want, "{text}");
+        }
+    }
+}

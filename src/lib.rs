@@ -13,3 +13,4 @@ pub mod changeset;
 
 pub mod cli;
 pub mod settings;
+pub mod worktree;

@@ -14,3 +14,4 @@ pub mod changeset;
 pub mod cli;
 pub mod settings;
 pub mod worktree;
+pub mod registry;

@@ -1,0 +1,352 @@
+//! The client: requests with the right credentials, bounded retries, and nothing followed blindly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder as _;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response, StatusCode};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::auth::{self, Challenge};
+use super::host::{Endpoint, Host};
+use super::page::Pages;
+use super::{Options, ScanError, credentials, realm};
+use crate::choose::Listing;
+use crate::image::{Digest, Repository, Tag};
+
+/// Registries cap a page themselves; ECR refuses more than this.
+const PAGE_SIZE: &str = "1000";
+
+/// Media types of everything a tag can point at. An index is preferred: its digest is the one that
+/// stands for all platforms.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+/// A whole request.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// A silence within one.
+const IDLE: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
+/// A run waits this long when a registry asks it to; longer waits are for the next run.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const RETRIES: usize = 3;
+const MAX_REDIRECTS: usize = 5;
+
+/// A client for all registries of a run.
+pub struct Registry {
+    http: reqwest::Client,
+    options: Options,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// One request, without its credentials.
+struct Ask<'a> {
+    method: Method,
+    /// Path and query behind `/v2/`.
+    path: &'a str,
+    accept: &'static str,
+    repository: &'a Repository,
+}
+
+impl Registry {
+    /// A client.
+    ///
+    /// # Errors
+    /// When the TLS trust of this machine cannot be read.
+    pub fn new(options: Options) -> Result<Self, ScanError> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .read_timeout(IDLE)
+            .connect_timeout(CONNECT)
+            .build()?;
+        Ok(Self { http, options, hosts: Mutex::default() })
+    }
+
+    /// Lists every tag of a repository, page by page.
+    ///
+    /// # Errors
+    /// When the list cannot be had whole.
+    pub async fn tags(&self, repository: &Repository) -> Result<Listing, ScanError> {
+        let host = self.host(repository.api_host()).await;
+        let _permit = host.permits.acquire().await;
+        // Docker Hub answers with all tags at once unless it is told a page size.
+        let query = if repository.registry() == "docker.io" {
+            String::new()
+        } else {
+            format!("?n={PAGE_SIZE}")
+        };
+        let mut path = format!("{}/tags/list{query}", repository.path());
+        let mut pages: Option<Pages> = None;
+        loop {
+            let ask =
+                Ask { method: Method::GET, path: &path, accept: "application/json", repository };
+            let (url, page) = self.ask(&host, &ask).await?;
+            let pages = pages.get_or_insert_with(|| Pages::new(url.clone()));
+            match pages.add(&url, page).await? {
+                Some(next) => path = behind_v2(&next),
+                None => break,
+            }
+        }
+        Ok(pages.map(Pages::finish).unwrap_or_default())
+    }
+
+    /// The digest behind a tag, by `HEAD`, which Docker Hub does not count as a pull.
+    ///
+    /// # Errors
+    /// When the registry does not say, or says something that is not a digest.
+    pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, ScanError> {
+        let host = self.host(repository.api_host()).await;
+        let _permit = host.permits.acquire().await;
+        let path = format!("{}/manifests/{tag}", repository.path());
+        let ask = Ask { method: Method::HEAD, path: &path, accept: MANIFESTS, repository };
+        let (_, answer) = self.ask(&host, &ask).await?;
+        let digest =
+            answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
+        digest
+            .and_then(Digest::parse)
+            .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
+    }
+
+    async fn host(&self, name: &str) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().await;
+        hosts
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Host::new(name, &self.options)))
+            .clone()
+    }
+
+    /// Asks until there is an answer, a final refusal, or no patience left.
+    async fn ask(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
+        let backoff = backon::ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(250));
+        let mut pauses = backoff.with_max_times(RETRIES).build();
+        loop {
+            let (error, told) = match self.ask_once(host, ask).await {
+                Ok((url, answer)) => match failure(&answer) {
+                    None => return Ok((url, answer)),
+                    Some(error) => (error, retry_after(answer.headers())),
+                },
+                Err(error) => (error, None),
+            };
+            let pause = pauses.next().filter(|_| error.is_transient());
+            let Some(pause) = pause.map(|pause| told.unwrap_or(pause)) else { return Err(error) };
+            if pause > LONGEST_WAIT {
+                return Err(ScanError::RateLimited(Some(pause.as_secs())));
+            }
+            tracing::debug!(host = host.name, path = ask.path, ?pause, %error, "asking again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks once, logging in when the registry wants it.
+    async fn ask_once(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
+        let (endpoint, first) = self.endpoint(host, ask).await?;
+        let url = join(&endpoint.base, ask.path)?;
+        if let Some(answer) = first {
+            return Ok((url, answer));
+        }
+        let answer = self.authorized(host, ask, &endpoint, &url).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok((url, answer));
+        }
+        // A token that ended early, or a repository that is closed on a registry that is not.
+        host.tokens.lock().await.remove(ask.repository.path());
+        let challenge =
+            Challenge::read(answer.headers(), &endpoint.base, &self.options.token_hosts)?;
+        if challenge == endpoint.challenge && !matches!(challenge, Challenge::Bearer { .. }) {
+            return Ok((url, answer));
+        }
+        let endpoint = Endpoint { challenge, ..endpoint };
+        let answer = self.authorized(host, ask, &endpoint, &url).await?;
+        Ok((url, answer))
+    }
+
+    /// How the registry wants to be asked. The first request of a run finds out, and its answer is
+    /// handed on when no login was needed.
+    async fn endpoint(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+    ) -> Result<(Endpoint, Option<Response>), ScanError> {
+        let mut probe = host.endpoint.lock().await;
+        if let Some(known) = &probe.known {
+            return known.clone().map(|endpoint| (endpoint, None));
+        }
+        let mut last = ScanError::Unavailable("the registry has no address".to_owned());
+        for base in host.bases(&self.options) {
+            let url = join(&base, ask.path)?;
+            let answer = match self.send(ask, &url, None).await {
+                // What a server that speaks TLS says to plain HTTP.
+                Ok(answer)
+                    if answer.status() == StatusCode::BAD_REQUEST && base.scheme() == "http" =>
+                {
+                    last = ScanError::Malformed(
+                        "the registry does not understand the request (400)".to_owned(),
+                    );
+                    continue;
+                }
+                Ok(answer) => answer,
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
+            let challenge = match answer.status() {
+                StatusCode::UNAUTHORIZED => {
+                    Challenge::read(answer.headers(), &base, &self.options.token_hosts)
+                }
+                _ => Ok(Challenge::Open),
+            };
+            let endpoint = challenge.map(|challenge| Endpoint { base, challenge });
+            probe.known = Some(endpoint.clone());
+            let endpoint = endpoint?;
+            let answer = (endpoint.challenge == Challenge::Open).then_some(answer);
+            return Ok((endpoint, answer));
+        }
+        // A host that stays out of reach is not tried again for every image on it.
+        probe.failures += 1;
+        if probe.failures > RETRIES {
+            probe.known = Some(Err(last.clone()));
+        }
+        Err(last)
+    }
+
+    async fn authorized(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        endpoint: &Endpoint,
+        url: &Url,
+    ) -> Result<Response, ScanError> {
+        let authorization = match &endpoint.challenge {
+            Challenge::Open => None,
+            Challenge::Basic => {
+                let credential = self.credential(host).await?;
+                let header = credential.as_ref().and_then(auth::basic);
+                let missing = || {
+                    ScanError::Unauthorized(format!(
+                        "{} wants a login; log in with docker",
+                        host.name
+                    ))
+                };
+                Some(header.ok_or_else(missing)?)
+            }
+            Challenge::Bearer { realm, service } => {
+                let path = ask.repository.path();
+                let cached =
+                    host.tokens.lock().await.get(path).filter(|token| token.is_fresh()).cloned();
+                let token = match cached {
+                    Some(token) => token,
+                    None => {
+                        let credential = self.credential(host).await?;
+                        if credential.is_some() && !realm.trusted {
+                            tracing::warn!(
+                                registry = host.name,
+                                token_server = realm.url.host_str(),
+                                "asking for an anonymous token: credentials go to the registry's own \
+                                 token server only; --token-host allows another"
+                            );
+                        }
+                        auth::token(
+                            &self.http,
+                            realm,
+                            service.as_deref(),
+                            path,
+                            credential.as_ref(),
+                        )
+                        .await?
+                    }
+                };
+                host.tokens.lock().await.insert(path.to_owned(), token.clone());
+                token.header()
+            }
+        };
+        self.send(ask, url, authorization).await
+    }
+
+    async fn credential(&self, host: &Host) -> Result<Option<credentials::Credential>, ScanError> {
+        if host.anonymous {
+            return Ok(None);
+        }
+        host.credential.get_or_try_init(|| credentials::find(&host.name)).await.cloned()
+    }
+
+    /// Sends a request; redirects are followed a few times, and leave the credentials behind when
+    /// scheme, host or port change.
+    async fn send(
+        &self,
+        ask: &Ask<'_>,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, ScanError> {
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request =
+                self.http.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
+            if let Some(value) = authorization.as_ref().filter(|_| at.origin() == url.origin()) {
+                request = request.header(AUTHORIZATION, value.clone());
+            }
+            tracing::debug!(method = %ask.method, url = %at, "asking the registry");
+            let answer = request.send().await?;
+            if !answer.status().is_redirection() {
+                let foreign = at.origin() != url.origin();
+                if foreign && answer.status() == StatusCode::UNAUTHORIZED {
+                    return Err(ScanError::Unauthorized(
+                        "the registry redirects to a host that wants a login".to_owned(),
+                    ));
+                }
+                return Ok(answer);
+            }
+            at = redirect(&at, &answer)?;
+        }
+        Err(ScanError::Malformed("the registry redirects too often".to_owned()))
+    }
+}
+
+fn redirect(from: &Url, answer: &Response) -> Result<Url, ScanError> {
+    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let to = location.and_then(|location| from.join(location).ok());
+    to.filter(|to| realm::may_follow(from, to)).ok_or_else(|| {
+        ScanError::Malformed("the registry redirects to an address that is not followed".to_owned())
+    })
+}
+
+fn join(base: &Url, path: &str) -> Result<Url, ScanError> {
+    base.join(path).map_err(|error| ScanError::Malformed(error.to_string()))
+}
+
+/// Path and query of a page behind `/v2/`, so that it is asked for like the first one.
+fn behind_v2(url: &Url) -> String {
+    let path = url.path().strip_prefix("/v2/").unwrap_or(url.path());
+    url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+}
+
+/// What an answer means when it is not the one that was hoped for.
+fn failure(answer: &Response) -> Option<ScanError> {
+    let status = answer.status();
+    match status.as_u16() {
+        200..=299 => None,
+        401 => Some(ScanError::Unauthorized("the registry refuses the login (401)".to_owned())),
+        403 => Some(ScanError::Denied),
+        404 => Some(ScanError::NotFound),
+        408 | 500..=599 => Some(ScanError::Unavailable(format!("the registry fails ({status})"))),
+        429 => {
+            let seconds = retry_after(answer.headers()).map(|wait| wait.as_secs());
+            Some(ScanError::RateLimited(seconds))
+        }
+        _ => Some(ScanError::Malformed(format!("the registry answers {status}"))),
+    }
+}
+
+/// `Retry-After` in its form of seconds; the form of a date needs a clock that both agree on.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}

@@ -15,3 +15,4 @@ pub mod cli;
 pub mod settings;
 pub mod worktree;
 pub mod registry;
+pub mod git;

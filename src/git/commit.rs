@@ -1,0 +1,85 @@
+//! Commits written from memory, and recognised again.
+
+use std::collections::BTreeMap;
+
+use git2::Signature;
+use git2::build::TreeUpdateBuilder;
+use jiff::Timestamp;
+
+use super::{BranchState, Clone, GitError, Oid};
+use crate::changeset::{CHANGE_TRAILER, FileChange};
+
+/// Who commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+}
+
+impl Default for Author {
+    fn default() -> Self {
+        Self { name: "tagalong".to_owned(), email: "tagalong@tagalong.invalid".to_owned() }
+    }
+}
+
+impl Clone {
+    /// Writes a commit on `parent` with new content for some files; everything else, file modes
+    /// included, stays.
+    ///
+    /// # Errors
+    /// When an object cannot be written.
+    pub fn commit(
+        &self,
+        parent: Oid,
+        files: &BTreeMap<String, FileChange>,
+        message: &str,
+        author: &Author,
+        now: Timestamp,
+    ) -> Result<Oid, GitError> {
+        let git = |error: git2::Error| GitError::from_git("the new commit", &error);
+        let parent = self.repository.find_commit(parent).map_err(git)?;
+        let mut update = TreeUpdateBuilder::new();
+        for (path, file) in files {
+            let blob = self.repository.blob(file.after.as_bytes()).map_err(git)?;
+            let mode = match self.mode(path) {
+                Some(0o100_755) => git2::FileMode::BlobExecutable,
+                _ => git2::FileMode::Blob,
+            };
+            update.upsert(path.as_str(), blob, mode);
+        }
+        let tree =
+            update.create_updated(&self.repository, &parent.tree().map_err(git)?).map_err(git)?;
+        let tree = self.repository.find_tree(tree).map_err(git)?;
+        let time = git2::Time::new(now.as_second(), 0);
+        let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
+        self.repository
+            .commit(None, &signature, &signature, message, &tree, &[&parent])
+            .map_err(git)
+    }
+}
+
+/// Ours is a commit that we wrote *and* committed, with our trailer and one parent. Whoever adds
+/// to it, amends it, rebases it or merges into it, changes one of these.
+pub(super) fn state(commit: &git2::Commit<'_>, author: &Author) -> BranchState {
+    let (writer, committer) = (commit.author(), commit.committer());
+    let is_ours = |signature: &Signature<'_>| {
+        let email = signature.email_bytes();
+        email == author.email.as_bytes() || email == Author::default().email.as_bytes()
+    };
+    let message = commit.message().unwrap_or_default();
+    let ours = is_ours(&writer) && is_ours(&committer) && commit.parent_count() == 1;
+    match change_of(message).filter(|_| ours) {
+        Some(change) => BranchState::Ours { commit: commit.id(), change: change.to_owned() },
+        None => BranchState::Foreign {
+            commit: commit.id(),
+            author: crate::changeset::one_line(&String::from_utf8_lossy(committer.name_bytes())),
+        },
+    }
+}
+
+fn change_of(message: &str) -> Option<&str> {
+    let mut lines = message.lines().rev();
+    lines.find_map(|line| line.strip_prefix(CHANGE_TRAILER)?.strip_prefix(": "))
+}

@@ -16,3 +16,4 @@ pub mod settings;
 pub mod worktree;
 pub mod registry;
 pub mod git;
+pub mod forge;

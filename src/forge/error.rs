@@ -1,0 +1,79 @@
+//! What can go wrong with GitHub.
+
+/// Why a request to GitHub failed, with what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForgeError {
+    /// 401.
+    #[error("GitHub refuses the token (401): set GITHUB_TOKEN to one that is valid")]
+    Unauthorized,
+    /// No token was given.
+    #[error("pull requests need a token: set GITHUB_TOKEN")]
+    NoToken,
+    /// 403 that is not a limit.
+    #[error(
+        "the token may not do this (403: {0}): it needs `pull_requests: write` and `contents: write`; \
+             a workflow's own token also needs the repository setting that allows Actions to create pull requests"
+    )]
+    Forbidden(String),
+    /// 404, which GitHub also says to hide what a token does not reach.
+    #[error("GitHub does not know {0} (404), or the token does not reach it")]
+    NotFound(String),
+    /// 410: a feature is switched off.
+    #[error(
+        "pull requests are disabled in {0} (410): enable them in the repository's settings, or deliver by push"
+    )]
+    Disabled(String),
+    /// 422: what was sent is refused.
+    #[error("GitHub refuses the pull request (422): {0}")]
+    Invalid(String),
+    /// 403 or 429 because of too many requests.
+    #[error("GitHub limits requests{}", .0.map_or(String::new(), |s| format!(" and asks to wait {s} seconds")))]
+    RateLimited(Option<u64>),
+    /// No connection, a broken answer or a 5xx.
+    #[error("GitHub cannot be reached or fails: {0}")]
+    Unavailable(String),
+}
+
+impl ForgeError {
+    /// Reads octocrab's error, whose display hides what GitHub said.
+    pub(super) fn read(error: &octocrab::Error, subject: &str) -> Self {
+        let octocrab::Error::GitHub { source, .. } = error else {
+            return Self::Unavailable(root_cause(error));
+        };
+        let header =
+            |name: &str| source.headers.as_ref()?.get(name)?.to_str().ok().map(str::to_owned);
+        let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let limited = retry_after.is_some()
+            || header("x-ratelimit-remaining").as_deref() == Some("0")
+            || source.message.to_ascii_lowercase().contains("rate limit");
+        let said = said(source);
+        match source.status_code.as_u16() {
+            401 => Self::Unauthorized,
+            403 | 429 if limited => Self::RateLimited(retry_after),
+            403 => Self::Forbidden(said),
+            404 => Self::NotFound(subject.to_owned()),
+            410 => Self::Disabled(subject.to_owned()),
+            422 => Self::Invalid(said),
+            429 => Self::RateLimited(None),
+            status => Self::Unavailable(format!("{status}: {said}")),
+        }
+    }
+}
+
+/// The message and the details below it.
+fn said(error: &octocrab::GitHubError) -> String {
+    let details =
+        error.errors.iter().flatten().filter_map(|detail| {
+            detail.get("message").unwrap_or(detail).as_str().map(str::to_owned)
+        });
+    let all: Vec<String> = std::iter::once(error.message.clone()).chain(details).collect();
+    crate::changeset::one_line(&all.join("; "))
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    crate::changeset::one_line(cause.to_string().lines().next().unwrap_or_default())
+}

@@ -17,3 +17,4 @@ pub mod worktree;
 pub mod registry;
 pub mod git;
 pub mod forge;
+pub mod report;

@@ -1,0 +1,260 @@
+//! The output for programs: versioned, with a published schema, changed by additions only.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Delivery, DeliveryOutcome};
+use crate::changeset::{ChangeSet, Plan, Planned, PlannedEdit};
+use crate::choose::{Outcome, Reason};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::image::{Digest, Tag};
+use crate::policy::Via;
+
+/// What `plan --format json` and `run --format json` print.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "tagalong plan")]
+pub struct Report {
+    /// The version of this format.
+    version: u32,
+    /// What was decided.
+    decisions: Vec<DecisionRow>,
+    /// What changes in which file.
+    edits: Vec<EditRow>,
+    /// What is delivered together.
+    change_sets: Vec<ChangeSetRow>,
+    /// What was left out or could not be used.
+    diagnostics: Vec<DiagnosticRow>,
+    /// What became of the change sets; only from `run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<Vec<DeliveryRow>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DecisionRow {
+    /// The policy's name.
+    image: String,
+    /// The image repository in canonical form.
+    repository: String,
+    /// The environment's name.
+    environment: String,
+    /// What is to happen.
+    outcome: Outcome,
+    /// The deployed tag.
+    from: Option<String>,
+    /// The chosen tag.
+    to: Option<String>,
+    /// The deployed digest.
+    from_digest: Option<String>,
+    /// The digest to write.
+    to_digest: Option<String>,
+    /// Why.
+    reason: Reason,
+    /// Where it is deployed.
+    sites: Vec<SiteRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct SiteRow {
+    /// The file, within the repository.
+    path: String,
+    /// The line, from 1.
+    line: usize,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct EditRow {
+    /// The file, within the repository.
+    path: String,
+    /// The line, from 1, in the file as read.
+    line: usize,
+    /// The first byte that is replaced, in the file as read.
+    start: usize,
+    /// The byte after the last one that is replaced.
+    end: usize,
+    /// The text that is replaced.
+    old: String,
+    /// The text that replaces it.
+    new: String,
+    /// The policy's name.
+    image: String,
+    /// The environment's name.
+    environment: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangeSetRow {
+    /// The environment's name.
+    environment: String,
+    /// How it is delivered.
+    via: Via,
+    /// The branch of its pull request.
+    branch: String,
+    /// The title of the pull request, and the subject of the commit.
+    title: String,
+    /// The body of the pull request.
+    body: String,
+    /// The labels of the pull request.
+    labels: Vec<String>,
+    /// Its edits, as indices into `edits`.
+    edits: Vec<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct DiagnosticRow {
+    /// How bad it is.
+    severity: SeverityName,
+    /// The stable code.
+    code: String,
+    /// The file, within the repository.
+    path: Option<String>,
+    /// The line, from 1.
+    line: Option<usize>,
+    /// The column in characters, from 1.
+    column: Option<usize>,
+    /// What is wrong.
+    message: String,
+    /// What to do about it.
+    help: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum SeverityName {
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryRow {
+    /// The environment's name.
+    environment: String,
+    /// How it was delivered.
+    via: Via,
+    /// The branch it went to.
+    branch: Option<String>,
+    /// The commit that holds it.
+    commit: Option<String>,
+    /// The pull request's number.
+    pull_request: Option<u64>,
+    /// The pull request's page.
+    url: Option<String>,
+    /// What became of it.
+    outcome: DeliveryOutcome,
+    /// More about it.
+    message: Option<String>,
+}
+
+impl Report {
+    /// The report of a plan, and of its deliveries where there were any.
+    #[must_use]
+    pub fn new(plan: &Plan, deliveries: Option<&[Delivery]>) -> Self {
+        Self {
+            version: 1,
+            decisions: plan.decisions.iter().map(decision).collect(),
+            edits: plan.edits.iter().map(edit).collect(),
+            change_sets: plan.change_sets.iter().map(change_set).collect(),
+            diagnostics: plan.diagnostics.iter().map(diagnostic).collect(),
+            deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
+        }
+    }
+
+    /// One line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The report when nothing could be planned.
+#[must_use]
+pub fn diagnostics_only(diagnostics: &[Diagnostic]) -> Report {
+    Report::new(&Plan { diagnostics: diagnostics.to_vec(), ..Plan::default() }, None)
+}
+
+/// The schema of [`Report`].
+#[must_use]
+pub fn plan_schema() -> serde_json::Value {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Report>()
+        .to_value()
+}
+
+fn decision(planned: &Planned) -> DecisionRow {
+    let tag = |tag: &Option<Tag>| tag.as_ref().map(Tag::to_string);
+    let digest = |digest: &Option<Digest>| digest.as_ref().map(Digest::to_string);
+    let site = |(path, line): &(String, usize)| SiteRow { path: path.clone(), line: *line };
+    DecisionRow {
+        image: planned.image.clone(),
+        repository: planned.repository.to_string(),
+        environment: planned.environment.clone(),
+        outcome: planned.decision.outcome,
+        from: tag(&planned.deployed.tag),
+        to: tag(&planned.decision.to),
+        from_digest: digest(&planned.deployed.digest),
+        to_digest: digest(&planned.decision.to_digest),
+        reason: planned.decision.reason.clone(),
+        sites: planned.sites.iter().map(site).collect(),
+    }
+}
+
+fn edit(planned: &PlannedEdit) -> EditRow {
+    EditRow {
+        path: planned.path.clone(),
+        line: planned.edit.line,
+        start: planned.edit.span.start,
+        end: planned.edit.span.end,
+        old: planned.edit.old.clone(),
+        new: planned.edit.new.clone(),
+        image: planned.image.clone(),
+        environment: planned.environment.clone(),
+    }
+}
+
+fn change_set(set: &ChangeSet) -> ChangeSetRow {
+    ChangeSetRow {
+        environment: set.environment.clone(),
+        via: set.via,
+        branch: set.branch.clone(),
+        title: set.title.clone(),
+        body: set.body.clone(),
+        labels: set.labels.clone(),
+        edits: set.edits.clone(),
+    }
+}
+
+fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
+    let place = diagnostic.place.as_ref();
+    let line = place.filter(|place| place.line > 0);
+    DiagnosticRow {
+        severity: match diagnostic.severity {
+            Severity::Info => SeverityName::Info,
+            Severity::Warning => SeverityName::Warning,
+            Severity::Error => SeverityName::Error,
+        },
+        code: diagnostic.code.to_string(),
+        path: place.map(|place| place.path.clone()),
+        line: line.map(|place| place.line),
+        column: line.map(|place| place.column),
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone(),
+    }
+}
+
+fn delivery(delivery: &Delivery) -> DeliveryRow {
+    DeliveryRow {
+        environment: delivery.environment.clone(),
+        via: delivery.via,
+        branch: delivery.branch.clone(),
+        commit: delivery.commit.clone(),
+        pull_request: delivery.pull_request.as_ref().map(|(number, _)| *number),
+        url: delivery.pull_request.as_ref().map(|(_, url)| url.clone()),
+        outcome: delivery.outcome,
+        message: delivery.message.clone(),
+    }
+}

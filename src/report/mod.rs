@@ -1,0 +1,52 @@
+//! What people, programs and GitHub are told.
+
+mod json;
+mod progress;
+mod summary;
+mod text;
+
+pub use json::{Report, diagnostics_only, plan_schema};
+pub use progress::Progress;
+pub use summary::job_summary;
+pub use text::{deliveries, diagnostics, plan};
+
+use crate::policy::Via;
+
+/// What became of one change set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The environment's name.
+    pub environment: String,
+    /// How it was delivered.
+    pub via: Via,
+    /// The branch it went to; none for a work tree.
+    pub branch: Option<String>,
+    /// The commit that holds it.
+    pub commit: Option<String>,
+    /// The pull request's number and page.
+    pub pull_request: Option<(u64, String)>,
+    /// What became of it.
+    pub outcome: DeliveryOutcome,
+    /// More about it, for a person.
+    pub message: Option<String>,
+}
+
+/// What became of one change set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryOutcome {
+    /// A pull request was opened.
+    Created,
+    /// A pull request was brought up to date.
+    Updated,
+    /// Everything was there already.
+    Unchanged,
+    /// A commit was pushed.
+    Pushed,
+    /// Files were written.
+    Written,
+    /// A person's commit is on the branch, so it is left alone.
+    Frozen,
+    /// It could not be delivered.
+    Failed,
+}

@@ -1,0 +1,161 @@
+//! The output for people: decisions, a unified diff, deliveries and problems.
+
+use std::fmt::Write as _;
+
+use similar::TextDiff;
+
+use super::{Delivery, DeliveryOutcome};
+use crate::changeset::{Plan, Planned};
+use crate::choose::Outcome;
+use crate::diagnostic::{Colour, Diagnostic, render};
+
+const GREEN: &str = "\u{1b}[32m";
+const RED: &str = "\u{1b}[31m";
+const YELLOW: &str = "\u{1b}[33m";
+const CYAN: &str = "\u{1b}[36m";
+const BOLD: &str = "\u{1b}[1m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Decisions, then the changes as a unified diff, then a line that counts.
+#[must_use]
+pub fn plan(plan: &Plan, colour: Colour) -> String {
+    let mut out = String::new();
+    let mut environment = "";
+    for planned in &plan.decisions {
+        if planned.environment != environment {
+            environment = &planned.environment;
+            writeln!(out, "{}", paint(colour, BOLD, environment)).ok();
+        }
+        out.push_str(&decision(planned, colour));
+    }
+    for set in &plan.change_sets {
+        writeln!(out, "\n{}", paint(colour, BOLD, &set.title)).ok();
+        for (path, file) in &set.files {
+            out.push_str(&diff(path, &file.before, &file.after, colour));
+        }
+    }
+    writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, counts(plan)).ok();
+    out
+}
+
+fn decision(planned: &Planned, colour: Colour) -> String {
+    let decision = &planned.decision;
+    let (word, shade) = match decision.outcome {
+        Outcome::Update => ("update", GREEN),
+        Outcome::Keep => ("keep", ""),
+        Outcome::Hold => ("hold", YELLOW),
+        Outcome::Undecided => ("undecided", RED),
+    };
+    let from = planned.deployed.tag.as_ref().map(ToString::to_string);
+    let from = from.or_else(|| planned.deployed.digest.as_ref().map(|d| d.short().to_owned()));
+    let from = from.unwrap_or_else(|| "-".to_owned());
+    let versions = match &decision.to {
+        Some(to) if decision.outcome == Outcome::Update => format!("{from} -> {to}"),
+        _ => from,
+    };
+    let places = match planned.sites.len() {
+        1 => "1 place".to_owned(),
+        count => format!("{count} places"),
+    };
+    let reason = &decision.reason;
+    let code = serde_json::to_value(reason.code).unwrap_or_default();
+    format!(
+        "  {} {}  {versions}  {places}  {}: {}\n",
+        paint(colour, shade, &format!("{word:9}")),
+        planned.image,
+        code.as_str().unwrap_or_default(),
+        reason.message
+    )
+}
+
+fn diff(path: &str, before: &str, after: &str, colour: Colour) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let path = crate::changeset::one_line(path);
+    let text = diff
+        .unified_diff()
+        .context_radius(3)
+        .header(&format!("a/{path}"), &format!("b/{path}"))
+        .to_string();
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let shade = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => BOLD,
+            [b'+', ..] => GREEN,
+            [b'-', ..] => RED,
+            [b'@', ..] => CYAN,
+            _ => "",
+        };
+        let shown: String = line.trim_end_matches('\n').chars().map(visible).collect();
+        writeln!(out, "{}", paint(colour, shade, &shown)).ok();
+    }
+    out
+}
+
+/// Files are other people's text: what a terminal would obey is shown instead.
+fn visible(c: char) -> char {
+    match c {
+        '\t' | '\r' => c,
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+fn counts(plan: &Plan) -> String {
+    let count = |outcome| plan.decisions.iter().filter(|p| p.decision.outcome == outcome).count();
+    format!(
+        "{} to update, {} up to date, {} held, {} undecided; {} edits in {} change set{}",
+        count(Outcome::Update),
+        count(Outcome::Keep),
+        count(Outcome::Hold),
+        count(Outcome::Undecided),
+        plan.edits.len(),
+        plan.change_sets.len(),
+        if plan.change_sets.len() == 1 { "" } else { "s" },
+    )
+}
+
+/// What became of each change set, a line each.
+#[must_use]
+pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
+    let mut out = String::new();
+    for delivery in deliveries {
+        let (word, shade) = match delivery.outcome {
+            DeliveryOutcome::Created => ("opened", GREEN),
+            DeliveryOutcome::Updated => ("updated", GREEN),
+            DeliveryOutcome::Unchanged => ("unchanged", ""),
+            DeliveryOutcome::Pushed => ("pushed", GREEN),
+            DeliveryOutcome::Written => ("written", GREEN),
+            DeliveryOutcome::Frozen => ("left alone", YELLOW),
+            DeliveryOutcome::Failed => ("failed", RED),
+        };
+        write!(out, "{} {}", paint(colour, shade, word), delivery.environment).ok();
+        if let Some((number, url)) = &delivery.pull_request {
+            write!(out, "  #{number} {url}").ok();
+        } else if let Some(branch) = &delivery.branch {
+            write!(out, "  {branch}").ok();
+        }
+        if let Some(message) = &delivery.message {
+            write!(out, "  {}", crate::changeset::one_line(message)).ok();
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Every problem with its code frame.
+#[must_use]
+pub fn diagnostics<'a>(
+    diagnostics: &[Diagnostic],
+    source: impl Fn(&str) -> Option<&'a str>,
+    colour: Colour,
+) -> String {
+    let rendered = diagnostics.iter().map(|problem| render(problem, &source, colour) + "\n\n");
+    rendered.collect()
+}
+
+fn paint(colour: Colour, shade: &str, text: &str) -> String {
+    match colour {
+        Colour::Yes if !shade.is_empty() => format!("{shade}{text}{RESET}"),
+        Colour::Yes | Colour::No => text.to_owned(),
+    }
+}

@@ -18,3 +18,4 @@ pub mod registry;
 pub mod git;
 pub mod forge;
 pub mod report;
+pub mod pipeline;

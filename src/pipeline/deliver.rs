@@ -1,0 +1,236 @@
+//! From a plan to files, commits and pull requests.
+
+use std::collections::BTreeMap;
+
+use super::tree::GIT_TIMEOUT;
+use super::{Planning, Run, Tree};
+use crate::changeset::ChangeSet;
+use crate::forge::{ForgeError, GitHub, Upserted};
+use crate::git::{Author, BranchState, Clone, GitError, Oid, Update};
+use crate::policy::Via;
+use crate::report::{Delivery, DeliveryOutcome};
+use crate::settings::{DecideSettings, Surroundings};
+use crate::worktree::WorkTree;
+
+/// A branch moved between reading and pushing; nothing was changed.
+pub(super) struct Raced {
+    pub(super) branch: String,
+}
+
+/// What is to be pushed for a change set.
+enum Step {
+    /// A commit has to get onto a branch.
+    Push(Update),
+    /// The branch holds the change already.
+    Stand(Oid),
+    /// Nothing can or may be pushed.
+    Stop(DeliveryOutcome, String),
+}
+
+/// Delivers every change set. One that fails does not stop the others.
+pub(super) async fn deliver(
+    planning: Planning,
+    settings: &DecideSettings,
+    around: &Surroundings,
+) -> Result<Run, Raced> {
+    let Planning { plan, sources, tree, author } = planning;
+    let (tree, deliveries) = match tree {
+        Tree::Work(work) => {
+            let deliveries = plan.change_sets.iter().map(|set| write(&work, set)).collect();
+            (Tree::Work(work), deliveries)
+        }
+        Tree::Git { clone, github } => {
+            let steps = plan.change_sets.iter().scan(clone.base(), |tip, set| {
+                Some(step(&clone, set, &author, github.is_some(), tip, settings.now))
+            });
+            let steps: Vec<Step> = steps.collect();
+            let (clone, pushed) = push(clone, &steps).await?;
+            let forge =
+                github.as_ref().map(|(owner, name)| GitHub::new(&around.github, owner, name));
+            let mut deliveries = Vec::new();
+            for (set, step) in plan.change_sets.iter().zip(&steps) {
+                deliveries.push(finish(set, step, &pushed, forge.as_ref(), clone.branch()).await);
+            }
+            (Tree::Git { clone, github }, deliveries)
+        }
+    };
+    Ok(Run { planning: Planning { plan, sources, tree, author }, deliveries })
+}
+
+/// Writes a change set's files.
+fn write(work: &WorkTree, set: &ChangeSet) -> Delivery {
+    if set.via != Via::Worktree {
+        let message = "a work tree takes `--deliver worktree` only".to_owned();
+        return Delivery { message: Some(message), ..delivery(set, DeliveryOutcome::Failed) };
+    }
+    let written =
+        set.files.iter().map(|(path, file)| work.replace(path, &file.before, &file.after));
+    let errors: Vec<String> =
+        written.filter_map(|written| written.err().map(|error| error.to_string())).collect();
+    if errors.is_empty() {
+        return delivery(set, DeliveryOutcome::Written);
+    }
+    Delivery { message: Some(errors.join("; ")), ..delivery(set, DeliveryOutcome::Failed) }
+}
+
+/// Makes the commit of a change set, unless its branch holds it already or belongs to a person.
+///
+/// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
+fn step(
+    clone: &Clone,
+    set: &ChangeSet,
+    author: &Author,
+    on_github: bool,
+    tip: &mut Oid,
+    now: jiff::Timestamp,
+) -> Step {
+    let stop = |error: GitError| Step::Stop(DeliveryOutcome::Failed, error.to_string());
+    let (branch, parent) = match set.via {
+        Via::Push => (clone.branch(), *tip),
+        Via::PullRequest if on_github => (set.branch.as_str(), clone.base()),
+        Via::PullRequest => {
+            let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or \
+                           use `--deliver push`";
+            return Step::Stop(DeliveryOutcome::Failed, message.to_owned());
+        }
+        Via::Worktree => {
+            let message = "`worktree` needs a work tree: --repo PATH with --deliver worktree";
+            return Step::Stop(DeliveryOutcome::Failed, message.to_owned());
+        }
+    };
+    if set.via == Via::PullRequest {
+        match clone.state(branch, author) {
+            Ok(BranchState::Ours { commit, change }) if change == set.change => {
+                return Step::Stand(commit);
+            }
+            Ok(BranchState::Foreign { author, .. }) => {
+                let message = format!("{author} committed to `{branch}`, so it is left alone");
+                return Step::Stop(DeliveryOutcome::Frozen, message);
+            }
+            Ok(_) => {}
+            Err(error) => return stop(error),
+        }
+    }
+    match clone.commit(parent, &set.files, &set.message, author, now) {
+        Ok(commit) => {
+            if set.via == Via::Push {
+                *tip = commit;
+            }
+            Step::Push(Update { branch: branch.to_owned(), commit })
+        }
+        Err(error) => stop(error),
+    }
+}
+
+/// Pushes all branches at once.
+async fn push(
+    clone: Box<Clone>,
+    steps: &[Step],
+) -> Result<(Box<Clone>, BTreeMap<String, Result<(), String>>), Raced> {
+    // Of several commits on one branch, the last one brings the others along.
+    let updates: BTreeMap<String, Update> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Push(update) => Some((update.branch.clone(), update.clone())),
+            Step::Stand(_) | Step::Stop(..) => None,
+        })
+        .collect();
+    let updates: Vec<Update> = updates.into_values().collect();
+    if updates.is_empty() {
+        return Ok((clone, BTreeMap::new()));
+    }
+    let all = |updates: &[Update], why: &str| {
+        updates.iter().map(|update| (update.branch.clone(), Err(why.to_owned()))).collect()
+    };
+    let work = {
+        let updates = updates.clone();
+        tokio::task::spawn_blocking(move || {
+            let pushed = clone.push(&updates);
+            (clone, pushed)
+        })
+    };
+    let Ok(Ok((clone, pushed))) = tokio::time::timeout(GIT_TIMEOUT, work).await else {
+        // The clone is lost with its thread; reading the repository again is the way on.
+        return Err(Raced { branch: updates[0].branch.clone() });
+    };
+    match pushed {
+        Err(GitError::Moved(branch)) => Err(Raced { branch }),
+        Err(error) => Ok((clone, all(&updates, &error.to_string()))),
+        Ok(answers) => {
+            if let Some(branch) = answers
+                .iter()
+                .find_map(|(b, r)| r.as_ref().err().filter(|e| e.is_race()).map(|_| b))
+            {
+                return Err(Raced { branch: branch.clone() });
+            }
+            let answers = answers
+                .into_iter()
+                .map(|(b, result)| (b, result.map_err(|error| error.to_string())));
+            Ok((clone, answers.collect()))
+        }
+    }
+}
+
+/// Opens or updates the pull request of what was pushed.
+async fn finish(
+    set: &ChangeSet,
+    step: &Step,
+    pushed: &BTreeMap<String, Result<(), String>>,
+    forge: Option<&Result<GitHub, ForgeError>>,
+    base: &str,
+) -> Delivery {
+    let (branch, commit) = match step {
+        Step::Push(update) => (update.branch.clone(), update.commit),
+        Step::Stand(commit) => (set.branch.clone(), *commit),
+        Step::Stop(outcome, message) => {
+            let branch = Some(set.branch.clone()).filter(|_| *outcome == DeliveryOutcome::Frozen);
+            return Delivery { message: Some(message.clone()), branch, ..delivery(set, *outcome) };
+        }
+    };
+    if let Some(Err(why)) = pushed.get(&branch) {
+        return Delivery {
+            message: Some(why.clone()),
+            branch: Some(branch),
+            ..delivery(set, DeliveryOutcome::Failed)
+        };
+    }
+    let at = Delivery {
+        branch: Some(branch),
+        commit: Some(commit.to_string()),
+        ..delivery(set, DeliveryOutcome::Pushed)
+    };
+    let Some(forge) = forge.filter(|_| set.via == Via::PullRequest) else { return at };
+    let upserted = match forge {
+        Ok(forge) => forge.upsert(set, base).await,
+        Err(error) => Err(error.clone()),
+    };
+    let (outcome, pull) = match upserted {
+        Ok(Upserted::Created(pull)) => (DeliveryOutcome::Created, pull),
+        Ok(Upserted::Updated(pull)) => (DeliveryOutcome::Updated, pull),
+        // New commits on the branch are an update, even when the words are the same.
+        Ok(Upserted::Unchanged(pull)) if matches!(step, Step::Push(_)) => {
+            (DeliveryOutcome::Updated, pull)
+        }
+        Ok(Upserted::Unchanged(pull)) => (DeliveryOutcome::Unchanged, pull),
+        Err(error) => {
+            return Delivery {
+                outcome: DeliveryOutcome::Failed,
+                message: Some(error.to_string()),
+                ..at
+            };
+        }
+    };
+    Delivery { outcome, pull_request: Some((pull.number, pull.html_url)), ..at }
+}
+
+fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {
+    Delivery {
+        environment: set.environment.clone(),
+        via: set.via,
+        branch: None,
+        commit: None,
+        pull_request: None,
+        outcome,
+        message: None,
+    }
+}

@@ -1,0 +1,289 @@
+//! The stages in their order. The only place that knows them all.
+
+mod deliver;
+mod load;
+mod tags;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use backon::BackoffBuilder as _;
+
+pub use load::Loaded;
+pub use tags::Tags;
+pub use tree::Tree;
+
+use crate::changeset::{Decided, Plan, Use, assemble, uses};
+use crate::choose::{Decision, Outcome, decide, select, settle_digest};
+use crate::diagnostic::{Code, Diagnostic, any_error, nearest};
+use crate::image::{Repository, Tag};
+use crate::manifest::{Survey, Surveyed, is_candidate};
+use crate::policy::{Policy, PolicySet, Via};
+use crate::report::{Delivery, DeliveryOutcome};
+use crate::settings::{DecideSettings, Scope, Surroundings};
+
+/// How often a run reads the repository again because somebody else pushed.
+const MAX_ATTEMPTS: usize = 8;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The policies or arguments are invalid.
+    #[error("the policies or arguments are invalid")]
+    Invalid(Box<Invalid>),
+    /// Something outside failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Problems, and the texts that they are about.
+#[derive(Debug, Default)]
+pub struct Invalid {
+    /// The problems.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Texts of files by path, for code frames.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// A plan, with what it was made from.
+pub struct Planning {
+    /// The plan.
+    pub plan: Plan,
+    /// Texts of policy files by path, for code frames.
+    pub sources: BTreeMap<String, String>,
+    tree: Tree,
+    author: crate::git::Author,
+}
+
+/// What a run did.
+pub struct Run {
+    /// The plan that was delivered.
+    pub planning: Planning,
+    /// What became of it.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// How a command ends; the number is its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, whether or not something changed.
+    Done = 0,
+    /// Nothing could be done.
+    Failed = 1,
+    /// The policies or arguments are invalid.
+    Invalid = 2,
+    /// Some images are undecided, or some deliveries failed.
+    Partly = 3,
+    /// Changes are pending (`plan --detailed-exit-code`).
+    Pending = 10,
+}
+
+/// Loads and judges the policies only.
+///
+/// # Errors
+/// When the repository cannot be read, or the policies are invalid.
+pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
+    let tree = Tree::open(scope, around, None).await?;
+    Loaded::read(&tree, scope)
+}
+
+/// Reads the repository as it is and plans.
+///
+/// # Errors
+/// When the repository cannot be read, or the policies are invalid.
+pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    let mut tags = Tags::new(settings)?;
+    plan_tree(tree, settings, &mut tags, around.progress).await
+}
+
+/// Plans and delivers; when somebody else pushes meanwhile, again on what is there then.
+///
+/// # Errors
+/// When the repository cannot be read, or the policies are invalid.
+pub async fn run(
+    settings: &DecideSettings,
+    via: Option<Via>,
+    around: &Surroundings,
+) -> Result<Run, Failure> {
+    let mut tags = Tags::new(settings)?;
+    let backoff = backon::ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(100));
+    let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
+    loop {
+        let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
+        let mut planning = plan_tree(tree, settings, &mut tags, around.progress).await?;
+        for set in &mut planning.plan.change_sets {
+            set.via = via.unwrap_or(set.via);
+        }
+        let delivered = deliver::deliver(planning, settings, around).await;
+        match (delivered, pauses.next()) {
+            (Err(raced), Some(pause)) => {
+                tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
+                tokio::time::sleep(pause).await;
+            }
+            (Err(raced), None) => {
+                let message = format!(
+                    "branch `{}` moved {MAX_ATTEMPTS} times while the run was under way",
+                    raced.branch
+                );
+                return Err(Failure::Failed(message));
+            }
+            (Ok(run), _) => return Ok(run),
+        }
+    }
+}
+
+impl Planning {
+    /// How `plan` ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let undecided =
+            self.plan.decisions.iter().any(|p| p.decision.outcome == Outcome::Undecided);
+        if undecided || any_error(&self.plan.diagnostics) { Exit::Partly } else { Exit::Done }
+    }
+}
+
+impl Run {
+    /// How `run` ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        let failed =
+            self.deliveries.iter().filter(|d| d.outcome == DeliveryOutcome::Failed).count();
+        match failed {
+            0 => self.planning.exit(),
+            all if all == self.deliveries.len() => Exit::Failed,
+            _ => Exit::Partly,
+        }
+    }
+}
+
+/// Everything between a tree and a plan.
+async fn plan_tree(
+    tree: Tree,
+    settings: &DecideSettings,
+    tags: &mut Tags,
+    progress: bool,
+) -> Result<Planning, Failure> {
+    let Loaded { set, repository, sources, mut diagnostics } =
+        Loaded::read(&tree, &settings.scope)?;
+    check_names(&set, settings)?;
+    let mut survey = Survey::new(&set);
+    for path in
+        tree.paths().iter().filter(|path| is_candidate(path) && !sources.contains_key(*path))
+    {
+        survey.add(path, &tree.read(path)?);
+    }
+    let (files, found) = survey.finish();
+    diagnostics.extend(found);
+    let uses = selected(uses(&files), &set, settings);
+    diagnostics.extend(unused(&set, &files));
+    let repositories: BTreeSet<_> =
+        uses.iter().map(|u| &set.policies[u.policy].repository).collect();
+    tags.list(&repositories, &repository, progress).await?;
+    let decided = decide_all(&set, uses, tags, progress).await;
+    diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
+    let plan = assemble(&set, &files, decided, diagnostics);
+    tags.save(settings)?;
+    let author = repository.author.map(|(name, email)| crate::git::Author { name, email });
+    Ok(Planning { plan, sources, tree, author: author.unwrap_or_default() })
+}
+
+/// Decides every use; asks for the digests that decisions turn on, all at once.
+async fn decide_all(
+    set: &PolicySet,
+    uses: Vec<Use>,
+    tags: &mut Tags,
+    progress: bool,
+) -> Vec<Decided> {
+    let policies: BTreeSet<usize> = uses.iter().map(|u| u.policy).collect();
+    let mut decided = Vec::with_capacity(uses.len());
+    for policy in policies {
+        decided.extend(decide_policy(
+            &set.policies[policy],
+            uses.iter().filter(|u| u.policy == policy),
+            tags,
+        ));
+    }
+    decided.sort_by(|a, b| a.at.cmp(&b.at));
+    let mut wanted: BTreeSet<(Repository, Tag)> = BTreeSet::new();
+    for Decided { at, decision } in &decided {
+        let policy = &set.policies[at.policy];
+        let _unsettled = settle_digest(policy, &at.deployed, decision.clone(), &mut |tag| {
+            wanted.insert((policy.repository.clone(), tag.clone()));
+            None
+        });
+    }
+    tags.digests(wanted, progress).await;
+    for Decided { at, decision } in &mut decided {
+        let policy = &set.policies[at.policy];
+        let digest = &mut |tag: &Tag| Some(tags.digest(&policy.repository, tag));
+        *decision = settle_digest(policy, &at.deployed, decision.clone(), digest);
+    }
+    decided
+}
+
+fn decide_policy<'a>(
+    policy: &Policy,
+    uses: impl Iterator<Item = &'a Use>,
+    tags: &Tags,
+) -> Vec<Decided> {
+    let listing = tags.catalog().listing(&policy.repository);
+    let chosen = listing.map(|listing| (listing, select(policy, listing)));
+    let decide = |at: &Use| match &chosen {
+        Ok((listing, selection)) => decide(policy, listing, selection, &at.deployed),
+        Err(reason) => Decision::undecided(reason.clone()),
+    };
+    uses.map(|at| Decided { at: at.clone(), decision: decide(at) }).collect()
+}
+
+/// The uses that `--env` and `--image` leave.
+fn selected(uses: BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) -> Vec<Use> {
+    let wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+    let uses = uses.into_iter().filter(|u| {
+        wanted(&settings.environments, &set.environments[u.environment].name)
+            && wanted(&settings.images, &set.policies[u.policy].name)
+    });
+    uses.collect()
+}
+
+/// A misspelt `--env` or `--image` must not look like a run with nothing to do.
+fn check_names(set: &PolicySet, settings: &DecideSettings) -> Result<(), Failure> {
+    let environments: Vec<&str> = set.environments.iter().map(|e| e.name.as_str()).collect();
+    let policies: Vec<&str> = set.policies.iter().map(|p| p.name.as_str()).collect();
+    let unknown = |option: &str, wanted: &[String], known: &[&str]| {
+        let name = wanted.iter().find(|name| !known.contains(&name.as_str()))?;
+        let problem = Diagnostic::error(
+            Code::PolicyUnknownImage,
+            format!("{option} {name}: nothing has this name"),
+        );
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        Some(problem.help(help))
+    };
+    let problems = unknown("--env", &settings.environments, &environments)
+        .into_iter()
+        .chain(unknown("--image", &settings.images, &policies));
+    let diagnostics: Vec<_> = problems.collect();
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources: BTreeMap::new() })))
+}
+
+/// Policies whose image no site names: a typo in a name would otherwise be silence.
+fn unused(set: &PolicySet, files: &[Surveyed]) -> Vec<Diagnostic> {
+    let used: BTreeSet<usize> =
+        files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
+    let unused = set.policies.iter().enumerate().filter(|(index, _)| !used.contains(index));
+    let warn = |(_, policy): (usize, &Policy)| {
+        let message =
+            format!("nothing names the image of `{}`, {}", policy.name, policy.repository);
+        Diagnostic::warning(Code::PolicyUnused, message).at(policy.place.clone())
+    };
+    unused.map(warn).collect()
+}

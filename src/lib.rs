@@ -19,3 +19,5 @@ pub mod git;
 pub mod forge;
 pub mod report;
 pub mod pipeline;
+pub mod demo;
+pub mod command;

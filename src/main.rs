@@ -1,3 +1,10 @@
 //! The binary: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tagalong::cli::Cli;
+
+fn main() -> ExitCode {
+    tagalong::command::main(Cli::parse())
+}

@@ -1,0 +1,215 @@
+//! Each command: settings in, stages run, report out.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::CommandFactory as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{CheckArgs, Cli, Command, Format, PlanArgs, RunArgs, SchemaKind};
+use crate::diagnostic::{Colour, Diagnostic, Severity};
+use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
+use crate::policy::{policy_schema, settings_schema};
+use crate::report::{self, Delivery, Report};
+use crate::settings::{InvalidSetting, Surroundings};
+
+/// Runs a command to its exit code.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    log(cli.verbose);
+    let around = match Surroundings::read(cli.color) {
+        Ok(around) => around,
+        Err(error) => return code(refuse(&error)),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return code(fail(&error.to_string())),
+    };
+    let exit = runtime.block_on(dispatch(cli.command, &around));
+    // A git operation that hangs in a thread of its own does not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code(exit)
+}
+
+async fn dispatch(command: Command, around: &Surroundings) -> Exit {
+    match command {
+        Command::Plan(args) => plan(&args, around).await,
+        Command::Run(args) => run(&args, around).await,
+        Command::Check(args) => check(&args, around).await,
+        Command::Demo => match crate::demo::run(around).await {
+            Ok(()) => Exit::Done,
+            Err(error) => fail(&error.to_string()),
+        },
+        Command::Schema { which } => schema(which),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "tagalong", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            match clap_mangen::Man::new(Cli::command()).render(&mut page) {
+                Ok(()) => print(&page),
+                Err(error) => fail(&error.to_string()),
+            }
+        }
+    }
+}
+
+async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
+    let settings = match around.decide(&args.decide) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let planning = match pipeline::plan(&settings, around).await {
+        Ok(planning) => planning,
+        Err(failure) => return failed(failure, settings.scope.format, around),
+    };
+    show(&planning, None, settings.scope.format, around);
+    let pending = args.detailed_exit_code && !planning.plan.change_sets.is_empty();
+    match planning.exit() {
+        Exit::Done if pending => Exit::Pending,
+        exit => exit,
+    }
+}
+
+async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
+    let settings = match around.decide(&args.decide) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    match pipeline::run(&settings, args.deliver, around).await {
+        Ok(run) => {
+            show(&run.planning, Some(&run.deliveries), settings.scope.format, around);
+            run.exit()
+        }
+        Err(failure) => failed(failure, settings.scope.format, around),
+    }
+}
+
+async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
+    let scope = match around.scope(&args.repo) {
+        Ok(scope) => scope,
+        Err(error) => return refuse(&error),
+    };
+    match pipeline::check(&scope, around).await {
+        Ok(loaded) => {
+            let (policies, environments) =
+                (loaded.set.policies.len(), loaded.set.environments.len());
+            match scope.format {
+                Format::Json => {
+                    print(report::diagnostics_only(&loaded.diagnostics).to_json().as_bytes())
+                }
+                Format::Text => print(
+                    format!("{policies} policies and {environments} environments are fine\n")
+                        .as_bytes(),
+                ),
+            }
+        }
+        Err(failure) => failed(failure, scope.format, around),
+    }
+}
+
+fn schema(which: SchemaKind) -> Exit {
+    let schema = match which {
+        SchemaKind::Policies => policy_schema(),
+        SchemaKind::Settings => settings_schema(),
+        SchemaKind::Plan => report::plan_schema(),
+    };
+    print(format!("{schema:#}\n").as_bytes())
+}
+
+/// Prints a plan and what became of it; problems go to standard error.
+fn show(
+    planning: &Planning,
+    deliveries: Option<&[Delivery]>,
+    format: Format,
+    around: &Surroundings,
+) {
+    let plan = &planning.plan;
+    match format {
+        Format::Json => print(format!("{}\n", Report::new(plan, deliveries).to_json()).as_bytes()),
+        Format::Text => {
+            let shown: Vec<Diagnostic> = plan.diagnostics.clone();
+            let source = |path: &str| planning.sources.get(path).map(String::as_str);
+            complain(&report::diagnostics(&shown, source, around.stderr));
+            let text = report::plan(plan, around.stdout);
+            let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
+            print(text.as_bytes())
+        }
+    };
+    if let Some(path) = &around.step_summary {
+        let summary = report::job_summary(plan, deliveries.unwrap_or_default());
+        let appended = OpenOptions::new().append(true).create(true).open(path);
+        if let Err(error) = appended.and_then(|mut file| file.write_all(summary.as_bytes())) {
+            complain(&format!("the job summary cannot be written: {error}\n"));
+        }
+    }
+}
+
+fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
+    let invalid = match failure {
+        Failure::Invalid(invalid) => *invalid,
+        Failure::Failed(message) => return fail(&message),
+    };
+    let Invalid { diagnostics, sources } = invalid;
+    match format {
+        Format::Json => {
+            let report = report::diagnostics_only(&diagnostics).to_json();
+            print(format!("{report}\n").as_bytes());
+        }
+        Format::Text => {
+            let source = |path: &str| sources.get(path).map(String::as_str);
+            complain(&report::diagnostics(&diagnostics, source, around.stderr));
+            let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+            complain(&format!("{errors} problem{} to solve\n", if errors == 1 { "" } else { "s" }));
+        }
+    }
+    Exit::Invalid
+}
+
+fn refuse(error: &InvalidSetting) -> Exit {
+    complain(&format!("error: {error}\n"));
+    Exit::Invalid
+}
+
+fn fail(message: &str) -> Exit {
+    complain(&format!("error: {}\n", crate::changeset::one_line(message)));
+    Exit::Failed
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+/// Writes to standard output; a reader that went away, as `head` does, is no failure.
+fn print(bytes: &[u8]) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error.to_string()),
+        _ => Exit::Done,
+    }
+}
+
+/// Writes to standard error; when that fails there is nobody left to tell.
+fn complain(text: &str) {
+    io::stderr().lock().write_all(text.as_bytes()).ok();
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "tagalong=info,warn",
+        _ => "tagalong=debug,info",
+    };
+    let colour = Colour::No == Colour::Yes;
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,155 @@
+//! The whole job in one process: a registry on loopback, a config repository with a bare remote,
+//! and the same stages that `plan` and `run` go through.
+
+mod files;
+mod registry;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::changeset::{BRANCH_PREFIX, ChangeSet};
+use crate::cli::Format;
+use crate::diagnostic::Colour;
+use crate::git::{Author, Clone, GitError, Remote, Update};
+use crate::pipeline::{self, Failure, Planning};
+use crate::report;
+use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
+use registry::EmbeddedRegistry;
+
+/// Why the demo stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A port or a file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The repository, while it is set up.
+    #[error("{}", .0.message())]
+    Setup(#[from] git2::Error),
+    /// The plan.
+    #[error("{0}")]
+    Plan(#[from] Failure),
+    /// Nothing was decided where something had to be.
+    #[error("the demo did not find the update that it prepared")]
+    NoUpdate,
+}
+
+/// Shows the job step by step on standard output.
+///
+/// # Errors
+/// When a port, a directory or the repository cannot be used.
+pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
+    let directory = tempfile::Builder::new().prefix("tagalong-demo-").tempdir()?;
+    let remote = directory.path().join("fleet.git");
+    let registry = EmbeddedRegistry::start().await?;
+    let host = registry.address.to_string();
+    for (repository, tag) in files::TAGS {
+        registry.push(repository, tag);
+    }
+    files::create(&remote, &host)?;
+    let settings = settings(&remote, around.now);
+
+    say("1. A registry listens on loopback, and holds some tags:")?;
+    for (repository, tag) in files::TAGS {
+        show(&format!("   {host}/{repository}:{tag}\n"))?;
+    }
+    say("2. A config repository declares what may be deployed (policies/shop.yaml):")?;
+    show(&indent(&files::policies(&host)))?;
+    say(
+        "3. `tagalong plan`: poll the registry, choose, rewrite. The files keep every other byte:",
+    )?;
+    let planning = plan(&settings, around).await?;
+    show(&indent(&report::plan(&planning.plan, around.stdout)))?;
+
+    let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
+    say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
+    let commit = publish(&remote, set, around.now)?;
+    show(&indent(&format!(
+        "branch  {}\ncommit  {commit}\ntitle   {}\n\n{}",
+        set.branch, set.title, set.body
+    )))?;
+
+    say("5. Somebody merges it. The syncer in the cluster (Flux, Argo CD) does the rest.")?;
+    merge(&remote, set, commit)?;
+    say("6. The next run finds nothing to do:")?;
+    let planning = plan(&settings, around).await?;
+    show(&indent(&report::plan(&planning.plan, Colour::No)))?;
+
+    registry.push("acme/shop", "v1.5.0");
+    say("7. A new tag v1.5.0 is pushed, and the run after that proposes it:")?;
+    let planning = plan(&settings, around).await?;
+    let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
+    let commit = publish(&remote, set, around.now)?;
+    show(&indent(&format!("{}\nbranch  {} is now at {commit}\n", set.title, set.branch)))?;
+    say(
+        "That is all. Next: write a policy for your own repository (docs/policies.md), then `tagalong plan`.",
+    )?;
+    Ok(())
+}
+
+async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, DemoError> {
+    let offline = Surroundings {
+        progress: false,
+        github: GitHubSettings { token: None, ..around.github.clone() },
+        step_summary: None,
+        workflow_repository: None,
+        ..*around
+    };
+    Ok(pipeline::plan(settings, &offline).await?)
+}
+
+fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
+    DecideSettings {
+        scope: Scope {
+            repo: RepoSpec::Path(remote.to_owned()),
+            branch: None,
+            policies: None,
+            format: Format::Text,
+        },
+        environments: Vec::new(),
+        images: Vec::new(),
+        catalog: None,
+        save_catalog: None,
+        now,
+        plain_http: Vec::new(),
+        token_hosts: Vec::new(),
+    }
+}
+
+/// Commits a change set and pushes its branch, as a run does.
+fn publish(remote: &Path, set: &ChangeSet, now: Timestamp) -> Result<crate::git::Oid, DemoError> {
+    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX)?;
+    let commit = clone.commit(clone.base(), &set.files, &set.message, &Author::default(), now)?;
+    pushed(clone.push(&[Update { branch: set.branch.clone(), commit }])?)?;
+    Ok(commit)
+}
+
+/// Moves the main branch to the commit, as merging the pull request does.
+fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
+    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch)?;
+    pushed(clone.push(&[Update { branch: clone.branch().to_owned(), commit }])?)
+}
+
+fn pushed(answers: crate::git::Pushed) -> Result<(), DemoError> {
+    answers.into_values().collect::<Result<(), GitError>>().map_err(DemoError::Git)
+}
+
+fn say(text: &str) -> io::Result<()> {
+    show(&format!("\n{text}\n\n"))
+}
+
+fn show(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("   {line}\n") })
+        .collect()
+}

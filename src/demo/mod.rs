@@ -67,14 +67,14 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
 
     let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
     say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
-    let commit = publish(&remote, set, around.now)?;
+    let commit = publish(&remote, set, around.now).await?;
     show(&indent(&format!(
         "branch  {}\ncommit  {commit}\ntitle   {}\n\n{}",
         set.branch, set.title, set.body
     )))?;
 
     say("5. Somebody merges it. The syncer in the cluster (Flux, Argo CD) does the rest.")?;
-    merge(&remote, set, commit)?;
+    merge(&remote, set, commit).await?;
     say("6. The next run finds nothing to do:")?;
     let planning = plan(&settings, around).await?;
     show(&indent(&report::plan(&planning.plan, Colour::No)))?;
@@ -83,7 +83,7 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     say("7. A new tag v1.5.0 is pushed, and the run after that proposes it:")?;
     let planning = plan(&settings, around).await?;
     let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
-    let commit = publish(&remote, set, around.now)?;
+    let commit = publish(&remote, set, around.now).await?;
     show(&indent(&format!("{}\nbranch  {} is now at {commit}\n", set.title, set.branch)))?;
     say(
         "That is all. Next: write a policy for your own repository (docs/policies.md), then `tagalong plan`.",
@@ -121,17 +121,21 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
 }
 
 /// Commits a change set and pushes its branch, as a run does.
-fn publish(remote: &Path, set: &ChangeSet, now: Timestamp) -> Result<crate::git::Oid, DemoError> {
-    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX)?;
+async fn publish(
+    remote: &Path,
+    set: &ChangeSet,
+    now: Timestamp,
+) -> Result<crate::git::Oid, DemoError> {
+    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX).await?;
     let commit = clone.commit(clone.base(), &set.files, &set.message, &Author::default(), now)?;
-    pushed(clone.push(&[Update { branch: set.branch.clone(), commit }])?)?;
+    pushed(clone.push(&[Update { branch: set.branch.clone(), commit }]).await?)?;
     Ok(commit)
 }
 
 /// Moves the main branch to the commit, as merging the pull request does.
-fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
-    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch)?;
-    pushed(clone.push(&[Update { branch: clone.branch().to_owned(), commit }])?)
+async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
+    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch).await?;
+    pushed(clone.push(&[Update { branch: clone.branch().to_owned(), commit }]).await?)
 }
 
 fn pushed(answers: crate::git::Pushed) -> Result<(), DemoError> {

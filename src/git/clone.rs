@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use git2::{
-    Direction, ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalkResult,
-};
+use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalkResult};
 use tempfile::TempDir;
 
-use super::{Author, BranchState, GitError, Oid, Remote, commit};
-
-/// Where fetched branches are kept, apart from branches of a user's repository.
-const FETCHED: &str = "refs/tagalong/fetched/";
+use super::smart::{Advertised, Smart};
+use super::{Author, BranchState, GitError, Oid, Remote, commit, local};
 
 /// Git's file modes of regular files. Links, submodules and trees have others.
 const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
@@ -35,19 +31,22 @@ impl Clone {
     ///
     /// # Errors
     /// When the repository or branch cannot be read.
-    pub fn fetch(remote: Remote, branch: Option<&str>, own: &str) -> Result<Self, GitError> {
+    pub async fn fetch(remote: Remote, branch: Option<&str>, own: &str) -> Result<Self, GitError> {
         let subject = remote.address();
+        let failed = |message: String| GitError::Other { subject: subject.clone(), message };
         let git = |error: git2::Error| GitError::from_git(&subject, &error);
         let directory = tempfile::Builder::new().prefix("tagalong-").tempdir();
-        let directory = directory.map_err(|error| GitError::Other {
-            subject: subject.clone(),
-            message: error.to_string(),
-        })?;
+        let directory = directory.map_err(|error| failed(error.to_string()))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(directory.path(), &options).map_err(git)?;
-        let (branch, advertised) = fetch(&repository, &remote, branch, own)?;
-        let base = repository.refname_to_id(&format!("{FETCHED}{branch}")).map_err(git)?;
+        let Advertised { branches: advertised, default_branch } =
+            fetch(&repository, &remote, branch, own).await?;
+        let branch =
+            branch.map(str::to_owned).or(default_branch).unwrap_or_else(|| "main".to_owned());
+        let base = *advertised
+            .get(&branch)
+            .ok_or_else(|| GitError::NoBranch(subject.clone(), branch.clone()))?;
         let mut clone = Self {
             repository,
             remote,
@@ -130,45 +129,41 @@ impl Clone {
     }
 }
 
-/// Lists the remote's branches and fetches the ones that matter over the same connection.
-fn fetch(
+/// Lists the remote's branches and fetches the ones that matter.
+async fn fetch(
     repository: &Repository,
     remote: &Remote,
     branch: Option<&str>,
     own: &str,
-) -> Result<(String, BTreeMap<String, Oid>), GitError> {
+) -> Result<Advertised, GitError> {
     let subject = remote.address();
-    let git = |error: git2::Error| GitError::from_git(&subject, &error);
-    let mut connection = repository.remote_anonymous(&subject).map_err(git)?;
-    let mut connected = connection
-        .connect_auth(Direction::Fetch, Some(remote.callbacks()), Some(super::remote::proxy()))
-        .map_err(git)?;
-    let mut advertised = BTreeMap::new();
-    for head in connected.list().map_err(git)? {
-        if let Some(name) = head.name().strip_prefix("refs/heads/") {
-            advertised.insert(name.to_owned(), head.oid());
-        }
-    }
-    if advertised.is_empty() {
+    let smart = match remote {
+        Remote::Path(_) => None,
+        Remote::Http { url, token } => Some(Smart::new(url, token.as_ref())?),
+    };
+    let found = match &smart {
+        Some(smart) => smart.advertised("git-upload-pack").await?,
+        None => local::advertised(&subject)?,
+    };
+    if found.branches.is_empty() {
         return Err(GitError::Empty(subject));
     }
-    let branch = match branch {
-        Some(branch) => branch.to_owned(),
-        None => {
-            let head = connected.default_branch().map_err(git)?;
-            head.as_str()
-                .ok()
-                .and_then(|name| name.strip_prefix("refs/heads/"))
-                .unwrap_or("main")
-                .to_owned()
-        }
-    };
-    if !advertised.contains_key(&branch) {
-        return Err(GitError::NoBranch(subject, branch));
+    let base = branch.or(found.default_branch.as_deref()).unwrap_or("main");
+    if !found.branches.contains_key(base) {
+        return Err(GitError::NoBranch(subject, base.to_owned()));
     }
-    let wanted = advertised.keys().filter(|name| **name == branch || name.starts_with(own));
-    let refspecs: Vec<String> =
-        wanted.map(|name| format!("+refs/heads/{name}:{FETCHED}{name}")).collect();
-    connected.remote().fetch(&refspecs, Some(&mut remote.fetch_options()), None).map_err(git)?;
-    Ok((branch, advertised))
+    let wanted = found.branches.iter().filter(|(name, _)| *name == base || name.starts_with(own));
+    match &smart {
+        Some(smart) => {
+            let oids: std::collections::BTreeSet<Oid> = wanted.map(|(_, oid)| *oid).collect();
+            let oids: Vec<Oid> = oids.into_iter().collect();
+            let into = repository.odb().map_err(|error| GitError::from_git(&subject, &error))?;
+            smart.fetch(&oids, &into).await?;
+        }
+        None => {
+            let names: Vec<&str> = wanted.map(|(name, _)| name.as_str()).collect();
+            local::fetch(repository, &subject, &names)?;
+        }
+    }
+    Ok(found)
 }

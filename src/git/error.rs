@@ -44,20 +44,12 @@ pub enum GitError {
 }
 
 impl GitError {
-    /// Sorts an error of libgit2 by its code and class. Its HTTP transport has no codes for the
-    /// status, so that is the one thing read from the text.
+    /// Sorts an error of libgit2.
     pub(super) fn from_git(subject: &str, error: &git2::Error) -> Self {
         let subject = subject.to_owned();
-        let text = error.message();
-        let status = |code: &str| error.class() == ErrorClass::Http && text.contains(code);
-        match error.code() {
-            git2::ErrorCode::Auth => Self::Unauthorized(subject),
-            git2::ErrorCode::NotFound if error.class() == ErrorClass::Repository => {
-                Self::NotFound(subject)
-            }
-            _ if status("401") || status("403") => Self::Unauthorized(subject),
-            _ if status("404") => Self::NotFound(subject),
-            _ => Self::Other { subject, message: text.to_owned() },
+        match (error.code(), error.class()) {
+            (git2::ErrorCode::NotFound, ErrorClass::Repository) => Self::NotFound(subject),
+            _ => Self::Other { subject, message: error.message().to_owned() },
         }
     }
 

@@ -1,13 +1,16 @@
 //! Config repositories over git: read by object id, written from memory, pushed with a lease.
 //!
 //! There is no work tree, so there are no links to follow, no filters, no hooks and no place for a
-//! token on disk. Everything runs in libgit2; no git program is called.
+//! token on disk. Objects are libgit2's, conversations over HTTP our own; no git program is called.
 
 mod clone;
 mod commit;
 mod error;
+mod local;
+mod pkt;
 mod push;
 mod remote;
+mod smart;
 
 pub use clone::Clone;
 pub use commit::Author;

@@ -1,13 +1,11 @@
 //! Pushes with a lease: a branch is only moved from where it was when it was read.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::remote::push_options;
-use super::{Clone, GitError, Oid};
+use git2::{Buf, ObjectType, TreeWalkMode, TreeWalkResult};
 
-/// A local name for what is pushed.
-const OUTGOING: &str = "refs/tagalong/outgoing/";
+use super::smart::{Command, Smart};
+use super::{Clone, GitError, Oid, Remote, local};
 
 /// One branch to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,71 +20,85 @@ pub struct Update {
 pub type Pushed = BTreeMap<String, Result<(), GitError>>;
 
 impl Clone {
-    /// Moves branches in one push. Each must still be where this clone saw it; own branches may be
-    /// moved to any commit, the base only forward.
+    /// Moves branches in one push. Each must still be where this clone saw it, which the server
+    /// checks again at the moment that it moves the branch.
     ///
     /// # Errors
     /// When the push as a whole fails: no connection, no right to push, or one branch moved, in
     /// which case none was changed.
-    pub fn push(&self, updates: &[Update]) -> Result<Pushed, GitError> {
+    pub async fn push(&self, updates: &[Update]) -> Result<Pushed, GitError> {
+        let nowhere = Oid::ZERO_SHA1;
+        let commands = updates.iter().map(|update| Command {
+            branch: &update.branch,
+            old: self.advertised.get(&update.branch).copied().unwrap_or(nowhere),
+            new: update.commit,
+        });
+        let commands: Vec<Command<'_>> = commands.collect();
         let subject = self.remote.address();
-        let git = |error: git2::Error| GitError::from_git(&subject, &error);
-        let mut refspecs = Vec::new();
-        for update in updates {
-            let local = format!("{OUTGOING}{}", update.branch);
-            self.repository.reference(&local, update.commit, true, "push").map_err(git)?;
-            let force = if update.branch == self.branch() { "" } else { "+" };
-            refspecs.push(format!("{force}{local}:refs/heads/{}", update.branch));
-        }
-        let moved = RefCell::new(None);
-        let answers = RefCell::new(BTreeMap::new());
-        let result = {
-            let mut callbacks = self.remote.callbacks();
-            callbacks.push_negotiation(|references| {
-                let stale = references.iter().find(|reference| !self.is_where_it_was(reference));
-                match stale {
-                    None => Ok(()),
-                    Some(reference) => {
-                        let name = reference.dst_refname().unwrap_or_default();
-                        moved.replace(Some(name.trim_start_matches("refs/heads/").to_owned()));
-                        Err(git2::Error::from_str("moved"))
-                    }
+        let answers = match &self.remote {
+            Remote::Path(_) => local::push(&self.repository, &subject, &commands)?,
+            Remote::Http { url, token } => {
+                let smart = Smart::new(url, token.as_ref())?;
+                let now = smart.advertised("git-receive-pack").await?.branches;
+                let at = |branch: &str| now.get(branch).copied().unwrap_or(nowhere);
+                if let Some(moved) =
+                    commands.iter().find(|command| at(command.branch) != command.old)
+                {
+                    return Err(GitError::Moved(moved.branch.to_owned()));
                 }
-            });
-            callbacks.push_update_reference(|name, status| {
-                let branch = name.trim_start_matches("refs/heads/").to_owned();
-                answers.borrow_mut().insert(branch, status.map(str::to_owned));
-                Ok(())
-            });
-            let mut remote = self.repository.remote_anonymous(&subject).map_err(git)?;
-            remote.push(&refspecs, Some(&mut push_options(callbacks)))
-        };
-        if let Some(branch) = moved.into_inner() {
-            return Err(GitError::Moved(branch));
-        }
-        match result {
-            Err(error) if error.code() == git2::ErrorCode::NotFastForward => {
-                Err(GitError::Moved(self.branch().to_owned()))
+                let pack =
+                    self.pack(updates).map_err(|error| GitError::from_git(&subject, &error))?;
+                smart.push(&commands, &pack).await?
             }
-            Err(error) => Err(git(error)),
-            Ok(()) => Ok(judge(updates, &answers.into_inner())),
-        }
+        };
+        Ok(judge(updates, &answers))
     }
 
-    /// Compares what the server advertises for the push with what it did when it was read. The
-    /// server repeats the comparison when it moves the branch, so nothing fits in between.
-    fn is_where_it_was(&self, reference: &git2::PushUpdate<'_>) -> bool {
-        let name = reference.dst_refname().unwrap_or_default();
-        let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-        let then = self.advertised.get(name).copied().unwrap_or(Oid::ZERO_SHA1);
-        reference.src() == then
+    /// A pack with the commits that were made here and what is new in their trees.
+    fn pack(&self, updates: &[Update]) -> Result<Buf, git2::Error> {
+        let mut builder = self.repository.packbuilder()?;
+        let mut seen: BTreeSet<Oid> = BTreeSet::new();
+        for update in updates {
+            let mut next = update.commit;
+            // Pushed changes follow one another; what was fetched, the server has.
+            while !self.advertised.values().any(|known| *known == next) && seen.insert(next) {
+                let commit = self.repository.find_commit(next)?;
+                builder.insert_object(next, None)?;
+                let parent = commit.parent(0)?;
+                for oid in new_objects(&parent.tree()?, &commit.tree()?)? {
+                    if seen.insert(oid) {
+                        builder.insert_object(oid, None)?;
+                    }
+                }
+                next = parent.id();
+            }
+        }
+        let mut pack = Buf::new();
+        builder.write_buf(&mut pack)?;
+        Ok(pack)
     }
+}
+
+/// Trees and blobs of `new` that stand elsewhere than in `old`; equal subtrees are not entered.
+fn new_objects(old: &git2::Tree<'_>, new: &git2::Tree<'_>) -> Result<Vec<Oid>, git2::Error> {
+    let mut found = vec![new.id()];
+    let mut failed = None;
+    new.walk(TreeWalkMode::PreOrder, |directory, entry| {
+        let path = format!("{directory}{}", String::from_utf8_lossy(entry.name_bytes()));
+        let same = old.get_path(path.as_ref()).is_ok_and(|known| known.id() == entry.id());
+        match (same, entry.kind()) {
+            (true, _) | (_, Some(ObjectType::Commit)) => return TreeWalkResult::Skip,
+            (false, Some(ObjectType::Tree | ObjectType::Blob)) => found.push(entry.id()),
+            (false, _) => failed = Some(git2::Error::from_str("an entry of unknown kind")),
+        }
+        TreeWalkResult::Ok
+    })?;
+    failed.map_or(Ok(found), Err)
 }
 
 fn judge(updates: &[Update], answers: &BTreeMap<String, Option<String>>) -> Pushed {
     let result = |update: &Update| match answers.get(&update.branch) {
         Some(None) => Ok(()),
-        // Servers word a lost race differently; the lease was checked, so it is one.
         Some(Some(reason)) if is_race(reason) => Err(GitError::Moved(update.branch.clone())),
         Some(Some(reason)) => Err(GitError::Rejected {
             branch: update.branch.clone(),
@@ -100,6 +112,7 @@ fn judge(updates: &[Update], answers: &BTreeMap<String, Option<String>>) -> Push
     updates.iter().map(|update| (update.branch.clone(), result(update))).collect()
 }
 
+/// Servers word a lost race differently (<https://github.com/shini4i/argo-watcher/issues/435>).
 fn is_race(reason: &str) -> bool {
     let races = [
         "fetch first",
@@ -111,12 +124,4 @@ fn is_race(reason: &str) -> bool {
         "reference already exists",
     ];
     races.iter().any(|race| reason.contains(race))
-}
-
-impl Clone {
-    /// Where a branch was when it was read.
-    #[must_use]
-    pub fn advertised(&self, branch: &str) -> Option<Oid> {
-        self.advertised.get(branch).copied()
-    }
 }

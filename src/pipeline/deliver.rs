@@ -44,7 +44,7 @@ pub(super) async fn deliver(
                 Some(step(&clone, set, &author, github.is_some(), tip, settings.now))
             });
             let steps: Vec<Step> = steps.collect();
-            let (clone, pushed) = push(clone, &steps).await?;
+            let pushed = push(&clone, &steps).await?;
             let forge =
                 github.as_ref().map(|(owner, name)| GitHub::new(&around.github, owner, name));
             let mut deliveries = Vec::new();
@@ -124,51 +124,40 @@ fn step(
 
 /// Pushes all branches at once.
 async fn push(
-    clone: Box<Clone>,
+    clone: &Clone,
     steps: &[Step],
-) -> Result<(Box<Clone>, BTreeMap<String, Result<(), String>>), Raced> {
+) -> Result<BTreeMap<String, Result<(), String>>, Raced> {
     // Of several commits on one branch, the last one brings the others along.
-    let updates: BTreeMap<String, Update> = steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::Push(update) => Some((update.branch.clone(), update.clone())),
-            Step::Stand(_) | Step::Stop(..) => None,
-        })
-        .collect();
-    let updates: Vec<Update> = updates.into_values().collect();
+    let updates = steps.iter().filter_map(|step| match step {
+        Step::Push(update) => Some((update.branch.clone(), update.clone())),
+        Step::Stand(_) | Step::Stop(..) => None,
+    });
+    let updates: Vec<Update> = updates.collect::<BTreeMap<_, _>>().into_values().collect();
     if updates.is_empty() {
-        return Ok((clone, BTreeMap::new()));
+        return Ok(BTreeMap::new());
     }
-    let all = |updates: &[Update], why: &str| {
-        updates.iter().map(|update| (update.branch.clone(), Err(why.to_owned()))).collect()
-    };
-    let work = {
-        let updates = updates.clone();
-        tokio::task::spawn_blocking(move || {
-            let pushed = clone.push(&updates);
-            (clone, pushed)
-        })
-    };
-    let Ok(Ok((clone, pushed))) = tokio::time::timeout(GIT_TIMEOUT, work).await else {
-        // The clone is lost with its thread; reading the repository again is the way on.
-        return Err(Raced { branch: updates[0].branch.clone() });
-    };
-    match pushed {
-        Err(GitError::Moved(branch)) => Err(Raced { branch }),
-        Err(error) => Ok((clone, all(&updates, &error.to_string()))),
-        Ok(answers) => {
-            if let Some(branch) = answers
-                .iter()
-                .find_map(|(b, r)| r.as_ref().err().filter(|e| e.is_race()).map(|_| b))
-            {
-                return Err(Raced { branch: branch.clone() });
-            }
-            let answers = answers
+    let pushed = tokio::time::timeout(GIT_TIMEOUT, clone.push(&updates)).await;
+    let pushed = pushed.unwrap_or_else(|_elapsed| Err(GitError::Timeout("the push".to_owned())));
+    let answers = match pushed {
+        Ok(answers) => answers,
+        Err(GitError::Moved(branch)) => return Err(Raced { branch }),
+        Err(error) => {
+            let why = error.to_string();
+            return Ok(updates
                 .into_iter()
-                .map(|(b, result)| (b, result.map_err(|error| error.to_string())));
-            Ok((clone, answers.collect()))
+                .map(|update| (update.branch, Err(why.clone())))
+                .collect());
         }
+    };
+    if let Some((branch, _)) =
+        answers.iter().find(|(_, result)| matches!(result, Err(error) if error.is_race()))
+    {
+        return Err(Raced { branch: branch.clone() });
     }
+    let answers = answers
+        .into_iter()
+        .map(|(branch, result)| (branch, result.map_err(|error| error.to_string())));
+    Ok(answers.collect())
 }
 
 /// Opens or updates the pull request of what was pushed.

@@ -12,7 +12,7 @@ use crate::policy::Via;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
 
-/// libgit2 waits for a silent server for ever.
+/// A whole fetch or push.
 pub(super) const GIT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The files that a plan is made from.
@@ -148,12 +148,8 @@ async fn fetch(
     branch: Option<String>,
 ) -> Result<Tree, Failure> {
     let address = remote.address();
-    let work =
-        tokio::task::spawn_blocking(move || Clone::fetch(remote, branch.as_deref(), BRANCH_PREFIX));
-    let clone = match tokio::time::timeout(GIT_TIMEOUT, work).await {
-        Ok(Ok(clone)) => clone?,
-        Ok(Err(error)) => return Err(Failure::Failed(error.to_string())),
-        Err(_elapsed) => return Err(GitError::Timeout(address).into()),
-    };
+    let clone = Clone::fetch(remote, branch.as_deref(), BRANCH_PREFIX);
+    let clone = tokio::time::timeout(GIT_TIMEOUT, clone).await;
+    let clone = clone.map_err(|_elapsed| GitError::Timeout(address))??;
     Ok(Tree::Git { clone: Box::new(clone), github })
 }

@@ -75,6 +75,7 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
         let mut problems = places.duplicate_keys();
         problems.extend(violations(&schema, &value, places));
         if !problems.is_empty() {
+            problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
             return Err(problems);
         }
         serde_json::from_value(value).map(|raw| Self { raw, places }).map_err(|error| {

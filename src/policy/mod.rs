@@ -4,16 +4,17 @@
 //! and reports every problem at once; [`PolicySet`] is what is left when there are none.
 
 mod file;
+mod paths;
 mod range;
 pub mod raw;
 mod rule;
 mod schema;
 mod settings;
+mod tags;
 mod validate;
 
-use globset::GlobSet;
-
 pub use file::{PolicyFile, is_kubernetes_object};
+pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{DigestMode, Direction, Via};
 pub use rule::{DEFAULT_EXCLUDES, Key, Order, Rejection, TagRule};
@@ -70,27 +71,6 @@ pub struct Environment {
     pub labels: Vec<String>,
     /// Where it is declared.
     pub place: Place,
-}
-
-/// Paths of the repository: plain ones cover what is beneath them, globs what they match.
-#[derive(Debug)]
-pub struct Paths {
-    written: Vec<String>,
-    globs: GlobSet,
-}
-
-impl Paths {
-    /// Whether a file of the repository is covered.
-    #[must_use]
-    pub fn contains(&self, path: &str) -> bool {
-        self.globs.is_match(path)
-    }
-
-    /// The paths as they are written, without a final slash.
-    #[must_use]
-    pub fn written(&self) -> &[String] {
-        &self.written
-    }
 }
 
 impl PolicySet {

@@ -194,10 +194,11 @@ impl Registry {
                     continue;
                 }
                 Ok(answer) => answer,
-                Err(error) => {
+                Err(error @ ScanError::Unavailable(_)) => {
                     last = error;
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             let challenge = match answer.status() {
                 StatusCode::UNAUTHORIZED => {

@@ -1,0 +1,75 @@
+//! The paths of environments.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::Environment;
+use crate::diagnostic::{Code, Diagnostic, Place};
+
+/// Paths of the repository: plain ones cover what is beneath them, globs what they match.
+#[derive(Debug)]
+pub struct Paths {
+    pub(super) written: Vec<String>,
+    pub(super) globs: GlobSet,
+}
+
+impl Paths {
+    /// Whether a file of the repository is covered.
+    #[must_use]
+    pub fn contains(&self, path: &str) -> bool {
+        self.globs.is_match(path)
+    }
+
+    /// The paths as they are written, without a final slash.
+    #[must_use]
+    pub fn written(&self) -> &[String] {
+        &self.written
+    }
+}
+
+/// Two environments that cover one path, as a problem of the second.
+pub(super) fn overlap(
+    one: &Environment,
+    other: &Environment,
+    places: &[Place],
+) -> Option<Diagnostic> {
+    let beneath = |inner: &str, outer: &str| {
+        outer == "."
+            || inner == outer
+            || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    for path in &one.paths.written {
+        let others = other.paths.written.iter().zip(places);
+        for (theirs, place) in others {
+            if beneath(path, theirs) || beneath(theirs, path) {
+                let message = format!(
+                    "environments `{}` and `{}` both cover `{}`",
+                    one.name,
+                    other.name,
+                    if beneath(path, theirs) { path } else { theirs }
+                );
+                let help = "a file belongs to one environment; narrow one of the paths";
+                let problem = Diagnostic::error(Code::PolicyOverlap, message).help(help);
+                return Some(problem.at(place.clone()));
+            }
+        }
+    }
+    None
+}
+
+/// Adds a path as it is written to the globs; without a final slash.
+pub(super) fn add(builder: &mut GlobSetBuilder, path: &str) -> Result<String, Diagnostic> {
+    let problem = |message: String| Diagnostic::error(Code::PolicyPaths, message);
+    let trimmed = path.trim_end_matches('/');
+    let trimmed = trimmed.strip_prefix("./").unwrap_or(trimmed);
+    if path.starts_with('/') || trimmed.is_empty() || trimmed.split('/').any(|part| part == "..") {
+        let message = format!("`{path}` is not a path within the repository");
+        return Err(problem(message)
+            .help("write it from the root of the repository, as in clusters/staging"));
+    }
+    let beneath = if trimmed == "." { "**".to_owned() } else { format!("{trimmed}/**") };
+    for pattern in [trimmed, &beneath] {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+        builder.add(glob.map_err(|error| problem(error.to_string()))?);
+    }
+    Ok(trimmed.to_owned())
+}

@@ -1,0 +1,133 @@
+//! Reads `tags`: the filters and the one order of a policy.
+
+use regex::{Regex, RegexBuilder, RegexSetBuilder};
+
+use super::raw::RawTags;
+use super::{Order, Range, TagRule};
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::image::Tag;
+
+/// The largest compiled size of a regular expression, in bytes.
+const REGEX_SIZE_LIMIT: usize = 1 << 20;
+
+/// A problem and the keys below `tags` that lead to it.
+type Problem = (Vec<String>, Diagnostic);
+
+/// The rule, and every problem of it. With a problem, the rule is not to be used.
+pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>) {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut keep = |result: Result<Regex, Diagnostic>, keys: &[&str]| {
+        let keys = || keys.iter().map(|key| (*key).to_owned()).collect();
+        result.map_err(|problem| problems.push((keys(), problem))).ok()
+    };
+    let matcher = raw.r#match.as_deref().and_then(|pattern| keep(compile(pattern), &["match"]));
+    let exclude = raw.exclude.iter().enumerate().filter_map(|(index, pattern)| {
+        keep(compile(pattern), &["exclude", &index.to_string()]).map(|_| pattern)
+    });
+    let exclude =
+        RegexSetBuilder::new(exclude.collect::<Vec<_>>()).size_limit(REGEX_SIZE_LIMIT).build();
+    let template = raw.extract.as_deref().and_then(|template| match (&matcher, &raw.r#match) {
+        (Some(regex), _) => check_template(template, regex),
+        (None, Some(_)) => None,
+        (None, None) => Some(unmatched_template()),
+    });
+    problems.extend(template.map(|problem| (vec!["extract".to_owned()], problem)));
+    let order =
+        order(raw, name).map_err(|(key, problem)| problems.push((vec![key.to_owned()], problem)));
+    let rule = order.ok().map(|order| TagRule {
+        matcher,
+        extract: raw.extract.clone(),
+        exclude: exclude.unwrap_or_default(),
+        order,
+    });
+    (rule, problems)
+}
+
+fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
+    RegexBuilder::new(pattern).size_limit(REGEX_SIZE_LIMIT).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            Diagnostic::error(Code::PolicyInvalidRegex, "the regular expression is too large")
+                .help("use smaller repetition counts")
+        }
+        other => {
+            // The crate's message is a drawing over several lines; its last line is the reason.
+            let text = other.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Diagnostic::error(
+                Code::PolicyInvalidRegex,
+                format!("not a regular expression: {reason}"),
+            )
+            .help("the syntax is that of Go and Rust: no look-around, no back-references")
+        }
+    })
+}
+
+fn unmatched_template() -> Diagnostic {
+    Diagnostic::error(Code::PolicyUnknownGroup, "`extract` needs a `match` to take groups from")
+}
+
+/// Checks that every `$group` of a template exists in the regular expression.
+fn check_template(template: &str, regex: &Regex) -> Option<Diagnostic> {
+    let names: Vec<&str> = regex.capture_names().flatten().collect();
+    let known = |group: &str| match group.parse::<usize>() {
+        Ok(index) => index < regex.captures_len(),
+        Err(_) => names.contains(&group),
+    };
+    let unknown = groups(template).into_iter().find(|group| !known(group))?;
+    let message = format!("`match` has no group `{unknown}`");
+    let help = match nearest(&unknown, names.iter().copied()) {
+        Some(near) => format!("did you mean `${{{near}}}`?"),
+        None => "write ${name} for (?<name>…), or ${1} for the first group".to_owned(),
+    };
+    Some(Diagnostic::error(Code::PolicyUnknownGroup, message).help(help))
+}
+
+/// The groups that a template names: `$name` takes the longest run of word characters.
+fn groups(template: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = template;
+    while let Some(dollar) = rest.find('$') {
+        rest = &rest[dollar + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+        } else if let Some((name, after)) = rest.strip_prefix('{').and_then(|r| r.split_once('}')) {
+            found.push(name.to_owned());
+            rest = after;
+        } else {
+            let end =
+                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            found.extend((end > 0).then(|| rest[..end].to_owned()));
+            rest = &rest[end..];
+        }
+    }
+    found
+}
+
+/// The one order that is given; otherwise the key to point at and the problem.
+fn order(raw: &RawTags, name: &str) -> Result<Order, (&'static str, Diagnostic)> {
+    let semver = raw.semver.as_deref().map(|range| {
+        Range::parse(range).map(Order::Semver).map_err(|error| {
+            let problem = Diagnostic::error(Code::PolicyInvalidRange, error.to_string());
+            ("semver", problem.help("as in `>=1.2 <3`, `^1.4`, `~2.1`, `1.x || 2.x`, `>=1.0.0-0`"))
+        })
+    });
+    let fixed = raw.fixed.as_deref().map(|tag| {
+        let problem = || Diagnostic::error(Code::PolicyInvalidTag, format!("`{tag}` is not a tag"));
+        Tag::parse(tag).map(Order::Fixed).ok_or_else(|| ("fixed", problem()))
+    });
+    let numerical = raw.numerical.map(|direction| Ok(Order::Numerical(direction)));
+    let alphabetical = raw.alphabetical.map(|direction| Ok(Order::Alphabetical(direction)));
+    let mut given = [semver, numerical, alphabetical, fixed].into_iter().flatten();
+    let choices = "write one of `semver`, `numerical`, `alphabetical`, `fixed`";
+    match (given.next(), given.next()) {
+        (Some(order), None) => order,
+        (None, _) => {
+            let message = format!("policy `{name}` does not say how tags are ordered");
+            Err(("", Diagnostic::error(Code::PolicyOrder, message).help(choices)))
+        }
+        (Some(_), Some(_)) => {
+            let message = format!("policy `{name}` gives more than one order");
+            Err(("", Diagnostic::error(Code::PolicyOrder, message).help(choices)))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use super::*;
+
+fn read_text(text: &str) -> (PolicySet, Vec<Diagnostic>) {
+    read(&[PolicyFile { path: "policies/p.yaml".into(), text: text.into() }])
+}
+
+fn problems(text: &str) -> Vec<(String, usize)> {
+    let (_, problems) = read_text(text);
+    let line = |d: &Diagnostic| d.place.as_ref().map_or(0, |place| place.line);
+    problems.iter().map(|d| (d.code.to_string(), line(d))).collect()
+}
+
+#[test]
+fn a_good_file_becomes_a_set() {
+    let (set, problems) = read_text(
+        "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '>=1'}}\n  \
+             web: {image: nginx, tags: {fixed: stable}, digest: pin}\n\
+             environments:\n  prod: {paths: [clusters/prod/], images: [w*]}\n  \
+             stage: {paths: ['clusters/stage-*'], deliver: {via: push}}\n",
+    );
+    assert_eq!(problems, []);
+    let names: Vec<_> = set.environments.iter().map(|e| (&*e.name, e.policies.len())).collect();
+    assert_eq!(names, [("prod", 1), ("stage", 2)]);
+    assert!(set.environments[0].paths.contains("clusters/prod/a/b.yaml"));
+    assert!(!set.environments[0].paths.contains("clusters/production/a.yaml"));
+    assert!(set.environments[1].paths.contains("clusters/stage-eu/a.yaml"));
+}
+
+#[test]
+fn without_environments_one_covers_everything() {
+    let (set, _) = read_text("images: {a: {image: nginx, tags: {semver: '*'}}}\n");
+    assert!(set.environments[0].paths.contains("x/y.yaml"));
+    assert!(set.environments[0].paths.contains("z.yaml"));
+}
+
+#[test]
+fn every_mistake_is_found_at_once_and_at_its_line() {
+    let text = "\
+images:
+  a:
+    image: https://ghcr.io/x
+    tags:
+      match: '('
+      semver: '>=1 ||'
+  b: {image: nginx, tags: {match: 'v(?<ver>.*)', extract: '$version', semver: '*'}}
+  c: {image: nginx, tags: {semver: '*', fixed: x}}
+  d: {image: nginx, tags: {}}
+  e: {image: nginx, tags: {fixed: 'a b'}}
+  f: {image: nginx, tags: {semver: '*'}}
+environments:
+  one: {paths: []}
+  two: {paths: [../x, /y]}
+  three: {paths: [clusters], images: [g]}
+  four: {paths: [clusters/a]}
+";
+    let want = [
+        ("policy.invalid-image", 3),
+        ("policy.invalid-regex", 5),
+        ("policy.invalid-range", 6),
+        ("policy.unknown-group", 7),
+        ("policy.order", 8),
+        ("policy.order", 9),
+        ("policy.invalid-tag", 10),
+        ("policy.paths", 13),
+        ("policy.paths", 14),
+        ("policy.paths", 14),
+        ("policy.overlap", 15),
+        ("policy.unknown-image", 15),
+    ];
+    assert_eq!(problems(text), want.map(|(code, line)| (code.to_owned(), line)));
+}
+
+#[test]
+fn the_schema_speaks_in_lines_and_words() {
+    let text = "\
+images:
+  a:
+    image: nginx
+    tag: {semver: '*'}
+    tags: {fixed: 1.10, exclude: x}
+    digest: always
+  a: 3
+";
+    let (_, found) = read_text(text);
+    let mut got: Vec<_> = found
+        .iter()
+        .map(|d| (d.place.as_ref().unwrap().line, d.code.as_str(), d.help.as_deref()))
+        .collect();
+    got.sort_unstable();
+    let want = [
+        (4, "policy.unknown-key", Some("did you mean `tags`?")),
+        (
+            5,
+            "policy.wrong-type",
+            Some("put the value in quotes, so that YAML does not read it as a number"),
+        ),
+        (5, "policy.wrong-type", Some("write [x]")),
+        (6, "policy.invalid-value", Some("write one of `keep`, `pin`, `drop`")),
+        (7, "policy.duplicate-key", Some("keep one of them")),
+    ];
+    assert_eq!(got, want);
+}
+
+#[test]
+fn names_are_unique_over_files_and_images_over_environments() {
+    let file = |path: &str, text: &str| PolicyFile { path: path.into(), text: text.into() };
+    let (_, found) = read(&[
+        file("policies/a.yaml", "images: {a: {image: nginx, tags: {semver: '*'}}}\n"),
+        file(
+            "policies/b.yaml",
+            "images: {a: {image: redis, tags: {semver: '*'}}, b: {image: library/nginx, tags: {semver: '*'}}}\n",
+        ),
+    ]);
+    let codes: Vec<_> = found.iter().map(|d| d.code).collect();
+    assert_eq!(codes, [Code::PolicyDuplicateName, Code::PolicyAmbiguous]);
+}
+
+#[test]
+fn kubernetes_objects_are_passed_over_and_nothing_is_an_error() {
+    let kyverno = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec: {}\n";
+    assert_eq!(problems(kyverno), [("policy.none".to_owned(), 0)]);
+    assert_eq!(read(&[]).1[0].code, Code::PolicyNone);
+    assert_eq!(problems("a: [\n")[0].0, "policy.syntax");
+}
+
+#[test]
+fn names_are_plain_words() {
+    for bad in ["'a b'", "-a", "'@acme/team'", r#""a\nb""#, "''", &"a".repeat(64)] {
+        let text = format!("images: {{{bad}: {{image: nginx, tags: {{semver: '*'}}}}}}\n");
+        assert_eq!(problems(&text), [("policy.invalid-name".to_owned(), 1)], "{bad}");
+    }
+}
+
+#[test]
+fn a_regex_bomb_is_refused() {
+    let text =
+        "images: {a: {image: nginx, tags: {match: '((a{1000}){1000}){1000}', semver: '*'}}}\n";
+    assert_eq!(problems(text), [("policy.invalid-regex".to_owned(), 1)]);
+}

@@ -1,0 +1,149 @@
+//! The core stays pure, and imports point one way.
+
+use std::path::{Path, PathBuf};
+
+/// The pure rooms, each with the ones it may know.
+const CORE: [(&str, &[&str]); 8] = [
+    ("image", &[]),
+    ("yaml", &[]),
+    ("diagnostic", &[]),
+    ("policy", &["image", "yaml", "diagnostic"]),
+    ("manifest", &["image", "yaml", "diagnostic", "policy"]),
+    ("choose", &["image", "diagnostic", "policy"]),
+    ("edit", &["image", "yaml", "policy", "manifest"]),
+    ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
+];
+
+/// The edges, each with the rooms beside the core that it may know.
+const EDGES: [(&str, &[&str]); 5] = [
+    ("worktree.rs", &[]),
+    ("registry", &[]),
+    ("git", &[]),
+    ("forge", &["settings"]),
+    ("report", &[]),
+];
+
+/// What reaches outside: async, clock, environment, files, network, processes, terminals.
+const IMPURE: [&str; 18] = [
+    "async fn",
+    ".await",
+    "tokio",
+    "futures::",
+    "reqwest",
+    "octocrab",
+    "git2",
+    "axum",
+    "std::fs",
+    "std::env",
+    "std::io",
+    "std::process",
+    "std::thread",
+    "std::time",
+    "std::net::Tcp",
+    "Timestamp::now",
+    "File::",
+    "println!",
+];
+
+/// Libraries that one room alone names.
+const ONE_ROOM: [(&str, &[&str]); 6] = [
+    ("granit_parser", &["yaml/"]),
+    ("octocrab", &["forge/"]),
+    ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
+    ("docker_credential", &["registry/"]),
+    ("indicatif", &["report/"]),
+    ("std::fs::write", &["worktree.rs", "pipeline/tags.rs"]),
+];
+
+#[test]
+fn the_core_reaches_nothing_outside() {
+    for (room, _) in CORE {
+        for (path, line, text) in code(room) {
+            let found = IMPURE.iter().find(|word| text.contains(**word));
+            assert!(
+                found.is_none(),
+                "{path}:{line}: the core is pure, but this names {found:?}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn imports_point_one_way() {
+    let core: Vec<&str> = CORE.iter().map(|(room, _)| *room).collect();
+    for (room, known) in CORE.into_iter().chain(EDGES) {
+        let is_edge = EDGES.iter().any(|(edge, _)| *edge == room);
+        for (path, line, text) in code(room) {
+            for other in imports(&text) {
+                let own = room.trim_end_matches(".rs") == other;
+                let allowed = own
+                    || known.contains(&other.as_str())
+                    || is_edge && core.contains(&other.as_str());
+                assert!(allowed, "{path}:{line}: `{room}` may not know `{other}`: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_library_stays_in_its_room() {
+    for (library, rooms) in ONE_ROOM {
+        for (path, line, text) in code("") {
+            let inside = rooms.iter().any(|room| path.starts_with(room));
+            assert!(
+                inside || !text.contains(library),
+                "{path}:{line}: {library} belongs to {rooms:?}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for file in files(&source()) {
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 500, "{}: {lines} lines are more than 500", file.display());
+    }
+}
+
+/// The rooms that a line imports from.
+fn imports(text: &str) -> Vec<String> {
+    let rest = text.split("crate::").skip(1);
+    let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    rest.map(name).collect()
+}
+
+/// Lines of code of a room: no comments, no test modules.
+fn code(room: &str) -> Vec<(String, usize, String)> {
+    let mut lines = Vec::new();
+    for file in files(&source().join(room)) {
+        let path = file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for (index, line) in code.lines().enumerate() {
+            if !line.trim_start().starts_with("//") {
+                lines.push((path.clone(), index + 1, line.to_owned()));
+            }
+        }
+    }
+    assert!(!lines.is_empty(), "{room} is empty");
+    lines
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(at: &Path) -> Vec<PathBuf> {
+    if at.is_file() {
+        return vec![at.to_owned()];
+    }
+    let entries = std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<PathBuf> = entries.flat_map(|path| files(&path)).collect();
+    all.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    all.sort();
+    all
+}

@@ -1,0 +1,212 @@
+//! Bad input: every problem at once, with its place, and the documented exit codes.
+
+use crate::world::{World, arg};
+
+const CATALOG: &str = "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\n";
+const POLICY: &str = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '1.x'}}\n";
+
+#[test]
+fn every_problem_of_every_file_is_shown_with_its_line() {
+    let world = World::new();
+    let tree = world.tree(&[("tagalong.yaml", "polices: []\n"), ("policies/a.yaml", POLICY)]);
+    let out = world.bot(["check", "--repo", arg(&tree)]).run().exits(2);
+    out.says(&[
+        "tagalong.yaml:1:1",
+        "unknown key `polices`",
+        "did you mean `policies`?",
+        "1 problem to solve",
+    ]);
+
+    let world = World::new();
+    let tree = world.tree(&[
+        ("policies/a.yaml", "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '>>1'}}\n"),
+        (
+            "policies/b.yaml",
+            "images:\n  shop: {image: nginx, tags: {fixed: a}}\nenvironments:\n  e: {paths: []}\n",
+        ),
+        ("policies/c.yaml", "images: [\n"),
+    ]);
+    let out = world.bot(["plan", "--repo", arg(&tree)]).run().exits(2);
+    let parts = [
+        "policies/a.yaml:2:51",
+        "error[policy.invalid-range]",
+        "as in `>=1.2 <3`",
+        "policies/b.yaml:2:3",
+        "policy `shop` is declared twice",
+        "the other one is at policies/a.yaml:2",
+        "policies/b.yaml:4:14",
+        "environment `e` has no paths",
+        "policies/c.yaml",
+        "this is not YAML",
+        "4 problems to solve",
+    ];
+    out.says(&parts);
+}
+
+#[test]
+fn problems_are_also_json() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/a.yaml", "images:\n  shop: {imag: x, tags: {fixed: a}}\n")]);
+    let out = world.bot(["plan", "--repo", arg(&tree), "--format", "json"]).run().exits(2);
+    let found: Vec<_> = out.json()["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| {
+            format!("{} {} {}:{}", d["code"], d["path"], d["line"], d["column"]).replace('"', "")
+        })
+        .collect();
+    assert_eq!(
+        found,
+        ["policy.missing-key policies/a.yaml 2:9", "policy.unknown-key policies/a.yaml 2:10"]
+    );
+}
+
+#[test]
+fn no_policy_and_no_repository_are_named() {
+    let world = World::new();
+    let tree = world.tree(&[("a.yaml", "image: nginx:1\n")]);
+    world
+        .bot(["plan", "--repo", arg(&tree)])
+        .run()
+        .exits(2)
+        .says(&["policy.none", "write one into policies/"]);
+    world.bot(["plan", "--repo", "nowhere"]).run().exits(2).says(&["--repo nowhere", "OWNER/NAME"]);
+    world.bot(["plan", "--nonsense"]).run().exits(2);
+    world
+        .bot(["plan", "--repo", arg(&tree), "--token-host", "x"])
+        .run()
+        .exits(2)
+        .says(&["REGISTRY=HOST"]);
+}
+
+#[test]
+fn misspelt_names_are_not_silence() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/a.yaml", POLICY)]);
+    let plan =
+        |args: [&str; 2]| world.bot(["plan", "--repo", arg(&tree)].into_iter().chain(args)).run();
+    plan(["--image", "shap"]).exits(2).says(&["--image shap", "did you mean `shop`?"]);
+    plan(["--env", "prod"]).exits(2).says(&["--env prod", "known: default"]);
+}
+
+#[test]
+fn exit_codes_tell_pending_changes_and_undecided_images() {
+    let world = World::new();
+    let tree =
+        world.tree(&[("policies/a.yaml", POLICY), ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n")]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let empty = world.file("empty.yaml", "ghcr.io/acme/shop: []\n");
+    let plan = |catalog, more: &[&'static str]| {
+        let args = ["plan", "--repo", arg(&tree), "--catalog", arg(catalog)];
+        world.bot(args.into_iter().chain(more.iter().copied())).run()
+    };
+    plan(&catalog, &[]).exits(0).says(&[
+        "update",
+        "v1.0.0 -> v1.1.0",
+        "+image: ghcr.io/acme/shop:v1.1.0",
+    ]);
+    plan(&catalog, &["--detailed-exit-code"]).exits(10);
+    plan(&empty, &["--detailed-exit-code"]).exits(3).says(&["undecided", "empty-listing"]);
+    let unknown = world.file("unknown.yaml", "nginx: ['1']\n");
+    plan(&unknown, &[]).exits(3).says(&["not-in-catalog"]);
+    let broken = world.file("broken.yaml", "a: [\n");
+    plan(&broken, &[]).exits(1).says(&["--catalog", "broken.yaml"]);
+}
+
+#[test]
+fn a_file_that_is_not_yaml_is_reported_and_left_alone() {
+    let world = World::new();
+    let template = "{{- if .Values.x }}\nimage: ghcr.io/acme/shop:v1.0.0\n{{- end }}\n";
+    let tree = world.tree(&[
+        ("policies/a.yaml", POLICY),
+        ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n"),
+        ("templates/t.yaml", template),
+    ]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--deliver", "worktree"];
+    world.bot(args).run().exits(0).says(&[
+        "file.unreadable",
+        "templates/t.yaml:1:",
+        "left alone",
+        "written",
+    ]);
+    let read = |path: &str| std::fs::read_to_string(tree.join(path)).unwrap();
+    assert_eq!(read("a.yaml"), "image: ghcr.io/acme/shop:v1.1.0\n");
+    assert_eq!(read("templates/t.yaml"), template);
+}
+
+#[test]
+fn the_job_summary_is_appended_and_plain() {
+    let world = World::new();
+    let tree = world
+        .tree(&[("policies/a.yaml", POLICY), ("a`|b.yaml", "image: ghcr.io/acme/shop:v1.0.0\n")]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let summary = world.file("summary.md", "before\n");
+    let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+    let out = world.bot(args).env("GITHUB_STEP_SUMMARY", arg(&summary)).run().exits(0);
+    let text = std::fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("before\n## Tagalong\n"), "{text}");
+    assert!(text.contains("| `shop` | `default` | update | `v1.0.0` | `v1.1.0` |"), "{text}");
+    assert!(
+        !out.stdout.contains('\u{1b}') && !out.stderr.contains('\u{1b}'),
+        "plain when not a terminal"
+    );
+    let colour = world.bot(args.into_iter().chain(["--color", "always"])).run().exits(0);
+    assert!(colour.stdout.contains("\u{1b}[32m+image"), "{}", colour.stdout);
+}
+
+#[test]
+fn a_saved_catalog_plans_the_same_offline() {
+    let world = World::new();
+    let registry = world.registry();
+    registry.push("acme/shop", &["v1.0.0", "v1.1.0", "1.10", "not a tag!"]);
+    let host = &registry.host;
+    let policy = format!(
+        "images: {{shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}, digest: pin}}}}\n"
+    );
+    let tree = world.tree(&[
+        ("policies/a.yaml", &policy),
+        ("a.yaml", &format!("image: {host}/acme/shop:v1.0.0\n")),
+    ]);
+    let saved = world.dir("out").join("catalog.yaml");
+    let args = ["plan", "--repo", arg(&tree), "--format", "json"];
+    let online = world.bot(args.into_iter().chain(["--save-catalog", arg(&saved)])).run().exits(0);
+    assert_eq!(registry.seen().len(), 2);
+    let offline = world.bot(args.into_iter().chain(["--catalog", arg(&saved)])).run().exits(0);
+    assert_eq!(registry.seen().len(), 0);
+    assert_eq!(online.json()["edits"], offline.json()["edits"]);
+    assert_eq!(online.json()["diagnostics"][0]["code"], "tags.dropped");
+}
+
+#[test]
+fn two_runs_on_equal_input_print_equal_output() {
+    let world = World::new();
+    let tree =
+        world.tree(&[("policies/a.yaml", POLICY), ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n")]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+    assert_eq!(world.bot(args).run().stdout, world.bot(args).run().stdout);
+}
+
+#[test]
+fn a_deployed_tag_is_never_taken_back() {
+    let world = World::new();
+    world.tree(&[("policies/a.yaml", POLICY), ("a.yaml", "image: ghcr.io/acme/shop:v1.9.0\n")]);
+    let vanished = world.file("vanished.yaml", CATALOG);
+    let lower = world.file("lower.yaml", "ghcr.io/acme/shop: [v1.0.0, v2.0.0, v1.1.0]\n");
+    let two = world.tree(&[("b.yaml", "image: ghcr.io/acme/shop:v2.0.0\n")]);
+    let plan = |catalog| {
+        world
+            .bot(["plan", "--repo", arg(&two), "--catalog", arg(catalog), "--format", "json"])
+            .run()
+    };
+    assert_eq!(
+        plan(&vanished).exits(0).decisions(),
+        ["shop hold v1.1.0 vanished", "shop hold v1.1.0 vanished"]
+    );
+    assert_eq!(
+        plan(&lower).exits(0).decisions(),
+        ["shop hold v1.1.0 vanished", "shop hold v1.1.0 downgrade"]
+    );
+}

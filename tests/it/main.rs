@@ -1,0 +1,21 @@
+//! The binary in a world on loopback: registries, a GitHub and git servers that hold state.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests say what they do by failing"
+)]
+
+mod world;
+
+mod architecture;
+mod check;
+mod faults;
+mod policies;
+mod pull_requests;
+mod real_parts;
+mod schemas;
+mod shapes;

@@ -1,0 +1,284 @@
+//! The life of a pull request on the world's GitHub.
+
+use crate::world::github::{Fault, TOKEN};
+use crate::world::{GitHub, Output, Registry, World};
+
+const BRANCH: &str = "tagalong/staging";
+
+struct Story {
+    world: World,
+    registry: Registry,
+    github: GitHub,
+}
+
+impl Story {
+    fn new() -> Self {
+        let world = World::new();
+        let registry = world.registry();
+        registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+        let host = &registry.host;
+        let policies = format!(
+            "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '1.x'}}}}\n\
+             environments:\n  staging: {{paths: [clusters/staging], deliver: {{labels: [staging, bump]}}}}\n"
+        );
+        let site = format!("image: {host}/acme/shop:v1.0.0 # here\n");
+        let github = world.github(&[
+            ("policies/shop.yaml", &policies),
+            ("clusters/staging/shop.yaml", &site),
+            ("README.md", "hello\n"),
+        ]);
+        Self { world, registry, github }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let all = ["run", "--repo", "acme/fleet", "--format", "json"]
+            .into_iter()
+            .chain(args.iter().copied());
+        self.github.env(self.world.bot(all)).run()
+    }
+
+    fn site(&self, branch: &str) -> String {
+        self.github.repo.show(branch, "clusters/staging/shop.yaml")
+    }
+}
+
+#[test]
+fn is_opened_left_alone_updated_and_left_alone_again() {
+    let story = Story::new();
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
+    let pull = &story.github.pulls()[0];
+    assert_eq!(
+        (&*pull.title, &*pull.head, &*pull.base),
+        ("Update shop to v1.1.0 in staging", BRANCH, "main")
+    );
+    assert_eq!(pull.labels, ["staging", "bump"]);
+    assert!(
+        pull.body.contains("| `v1.0.0` | `v1.1.0` | `clusters/staging/shop.yaml:1` |"),
+        "{}",
+        pull.body
+    );
+    assert!(story.site(BRANCH).ends_with("/acme/shop:v1.1.0 # here\n"));
+    assert!(story.site("main").ends_with("/acme/shop:v1.0.0 # here\n"));
+    assert!(story.github.mergeable(1));
+
+    story.github.seen();
+    let head = story.github.repo.head(BRANCH);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
+    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(story.github.repo.head(BRANCH), head);
+
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert_eq!(story.github.pulls().len(), 1);
+    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.2.0 in staging");
+    assert!(story.site(BRANCH).ends_with("/acme/shop:v1.2.0 # here\n"));
+    let parent = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
+    assert_eq!(parent.trim(), story.github.repo.head("main"));
+
+    assert!(story.github.merge(1));
+    let out = story.run(&[]).exits(0);
+    assert_eq!(out.decisions(), ["shop keep v1.2.0 up-to-date"]);
+    assert_eq!(out.deliveries(), Vec::<String>::new());
+}
+
+#[test]
+fn costs_few_requests() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    let seen = story.github.seen();
+    let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
+    let git: Vec<_> = git.into_iter().filter(|seen| !seen.contains("challenged")).collect();
+    assert!(api.len() <= 6 && git.len() <= 4, "{api:#?} {git:#?}");
+    assert_eq!(story.registry.seen(), ["GET /v2/acme/shop/tags/list?n=1000"]);
+}
+
+#[test]
+fn a_persons_commit_on_the_branch_is_left_alone() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    story.github.repo.commit(BRANCH, "My own fix", &[("clusters/staging/extra.yaml", "a: 1\n")]);
+    let head = story.github.repo.head(BRANCH);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.github.seen();
+    let out = story.run(&[]).exits(0).says(&["Ada committed to `tagalong/staging`"]);
+    assert_eq!(out.deliveries(), ["staging frozen"]);
+    assert_eq!(story.github.repo.head(BRANCH), head);
+    assert_eq!(story.github.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_amended_or_rebased_commit_is_a_persons() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    let tree = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
+    let message = story.github.repo.git(&["log", "-1", "--format=%B", BRANCH]);
+    let main = story.github.repo.head("main");
+    let amended = story.github.repo.git(&["commit-tree", tree.trim(), "-p", &main, "-m", &message]);
+    story.github.repo.git(&["update-ref", &format!("refs/heads/{BRANCH}"), amended.trim()]);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging frozen"]);
+}
+
+#[test]
+fn the_base_moving_elsewhere_changes_nothing_and_in_the_file_rebases() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    let head = story.github.repo.head(BRANCH);
+    story.github.repo.commit("main", "Elsewhere", &[("README.md", "hello again\n")]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
+    assert_eq!(story.github.repo.head(BRANCH), head);
+
+    let site = story.site("main").replace("# here", "# there");
+    story.github.repo.commit("main", "In the file", &[("clusters/staging/shop.yaml", &site)]);
+    assert!(!story.github.mergeable(1));
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert!(story.github.mergeable(1));
+    assert!(story.site(BRANCH).ends_with("/acme/shop:v1.1.0 # there\n"));
+}
+
+#[test]
+fn a_title_that_a_person_changed_is_set_again_and_labels_of_people_stay() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    story.github.edit(1, |pull| {
+        pull.title = "mine".into();
+        pull.labels = vec!["urgent".into(), "BUMP".into()];
+    });
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    let pull = &story.github.pulls()[0];
+    assert_eq!(pull.title, "Update shop to v1.1.0 in staging");
+    assert_eq!(pull.labels, ["urgent", "BUMP", "staging"]);
+}
+
+#[test]
+fn the_answer_to_a_creation_may_be_lost() {
+    let story = Story::new();
+    story.github.fault(Fault {
+        method: "POST",
+        part: "/pulls",
+        status: 502,
+        headers: Vec::new(),
+        message: "Bad Gateway",
+        after_effect: true,
+    });
+    assert_eq!(story.run(&[]).exits(1).deliveries(), ["staging failed"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert_eq!(story.github.pulls().len(), 1);
+    assert_eq!(story.github.pulls()[0].labels, ["staging", "bump"]);
+}
+
+#[test]
+fn another_run_that_was_faster_is_joined() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    // The list does not show the pull request yet, as a replica that lags behind.
+    story.github.edit(1, |pull| pull.base = "lagging".into());
+    story.github.fault(Fault {
+        method: "POST",
+        part: "/pulls",
+        status: 422,
+        headers: Vec::new(),
+        message: "A pull request already exists for acme:tagalong/staging.",
+        after_effect: false,
+    });
+    let out = story.run(&[]);
+    assert_eq!(out.exits(1).deliveries(), ["staging failed"]);
+    story.github.edit(1, |pull| pull.base = "main".into());
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
+    assert_eq!(story.github.pulls().len(), 1);
+}
+
+#[test]
+fn refusals_say_what_to_change() {
+    type Headers = Vec<(&'static str, &'static str)>;
+    let cases: [(u16, &'static str, Headers, &str); 7] = [
+        (401, "Bad credentials", vec![], "set GITHUB_TOKEN to one that is valid"),
+        (403, "Resource not accessible by integration", vec![], "needs `pull_requests: write`"),
+        (
+            403,
+            "You have exceeded a secondary rate limit",
+            vec![("retry-after", "60")],
+            "asks to wait 60 seconds",
+        ),
+        (404, "Not Found", vec![], "GitHub does not know acme/fleet"),
+        (410, "Pull requests are disabled", vec![], "enable them in the repository's settings"),
+        (422, "Validation Failed", vec![], "GitHub refuses the pull request (422)"),
+        (500, "Server Error", vec![], "GitHub cannot be reached or fails"),
+    ];
+    for (status, message, headers, want) in cases {
+        let story = Story::new();
+        story.github.fault(Fault {
+            method: "POST",
+            part: "/pulls",
+            status,
+            headers,
+            message,
+            after_effect: false,
+        });
+        story.run(&[]).exits(1).says(&[want]);
+    }
+}
+
+#[test]
+fn a_server_without_the_repository_or_the_right_is_named() {
+    let story = Story::new();
+    let bot = |args: &[&str]| story.world.bot(args.iter().copied());
+    let gone = story.github.env(bot(&["run", "--repo", "acme/gone"])).run();
+    gone.exits(1).says(&["acme/gone.git", "no such repository"]);
+    let wrong =
+        story.github.env(bot(&["run", "--repo", "acme/fleet"])).env("GITHUB_TOKEN", "wrong").run();
+    wrong.exits(1).says(&["the server refuses the login"]);
+    let branch = story.github.env(bot(&["run", "--repo", "acme/fleet", "--branch", "nope"])).run();
+    branch.exits(1).says(&["no branch `nope`"]);
+}
+
+#[test]
+fn a_protected_branch_is_explained() {
+    let story = Story::new();
+    story.github.repo.hook(
+        "update",
+        "#!/bin/sh\n[ \"$1\" = refs/heads/main ] && { echo 'GH006: Protected branch update failed' >&2; exit 1; }\nexit 0\n",
+    );
+    let out = story.run(&["--deliver", "push"]).exits(1);
+    assert_eq!(out.deliveries(), ["staging failed"]);
+    out.says(&["the server refuses the push to `main`", "hook declined"]);
+}
+
+#[test]
+fn a_push_goes_straight_to_the_branch() {
+    let story = Story::new();
+    assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), ["staging pushed"]);
+    assert!(story.site("main").ends_with("/acme/shop:v1.1.0 # here\n"));
+    assert_eq!(story.github.repo.git(&["rev-list", "--count", "main"]).trim(), "2");
+    assert_eq!(story.github.pulls().len(), 0);
+    assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), Vec::<String>::new());
+}
+
+#[test]
+fn a_lost_race_is_run_again_on_what_is_there() {
+    let story = Story::new();
+    // Whoever pushes first finds that somebody was faster: the hook commits to main, once.
+    story.github.repo.hook(
+        "pre-receive",
+        "#!/bin/sh\n[ -e raced ] && exit 0\ntouch raced\nunset GIT_QUARANTINE_PATH\n\
+         new=$(git -c user.name=Eve -c user.email=e@x commit-tree -p main -m faster main^{tree})\n\
+         git update-ref refs/heads/main $new\nexit 0\n",
+    );
+    assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), ["staging pushed"]);
+    assert_eq!(story.github.repo.git(&["log", "--format=%an", "main"]), "tagalong\nEve\nAda\n");
+    assert_eq!(story.registry.seen().len(), 1, "tags are listed once, however often is planned");
+}
+
+#[test]
+fn the_token_is_nowhere_to_be_seen() {
+    let story = Story::new();
+    let all = ["run", "--repo", "acme/fleet", "-v", "-v"];
+    let out = story.github.env(story.world.bot(all)).run().exits(0);
+    assert!(!out.stdout.contains(TOKEN) && !out.stderr.contains(TOKEN), "{}", out.stderr);
+    let pull = &story.github.pulls()[0];
+    assert!(!pull.body.contains(TOKEN) && !pull.title.contains(TOKEN));
+    let url =
+        story.github.url.replace("http://", &format!("http://x:{TOKEN}@")) + "/acme/fleet.git";
+    let out = story.github.env(story.world.bot(["plan", "--repo", &url])).run().exits(2);
+    assert!(!out.stderr.contains(TOKEN), "{}", out.stderr);
+}

@@ -1,0 +1,77 @@
+//! What surrounds the bot: servers on loopback, a repository, and the bot's own process.
+
+pub mod bot;
+pub mod git_http;
+pub mod github;
+pub mod openapi;
+pub mod parts;
+pub mod registry;
+pub mod repo;
+
+use std::path::{Path, PathBuf};
+
+pub use bot::{Bot, Output};
+pub use github::GitHub;
+pub use registry::{Lie, Registry};
+pub use repo::Repo;
+
+/// Everything that one test needs; servers end with it.
+pub struct World {
+    pub runtime: tokio::runtime::Runtime,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self { runtime, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// An empty directory of this test.
+    pub fn dir(&self, name: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// Writes a file of this test; its path.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A work tree with files, given as path and text.
+    pub fn tree(&self, files: &[(&str, &str)]) -> PathBuf {
+        for (path, text) in files {
+            self.file(&format!("tree/{path}"), text);
+        }
+        self.dir("tree")
+    }
+
+    /// A process of the bot, not started yet.
+    pub fn bot<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Bot {
+        Bot::new(&self.dir("home"), args)
+    }
+
+    /// A scripted registry.
+    pub fn registry(&self) -> Registry {
+        Registry::start(&self.runtime)
+    }
+
+    /// A GitHub with one repository `acme/fleet` that holds these files.
+    pub fn github(&self, files: &[(&str, &str)]) -> GitHub {
+        let repo = Repo::create(&self.dir("git"), "acme/fleet", files);
+        GitHub::start(&self.runtime, &self.dir("git"), repo)
+    }
+}
+
+/// The text of a path for an argument.
+pub fn arg(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,99 @@
+//! A bare repository, and people who work on it with git.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Clone)]
+pub struct Repo {
+    pub bare: PathBuf,
+}
+
+impl Repo {
+    /// A bare repository with one commit on `main`.
+    pub fn create(root: &Path, name: &str, files: &[(&str, &str)]) -> Self {
+        let bare = root.join(format!("{name}.git"));
+        std::fs::create_dir_all(&bare).unwrap();
+        let repo = Self { bare };
+        repo.git(&["init", "-q", "--bare", "-b", "main", "."]);
+        repo.git(&["config", "http.receivepack", "true"]);
+        repo.commit("main", "Start", files);
+        repo
+    }
+
+    /// Somebody commits files on a branch, on top of what is there.
+    pub fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) {
+        let work = tempfile::tempdir().unwrap();
+        let at = |args: &[&str]| git(work.path(), args);
+        at(&["init", "-q", "-b", "work", "."]);
+        let exists = !self.git(&["for-each-ref", &format!("refs/heads/{branch}")]).is_empty();
+        if exists {
+            at(&["fetch", "-q", self.bare.to_str().unwrap(), &format!("refs/heads/{branch}")]);
+            at(&["reset", "-q", "--hard", "FETCH_HEAD"]);
+        }
+        for (path, text) in files {
+            let full = work.path().join(path);
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            std::fs::write(full, text).unwrap();
+        }
+        at(&["add", "-A"]);
+        at(&["commit", "-q", "--allow-empty", "-m", message]);
+        at(&["push", "-q", self.bare.to_str().unwrap(), &format!("HEAD:refs/heads/{branch}")]);
+    }
+
+    /// The content of a file on a branch.
+    pub fn show(&self, branch: &str, path: &str) -> String {
+        self.git(&["show", &format!("{branch}:{path}")])
+    }
+
+    /// The commit of a branch; empty when there is none.
+    pub fn head(&self, branch: &str) -> String {
+        self.git(&["for-each-ref", "--format=%(objectname)", &format!("refs/heads/{branch}")])
+            .trim()
+            .to_owned()
+    }
+
+    pub fn git(&self, args: &[&str]) -> String {
+        git(&self.bare, args)
+    }
+
+    /// Runs git; whether it succeeded, and its output.
+    pub fn try_git(&self, args: &[&str]) -> (bool, String) {
+        run(&self.bare, args)
+    }
+
+    /// A hook of the server.
+    pub fn hook(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.bare.join("hooks").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+fn git(at: &Path, args: &[&str]) -> String {
+    let (ok, output) = run(at, args);
+    assert!(ok, "git {args:?}: {output}");
+    output
+}
+
+fn run(at: &Path, args: &[&str]) -> (bool, String) {
+    let output = Command::new("git")
+        .args([
+            "-c",
+            "user.name=Ada",
+            "-c",
+            "user.email=ada@example.com",
+            "-c",
+            "commit.gpgsign=false",
+        ])
+        .args(["-c", "core.autocrlf=false"])
+        .args(args)
+        .current_dir(at)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}

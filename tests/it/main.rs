@@ -19,3 +19,4 @@ mod pull_requests;
 mod real_parts;
 mod schemas;
 mod shapes;
+mod workload;

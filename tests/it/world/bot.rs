@@ -14,8 +14,14 @@ pub struct Output {
 impl Bot {
     pub fn new<'a>(home: &Path, args: impl IntoIterator<Item = &'a str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
+        command.args(args);
+        Self::from(command, home)
+    }
+
+    /// A process that was put together elsewhere.
+    pub fn from(mut command: Command, home: &Path) -> Self {
         command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", home);
-        command.current_dir(home).args(args);
+        command.current_dir(home);
         Self(command)
     }
 

@@ -37,8 +37,10 @@ pub enum ForgeError {
 impl ForgeError {
     /// Reads octocrab's error, whose display hides what GitHub said.
     pub(super) fn read(error: &octocrab::Error, subject: &str) -> Self {
-        let octocrab::Error::GitHub { source, .. } = error else {
-            return Self::Unavailable(root_cause(error));
+        let source = match error {
+            octocrab::Error::GitHub { source, .. } => source,
+            octocrab::Error::Graphql { source, .. } => return Self::of_graphql(&source.0, subject),
+            other => return Self::Unavailable(root_cause(other)),
         };
         let header =
             |name: &str| source.headers.as_ref()?.get(name)?.to_str().ok().map(str::to_owned);
@@ -56,6 +58,22 @@ impl ForgeError {
             422 => Self::Invalid(said),
             429 => Self::RateLimited(None),
             status => Self::Unavailable(format!("{status}: {said}")),
+        }
+    }
+}
+
+impl ForgeError {
+    /// GraphQL answers 200 and lists what went wrong, in words only.
+    fn of_graphql(errors: &[octocrab::GraphqlError], subject: &str) -> Self {
+        let message = errors.first().map_or("", |error| error.message.as_str());
+        let message = crate::changeset::one_line(message);
+        match message.to_ascii_lowercase() {
+            lower if lower.contains("could not resolve to a repository") => {
+                Self::NotFound(subject.to_owned())
+            }
+            lower if lower.contains("rate limit") => Self::RateLimited(None),
+            lower if lower.contains("not accessible") => Self::Forbidden(message),
+            _ => Self::Unavailable(message),
         }
     }
 }

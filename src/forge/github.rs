@@ -1,12 +1,13 @@
-//! The client: find by branch, create, update when something differs.
+//! The client: create, and update when something differs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use octocrab::Octocrab;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::ForgeError;
+use super::{ForgeError, open_pulls};
 use crate::changeset::ChangeSet;
 use crate::settings::GitHubSettings;
 
@@ -15,33 +16,29 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// One repository on GitHub.
 pub struct GitHub {
-    client: Octocrab,
+    rest: Octocrab,
+    graphql: Octocrab,
     owner: String,
     name: String,
 }
 
 /// A pull request, as far as it concerns us.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullRequest {
     /// Its number.
     pub number: u64,
     /// Its page.
-    pub html_url: String,
-    title: String,
-    body: Option<String>,
-    #[serde(default)]
-    labels: Vec<Label>,
-    base: Base,
+    pub url: String,
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) labels: Vec<String>,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-struct Label {
-    name: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-struct Base {
-    r#ref: String,
+/// A pull request as the REST API answers; what it says of title and body was just sent.
+#[derive(Deserialize)]
+struct Sent {
+    number: u64,
+    html_url: String,
 }
 
 /// What had to be done.
@@ -49,17 +46,10 @@ struct Base {
 pub enum Upserted {
     /// It did not exist.
     Created(PullRequest),
-    /// Its title, body, base or labels differed.
+    /// Its title, body or labels differed.
     Updated(PullRequest),
     /// Nothing differed.
     Unchanged(PullRequest),
-}
-
-#[derive(Serialize)]
-struct Query<'a> {
-    state: &'static str,
-    head: String,
-    base: &'a str,
 }
 
 #[derive(Serialize)]
@@ -91,22 +81,53 @@ impl GitHub {
         let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
         let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT).build();
         let http = http.map_err(|error| ForgeError::Unavailable(error.to_string()))?;
-        // Built without octocrab's own retries: they repeat a POST whose answer was lost, and make a
-        // second pull request.
-        let client = Octocrab::builder()
-            .base_uri(settings.api_url.as_str().trim_end_matches('/'))
-            .map(|builder| builder.personal_token(token.expose_secret().to_owned()))
-            .and_then(|builder| builder.build_with_reqwest(http))
-            .map_err(|error| ForgeError::read(&error, owner))?;
-        Ok(Self { client, owner: owner.to_owned(), name: name.to_owned() })
+        let rest = settings.api_url.as_str().trim_end_matches('/');
+        // On Enterprise Server, REST is below `/api/v3` and GraphQL below `/api`.
+        let graphql = rest.strip_suffix("/v3").unwrap_or(rest);
+        let client = |base: &str| {
+            // Built without octocrab's own retries: they repeat a POST whose answer was lost, and
+            // make a second pull request.
+            Octocrab::builder()
+                .base_uri(base)
+                .map(|builder| builder.personal_token(token.expose_secret().to_owned()))
+                .and_then(|builder| builder.build_with_reqwest(http.clone()))
+                .map_err(|error| ForgeError::read(&error, owner))
+        };
+        let (rest, graphql) = (client(rest)?, client(graphql)?);
+        Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    /// Makes the open pull request of a branch say what the change set says.
+    /// The open pull requests of these branches to a base.
     ///
     /// # Errors
     /// When GitHub refuses, or cannot be reached.
-    pub async fn upsert(&self, set: &ChangeSet, base: &str) -> Result<Upserted, ForgeError> {
-        if let Some(found) = self.find(&set.branch, base).await? {
+    pub async fn open(
+        &self,
+        branches: &[&str],
+        base: &str,
+    ) -> Result<BTreeMap<String, PullRequest>, ForgeError> {
+        let mut found = BTreeMap::new();
+        for branches in branches.chunks(open_pulls::BRANCHES) {
+            let question = open_pulls::question(&self.owner, &self.name, base, branches);
+            let answer: open_pulls::Answer = self.read(self.graphql.graphql(&question).await)?;
+            let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
+            found.extend(open_pulls::read(answer, branches).ok_or_else(unknown)?);
+        }
+        Ok(found)
+    }
+
+    /// Makes the open pull request of a branch, if there is one, say what the change set says, and
+    /// opens it otherwise.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn upsert(
+        &self,
+        found: Option<PullRequest>,
+        set: &ChangeSet,
+        base: &str,
+    ) -> Result<Upserted, ForgeError> {
+        if let Some(found) = found {
             return self.update(found, set).await;
         }
         match self.create(set, base).await {
@@ -116,33 +137,24 @@ impl GitHub {
             }
             // Another run was faster, or the answer to an earlier request was lost.
             Err(ForgeError::Invalid(why)) if why.contains("already exists") => {
-                let found = self.find(&set.branch, base).await?.ok_or(ForgeError::Invalid(why))?;
-                self.update(found, set).await
+                let found = self.open(&[&set.branch], base).await?.remove(&set.branch);
+                self.update(found.ok_or(ForgeError::Invalid(why))?, set).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The open pull request of a branch.
-    ///
-    /// # Errors
-    /// When GitHub refuses, or cannot be reached.
-    pub async fn find(&self, branch: &str, base: &str) -> Result<Option<PullRequest>, ForgeError> {
-        let query = Query { state: "open", head: format!("{}:{branch}", self.owner), base };
-        let found: octocrab::Result<Vec<PullRequest>> =
-            self.client.get(self.route("pulls"), Some(&query)).await;
-        Ok(self.read(found)?.into_iter().next())
-    }
-
     async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
         let (title, body, head) = (&*set.title, &*set.body, &*set.branch);
         let new = NewPull { title, body, head, base, maintainer_can_modify: true };
-        self.read(self.client.post(self.route("pulls"), Some(&new)).await)
+        let answer: Sent = self.read(self.rest.post(self.route("pulls"), Some(&new)).await)?;
+        let (title, body, labels) = (set.title.clone(), set.body.clone(), Vec::new());
+        Ok(PullRequest { number: answer.number, url: answer.html_url, title, body, labels })
     }
 
     async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
         let labelled = self.label(&found, &set.labels).await?;
-        if found.title == set.title && same_text(found.body.as_deref(), &set.body) {
+        if found.title == set.title && same_text(&found.body, &set.body) {
             return Ok(if labelled {
                 Upserted::Updated(found)
             } else {
@@ -151,20 +163,20 @@ impl GitHub {
         }
         let patch = PullPatch { title: &set.title, body: &set.body };
         let route = self.route(&format!("pulls/{}", found.number));
-        self.read(self.client.patch(route, Some(&patch)).await).map(Upserted::Updated)
+        let _sent: Sent = self.read(self.rest.patch(route, Some(&patch)).await)?;
+        Ok(Upserted::Updated(found))
     }
 
     /// Adds labels that are missing; whether there were any. Labels of people stay.
     async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
-        let has =
-            |label: &String| pull.labels.iter().any(|has| has.name.eq_ignore_ascii_case(label));
+        let has = |label: &String| pull.labels.iter().any(|has| has.eq_ignore_ascii_case(label));
         let missing: Vec<String> = labels.iter().filter(|label| !has(label)).cloned().collect();
         if missing.is_empty() {
             return Ok(false);
         }
         let route = self.route(&format!("issues/{}/labels", pull.number));
         let answer: octocrab::Result<serde_json::Value> =
-            self.client.post(route, Some(&Labels { labels: &missing })).await;
+            self.rest.post(route, Some(&Labels { labels: &missing })).await;
         self.read(answer).map(|_labels| true)
     }
 
@@ -178,7 +190,7 @@ impl GitHub {
 }
 
 /// GitHub may return a body with other line ends than it was sent.
-fn same_text(found: Option<&str>, wanted: &str) -> bool {
+fn same_text(found: &str, wanted: &str) -> bool {
     let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found.unwrap_or_default()) == lines(wanted)
+    lines(found) == lines(wanted)
 }

@@ -32,6 +32,9 @@ pub(super) fn flush(out: &mut Vec<u8>) {
 pub(super) fn take(buffer: &[u8]) -> Result<Option<(Frame<'_>, usize)>, NotPkt> {
     let Some(prefix) = buffer.get(..4) else { return Ok(None) };
     let digits = std::str::from_utf8(prefix).map_err(|_error| NotPkt)?;
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(NotPkt);
+    }
     match usize::from_str_radix(digits, 16) {
         Ok(0) => Ok(Some((Frame::Flush, 4))),
         Ok(length) if length >= 4 => {

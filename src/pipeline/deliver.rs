@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::ChangeSet;
-use crate::forge::{ForgeError, GitHub, Upserted};
+use crate::forge::{ForgeError, GitHub, PullRequest, Upserted};
 use crate::git::{Author, BranchState, Clone, GitError, Oid, Update};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
@@ -45,11 +45,18 @@ pub(super) async fn deliver(
             });
             let steps: Vec<Step> = steps.collect();
             let pushed = push(&clone, &steps).await?;
-            let forge =
-                github.as_ref().map(|(owner, name)| GitHub::new(&around.github, owner, name));
+            let sets = plan.change_sets.iter().zip(&steps);
+            let branches: Vec<&str> =
+                sets.clone().filter_map(|(set, step)| proposed(set, step)).collect();
+            let mut pulls = match &github {
+                Some(name) if !branches.is_empty() => {
+                    Pulls::open(name, &branches, clone.branch(), around).await
+                }
+                _ => Ok(None),
+            };
             let mut deliveries = Vec::new();
-            for (set, step) in plan.change_sets.iter().zip(&steps) {
-                deliveries.push(finish(set, step, &pushed, forge.as_ref(), clone.branch()).await);
+            for (set, step) in sets {
+                deliveries.push(finish(set, step, &pushed, &mut pulls).await);
             }
             (Tree::Git { clone, github }, deliveries)
         }
@@ -160,13 +167,38 @@ async fn push(
     Ok(answers.collect())
 }
 
+/// The branch of a change set that has, or gets, a pull request.
+fn proposed<'a>(set: &'a ChangeSet, step: &Step) -> Option<&'a str> {
+    let stopped = matches!(step, Step::Stop(..));
+    (set.via == Via::PullRequest && !stopped).then_some(set.branch.as_str())
+}
+
+/// The open pull requests of a run's branches.
+struct Pulls {
+    forge: GitHub,
+    base: String,
+    open: BTreeMap<String, PullRequest>,
+}
+
+impl Pulls {
+    async fn open(
+        (owner, name): &(String, String),
+        branches: &[&str],
+        base: &str,
+        around: &Surroundings,
+    ) -> Result<Option<Self>, ForgeError> {
+        let forge = GitHub::new(&around.github, owner, name)?;
+        let open = forge.open(branches, base).await?;
+        Ok(Some(Self { forge, base: base.to_owned(), open }))
+    }
+}
+
 /// Opens or updates the pull request of what was pushed.
 async fn finish(
     set: &ChangeSet,
     step: &Step,
     pushed: &BTreeMap<String, Result<(), String>>,
-    forge: Option<&Result<GitHub, ForgeError>>,
-    base: &str,
+    pulls: &mut Result<Option<Pulls>, ForgeError>,
 ) -> Delivery {
     let (branch, commit) = match step {
         Step::Push(update) => (update.branch.clone(), update.commit),
@@ -188,9 +220,14 @@ async fn finish(
         commit: Some(commit.to_string()),
         ..delivery(set, DeliveryOutcome::Pushed)
     };
-    let Some(forge) = forge.filter(|_| set.via == Via::PullRequest) else { return at };
-    let upserted = match forge {
-        Ok(forge) => forge.upsert(set, base).await,
+    if set.via != Via::PullRequest {
+        return at;
+    }
+    let upserted = match pulls {
+        Ok(Some(Pulls { forge, base, open })) => {
+            forge.upsert(open.remove(&set.branch), set, base).await
+        }
+        Ok(None) => return at,
         Err(error) => Err(error.clone()),
     };
     let (outcome, pull) = match upserted {
@@ -209,7 +246,7 @@ async fn finish(
             };
         }
     };
-    Delivery { outcome, pull_request: Some((pull.number, pull.html_url)), ..at }
+    Delivery { outcome, pull_request: Some((pull.number, pull.url)), ..at }
 }
 
 fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {

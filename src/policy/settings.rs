@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(problems[0].place.as_ref().map(|place| place.line), Some(1));
         let problems = read("registry: x\nregistries: y\n").unwrap_err();
         let codes: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
-        assert_eq!(codes, ["policy.wrong-type", "policy.unknown-key"]);
+        assert_eq!(codes, ["policy.unknown-key", "policy.wrong-type"]);
         assert!(read("a: 1\n---\nb: 2\n").is_err());
     }
 }

@@ -1,7 +1,9 @@
-//! GitHub's published `OpenAPI` description: examples to start answers from, and the judge of them.
+//! GitHub's published descriptions: examples to start answers from, and the judges of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 use serde_json::{Map, Value, json};
@@ -25,6 +27,27 @@ pub fn npm() -> PathBuf {
 /// A published example of an answer.
 pub fn example(name: &str) -> Value {
     DESCRIPTION["components"]["examples"][name]["value"].clone()
+}
+
+/// Executes a query on the published GraphQL schema; its answer, and what is wrong with the query.
+pub fn graphql(input: &Value) -> Value {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/world/graphql.mjs");
+    let mut node = Command::new("node")
+        .arg(script)
+        .arg(npm())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node is missing; run scripts/test, which installs it");
+    let mut stdin = node.stdin.take().unwrap();
+    stdin.write_all(input.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let output = node.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "graphql.mjs failed; run scripts/test, which installs what it needs"
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// What is wrong with a body, by the description: `kind` is `request` or a status.

@@ -1,0 +1,118 @@
+//! One question for the open pull requests of many branches, over GitHub's
+//! [GraphQL API](https://docs.github.com/en/graphql/reference/objects#pullrequest).
+//!
+//! REST answers for one branch at a time, or with every open pull request of the repository.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::PullRequest;
+
+/// More branches than this are asked for in several questions, which keeps each far below
+/// GitHub's limit on nodes.
+pub(super) const BRANCHES: usize = 50;
+
+/// A branch has one open pull request to a base; those of forks are told apart by a field.
+const PULLS: usize = 10;
+const LABELS: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    repository: Option<BTreeMap<String, Nodes<Found>>>,
+}
+
+#[derive(Deserialize)]
+struct Nodes<T> {
+    nodes: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Found {
+    number: u64,
+    url: String,
+    title: String,
+    body: String,
+    is_cross_repository: bool,
+    labels: Option<Nodes<Label>>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
+}
+
+/// The question: names travel as variables, never as text of the query.
+pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -> Value {
+    let mut parameters = "$owner: String!, $name: String!, $base: String!".to_owned();
+    let mut fields = String::new();
+    let mut variables = Map::new();
+    for (key, value) in [("owner", owner), ("name", name), ("base", base)] {
+        variables.insert(key.to_owned(), json!(value));
+    }
+    for (index, branch) in branches.iter().enumerate() {
+        write!(parameters, ", $b{index}: String!").ok();
+        write!(
+            fields,
+            "b{index}: pullRequests(states: OPEN, headRefName: $b{index}, baseRefName: $base, first: {PULLS}) {{ \
+             nodes {{ number url title body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
+        )
+        .ok();
+        variables.insert(format!("b{index}"), json!(branch));
+    }
+    let query =
+        format!("query({parameters}) {{ repository(owner: $owner, name: $name) {{ {fields}}} }}");
+    json!({"query": query, "variables": variables})
+}
+
+/// The pull requests by branch; `None` when GitHub does not know the repository.
+pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String, PullRequest>> {
+    let mut found = BTreeMap::new();
+    for (alias, pulls) in answer.repository? {
+        let index: Option<usize> = alias.strip_prefix('b').and_then(|index| index.parse().ok());
+        let branch = index.and_then(|index| branches.get(index));
+        // A fork can have a branch of the same name.
+        let own = pulls.nodes.into_iter().find(|pull| !pull.is_cross_repository);
+        if let (Some(branch), Some(pull)) = (branch, own) {
+            let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
+            let pull = PullRequest {
+                number: pull.number,
+                url: pull.url,
+                title: pull.title,
+                body: pull.body,
+                labels: labels.map(|label| label.name).collect(),
+            };
+            found.insert((*branch).to_owned(), pull);
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_variables_and_forks_are_passed_over() {
+        let branches = ["tagalong/a", "tagalong/b"];
+        let question = question("acme", "fleet", "main", &branches);
+        assert_eq!(question["variables"]["b1"], "tagalong/b");
+        assert!(!question["query"].as_str().unwrap().contains("tagalong"));
+        let pull = |number, fork| {
+            json!({"number": number, "url": "u", "title": "t", "body": "b", "isCrossRepository": fork,
+                   "labels": {"nodes": [{"name": "l"}]}})
+        };
+        let answer = json!({"repository": {"b0": {"nodes": [pull(1, true), pull(2, false)]}, "b1": {"nodes": [pull(3, true)]}}});
+        let found = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["tagalong/a"]);
+        assert_eq!(
+            (found["tagalong/a"].number, &*found["tagalong/a"].labels),
+            (2, &["l".to_owned()][..])
+        );
+        let unknown = serde_json::from_value(json!({"repository": null})).unwrap();
+        assert_eq!(read(unknown, &branches), None);
+    }
+}

@@ -14,6 +14,7 @@ pub mod changeset;
 pub mod cli;
 pub mod settings;
 pub mod worktree;
+pub mod http;
 pub mod registry;
 pub mod git;
 pub mod forge;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ForgeError, open_pulls};
 use crate::changeset::ChangeSet;
+use crate::http;
 use crate::settings::GitHubSettings;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// One repository on GitHub.
 pub struct GitHub {
@@ -79,7 +79,7 @@ impl GitHub {
     /// When there is no token, or the API's address cannot be used.
     pub fn new(settings: &GitHubSettings, owner: &str, name: &str) -> Result<Self, ForgeError> {
         let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
-        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT).build();
+        let http = http::client(settings.api_url.authority()).timeout(TIMEOUT).build();
         let http = http.map_err(|error| ForgeError::Unavailable(error.to_string()))?;
         let rest = settings.api_url.as_str().trim_end_matches('/');
         // On Enterprise Server, REST is below `/api/v3` and GraphQL below `/api`.

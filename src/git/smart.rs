@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
@@ -15,21 +14,16 @@ use url::Url;
 
 use super::pkt::{self, Frame};
 use super::{GitError, Oid};
+use crate::http::{self, USER_AGENT};
 
 /// GitHub takes any user name with a token; this is the one that it documents for Apps.
 const TOKEN_USER: &str = "x-access-token";
-
-/// A silence within an answer.
-const IDLE: Duration = Duration::from_mins(1);
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// A list of branches of a repository with very many of them.
 const MAX_REFS: usize = 256 << 20;
 
 /// The largest pack that is fetched, in bytes: one commit, so about the size of the files.
 const MAX_PACK: usize = 4 << 30;
-
-const AGENT: &str = concat!("tagalong/", env!("CARGO_PKG_VERSION"));
 
 /// One repository on a server.
 pub(super) struct Smart<'a> {
@@ -56,11 +50,8 @@ pub(super) struct Command<'a> {
 
 impl<'a> Smart<'a> {
     pub(super) fn new(url: &'a Url, token: Option<&SecretString>) -> Result<Self, GitError> {
-        let client = reqwest::Client::builder()
-            .user_agent(AGENT)
+        let client = http::client(url.authority())
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(IDLE)
             .build()
             .map_err(|error| GitError::Other {
                 subject: url.to_string(),
@@ -81,7 +72,8 @@ impl<'a> Smart<'a> {
     pub(super) async fn fetch(&self, wanted: &[Oid], into: &git2::Odb<'_>) -> Result<(), GitError> {
         let mut body = Vec::new();
         for (index, oid) in wanted.iter().enumerate() {
-            let abilities = format!(" side-band-64k ofs-delta shallow no-progress agent={AGENT}");
+            let abilities =
+                format!(" side-band-64k ofs-delta shallow no-progress agent={USER_AGENT}");
             let abilities = if index == 0 { abilities } else { String::new() };
             pkt::put(&mut body, &format!("want {oid}{abilities}\n"));
         }
@@ -113,7 +105,7 @@ impl<'a> Smart<'a> {
         let mut body = Vec::new();
         for (index, command) in commands.iter().enumerate() {
             let Command { branch, old, new } = command;
-            let abilities = format!("\0 report-status side-band-64k agent={AGENT}");
+            let abilities = format!("\0 report-status side-band-64k agent={USER_AGENT}");
             let abilities = if index == 0 { abilities } else { String::new() };
             pkt::put(&mut body, &format!("{old} {new} refs/heads/{branch}{abilities}"));
         }

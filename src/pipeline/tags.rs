@@ -75,8 +75,7 @@ impl Tags {
         if self.client.is_none() {
             let plain = settings.registries.iter().filter(|registry| registry.plain_http);
             options.plain_http_anonymous = plain.map(|registry| registry.host.clone()).collect();
-            let made = Registry::new(options.clone());
-            self.client = Some(made.map_err(|error| Failure::Failed(error.to_string()))?);
+            self.client = Some(Registry::new(options.clone()));
         }
         let Some(client) = &self.client else { return Ok(()) };
         let bar = Progress::new(progress, "asking registries for tags", new.len());

@@ -27,11 +27,6 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// A whole request.
-const TIMEOUT: Duration = Duration::from_mins(1);
-/// A silence within one.
-const IDLE: Duration = Duration::from_secs(30);
-const CONNECT: Duration = Duration::from_secs(10);
 /// A run waits this long when a registry asks it to; longer waits are for the next run.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const RETRIES: usize = 3;
@@ -39,7 +34,6 @@ const MAX_REDIRECTS: usize = 5;
 
 /// A client for all registries of a run.
 pub struct Registry {
-    http: reqwest::Client,
     options: Options,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
@@ -55,18 +49,9 @@ struct Ask<'a> {
 
 impl Registry {
     /// A client.
-    ///
-    /// # Errors
-    /// When the TLS trust of this machine cannot be read.
-    pub fn new(options: Options) -> Result<Self, ScanError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .read_timeout(IDLE)
-            .connect_timeout(CONNECT)
-            .build()?;
-        Ok(Self { http, options, hosts: Mutex::default() })
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, hosts: Mutex::default() }
     }
 
     /// Lists every tag of a repository, page by page.
@@ -74,7 +59,7 @@ impl Registry {
     /// # Errors
     /// When the list cannot be had whole.
     pub async fn tags(&self, repository: &Repository) -> Result<Listing, ScanError> {
-        let host = self.host(repository.api_host()).await;
+        let host = self.host(repository.api_host()).await?;
         let _permit = host.permits.acquire().await;
         // Docker Hub answers with all tags at once unless it is told a page size.
         let query = if repository.registry() == "docker.io" {
@@ -102,7 +87,7 @@ impl Registry {
     /// # Errors
     /// When the registry does not say, or says something that is not a digest.
     pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, ScanError> {
-        let host = self.host(repository.api_host()).await;
+        let host = self.host(repository.api_host()).await?;
         let _permit = host.permits.acquire().await;
         let path = format!("{}/manifests/{tag}", repository.path());
         let ask = Ask { method: Method::HEAD, path: &path, accept: MANIFESTS, repository };
@@ -114,12 +99,14 @@ impl Registry {
             .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
     }
 
-    async fn host(&self, name: &str) -> Arc<Host> {
+    async fn host(&self, name: &str) -> Result<Arc<Host>, ScanError> {
         let mut hosts = self.hosts.lock().await;
-        hosts
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Host::new(name, &self.options)))
-            .clone()
+        if let Some(host) = hosts.get(name) {
+            return Ok(Arc::clone(host));
+        }
+        let host = Arc::new(Host::new(name, &self.options)?);
+        hosts.insert(name.to_owned(), Arc::clone(&host));
+        Ok(host)
     }
 
     /// Asks until there is an answer, a final refusal, or no patience left.
@@ -183,7 +170,7 @@ impl Registry {
         let mut last = ScanError::Unavailable("the registry has no address".to_owned());
         for base in host.bases(&self.options) {
             let url = join(&base, ask.path)?;
-            let answer = match self.send(ask, &url, None).await {
+            let answer = match self.send(host, ask, &url, None).await {
                 // What a server that speaks TLS says to plain HTTP.
                 Ok(answer)
                     if answer.status() == StatusCode::BAD_REQUEST && base.scheme() == "http" =>
@@ -257,7 +244,7 @@ impl Registry {
                             );
                         }
                         auth::token(
-                            &self.http,
+                            &host.client,
                             realm,
                             service.as_deref(),
                             path,
@@ -270,7 +257,7 @@ impl Registry {
                 token.header()
             }
         };
-        self.send(ask, url, authorization).await
+        self.send(host, ask, url, authorization).await
     }
 
     async fn credential(&self, host: &Host) -> Result<Option<credentials::Credential>, ScanError> {
@@ -284,6 +271,7 @@ impl Registry {
     /// scheme, host or port change.
     async fn send(
         &self,
+        host: &Host,
         ask: &Ask<'_>,
         url: &Url,
         authorization: Option<HeaderValue>,
@@ -291,7 +279,7 @@ impl Registry {
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut request =
-                self.http.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
+                host.client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
             if let Some(value) = authorization.as_ref().filter(|_| at.origin() == url.origin()) {
                 request = request.header(AUTHORIZATION, value.clone());
             }

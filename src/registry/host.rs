@@ -1,21 +1,28 @@
 //! What is known of one registry during a run.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
 use super::auth::{Challenge, Token};
 use super::credentials::Credential;
-use super::{Options, ScanError, realm};
+use super::{Options, ScanError};
+use crate::http;
 
 /// Requests to one registry at once; a registry that serves a team takes this without notice.
 const AT_ONCE: usize = 8;
+
+/// A whole request.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One registry.
 pub(super) struct Host {
     /// Host and port of its API.
     pub(super) name: String,
+    /// Asks it, and its token server.
+    pub(super) client: reqwest::Client,
     /// Bounds how many requests are under way.
     pub(super) permits: Semaphore,
     /// How it wants to be asked. Locked while the first request finds out, so that the others do
@@ -45,18 +52,21 @@ pub(super) struct Endpoint {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, options: &Options) -> Self {
+    pub(super) fn new(name: &str, options: &Options) -> Result<Self, ScanError> {
         let listed = |hosts: &[String]| hosts.iter().any(|host| host == name);
-        Self {
+        let client =
+            http::client(name).timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+        Ok(Self {
             name: name.to_owned(),
+            client: client.build()?,
             permits: Semaphore::new(AT_ONCE),
             endpoint: Mutex::default(),
             tokens: Mutex::new(HashMap::new()),
             credential: tokio::sync::OnceCell::new(),
             anonymous: listed(&options.plain_http_anonymous)
                 && !listed(&options.plain_http)
-                && !realm::is_loopback(name),
-        }
+                && !http::is_loopback(name),
+        })
     }
 
     /// The addresses to try for the first request, in order.
@@ -66,7 +76,7 @@ impl Host {
     pub(super) fn bases(&self, options: &Options) -> Vec<Url> {
         let plain = [&options.plain_http, &options.plain_http_anonymous];
         let plain = plain.iter().any(|hosts| hosts.contains(&self.name));
-        let schemes: &[&str] = match (plain, realm::is_loopback(&self.name)) {
+        let schemes: &[&str] = match (plain, http::is_loopback(&self.name)) {
             (true, _) => &["http"],
             (false, true) => &["http", "https"],
             (false, false) => &["https"],

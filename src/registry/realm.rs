@@ -58,17 +58,6 @@ pub(super) fn may_follow(from: &Url, to: &Url) -> bool {
     matches!(to.scheme(), "https" | "http") && !downgrade && (own || !internal)
 }
 
-/// Whether a host is this machine, which is asked over plain HTTP without being told to.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let url = Url::parse(&format!("http://{host}/"));
-    url.is_ok_and(|url| match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    })
-}
-
 fn vouched(realm: &Url, registry: &Url, extra: &[(String, String)]) -> bool {
     let authority = |url: &Url| url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
     let (realm, registry) = (authority(realm), authority(registry));
@@ -160,16 +149,6 @@ mod tests {
         ];
         for (realm, registry, want) in cases {
             assert_eq!(judged(realm, registry), want, "{realm} from {registry}");
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for host in ["127.0.0.1:5000", "localhost", "[::1]:5000", "a.localhost:1"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["ghcr.io", "10.0.0.1", "127.0.0.1.evil.com", "localhost.evil.com"] {
-            assert!(!is_loopback(host), "{host}");
         }
     }
 

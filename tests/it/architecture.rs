@@ -15,11 +15,12 @@ const CORE: [(&str, &[&str]); 8] = [
 ];
 
 /// The edges, each with the rooms beside the core that it may know.
-const EDGES: [(&str, &[&str]); 5] = [
+const EDGES: [(&str, &[&str]); 6] = [
     ("worktree.rs", &[]),
-    ("registry", &[]),
-    ("git", &[]),
-    ("forge", &["settings"]),
+    ("http.rs", &[]),
+    ("registry", &["http"]),
+    ("git", &["http"]),
+    ("forge", &["http", "settings"]),
     ("report", &[]),
 ];
 

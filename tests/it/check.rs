@@ -210,3 +210,29 @@ fn a_deployed_tag_is_never_taken_back() {
         ["shop hold v1.1.0 vanished", "shop hold v1.1.0 downgrade"]
     );
 }
+
+#[test]
+fn the_demo_tells_the_whole_story_offline() {
+    let world = World::new();
+    // A proxy that is not there would break every request that goes through it.
+    let bot = world
+        .bot(["demo"])
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("HTTPS_PROXY", "http://127.0.0.1:1");
+    let out = bot.run().exits(0);
+    let steps = [
+        "v1.2.0 -> v1.4.2",
+        "title   Update shop and worker in staging",
+        "0 to update, 2 up to date",
+        "Update shop to v1.5.0",
+    ];
+    out.says(&steps);
+}
+
+#[test]
+fn completions_and_the_manual_page_are_printed() {
+    let world = World::new();
+    world.bot(["completions", "bash"]).run().exits(0).says(&["_tagalong()"]);
+    world.bot(["man"]).run().exits(0).says(&[".TH tagalong"]);
+    world.bot(["--help"]).run().exits(0).says(&["plan", "run", "check", "demo", "schema"]);
+}

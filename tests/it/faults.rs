@@ -218,6 +218,25 @@ fn a_token_server_elsewhere_gets_credentials_when_the_operator_says_so() {
 }
 
 #[test]
+fn a_token_is_used_again_until_it_ends() {
+    for (life, fetched) in [(300, 1), (0, 2)] {
+        let pair = Pair::new();
+        let challenge = format!("Bearer realm=\"http://{}/token\"", pair.bad.host);
+        pair.bad.lies("/tags/list", [Lie::header(401, "www-authenticate", &challenge), Lie::Truth]);
+        let token = format!(r#"{{"access_token": "t", "expires_in": {life}}}"#);
+        pair.bad.lies("/token", [Lie::json(&token)]);
+        pair.bad.pages_of(1);
+        assert_eq!(pair.plan(&[]).exits(0).decisions()[0], "bad update v1.1.0 newer");
+        let seen = pair.bad.seen();
+        assert_eq!(
+            seen.iter().filter(|seen| seen.starts_with("GET /token")).count(),
+            fetched,
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
 fn a_redirect_elsewhere_loses_the_credentials_or_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let pair = Pair::new();

@@ -47,6 +47,9 @@ pub enum InvalidCatalog {
     /// A key is not the name of an image repository.
     #[error("`{0}` is not an image repository: {1}")]
     Repository(String, crate::image::InvalidRepository),
+    /// Two keys are spellings of one image repository.
+    #[error("`{0}` stands twice, in different spellings")]
+    Twice(String),
     /// A tag's digest is not a digest.
     #[error("`{0}`, the digest of {1}, is not a digest")]
     Digest(String, String),
@@ -120,7 +123,9 @@ impl Catalog {
             let repository = Repository::parse(&name)
                 .map_err(|error| InvalidCatalog::Repository(name.clone(), error))?;
             let listing = Listing::from_entries(entries)?;
-            catalog.0.insert(repository, Ok(listing));
+            if catalog.0.insert(repository, Ok(listing)).is_some() {
+                return Err(InvalidCatalog::Twice(name));
+            }
         }
         Ok(catalog)
     }
@@ -247,6 +252,7 @@ mod tests {
             ("a: [{tag: b, digest: c}]\n", "`c`, the digest of b"),
             ("a: [{tag: b, colour: c}]\n", "line"),
             ("a: [\n", "line"),
+            ("nginx: [a]\ndocker.io/library/nginx: [b]\n", "stands twice"),
         ] {
             let message = Catalog::parse(text).unwrap_err().to_string();
             assert!(message.contains(want), "{text:?}: {message}");

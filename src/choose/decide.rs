@@ -116,6 +116,13 @@ pub fn decide(
             );
             hold(to, Reason::new(ReasonCode::Downgrade, message))
         }
+        None if !policy.allow_downgrade && !is_fixed(policy) => {
+            let message = format!(
+                "{current} has no place in the policy's order, so nothing says that {winner} is newer; \
+                 `allowDowngrade: true` overrules"
+            );
+            hold(to, Reason::new(ReasonCode::Unordered, message))
+        }
         ordering => {
             let (code, word) = match ordering {
                 Some(Ordering::Less) => (ReasonCode::Older, "below"),
@@ -125,6 +132,10 @@ pub fn decide(
             update(winner, Reason::new(code, format!("{winner} is {word} {current}")))
         }
     }
+}
+
+fn is_fixed(policy: &Policy) -> bool {
+    matches!(policy.rule.order(), Order::Fixed(_))
 }
 
 /// Completes a decision with digests: adds the one to write, or notices that it moved.
@@ -169,7 +180,7 @@ fn needs_digest(policy: &Policy, deployed: &Deployed, decision: &Decision) -> bo
         DigestMode::Drop => deployed.tag.is_none(),
     };
     // A tag that is followed by digest is asked for every time; others only when they move.
-    let follows = matches!(policy.rule.order(), Order::Fixed(_)) || deployed.digest.is_none();
+    let follows = is_fixed(policy) || deployed.digest.is_none();
     match decision.outcome {
         Outcome::Update => writes && decision.reason.code != ReasonCode::DigestMode,
         Outcome::Keep => writes && follows,
@@ -202,7 +213,7 @@ fn up_to_date(policy: &Policy, deployed: &Deployed, winner: &Tag) -> Decision {
 
 /// A digest has no place in an order; only a policy of one tag can say where it should be.
 fn decide_digest_only(policy: &Policy, winner: &Tag) -> Decision {
-    if matches!(policy.rule.order(), Order::Fixed(_)) {
+    if is_fixed(policy) {
         let message = format!("the digest follows {winner}");
         return Decision {
             to: Some(winner.clone()),

@@ -28,7 +28,7 @@ pub enum ReasonCode {
     Newer,
     /// Update: the policy may go back, and the chosen tag is below the deployed one.
     Older,
-    /// Update: the deployed tag has no place in the policy's order.
+    /// Update: the policy names the chosen tag, or may go back, and nothing says which is newer.
     Replaced,
     /// Update: the tag stays, its digest moved.
     DigestMoved,
@@ -38,6 +38,8 @@ pub enum ReasonCode {
     UpToDate,
     /// Hold: the chosen tag is below the deployed one.
     Downgrade,
+    /// Hold: the deployed tag has no place in the policy's order, so nothing says which is newer.
+    Unordered,
     /// Hold: the deployed tag is no longer listed.
     Vanished,
     /// Hold: only a digest is deployed, which has no place in an order.

@@ -1,7 +1,9 @@
 //! Splices edits into a text and proves that nothing else changed.
 
+use std::collections::HashMap;
+
 use super::Edit;
-use crate::yaml::{Mismatch, Stream, SyntaxError, same_but_for};
+use crate::yaml::{Mismatch, NodeId, Stream, SyntaxError, same_but_for};
 
 /// Why a file was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +42,9 @@ pub fn apply(text: &str, stream: &Stream, edits: &[Edit]) -> Result<String, Refu
     }
     out.push_str(text.get(at..).unwrap_or_default());
     let after = Stream::parse(&out).map_err(Refused::Syntax)?;
-    let expected =
-        |node| ordered.iter().find(|edit| edit.node == node).map(|edit| edit.value.clone());
+    let values: HashMap<NodeId, &str> =
+        ordered.iter().map(|edit| (edit.node, edit.value.as_str())).collect();
+    let expected = |node| values.get(&node).map(|value| (*value).to_owned());
     same_but_for(stream, &after, &expected)?;
     Ok(out)
 }

@@ -23,6 +23,15 @@ pub fn parse(tag: &str) -> Option<Version> {
     Some(Version { major, minor, patch, pre: prerelease(rest)?, build: BuildMetadata::EMPTY })
 }
 
+/// Reads a tag with one, two or three numbers as the lowest version that it can mean.
+#[must_use]
+pub fn parse_partial(tag: &str) -> Option<Version> {
+    let core_len = tag.find(['-', '+']).unwrap_or(tag.len());
+    let (core, rest) = tag.split_at(core_len);
+    let missing = 2_usize.checked_sub(core.matches('.').count())?;
+    parse(&format!("{core}{}{rest}", ".0".repeat(missing)))
+}
+
 /// Reads what follows the three numbers: `-prerelease`, `+metadata`, both or nothing. Metadata is
 /// checked and dropped, because precedence ignores it.
 #[must_use]
@@ -50,6 +59,20 @@ pub(crate) fn number(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_tag_is_the_lowest_version_it_can_mean() {
+        let cases = [
+            ("1", "1.0.0"),
+            ("v1.27", "1.27.0"),
+            ("1.2-alpine", "1.2.0-alpine"),
+            ("1.2.3", "1.2.3"),
+        ];
+        for (tag, want) in cases {
+            assert_eq!(parse_partial(tag).unwrap().to_string(), want);
+        }
+        assert!(parse_partial("latest").is_none() && parse_partial("1.2.3.4").is_none());
+    }
 
     #[test]
     fn reads_versions_as_flux_does() {

@@ -59,10 +59,25 @@ pub(super) struct Written {
 }
 
 impl Finder<'_> {
-    /// The text of a mapping's entry, looking through an alias, because it is only read.
+    /// The text of a mapping's entry, looking through aliases, because it is only read.
     pub(super) fn text(&self, mapping: NodeId, key: &str) -> Option<&str> {
-        let value = self.stream.get(mapping, key)?;
+        let value = self.inherited(mapping, key)?;
         self.stream.text(self.stream.target(value))
+    }
+
+    /// A mapping's entry, or that of a mapping that it merges with `<<`.
+    pub(super) fn inherited(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
+        self.stream.get(mapping, key).or_else(|| {
+            let merged = self.stream.target(self.stream.get(mapping, "<<")?);
+            let mut all = std::iter::once(&merged).chain(self.stream.items(merged));
+            all.find_map(|base| self.stream.get(self.stream.target(*base), key))
+        })
+    }
+
+    /// Whether a key stands twice: programs differ in which one they read.
+    pub(super) fn is_repeated(&self, mapping: NodeId, key: &str) -> bool {
+        let entries = self.stream.entries(mapping).iter();
+        entries.filter(|(k, _)| self.stream.text(*k) == Some(key)).count() > 1
     }
 
     /// Records an image whose tag and digest were collected from the entries around its name.
@@ -92,6 +107,13 @@ impl Finder<'_> {
     /// Collects what the first of `tag_keys` that exists, and `digest`, hold.
     pub(super) fn siblings(&self, mapping: NodeId, tag_keys: &[&str]) -> Result<Written, Obstacle> {
         let mut written = Written::default();
+        if tag_keys
+            .iter()
+            .chain(&["digest", "repository"])
+            .any(|key| self.is_repeated(mapping, key))
+        {
+            return Err(Obstacle::Repeated);
+        }
         let tag = tag_keys.iter().find_map(|key| self.stream.get(mapping, key));
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
@@ -206,6 +228,10 @@ items:
              f: {{image: acme/f, tag: v1}}\n\
              g: {{repository: 'https://charts.example.com', version: 1.0.0}}\n\
              h: {{repository: acme/h, tag: '{{{{ x }}}}'}}\n\
+             k: {{repository: acme/k, tag: v1, tag: v2}}\n\
+             l: {{image: 'acme/l:${{TAG}}'}}\n\
+             m: &m {{repository: acme/m, tag: v1}}\n\
+             n: {{<<: *m, tag: v2}}\n\
              i: {{repository: &r acme/i, tag: &t v1}}\n\
              j: {{repository: *r, tag: *t}}\n"
         );
@@ -215,8 +241,12 @@ items:
             "ghcr.io/acme/c v1 sha256:aaaaaaaaaaaa 3".to_owned(),
             "docker.io/acme/d v1 sha256:aaaaaaaaaaaa 4".to_owned(),
             "docker.io/acme/f v1  6".to_owned(),
+            "docker.io/acme/m v1  11".to_owned(),
+            "docker.io/acme/m v2  12".to_owned(),
             "docker.io/acme/e Untagged".to_owned(),
             "docker.io/acme/h NotATag".to_owned(),
+            "docker.io/acme/k Repeated".to_owned(),
+            "docker.io/acme/l NotATag".to_owned(),
             "docker.io/acme/i Aliased".to_owned(),
             "docker.io/acme/i Aliased".to_owned(),
         ];

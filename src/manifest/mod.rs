@@ -58,6 +58,8 @@ pub enum Obstacle {
     Untagged,
     /// The tag is an alias, or an anchor that aliases repeat.
     Aliased,
+    /// A key stands twice in the mapping.
+    Repeated,
     /// The tag is something else: a template, a mapping, a text outside the grammar.
     NotATag,
 }

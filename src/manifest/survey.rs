@@ -161,6 +161,11 @@ impl<'p> Survey<'p> {
                 let help = "write the tag where it is used, without an anchor";
                 Diagnostic::warning(Code::SiteUnsupported, message).help(help)
             }
+            Obstacle::Repeated => {
+                let message =
+                    format!("the image of `{name}` is written with a key twice; left alone");
+                Diagnostic::warning(Code::SiteUnsupported, message).help("keep one of them")
+            }
             Obstacle::NotATag => {
                 let message =
                     format!("the image of `{name}` has something else than a tag here; left alone");
@@ -176,8 +181,7 @@ impl<'p> Survey<'p> {
         if !covered {
             return;
         }
-        let start =
-            text.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
+        let start = error.offset(text);
         let (line, column) = (error.line, error.column);
         let place = Place { path: path.to_owned(), line, column, span: start..start };
         self.problem(Code::FileUnreadable, format!("this is not YAML: {error}; left alone"), place);

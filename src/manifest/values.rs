@@ -6,7 +6,7 @@ use crate::yaml::NodeId;
 
 /// Looks at a mapping's `repository` and what stands beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
-    let Some(node) = finder.stream.get(mapping, "repository") else { return };
+    let Some(node) = finder.inherited(mapping, "repository") else { return };
     let Some(repository) = finder.text(mapping, "repository") else { return };
     let registry = finder.text(mapping, "registry").filter(|registry| !registry.is_empty());
     let name = match registry {

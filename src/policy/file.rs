@@ -35,8 +35,7 @@ pub(super) struct Places<'a> {
 /// Parses a file.
 pub(super) fn parse(file: &PolicyFile) -> Result<Stream, Diagnostic> {
     Stream::parse(&file.text).map_err(|error| {
-        let start =
-            file.text.split_inclusive('\n').take(error.line.saturating_sub(1)).map(str::len).sum();
+        let start = error.offset(&file.text);
         let place = Place {
             path: file.path.clone(),
             line: error.line,
@@ -60,27 +59,43 @@ pub(super) fn is_empty(stream: &Stream, root: NodeId) -> bool {
 }
 
 impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
-    /// Checks one document against the schema of `T`.
+    /// Checks one document against the schema of `T`. Entries with a problem are left out, so that
+    /// what is wrong with the others is found as well.
     pub(super) fn read(
         path: &'a str,
         stream: &'a Stream,
         root: NodeId,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    ) -> (Option<Self>, Vec<Diagnostic>) {
         let places = Places { path, stream, root };
-        let Some(value) = to_json(stream, root) else {
+        let Some(mut value) = to_json(stream, root) else {
             let message = "aliases multiply this document beyond reason";
-            return Err(vec![Diagnostic::error(Code::PolicySyntax, message).at(places.of(&[]))]);
+            return (None, vec![Diagnostic::error(Code::PolicySyntax, message).at(places.of(&[]))]);
         };
         let schema = schema_of::<T>();
         let mut problems = places.duplicate_keys();
-        problems.extend(violations(&schema, &value, places));
-        if !problems.is_empty() {
-            problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
-            return Err(problems);
+        let (violations, pointers) = violations(&schema, &value, places);
+        problems.extend(violations);
+        problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
+        pointers.iter().for_each(|pointer| leave_out(&mut value, pointer));
+        let raw = serde_json::from_value(value);
+        if let (Err(error), true) = (&raw, problems.is_empty()) {
+            problems.push(
+                Diagnostic::error(Code::PolicyInvalidValue, error.to_string()).at(places.of(&[])),
+            );
         }
-        serde_json::from_value(value).map(|raw| Self { raw, places }).map_err(|error| {
-            vec![Diagnostic::error(Code::PolicyInvalidValue, error.to_string()).at(places.of(&[]))]
-        })
+        (raw.ok().map(|raw| Self { raw, places }), problems)
+    }
+}
+
+/// Removes the entry (`images.NAME`, or a key of the top) that a pointer leads into.
+fn leave_out(value: &mut Value, pointer: &[String]) {
+    let parent = match pointer {
+        [] => return,
+        [_] => Some(value),
+        [section, ..] => value.get_mut(section),
+    };
+    if let (Some(Value::Object(parent)), Some(key)) = (parent, pointer.get(1).or(pointer.first())) {
+        parent.remove(key);
     }
 }
 
@@ -121,7 +136,7 @@ impl Places<'_> {
             for (key, _) in self.stream.entries(mapping) {
                 let Some(text) = self.stream.text(*key) else { continue };
                 if !seen.insert(text) {
-                    let message = format!("`{text}` stands twice in this mapping");
+                    let message = format!("`{}` stands twice in this mapping", text.escape_debug());
                     let problem = Diagnostic::error(Code::PolicyDuplicateKey, message);
                     problems.push(problem.at(self.place(Ok(*key))).help("keep one of them"));
                 }
@@ -131,19 +146,33 @@ impl Places<'_> {
     }
 }
 
-/// Every way in which a value violates a schema, as diagnostics.
-fn violations(schema: &Value, value: &Value, places: Places<'_>) -> Vec<Diagnostic> {
+/// Every way in which a value violates a schema, as diagnostics, and where.
+fn violations(
+    schema: &Value,
+    value: &Value,
+    places: Places<'_>,
+) -> (Vec<Diagnostic>, Vec<Vec<String>>) {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
-        Err(error) => return vec![Diagnostic::error(Code::PolicySyntax, error.to_string())],
+        Err(error) => {
+            return (vec![Diagnostic::error(Code::PolicySyntax, error.to_string())], Vec::new());
+        }
     };
-    let problems = validator.iter_errors(value).flat_map(|error| {
-        let pointer = error.instance_path().as_str().to_owned();
-        let keys: Vec<String> = pointer.split('/').skip(1).map(unescape).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        violation(schema, error.kind(), error.instance(), &keys, places)
-    });
-    problems.collect()
+    let (mut problems, mut pointers) = (Vec::new(), Vec::new());
+    for error in validator.iter_errors(value) {
+        let pointer: Vec<String> =
+            error.instance_path().as_str().split('/').skip(1).map(unescape).collect();
+        let keys: Vec<&str> = pointer.iter().map(String::as_str).collect();
+        problems.extend(violation(schema, error.kind(), error.instance(), &keys, places));
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } if pointer.len() < 2 => {
+                pointers
+                    .extend(unexpected.iter().map(|key| [&pointer[..], &[key.clone()]].concat()));
+            }
+            _ => pointers.push(pointer),
+        }
+    }
+    (problems, pointers)
 }
 
 fn violation(
@@ -169,6 +198,14 @@ fn violation(
             Diagnostic::error(Code::PolicyInvalidValue, message)
                 .help(format!("write one of {allowed}"))
         }
+        ValidationErrorKind::MinLength { .. } => {
+            Diagnostic::error(Code::PolicyInvalidValue, format!("{} is empty", subject(keys)))
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            let message = format!("{} cannot be {}", subject(keys), quoted(instance));
+            Diagnostic::error(Code::PolicyInvalidValue, message)
+                .help(format!("it must match {pattern}"))
+        }
         other => {
             let message = format!("{} does not fit: {}", subject(keys), other.keyword());
             Diagnostic::error(Code::PolicyInvalidValue, message)
@@ -179,7 +216,7 @@ fn violation(
 
 fn unknown_key(schema: &Value, keys: &[&str], key: &str, places: Places<'_>) -> Diagnostic {
     let known = properties(schema, keys);
-    let message = format!("unknown key `{key}` in {}", subject(keys));
+    let message = format!("unknown key `{}` in {}", key.escape_debug(), subject(keys));
     let help = match nearest(key, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),
@@ -215,7 +252,11 @@ fn wrong_type(wanted: &TypeKind, found: &Value, keys: &[&str]) -> Diagnostic {
 }
 
 fn subject(keys: &[&str]) -> String {
-    if keys.is_empty() { "the file".to_owned() } else { format!("`{}`", keys.join(".")) }
+    if keys.is_empty() {
+        "the file".to_owned()
+    } else {
+        format!("`{}`", keys.join(".").escape_debug())
+    }
 }
 
 fn quoted(value: &Value) -> String {

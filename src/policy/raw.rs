@@ -116,10 +116,30 @@ fn every_image() -> Vec<String> {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct RawDeliver {
     /// The way.
-    pub via: Via,
+    pub via: RawVia,
     /// Labels of the pull request.
     #[schemars(example = ["staging"])]
     pub labels: Vec<String>,
+}
+
+/// The way a change reaches the repository, as a policy can say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawVia {
+    /// A branch and a pull request.
+    #[default]
+    PullRequest,
+    /// A commit on the branch itself.
+    Push,
+}
+
+impl From<RawVia> for Via {
+    fn from(raw: RawVia) -> Self {
+        match raw {
+            RawVia::PullRequest => Self::PullRequest,
+            RawVia::Push => Self::Push,
+        }
+    }
 }
 
 /// The way a change reaches the repository.
@@ -165,7 +185,7 @@ pub struct RawSettings {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawRegistry {
     /// The registry's host, with its port if it has one.
-    #[schemars(example = "registry.internal:5000")]
+    #[schemars(example = "registry.internal:5000", regex(pattern = r"^[A-Za-z0-9.\[\]:-]+$"))]
     pub host: String,
     /// Ask over plain HTTP, and anonymously. Loopback addresses need no mention.
     #[serde(default)]
@@ -177,9 +197,9 @@ pub struct RawRegistry {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawAuthor {
     /// The name.
-    #[schemars(example = "image bot")]
+    #[schemars(example = "image bot", length(min = 1))]
     pub name: String,
     /// The address.
-    #[schemars(example = "tagalong@example.com")]
+    #[schemars(example = "tagalong@example.com", length(min = 1))]
     pub email: String,
 }

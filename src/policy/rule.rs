@@ -97,11 +97,16 @@ impl TagRule {
     }
 
     /// The rank of the deployed tag, for the comparison with a candidate: filters and range do not
-    /// apply to what already runs, so a tag that `match` refuses is ordered as it stands.
+    /// apply to what already runs, so a tag that `match` refuses is ordered as it stands, and `1.27`,
+    /// which is no candidate, still ranks above 1.26.
     #[must_use]
     pub fn rank_deployed(&self, tag: &Tag) -> Option<Key> {
         let subject = self.subject(tag.as_str()).unwrap_or_else(|| tag.as_str().to_owned());
-        self.order.key(&subject)
+        let partial = || match self.order {
+            Order::Semver(_) => version::parse_partial(&subject).map(Key::Version),
+            Order::Numerical(_) | Order::Alphabetical(_) | Order::Fixed(_) => None,
+        };
+        self.order.key(&subject).or_else(partial)
     }
 
     /// The order, for messages.

@@ -45,8 +45,11 @@ impl RepositorySettings {
             [] => Self::from_raw(RawSettings::default(), None),
             [root] if is_empty(&stream, *root) => Self::from_raw(RawSettings::default(), None),
             [root] => {
-                let document = Document::read(&file.path, &stream, *root)?;
-                Self::from_raw(document.raw, Some(document.places))
+                let (document, problems) = Document::read(&file.path, &stream, *root);
+                match document.filter(|_| problems.is_empty()) {
+                    Some(document) => Self::from_raw(document.raw, Some(document.places)),
+                    None => Err(problems),
+                }
             }
             [_, second, ..] => {
                 let at = stream.node(*second);

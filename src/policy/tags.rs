@@ -10,6 +10,9 @@ use crate::image::Tag;
 /// The largest compiled size of a regular expression, in bytes.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
+/// The longest regular expression, in bytes.
+const MAX_PATTERN: usize = 1 << 10;
+
 /// A problem and the keys below `tags` that lead to it.
 type Problem = (Vec<String>, Diagnostic);
 
@@ -24,8 +27,18 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
     let exclude = raw.exclude.iter().enumerate().filter_map(|(index, pattern)| {
         keep(compile(pattern), &["exclude", &index.to_string()]).map(|_| pattern)
     });
-    let exclude =
-        RegexSetBuilder::new(exclude.collect::<Vec<_>>()).size_limit(REGEX_SIZE_LIMIT).build();
+    let exclude: Vec<&String> = exclude.collect();
+    let exclude = RegexSetBuilder::new(exclude).size_limit(REGEX_SIZE_LIMIT).build();
+    if exclude.is_err() {
+        let problem = Diagnostic::error(
+            Code::PolicyInvalidRegex,
+            "these regular expressions are too large together",
+        );
+        problems.push((
+            vec!["exclude".to_owned()],
+            problem.help("use fewer, or smaller repetition counts"),
+        ));
+    }
     let template = raw.extract.as_deref().and_then(|template| match (&matcher, &raw.r#match) {
         (Some(regex), _) => check_template(template, regex),
         (None, Some(_)) => None,
@@ -44,6 +57,10 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
 }
 
 fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
+    if pattern.len() > MAX_PATTERN {
+        let message = format!("the regular expression is longer than {MAX_PATTERN} bytes");
+        return Err(Diagnostic::error(Code::PolicyInvalidRegex, message));
+    }
     RegexBuilder::new(pattern).size_limit(REGEX_SIZE_LIMIT).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             Diagnostic::error(Code::PolicyInvalidRegex, "the regular expression is too large")

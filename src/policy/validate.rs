@@ -24,15 +24,19 @@ pub fn read(files: &[PolicyFile]) -> (PolicySet, Vec<Diagnostic>) {
     for file in files {
         reader.file(file);
     }
-    reader.finish()
+    reader.finish(files.len())
 }
 
 #[derive(Default)]
 struct Reader {
     policies: BTreeMap<String, Policy>,
-    /// Names that are declared, also those whose policy has a problem.
+    /// Names that are declared, for duplicates.
     declared: BTreeMap<String, Place>,
+    /// Names that are written, also of entries that the schema refuses.
+    written: BTreeSet<String>,
     environments: BTreeMap<String, Declared>,
+    /// Objects for other programs that were passed over.
+    kubernetes: usize,
     problems: Vec<Diagnostic>,
 }
 
@@ -50,12 +54,20 @@ impl Reader {
             Err(problem) => return self.problems.push(problem),
         };
         for root in stream.documents() {
-            if is_kubernetes_object(&stream, *root) || is_empty(&stream, *root) {
+            if is_kubernetes_object(&stream, *root) {
+                self.kubernetes += 1;
                 continue;
             }
-            match Document::<RawPolicies>::read(&file.path, &stream, *root) {
-                Ok(document) => self.document(document),
-                Err(problems) => self.problems.extend(problems),
+            if is_empty(&stream, *root) {
+                continue;
+            }
+            let images = stream.get(*root, "images").map(|images| stream.entries(images));
+            let names = images.into_iter().flatten().filter_map(|(key, _)| stream.text(*key));
+            self.written.extend(names.map(str::to_owned));
+            let (document, problems) = Document::<RawPolicies>::read(&file.path, &stream, *root);
+            self.problems.extend(problems);
+            if let Some(document) = document {
+                self.document(document);
             }
         }
     }
@@ -147,14 +159,15 @@ impl Reader {
             name: name.clone(),
             paths: Paths { written, globs },
             policies: Vec::new(),
-            via: raw.deliver.via,
+            via: raw.deliver.via.into(),
             labels: raw.deliver.labels,
             place,
         };
         self.environments.insert(name, Declared { environment, images, path_places });
     }
 
-    fn finish(mut self) -> (PolicySet, Vec<Diagnostic>) {
+    fn finish(mut self, files: usize) -> (PolicySet, Vec<Diagnostic>) {
+        let kubernetes = self.kubernetes;
         self.overlaps();
         let policies: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();
         let mut environments = Vec::new();
@@ -168,7 +181,12 @@ impl Reader {
             self.ambiguities(environment, &policies);
         }
         if self.declared.is_empty() && !any_error(&self.problems) {
-            let problem = Diagnostic::error(Code::PolicyNone, "the repository declares no policy");
+            let message = match (files, kubernetes) {
+                (0, _) => "no file is where policies are looked for",
+                (_, 0) => "the policy files declare no policy",
+                _ => "the policy files hold no policy, only Kubernetes objects",
+            };
+            let problem = Diagnostic::error(Code::PolicyNone, message);
             self.problems.push(problem.help(
                 "write one into policies/NAME.yaml:\n\
                  images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '>=1.0'}",
@@ -187,13 +205,13 @@ impl Reader {
                 continue;
             };
             let glob = glob.compile_matcher();
-            let is_known = self.declared.keys().any(|name| glob.is_match(name));
+            let is_known = self.written.iter().any(|name| glob.is_match(name));
             if !is_known && pattern != "*" {
                 let problem = Diagnostic::error(
                     Code::PolicyUnknownImage,
                     format!("no policy is named `{pattern}`"),
                 );
-                let near = nearest(&pattern, self.declared.keys().map(String::as_str));
+                let near = nearest(&pattern, self.written.iter().map(String::as_str));
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 self.problems.push(Diagnostic { help, ..problem.at(place) });
             }

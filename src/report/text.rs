@@ -85,7 +85,7 @@ fn diff(path: &str, before: &str, after: &str, colour: Colour) -> String {
             [b'@', ..] => CYAN,
             _ => "",
         };
-        let shown: String = line.trim_end_matches('\n').chars().map(visible).collect();
+        let shown: String = line.trim_end_matches(['\n', '\r']).chars().map(visible).collect();
         writeln!(out, "{}", paint(colour, shade, &shown)).ok();
     }
     out
@@ -94,7 +94,7 @@ fn diff(path: &str, before: &str, after: &str, colour: Colour) -> String {
 /// Files are other people's text: what a terminal would obey is shown instead.
 fn visible(c: char) -> char {
     match c {
-        '\t' | '\r' => c,
+        '\t' => c,
         c if c.is_control() => '\u{fffd}',
         c => c,
     }

@@ -86,6 +86,18 @@ pub struct SyntaxError {
     pub column: usize,
 }
 
+impl SyntaxError {
+    /// The byte of the text that the error is at.
+    #[must_use]
+    pub fn offset(&self, text: &str) -> usize {
+        let before: usize =
+            text.split_inclusive('\n').take(self.line.saturating_sub(1)).map(str::len).sum();
+        let line = text.get(before..).unwrap_or_default();
+        let column = line.char_indices().nth(self.column.saturating_sub(1));
+        before + column.map_or(line.trim_end().len(), |(at, _)| at)
+    }
+}
+
 impl Stream {
     /// Parses every document of `text`.
     ///

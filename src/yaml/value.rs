@@ -8,33 +8,37 @@ use super::stream::{Data, NodeId, Stream, Style};
 /// stops one that multiplies itself.
 const MAX_NODES: usize = 1_000_000;
 
+/// Deeper than any such file; an alias that contains itself gets here.
+const MAX_DEPTH: usize = 128;
+
 /// Converts a node by the YAML 1.2 core schema; `None` when aliases blow it up beyond reason.
 ///
 /// Numbers stay numbers, so that `fixed: 1.10` is refused by the schema rather than read as 1.1.
 /// A key that stands twice keeps its first value; callers report duplicates from the nodes.
 #[must_use]
 pub fn to_json(stream: &Stream, id: NodeId) -> Option<Value> {
-    convert(stream, id, &mut MAX_NODES.clone())
+    convert(stream, id, MAX_DEPTH, &mut MAX_NODES.clone())
 }
 
-fn convert(stream: &Stream, id: NodeId, budget: &mut usize) -> Option<Value> {
+fn convert(stream: &Stream, id: NodeId, depth: usize, budget: &mut usize) -> Option<Value> {
+    let depth = depth.checked_sub(1)?;
     *budget = budget.checked_sub(1)?;
     match &stream.node(id).data {
         Data::Scalar { value, style: Style::Plain } => Some(plain(value)),
         Data::Scalar { value, .. } => Some(Value::String(value.to_string())),
         Data::Sequence(items) => {
-            items.iter().map(|item| convert(stream, *item, budget)).collect::<Option<_>>()
+            items.iter().map(|item| convert(stream, *item, depth, budget)).collect::<Option<_>>()
         }
         Data::Mapping(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
                 let key = stream.text(stream.target(*key)).unwrap_or_default().to_owned();
-                let value = convert(stream, *value, budget)?;
+                let value = convert(stream, *value, depth, budget)?;
                 map.entry(key).or_insert(value);
             }
             Some(Value::Object(map))
         }
-        Data::Alias(Some(target)) => convert(stream, *target, budget),
+        Data::Alias(Some(target)) => convert(stream, *target, depth, budget),
         Data::Alias(None) => Some(Value::Null),
     }
 }
@@ -92,5 +96,8 @@ mod tests {
             writeln!(text, "a{n}: &a{n} [{refs}]").unwrap();
         }
         assert_eq!(json_of(&text), None);
+        for text in ["a: &a\n  x: *a\n", "&a [*a]\n"] {
+            assert_eq!(json_of(text), None, "{text}");
+        }
     }
 }

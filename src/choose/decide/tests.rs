@@ -26,14 +26,18 @@ fn every_outcome_has_its_reason() {
     let down = || policy("semver: '>=1 <3'", ", allowDowngrade: true, allowVanished: true");
     let fixed = |tag: &str| policy(&format!("fixed: '{tag}'"), "");
     let list = ["1.0.0", "2.0.0", "2.1.0-rc.1", "3.0.0", "latest"];
-    let cases: [(Policy, &[&str], &str, &str); 17] = [
+    let cases: [(Policy, &[&str], &str, &str); 21] = [
         (semver(), &list, "1.0.0", "Update 2.0.0 Newer"),
         (semver(), &list, "2.0.0", "Keep 2.0.0 UpToDate"),
         (semver(), &list, "3.0.0", "Hold 2.0.0 Downgrade"),
         (down(), &list, "3.0.0", "Update 2.0.0 Older"),
         (semver(), &list, "1.5.0", "Hold 2.0.0 Vanished"),
         (down(), &list, "1.5.0", "Update 2.0.0 Newer"),
-        (semver(), &list, "latest", "Update 2.0.0 Replaced"),
+        (semver(), &list, "latest", "Hold 2.0.0 Unordered"),
+        (down(), &list, "latest", "Update 2.0.0 Replaced"),
+        (semver(), &["2.5", "2.4.9"], "2.5", "Hold 2.4.9 Downgrade"),
+        (semver(), &["2.5", "2.5.1"], "2.5", "Update 2.5.1 Newer"),
+        (semver(), &["v3", "2.5.1"], "v3", "Hold 2.5.1 Downgrade"),
         (semver(), &list, "", "Hold 2.0.0 DigestOnly"),
         (semver(), &["3.0.0", "latest"], "3.0.0", "Undecided - NoCandidate"),
         (semver(), &[], "1.0.0", "Undecided - EmptyListing"),

@@ -132,6 +132,44 @@ fn names_are_plain_words() {
 }
 
 #[test]
+fn excludes_that_are_too_large_together_are_not_dropped() {
+    let many: Vec<String> = (0..14).map(|n| format!("'\\w{{12}}x12{n}'")).collect();
+    let text = format!(
+        "images: {{a: {{image: nginx, tags: {{semver: '*', exclude: [{}]}}}}}}\n",
+        many.join(", ")
+    );
+    assert_eq!(problems(&text), [("policy.invalid-regex".to_owned(), 1)]);
+    let long = format!(
+        "images: {{a: {{image: nginx, tags: {{semver: '*', match: '{}'}}}}}}\n",
+        "a".repeat(1025)
+    );
+    assert_eq!(problems(&long), [("policy.invalid-regex".to_owned(), 1)]);
+}
+
+#[test]
+fn one_mistake_does_not_hide_the_others() {
+    let text = "images:\n  a: {image: nginx, tags: {semver: '*'}, colour: x}\n  \
+                b: {image: nginx, tags: {semver: '>>1', match: '('}}\nother: 1\n\
+                environments:\n  e: {paths: [], images: [a]}\n";
+    let want = [
+        ("policy.unknown-key", 2),
+        ("policy.unknown-key", 4),
+        ("policy.invalid-regex", 3),
+        ("policy.invalid-range", 3),
+        ("policy.paths", 6),
+    ];
+    assert_eq!(problems(text), want.map(|(code, line)| (code.to_owned(), line)));
+}
+
+#[test]
+fn a_document_that_contains_itself_is_refused() {
+    assert_eq!(
+        problems("images: &a\n  x: *a\n"),
+        [("policy.syntax".to_owned(), 1), ("policy.none".to_owned(), 0)][..1]
+    );
+}
+
+#[test]
 fn a_regex_bomb_is_refused() {
     let text =
         "images: {a: {image: nginx, tags: {match: '((a{1000}){1000}){1000}', semver: '*'}}}\n";

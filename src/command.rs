@@ -9,11 +9,11 @@ use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{CheckArgs, Cli, Command, Format, PlanArgs, RunArgs, SchemaKind};
-use crate::diagnostic::{Colour, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
-use crate::policy::{policy_schema, settings_schema};
+use crate::policy::{Via, policy_schema, settings_schema};
 use crate::report::{self, Delivery, Report};
-use crate::settings::{InvalidSetting, Surroundings};
+use crate::settings::{InvalidSetting, Place, Surroundings};
 
 /// Runs a command to its exit code.
 #[must_use]
@@ -40,6 +40,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Check(args) => check(&args, around).await,
         Command::Demo => match crate::demo::run(around).await {
             Ok(()) => Exit::Done,
+            Err(error) if error.is_closed_pipe() => Exit::Done,
             Err(error) => fail(&error.to_string()),
         },
         Command::Schema { which } => schema(which),
@@ -60,7 +61,8 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
 }
 
 async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
-    let settings = match around.decide(&args.decide) {
+    let place = Place::Repository;
+    let settings = match around.decide(&args.decide, place) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
@@ -68,45 +70,56 @@ async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
         Ok(planning) => planning,
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
-    show(&planning, None, settings.scope.format, around);
+    let shown = show(&planning, None, settings.scope.format, around);
     let pending = args.detailed_exit_code && !planning.plan.change_sets.is_empty();
     match planning.exit() {
+        _ if shown == Exit::Failed => Exit::Failed,
         Exit::Done if pending => Exit::Pending,
         exit => exit,
     }
 }
 
 async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
-    let settings = match around.decide(&args.decide) {
+    let place =
+        if args.deliver == Some(Via::Worktree) { Place::Directory } else { Place::Repository };
+    let settings = match around.decide(&args.decide, place) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
     match pipeline::run(&settings, args.deliver, around).await {
         Ok(run) => {
-            show(&run.planning, Some(&run.deliveries), settings.scope.format, around);
-            run.exit()
+            let shown = show(&run.planning, Some(&run.deliveries), settings.scope.format, around);
+            if shown == Exit::Failed { shown } else { run.exit() }
         }
         Err(failure) => failed(failure, settings.scope.format, around),
     }
 }
 
 async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
-    let scope = match around.scope(&args.repo) {
+    let scope = match around.scope(&args.repo, Place::Directory) {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };
     match pipeline::check(&scope, around).await {
         Ok(loaded) => {
-            let (policies, environments) =
-                (loaded.set.policies.len(), loaded.set.environments.len());
+            let source = |path: &str| loaded.sources.get(path).map(String::as_str);
+            let problems = report::diagnostics(&loaded.diagnostics, source, around.stderr);
             match scope.format {
                 Format::Json => {
-                    print(report::diagnostics_only(&loaded.diagnostics).to_json().as_bytes())
+                    let report = report::diagnostics_only(&loaded.diagnostics).to_json();
+                    print(format!("{report}\n").as_bytes())
                 }
-                Format::Text => print(
-                    format!("{policies} policies and {environments} environments are fine\n")
-                        .as_bytes(),
-                ),
+                Format::Text => {
+                    complain(&problems);
+                    let count = |number: usize, noun: &str, plural: &str| match number {
+                        1 => format!("1 {noun}"),
+                        number => format!("{number} {plural}"),
+                    };
+                    let policies = count(loaded.set.policies.len(), "policy", "policies");
+                    let environments =
+                        count(loaded.set.environments.len(), "environment", "environments");
+                    print(format!("{policies}, {environments}: no mistakes\n").as_bytes())
+                }
             }
         }
         Err(failure) => failed(failure, scope.format, around),
@@ -128,14 +141,13 @@ fn show(
     deliveries: Option<&[Delivery]>,
     format: Format,
     around: &Surroundings,
-) {
+) -> Exit {
     let plan = &planning.plan;
-    match format {
+    let printed = match format {
         Format::Json => print(format!("{}\n", Report::new(plan, deliveries).to_json()).as_bytes()),
         Format::Text => {
-            let shown: Vec<Diagnostic> = plan.diagnostics.clone();
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
-            complain(&report::diagnostics(&shown, source, around.stderr));
+            complain(&report::diagnostics(&plan.diagnostics, source, around.stderr));
             let text = report::plan(plan, around.stdout);
             let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
             print(text.as_bytes())
@@ -148,14 +160,15 @@ fn show(
             complain(&format!("the job summary cannot be written: {error}\n"));
         }
     }
+    printed
 }
 
 fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
-    let invalid = match failure {
-        Failure::Invalid(invalid) => *invalid,
-        Failure::Failed(message) => return fail(&message),
+    let (exit, Invalid { diagnostics, sources }) = match failure {
+        Failure::Invalid(invalid) => (Exit::Invalid, *invalid),
+        Failure::Argument(message) => (Exit::Invalid, told(Code::ArgumentUnknown, message)),
+        Failure::Failed(message) => (Exit::Failed, told(Code::Failed, message)),
     };
-    let Invalid { diagnostics, sources } = invalid;
     match format {
         Format::Json => {
             let report = report::diagnostics_only(&diagnostics).to_json();
@@ -165,10 +178,19 @@ fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
             let source = |path: &str| sources.get(path).map(String::as_str);
             complain(&report::diagnostics(&diagnostics, source, around.stderr));
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-            complain(&format!("{errors} problem{} to solve\n", if errors == 1 { "" } else { "s" }));
+            if exit == Exit::Invalid {
+                complain(&format!(
+                    "{errors} problem{} to solve\n",
+                    if errors == 1 { "" } else { "s" }
+                ));
+            }
         }
     }
-    Exit::Invalid
+    exit
+}
+
+fn told(code: Code, message: String) -> Invalid {
+    Invalid { diagnostics: vec![Diagnostic::error(code, message)], ..Invalid::default() }
 }
 
 fn refuse(error: &InvalidSetting) -> Exit {
@@ -205,11 +227,10 @@ fn log(verbose: u8) {
         1 => "tagalong=info,warn",
         _ => "tagalong=debug,info",
     };
-    let colour = Colour::No == Colour::Yes;
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_writer(io::stderr)
-        .with_ansi(colour)
+        .with_ansi(false)
         .with_target(false)
         .init();
 }

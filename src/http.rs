@@ -1,7 +1,10 @@
 //! The HTTP client that every edge starts from: one TLS stack, one set of limits.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder};
 use url::{Host, Url};
 
@@ -22,6 +25,67 @@ pub fn client(host: &str) -> ClientBuilder {
     if is_loopback(host) { builder.no_proxy() } else { builder }
 }
 
+/// A client for hosts that an answer names: one whose name leads inside the network is not reached,
+/// whatever the name looked like.
+pub fn client_outside() -> ClientBuilder {
+    client("").dns_resolver(Arc::new(Outside))
+}
+
+/// Resolves names to addresses outside the network only.
+#[derive(Debug)]
+struct Outside;
+
+impl Resolve for Outside {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let outside: Vec<SocketAddr> =
+                found.filter(|at| !is_internal_address(at.ip())).collect();
+            if outside.is_empty() {
+                return Err("the name leads to an address inside the network".into());
+            }
+            let addresses: Addrs = Box::new(outside.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Whether a host is loopback, private, link-local (cloud metadata), unspecified or the like, or a
+/// name that means one.
+#[must_use]
+pub fn is_internal(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal")
+        }
+        Host::Ipv4(address) => is_internal_address(IpAddr::V4(*address)),
+        Host::Ipv6(address) => is_internal_address(IpAddr::V6(*address)),
+    }
+}
+
+fn is_internal_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || shared
+                || a == 0
+                || a >= 224
+        }
+        IpAddr::V6(v6) => {
+            let mapped = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4());
+            let [first, ..] = v6.segments();
+            let local = first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
+            let mapped = mapped.is_some_and(|v4| is_internal_address(IpAddr::V4(v4)));
+            v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || local || mapped
+        }
+    }
+}
+
 /// Whether a host, with or without a port, is this machine.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
@@ -37,6 +101,13 @@ pub fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_lead_inside_are_not_resolved() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let resolved = runtime.block_on(Outside.resolve("localhost".parse().unwrap()));
+        assert!(resolved.is_err());
+    }
 
     #[test]
     fn only_this_machine_is_loopback() {

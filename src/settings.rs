@@ -88,17 +88,24 @@ pub struct DecideSettings {
     pub token_hosts: Vec<(String, String)>,
 }
 
+/// Where a command works when nothing is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the repository, which in GitHub Actions is the workflow's.
+    Repository,
+    /// In the directory it is started in, as a check of a pull request does.
+    Directory,
+}
+
 /// An argument or variable that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
     /// A variable that must be a URL is not.
-    #[error("{name} is not a URL: {value}")]
-    Url {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        value: String,
-    },
+    #[error("{0} is not a URL")]
+    Url(&'static str),
+    /// `--repo` is an address that is not reached over HTTP.
+    #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
+    Scheme(String),
     /// `--repo` is neither a path nor a URL nor OWNER/NAME.
     #[error("--repo {0}: no such directory, and neither a URL nor OWNER/NAME")]
     Repo(String),
@@ -139,12 +146,14 @@ impl Surroundings {
         })
     }
 
-    /// Finds out which repository is meant.
+    /// Finds out which repository is meant: the one that is named, else, for what happens at the
+    /// repository, that of the workflow, else the directory.
     ///
     /// # Errors
     /// When `--repo` names nothing that can be a repository.
-    pub fn scope(&self, args: &RepoArgs) -> Result<Scope, InvalidSetting> {
-        let written = args.repo.clone().or_else(|| self.workflow_repository.clone());
+    pub fn scope(&self, args: &RepoArgs, place: Place) -> Result<Scope, InvalidSetting> {
+        let workflow = self.workflow_repository.clone().filter(|_| place == Place::Repository);
+        let written = args.repo.clone().or(workflow);
         Ok(Scope {
             repo: self.github.repo(written.as_deref().unwrap_or("."))?,
             branch: args.branch.clone(),
@@ -157,7 +166,11 @@ impl Surroundings {
     ///
     /// # Errors
     /// When an argument cannot be used.
-    pub fn decide(&self, args: &DecideArgs) -> Result<DecideSettings, InvalidSetting> {
+    pub fn decide(
+        &self,
+        args: &DecideArgs,
+        place: Place,
+    ) -> Result<DecideSettings, InvalidSetting> {
         let token_host = |text: &String| match text.split_once('=') {
             Some((registry, host)) if !registry.is_empty() && !host.is_empty() => {
                 Ok((registry.to_owned(), host.to_owned()))
@@ -165,7 +178,7 @@ impl Surroundings {
             _ => Err(InvalidSetting::TokenHost(text.clone())),
         };
         Ok(DecideSettings {
-            scope: self.scope(&args.repo)?,
+            scope: self.scope(&args.repo, place)?,
             environments: args.environments.clone(),
             images: args.images.clone(),
             catalog: args.catalog.clone(),
@@ -184,14 +197,24 @@ impl GitHubSettings {
             return Ok(RepoSpec::Path(PathBuf::from(text)));
         }
         if text.contains("://") {
-            let url = Url::parse(text).map_err(|_error| InvalidSetting::Repo(text.to_owned()))?;
+            let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
+            let url = Url::parse(text).map_err(|_error| InvalidSetting::Repo(shown.clone()))?;
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(InvalidSetting::Scheme(shown));
+            }
             if !url.username().is_empty() || url.password().is_some() {
                 return Err(InvalidSetting::UrlCredentials);
             }
             let github = self.name_of(&url);
             return Ok(RepoSpec::Remote { url, github });
         }
+        if text.starts_with("git@") {
+            return Err(InvalidSetting::Scheme(text.to_owned()));
+        }
         let invalid = || InvalidSetting::Repo(text.to_owned());
+        if std::path::Path::new(text).is_file() {
+            return Err(invalid());
+        }
         let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
         let (owner, name) = (github_word(owner), github_word(name));
         let (owner, name) = owner.zip(name).ok_or_else(invalid)?;
@@ -225,7 +248,7 @@ fn github_word(word: &str) -> Option<String> {
 
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
     let value = var(name).unwrap_or_else(|| default.to_owned());
-    Url::parse(&value).map_err(|_error| InvalidSetting::Url { name, value })
+    Url::parse(&value).map_err(|_error| InvalidSetting::Url(name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -263,6 +286,10 @@ mod tests {
             ),
             ("https://gitlab.com/a/b.git", remote("https://gitlab.com/a/b.git", None)),
             ("https://u:p@ghe.example.com/a/b", Err(InvalidSetting::UrlCredentials)),
+            ("ssh://git@x.example/a/b", Err(InvalidSetting::Scheme("x.example/a/b".into()))),
+            ("git@x.example:a/b.git", Err(InvalidSetting::Scheme("git@x.example:a/b.git".into()))),
+            ("src/lib.rs", Err(InvalidSetting::Repo("src/lib.rs".into()))),
+            ("https://u:secret@bad host/x", Err(InvalidSetting::Repo("bad host/x".into()))),
             ("no-such-dir", Err(InvalidSetting::Repo("no-such-dir".into()))),
             ("a/b/c", Err(InvalidSetting::Repo("a/b/c".into()))),
             ("../x", Err(InvalidSetting::Repo("../x".into()))),

@@ -1,6 +1,6 @@
 //! Files of a work tree: the only reader and writer of files beneath a repository's root.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use ignore::WalkBuilder;
@@ -10,6 +10,7 @@ use ignore::WalkBuilder;
 pub struct WorkTree {
     root: PathBuf,
     paths: Vec<String>,
+    skipped: Vec<String>,
 }
 
 /// A file or directory of the work tree that cannot be used.
@@ -54,9 +55,10 @@ impl WorkTree {
     /// # Errors
     /// When a directory cannot be read.
     pub fn open(root: &Path) -> Result<Self, WorkTreeError> {
-        let mut paths = Vec::new();
+        let (mut paths, mut skipped) = (Vec::new(), Vec::new());
         let walk = WalkBuilder::new(root)
             .hidden(false)
+            .ignore(false)
             .follow_links(false)
             .git_global(false)
             .git_exclude(false)
@@ -65,14 +67,26 @@ impl WorkTree {
             .filter_entry(|entry| entry.file_name() != ".git")
             .build();
         for entry in walk {
-            let entry =
-                entry.map_err(|source| WorkTreeError::Walk { path: root.to_owned(), source })?;
-            let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-            let relative = entry.path().strip_prefix(root).ok().and_then(slashed);
-            paths.extend(relative.filter(|_| is_file));
+            let entry = match entry {
+                Ok(entry) => entry,
+                // One directory that cannot be read does not hide the others.
+                Err(error) if root.is_dir() => {
+                    tracing::warn!(%error, "a directory cannot be listed");
+                    continue;
+                }
+                Err(source) => return Err(WorkTreeError::Walk { path: root.to_owned(), source }),
+            };
+            let Some(path) = entry.path().strip_prefix(root).ok().and_then(slashed) else {
+                continue;
+            };
+            match entry.file_type() {
+                Some(kind) if kind.is_file() => paths.push(path),
+                Some(kind) if kind.is_symlink() => skipped.push(path),
+                _ => {}
+            }
         }
         paths.sort_unstable();
-        Ok(Self { root: root.to_owned(), paths })
+        Ok(Self { root: root.to_owned(), paths, skipped })
     }
 
     /// The paths of the files, with forward slashes, sorted.
@@ -81,13 +95,22 @@ impl WorkTree {
         &self.paths
     }
 
-    /// Reads a file.
+    /// The paths of symbolic links, which are not followed.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Reads a file, `limit` bytes of it at most.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(&self, path: &str) -> Result<Vec<u8>, WorkTreeError> {
-        let read = std::fs::read(self.root.join(path));
-        read.map_err(|source| WorkTreeError::Read { path: path.to_owned(), source })
+    pub fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, WorkTreeError> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(self.root.join(path));
+        let read = file.and_then(|file| file.take(limit as u64).read_to_end(&mut bytes));
+        read.map_err(|source| WorkTreeError::Read { path: path.to_owned(), source })?;
+        Ok(bytes)
     }
 
     /// Replaces a file as a whole, or not at all, keeping its mode.
@@ -97,7 +120,7 @@ impl WorkTree {
     /// `before`, or it cannot be written.
     pub fn replace(&self, path: &str, before: &str, after: &str) -> Result<(), WorkTreeError> {
         let full = self.regular_file(path)?;
-        if self.read(path)? != before.as_bytes() {
+        if self.read(path, before.len() + 1)? != before.as_bytes() {
             return Err(WorkTreeError::Changed(path.to_owned()));
         }
         let failed = |source| WorkTreeError::Write { path: path.to_owned(), source };
@@ -150,9 +173,11 @@ mod tests {
             put(path, "x: 1\n");
         }
         put(".gitignore", "out/\n");
+        put(".ignore", "a.yaml\n");
         std::os::unix::fs::symlink("a.yaml", dir.path().join("link.yaml")).unwrap();
         let tree = WorkTree::open(dir.path()).unwrap();
-        assert_eq!(tree.paths(), [".github/w.yaml", ".gitignore", "a.yaml", "b/x.yaml"]);
+        assert_eq!(tree.paths(), [".github/w.yaml", ".gitignore", ".ignore", "a.yaml", "b/x.yaml"]);
+        assert_eq!(tree.skipped(), ["link.yaml"]);
     }
 
     #[test]

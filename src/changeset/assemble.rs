@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::branch::{branch_name, hex};
 use super::words::{body, commit_message, title};
 use super::{ChangeSet, FileChange, Move, Plan, Planned, PlannedEdit};
-use crate::choose::{Decision, Deployed, Outcome};
+use crate::choose::{Decision, Deployed, Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Edit, Target, apply, edits};
 use crate::manifest::{Site, Surveyed};
@@ -36,10 +36,14 @@ pub struct Decided {
 /// The distinct uses in a survey, in a fixed order.
 #[must_use]
 pub fn uses(files: &[Surveyed]) -> BTreeSet<Use> {
-    files
-        .iter()
-        .flat_map(|file| file.sites.iter().map(|(site, policy)| use_of(file, site, *policy)))
-        .collect()
+    files.iter().flat_map(Surveyed::uses).collect()
+}
+
+impl Surveyed {
+    /// The use of each site, in the order of the sites.
+    pub fn uses(&self) -> impl Iterator<Item = Use> {
+        self.sites.iter().map(|(site, policy)| use_of(self, site, *policy))
+    }
 }
 
 fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
@@ -167,6 +171,10 @@ fn change_set(
         body: String::new(),
         message: String::new(),
         change: fingerprint(&files),
+        carried: plan.decisions.iter().any(|planned| {
+            planned.environment == environment.name
+                && planned.decision.reason.code == ReasonCode::Carried
+        }),
         edits,
         files,
     };

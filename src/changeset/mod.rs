@@ -82,6 +82,8 @@ pub struct ChangeSet {
     pub message: String,
     /// What identifies the change: equal for equal files with equal content.
     pub change: String,
+    /// Whether some of it was decided by an earlier run, and is only carried on.
+    pub carried: bool,
     /// Its edits, as indices into [`Plan::edits`].
     pub edits: Vec<usize>,
     /// The files, with what they hold and what they are to hold.

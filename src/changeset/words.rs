@@ -183,6 +183,7 @@ mod tests {
             body: String::new(),
             message: String::new(),
             change: "abc".into(),
+            carried: false,
             edits: Vec::new(),
             files: std::collections::BTreeMap::new(),
         };

@@ -30,6 +30,8 @@ pub enum ReasonCode {
     Older,
     /// Update: the policy names the chosen tag, or may go back, and nothing says which is newer.
     Replaced,
+    /// Update: not decided in this run; the open branch proposes it, and goes on doing so.
+    Carried,
     /// Update: the tag stays, its digest moved.
     DigestMoved,
     /// Update: the tag stays, a digest is added or removed as the policy says.

@@ -38,6 +38,14 @@ pub enum DemoError {
     NoUpdate,
 }
 
+impl DemoError {
+    /// Whether the reader of standard output went away, as `head` does.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// Shows the job step by step on standard output.
 ///
 /// # Errors

@@ -68,6 +68,14 @@ codes! {
     PolicyNone = "policy.none",
     /// No place in the repository names a policy's image.
     PolicyUnused = "policy.unused",
+    /// Nothing in the repository is beneath a path of an environment.
+    PolicyUnusedPath = "policy.unused-path",
+    /// An argument names something that does not exist.
+    ArgumentUnknown = "argument.unknown",
+    /// The command could not do its work.
+    Failed = "run.failed",
+    /// A file that is not a regular one, a symbolic link or submodule, is not followed.
+    FileSkipped = "file.skipped",
     /// A file that names an image of a policy is not YAML that can be edited.
     FileUnreadable = "file.unreadable",
     /// A file is larger than the limit.

@@ -34,6 +34,23 @@ pub struct PullRequest {
     pub(super) labels: Vec<String>,
 }
 
+/// What there is for one branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulls {
+    /// The open pull request.
+    pub open: Option<PullRequest>,
+    /// The last one that was closed without being merged.
+    pub closed: Option<PullRequest>,
+}
+
+impl PullRequest {
+    /// Whether this is a pull request of ours for the same change.
+    #[must_use]
+    pub fn proposes(&self, set: &ChangeSet) -> bool {
+        self.body.contains(&format!("\"change\":\"{}\"", set.change))
+    }
+}
+
 /// A pull request as the REST API answers; what it says of title and body was just sent.
 #[derive(Deserialize)]
 struct Sent {
@@ -46,7 +63,7 @@ struct Sent {
 pub enum Upserted {
     /// It did not exist.
     Created(PullRequest),
-    /// Its title, body or labels differed.
+    /// Its title or body differed.
     Updated(PullRequest),
     /// Nothing differed.
     Unchanged(PullRequest),
@@ -97,15 +114,15 @@ impl GitHub {
         Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    /// The open pull requests of these branches to a base.
+    /// The pull requests of these branches to a base.
     ///
     /// # Errors
     /// When GitHub refuses, or cannot be reached.
-    pub async fn open(
+    pub async fn pulls(
         &self,
         branches: &[&str],
         base: &str,
-    ) -> Result<BTreeMap<String, PullRequest>, ForgeError> {
+    ) -> Result<BTreeMap<String, Pulls>, ForgeError> {
         let mut found = BTreeMap::new();
         for branches in branches.chunks(open_pulls::BRANCHES) {
             let question = open_pulls::question(&self.owner, &self.name, base, branches);
@@ -127,21 +144,19 @@ impl GitHub {
         set: &ChangeSet,
         base: &str,
     ) -> Result<Upserted, ForgeError> {
-        if let Some(found) = found {
-            return self.update(found, set).await;
-        }
-        match self.create(set, base).await {
-            Ok(created) => {
-                self.label(&created, &set.labels).await?;
-                Ok(Upserted::Created(created))
-            }
-            // Another run was faster, or the answer to an earlier request was lost.
-            Err(ForgeError::Invalid(why)) if why.contains("already exists") => {
-                let found = self.open(&[&set.branch], base).await?.remove(&set.branch);
-                self.update(found.ok_or(ForgeError::Invalid(why))?, set).await
-            }
-            Err(error) => Err(error),
-        }
+        let Some(found) = found else {
+            return match self.create(set, base).await {
+                // Another run was faster, or the answer to an earlier request was lost.
+                Err(ForgeError::Invalid(why)) if why.contains("already exists") => {
+                    let found = self.pulls(&[&set.branch], base).await?.remove(&set.branch);
+                    let found =
+                        found.and_then(|pulls| pulls.open).ok_or(ForgeError::Invalid(why))?;
+                    self.update(found, set).await
+                }
+                created => created.map(Upserted::Created),
+            };
+        };
+        self.update(found, set).await
     }
 
     async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
@@ -153,13 +168,8 @@ impl GitHub {
     }
 
     async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
-        let labelled = self.label(&found, &set.labels).await?;
         if found.title == set.title && same_text(&found.body, &set.body) {
-            return Ok(if labelled {
-                Upserted::Updated(found)
-            } else {
-                Upserted::Unchanged(found)
-            });
+            return Ok(Upserted::Unchanged(found));
         }
         let patch = PullPatch { title: &set.title, body: &set.body };
         let route = self.route(&format!("pulls/{}", found.number));
@@ -168,7 +178,10 @@ impl GitHub {
     }
 
     /// Adds labels that are missing; whether there were any. Labels of people stay.
-    async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
+    pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
         let has = |label: &String| pull.labels.iter().any(|has| has.eq_ignore_ascii_case(label));
         let missing: Vec<String> = labels.iter().filter(|label| !has(label)).cloned().collect();
         if missing.is_empty() {

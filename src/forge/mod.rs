@@ -6,4 +6,4 @@ mod github;
 mod open_pulls;
 
 pub use error::ForgeError;
-pub use github::{GitHub, PullRequest, Upserted};
+pub use github::{GitHub, PullRequest, Pulls, Upserted};

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::PullRequest;
+use super::{PullRequest, Pulls};
 
 /// More branches than this are asked for in several questions, which keeps each far below
 /// GitHub's limit on nodes.
@@ -34,10 +34,18 @@ struct Nodes<T> {
 struct Found {
     number: u64,
     url: String,
+    state: State,
     title: String,
     body: String,
     is_cross_repository: bool,
     labels: Option<Nodes<Label>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum State {
+    Open,
+    Closed,
 }
 
 #[derive(Deserialize)]
@@ -57,8 +65,8 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
         write!(parameters, ", $b{index}: String!").ok();
         write!(
             fields,
-            "b{index}: pullRequests(states: OPEN, headRefName: $b{index}, baseRefName: $base, first: {PULLS}) {{ \
-             nodes {{ number url title body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
+            "b{index}: pullRequests(states: [OPEN, CLOSED], headRefName: $b{index}, baseRefName: $base, first: {PULLS}, \
+             orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ number url state title body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
         )
         .ok();
         variables.insert(format!("b{index}"), json!(branch));
@@ -68,27 +76,37 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
     json!({"query": query, "variables": variables})
 }
 
-/// The pull requests by branch; `None` when GitHub does not know the repository.
-pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String, PullRequest>> {
+/// The pull requests by branch: the open one, and the last one that was closed without a merge.
+/// `None` when GitHub does not know the repository.
+pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String, Pulls>> {
     let mut found = BTreeMap::new();
     for (alias, pulls) in answer.repository? {
         let index: Option<usize> = alias.strip_prefix('b').and_then(|index| index.parse().ok());
-        let branch = index.and_then(|index| branches.get(index));
-        // A fork can have a branch of the same name.
-        let own = pulls.nodes.into_iter().find(|pull| !pull.is_cross_repository);
-        if let (Some(branch), Some(pull)) = (branch, own) {
-            let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
-            let pull = PullRequest {
-                number: pull.number,
-                url: pull.url,
-                title: pull.title,
-                body: pull.body,
-                labels: labels.map(|label| label.name).collect(),
+        let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
+        let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
+        // A fork can have a branch of the same name. The newest comes first.
+        for pull in pulls.nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
+            let state = pull.state;
+            match state {
+                State::Open => slot.open.get_or_insert_with(|| pull.into()),
+                State::Closed => slot.closed.get_or_insert_with(|| pull.into()),
             };
-            found.insert((*branch).to_owned(), pull);
         }
     }
     Some(found)
+}
+
+impl From<Found> for PullRequest {
+    fn from(pull: Found) -> Self {
+        let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
+        Self {
+            number: pull.number,
+            url: pull.url,
+            title: pull.title,
+            body: pull.body,
+            labels: labels.map(|label| label.name).collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -101,17 +119,21 @@ mod tests {
         let question = question("acme", "fleet", "main", &branches);
         assert_eq!(question["variables"]["b1"], "tagalong/b");
         assert!(!question["query"].as_str().unwrap().contains("tagalong"));
-        let pull = |number, fork| {
-            json!({"number": number, "url": "u", "title": "t", "body": "b", "isCrossRepository": fork,
+        let pull = |number, state, fork| {
+            json!({"number": number, "url": "u", "state": state, "title": "t", "body": "b", "isCrossRepository": fork,
                    "labels": {"nodes": [{"name": "l"}]}})
         };
-        let answer = json!({"repository": {"b0": {"nodes": [pull(1, true), pull(2, false)]}, "b1": {"nodes": [pull(3, true)]}}});
+        let answer = json!({"repository": {
+            "b0": {"nodes": [pull(9, "CLOSED", false), pull(1, "OPEN", true), pull(2, "OPEN", false), pull(3, "CLOSED", false)]},
+            "b1": {"nodes": [pull(4, "OPEN", true)]},
+        }});
         let found = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["tagalong/a"]);
-        assert_eq!(
-            (found["tagalong/a"].number, &*found["tagalong/a"].labels),
-            (2, &["l".to_owned()][..])
-        );
+        let numbers = |pulls: &Pulls| {
+            [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
+        };
+        assert_eq!(numbers(&found["tagalong/a"]), [Some(2), Some(9)]);
+        assert_eq!(numbers(&found["tagalong/b"]), [None, None]);
+        assert_eq!(found["tagalong/a"].open.as_ref().unwrap().labels, ["l"]);
         let unknown = serde_json::from_value(json!({"repository": null})).unwrap();
         assert_eq!(read(unknown, &branches), None);
     }

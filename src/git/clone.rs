@@ -21,6 +21,7 @@ pub struct Clone {
     /// What the server said its branches are at.
     pub(super) advertised: BTreeMap<String, Oid>,
     paths: Vec<String>,
+    skipped: Vec<String>,
     blobs: BTreeMap<String, (Oid, i32)>,
     _directory: TempDir,
 }
@@ -54,6 +55,7 @@ impl Clone {
             base,
             advertised,
             paths: Vec::new(),
+            skipped: Vec::new(),
             blobs: BTreeMap::new(),
             _directory: directory,
         };
@@ -79,6 +81,12 @@ impl Clone {
         &self.paths
     }
 
+    /// The paths of links and submodules of that commit.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
     /// Reads a file of that commit.
     ///
     /// # Errors
@@ -93,6 +101,15 @@ impl Clone {
         let blob =
             self.repository.find_blob(*oid).map_err(|error| GitError::from_git(path, &error))?;
         Ok(blob.content().to_vec())
+    }
+
+    /// Reads a file of another commit that was fetched.
+    #[must_use]
+    pub fn read_at(&self, commit: Oid, path: &str) -> Option<Vec<u8>> {
+        let tree = self.repository.find_commit(commit).ok()?.tree().ok()?;
+        let entry = tree.get_path(path.as_ref()).ok()?;
+        let blob = self.repository.find_blob(entry.id()).ok()?;
+        Some(blob.content().to_vec())
     }
 
     /// What a branch of ours holds.
@@ -112,15 +129,18 @@ impl Clone {
 
     fn list(&mut self) -> Result<(), git2::Error> {
         let tree = self.repository.find_commit(self.base)?.tree()?;
-        let (paths, blobs) = (&mut self.paths, &mut self.blobs);
+        let (paths, blobs, skipped) = (&mut self.paths, &mut self.blobs, &mut self.skipped);
         tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
-            let regular =
-                entry.kind() == Some(ObjectType::Blob) && REGULAR.contains(&entry.filemode());
             // A name that is not UTF-8 is not one that a policy's paths can cover.
-            if let (true, Ok(name)) = (regular, entry.name()) {
-                let path = format!("{directory}{name}");
-                blobs.insert(path.clone(), (entry.id(), entry.filemode()));
-                paths.push(path);
+            let Ok(name) = entry.name() else { return TreeWalkResult::Ok };
+            let path = format!("{directory}{name}");
+            match entry.kind() {
+                Some(ObjectType::Tree) => {}
+                Some(ObjectType::Blob) if REGULAR.contains(&entry.filemode()) => {
+                    blobs.insert(path.clone(), (entry.id(), entry.filemode()));
+                    paths.push(path);
+                }
+                _ => skipped.push(path),
             }
             TreeWalkResult::Ok
         })?;

@@ -51,7 +51,17 @@ impl Clone {
                 smart.push(&commands, &pack).await?
             }
         };
-        Ok(judge(updates, &answers))
+        let refused = answers.values().any(Option::is_some);
+        let now = match &self.remote {
+            _ if !refused => BTreeMap::new(),
+            Remote::Path(_) => local::advertised(&subject)?.branches,
+            Remote::Http { url, token } => {
+                Smart::new(url, token.as_ref())?.advertised("git-upload-pack").await?.branches
+            }
+        };
+        // Servers word a lost race in many ways; that the branch is elsewhere now is what makes it one.
+        let moved = |branch: &str| now.get(branch) != self.advertised.get(branch);
+        Ok(judge(updates, &answers, &moved))
     }
 
     /// A pack with the commits that were made here and what is new in their trees.
@@ -96,32 +106,22 @@ fn new_objects(old: &git2::Tree<'_>, new: &git2::Tree<'_>) -> Result<Vec<Oid>, g
     failed.map_or(Ok(found), Err)
 }
 
-fn judge(updates: &[Update], answers: &BTreeMap<String, Option<String>>) -> Pushed {
+fn judge(
+    updates: &[Update],
+    answers: &BTreeMap<String, Option<String>>,
+    moved: &dyn Fn(&str) -> bool,
+) -> Pushed {
+    let rejected = |branch: &str, reason: &str| {
+        Err(GitError::Rejected {
+            branch: branch.to_owned(),
+            reason: crate::changeset::one_line(reason),
+        })
+    };
     let result = |update: &Update| match answers.get(&update.branch) {
         Some(None) => Ok(()),
-        Some(Some(reason)) if is_race(reason) => Err(GitError::Moved(update.branch.clone())),
-        Some(Some(reason)) => Err(GitError::Rejected {
-            branch: update.branch.clone(),
-            reason: crate::changeset::one_line(reason),
-        }),
-        None => Err(GitError::Rejected {
-            branch: update.branch.clone(),
-            reason: "the server did not say what became of it".to_owned(),
-        }),
+        Some(Some(_)) if moved(&update.branch) => Err(GitError::Moved(update.branch.clone())),
+        Some(Some(reason)) => rejected(&update.branch, reason),
+        None => rejected(&update.branch, "the server did not say what became of it"),
     };
     updates.iter().map(|update| (update.branch.clone(), result(update))).collect()
-}
-
-/// Servers word a lost race differently (<https://github.com/shini4i/argo-watcher/issues/435>).
-fn is_race(reason: &str) -> bool {
-    let races = [
-        "fetch first",
-        "non-fast-forward",
-        "stale info",
-        "incorrect old value",
-        "cannot lock ref",
-        "failed to update ref",
-        "reference already exists",
-    ];
-    races.iter().any(|race| reason.contains(race))
 }

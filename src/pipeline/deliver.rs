@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::ChangeSet;
-use crate::forge::{ForgeError, GitHub, PullRequest, Upserted};
+use crate::forge::{GitHub, Pulls, Upserted};
 use crate::git::{Author, BranchState, Clone, GitError, Oid, Update};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
@@ -40,23 +40,17 @@ pub(super) async fn deliver(
             (Tree::Work(work), deliveries)
         }
         Tree::Git { clone, github } => {
-            let steps = plan.change_sets.iter().scan(clone.base(), |tip, set| {
-                Some(step(&clone, set, &author, github.is_some(), tip, settings.now))
-            });
-            let steps: Vec<Step> = steps.collect();
+            let mut proposals =
+                Proposals::find(&plan.change_sets, github.as_ref(), &clone, around).await;
+            let context = Context { clone: &clone, author: &author, now: settings.now };
+            let mut tip = clone.base();
+            let sets = plan.change_sets.iter();
+            let steps: Vec<Step> =
+                sets.map(|set| context.step(set, &proposals, &mut tip)).collect();
             let pushed = push(&clone, &steps).await?;
-            let sets = plan.change_sets.iter().zip(&steps);
-            let branches: Vec<&str> =
-                sets.clone().filter_map(|(set, step)| proposed(set, step)).collect();
-            let mut pulls = match &github {
-                Some(name) if !branches.is_empty() => {
-                    Pulls::open(name, &branches, clone.branch(), around).await
-                }
-                _ => Ok(None),
-            };
             let mut deliveries = Vec::new();
-            for (set, step) in sets {
-                deliveries.push(finish(set, step, &pushed, &mut pulls).await);
+            for (set, step) in plan.change_sets.iter().zip(&steps) {
+                deliveries.push(finish(set, step, &pushed, &mut proposals).await);
             }
             (Tree::Git { clone, github }, deliveries)
         }
@@ -80,52 +74,61 @@ fn write(work: &WorkTree, set: &ChangeSet) -> Delivery {
     Delivery { message: Some(errors.join("; ")), ..delivery(set, DeliveryOutcome::Failed) }
 }
 
-/// Makes the commit of a change set, unless its branch holds it already or belongs to a person.
-///
-/// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
-fn step(
-    clone: &Clone,
-    set: &ChangeSet,
-    author: &Author,
-    on_github: bool,
-    tip: &mut Oid,
+/// What every step needs.
+struct Context<'a> {
+    clone: &'a Clone,
+    author: &'a Author,
     now: jiff::Timestamp,
-) -> Step {
-    let stop = |error: GitError| Step::Stop(DeliveryOutcome::Failed, error.to_string());
-    let (branch, parent) = match set.via {
-        Via::Push => (clone.branch(), *tip),
-        Via::PullRequest if on_github => (set.branch.as_str(), clone.base()),
-        Via::PullRequest => {
-            let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or \
-                           use `--deliver push`";
-            return Step::Stop(DeliveryOutcome::Failed, message.to_owned());
-        }
-        Via::Worktree => {
-            let message = "`worktree` needs a work tree: --repo PATH with --deliver worktree";
-            return Step::Stop(DeliveryOutcome::Failed, message.to_owned());
-        }
-    };
-    if set.via == Via::PullRequest {
-        match clone.state(branch, author) {
-            Ok(BranchState::Ours { commit, change }) if change == set.change => {
-                return Step::Stand(commit);
+}
+
+impl Context<'_> {
+    /// Makes the commit of a change set, unless its branch holds it already or belongs to a person.
+    ///
+    /// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
+    fn step(&self, set: &ChangeSet, proposals: &Proposals, tip: &mut Oid) -> Step {
+        match set.via {
+            Via::Push => {
+                let step = self.commit(set, self.clone.branch(), *tip);
+                if let Step::Push(update) = &step {
+                    *tip = update.commit;
+                }
+                step
             }
-            Ok(BranchState::Foreign { author, .. }) => {
-                let message = format!("{author} committed to `{branch}`, so it is left alone");
-                return Step::Stop(DeliveryOutcome::Frozen, message);
+            Via::PullRequest => {
+                let stop = proposals.stop(set).or_else(|| self.stand(set, proposals));
+                stop.unwrap_or_else(|| self.commit(set, &set.branch, self.clone.base()))
             }
-            Ok(_) => {}
-            Err(error) => return stop(error),
+            Via::Worktree => {
+                let message = "`worktree` needs a work tree: --repo PATH with --deliver worktree";
+                Step::Stop(DeliveryOutcome::Failed, message.to_owned())
+            }
         }
     }
-    match clone.commit(parent, &set.files, &set.message, author, now) {
-        Ok(commit) => {
-            if set.via == Via::Push {
-                *tip = commit;
+
+    /// Whether the branch is left as it is: it holds the change, or somebody else's.
+    fn stand(&self, set: &ChangeSet, proposals: &Proposals) -> Option<Step> {
+        match self.clone.state(&set.branch, self.author) {
+            // Without an open pull request the branch is a left-over, perhaps merged long ago.
+            Ok(BranchState::Ours { commit, change })
+                if change == set.change && proposals.is_open(set) =>
+            {
+                Some(Step::Stand(commit))
             }
-            Step::Push(Update { branch: branch.to_owned(), commit })
+            Ok(BranchState::Foreign { author, .. }) => {
+                let message =
+                    format!("{author} committed to `{}`, so it is left alone", set.branch);
+                Some(Step::Stop(DeliveryOutcome::Frozen, message))
+            }
+            Ok(BranchState::Ours { .. } | BranchState::Absent) => None,
+            Err(error) => Some(Step::Stop(DeliveryOutcome::Failed, error.to_string())),
         }
-        Err(error) => stop(error),
+    }
+
+    fn commit(&self, set: &ChangeSet, branch: &str, parent: Oid) -> Step {
+        match self.clone.commit(parent, &set.files, &set.message, self.author, self.now) {
+            Ok(commit) => Step::Push(Update { branch: branch.to_owned(), commit }),
+            Err(error) => Step::Stop(DeliveryOutcome::Failed, error.to_string()),
+        }
     }
 }
 
@@ -167,29 +170,70 @@ async fn push(
     Ok(answers.collect())
 }
 
-/// The branch of a change set that has, or gets, a pull request.
-fn proposed<'a>(set: &'a ChangeSet, step: &Step) -> Option<&'a str> {
-    let stopped = matches!(step, Step::Stop(..));
-    (set.via == Via::PullRequest && !stopped).then_some(set.branch.as_str())
+/// The pull requests of a run's branches, asked for before anything is pushed: a token that may
+/// not open them leaves no branches behind.
+enum Proposals {
+    /// No change set wants one.
+    None,
+    /// They cannot be opened, and why not.
+    Impossible(String),
+    /// What there is.
+    Known { forge: Box<GitHub>, base: String, pulls: BTreeMap<String, Pulls> },
 }
 
-/// The open pull requests of a run's branches.
-struct Pulls {
-    forge: GitHub,
-    base: String,
-    open: BTreeMap<String, PullRequest>,
-}
-
-impl Pulls {
-    async fn open(
-        (owner, name): &(String, String),
-        branches: &[&str],
-        base: &str,
+impl Proposals {
+    async fn find(
+        sets: &[ChangeSet],
+        github: Option<&(String, String)>,
+        clone: &Clone,
         around: &Surroundings,
-    ) -> Result<Option<Self>, ForgeError> {
-        let forge = GitHub::new(&around.github, owner, name)?;
-        let open = forge.open(branches, base).await?;
-        Ok(Some(Self { forge, base: base.to_owned(), open }))
+    ) -> Self {
+        let wanted = sets.iter().filter(|set| set.via == Via::PullRequest);
+        let branches: Vec<&str> = wanted.map(|set| set.branch.as_str()).collect();
+        if branches.is_empty() {
+            return Self::None;
+        }
+        let Some((owner, name)) = github else {
+            let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
+                           `--deliver push`";
+            return Self::Impossible(message.to_owned());
+        };
+        let base = clone.branch().to_owned();
+        let forge = match GitHub::new(&around.github, owner, name) {
+            Ok(forge) => Box::new(forge),
+            Err(error) => return Self::Impossible(error.to_string()),
+        };
+        match forge.pulls(&branches, &base).await {
+            Ok(pulls) => Self::Known { forge, base, pulls },
+            Err(error) => Self::Impossible(error.to_string()),
+        }
+    }
+
+    /// Why a change set gets no pull request.
+    fn stop(&self, set: &ChangeSet) -> Option<Step> {
+        match self {
+            Self::None => None,
+            Self::Impossible(why) => Some(Step::Stop(DeliveryOutcome::Failed, why.clone())),
+            Self::Known { pulls, .. } => {
+                let pulls = pulls.get(&set.branch)?;
+                let closed = pulls.closed.as_ref().filter(|closed| closed.proposes(set));
+                let closed = closed.filter(|_| pulls.open.is_none())?;
+                let message = format!(
+                    "#{} with this change was closed, so it is not proposed again",
+                    closed.number
+                );
+                Some(Step::Stop(DeliveryOutcome::Refused, message))
+            }
+        }
+    }
+
+    fn is_open(&self, set: &ChangeSet) -> bool {
+        match self {
+            Self::Known { pulls, .. } => {
+                pulls.get(&set.branch).is_some_and(|pulls| pulls.open.is_some())
+            }
+            Self::None | Self::Impossible(_) => false,
+        }
     }
 }
 
@@ -198,7 +242,7 @@ async fn finish(
     set: &ChangeSet,
     step: &Step,
     pushed: &BTreeMap<String, Result<(), String>>,
-    pulls: &mut Result<Option<Pulls>, ForgeError>,
+    proposals: &mut Proposals,
 ) -> Delivery {
     let (branch, commit) = match step {
         Step::Push(update) => (update.branch.clone(), update.commit),
@@ -220,17 +264,17 @@ async fn finish(
         commit: Some(commit.to_string()),
         ..delivery(set, DeliveryOutcome::Pushed)
     };
+    let Proposals::Known { forge, base, pulls } = proposals else { return at };
     if set.via != Via::PullRequest {
         return at;
     }
-    let upserted = match pulls {
-        Ok(Some(Pulls { forge, base, open })) => {
-            forge.upsert(open.remove(&set.branch), set, base).await
-        }
-        Ok(None) => return at,
-        Err(error) => Err(error.clone()),
-    };
-    let (outcome, pull) = match upserted {
+    let open = pulls.remove(&set.branch).and_then(|pulls| pulls.open);
+    if let (Step::Stand(_), true, Some(pull)) = (step, set.carried, &open) {
+        // The words of the run that decided everything stay.
+        let pull_request = Some((pull.number, pull.url.clone()));
+        return Delivery { outcome: DeliveryOutcome::Unchanged, pull_request, ..at };
+    }
+    let (outcome, pull) = match forge.upsert(open, set, base).await {
         Ok(Upserted::Created(pull)) => (DeliveryOutcome::Created, pull),
         Ok(Upserted::Updated(pull)) => (DeliveryOutcome::Updated, pull),
         // New commits on the branch are an update, even when the words are the same.
@@ -239,14 +283,17 @@ async fn finish(
         }
         Ok(Upserted::Unchanged(pull)) => (DeliveryOutcome::Unchanged, pull),
         Err(error) => {
-            return Delivery {
-                outcome: DeliveryOutcome::Failed,
-                message: Some(error.to_string()),
-                ..at
-            };
+            let message = Some(error.to_string());
+            return Delivery { outcome: DeliveryOutcome::Failed, message, ..at };
         }
     };
-    Delivery { outcome, pull_request: Some((pull.number, pull.url)), ..at }
+    let (outcome, message) = match (forge.label(&pull, &set.labels).await, outcome) {
+        (Ok(true), DeliveryOutcome::Unchanged) => (DeliveryOutcome::Updated, None),
+        (Ok(_), outcome) => (outcome, None),
+        // The change is proposed; that its labels are missing does not undo that.
+        (Err(error), outcome) => (outcome, Some(format!("without its labels: {error}"))),
+    };
+    Delivery { outcome, message, pull_request: Some((pull.number, pull.url)), ..at }
 }
 
 fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {

@@ -1,12 +1,12 @@
 //! Settings and policies, from the repository or from elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use super::{Failure, Invalid, Tree};
-use crate::diagnostic::{Code, Diagnostic, Place, any_error};
+use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::manifest::MAX_FILE;
-use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
+use crate::policy::{Environment, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::Scope;
 
 /// What a repository declares.
@@ -27,11 +27,11 @@ impl Loaded {
     ///
     /// # Errors
     /// When a file cannot be read, or one is invalid.
-    pub fn read(tree: &Tree, scope: &Scope) -> Result<Self, Failure> {
+    pub fn read(tree: &Tree, given: Option<&PolicyFile>) -> Result<Self, Failure> {
         let mut sources = BTreeMap::new();
         let mut diagnostics = Vec::new();
         let settings = match tree.paths().iter().find(|path| *path == SETTINGS_FILE) {
-            Some(path) => file(tree, path, &mut diagnostics)?,
+            Some(path) => file(tree, path, &mut diagnostics),
             None => None,
         };
         sources.extend(settings.iter().map(|file| (file.path.clone(), file.text.clone())));
@@ -39,16 +39,17 @@ impl Loaded {
             Ok(repository) => repository,
             Err(problems) => return Err(invalid(problems, sources)),
         };
-        let files = match &scope.policies {
-            Some(path) => vec![elsewhere(path)?],
+        let files = match given {
+            Some(given) => vec![given.clone()],
             None => {
                 let paths = tree.paths().iter().filter(|path| repository.policies.is_match(path));
-                let files = paths.map(|path| file(tree, path, &mut diagnostics));
-                files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+                paths.filter_map(|path| file(tree, path, &mut diagnostics)).collect()
             }
         };
         let (set, problems) = read(&files);
-        diagnostics.extend(problems);
+        diagnostics
+            .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
+        diagnostics.extend(coverage(&set, tree));
         sources.extend(files.into_iter().map(|file| (file.path, file.text)));
         if any_error(&diagnostics) {
             return Err(invalid(diagnostics, sources));
@@ -62,15 +63,17 @@ fn invalid(diagnostics: Vec<Diagnostic>, sources: BTreeMap<String, String>) -> F
 }
 
 /// A file of the repository as text; a problem where it is not.
-fn file(
-    tree: &Tree,
-    path: &str,
-    problems: &mut Vec<Diagnostic>,
-) -> Result<Option<PolicyFile>, Failure> {
-    let bytes = tree.read(path)?;
+fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<PolicyFile> {
+    let bytes = match tree.read(path) {
+        Ok(bytes) => bytes,
+        Err(problem) => {
+            problems.push(Diagnostic { severity: Severity::Error, ..problem });
+            return None;
+        }
+    };
     let problem = match String::from_utf8(bytes) {
         Ok(text) if text.len() <= MAX_FILE => {
-            return Ok(Some(PolicyFile { path: path.to_owned(), text }));
+            return Some(PolicyFile { path: path.to_owned(), text });
         }
         Ok(text) => {
             let message = format!("{} bytes are more than the limit of {MAX_FILE}", text.len());
@@ -79,19 +82,80 @@ fn file(
         Err(_not_utf8) => Diagnostic::error(Code::PolicySyntax, "this is not UTF-8 text"),
     };
     problems.push(problem.at(Place::of_file(path)));
-    Ok(None)
+    None
 }
 
-/// `--policies FILE` or `-`.
-fn elsewhere(path: &std::path::Path) -> Result<PolicyFile, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::Failed(format!("--policies {}: {error}", path.display()));
-    let text = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        text
+/// Says where policies were looked for, when there are none.
+fn looked_for(problem: Diagnostic, repository: &RepositorySettings, tree: &Tree) -> Diagnostic {
+    if problem.code != Code::PolicyNone {
+        return problem;
+    }
+    let globs = repository.policy_globs.join(", ");
+    let misnamed = tree.paths().iter().find(|path| *path == "tagalong.yml");
+    let misnamed =
+        misnamed.map(|_| "; tagalong.yml is not read, name it tagalong.yaml").unwrap_or_default();
+    let message =
+        format!("{} ({globs}, from the root of the repository{misnamed})", problem.message);
+    Diagnostic { message, ..problem }
+}
+
+/// Files that two environments cover, and paths that cover no file.
+fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
+    let mut problems = BTreeMap::new();
+    let mut used: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); set.environments.len()];
+    for path in tree.paths() {
+        let mut first: Option<&Environment> = None;
+        for (environment, used) in set.environments.iter().zip(&mut used) {
+            let covering = environment.paths.covering(path);
+            if covering.is_empty() {
+                continue;
+            }
+            used.extend(covering);
+            match first {
+                None => first = Some(environment),
+                Some(first) => {
+                    let key = (&first.name, &environment.name);
+                    problems.entry(key).or_insert_with(|| doubly(first, environment, path));
+                }
+            }
+        }
+    }
+    let unused = set.environments.iter().zip(&used).flat_map(|(environment, used)| {
+        let written = environment.paths.written().iter().enumerate();
+        let idle = written.filter(|(index, path)| !used.contains(index) && *path != ".");
+        idle.map(|(_, path)| {
+            let message = format!(
+                "no file is beneath `{path}`, a path of environment `{}`",
+                environment.name
+            );
+            Diagnostic::warning(Code::PolicyUnusedPath, message).at(environment.place.clone())
+        })
+    });
+    let unused: Vec<_> = unused.collect();
+    problems.into_values().chain(unused).collect()
+}
+
+fn doubly(first: &Environment, second: &Environment, path: &str) -> Diagnostic {
+    let message = format!("environments `{}` and `{}` both cover {path}", first.name, second.name);
+    Diagnostic::error(Code::PolicyOverlap, message)
+        .at(second.place.clone())
+        .help("a file belongs to one environment; narrow one of the paths")
+}
+
+/// The policies of `--policies FILE` or `-`.
+pub(super) fn given(scope: &Scope) -> Result<Option<PolicyFile>, Failure> {
+    let Some(path) = &scope.policies else { return Ok(None) };
+    let failed = |why: String| Failure::Argument(format!("--policies {}: {why}", path.display()));
+    let mut text = String::new();
+    let limit = MAX_FILE as u64 + 1;
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(limit).read_to_string(&mut text)
     } else {
-        std::fs::read_to_string(path).map_err(failed)?
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
     };
-    Ok(PolicyFile { path: path.display().to_string(), text })
+    read.map_err(|error| failed(error.to_string()))?;
+    if text.len() > MAX_FILE {
+        return Err(failed(format!("more than {MAX_FILE} bytes")));
+    }
+    Ok(Some(PolicyFile { path: path.display().to_string(), text }))
 }

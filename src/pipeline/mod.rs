@@ -1,5 +1,6 @@
 //! The stages in their order. The only place that knows them all.
 
+mod carry;
 mod deliver;
 mod load;
 mod tags;
@@ -16,10 +17,11 @@ pub use tree::Tree;
 
 use crate::changeset::{Decided, Plan, Use, assemble, uses};
 use crate::choose::{Decision, Outcome, decide, select, settle_digest};
-use crate::diagnostic::{Code, Diagnostic, any_error, nearest};
+use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
+use crate::git::Author;
 use crate::image::{Repository, Tag};
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{Policy, PolicySet, Via};
+use crate::policy::{Policy, PolicyFile, PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -32,6 +34,9 @@ pub enum Failure {
     /// The policies or arguments are invalid.
     #[error("the policies or arguments are invalid")]
     Invalid(Box<Invalid>),
+    /// An argument names something that cannot be used.
+    #[error("{0}")]
+    Argument(String),
     /// Something outside failed.
     #[error("{0}")]
     Failed(String),
@@ -53,7 +58,7 @@ pub struct Planning {
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
     tree: Tree,
-    author: crate::git::Author,
+    author: Author,
 }
 
 /// What a run did.
@@ -84,8 +89,9 @@ pub enum Exit {
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
+    let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
-    Loaded::read(&tree, scope)
+    Loaded::read(&tree, given.as_ref())
 }
 
 /// Reads the repository as it is and plans.
@@ -93,9 +99,10 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
-    let tree = Tree::open(&settings.scope, around, None).await?;
+    let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
-    plan_tree(tree, settings, &mut tags, around.progress).await
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    plan_tree(tree, given.as_ref(), settings, &mut tags, around.progress).await
 }
 
 /// Plans and delivers; when somebody else pushes meanwhile, again on what is there then.
@@ -107,6 +114,7 @@ pub async fn run(
     via: Option<Via>,
     around: &Surroundings,
 ) -> Result<Run, Failure> {
+    let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let backoff = backon::ExponentialBuilder::default()
         .with_jitter()
@@ -114,7 +122,8 @@ pub async fn run(
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
     loop {
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let mut planning = plan_tree(tree, settings, &mut tags, around.progress).await?;
+        let mut planning =
+            plan_tree(tree, given.as_ref(), settings, &mut tags, around.progress).await?;
         for set in &mut planning.plan.change_sets {
             set.via = via.unwrap_or(set.via);
         }
@@ -163,32 +172,41 @@ impl Run {
 /// Everything between a tree and a plan.
 async fn plan_tree(
     tree: Tree,
+    given: Option<&PolicyFile>,
     settings: &DecideSettings,
     tags: &mut Tags,
     progress: bool,
 ) -> Result<Planning, Failure> {
-    let Loaded { set, repository, sources, mut diagnostics } =
-        Loaded::read(&tree, &settings.scope)?;
+    let Loaded { set, repository, sources, mut diagnostics } = Loaded::read(&tree, given)?;
     check_names(&set, settings)?;
     let mut survey = Survey::new(&set);
-    for path in
-        tree.paths().iter().filter(|path| is_candidate(path) && !sources.contains_key(*path))
-    {
-        survey.add(path, &tree.read(path)?);
+    let is_policy =
+        |path: &String| repository.policies.is_match(path) || sources.contains_key(path);
+    for path in tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path)) {
+        match tree.read(path) {
+            Ok(bytes) => survey.add(path, &bytes),
+            Err(problem) => diagnostics.push(problem),
+        }
     }
+    diagnostics.extend(tree.skipped().iter().filter(|path| is_candidate(path)).map(|path| {
+        let problem = Diagnostic::info(Code::FileSkipped, "not a regular file; left alone");
+        problem.at(Place::of_file(path))
+    }));
     let (files, found) = survey.finish();
+    diagnostics.extend(unused(&set, &files, &found, settings));
     diagnostics.extend(found);
     let uses = selected(uses(&files), &set, settings);
-    diagnostics.extend(unused(&set, &files));
     let repositories: BTreeSet<_> =
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
     tags.list(&repositories, &repository, progress).await?;
-    let decided = decide_all(&set, uses, tags, progress).await;
+    let author =
+        repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
+    let mut decided = decide_all(&set, uses, tags, progress).await;
+    carry::carry(&tree, &set, &files, &author, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     let plan = assemble(&set, &files, decided, diagnostics);
     tags.save(settings)?;
-    let author = repository.author.map(|(name, email)| crate::git::Author { name, email });
-    Ok(Planning { plan, sources, tree, author: author.unwrap_or_default() })
+    Ok(Planning { plan, sources, tree, author })
 }
 
 /// Decides every use; asks for the digests that decisions turn on, all at once.
@@ -256,7 +274,7 @@ fn check_names(set: &PolicySet, settings: &DecideSettings) -> Result<(), Failure
     let unknown = |option: &str, wanted: &[String], known: &[&str]| {
         let name = wanted.iter().find(|name| !known.contains(&name.as_str()))?;
         let problem = Diagnostic::error(
-            Code::PolicyUnknownImage,
+            Code::ArgumentUnknown,
             format!("{option} {name}: nothing has this name"),
         );
         let help = match nearest(name, known.iter().copied()) {
@@ -275,14 +293,31 @@ fn check_names(set: &PolicySet, settings: &DecideSettings) -> Result<(), Failure
     Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources: BTreeMap::new() })))
 }
 
-/// Policies whose image no site names: a typo in a name would otherwise be silence.
-fn unused(set: &PolicySet, files: &[Surveyed]) -> Vec<Diagnostic> {
+/// Policies whose image nothing names, not even in a way that is left alone: a typo in a name would
+/// otherwise be silence.
+fn unused(
+    set: &PolicySet,
+    files: &[Surveyed],
+    found: &[Diagnostic],
+    settings: &DecideSettings,
+) -> Vec<Diagnostic> {
+    if !settings.environments.is_empty() || !settings.images.is_empty() {
+        return Vec::new();
+    }
     let used: BTreeSet<usize> =
         files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
-    let unused = set.policies.iter().enumerate().filter(|(index, _)| !used.contains(index));
+    let mentioned =
+        |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
+    let unused = set
+        .policies
+        .iter()
+        .enumerate()
+        .filter(|(index, policy)| !used.contains(index) && !mentioned(policy));
     let warn = |(_, policy): (usize, &Policy)| {
-        let message =
-            format!("nothing names the image of `{}`, {}", policy.name, policy.repository);
+        let message = format!(
+            "no place was found that names the image of `{}`, {}",
+            policy.name, policy.repository
+        );
         Diagnostic::warning(Code::PolicyUnused, message).at(policy.place.clone())
     };
     unused.map(warn).collect()

@@ -31,7 +31,7 @@ impl Tags {
         let (catalog, options) = match &settings.catalog {
             Some(path) => {
                 let failed = |error: String| {
-                    Failure::Failed(format!("--catalog {}: {error}", path.display()))
+                    Failure::Argument(format!("--catalog {}: {error}", path.display()))
                 };
                 let text =
                     std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -133,7 +133,8 @@ impl Tags {
     pub fn save(&self, settings: &DecideSettings) -> Result<(), Failure> {
         let Some(path) = &settings.save_catalog else { return Ok(()) };
         let written = std::fs::write(path, self.catalog.to_yaml());
-        written
-            .map_err(|error| Failure::Failed(format!("--save-catalog {}: {error}", path.display())))
+        written.map_err(|error| {
+            Failure::Argument(format!("--save-catalog {}: {error}", path.display()))
+        })
     }
 }

@@ -7,7 +7,9 @@ use url::Url;
 
 use super::Failure;
 use crate::changeset::BRANCH_PREFIX;
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{Clone, GitError, Remote};
+use crate::manifest::MAX_FILE;
 use crate::policy::Via;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
@@ -44,6 +46,11 @@ impl Tree {
         let is_bare = |path: &Path| path.join("objects").is_dir() && path.join("HEAD").is_file();
         match (&scope.repo, via) {
             (RepoSpec::Path(path), None | Some(Via::Worktree)) if !is_bare(path) => {
+                if scope.branch.is_some() {
+                    let message = "--branch: a work tree is read as it is; check the branch out, or name the \
+                                   repository by its URL or as OWNER/NAME";
+                    return Err(Failure::Argument(message.to_owned()));
+                }
                 let tree =
                     WorkTree::open(path).map_err(|error| Failure::Failed(error.to_string()))?;
                 Ok(Self::Work(tree))
@@ -53,7 +60,14 @@ impl Tree {
             }
             (RepoSpec::Path(path), _) => {
                 let origin = Origin::of(path, &around.github)?;
-                fetch(origin.remote, origin.github, scope.branch.clone().or(origin.branch)).await
+                let Some(branch) = scope.branch.clone().or(origin.branch) else {
+                    let message = format!(
+                        "{}: no branch is checked out; name one with --branch",
+                        path.display()
+                    );
+                    return Err(Failure::Argument(message));
+                };
+                fetch(origin.remote, origin.github, Some(branch)).await
             }
             (RepoSpec::Remote { url, github }, _) => {
                 let remote = http(url, &around.github);
@@ -71,15 +85,27 @@ impl Tree {
         }
     }
 
+    /// Paths that are in the repository but are not regular files: links and submodules.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        match self {
+            Self::Work(tree) => tree.skipped(),
+            Self::Git { clone, .. } => clone.skipped(),
+        }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        match self {
-            Self::Work(tree) => tree.read(path).map_err(|error| Failure::Failed(error.to_string())),
-            Self::Git { clone, .. } => clone.read(path).map_err(Failure::from),
-        }
+    /// A problem to report, when it cannot be read or is larger than the limit.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Diagnostic> {
+        let bytes = match self {
+            Self::Work(tree) => tree.read(path, MAX_FILE + 1).map_err(|error| error.to_string()),
+            Self::Git { clone, .. } => clone.read(path).map_err(|error| error.to_string()),
+        };
+        bytes.map_err(|error| {
+            Diagnostic::warning(Code::FileUnreadable, error).at(Place::of_file(path))
+        })
     }
 }
 
@@ -101,21 +127,26 @@ impl Origin {
         let failed = |error: git2::Error| {
             Failure::Failed(format!("{}: {}", path.display(), error.message()))
         };
-        let repository = git2::Repository::open(path).map_err(failed)?;
+        let repository = git2::Repository::discover(path).map_err(failed)?;
         let branch = repository.head().ok().filter(git2::Reference::is_branch);
         let branch = branch.and_then(|head| head.shorthand().ok().map(str::to_owned));
         let Ok(origin) = repository.find_remote("origin") else {
-            return Ok(Self { remote: Remote::Path(path.to_owned()), github: None, branch });
+            let message = format!(
+                "{}: it has no `origin` to push to; name the repository with --repo",
+                path.display()
+            );
+            return Err(Failure::Argument(message));
         };
         let address = origin.url().unwrap_or_default().to_owned();
+        let local = repository.workdir().unwrap_or(path).join(&address);
         match over_http(&address, github) {
             Some(url) => {
                 Ok(Self { github: github.name_of(&url), remote: http(&url, github), branch })
             }
-            None if Path::new(&address).is_dir() => {
-                Ok(Self { remote: Remote::Path(address.into()), github: None, branch })
+            None if local.is_dir() => {
+                Ok(Self { remote: Remote::Path(local), github: None, branch })
             }
-            None => Err(Failure::Failed(format!(
+            None => Err(Failure::Argument(format!(
                 "{}: its origin is neither a directory nor reached over HTTPS; name it with --repo",
                 path.display()
             ))),
@@ -131,9 +162,11 @@ fn over_http(address: &str, github: &GitHubSettings) -> Option<Url> {
         let (owner, name) = name.trim_end_matches('/').split_once('/')?;
         return github.repository_url(owner, name.strip_suffix(".git").unwrap_or(name));
     }
-    let url = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let clean = url.username().is_empty() && url.password().is_none();
-    clean.then_some(url)
+    let mut url =
+        Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    // Some checkouts keep a token in the address; ours comes from the environment.
+    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    Some(url)
 }
 
 /// The token is for the GitHub server and goes nowhere else.

@@ -76,7 +76,9 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
         let (violations, pointers) = violations(&schema, &value, places);
         problems.extend(violations);
         problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
-        pointers.iter().for_each(|pointer| leave_out(&mut value, pointer));
+        for pointer in &pointers {
+            leave_out(&mut value, pointer);
+        }
         let raw = serde_json::from_value(value);
         if let (Err(error), true) = (&raw, problems.is_empty()) {
             problems.push(
@@ -166,8 +168,9 @@ fn violations(
         problems.extend(violation(schema, error.kind(), error.instance(), &keys, places));
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } if pointer.len() < 2 => {
-                pointers
-                    .extend(unexpected.iter().map(|key| [&pointer[..], &[key.clone()]].concat()));
+                pointers.extend(
+                    unexpected.iter().map(|key| [&pointer[..], std::slice::from_ref(key)].concat()),
+                );
             }
             _ => pointers.push(pointer),
         }

@@ -19,6 +19,13 @@ impl Paths {
         self.globs.is_match(path)
     }
 
+    /// Which of the written paths cover a file, by index.
+    #[must_use]
+    pub fn covering(&self, path: &str) -> Vec<usize> {
+        // Each written path is two globs: itself, and what is beneath it.
+        self.globs.matches(path).into_iter().map(|glob| glob / 2).collect()
+    }
+
     /// The paths as they are written, without a final slash.
     #[must_use]
     pub fn written(&self) -> &[String] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::Mutex;
 use url::Url;
@@ -116,6 +116,11 @@ impl Registry {
             .with_min_delay(Duration::from_millis(250));
         let mut pauses = backoff.with_max_times(RETRIES).build();
         loop {
+            let wait = host.pause().await;
+            if wait > LONGEST_WAIT {
+                return Err(ScanError::RateLimited(Some(wait.as_secs())));
+            }
+            tokio::time::sleep(wait).await;
             let (error, told) = match self.ask_once(host, ask).await {
                 Ok((url, answer)) => match failure(&answer) {
                     None => return Ok((url, answer)),
@@ -124,12 +129,17 @@ impl Registry {
                 Err(error) => (error, None),
             };
             let pause = pauses.next().filter(|_| error.is_transient());
-            let Some(pause) = pause.map(|pause| told.unwrap_or(pause)) else { return Err(error) };
-            if pause > LONGEST_WAIT {
-                return Err(ScanError::RateLimited(Some(pause.as_secs())));
+            // A limit is the host's: the next image waits for it as well, however this one ends.
+            match (&error, told.or(pause)) {
+                (ScanError::RateLimited(_), Some(told)) => host.hold_off(told).await,
+                (ScanError::RateLimited(_), None) => host.hold_off(2 * LONGEST_WAIT).await,
+                _ => {}
             }
-            tracing::debug!(host = host.name, path = ask.path, ?pause, %error, "asking again");
-            tokio::time::sleep(pause).await;
+            let Some(pause) = pause else { return Err(error) };
+            tracing::debug!(host = host.name, path = ask.path, %error, "asking again");
+            if !matches!(error, ScanError::RateLimited(_)) {
+                tokio::time::sleep(told.unwrap_or(pause).min(LONGEST_WAIT)).await;
+            }
         }
     }
 
@@ -244,7 +254,7 @@ impl Registry {
                             );
                         }
                         auth::token(
-                            &host.client,
+                            if realm.trusted { &host.client } else { &host.elsewhere },
                             realm,
                             service.as_deref(),
                             path,
@@ -278,15 +288,16 @@ impl Registry {
     ) -> Result<Response, ScanError> {
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
+            let foreign = at.origin() != url.origin();
+            let client = if foreign { &host.elsewhere } else { &host.client };
             let mut request =
-                host.client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
-            if let Some(value) = authorization.as_ref().filter(|_| at.origin() == url.origin()) {
+                client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
+            if let Some(value) = authorization.as_ref().filter(|_| !foreign) {
                 request = request.header(AUTHORIZATION, value.clone());
             }
             tracing::debug!(method = %ask.method, url = %at, "asking the registry");
             let answer = request.send().await?;
             if !answer.status().is_redirection() {
-                let foreign = at.origin() != url.origin();
                 if foreign && answer.status() == StatusCode::UNAUTHORIZED {
                     return Err(ScanError::Unauthorized(
                         "the registry redirects to a host that wants a login".to_owned(),
@@ -335,7 +346,36 @@ fn failure(answer: &Response) -> Option<ScanError> {
     }
 }
 
-/// `Retry-After` in its form of seconds; the form of a date needs a clock that both agree on.
+/// How long `Retry-After` says to wait, in either form
+/// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)). A date is compared with
+/// the answer's own, so that no clock has to be right.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let told = text(RETRY_AFTER)?;
+    if let Ok(seconds) = told.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second());
+    let seconds = date(told)? - date(text(DATE)?)?;
+    Some(Duration::from_secs(seconds.try_into().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let told = |retry: &'static str, now: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(retry));
+            headers.insert(DATE, HeaderValue::from_static(now));
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(told("120", now), Some(120));
+        assert_eq!(told("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(30));
+        assert_eq!(told("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(0));
+        assert_eq!(told("soon", now), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! What is known of one registry during a run.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
@@ -21,10 +21,14 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) struct Host {
     /// Host and port of its API.
     pub(super) name: String,
-    /// Asks it, and its token server.
+    /// Asks it, and the token server that is vouched for.
     pub(super) client: reqwest::Client,
+    /// Asks other hosts that it names.
+    pub(super) elsewhere: reqwest::Client,
     /// Bounds how many requests are under way.
     pub(super) permits: Semaphore,
+    /// When it may be asked again, after it said that it is asked too often.
+    pub(super) not_before: Mutex<Option<Instant>>,
     /// How it wants to be asked. Locked while the first request finds out, so that the others do
     /// not all run into the same challenge.
     pub(super) endpoint: Mutex<Probe>,
@@ -54,12 +58,15 @@ pub(super) struct Endpoint {
 impl Host {
     pub(super) fn new(name: &str, options: &Options) -> Result<Self, ScanError> {
         let listed = |hosts: &[String]| hosts.iter().any(|host| host == name);
-        let client =
-            http::client(name).timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+        let bounded = |builder: reqwest::ClientBuilder| {
+            builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()
+        };
         Ok(Self {
             name: name.to_owned(),
-            client: client.build()?,
+            client: bounded(http::client(name))?,
+            elsewhere: bounded(http::client_outside())?,
             permits: Semaphore::new(AT_ONCE),
+            not_before: Mutex::default(),
             endpoint: Mutex::default(),
             tokens: Mutex::new(HashMap::new()),
             credential: tokio::sync::OnceCell::new(),
@@ -67,6 +74,19 @@ impl Host {
                 && !listed(&options.plain_http)
                 && !http::is_loopback(name),
         })
+    }
+
+    /// Notes that nobody asks before a time.
+    pub(super) async fn hold_off(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut not_before = self.not_before.lock().await;
+        *not_before = Some(not_before.map_or(until, |known| known.max(until)));
+    }
+
+    /// How long to wait before the next request.
+    pub(super) async fn pause(&self) -> Duration {
+        let not_before = *self.not_before.lock().await;
+        not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// The addresses to try for the first request, in order.

@@ -3,9 +3,9 @@
 //! A registry names its token server in an answer, so a registry (or who stands in for it) could
 //! name any address: see CVE-2026-48978 (oras-go) and CVE-2026-33540 (distribution).
 
-use std::net::IpAddr;
+use url::Url;
 
-use url::{Host, Url};
+use crate::http::is_internal;
 
 /// Token servers that are not the registry's own host, as the registries document them.
 const KNOWN: [(&str, &str); 3] = [
@@ -63,40 +63,6 @@ fn vouched(realm: &Url, registry: &Url, extra: &[(String, String)]) -> bool {
     let (realm, registry) = (authority(realm), authority(registry));
     let known = KNOWN.iter().any(|(from, to)| *from == registry && *to == realm);
     known || extra.iter().any(|(from, to)| *from == registry && *to == realm)
-}
-
-/// Loopback, private, link-local (cloud metadata), unspecified and the like; names that mean them.
-fn is_internal(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal")
-        }
-        Host::Ipv4(address) => is_internal_address(IpAddr::V4(*address)),
-        Host::Ipv6(address) => is_internal_address(IpAddr::V6(*address)),
-    }
-}
-
-fn is_internal_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || shared
-                || a == 0
-                || a >= 224
-        }
-        IpAddr::V6(v6) => {
-            let mapped = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4());
-            let [first, ..] = v6.segments();
-            let local = first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
-            let mapped = mapped.is_some_and(|v4| is_internal_address(IpAddr::V4(v4)));
-            v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || local || mapped
-        }
-    }
 }
 
 /// A hostile realm as it may stand in a message: without what could be a secret or a control.

@@ -47,6 +47,8 @@ pub enum DeliveryOutcome {
     Written,
     /// A person's commit is on the branch, so it is left alone.
     Frozen,
+    /// A person closed the pull request of this very change, so it is not proposed again.
+    Refused,
     /// It could not be delivered.
     Failed,
 }

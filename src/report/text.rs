@@ -126,6 +126,7 @@ pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
             DeliveryOutcome::Pushed => ("pushed", GREEN),
             DeliveryOutcome::Written => ("written", GREEN),
             DeliveryOutcome::Frozen => ("left alone", YELLOW),
+            DeliveryOutcome::Refused => ("refused", YELLOW),
             DeliveryOutcome::Failed => ("failed", RED),
         };
         write!(out, "{} {}", paint(colour, shade, word), delivery.environment).ok();

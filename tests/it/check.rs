@@ -111,7 +111,81 @@ fn exit_codes_tell_pending_changes_and_undecided_images() {
     let unknown = world.file("unknown.yaml", "nginx: ['1']\n");
     plan(&unknown, &[]).exits(3).says(&["not-in-catalog"]);
     let broken = world.file("broken.yaml", "a: [\n");
-    plan(&broken, &[]).exits(1).says(&["--catalog", "broken.yaml"]);
+    plan(&broken, &[]).exits(2).says(&["--catalog", "broken.yaml", "line 1"]);
+}
+
+#[test]
+fn failures_are_json_for_programs() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/a.yaml", POLICY)]);
+    for (args, code, exit) in [
+        (["--catalog", "nope.yaml"], "argument.unknown", 2),
+        (["--policies", "nope.yaml"], "argument.unknown", 2),
+        (["--env", "nope"], "argument.unknown", 2),
+    ] {
+        let all = ["plan", "--repo", arg(&tree), "--format", "json"].into_iter().chain(args);
+        let out = world.bot(all).run().exits(exit);
+        assert_eq!(out.json()["diagnostics"][0]["code"], code, "{args:?}");
+    }
+}
+
+#[test]
+fn paths_that_cover_a_file_twice_or_none_are_reported() {
+    let world = World::new();
+    let policies = format!(
+        "{POLICY}environments:\n  a: {{paths: ['clusters/*']}}\n  b: {{paths: [clusters/prod]}}\n"
+    );
+    let tree = world.tree(&[("policies/a.yaml", &policies), ("clusters/prod/a.yaml", "a: 1\n")]);
+    let out = world.bot(["check", "--repo", arg(&tree)]).run().exits(2);
+    out.says(&["policy.overlap", "`a` and `b` both cover clusters/prod/a.yaml"]);
+    let policies = format!("{POLICY}environments:\n  a: {{paths: [clusters, cluster]}}\n");
+    world.tree(&[("policies/a.yaml", &policies)]);
+    let out = world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+    out.says(&[
+        "policy.unused-path",
+        "no file is beneath `cluster`",
+        "1 policy, 1 environment: no mistakes",
+    ]);
+}
+
+#[test]
+fn a_check_in_a_workflow_is_of_the_checkout() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/a.yaml", POLICY)]);
+    world.file("home/policies/a.yaml", "images: {a: 1}\n");
+    let bot =
+        world.bot(["check"]).env("GITHUB_ACTIONS", "true").env("GITHUB_REPOSITORY", "acme/fleet");
+    bot.run().exits(2).says(&["policies/a.yaml:1:13"]);
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+}
+
+#[test]
+fn a_full_disk_is_a_failure_and_a_closed_pipe_is_not() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/a.yaml", POLICY)]);
+    let run = |script: &str| {
+        let status = std::process::Command::new("bash")
+            .args(["-c", script])
+            .arg(env!("CARGO_BIN_EXE_tagalong"))
+            .arg(arg(&tree))
+            .status();
+        status.unwrap().code().unwrap()
+    };
+    assert_eq!(run("\"$0\" plan --repo \"$1\" --catalog /dev/null > /dev/full"), 1);
+    assert_eq!(run("\"$0\" demo | head -n 1 > /dev/null; exit ${PIPESTATUS[0]}"), 0);
+}
+
+#[test]
+fn policies_come_from_elsewhere() {
+    let world = World::new();
+    let tree = world.tree(&[
+        ("policies/other.yaml", "images: [\n"),
+        ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n"),
+    ]);
+    let (policies, catalog) = (world.file("p.yaml", POLICY), world.file("catalog.yaml", CATALOG));
+    let args =
+        ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--policies", arg(&policies)];
+    world.bot(args).run().exits(0).says(&["update", "0 held"]);
 }
 
 #[test]

@@ -89,6 +89,11 @@ fn a_passing_fault_is_asked_again_and_a_cut_answer_is_not_a_short_list() {
         assert_eq!(pair.plan(&[]).exits(0).decisions()[0], "bad update v1.1.0 newer");
         assert_eq!(pair.bad.seen().len(), tries);
     }
+    // A limit is the host's: the second image does not ask as long as the first is told to wait.
+    let pair = Pair::new();
+    pair.bad.lies("/tags/list", [Lie::header(429, "retry-after", "3600")]);
+    pair.plan(&[]).exits(3);
+    assert_eq!(pair.bad.seen().len(), 1);
     let pair = Pair::new();
     pair.bad.lies("/tags/list", [Lie::Cut(r#"{"tags": ["v1.0.0"]}"#.to_owned())]);
     assert_eq!(pair.plan(&[]).exits(3).decisions()[0], "bad undecided - unavailable");

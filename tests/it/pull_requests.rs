@@ -1,7 +1,7 @@
 //! The life of a pull request on the world's GitHub.
 
 use crate::world::github::{Fault, TOKEN};
-use crate::world::{GitHub, Output, Registry, World};
+use crate::world::{GitHub, Lie, Output, Registry, World};
 
 const BRANCH: &str = "tagalong/staging";
 
@@ -186,6 +186,144 @@ fn another_run_that_was_faster_is_joined() {
     story.github.edit(1, |pull| pull.base = "main".into());
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
     assert_eq!(story.github.pulls().len(), 1);
+}
+
+#[test]
+fn a_closed_pull_request_means_not_this_version() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    story.github.edit(1, |pull| pull.state = "closed");
+    story.github.seen();
+    let out = story.run(&[]).exits(0).says(&["#1 with this change was closed"]);
+    assert_eq!(out.deliveries(), ["staging refused"]);
+    assert_eq!(story.github.writes(), Vec::<String>::new());
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
+    assert_eq!(story.github.pulls()[1].title, "Update shop to v1.2.0 in staging");
+}
+
+#[test]
+fn a_branch_that_was_merged_and_taken_back_is_proposed_anew() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    let before = story.site("main");
+    // A merge commit leaves the branch's commit in the base; then somebody sets the file back.
+    story.github.repo.git(&["update-ref", "refs/heads/main", &story.github.repo.head(BRANCH)]);
+    story.github.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
+    story.github.repo.commit("main", "Back", &[("clusters/staging/shop.yaml", &before)]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
+    assert!(story.github.mergeable(2));
+    let parent = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
+    assert_eq!(parent.trim(), story.github.repo.head("main"));
+}
+
+#[test]
+fn labels_that_cannot_be_set_do_not_undo_the_pull_request() {
+    let story = Story::new();
+    let fault = || Fault {
+        method: "POST",
+        part: "/labels",
+        status: 403,
+        headers: Vec::new(),
+        message: "No",
+        after_effect: false,
+    };
+    story.github.fault(fault());
+    let out = story.run(&[]).exits(0).says(&["without its labels"]);
+    assert_eq!(out.json()["deliveries"][0]["pullRequest"], 1);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.github.fault(fault());
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.2.0 in staging");
+}
+
+#[test]
+fn a_ref_that_stands_in_the_way_is_not_taken_for_a_race() {
+    let story = Story::new();
+    let main = story.github.repo.head("main");
+    story.github.repo.git(&["update-ref", "refs/heads/tagalong", &main]);
+    let out = story.run(&[]).exits(1).says(&["the server refuses the push to `tagalong/staging`"]);
+    assert_eq!(out.deliveries(), ["staging failed"]);
+}
+
+#[test]
+fn what_a_run_does_not_decide_stays_proposed() {
+    let world = World::new();
+    let (up, down) = (world.registry(), world.registry());
+    up.push("acme/up", &["v1.0.0", "v1.1.0"]);
+    down.push("acme/down", &["v1.0.0", "v1.1.0"]);
+    let policies = format!(
+        "images:\n  up: {{image: {}/acme/up, tags: {{semver: '1.x'}}}}\n  \
+         down: {{image: {}/acme/down, tags: {{semver: '1.x'}}}}\n",
+        up.host, down.host
+    );
+    let sites =
+        format!("image: {}/acme/up:v1.0.0\n---\nimage: {}/acme/down:v1.0.0\n", up.host, down.host);
+    let github = world.github(&[("policies/p.yaml", &policies), ("a.yaml", &sites)]);
+    let run = |more: &[&str]| {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json"]
+            .into_iter()
+            .chain(more.iter().copied());
+        github.env(world.bot(args)).run()
+    };
+    assert_eq!(run(&[]).exits(0).deliveries(), ["default created"]);
+    let branch = "tagalong/default";
+    let head = github.repo.head(branch);
+    down.lies("/tags/list", [Lie::status(404)]);
+    let out = run(&[]).exits(0);
+    assert_eq!(out.decisions(), ["down update v1.1.0 carried", "up update v1.1.0 newer"]);
+    assert_eq!(
+        (out.deliveries(), github.repo.head(branch)),
+        (vec!["default unchanged".to_owned()], head.clone())
+    );
+    assert_eq!(run(&["--image", "up"]).exits(0).deliveries(), ["default unchanged"]);
+    assert_eq!(github.repo.head(branch), head);
+    up.push("acme/up", &["v1.2.0"]);
+    assert_eq!(run(&[]).exits(0).deliveries(), ["default updated"]);
+    let shown = github.repo.show(branch, "a.yaml");
+    assert!(
+        shown.contains("/acme/up:v1.2.0\n") && shown.contains("/acme/down:v1.1.0\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_checkout_delivers_to_where_it_came_from() {
+    let story = Story::new();
+    let work = story.world.dir("checkout");
+    let git = |args: &[&str]| {
+        let status =
+            std::process::Command::new("git").args(args).current_dir(&work).status().unwrap();
+        assert!(status.success(), "{args:?}");
+    };
+    git(&["clone", "-q", story.github.repo.bare.to_str().unwrap(), "."]);
+    let run = |args: &[&str]| {
+        story
+            .github
+            .env(
+                story
+                    .world
+                    .bot(["run", "--repo", "../checkout"].into_iter().chain(args.iter().copied())),
+            )
+            .run()
+    };
+    git(&[
+        "remote",
+        "set-url",
+        "origin",
+        &format!("{}/acme/fleet.git", story.github.url.replace("http://", "http://x:old@")),
+    ]);
+    run(&[]).exits(0).says(&["opened staging", "#1"]);
+    git(&["checkout", "-q", "--detach"]);
+    run(&[]).exits(2).says(&["no branch is checked out", "--branch"]);
+    run(&["--branch", "main"]).exits(0).says(&["unchanged staging"]);
+    git(&["checkout", "-q", "main"]);
+    run(&["--deliver", "worktree", "--branch", "main"])
+        .exits(2)
+        .says(&["--branch: a work tree is read as it is"]);
+    run(&["--deliver", "worktree"]).exits(0).says(&["written staging"]);
+    git(&["remote", "remove", "origin"]);
+    run(&[]).exits(2).says(&["it has no `origin`"]);
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl Held {
         let pulls = self.pulls.iter().map(|pull| {
             json!({
                 "number": pull.number, "url": format!("{}/acme/fleet/pull/{}", self.url, pull.number), "title": pull.title,
-                "body": pull.body.replace('\n', "\r\n"), "state": pull.state.to_uppercase(),
+                "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
             })
         });

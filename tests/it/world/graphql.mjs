@@ -21,7 +21,8 @@ const node = (pull) => ({
 const rootValue = {
     repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
         pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
-            && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName).map(node), args),
+            && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
+            .sort((a, b) => b.number - a.number).map(node), args),
     },
 };
 const answer = violations.length ? { errors: violations.map((message) => ({ message })) }

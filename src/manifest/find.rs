@@ -6,6 +6,9 @@ use super::{Obstacle, Obstructed, Part, Site, Slot, kustomize, reference, values
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
+/// The comment that takes a line out.
+const IGNORE: &str = "tagalong: ignore";
+
 /// What one file names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -87,6 +90,10 @@ impl Finder<'_> {
         name: NodeId,
         written: Result<Written, Obstacle>,
     ) {
+        let slots = written.as_ref().ok().into_iter().flat_map(|written| &written.slots);
+        if slots.map(|slot| slot.node).chain([name]).any(|node| self.is_ignored(node)) {
+            return;
+        }
         match written {
             Ok(Written { tag: None, digest: None, .. }) => {
                 self.obstruct(repository, name, Obstacle::Untagged);
@@ -98,6 +105,11 @@ impl Finder<'_> {
             }
             Err(obstacle) => self.obstruct(repository, name, obstacle),
         }
+    }
+
+    /// Whether `# tagalong: ignore` stands on the line.
+    fn is_ignored(&self, node: NodeId) -> bool {
+        self.stream.comments_on(self.stream.node(node).line).any(|comment| comment == IGNORE)
     }
 
     pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {
@@ -275,6 +287,13 @@ images:
             format!("kind: Kustomization\n{text}").replace("images:", "x: {image: a:b}\nimages:");
         assert_eq!(found("any.yaml", &object).len(), 4);
         assert_eq!(found("values.yaml", text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_line_can_be_taken_out() {
+        let text = "a: {image: 'a/b:1'} # tagalong: ignore\nb: {image: 'a/b:1'} # not ignored\n\
+                    c:\n  repository: a/b\n  tag: v1 #tagalong: ignore\n";
+        assert_eq!(found("a.yaml", text), ["docker.io/a/b 1  2"]);
     }
 
     #[test]

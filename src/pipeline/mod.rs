@@ -127,6 +127,7 @@ pub async fn run(
         for set in &mut planning.plan.change_sets {
             set.via = via.unwrap_or(set.via);
         }
+        name_branches(&mut planning.plan, &planning.tree);
         let delivered = deliver::deliver(planning, settings, around).await;
         match (delivered, pauses.next()) {
             (Err(raced), Some(pause)) => {
@@ -204,9 +205,18 @@ async fn plan_tree(
     let mut decided = decide_all(&set, uses, tags, progress).await;
     carry::carry(&tree, &set, &files, &author, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
-    let plan = assemble(&set, &files, decided, diagnostics);
+    let mut plan = assemble(&set, &files, decided, diagnostics);
+    name_branches(&mut plan, &tree);
     tags.save(settings)?;
     Ok(Planning { plan, sources, tree, author })
+}
+
+/// What is pushed goes to the branch that was read.
+fn name_branches(plan: &mut Plan, tree: &Tree) {
+    let Tree::Git { clone, .. } = tree else { return };
+    for set in plan.change_sets.iter_mut().filter(|set| set.via == Via::Push) {
+        clone.branch().clone_into(&mut set.branch);
+    }
 }
 
 /// Decides every use; asks for the digests that decisions turn on, all at once.

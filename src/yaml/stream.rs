@@ -180,6 +180,13 @@ impl Stream {
         }
     }
 
+    /// The comments on a line, without their marks.
+    pub fn comments_on(&self, line: usize) -> impl Iterator<Item = &str> {
+        let first = self.comments.partition_point(|comment| comment.line < line);
+        let here = self.comments[first..].iter().take_while(move |comment| comment.line == line);
+        here.map(|comment| comment.text.trim())
+    }
+
     pub(super) fn comments(&self) -> &[Comment] {
         &self.comments
     }

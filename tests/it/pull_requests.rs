@@ -385,7 +385,9 @@ fn a_protected_branch_is_explained() {
 #[test]
 fn a_push_goes_straight_to_the_branch() {
     let story = Story::new();
-    assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), ["staging pushed"]);
+    let out = story.run(&["--deliver", "push"]).exits(0);
+    assert_eq!(out.deliveries(), ["staging pushed"]);
+    assert_eq!(out.json()["changeSets"][0]["branch"], "main");
     assert!(story.site("main").ends_with("/acme/shop:v1.1.0 # here\n"));
     assert_eq!(story.github.repo.git(&["rev-list", "--count", "main"]).trim(), "2");
     assert_eq!(story.github.pulls().len(), 0);

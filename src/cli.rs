@@ -58,7 +58,8 @@ pub struct RepoArgs {
     /// Branch to read and to change [default: the repository's default branch].
     #[arg(long)]
     pub branch: Option<String>,
-    /// Policies from a file, or `-` for standard input, instead of the repository's own.
+    /// Policies, or rendered manifests with Flux's resources, from a file or `-` instead of the
+    /// repository's own.
     #[arg(long, value_name = "FILE")]
     pub policies: Option<PathBuf>,
     /// Output for people or for programs.

@@ -10,8 +10,8 @@ use super::{ChangeSet, FileChange, Move, Plan, Planned, PlannedEdit};
 use crate::choose::{Decision, Deployed, Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Edit, Target, apply, edits};
-use crate::manifest::{Site, Surveyed};
-use crate::policy::{DigestMode, PolicySet};
+use crate::manifest::{OtherName, Site, Surveyed};
+use crate::policy::{Policy, PolicySet};
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,8 @@ impl Surveyed {
 }
 
 fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
-    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone() };
+    let renamed = site.marked == Some(OtherName::Yes);
+    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone(), renamed };
     Use { environment: file.environment, policy, deployed }
 }
 
@@ -100,8 +101,8 @@ fn edit_file(
     for (site, policy) in &file.sites {
         let Some(decision) = index.get(&use_of(file, site, *policy)) else { continue };
         plan.decisions[*decision].sites.push((file.path.clone(), site.line));
-        let mode = set.policies[*policy].digest;
-        match site_edits(file, site, &plan.decisions[*decision].decision, mode) {
+        let policy = &set.policies[*policy];
+        match site_edits(file, site, &plan.decisions[*decision].decision, policy) {
             Ok(edits) => all.extend(edits.into_iter().map(|edit| (edit, *decision))),
             Err(problem) => plan.diagnostics.push(problem),
         }
@@ -137,12 +138,13 @@ fn site_edits(
     file: &Surveyed,
     site: &Site,
     decision: &Decision,
-    mode: DigestMode,
+    policy: &Policy,
 ) -> Result<Vec<Edit>, Diagnostic> {
     let Some(tag) = decision.to.as_ref().filter(|_| decision.outcome == Outcome::Update) else {
         return Ok(Vec::new());
     };
-    let target = Target { tag, digest: decision.to_digest.as_ref(), mode };
+    let digest = decision.to_digest.as_ref();
+    let target = Target { name: &policy.image, tag, digest, mode: policy.digest };
     edits(&file.text, &file.stream, site, target).map_err(|unwritable| {
         let place = Place { line: unwritable.line, column: 1, ..Place::of_file(&file.path) };
         Diagnostic::warning(Code::SiteUnsupported, format!("{unwritable}; left alone"))
@@ -195,6 +197,7 @@ fn moves(environment: &str, files: &BTreeMap<String, FileChange>, plan: &Plan) -
         to: Deployed {
             tag: planned.decision.to.clone(),
             digest: planned.decision.to_digest.clone(),
+            renamed: false,
         },
         why: planned.decision.reason.message.clone(),
         sites: planned.sites.iter().filter(|(path, _)| files.contains_key(path)).cloned().collect(),

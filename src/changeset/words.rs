@@ -134,8 +134,12 @@ mod tests {
         Move {
             image: image.into(),
             repository: Repository::parse("ghcr.io/acme/shop").unwrap(),
-            from: Deployed { tag: Tag::parse(from), digest: None },
-            to: Deployed { tag: Tag::parse(to), digest: (from == to).then(digest).flatten() },
+            from: Deployed { tag: Tag::parse(from), ..Deployed::default() },
+            to: Deployed {
+                tag: Tag::parse(to),
+                digest: (from == to).then(digest).flatten(),
+                renamed: false,
+            },
             why: format!("{to} is above {from}"),
             sites: vec![("a|`b`.yaml".into(), 3)],
         }

@@ -26,6 +26,8 @@ pub struct Deployed {
     pub tag: Option<Tag>,
     /// The digest.
     pub digest: Option<Digest>,
+    /// Whether another image is named than the policy's, and the name is to be written as well.
+    pub renamed: bool,
 }
 
 /// What is to happen.
@@ -90,8 +92,13 @@ pub fn decide(
     let Some((winner, key)) = &selection.winner else {
         return undecided(nothing_to_choose(policy, listing, selection));
     };
-    let Some(current) = &deployed.tag else { return decide_digest_only(policy, winner) };
     let to = Some((*winner).clone());
+    if deployed.renamed {
+        // Tags of another image say nothing about this one's.
+        let message = format!("the marker asks for {}:{winner}", policy.image);
+        return update(winner, Reason::new(ReasonCode::Replaced, message));
+    }
+    let Some(current) = &deployed.tag else { return decide_without_tag(policy, deployed, winner) };
     if current == *winner {
         return up_to_date(policy, deployed, winner);
     }
@@ -180,7 +187,10 @@ fn needs_digest(policy: &Policy, deployed: &Deployed, decision: &Decision) -> bo
         DigestMode::Drop => deployed.tag.is_none(),
     };
     // A tag that is followed by digest is asked for every time; others only when they move.
-    let follows = is_fixed(policy) || deployed.digest.is_none();
+    let follows = is_fixed(policy)
+        || policy.follow_digest
+        || deployed.digest.is_none()
+        || deployed.tag.is_none();
     match decision.outcome {
         Outcome::Update => writes && decision.reason.code != ReasonCode::DigestMode,
         Outcome::Keep => writes && follows,
@@ -211,14 +221,19 @@ fn up_to_date(policy: &Policy, deployed: &Deployed, winner: &Tag) -> Decision {
     Decision { to: Some(winner.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
 }
 
-/// A digest has no place in an order; only a policy of one tag can say where it should be.
-fn decide_digest_only(policy: &Policy, winner: &Tag) -> Decision {
-    if is_fixed(policy) {
+/// A digest has no place in an order; only a policy of one tag, or a marker with Flux's meaning,
+/// can say where it should be.
+fn decide_without_tag(policy: &Policy, deployed: &Deployed, winner: &Tag) -> Decision {
+    if is_fixed(policy) || policy.marked_only() && deployed.digest.is_some() {
         let message = format!("the digest follows {winner}");
         return Decision {
             to: Some(winner.clone()),
             ..keep(Reason::new(ReasonCode::UpToDate, message))
         };
+    }
+    if policy.marked_only() {
+        let message = format!("the marker asks for {winner}");
+        return update(winner, Reason::new(ReasonCode::Replaced, message));
     }
     let message = format!(
         "only a digest is deployed, so nothing says whether {winner} is newer; write the tag before the \

@@ -86,6 +86,14 @@ codes! {
     SiteUntagged = "site.untagged",
     /// An image of a policy stands outside every environment.
     SiteOutside = "site.outside-environments",
+    /// A marker names a policy that does not exist, or not in its environment.
+    MarkerUnknown = "marker.unknown-policy",
+    /// One of Flux's resources is not complete, so that it is left out.
+    FluxIncomplete = "flux.incomplete",
+    /// One of Flux's resources cannot be used as it is.
+    FluxInvalid = "flux.invalid",
+    /// A field of Flux's resources means nothing outside a cluster.
+    FluxIgnored = "flux.ignored",
     /// After the change the file would differ in more than was asked for; it was left alone.
     EditRefused = "edit.refused",
     /// The registry listed texts that are not tags; they were dropped.

@@ -11,6 +11,8 @@ use crate::yaml::{NodeId, Resolved, Stream, Style, resolve};
 /// What a site is to hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
+    /// The image's name as the policy writes it, for markers that ask for it.
+    pub name: &'a str,
     /// The tag.
     pub tag: &'a Tag,
     /// The digest behind it, where one is wanted.
@@ -58,6 +60,14 @@ fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String 
         DigestMode::Keep => old.contains('@'),
         DigestMode::Drop => old.contains('@') && site.tag.is_none(),
     };
+    // A marker says which part a scalar holds; nothing is added to it.
+    let wanted = match (site.marked.is_some(), slot.part) {
+        (true, Part::Whole) => {
+            target.mode == DigestMode::Pin || target.mode == DigestMode::Keep && old.contains('@')
+        }
+        (true, Part::Tag) => wanted && old.contains('@'),
+        _ => wanted,
+    };
     let digest = target.digest.filter(|_| wanted).map(|digest| format!("@{digest}"));
     let digest = digest.unwrap_or_default();
     match slot.part {
@@ -66,14 +76,17 @@ fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String 
         }
         Part::Suffix => digest,
         Part::Tag => format!("{}{digest}", target.tag),
+        Part::Whole => format!("{}:{}{digest}", target.name, target.tag),
+        Part::Name => target.name.to_owned(),
         Part::Digest => digest_alone(old, site, target),
     }
 }
 
 fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
     match target.mode {
-        DigestMode::Drop if site.tag.is_some() => String::new(),
-        DigestMode::Keep if Digest::parse(old).is_none() => old.to_owned(),
+        DigestMode::Drop if site.tag.is_some() && site.marked.is_none() => String::new(),
+        DigestMode::Drop => old.to_owned(),
+        DigestMode::Keep if Digest::parse(old).is_none() && site.marked.is_none() => old.to_owned(),
         _ => target.digest.map_or_else(|| old.to_owned(), Digest::to_string),
     }
 }
@@ -162,7 +175,7 @@ mod tests {
         let stream = Stream::parse(text).unwrap();
         let found = find("kustomization.yaml", &stream);
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
-        let target = Target { tag: &tag, digest: Some(&digest), mode };
+        let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
         let edits: Vec<_> = found
             .sites
             .iter()
@@ -269,7 +282,7 @@ digest:
             let stream = Stream::parse(text).unwrap();
             let site = &find("a.yaml", &stream).sites[0];
             let tag = Tag::parse("v2").unwrap();
-            let target = Target { tag: &tag, digest: None, mode: DigestMode::Keep };
+            let target = Target { name: "a/b", tag: &tag, digest: None, mode: DigestMode::Keep };
             assert_eq!(edits(text, &stream, site, target), Err(Unwritable { line: 1 }), "{text}");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::find::Finder;
+use super::finder::Finder;
 use crate::image::Repository;
 use crate::yaml::{NodeId, Stream};
 

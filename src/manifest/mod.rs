@@ -1,18 +1,32 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
 mod find;
+mod finder;
 mod kustomize;
+mod marker;
 mod reference;
 mod survey;
 mod values;
 
 use std::ops::Range;
 
-pub use find::{Found, find, is_candidate};
+pub use find::{find, is_candidate};
+pub use marker::Marked;
 pub use survey::{MAX_FILE, Survey, Surveyed};
 
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::NodeId;
+
+/// What one file names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Places that can be changed.
+    pub sites: Vec<Site>,
+    /// Places that cannot.
+    pub obstructed: Vec<Obstructed>,
+    /// Places that markers give to policies.
+    pub marked: Vec<Marked>,
+}
 
 /// One place in a file that names an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +41,17 @@ pub struct Site {
     pub line: usize,
     /// The pieces of text that hold tag and digest.
     pub slots: Vec<Slot>,
+    /// Whether a marker names the policy, and another image than the policy's is written.
+    pub marked: Option<OtherName>,
+}
+
+/// Whether what a marked site names is the policy's image, as the policy writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherName {
+    /// It is, or no name is marked.
+    No,
+    /// It is not: the marker asks for the name to be written as well.
+    Yes,
 }
 
 /// A piece of a scalar that holds a tag, a digest or both.
@@ -49,6 +74,10 @@ pub enum Part {
     Tag,
     /// A digest alone; may be empty.
     Digest,
+    /// A whole reference that a marker gives to a policy, whatever it is now.
+    Whole,
+    /// The name of an image that a marker gives to a policy.
+    Name,
 }
 
 /// Why an image that is named cannot be changed.

@@ -1,6 +1,6 @@
 //! `image: repository:tag@digest`: pod specs, custom resources, Compose, values.
 
-use super::find::{Finder, Written};
+use super::finder::{Finder, Written};
 use super::{Obstacle, Part, Slot};
 use crate::image::{Reference, Repository};
 use crate::yaml::NodeId;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aho_corasick::AhoCorasick;
 
-use super::{Obstacle, Obstructed, Site, find};
+use super::{Marked, Obstacle, Obstructed, OtherName, Site, find, marker};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::PolicySet;
@@ -48,15 +48,16 @@ impl<'p> Survey<'p> {
     pub fn new(set: &'p PolicySet) -> Self {
         let by_environment = |environment: &'p crate::policy::Environment| {
             let policies = environment.policies.iter();
+            let policies = policies.filter(|index| !set.policies[**index].marked_only());
             policies.map(|index| (&set.policies[*index].repository, *index)).collect()
         };
-        let repositories = set.policies.iter().enumerate();
+        // Policies of Flux change what is marked, and nothing else.
+        let repositories =
+            set.policies.iter().enumerate().filter(|(_, policy)| !policy.marked_only());
+        let names = set.policies.iter().map(|policy| policy.repository.base_name());
         Self {
             set,
-            names: AhoCorasick::new(
-                set.policies.iter().map(|policy| policy.repository.base_name()),
-            )
-            .ok(),
+            names: AhoCorasick::new(names.chain(marker::NEEDLES)).ok(),
             lookup: set.environments.iter().map(by_environment).collect(),
             repositories: repositories.map(|(index, policy)| (&policy.repository, index)).collect(),
             outside: BTreeMap::new(),
@@ -119,15 +120,44 @@ impl<'p> Survey<'p> {
             return;
         };
         let policy = |site: &Site| self.lookup[environment].get(&site.repository).copied();
-        let sites: Vec<_> = found
+        let mut sites: Vec<_> = found
             .sites
             .into_iter()
             .filter_map(|site| policy(&site).map(|policy| (site, policy)))
             .collect();
+        for marked in found.marked {
+            sites.extend(self.marked(path, environment, marked));
+        }
         if !sites.is_empty() {
             let (path, text) = (path.to_owned(), text.to_owned());
             self.files.push(Surveyed { path, text, stream, environment, sites });
         }
+    }
+
+    /// The site of a marker, when its policy applies here.
+    fn marked(&mut self, path: &str, environment: usize, marked: Marked) -> Option<(Site, usize)> {
+        let named = |index: &&usize| self.set.policies[**index].name == marked.policy;
+        let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
+            let name = marked.policy.escape_debug();
+            let message =
+                format!("the marker names `{name}`, which is no policy of this environment");
+            let place = Place { line: marked.line, column: 1, ..Place::of_file(path) };
+            self.problem(Code::MarkerUnknown, message, place);
+            return None;
+        };
+        let policy = &self.set.policies[*index];
+        let marked =
+            if policy.marked_only() { marked } else { marked.keeping_name_of(&policy.repository) };
+        let other = marked.name.as_ref().is_some_and(|name| *name != policy.image);
+        let site = Site {
+            repository: policy.repository.clone(),
+            tag: marked.tag,
+            digest: marked.digest,
+            line: marked.line,
+            slots: marked.slots,
+            marked: Some(if other { OtherName::Yes } else { OtherName::No }),
+        };
+        Some((site, *index))
     }
 
     fn outside(&mut self, path: &str, site: &Site, stream: &Stream) {
@@ -207,7 +237,7 @@ mod tests {
         let text = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}\n  \
                     web: {image: ghcr.io/acme/web, tags: {semver: '*'}}\n\
                     environments:\n  a: {paths: [a]}\n  b: {paths: [b], images: [web]}\n";
-        let (set, _) = read(&[PolicyFile { path: "policies/p.yaml".into(), text: text.into() }]);
+        let (set, _) = read(&[PolicyFile::new("policies/p.yaml", text)]);
         let mut survey = Survey::new(&set);
         survey.add(
             "b/x.yaml",

@@ -1,6 +1,6 @@
 //! Helm values: `registry`, `repository`, `tag` and `digest` as keys of one mapping.
 
-use super::find::Finder;
+use super::finder::Finder;
 use crate::image::Repository;
 use crate::yaml::NodeId;
 

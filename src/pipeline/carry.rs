@@ -30,7 +30,9 @@ pub(super) fn carry(
     let mut proposed: BTreeMap<Use, Option<Deployed>> = BTreeMap::new();
     for file in files {
         let uses: Vec<Use> = file.uses().collect();
-        if !uses.iter().any(is_open) {
+        // Marked places are found by their comments, not their shape.
+        let marked = file.sites.iter().any(|(site, _)| site.marked.is_some());
+        if marked || !uses.iter().any(is_open) {
             continue;
         }
         let held = held(clone, set, file, author).unwrap_or_default();
@@ -43,7 +45,7 @@ pub(super) fn carry(
         }
     }
     for (at, held) in proposed {
-        let Some(Deployed { tag: Some(tag), digest }) = held else { continue };
+        let Some(Deployed { tag: Some(tag), digest, .. }) = held else { continue };
         let message =
             format!("{tag} is what the open branch proposes; this run does not decide it");
         let reason = Reason::new(ReasonCode::Carried, message);
@@ -69,6 +71,9 @@ fn held(clone: &Clone, set: &PolicySet, file: &Surveyed, author: &Author) -> Opt
         sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
     let same = sites.iter().map(|site| &site.repository).eq(repositories);
     same.then(|| {
-        sites.into_iter().map(|site| Deployed { tag: site.tag, digest: site.digest }).collect()
+        sites
+            .into_iter()
+            .map(|site| Deployed { tag: site.tag, digest: site.digest, renamed: false })
+            .collect()
     })
 }

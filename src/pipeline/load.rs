@@ -5,9 +5,12 @@ use std::io::Read as _;
 
 use super::{Failure, Invalid, Tree};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
-use crate::manifest::MAX_FILE;
-use crate::policy::{Environment, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
+use crate::manifest::{MAX_FILE, is_candidate};
+use crate::policy::{
+    Environment, FLUX_API_GROUP, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read,
+};
 use crate::settings::Scope;
+use crate::yaml::Stream;
 
 /// What a repository declares.
 #[derive(Debug)]
@@ -43,7 +46,10 @@ impl Loaded {
             Some(given) => vec![given.clone()],
             None => {
                 let paths = tree.paths().iter().filter(|path| repository.policies.is_match(path));
-                paths.filter_map(|path| file(tree, path, &mut diagnostics)).collect()
+                let mut files: Vec<PolicyFile> =
+                    paths.filter_map(|path| file(tree, path, &mut diagnostics)).collect();
+                files.extend(manifests(tree, &repository));
+                files
             }
         };
         let (set, problems) = read(&files);
@@ -73,7 +79,7 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
     };
     let problem = match String::from_utf8(bytes) {
         Ok(text) if text.len() <= MAX_FILE => {
-            return Some(PolicyFile { path: path.to_owned(), text });
+            return Some(PolicyFile::new(path, text));
         }
         Ok(text) => {
             let message = format!("{} bytes are more than the limit of {MAX_FILE}", text.len());
@@ -82,6 +88,44 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
         Err(_not_utf8) => Diagnostic::error(Code::PolicySyntax, "this is not UTF-8 text"),
     };
     problems.push(problem.at(Place::of_file(path)));
+    None
+}
+
+/// Files outside the policy globs that hold resources of Flux.
+fn manifests(tree: &Tree, repository: &RepositorySettings) -> Vec<PolicyFile> {
+    let elsewhere = |path: &&String| is_candidate(path) && !repository.policies.is_match(path);
+    let found = tree.paths().iter().filter(elsewhere).filter_map(|path| {
+        let text = String::from_utf8(tree.read(path).ok()?).ok()?;
+        let named = text.len() <= MAX_FILE && text.contains(FLUX_API_GROUP);
+        let namespace = || namespace(tree, path);
+        named.then(|| PolicyFile {
+            manifests: true,
+            namespace: namespace(),
+            ..PolicyFile::new(path, text)
+        })
+    });
+    found.collect()
+}
+
+/// The namespace of the nearest kustomization, beside a file or above it.
+fn namespace(tree: &Tree, path: &str) -> Option<String> {
+    let mut directory = path;
+    while let Some((parent, _)) =
+        directory.rsplit_once('/').or((!directory.is_empty()).then_some(("", "")))
+    {
+        for name in ["kustomization.yaml", "kustomization.yml", "Kustomization"] {
+            let candidate =
+                if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+            if tree.paths().binary_search(&candidate).is_err() {
+                continue;
+            }
+            let text = String::from_utf8(tree.read(&candidate).ok()?).ok()?;
+            let stream = Stream::parse(&text).ok()?;
+            let namespace = stream.get(*stream.documents().first()?, "namespace");
+            return namespace.and_then(|node| stream.text(node)).map(str::to_owned);
+        }
+        directory = parent;
+    }
     None
 }
 
@@ -157,5 +201,5 @@ pub(super) fn given(scope: &Scope) -> Result<Option<PolicyFile>, Failure> {
     if text.len() > MAX_FILE {
         return Err(failed(format!("more than {MAX_FILE} bytes")));
     }
-    Ok(Some(PolicyFile { path: path.display().to_string(), text }))
+    Ok(Some(PolicyFile::new(path.display().to_string(), text)))
 }

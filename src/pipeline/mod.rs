@@ -21,7 +21,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::image::{Repository, Tag};
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{Policy, PolicyFile, PolicySet, Via};
+use crate::policy::{Policy, PolicyFile, PolicySet, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -181,8 +181,7 @@ async fn plan_tree(
     let Loaded { set, repository, sources, mut diagnostics } = Loaded::read(&tree, given)?;
     check_names(&set, settings)?;
     let mut survey = Survey::new(&set);
-    let is_policy =
-        |path: &String| repository.policies.is_match(path) || sources.contains_key(path);
+    let is_policy = |path: &String| repository.policies.is_match(path) || path == SETTINGS_FILE;
     for path in tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path)) {
         match tree.read(path) {
             Ok(bytes) => survey.add(path, &bytes),

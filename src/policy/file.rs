@@ -16,6 +16,18 @@ pub struct PolicyFile {
     pub path: String,
     /// Its text.
     pub text: String,
+    /// Whether it is read for Flux's resources alone, because it is not where policies are.
+    pub manifests: bool,
+    /// The namespace that the nearest kustomization gives to what has none.
+    pub namespace: Option<String>,
+}
+
+impl PolicyFile {
+    /// A file where policies are.
+    #[must_use]
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into(), manifests: false, namespace: None }
+    }
 }
 
 /// A document that its schema accepts, and where its values stand.

@@ -4,6 +4,7 @@
 //! and reports every problem at once; [`PolicySet`] is what is left when there are none.
 
 mod file;
+mod flux;
 mod paths;
 mod range;
 pub mod raw;
@@ -14,6 +15,7 @@ mod tags;
 mod validate;
 
 pub use file::{PolicyFile, is_kubernetes_object};
+pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{DigestMode, Direction, Via};
@@ -44,6 +46,12 @@ pub struct Policy {
     pub name: String,
     /// The image repository it is for.
     pub repository: Repository,
+    /// The image repository as the policy writes it, for markers that ask for the name.
+    pub image: String,
+    /// Which places it is for.
+    pub finds: Finds,
+    /// Whether the digest behind an unchanged tag is asked for in every run.
+    pub follow_digest: bool,
     /// How a tag is chosen.
     pub rule: TagRule,
     /// What happens to digests.
@@ -54,6 +62,23 @@ pub struct Policy {
     pub allow_vanished: bool,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// Which places a policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finds {
+    /// Those whose shape names its image, and marked ones.
+    ByShape,
+    /// Marked ones only, as with Flux.
+    Marked,
+}
+
+impl Policy {
+    /// Whether only markers lead to this policy.
+    #[must_use]
+    pub fn marked_only(&self) -> bool {
+        self.finds == Finds::Marked
+    }
 }
 
 /// The paths that one cluster or stage syncs, and how changes get there.

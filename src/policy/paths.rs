@@ -33,26 +33,31 @@ impl Paths {
     }
 }
 
+/// Whether one of two written paths is beneath the other.
+pub(super) fn meet(one: &str, other: &str) -> bool {
+    let beneath = |inner: &str, outer: &str| {
+        outer == "."
+            || inner == outer
+            || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    beneath(one, other) || beneath(other, one)
+}
+
 /// Two environments that cover one path, as a problem of the second.
 pub(super) fn overlap(
     one: &Environment,
     other: &Environment,
     places: &[Place],
 ) -> Option<Diagnostic> {
-    let beneath = |inner: &str, outer: &str| {
-        outer == "."
-            || inner == outer
-            || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
-    };
     for path in &one.paths.written {
         let others = other.paths.written.iter().zip(places);
         for (theirs, place) in others {
-            if beneath(path, theirs) || beneath(theirs, path) {
+            if meet(path, theirs) {
                 let message = format!(
                     "environments `{}` and `{}` both cover `{}`",
                     one.name,
                     other.name,
-                    if beneath(path, theirs) { path } else { theirs }
+                    if path.len() >= theirs.len() { path } else { theirs }
                 );
                 let help = "a file belongs to one environment; narrow one of the paths";
                 let problem = Diagnostic::error(Code::PolicyOverlap, message).help(help);
@@ -67,7 +72,7 @@ pub(super) fn overlap(
 pub(super) fn add(builder: &mut GlobSetBuilder, path: &str) -> Result<String, Diagnostic> {
     let problem = |message: String| Diagnostic::error(Code::PolicyPaths, message);
     let trimmed = path.trim_end_matches('/');
-    let trimmed = trimmed.strip_prefix("./").unwrap_or(trimmed);
+    let trimmed = if path == "./" { "." } else { trimmed.strip_prefix("./").unwrap_or(trimmed) };
     if path.starts_with('/') || trimmed.is_empty() || trimmed.split('/').any(|part| part == "..") {
         let message = format!("`{path}` is not a path within the repository");
         return Err(problem(message)

@@ -23,11 +23,13 @@ pub struct TagRule {
     pub(super) matcher: Option<Regex>,
     pub(super) extract: Option<String>,
     pub(super) exclude: RegexSet,
+    /// Whether signatures and the like are left out without being named.
+    pub(super) attachments: bool,
     pub(super) order: Order,
 }
 
 /// What is compared.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Versions in a range, the highest first.
     Semver(Range),
@@ -84,7 +86,9 @@ impl TagRule {
             return if tag == wanted { Ok(Key::Only) } else { Err(Rejection::NotOrdered) };
         }
         let subject = self.subject(tag.as_str()).ok_or(Rejection::Unmatched)?;
-        if self.exclude.is_match(tag.as_str()) || ATTACHMENTS.is_match(tag.as_str()) {
+        if self.exclude.is_match(tag.as_str())
+            || self.attachments && ATTACHMENTS.is_match(tag.as_str())
+        {
             return Err(Rejection::Excluded);
         }
         let key = self.order.key(&subject).ok_or(Rejection::NotOrdered)?;
@@ -191,6 +195,7 @@ mod tests {
             matcher: Some(Regex::new(matcher).unwrap()),
             extract: extract.map(str::to_owned),
             exclude: RegexSet::new(["-debug$"]).unwrap(),
+            attachments: true,
             order,
         }
     }

@@ -107,10 +107,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<RepositorySettings, Vec<Diagnostic>> {
-        RepositorySettings::read(Some(&PolicyFile {
-            path: SETTINGS_FILE.into(),
-            text: text.into(),
-        }))
+        RepositorySettings::read(Some(&PolicyFile::new(SETTINGS_FILE, text)))
     }
 
     #[test]

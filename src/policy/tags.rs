@@ -51,6 +51,7 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
         matcher,
         extract: raw.extract.clone(),
         exclude: exclude.unwrap_or_default(),
+        attachments: true,
         order,
     });
     (rule, problems)

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::file::{Document, Places, PolicyFile, is_empty, is_kubernetes_object, parse};
+use super::flux::Flux;
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawImage, RawPolicies, RawTags};
-use super::{Environment, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule, Via, tags};
+use super::{Environment, Finds, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule, Via, tags};
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
 
@@ -37,6 +38,7 @@ struct Reader {
     environments: BTreeMap<String, Declared>,
     /// Objects for other programs that were passed over.
     kubernetes: usize,
+    flux: Flux,
     problems: Vec<Diagnostic>,
 }
 
@@ -51,14 +53,17 @@ impl Reader {
     fn file(&mut self, file: &PolicyFile) {
         let stream = match parse(file) {
             Ok(stream) => stream,
+            // A manifest that does not parse is reported where sites are looked for.
+            Err(_) if file.manifests => return,
             Err(problem) => return self.problems.push(problem),
         };
         for root in stream.documents() {
             if is_kubernetes_object(&stream, *root) {
                 self.kubernetes += 1;
+                self.flux.add(file, &stream, *root);
                 continue;
             }
-            if is_empty(&stream, *root) {
+            if file.manifests || is_empty(&stream, *root) {
                 continue;
             }
             let images = stream.get(*root, "images").map(|images| stream.entries(images));
@@ -114,6 +119,9 @@ impl Reader {
         Some(Policy {
             name: name.to_owned(),
             repository: repository.ok()?,
+            image: raw.image.clone(),
+            finds: Finds::ByShape,
+            follow_digest: false,
             rule: rule?,
             digest: raw.digest,
             allow_downgrade: raw.allow_downgrade,
@@ -169,10 +177,16 @@ impl Reader {
     fn finish(mut self, files: usize) -> (PolicySet, Vec<Diagnostic>) {
         let kubernetes = self.kubernetes;
         self.overlaps();
-        let policies: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();
+        let mut policies: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();
+        let native = policies.len();
+        policies.extend(self.flux.policies());
+        self.written.extend(policies[native..].iter().map(|policy| policy.name.clone()));
         let mut environments = Vec::new();
         for (_, declared) in std::mem::take(&mut self.environments) {
             environments.push(self.assign(declared, &policies));
+        }
+        if environments.is_empty() && native == 0 {
+            environments = self.flux.environments(&policies);
         }
         if environments.is_empty() && !policies.is_empty() {
             environments.push(implicit(policies.len()));
@@ -180,7 +194,8 @@ impl Reader {
         for environment in &environments {
             self.ambiguities(environment, &policies);
         }
-        if self.declared.is_empty() && !any_error(&self.problems) {
+        self.problems.append(&mut self.flux.problems);
+        if policies.is_empty() && self.declared.is_empty() && !any_error(&self.problems) {
             let message = match (files, kubernetes) {
                 (0, _) => "no file is where policies are looked for",
                 (_, 0) => "the policy files declare no policy",
@@ -225,7 +240,8 @@ impl Reader {
     /// Two policies for one repository in one environment would fight over every site.
     fn ambiguities(&mut self, environment: &Environment, policies: &[Policy]) {
         let mut first: BTreeMap<&Repository, &Policy> = BTreeMap::new();
-        for policy in environment.policies.iter().map(|index| &policies[*index]) {
+        let detecting = environment.policies.iter().map(|index| &policies[*index]);
+        for policy in detecting.filter(|policy| !policy.marked_only()) {
             if let Some(other) = first.insert(&policy.repository, policy) {
                 let message = format!(
                     "`{}` and `{}` are both for {} in environment `{}`",

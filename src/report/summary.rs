@@ -22,7 +22,11 @@ pub fn job_summary(plan: &Plan, deliveries: &[Delivery]) -> String {
     );
     for planned in changing.clone().take(MAX_ROWS) {
         let decision = &planned.decision;
-        let to = Deployed { tag: decision.to.clone(), digest: decision.to_digest.clone() };
+        let to = Deployed {
+            tag: decision.to.clone(),
+            digest: decision.to_digest.clone(),
+            renamed: false,
+        };
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} |",

@@ -45,7 +45,7 @@ pub fn same_but_for(
             return Err(Mismatch::Node { line: old.line });
         }
     }
-    match comments.0.iter().zip(comments.1).find(|(old, new)| old != new) {
+    match comments.0.iter().zip(comments.1).find(|(old, new)| !old.is_like(new)) {
         Some((old, _)) => Err(Mismatch::Comment { line: old.line }),
         None => Ok(()),
     }

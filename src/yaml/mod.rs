@@ -10,5 +10,5 @@ mod value;
 
 pub use compare::{Mismatch, same_but_for};
 pub use resolve::{Resolved, resolve};
-pub use stream::{Data, Node, NodeId, Stream, Style, SyntaxError};
+pub use stream::{Comment, Data, Node, NodeId, Stream, Style, SyntaxError};
 pub use value::to_json;

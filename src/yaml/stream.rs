@@ -68,10 +68,37 @@ pub enum Style {
     Block,
 }
 
+/// A comment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Comment {
-    pub(super) text: Box<str>,
+pub struct Comment {
+    text: Box<str>,
     pub(super) line: usize,
+    start: usize,
+}
+
+impl Comment {
+    /// What follows the `#`.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its line, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The byte of its `#`.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Whether another comment says the same on the same line, wherever it moved on it.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.text == other.text && self.line == other.line
+    }
 }
 
 /// Text that is not YAML, or is nested deeper than the parser's bound.
@@ -187,7 +214,9 @@ impl Stream {
         here.map(|comment| comment.text.trim())
     }
 
-    pub(super) fn comments(&self) -> &[Comment] {
+    /// Every comment, in the order of the text.
+    #[must_use]
+    pub fn comments(&self) -> &[Comment] {
         &self.comments
     }
 }
@@ -232,7 +261,11 @@ impl Builder {
                 self.add(Data::Alias(target), &span, 0, None);
             }
             Event::Comment(text, _) => {
-                let comment = Comment { text: text.into(), line: span.start.line() };
+                let comment = Comment {
+                    text: text.into(),
+                    line: span.start.line(),
+                    start: bytes(&span).start,
+                };
                 self.stream.comments.push(comment);
             }
             _ => {}

@@ -3,14 +3,14 @@ use crate::policy::{PolicyFile, read};
 
 fn policy(tags: &str, more: &str) -> Policy {
     let text = format!("images: {{p: {{image: nginx, tags: {{{tags}}}{more}}}}}\n");
-    let (mut set, problems) = read(&[PolicyFile { path: "p.yaml".into(), text }]);
+    let (mut set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
     assert_eq!(problems, []);
     set.policies.remove(0)
 }
 
 fn deployed(text: &str) -> Deployed {
     let (tag, digest) = text.split_once('@').unwrap_or((text, ""));
-    Deployed { tag: Tag::parse(tag), digest: Digest::parse(digest) }
+    Deployed { tag: Tag::parse(tag), digest: Digest::parse(digest), renamed: false }
 }
 
 fn outcome(policy: &Policy, listed: &[&str], current: &str) -> String {

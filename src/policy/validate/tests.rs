@@ -1,7 +1,7 @@
 use super::*;
 
 fn read_text(text: &str) -> (PolicySet, Vec<Diagnostic>) {
-    read(&[PolicyFile { path: "policies/p.yaml".into(), text: text.into() }])
+    read(&[PolicyFile::new("policies/p.yaml", text)])
 }
 
 fn problems(text: &str) -> Vec<(String, usize)> {
@@ -103,7 +103,7 @@ images:
 
 #[test]
 fn names_are_unique_over_files_and_images_over_environments() {
-    let file = |path: &str, text: &str| PolicyFile { path: path.into(), text: text.into() };
+    let file = |path: &str, text: &str| PolicyFile::new(path, text);
     let (_, found) = read(&[
         file("policies/a.yaml", "images: {a: {image: nginx, tags: {semver: '*'}}}\n"),
         file(

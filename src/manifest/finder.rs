@@ -1,0 +1,164 @@
+//! What the shapes share while a stream is walked.
+
+use std::collections::BTreeSet;
+
+use super::{Found, Obstacle, Obstructed, Part, Site, Slot, marker};
+use crate::image::{Digest, Repository, Tag};
+use crate::yaml::{Data, NodeId, Stream};
+
+/// The comment that takes a line out.
+const IGNORE: &str = "tagalong: ignore";
+
+/// A stream, and what was found in it so far.
+pub(super) struct Finder<'a> {
+    pub(super) stream: &'a Stream,
+    /// Scalars that aliases repeat: to change one is to change places that nobody looked at.
+    aliased: BTreeSet<NodeId>,
+    /// Scalars that a marker gives to a policy, which beats their shape.
+    taken: BTreeSet<NodeId>,
+    found: Found,
+}
+
+/// A tag and a digest as they are written, with the slots that hold them.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) tag: Option<Tag>,
+    pub(super) digest: Option<Digest>,
+    pub(super) slots: Vec<Slot>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(stream: &'a Stream) -> Self {
+        let (marked, taken) = marker::find(stream);
+        let found = Found { marked, ..Found::default() };
+        Self { stream, aliased: aliased(stream), taken, found }
+    }
+
+    pub(super) fn finish(self) -> Found {
+        self.found
+    }
+
+    /// The text of a mapping's entry, looking through aliases, because it is only read.
+    pub(super) fn text(&self, mapping: NodeId, key: &str) -> Option<&str> {
+        let value = self.inherited(mapping, key)?;
+        self.stream.text(self.stream.target(value))
+    }
+
+    /// A mapping's entry, or that of a mapping that it merges with `<<`.
+    pub(super) fn inherited(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
+        self.stream.get(mapping, key).or_else(|| {
+            let merged = self.stream.target(self.stream.get(mapping, "<<")?);
+            let mut all = std::iter::once(&merged).chain(self.stream.items(merged));
+            all.find_map(|base| self.stream.get(self.stream.target(*base), key))
+        })
+    }
+
+    /// Whether a key stands twice: programs differ in which one they read.
+    pub(super) fn is_repeated(&self, mapping: NodeId, key: &str) -> bool {
+        let entries = self.stream.entries(mapping).iter();
+        entries.filter(|(k, _)| self.stream.text(*k) == Some(key)).count() > 1
+    }
+
+    /// Records an image whose tag and digest were collected from the entries around its name.
+    pub(super) fn record(
+        &mut self,
+        repository: Repository,
+        name: NodeId,
+        written: Result<Written, Obstacle>,
+    ) {
+        let slots = written.as_ref().ok().into_iter().flat_map(|written| &written.slots);
+        let mut nodes = slots.map(|slot| slot.node).chain([name]);
+        if nodes.any(|node| self.taken.contains(&node) || self.is_ignored(node)) {
+            return;
+        }
+        match written {
+            Ok(Written { tag: None, digest: None, .. }) => {
+                self.obstruct(repository, name, Obstacle::Untagged);
+            }
+            Ok(Written { tag, digest, slots }) => {
+                let line = slots.first().map_or(name, |slot| slot.node);
+                let line = self.stream.node(line).line;
+                self.found.sites.push(Site { repository, tag, digest, line, slots, marked: None });
+            }
+            Err(obstacle) => self.obstruct(repository, name, obstacle),
+        }
+    }
+
+    /// Whether `# tagalong: ignore` stands on the line.
+    fn is_ignored(&self, node: NodeId) -> bool {
+        self.stream.comments_on(self.stream.node(node).line).any(|comment| comment == IGNORE)
+    }
+
+    pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {
+        self.found.obstructed.push(Obstructed { repository, node, obstacle });
+    }
+
+    /// Collects what the first of `tag_keys` that exists, and `digest`, hold.
+    pub(super) fn siblings(&self, mapping: NodeId, tag_keys: &[&str]) -> Result<Written, Obstacle> {
+        let mut written = Written::default();
+        if tag_keys
+            .iter()
+            .chain(&["digest", "repository"])
+            .any(|key| self.is_repeated(mapping, key))
+        {
+            return Err(Obstacle::Repeated);
+        }
+        let tag = tag_keys.iter().find_map(|key| self.stream.get(mapping, key));
+        if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
+            self.tag(node, &mut written)?;
+        }
+        // `digest: ""` can be filled; where nothing is written there is no place to fill.
+        let digest = self.stream.get(mapping, "digest");
+        let fillable = |node: &NodeId| match self.stream.text(*node) {
+            Some("null" | "~") => false,
+            Some("") => !self.stream.node(*node).span.is_empty(),
+            _ => true,
+        };
+        if let Some(node) = digest.filter(fillable) {
+            self.digest(node, &mut written)?;
+        }
+        Ok(written)
+    }
+
+    /// Whether a scalar may be changed: it is not an alias, and no alias repeats it.
+    pub(super) fn editable(&self, node: NodeId) -> Result<&str, Obstacle> {
+        if self.aliased.contains(&node) || matches!(self.stream.node(node).data, Data::Alias(_)) {
+            return Err(Obstacle::Aliased);
+        }
+        self.stream.text(node).ok_or(Obstacle::NotATag)
+    }
+
+    fn tag(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
+        let text = self.editable(node)?;
+        let (tag, digest) = match text.split_once('@') {
+            Some((tag, digest)) => (tag, Some(Digest::parse(digest).ok_or(Obstacle::NotATag)?)),
+            None => (text, None),
+        };
+        written.tag = Some(Tag::parse(tag).ok_or(Obstacle::NotATag)?);
+        written.digest = digest;
+        written.slots.push(Slot { part: Part::Tag, node, range: 0..text.len() });
+        Ok(())
+    }
+
+    fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
+        let text = self.editable(node)?;
+        if !text.is_empty() {
+            written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);
+        }
+        written.slots.push(Slot { part: Part::Digest, node, range: 0..text.len() });
+        Ok(())
+    }
+
+    /// Whether nothing is written there: `tag: ""`, `tag:`, `tag: null`.
+    fn is_blank(&self, node: NodeId) -> bool {
+        matches!(self.stream.text(node), Some("" | "null" | "~"))
+    }
+}
+
+fn aliased(stream: &Stream) -> BTreeSet<NodeId> {
+    let targets = stream.nodes().filter_map(|(_, node)| match node.data {
+        Data::Alias(target) => target,
+        _ => None,
+    });
+    targets.collect()
+}

@@ -1,0 +1,333 @@
+//! Flux's `ImageRepository`, `ImagePolicy` and `ImageUpdateAutomation` as policies, as they stand
+//! (<https://fluxcd.io/flux/components/image/>, v1, v1beta2 and v1beta1).
+//!
+//! The meaning is Flux's: what is marked is set to what the policy chooses, also backwards. Two
+//! things are better defined: ties, which Flux leaves to the order of a map, have one answer, and
+//! a `:digest` marker of a policy without digests leaves the field alone instead of emptying it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use globset::{GlobSet, GlobSetBuilder};
+use regex::{Regex, RegexSet};
+
+use super::file::PolicyFile;
+use super::paths::{self, Paths};
+use super::rule::TagRule;
+use super::{DigestMode, Direction, Environment, Finds, Order, Policy, Range, Via};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::image::Repository;
+use crate::yaml::{NodeId, Stream};
+
+/// What every file with such a resource contains.
+pub const API_GROUP: &str = "image.toolkit.fluxcd.io/";
+
+/// What Flux leaves out of a listing when a resource does not say.
+const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
+
+type Name = (String, String);
+
+/// The resources of a repository.
+#[derive(Default)]
+pub(super) struct Flux {
+    repositories: BTreeMap<Name, Scanned>,
+    policies: BTreeMap<Name, Chosen>,
+    automations: BTreeMap<Name, Automation>,
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+struct Scanned {
+    image: String,
+    exclusions: Vec<String>,
+}
+
+struct Chosen {
+    repository: Name,
+    pattern: Option<String>,
+    extract: Option<String>,
+    order: Result<Order, String>,
+    digest: (DigestMode, bool),
+    labels: BTreeMap<String, String>,
+    place: Place,
+}
+
+struct Automation {
+    path: String,
+    selector: BTreeMap<String, String>,
+    via: Via,
+    place: Place,
+}
+
+/// One object of a file.
+struct Object<'a> {
+    file: &'a PolicyFile,
+    stream: &'a Stream,
+    root: NodeId,
+}
+
+impl Flux {
+    /// Takes a document when it is one of Flux's image resources.
+    pub(super) fn add(&mut self, file: &PolicyFile, stream: &Stream, root: NodeId) {
+        let object = Object { file, stream, root };
+        let ours =
+            object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(API_GROUP));
+        let Some(kind) = object.text(&["kind"]).filter(|_| ours) else { return };
+        let Some(name) = object.text(&["metadata", "name"]) else { return };
+        let namespace = object.text(&["metadata", "namespace"]).or(file.namespace.as_deref());
+        let Some(namespace) = namespace else {
+            let message = format!("{kind} `{name}` has no namespace; left out");
+            return self.incomplete(&object, message);
+        };
+        let key = (namespace.to_owned(), name.to_owned());
+        match kind {
+            "ImageRepository" => self.repository(&object, key),
+            "ImagePolicy" => self.policy(&object, key),
+            "ImageUpdateAutomation" => self.automation(&object, key),
+            _ => {}
+        }
+    }
+
+    /// The policies that are complete.
+    pub(super) fn policies(&mut self) -> Vec<Policy> {
+        let chosen = std::mem::take(&mut self.policies);
+        let mut policies = Vec::new();
+        for (key, chosen) in &chosen {
+            let place = chosen.place.clone();
+            match self.resolve(key, chosen) {
+                Ok(policy) => policies.push(policy),
+                Err((code, why)) => {
+                    let message = format!("ImagePolicy `{}` is left out: {why}", marker_name(key));
+                    self.problems.push(Diagnostic::warning(code, message).at(place));
+                }
+            }
+        }
+        self.policies = chosen;
+        policies
+    }
+
+    /// An environment for each automation; automations whose paths overlap become one.
+    pub(super) fn environments(&self, policies: &[Policy]) -> Vec<Environment> {
+        let mut merged: Vec<(Environment, GlobSetBuilder)> = Vec::new();
+        for (key, automation) in &self.automations {
+            let mut builder = GlobSetBuilder::new();
+            let Ok(path) = paths::add(&mut builder, &automation.path) else { continue };
+            let chosen = self.selected(key, automation, policies);
+            let overlapping = merged.iter_mut().find(|(environment, _)| {
+                environment.paths.written.iter().any(|other| paths::meet(other, &path))
+            });
+            if let Some((environment, globs)) = overlapping {
+                let _same = paths::add(globs, &path);
+                environment.paths.written.push(path);
+                let all: BTreeSet<usize> =
+                    environment.policies.iter().copied().chain(chosen).collect();
+                environment.policies = all.into_iter().collect();
+                continue;
+            }
+            let environment = Environment {
+                name: format!("{}-{}", key.0, key.1),
+                paths: Paths { written: vec![path], globs: GlobSet::empty() },
+                policies: chosen,
+                via: automation.via,
+                labels: Vec::new(),
+                place: automation.place.clone(),
+            };
+            merged.push((environment, builder));
+        }
+        let build = |(mut environment, builder): (Environment, GlobSetBuilder)| {
+            environment.paths.globs = builder.build().unwrap_or_else(|_| GlobSet::empty());
+            environment
+        };
+        merged.into_iter().map(build).collect()
+    }
+
+    fn selected(&self, key: &Name, automation: &Automation, policies: &[Policy]) -> Vec<usize> {
+        let wanted = |(namespace, name): &Name, chosen: &Chosen| {
+            let labelled = automation.selector.iter().all(|(k, v)| chosen.labels.get(k) == Some(v));
+            (*namespace == key.0 && labelled)
+                .then(|| marker_name(&(namespace.clone(), name.clone())))
+        };
+        let names: BTreeSet<String> =
+            self.policies.iter().filter_map(|(k, chosen)| wanted(k, chosen)).collect();
+        let chosen = policies
+            .iter()
+            .enumerate()
+            .filter(|(_, policy)| policy.marked_only() && names.contains(&policy.name));
+        chosen.map(|(index, _)| index).collect()
+    }
+
+    fn repository(&mut self, object: &Object<'_>, key: Name) {
+        let Some(image) = object.text(&["spec", "image"]) else {
+            return self.incomplete(
+                object,
+                format!("ImageRepository `{}` has no image", marker_name(&key)),
+            );
+        };
+        let exclusions = object.list(&["spec", "exclusionList"]);
+        let exclusions =
+            if exclusions.is_empty() { vec![DEFAULT_EXCLUSION.to_owned()] } else { exclusions };
+        let image = image.to_owned();
+        self.ignored(
+            object,
+            "ImageRepository",
+            &key,
+            &["certSecretRef", "insecure", "proxySecretRef", "secretRef"],
+        );
+        self.repositories.insert(key, Scanned { image, exclusions });
+    }
+
+    fn policy(&mut self, object: &Object<'_>, key: Name) {
+        let Some(repository) = object.text(&["spec", "imageRepositoryRef", "name"]) else {
+            let message = format!("ImagePolicy `{}` has no imageRepositoryRef", marker_name(&key));
+            return self.incomplete(object, message);
+        };
+        if object.node(&["spec", "policy"]).is_none() {
+            let message = format!("ImagePolicy `{}` has no policy", marker_name(&key));
+            return self.incomplete(object, message);
+        }
+        let namespace = object.text(&["spec", "imageRepositoryRef", "namespace"]).unwrap_or(&key.0);
+        let text =
+            |keys: &[&str]| object.text(keys).filter(|text| !text.is_empty()).map(str::to_owned);
+        let digest = match object.text(&["spec", "digestReflectionPolicy"]) {
+            Some("Always") => (DigestMode::Pin, true),
+            Some("IfNotPresent") => (DigestMode::Pin, false),
+            _ => (DigestMode::Drop, false),
+        };
+        let chosen = Chosen {
+            repository: (namespace.to_owned(), repository.to_owned()),
+            pattern: text(&["spec", "filterTags", "pattern"]),
+            extract: text(&["spec", "filterTags", "extract"]),
+            order: order(object),
+            digest,
+            labels: object.map(&["metadata", "labels"]),
+            place: object.place(),
+        };
+        self.policies.insert(key, chosen);
+    }
+
+    fn automation(&mut self, object: &Object<'_>, key: Name) {
+        let checkout = object.text(&["spec", "git", "checkout", "ref", "branch"]);
+        let push = object.text(&["spec", "git", "push", "branch"]);
+        let automation = Automation {
+            path: object.text(&["spec", "update", "path"]).unwrap_or("./").to_owned(),
+            selector: object.map(&["spec", "policySelector", "matchLabels"]),
+            // Who pushes to another branch means to review what comes from it.
+            via: if push.is_some() && push != checkout { Via::PullRequest } else { Via::Push },
+            place: object.place(),
+        };
+        self.ignored(object, "ImageUpdateAutomation", &key, &["git", "suspend"]);
+        self.automations.insert(key, automation);
+    }
+
+    fn resolve(&self, key: &Name, chosen: &Chosen) -> Result<Policy, (Code, String)> {
+        let invalid = |why: String| (Code::FluxInvalid, why);
+        let scanned = self.repositories.get(&chosen.repository).ok_or_else(|| {
+            let why = format!(
+                "there is no ImageRepository `{}`; {RENDER}",
+                marker_name(&chosen.repository)
+            );
+            (Code::FluxIncomplete, why)
+        })?;
+        let repository =
+            Repository::parse(&scanned.image).map_err(|error| invalid(error.to_string()))?;
+        let matcher = chosen.pattern.as_deref().map(Regex::new).transpose();
+        let exclude = RegexSet::new(&scanned.exclusions);
+        let rule = TagRule {
+            matcher: matcher.map_err(|error| invalid(format!("filterTags.pattern: {error}")))?,
+            extract: chosen.extract.clone(),
+            exclude: exclude.map_err(|error| invalid(format!("exclusionList: {error}")))?,
+            attachments: false,
+            order: chosen.order.as_ref().map_err(|why| invalid(why.clone()))?.clone(),
+        };
+        Ok(Policy {
+            name: marker_name(key),
+            repository,
+            image: scanned.image.clone(),
+            finds: Finds::Marked,
+            follow_digest: chosen.digest.1,
+            rule,
+            digest: chosen.digest.0,
+            allow_downgrade: true,
+            allow_vanished: true,
+            place: chosen.place.clone(),
+        })
+    }
+
+    fn ignored(&mut self, object: &Object<'_>, kind: &str, key: &Name, fields: &[&str]) {
+        let given: Vec<&str> = fields
+            .iter()
+            .filter(|field| object.node(&["spec", field]).is_some())
+            .copied()
+            .collect();
+        if !given.is_empty() {
+            let message =
+                format!("{kind} `{}`: not read here: {}", marker_name(key), given.join(", "));
+            self.problems.push(Diagnostic::info(Code::FluxIgnored, message).at(object.place()));
+        }
+    }
+
+    fn incomplete(&mut self, object: &Object<'_>, message: String) {
+        let problem = Diagnostic::warning(Code::FluxIncomplete, message).at(object.place());
+        self.problems.push(problem.help(RENDER));
+    }
+}
+
+/// Where kustomize completes resources, only it can say what they are.
+const RENDER: &str =
+    "if kustomize completes it, render it: kustomize build DIR | tagalong plan --policies -";
+
+/// The name as markers write it.
+fn marker_name((namespace, name): &Name) -> String {
+    format!("{namespace}:{name}")
+}
+
+/// The first of the orders that is set, as Flux looks for them.
+fn order(object: &Object<'_>) -> Result<Order, String> {
+    let direction = |order: &str, default| match object.text(&["spec", "policy", order, "order"]) {
+        Some("asc" | "ASC") => Ok(Direction::Asc),
+        Some("desc" | "DESC") => Ok(Direction::Desc),
+        None => Ok(default),
+        Some(other) => Err(format!("{order}.order cannot be `{}`", other.escape_debug())),
+    };
+    if object.node(&["spec", "policy", "semver"]).is_some() {
+        let range = object.text(&["spec", "policy", "semver", "range"]).unwrap_or_default();
+        return Range::parse(range).map(Order::Semver).map_err(|error| error.to_string());
+    }
+    if object.node(&["spec", "policy", "alphabetical"]).is_some() {
+        return direction("alphabetical", Direction::Asc).map(Order::Alphabetical);
+    }
+    if object.node(&["spec", "policy", "numerical"]).is_some() {
+        return direction("numerical", Direction::Asc).map(Order::Numerical);
+    }
+    Err("it names none of semver, alphabetical and numerical".to_owned())
+}
+
+impl<'a> Object<'a> {
+    fn node(&self, keys: &[&str]) -> Option<NodeId> {
+        keys.iter().try_fold(self.root, |node, key| self.stream.get(self.stream.target(node), key))
+    }
+
+    fn text(&self, keys: &[&str]) -> Option<&'a str> {
+        self.stream.text(self.stream.target(self.node(keys)?))
+    }
+
+    fn list(&self, keys: &[&str]) -> Vec<String> {
+        let items = self.node(keys).map(|node| self.stream.items(self.stream.target(node)));
+        let texts = items.into_iter().flatten().filter_map(|item| self.stream.text(*item));
+        texts.map(str::to_owned).collect()
+    }
+
+    fn map(&self, keys: &[&str]) -> BTreeMap<String, String> {
+        let entries = self.node(keys).map(|node| self.stream.entries(self.stream.target(node)));
+        let pairs = entries.into_iter().flatten();
+        pairs
+            .filter_map(|(k, v)| {
+                Some((self.stream.text(*k)?.to_owned(), self.stream.text(*v)?.to_owned()))
+            })
+            .collect()
+    }
+
+    fn place(&self) -> Place {
+        let node = self.stream.node(self.node(&["metadata", "name"]).unwrap_or(self.root));
+        let (line, column) = (node.line, node.column);
+        Place { path: self.file.path.clone(), line, column, span: node.span.clone() }
+    }
+}

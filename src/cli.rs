@@ -31,6 +31,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check policy files and show every problem.
     Check(CheckArgs),
+    /// Show why a tag is chosen, and why others are not.
+    Explain(ExplainArgs),
     /// Show the whole job on an embedded registry and a local git remote, offline.
     Demo,
     /// Print the JSON Schema of a file or an output.
@@ -118,6 +120,16 @@ pub struct RunArgs {
     pub deliver: Option<Via>,
 }
 
+/// Arguments of `explain`.
+#[derive(Debug, Default, Args)]
+pub struct ExplainArgs {
+    /// The policy's name, or its image repository.
+    pub image: String,
+    /// What is decided.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Default, Args)]
 pub struct CheckArgs {
@@ -156,6 +168,8 @@ pub enum SchemaKind {
     Settings,
     /// The output of `plan --format json` and `run --format json`.
     Plan,
+    /// The output of `explain --format json`.
+    Explain,
 }
 
 #[cfg(test)]

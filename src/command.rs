@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Format, PlanArgs, RunArgs, SchemaKind};
+use crate::cli::{CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
 use crate::policy::{Via, policy_schema, settings_schema};
-use crate::report::{self, Delivery, Report};
+use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 
 /// Runs a command to its exit code.
@@ -38,6 +38,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Plan(args) => plan(&args, around).await,
         Command::Run(args) => run(&args, around).await,
         Command::Check(args) => check(&args, around).await,
+        Command::Explain(args) => explain(&args, around).await,
         Command::Demo => match crate::demo::run(around).await {
             Ok(()) => Exit::Done,
             Err(error) if error.is_closed_pipe() => Exit::Done,
@@ -126,11 +127,33 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
     }
 }
 
+async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
+    let settings = match around.decide(&args.decide, Place::Repository) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let (explained, planning) = match pipeline::explain(&settings, &args.image, around).await {
+        Ok(explained) => explained,
+        Err(failure) => return failed(failure, settings.scope.format, around),
+    };
+    let rows = explained.iter().map(|one| (one.image.as_str(), &one.repository, &one.explanation));
+    let report = ExplainReport::new(rows, &planning.plan);
+    let printed = match settings.scope.format {
+        Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),
+        Format::Text => {
+            let decisions = report::decisions(&planning.plan, around.stdout);
+            print(format!("{}{decisions}", report.to_text()).as_bytes())
+        }
+    };
+    if printed == Exit::Failed { printed } else { planning.exit() }
+}
+
 fn schema(which: SchemaKind) -> Exit {
     let schema = match which {
         SchemaKind::Policies => policy_schema(),
         SchemaKind::Settings => settings_schema(),
-        SchemaKind::Plan => report::plan_schema(),
+        SchemaKind::Plan => report::output_schema::<Report>(),
+        SchemaKind::Explain => report::output_schema::<ExplainReport>(),
     };
     print(format!("{schema:#}\n").as_bytes())
 }

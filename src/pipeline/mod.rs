@@ -16,7 +16,7 @@ pub use tags::Tags;
 pub use tree::Tree;
 
 use crate::changeset::{Decided, Plan, Use, assemble, uses};
-use crate::choose::{Decision, Outcome, decide, select, settle_digest};
+use crate::choose::{self, Decision, Explanation, Outcome, Reason, decide, select, settle_digest};
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::image::{Repository, Tag};
@@ -92,6 +92,54 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
     Loaded::read(&tree, given.as_ref())
+}
+
+/// A policy's choice with its explanation, or why there is none.
+pub struct Explained {
+    /// The policy's name.
+    pub image: String,
+    /// The image repository.
+    pub repository: Repository,
+    /// What happened to its tags, or why they are not known.
+    pub explanation: Result<Explanation, Reason>,
+}
+
+/// Explains the policies of a name or an image repository, and what they decide.
+///
+/// # Errors
+/// When the repository cannot be read, the policies are invalid, or none is meant.
+pub async fn explain(
+    settings: &DecideSettings,
+    image: &str,
+    around: &Surroundings,
+) -> Result<(Vec<Explained>, Planning), Failure> {
+    let given = load::given(&settings.scope)?;
+    let mut tags = Tags::new(settings)?;
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    let Loaded { set, repository, .. } = Loaded::read(&tree, given.as_ref())?;
+    let wanted = Repository::parse(image).ok();
+    let meant =
+        |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
+    let policies: Vec<&Policy> = set.policies.iter().filter(meant).collect();
+    let mut settings = DecideSettings { images: vec![image.to_owned()], ..settings.clone() };
+    if !policies.is_empty() {
+        settings.images = policies.iter().map(|policy| policy.name.clone()).collect();
+    }
+    check_names(&set, &settings)?;
+    let repositories: BTreeSet<&Repository> =
+        policies.iter().map(|policy| &policy.repository).collect();
+    tags.list(&repositories, &repository, around.progress).await?;
+    let explained = policies.iter().map(|policy| Explained {
+        image: policy.name.clone(),
+        repository: policy.repository.clone(),
+        explanation: tags
+            .catalog()
+            .listing(&policy.repository)
+            .map(|listing| choose::explain(policy, listing)),
+    });
+    let explained = explained.collect();
+    let planning = plan_tree(tree, given.as_ref(), &settings, &mut tags, around.progress).await?;
+    Ok((explained, planning))
 }
 
 /// Reads the repository as it is and plans.

@@ -2,13 +2,18 @@
 //! [Masterminds/semver](https://github.com/Masterminds/semver/blob/master/README.md#checking-version-constraints)
 //! v3.4, which Flux, Argo CD, Kargo and Helm users write.
 
+use std::fmt;
+
 use semver::{BuildMetadata, Prerelease};
 
 use crate::image::{Version, version};
 
 /// A range: alternatives (`||`) of comparators that must all hold (comma or space).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Range(Vec<Alternative>);
+pub struct Range {
+    text: String,
+    alternatives: Vec<Alternative>,
+}
 
 /// Why a text is not a range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,16 +84,29 @@ impl Range {
     /// # Errors
     /// At the first part that is not an operator and a version.
     pub fn parse(text: &str) -> Result<Self, InvalidRange> {
-        text.split("||")
-            .map(|part| Alternative::parse(part, text))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let alternatives = text.split("||").map(|part| Alternative::parse(part, text));
+        let alternatives = alternatives.collect::<Result<_, _>>()?;
+        Ok(Self { text: text.trim().to_owned(), alternatives })
     }
 
     /// Whether a version is in the range.
     #[must_use]
     pub fn matches(&self, version: &Version) -> bool {
-        self.0.iter().any(|alternative| alternative.matches(version))
+        self.alternatives.iter().any(|alternative| alternative.matches(version))
+    }
+
+    /// Whether only its being a prerelease keeps a version out.
+    #[must_use]
+    pub fn takes_release_of(&self, version: &Version) -> bool {
+        let holds =
+            |alternative: &Alternative| alternative.comparators.iter().all(|c| c.matches(version));
+        self.alternatives.iter().any(holds)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

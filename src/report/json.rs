@@ -32,7 +32,7 @@ pub struct Report {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct DecisionRow {
+pub(super) struct DecisionRow {
     /// The policy's name.
     image: String,
     /// The image repository in canonical form.
@@ -175,17 +175,17 @@ pub fn diagnostics_only(diagnostics: &[Diagnostic]) -> Report {
     Report::new(&Plan { diagnostics: diagnostics.to_vec(), ..Plan::default() }, None)
 }
 
-/// The schema of [`Report`].
+/// The schema of an output.
 #[must_use]
-pub fn plan_schema() -> serde_json::Value {
+pub fn output_schema<T: JsonSchema>() -> serde_json::Value {
     schemars::generate::SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Report>()
+        .into_root_schema_for::<T>()
         .to_value()
 }
 
-fn decision(planned: &Planned) -> DecisionRow {
+pub(super) fn decision(planned: &Planned) -> DecisionRow {
     let tag = |tag: &Option<Tag>| tag.as_ref().map(Tag::to_string);
     let digest = |digest: &Option<Digest>| digest.as_ref().map(Digest::to_string);
     let site = |(path, line): &(String, usize)| SiteRow { path: path.clone(), line: *line };

@@ -1,14 +1,16 @@
 //! What people, programs and GitHub are told.
 
+mod explain;
 mod json;
 mod progress;
 mod summary;
 mod text;
 
-pub use json::{Report, diagnostics_only, plan_schema};
+pub use explain::{ExplainReport, Explained};
+pub use json::{Report, diagnostics_only, output_schema};
 pub use progress::Progress;
 pub use summary::job_summary;
-pub use text::{deliveries, diagnostics, plan};
+pub use text::{decisions, deliveries, diagnostics, plan};
 
 use crate::policy::Via;
 

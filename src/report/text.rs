@@ -19,6 +19,20 @@ const RESET: &str = "\u{1b}[0m";
 /// Decisions, then the changes as a unified diff, then a line that counts.
 #[must_use]
 pub fn plan(plan: &Plan, colour: Colour) -> String {
+    let mut out = decisions(plan, colour);
+    for set in &plan.change_sets {
+        writeln!(out, "\n{}", paint(colour, BOLD, &set.title)).ok();
+        for (path, file) in &set.files {
+            out.push_str(&diff(path, &file.before, &file.after, colour));
+        }
+    }
+    writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, counts(plan)).ok();
+    out
+}
+
+/// Decisions by environment, a line each.
+#[must_use]
+pub fn decisions(plan: &Plan, colour: Colour) -> String {
     let mut out = String::new();
     let mut environment = "";
     for planned in &plan.decisions {
@@ -28,13 +42,6 @@ pub fn plan(plan: &Plan, colour: Colour) -> String {
         }
         out.push_str(&decision(planned, colour));
     }
-    for set in &plan.change_sets {
-        writeln!(out, "\n{}", paint(colour, BOLD, &set.title)).ok();
-        for (path, file) in &set.files {
-            out.push_str(&diff(path, &file.before, &file.after, colour));
-        }
-    }
-    writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, counts(plan)).ok();
     out
 }
 

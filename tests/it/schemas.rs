@@ -7,7 +7,7 @@ use crate::world::{World, arg};
 #[test]
 fn published_files_are_what_the_binary_prints() {
     let world = World::new();
-    for which in ["policies", "settings", "plan"] {
+    for which in ["policies", "settings", "plan", "explain"] {
         let printed = world.bot(["schema", which]).run().exits(0).stdout;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{which}.json"));
         let published = std::fs::read_to_string(&path).unwrap_or_default();
@@ -54,4 +54,38 @@ fn the_schema_refuses_what_is_not_the_format() {
     let schema = include_str!("../../docs/schema/plan.json");
     let validator = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
     assert!(!validator.is_valid(&serde_json::json!({"version": 1, "decisions": [{"image": 1}]})));
+}
+
+#[test]
+fn an_explanation_follows_its_schema_and_says_what_an_expert_would() {
+    let schema = include_str!("../../docs/schema/explain.json");
+    let validator = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    let world = World::new();
+    let tree = world.tree(&[
+        ("policies/a.yaml", "images: {shop: {image: ghcr.io/acme/shop, tags: {semver: '1.x'}}}\n"),
+        ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n"),
+    ]);
+    let catalog = world.file(
+        "c.yaml",
+        "ghcr.io/acme/shop: [v1.0.0, v1.1.0, v2.0.0, v1.2.0-rc.1, '1.2', latest]\n",
+    );
+    for name in ["shop", "ghcr.io/acme/shop"] {
+        let args = ["explain", name, "--repo", arg(&tree), "--catalog", arg(&catalog)];
+        let json = world.bot(args.into_iter().chain(["--format", "json"])).run().exits(0).json();
+        let errors: Vec<_> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{json:#}");
+        assert_eq!(json["policies"][0]["explanation"]["chosen"], "v1.1.0");
+        let parts = [
+            "6  listed",
+            "2  in range",
+            "chosen  v1.1.0",
+            "outside `1.x`",
+            "prerelease",
+            "fewer than three",
+            "update",
+        ];
+        world.bot(args).run().exits(0).says(&parts);
+    }
+    let args = ["explain", "shap", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+    world.bot(args).run().exits(2).says(&["did you mean `shop`?"]);
 }

@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::format_push_string,
     reason = "tests say what they do by failing"
 )]
 

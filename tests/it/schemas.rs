@@ -89,3 +89,32 @@ fn an_explanation_follows_its_schema_and_says_what_an_expert_would() {
     let args = ["explain", "shap", "--repo", arg(&tree), "--catalog", arg(&catalog)];
     world.bot(args).run().exits(2).says(&["did you mean `shop`?"]);
 }
+
+/// The page of codes is made of what the code and the schema say of themselves.
+#[test]
+fn the_page_of_codes_is_up_to_date() {
+    let mut page =
+        "# Codes\n\nCodes are stable; messages are not. `scripts/generate` writes this page.\n\n\
+                    ## Diagnostics\n\n| code | meaning |\n|---|---|\n"
+            .to_owned();
+    for (code, meaning) in tagalong::diagnostic::Code::ALL {
+        page += &format!("| `{code}` | {} |\n", meaning.trim());
+    }
+    page += "\n## Reasons of decisions\n\n| code | meaning |\n|---|---|\n";
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/schema/plan.json")).unwrap();
+    for reason in schema["$defs"]["ReasonCode"]["oneOf"].as_array().unwrap() {
+        let (code, meaning) = (&reason["const"], &reason["description"]);
+        page += &format!(
+            "| `{}` | {} |\n",
+            code.as_str().unwrap(),
+            meaning.as_str().unwrap().replace('\n', " ")
+        );
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    if std::env::var("TAGALONG_GENERATE").is_ok() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == published, "docs/diagnostics.md is out of date: run scripts/generate");
+}

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::branch::{branch_name, hex};
 use super::words::{body, commit_message, title};
 use super::{ChangeSet, FileChange, Move, Plan, Planned, PlannedEdit};
-use crate::choose::{Decision, Deployed, Outcome, ReasonCode};
+use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Edit, Target, apply, edits};
 use crate::manifest::{OtherName, Site, Surveyed};
@@ -71,11 +71,23 @@ pub fn assemble(
             changed.entry(file.environment).or_default().insert(file.path.clone(), change);
         }
     }
+    settle(&mut plan);
     for (environment, files) in changed {
         let set = change_set(set, environment, files, &plan);
         plan.change_sets.push(set);
     }
     plan
+}
+
+/// An update that changes no byte is none: markers can name parts that hold it already.
+fn settle(plan: &mut Plan) {
+    let idle =
+        plan.decisions.iter_mut().filter(|p| p.decision.outcome == Outcome::Update && !p.edited);
+    for planned in idle {
+        planned.decision.outcome = Outcome::Keep;
+        let message = "every place holds it already".to_owned();
+        planned.decision.reason = Reason::new(ReasonCode::UpToDate, message);
+    }
 }
 
 fn planned(set: &PolicySet, decided: Decided) -> Planned {
@@ -87,6 +99,7 @@ fn planned(set: &PolicySet, decided: Decided) -> Planned {
         deployed: decided.at.deployed,
         decision: decided.decision,
         sites: Vec::new(),
+        edited: false,
     }
 }
 
@@ -104,7 +117,10 @@ fn edit_file(
         let policy = &set.policies[*policy];
         match site_edits(file, site, &plan.decisions[*decision].decision, policy) {
             Ok(edits) => all.extend(edits.into_iter().map(|edit| (edit, *decision))),
-            Err(problem) => plan.diagnostics.push(problem),
+            Err(problem) => {
+                plan.decisions[*decision].edited = true;
+                plan.diagnostics.push(problem);
+            }
         }
     }
     // Two shapes can see one scalar, and then agree.
@@ -117,6 +133,9 @@ fn edit_file(
     match apply(&file.text, &file.stream, &edits) {
         Ok(text) => {
             let environment = set.environments[file.environment].name.clone();
+            for (_, decision) in &all {
+                plan.decisions[*decision].edited = true;
+            }
             plan.edits.extend(all.into_iter().map(|(edit, decision)| PlannedEdit {
                 path: file.path.clone(),
                 image: plan.decisions[decision].image.clone(),
@@ -126,6 +145,9 @@ fn edit_file(
             Some(text)
         }
         Err(refused) => {
+            for (_, decision) in &all {
+                plan.decisions[*decision].edited = true;
+            }
             let message = format!("left alone: {refused}");
             let problem = Diagnostic::error(Code::EditRefused, message);
             plan.diagnostics.push(problem.at(Place::of_file(&file.path)));

@@ -48,6 +48,8 @@ pub struct Planned {
     pub decision: Decision,
     /// Where: path and line.
     pub sites: Vec<(String, usize)>,
+    /// Whether it changes, or would have changed, something.
+    pub edited: bool,
 }
 
 /// One edit with what it is about.

@@ -93,8 +93,8 @@ pub fn decide(
         return undecided(nothing_to_choose(policy, listing, selection));
     };
     let to = Some((*winner).clone());
-    if deployed.renamed {
-        // Tags of another image say nothing about this one's.
+    if deployed.renamed && policy.marked_only() {
+        // Tags of another image say nothing about this one's, and Flux does not ask.
         let message = format!("the marker asks for {}:{winner}", policy.image);
         return update(winner, Reason::new(ReasonCode::Replaced, message));
     }
@@ -110,7 +110,7 @@ pub fn decide(
         return hold(to, Reason::new(ReasonCode::Vanished, message));
     }
     match compare(policy, key, winner, current) {
-        Some(Ordering::Equal) => {
+        Some(Ordering::Equal) if !policy.marked_only() => {
             let message = format!("{current} ranks equal to {winner}");
             Decision {
                 to: deployed.tag.clone(),

@@ -128,7 +128,7 @@ fn locate(text: &str, stream: &Stream, node: NodeId) -> Option<(usize, Style)> {
         }
         Style::Block => {
             let line = value.trim_end_matches('\n');
-            raw.find(line).filter(|at| !line.is_empty() && raw[at + 1..].find(line).is_none())
+            raw.find(line).filter(|at| !line.is_empty() && raw.rfind(line) == Some(*at))
         }
     }?;
     Some((span.start + offset, style))

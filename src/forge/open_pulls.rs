@@ -13,11 +13,15 @@ use super::{PullRequest, Pulls};
 
 /// More branches than this are asked for in several questions, which keeps each far below
 /// GitHub's limit on nodes.
-pub(super) const BRANCHES: usize = 50;
+pub(super) const BRANCHES: usize = 20;
 
-/// A branch has one open pull request to a base; those of forks are told apart by a field.
-const PULLS: usize = 10;
-const LABELS: usize = 100;
+/// A branch has one open pull request to a base; forks can have branches of the same name, which
+/// are told apart by a field.
+const PULLS: usize = 50;
+const LABELS: usize = 20;
+
+/// Open and closed ones are asked for apart, so that neither crowds the other out.
+const STATES: [(&str, &str); 2] = [("o", "OPEN"), ("c", "CLOSED")];
 
 #[derive(Deserialize)]
 pub(super) struct Answer {
@@ -63,12 +67,15 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
     }
     for (index, branch) in branches.iter().enumerate() {
         write!(parameters, ", $b{index}: String!").ok();
-        write!(
-            fields,
-            "b{index}: pullRequests(states: [OPEN, CLOSED], headRefName: $b{index}, baseRefName: $base, first: {PULLS}, \
-             orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ number url state title body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
-        )
-        .ok();
+        for (alias, state) in STATES {
+            write!(
+                fields,
+                "{alias}{index}: pullRequests(states: {state}, headRefName: $b{index}, baseRefName: $base, \
+                 first: {PULLS}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ number url state title \
+                 body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
+            )
+            .ok();
+        }
         variables.insert(format!("b{index}"), json!(branch));
     }
     let query =
@@ -81,7 +88,7 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
 pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String, Pulls>> {
     let mut found = BTreeMap::new();
     for (alias, pulls) in answer.repository? {
-        let index: Option<usize> = alias.strip_prefix('b').and_then(|index| index.parse().ok());
+        let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());
         let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
         let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
         // A fork can have a branch of the same name. The newest comes first.
@@ -124,8 +131,10 @@ mod tests {
                    "labels": {"nodes": [{"name": "l"}]}})
         };
         let answer = json!({"repository": {
-            "b0": {"nodes": [pull(9, "CLOSED", false), pull(1, "OPEN", true), pull(2, "OPEN", false), pull(3, "CLOSED", false)]},
-            "b1": {"nodes": [pull(4, "OPEN", true)]},
+            "o0": {"nodes": [pull(1, "OPEN", true), pull(2, "OPEN", false)]},
+            "c0": {"nodes": [pull(9, "CLOSED", false), pull(3, "CLOSED", false)]},
+            "o1": {"nodes": [pull(4, "OPEN", true)]},
+            "c1": {"nodes": []},
         }});
         let found = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
         let numbers = |pulls: &Pulls| {

@@ -6,6 +6,9 @@ use super::{Found, Obstacle, Obstructed, Part, Site, Slot, marker};
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
+/// More mappings than anybody merges into one; every use of a list walks it.
+const MAX_MERGED: usize = 16;
+
 /// The comment that takes a line out.
 const IGNORE: &str = "tagalong: ignore";
 
@@ -48,7 +51,8 @@ impl<'a> Finder<'a> {
     pub(super) fn inherited(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
         self.stream.get(mapping, key).or_else(|| {
             let merged = self.stream.target(self.stream.get(mapping, "<<")?);
-            let mut all = std::iter::once(&merged).chain(self.stream.items(merged));
+            let mut all =
+                std::iter::once(&merged).chain(self.stream.items(merged)).take(MAX_MERGED);
             all.find_map(|base| self.stream.get(self.stream.target(*base), key))
         })
     }

@@ -37,29 +37,49 @@ struct Marker {
 }
 
 /// Every marked scalar of a stream, and the scalars as a set.
+///
+/// The parts of one image, each marked once, are one place: a name, a tag and a digest beside each
+/// other. A whole reference, or a part that comes again, is a place of its own.
 pub(super) fn find(stream: &Stream) -> (Vec<Marked>, BTreeSet<NodeId>) {
     let places = Places::of(stream);
-    let mut marked: BTreeMap<(NodeId, String), Marked> = BTreeMap::new();
+    let mut marked: Vec<(NodeId, Marked)> = Vec::new();
     let mut nodes = BTreeSet::new();
-    for comment in stream.comments() {
-        let Some(read) = parse(comment.text()) else { continue };
-        let Some(node) = places.beside(comment.line(), comment.start()) else { continue };
-        nodes.insert(node);
+    for (node, read) in places.marked(stream) {
+        if !nodes.insert(node) {
+            continue;
+        }
         let parent = places.parents.get(&node).copied().unwrap_or(node);
-        let slot = marked.entry((parent, read.policy.clone())).or_insert_with(|| Marked {
-            policy: read.policy.clone(),
-            tag: None,
-            digest: None,
-            name: None,
-            line: stream.node(node).line,
-            slots: Vec::new(),
-        });
-        slot.add(read.part, node, stream.text(node).unwrap_or_default());
+        let takes = |(at, other): &&mut (NodeId, Marked)| *at == parent && other.takes(&read);
+        let text = stream.text(node).unwrap_or_default();
+        match marked.iter_mut().rev().find(takes) {
+            Some((_, other)) => other.add(read.part, node, text),
+            None => {
+                let mut new = Marked {
+                    policy: read.policy,
+                    tag: None,
+                    digest: None,
+                    name: None,
+                    line: stream.node(node).line,
+                    slots: Vec::new(),
+                };
+                new.add(read.part, node, text);
+                marked.push((parent, new));
+            }
+        }
     }
-    (marked.into_values().collect(), nodes)
+    (marked.into_iter().map(|(_, marked)| marked).collect(), nodes)
 }
 
 impl Marked {
+    /// Whether a marker adds a part that this place does not have yet.
+    fn takes(&self, marker: &Marker) -> bool {
+        let has = |part| self.slots.iter().any(|slot| slot.part == part);
+        self.policy == marker.policy
+            && marker.part != Part::Whole
+            && !has(Part::Whole)
+            && !has(marker.part)
+    }
+
     /// The same, when what is named is this repository already: then its spelling stays, and what
     /// follows the name is all that changes.
     pub(super) fn keeping_name_of(mut self, repository: &Repository) -> Self {
@@ -167,12 +187,21 @@ impl Places {
         }
     }
 
-    /// The last scalar before a comment on its line, or the item on the line below one that stands
-    /// alone, as Flux reads them.
-    fn beside(&self, line: usize, start: usize) -> Option<NodeId> {
-        let before = self.by_line.get(&line).into_iter().flatten().filter(|(end, _)| *end <= start);
-        let before = before.max().map(|(_, node)| *node);
-        before.or_else(|| self.items.get(&(line + 1)).copied())
+    /// Every marker with its scalar: those on a line with it first, which beat one above it.
+    fn marked(&self, stream: &Stream) -> Vec<(NodeId, Marker)> {
+        let (mut beside, mut above) = (Vec::new(), Vec::new());
+        for comment in stream.comments() {
+            let Some(read) = parse(comment.text()) else { continue };
+            let before = self.by_line.get(&comment.line()).into_iter().flatten();
+            let before = before.filter(|(end, _)| *end <= comment.start()).max();
+            match (before, self.items.get(&(comment.line() + 1))) {
+                (Some((_, node)), _) => beside.push((*node, read)),
+                (None, Some(item)) => above.push((*item, read)),
+                (None, None) => {}
+            }
+        }
+        beside.extend(above);
+        beside
     }
 }
 
@@ -215,6 +244,20 @@ args:
         let mut want = want.map(str::to_owned).to_vec();
         want.sort();
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_part_that_comes_again_is_a_place_of_its_own() {
+        let text = "a: v3 # tagalong: shop:tag\nb: v1 # tagalong: shop:tag\nc: x/y:v1 # tagalong: shop\n\
+                    d: z/y:v2 # tagalong: shop\ne:\n# tagalong: shop:tag\n- v4 # tagalong: web:tag\n";
+        let want = [
+            "shop Tag v3 ",
+            "shop Tag v1 ",
+            "shop Whole v1 x/y",
+            "shop Whole v2 z/y",
+            "web Tag v4 ",
+        ];
+        assert_eq!(found(text), want);
     }
 
     #[test]

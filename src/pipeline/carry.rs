@@ -3,25 +3,28 @@
 //! A branch is rewritten as a whole. When one registry is down, or `--image` names one policy, what
 //! the branch already proposes for the other images must not be lost with that.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::Tree;
+use super::proposals::Proposals;
 use crate::changeset::{Decided, Use, branch_name};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
-use crate::git::{Author, BranchState, Clone};
-use crate::manifest::{Surveyed, find};
-use crate::policy::PolicySet;
+use crate::git::{Author, BranchState};
+use crate::manifest::{Site, Surveyed, find};
+use crate::policy::{PolicySet, Via};
 use crate::yaml::Stream;
 
-/// Replaces undecided and adds missing decisions by what the own branch of the environment holds.
-pub(super) fn carry(
-    tree: &Tree,
-    set: &PolicySet,
-    files: &[Surveyed],
-    author: &Author,
-    decided: &mut Vec<Decided>,
-) {
-    let Tree::Git { clone, .. } = tree else { return };
+/// What is needed to look at own branches.
+pub(super) struct Carry<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) set: &'a PolicySet,
+    pub(super) author: &'a Author,
+    pub(super) proposals: &'a Proposals,
+}
+
+/// Replaces undecided and adds missing decisions by what open pull requests propose.
+pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Decided>) {
     let known: BTreeMap<Use, usize> =
         decided.iter().enumerate().map(|(index, decided)| (decided.at.clone(), index)).collect();
     let is_open = |at: &Use| {
@@ -35,9 +38,9 @@ pub(super) fn carry(
         if marked || !uses.iter().any(is_open) {
             continue;
         }
-        let held = held(clone, set, file, author).unwrap_or_default();
+        let held = with.held(file).unwrap_or_default();
         for (at, held) in
-            uses.into_iter().zip(held).filter(|(at, held)| is_open(at) && at.deployed != *held)
+            uses.into_iter().zip(held).filter(|(at, held)| is_open(at) && with.is_ahead(at, held))
         {
             // Sites of one use that hold different things are nothing that we wrote.
             let slot = proposed.entry(at).or_insert_with(|| Some(held.clone()));
@@ -58,22 +61,40 @@ pub(super) fn carry(
     }
 }
 
-/// What each site of a file holds on the own branch of its environment, when that branch is ours
-/// and has the same sites.
-fn held(clone: &Clone, set: &PolicySet, file: &Surveyed, author: &Author) -> Option<Vec<Deployed>> {
-    let branch = branch_name(&set.environments[file.environment].name);
-    let BranchState::Ours { commit, .. } = clone.state(&branch, author).ok()? else { return None };
-    let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;
-    let stream = Stream::parse(&text).ok()?;
-    let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
-    let sites = find(&file.path, &stream).sites;
-    let sites: Vec<_> =
-        sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
-    let same = sites.iter().map(|site| &site.repository).eq(repositories);
-    same.then(|| {
-        sites
-            .into_iter()
-            .map(|site| Deployed { tag: site.tag, digest: site.digest, renamed: false })
-            .collect()
-    })
+impl Carry<'_> {
+    /// What each site of a file holds on the own branch of its environment, when that has an open
+    /// pull request, is ours, and has the same sites.
+    fn held(&self, file: &Surveyed) -> Option<Vec<Deployed>> {
+        let Tree::Git { clone, .. } = self.tree else { return None };
+        let environment = &self.set.environments[file.environment];
+        let branch = branch_name(&environment.name);
+        if environment.via != Via::PullRequest || !self.proposals.is_open(&branch) {
+            return None;
+        }
+        let BranchState::Ours { commit, .. } = clone.state(&branch, self.author).ok()? else {
+            return None;
+        };
+        let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;
+        let stream = Stream::parse(&text).ok()?;
+        let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
+        let sites = find(&file.path, &stream).sites;
+        let sites: Vec<_> =
+            sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
+        let same = sites.iter().map(|site| &site.repository).eq(repositories);
+        let held = |site: Site| Deployed { tag: site.tag, digest: site.digest, renamed: false };
+        same.then(|| sites.into_iter().map(held).collect())
+    }
+
+    /// Whether what the branch holds is above what is deployed now: the base may have moved on, or
+    /// back, since the branch was made.
+    fn is_ahead(&self, at: &Use, held: &Deployed) -> bool {
+        let policy = &self.set.policies[at.policy];
+        let (Some(now), Some(then)) = (&at.deployed.tag, &held.tag) else { return false };
+        if now == then {
+            return at.deployed.digest != held.digest;
+        }
+        let ranks = policy.rule.rank_deployed(now).zip(policy.rule.rank_deployed(then));
+        policy.allow_downgrade
+            || ranks.is_some_and(|(now, then)| then.compare(&now) == Ordering::Greater)
+    }
 }

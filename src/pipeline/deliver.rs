@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::proposals::Proposals;
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::ChangeSet;
-use crate::forge::{GitHub, Pulls, Upserted};
+use crate::forge::Upserted;
 use crate::git::{Author, BranchState, Clone, GitError, Oid, Update};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
-use crate::settings::{DecideSettings, Surroundings};
+use crate::settings::DecideSettings;
 use crate::worktree::WorkTree;
 
 /// A branch moved between reading and pushing; nothing was changed.
@@ -28,20 +29,14 @@ enum Step {
 }
 
 /// Delivers every change set. One that fails does not stop the others.
-pub(super) async fn deliver(
-    planning: Planning,
-    settings: &DecideSettings,
-    around: &Surroundings,
-) -> Result<Run, Raced> {
-    let Planning { plan, sources, tree, author } = planning;
+pub(super) async fn deliver(planning: Planning, settings: &DecideSettings) -> Result<Run, Raced> {
+    let Planning { plan, sources, tree, author, mut proposals } = planning;
     let (tree, deliveries) = match tree {
         Tree::Work(work) => {
             let deliveries = plan.change_sets.iter().map(|set| write(&work, set)).collect();
             (Tree::Work(work), deliveries)
         }
         Tree::Git { clone, github } => {
-            let mut proposals =
-                Proposals::find(&plan.change_sets, github.as_ref(), &clone, around).await;
             let context = Context { clone: &clone, author: &author, now: settings.now };
             let mut tip = clone.base();
             let sets = plan.change_sets.iter();
@@ -55,7 +50,7 @@ pub(super) async fn deliver(
             (Tree::Git { clone, github }, deliveries)
         }
     };
-    Ok(Run { planning: Planning { plan, sources, tree, author }, deliveries })
+    Ok(Run { planning: Planning { plan, sources, tree, author, proposals }, deliveries })
 }
 
 /// Writes a change set's files.
@@ -95,7 +90,15 @@ impl Context<'_> {
                 step
             }
             Via::PullRequest => {
-                let stop = proposals.stop(set).or_else(|| self.stand(set, proposals));
+                if set.branch == self.clone.branch() {
+                    let message = format!(
+                        "`{}` is the branch itself; pull requests need another",
+                        set.branch
+                    );
+                    return Step::Stop(DeliveryOutcome::Failed, message);
+                }
+                let stopped = proposals.stop(set).map(|(outcome, why)| Step::Stop(outcome, why));
+                let stop = stopped.or_else(|| self.stand(set, proposals));
                 stop.unwrap_or_else(|| self.commit(set, &set.branch, self.clone.base()))
             }
             Via::Worktree => {
@@ -110,7 +113,7 @@ impl Context<'_> {
         match self.clone.state(&set.branch, self.author) {
             // Without an open pull request the branch is a left-over, perhaps merged long ago.
             Ok(BranchState::Ours { commit, change })
-                if change == set.change && proposals.is_open(set) =>
+                if change == set.change && proposals.is_open(&set.branch) =>
             {
                 Some(Step::Stand(commit))
             }
@@ -168,73 +171,6 @@ async fn push(
         .into_iter()
         .map(|(branch, result)| (branch, result.map_err(|error| error.to_string())));
     Ok(answers.collect())
-}
-
-/// The pull requests of a run's branches, asked for before anything is pushed: a token that may
-/// not open them leaves no branches behind.
-enum Proposals {
-    /// No change set wants one.
-    None,
-    /// They cannot be opened, and why not.
-    Impossible(String),
-    /// What there is.
-    Known { forge: Box<GitHub>, base: String, pulls: BTreeMap<String, Pulls> },
-}
-
-impl Proposals {
-    async fn find(
-        sets: &[ChangeSet],
-        github: Option<&(String, String)>,
-        clone: &Clone,
-        around: &Surroundings,
-    ) -> Self {
-        let wanted = sets.iter().filter(|set| set.via == Via::PullRequest);
-        let branches: Vec<&str> = wanted.map(|set| set.branch.as_str()).collect();
-        if branches.is_empty() {
-            return Self::None;
-        }
-        let Some((owner, name)) = github else {
-            let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
-                           `--deliver push`";
-            return Self::Impossible(message.to_owned());
-        };
-        let base = clone.branch().to_owned();
-        let forge = match GitHub::new(&around.github, owner, name) {
-            Ok(forge) => Box::new(forge),
-            Err(error) => return Self::Impossible(error.to_string()),
-        };
-        match forge.pulls(&branches, &base).await {
-            Ok(pulls) => Self::Known { forge, base, pulls },
-            Err(error) => Self::Impossible(error.to_string()),
-        }
-    }
-
-    /// Why a change set gets no pull request.
-    fn stop(&self, set: &ChangeSet) -> Option<Step> {
-        match self {
-            Self::None => None,
-            Self::Impossible(why) => Some(Step::Stop(DeliveryOutcome::Failed, why.clone())),
-            Self::Known { pulls, .. } => {
-                let pulls = pulls.get(&set.branch)?;
-                let closed = pulls.closed.as_ref().filter(|closed| closed.proposes(set));
-                let closed = closed.filter(|_| pulls.open.is_none())?;
-                let message = format!(
-                    "#{} with this change was closed, so it is not proposed again",
-                    closed.number
-                );
-                Some(Step::Stop(DeliveryOutcome::Refused, message))
-            }
-        }
-    }
-
-    fn is_open(&self, set: &ChangeSet) -> bool {
-        match self {
-            Self::Known { pulls, .. } => {
-                pulls.get(&set.branch).is_some_and(|pulls| pulls.open.is_some())
-            }
-            Self::None | Self::Impossible(_) => false,
-        }
-    }
 }
 
 /// Opens or updates the pull request of what was pushed.

@@ -3,6 +3,7 @@
 mod carry;
 mod deliver;
 mod load;
+mod proposals;
 mod tags;
 mod tree;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use backon::BackoffBuilder as _;
 
 pub use load::Loaded;
+use proposals::Proposals;
 pub use tags::Tags;
 pub use tree::Tree;
 
@@ -59,6 +61,7 @@ pub struct Planning {
     pub sources: BTreeMap<String, String>,
     tree: Tree,
     author: Author,
+    proposals: Proposals,
 }
 
 /// What a run did.
@@ -138,7 +141,9 @@ pub async fn explain(
             .map(|listing| choose::explain(policy, listing)),
     });
     let explained = explained.collect();
-    let planning = plan_tree(tree, given.as_ref(), &settings, &mut tags, around.progress).await?;
+    let request =
+        Request { given: given.as_ref(), settings: &settings, around, deliver: Deliver::Nothing };
+    let planning = plan_tree(tree, &request, &mut tags).await?;
     Ok((explained, planning))
 }
 
@@ -150,7 +155,8 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
-    plan_tree(tree, given.as_ref(), settings, &mut tags, around.progress).await
+    let request = Request { given: given.as_ref(), settings, around, deliver: Deliver::Nothing };
+    plan_tree(tree, &request, &mut tags).await
 }
 
 /// Plans and delivers; when somebody else pushes meanwhile, again on what is there then.
@@ -170,13 +176,10 @@ pub async fn run(
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
     loop {
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let mut planning =
-            plan_tree(tree, given.as_ref(), settings, &mut tags, around.progress).await?;
-        for set in &mut planning.plan.change_sets {
-            set.via = via.unwrap_or(set.via);
-        }
-        name_branches(&mut planning.plan, &planning.tree);
-        let delivered = deliver::deliver(planning, settings, around).await;
+        let request =
+            Request { given: given.as_ref(), settings, around, deliver: Deliver::Via(via) };
+        let planning = plan_tree(tree, &request, &mut tags).await?;
+        let delivered = deliver::deliver(planning, settings).await;
         match (delivered, pauses.next()) {
             (Err(raced), Some(pause)) => {
                 tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
@@ -218,15 +221,35 @@ impl Run {
     }
 }
 
+/// What a plan is asked for.
+struct Request<'a> {
+    given: Option<&'a PolicyFile>,
+    settings: &'a DecideSettings,
+    around: &'a Surroundings,
+    deliver: Deliver,
+}
+
+/// Whether a plan is to be delivered.
+#[derive(Clone, Copy)]
+enum Deliver {
+    /// It is only shown.
+    Nothing,
+    /// In the way that the environments say, or in this one.
+    Via(Option<Via>),
+}
+
 /// Everything between a tree and a plan.
 async fn plan_tree(
     tree: Tree,
-    given: Option<&PolicyFile>,
-    settings: &DecideSettings,
+    request: &Request<'_>,
     tags: &mut Tags,
-    progress: bool,
 ) -> Result<Planning, Failure> {
-    let Loaded { set, repository, sources, mut diagnostics } = Loaded::read(&tree, given)?;
+    let (settings, progress) = (request.settings, request.around.progress);
+    let Loaded { mut set, repository, sources, mut diagnostics } =
+        Loaded::read(&tree, request.given)?;
+    if let Deliver::Via(Some(via)) = request.deliver {
+        set.environments.iter_mut().for_each(|environment| environment.via = via);
+    }
     check_names(&set, settings)?;
     let mut survey = Survey::new(&set);
     let is_policy = |path: &String| repository.policies.is_match(path) || path == SETTINGS_FILE;
@@ -250,12 +273,28 @@ async fn plan_tree(
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
     let mut decided = decide_all(&set, uses, tags, progress).await;
-    carry::carry(&tree, &set, &files, &author, &mut decided);
+    let proposals = match request.deliver {
+        Deliver::Nothing => Proposals::None,
+        Deliver::Via(_) => {
+            let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
+            let selected =
+                involved.into_iter().map(|index| &set.environments[index]).filter(|environment| {
+                    settings.environments.is_empty()
+                        || settings.environments.contains(&environment.name)
+                });
+            Proposals::find(selected, &tree, request.around).await
+        }
+    };
+    carry::carry(
+        &carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals },
+        &files,
+        &mut decided,
+    );
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     tags.save(settings)?;
-    Ok(Planning { plan, sources, tree, author })
+    Ok(Planning { plan, sources, tree, author, proposals })
 }
 
 /// What is pushed goes to the branch that was read.

@@ -31,22 +31,34 @@ type Name = (String, String);
 pub(super) struct Flux {
     repositories: BTreeMap<Name, Scanned>,
     policies: BTreeMap<Name, Chosen>,
-    automations: BTreeMap<Name, Automation>,
+    automations: Vec<(Name, Automation)>,
+    /// Names with two different resources: which one counts depends on the cluster.
+    twice: BTreeSet<(&'static str, Name)>,
+    /// Whether an automation was found, usable or not: without a usable one nothing is covered.
+    pub(super) automated: bool,
     pub(super) problems: Vec<Diagnostic>,
 }
 
+#[derive(PartialEq)]
 struct Scanned {
     image: String,
     exclusions: Vec<String>,
+    suspended: bool,
 }
 
-struct Chosen {
+#[derive(PartialEq)]
+struct Spec {
     repository: Name,
     pattern: Option<String>,
     extract: Option<String>,
     order: Result<Order, String>,
     digest: (DigestMode, bool),
     labels: BTreeMap<String, String>,
+    suspended: bool,
+}
+
+struct Chosen {
+    spec: Spec,
     place: Place,
 }
 
@@ -92,7 +104,7 @@ impl Flux {
         let mut policies = Vec::new();
         for (key, chosen) in &chosen {
             let place = chosen.place.clone();
-            match self.resolve(key, chosen) {
+            match self.resolve(key, &chosen.spec, place.clone()) {
                 Ok(policy) => policies.push(policy),
                 Err((code, why)) => {
                     let message = format!("ImagePolicy `{}` is left out: {why}", marker_name(key));
@@ -104,44 +116,46 @@ impl Flux {
         policies
     }
 
-    /// An environment for each automation; automations whose paths overlap become one.
+    /// An environment for each automation; automations whose paths overlap become one, which opens
+    /// pull requests when one of them would.
     pub(super) fn environments(&self, policies: &[Policy]) -> Vec<Environment> {
-        let mut merged: Vec<(Environment, GlobSetBuilder)> = Vec::new();
+        let mut merged: Vec<Environment> = Vec::new();
         for (key, automation) in &self.automations {
-            let mut builder = GlobSetBuilder::new();
-            let Ok(path) = paths::add(&mut builder, &automation.path) else { continue };
-            let chosen = self.selected(key, automation, policies);
-            let overlapping = merged.iter_mut().find(|(environment, _)| {
-                environment.paths.written.iter().any(|other| paths::meet(other, &path))
-            });
-            if let Some((environment, globs)) = overlapping {
-                let _same = paths::add(globs, &path);
-                environment.paths.written.push(path);
-                let all: BTreeSet<usize> =
-                    environment.policies.iter().copied().chain(chosen).collect();
-                environment.policies = all.into_iter().collect();
-                continue;
-            }
-            let environment = Environment {
+            let mut new = Environment {
                 name: format!("{}-{}", key.0, key.1),
-                paths: Paths { written: vec![path], globs: GlobSet::empty() },
-                policies: chosen,
+                paths: Paths { written: vec![automation.path.clone()], globs: GlobSet::empty() },
+                policies: self.selected(key, automation, policies),
                 via: automation.via,
                 labels: Vec::new(),
                 place: automation.place.clone(),
             };
-            merged.push((environment, builder));
+            let meets = |environment: &Environment| {
+                let mut written = environment.paths.written.iter();
+                written.any(|path| new.paths.written.iter().any(|other| paths::meet(path, other)))
+            };
+            let (meeting, apart): (Vec<_>, Vec<_>) =
+                merged.into_iter().partition(|environment| meets(environment));
+            for other in meeting.into_iter().rev() {
+                new = united(other, new);
+            }
+            merged = apart;
+            merged.push(new);
         }
-        let build = |(mut environment, builder): (Environment, GlobSetBuilder)| {
+        for environment in &mut merged {
+            let mut builder = GlobSetBuilder::new();
+            for path in &environment.paths.written {
+                let _checked = paths::add(&mut builder, path);
+            }
             environment.paths.globs = builder.build().unwrap_or_else(|_| GlobSet::empty());
-            environment
-        };
-        merged.into_iter().map(build).collect()
+        }
+        merged.sort_by(|a, b| a.name.cmp(&b.name));
+        merged
     }
 
     fn selected(&self, key: &Name, automation: &Automation, policies: &[Policy]) -> Vec<usize> {
         let wanted = |(namespace, name): &Name, chosen: &Chosen| {
-            let labelled = automation.selector.iter().all(|(k, v)| chosen.labels.get(k) == Some(v));
+            let labelled =
+                automation.selector.iter().all(|(k, v)| chosen.spec.labels.get(k) == Some(v));
             (*namespace == key.0 && labelled)
                 .then(|| marker_name(&(namespace.clone(), name.clone())))
         };
@@ -171,7 +185,11 @@ impl Flux {
             &key,
             &["certSecretRef", "insecure", "proxySecretRef", "secretRef"],
         );
-        self.repositories.insert(key, Scanned { image, exclusions });
+        let new = Scanned { image, exclusions, suspended: object.is_suspended() };
+        if self.repositories.get(&key).is_some_and(|known| *known != new) {
+            self.twice.insert(("ImageRepository", key.clone()));
+        }
+        self.repositories.insert(key, new);
     }
 
     fn policy(&mut self, object: &Object<'_>, key: Name) {
@@ -191,34 +209,64 @@ impl Flux {
             Some("IfNotPresent") => (DigestMode::Pin, false),
             _ => (DigestMode::Drop, false),
         };
-        let chosen = Chosen {
+        let spec = Spec {
             repository: (namespace.to_owned(), repository.to_owned()),
             pattern: text(&["spec", "filterTags", "pattern"]),
             extract: text(&["spec", "filterTags", "extract"]),
             order: order(object),
             digest,
             labels: object.map(&["metadata", "labels"]),
-            place: object.place(),
+            suspended: object.is_suspended(),
         };
-        self.policies.insert(key, chosen);
+        if self.policies.get(&key).is_some_and(|known| known.spec != spec) {
+            self.twice.insert(("ImagePolicy", key.clone()));
+        }
+        self.policies.insert(key, Chosen { spec, place: object.place() });
     }
 
     fn automation(&mut self, object: &Object<'_>, key: Name) {
         let checkout = object.text(&["spec", "git", "checkout", "ref", "branch"]);
         let push = object.text(&["spec", "git", "push", "branch"]);
+        self.automated = true;
+        // Flux joins the path to the repository's root, so that none leads out of it.
+        let written = object.text(&["spec", "update", "path"]).unwrap_or("./");
+        let path = match written.trim_matches('/') {
+            "" | "." => ".".to_owned(),
+            path => path.strip_prefix("./").unwrap_or(path).to_owned(),
+        };
+        let why = if object.is_suspended() {
+            Some("it is suspended".to_owned())
+        } else if object.node(&["spec", "policySelector", "matchExpressions"]).is_some() {
+            Some("matchExpressions are not read; select by matchLabels".to_owned())
+        } else {
+            paths::add(&mut GlobSetBuilder::new(), &path).err().map(|problem| problem.message)
+        };
+        if let Some(why) = why {
+            let message =
+                format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(&key));
+            self.problems.push(Diagnostic::warning(Code::FluxInvalid, message).at(object.place()));
+            return;
+        }
         let automation = Automation {
-            path: object.text(&["spec", "update", "path"]).unwrap_or("./").to_owned(),
+            path,
             selector: object.map(&["spec", "policySelector", "matchLabels"]),
             // Who pushes to another branch means to review what comes from it.
             via: if push.is_some() && push != checkout { Via::PullRequest } else { Via::Push },
             place: object.place(),
         };
-        self.ignored(object, "ImageUpdateAutomation", &key, &["git", "suspend"]);
-        self.automations.insert(key, automation);
+        self.ignored(object, "ImageUpdateAutomation", &key, &["git"]);
+        self.automations.push((key, automation));
     }
 
-    fn resolve(&self, key: &Name, chosen: &Chosen) -> Result<Policy, (Code, String)> {
+    fn resolve(&self, key: &Name, chosen: &Spec, place: Place) -> Result<Policy, (Code, String)> {
         let invalid = |why: String| (Code::FluxInvalid, why);
+        let twice = [("ImagePolicy", key.clone()), ("ImageRepository", chosen.repository.clone())];
+        if let Some((kind, name)) = twice.iter().find(|twice| self.twice.contains(*twice)) {
+            let name = marker_name(name);
+            return Err(invalid(format!(
+                "there are two different {kind} `{name}`, and nothing says which one counts"
+            )));
+        }
         let scanned = self.repositories.get(&chosen.repository).ok_or_else(|| {
             let why = format!(
                 "there is no ImageRepository `{}`; {RENDER}",
@@ -247,7 +295,7 @@ impl Flux {
             digest: chosen.digest.0,
             allow_downgrade: true,
             allow_vanished: true,
-            place: chosen.place.clone(),
+            place,
         })
     }
 
@@ -267,6 +315,20 @@ impl Flux {
     fn incomplete(&mut self, object: &Object<'_>, message: String) {
         let problem = Diagnostic::warning(Code::FluxIncomplete, message).at(object.place());
         self.problems.push(problem.help(RENDER));
+    }
+}
+
+/// Two environments as one.
+fn united(first: Environment, second: Environment) -> Environment {
+    let policies: BTreeSet<usize> = first.policies.into_iter().chain(second.policies).collect();
+    let mut written = first.paths.written;
+    written.extend(second.paths.written);
+    let via = if second.via == Via::PullRequest { second.via } else { first.via };
+    Environment {
+        policies: policies.into_iter().collect(),
+        paths: Paths { written, globs: GlobSet::empty() },
+        via,
+        ..first
     }
 }
 
@@ -307,6 +369,10 @@ impl<'a> Object<'a> {
 
     fn text(&self, keys: &[&str]) -> Option<&'a str> {
         self.stream.text(self.stream.target(self.node(keys)?))
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.text(&["spec", "suspend"]) == Some("true")
     }
 
     fn list(&self, keys: &[&str]) -> Vec<String> {

@@ -188,7 +188,8 @@ impl Reader {
         if environments.is_empty() && native == 0 {
             environments = self.flux.environments(&policies);
         }
-        if environments.is_empty() && !policies.is_empty() {
+        let uncovered = environments.is_empty() && (native > 0 || !self.flux.automated);
+        if uncovered && !policies.is_empty() {
             environments.push(implicit(policies.len()));
         }
         for environment in &environments {

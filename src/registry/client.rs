@@ -29,6 +29,8 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 
 /// A run waits this long when a registry asks it to; longer waits are for the next run.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// No registry means more than a day, in seconds; clocks cannot add every number.
+const LONGEST_TOLD: u64 = 86_400;
 const RETRIES: usize = 3;
 const MAX_REDIRECTS: usize = 5;
 
@@ -352,12 +354,12 @@ fn failure(answer: &Response) -> Option<ScanError> {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let told = text(RETRY_AFTER)?;
-    if let Ok(seconds) = told.parse() {
-        return Some(Duration::from_secs(seconds));
+    if let Ok(seconds) = told.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(LONGEST_TOLD)));
     }
     let date = |text| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second());
     let seconds = date(told)? - date(text(DATE)?)?;
-    Some(Duration::from_secs(seconds.try_into().unwrap_or(0)))
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(LONGEST_TOLD)))
 }
 
 #[cfg(test)]
@@ -376,6 +378,7 @@ mod tests {
         assert_eq!(told("120", now), Some(120));
         assert_eq!(told("Sun, 06 Nov 1994 08:50:07 GMT", now), Some(30));
         assert_eq!(told("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(0));
+        assert_eq!(told("18446744073709551615", now), Some(86_400));
         assert_eq!(told("soon", now), None);
     }
 }

@@ -310,3 +310,28 @@ fn completions_and_the_manual_page_are_printed() {
     world.bot(["man"]).run().exits(0).says(&[".TH tagalong"]);
     world.bot(["--help"]).run().exits(0).says(&["plan", "run", "check", "demo", "schema"]);
 }
+
+#[test]
+fn markers_never_lead_backwards_or_to_a_panic() {
+    let world = World::new();
+    let tree = world.tree(&[
+        ("policies/p.yaml", "images: {shop: {image: ghcr.io/acme/shop, tags: {semver: '<3'}}}\n"),
+        ("a.yaml", "a: v3.0.0 # tagalong: shop:tag\nb: v1.0.0 # tagalong: shop:tag\n"),
+        ("b.yaml", "a: registry.example.com:5000/m/shop:v1.0.0 # tagalong: shop\nb: ghcr.io/acme/shop:v1.0.0 # tagalong: shop\n"),
+        ("c.yaml", "a: mirror.local/acme/shop:v9.0.0 # tagalong: shop\n"),
+        ("d.yaml", "images:\n- | # tagalong: shop\n  é\n"),
+        ("e.yaml", "e:\n# tagalong: shop:tag\n- v1.0.0 # tagalong: shop:tag\n"),
+    ]);
+    let catalog = world.file("c.yaml", "ghcr.io/acme/shop: [v1.0.0, v2.0.0, v3.0.0, v9.0.0]\n");
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--deliver", "worktree"];
+    let out = world.bot(args).run();
+    assert!(out.code == 0 || out.code == 3, "{}\n{}", out.code, out.stderr);
+    let read = |path: &str| std::fs::read_to_string(tree.join(path)).unwrap();
+    assert_eq!(read("a.yaml"), "a: v3.0.0 # tagalong: shop:tag\nb: v2.0.0 # tagalong: shop:tag\n");
+    assert_eq!(
+        read("b.yaml"),
+        "a: ghcr.io/acme/shop:v2.0.0 # tagalong: shop\nb: ghcr.io/acme/shop:v2.0.0 # tagalong: shop\n"
+    );
+    assert_eq!(read("c.yaml"), "a: mirror.local/acme/shop:v9.0.0 # tagalong: shop\n");
+    assert_eq!(read("e.yaml"), "e:\n# tagalong: shop:tag\n- v2.0.0 # tagalong: shop:tag\n");
+}

@@ -288,6 +288,47 @@ fn what_a_run_does_not_decide_stays_proposed() {
 }
 
 #[test]
+fn a_branch_that_was_left_over_is_not_carried_on() {
+    let story = Story::new();
+    story.run(&[]).exits(0);
+    // Merged, and the base moved on; the branch and its old proposal are still there.
+    story.github.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
+    let site = story.site("main").replace("v1.0.0", "v1.9.0");
+    story.github.repo.commit("main", "Further", &[("clusters/staging/shop.yaml", &site)]);
+    story.registry.lies("/tags/list", [Lie::status(404)]);
+    for via in ["pull-request", "push"] {
+        let out = story.run(&["--deliver", via]).exits(3);
+        assert_eq!(out.decisions(), ["shop undecided - not-found"]);
+        assert_eq!(out.deliveries(), Vec::<String>::new());
+    }
+    // Open again, it still proposes less than what is deployed.
+    story.github.edit(1, |pull| (pull.state, pull.merged) = ("open", false));
+    assert_eq!(story.run(&[]).exits(3).decisions(), ["shop undecided - not-found"]);
+}
+
+#[test]
+fn the_way_of_the_command_line_counts_before_branches_are_named() {
+    let world = World::new();
+    let registry = world.registry();
+    registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+    let policies = format!(
+        "images: {{shop: {{image: {}/acme/shop, tags: {{semver: '1.x'}}}}}}\n\
+         environments: {{staging: {{paths: [a.yaml], deliver: {{via: push}}}}}}\n",
+        registry.host
+    );
+    let github = world.github(&[
+        ("policies/p.yaml", &policies),
+        ("a.yaml", &format!("image: {}/acme/shop:v1.0.0\n", registry.host)),
+    ]);
+    let main = github.repo.head("main");
+    let args = ["run", "--repo", "acme/fleet", "--format", "json", "--deliver", "pull-request"];
+    let out = github.env(world.bot(args)).run().exits(0);
+    assert_eq!(out.deliveries(), ["staging created"]);
+    assert_eq!(github.repo.head("main"), main);
+    assert_eq!(github.pulls()[0].head, "tagalong/staging");
+}
+
+#[test]
 fn a_checkout_delivers_to_where_it_came_from() {
     let story = Story::new();
     let work = story.world.dir("checkout");

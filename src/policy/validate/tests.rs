@@ -175,3 +175,63 @@ fn a_regex_bomb_is_refused() {
         "images: {a: {image: nginx, tags: {match: '((a{1000}){1000}){1000}', semver: '*'}}}\n";
     assert_eq!(problems(text), [("policy.invalid-regex".to_owned(), 1)]);
 }
+
+/// Flux resources in one file; environments as `name via paths policies`, then problems.
+fn flux(text: &str) -> Vec<String> {
+    let (set, problems) = read_text(text);
+    let environments = set.environments.iter().map(|e| {
+        let names: Vec<_> = set.policies_of(e).map(|policy| policy.name.as_str()).collect();
+        format!("{} {:?} {} {}", e.name, e.via, e.paths.written().join("+"), names.join("+"))
+    });
+    environments.chain(problems.iter().map(|d| format!("{} {}", d.code, d.message))).collect()
+}
+
+const IMAGE: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: shop, namespace: ns}\n\
+    spec: {image: nginx}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\n\
+    metadata: {name: shop, namespace: ns, labels: {app: a}}\n\
+    spec: {imageRepositoryRef: {name: shop}, policy: {semver: {range: 1.x}}}\n---\n";
+
+fn automation(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\n\
+         metadata: {{name: {name}, namespace: ns}}\nspec: {{{spec}}}\n---\n"
+    )
+}
+
+#[test]
+fn flux_automations_are_environments() {
+    let two =
+        automation("a", "update: {path: ./apps}") + &automation("b", "update: {path: /infra/}");
+    assert_eq!(
+        flux(&(IMAGE.to_owned() + &two)),
+        ["ns-a Push apps ns:shop", "ns-b Push infra ns:shop"]
+    );
+    let all = two + &automation("c", "update: {path: ./}, git: {push: {branch: review}}");
+    let got = flux(&(IMAGE.to_owned() + &all));
+    assert_eq!(got[0].split(' ').take(2).collect::<Vec<_>>(), ["ns-a", "PullRequest"], "{got:?}");
+    assert_eq!(got.iter().filter(|line| line.starts_with("ns-")).count(), 1, "{got:?}");
+    assert_eq!(flux(IMAGE), ["default PullRequest . ns:shop"]);
+}
+
+#[test]
+fn flux_resources_that_cannot_be_used_cover_nothing() {
+    let cases = [
+        ("suspend: true", "it is suspended"),
+        ("update: {path: ../x}", "is not a path within the repository"),
+        (
+            "policySelector: {matchExpressions: [{key: a, operator: Exists}]}",
+            "matchExpressions are not read",
+        ),
+    ];
+    for (spec, want) in cases {
+        let got = flux(&(IMAGE.to_owned() + &automation("a", spec)));
+        assert!(got.len() == 1 && got[0].contains(want), "{got:?}");
+    }
+    let other = IMAGE.replace("1.x", "2.x");
+    let got = flux(&(IMAGE.to_owned() + &other));
+    assert!(got[0].contains("two different ImagePolicy `ns:shop`"), "{got:?}");
+    let got = flux(&IMAGE.replace(", namespace: ns}", "}"));
+    assert!(got[0].contains("has no namespace"), "{got:?}");
+    let selected = automation("a", "policySelector: {matchLabels: {app: b}}");
+    assert_eq!(flux(&(IMAGE.to_owned() + &selected)), ["ns-a Push . "]);
+}

@@ -59,6 +59,7 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
             None => decided.push(Decided { at, decision }),
         }
     }
+    decided.sort_by(|a, b| a.at.cmp(&b.at));
 }
 
 impl Carry<'_> {

@@ -23,7 +23,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::image::{Repository, Tag};
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{Policy, PolicyFile, PolicySet, SETTINGS_FILE, Via};
+use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -251,19 +251,7 @@ async fn plan_tree(
         set.environments.iter_mut().for_each(|environment| environment.via = via);
     }
     check_names(&set, settings)?;
-    let mut survey = Survey::new(&set);
-    let is_policy = |path: &String| repository.policies.is_match(path) || path == SETTINGS_FILE;
-    for path in tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path)) {
-        match tree.read(path) {
-            Ok(bytes) => survey.add(path, &bytes),
-            Err(problem) => diagnostics.push(problem),
-        }
-    }
-    diagnostics.extend(tree.skipped().iter().filter(|path| is_candidate(path)).map(|path| {
-        let problem = Diagnostic::info(Code::FileSkipped, "not a regular file; left alone");
-        problem.at(Place::of_file(path))
-    }));
-    let (files, found) = survey.finish();
+    let (files, found) = survey(&tree, &set, &repository);
     diagnostics.extend(unused(&set, &files, &found, settings));
     diagnostics.extend(found);
     let uses = selected(uses(&files), &set, settings);
@@ -273,28 +261,56 @@ async fn plan_tree(
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
     let mut decided = decide_all(&set, uses, tags, progress).await;
-    let proposals = match request.deliver {
-        Deliver::Nothing => Proposals::None,
-        Deliver::Via(_) => {
-            let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
-            let selected =
-                involved.into_iter().map(|index| &set.environments[index]).filter(|environment| {
-                    settings.environments.is_empty()
-                        || settings.environments.contains(&environment.name)
-                });
-            Proposals::find(selected, &tree, request.around).await
-        }
-    };
-    carry::carry(
-        &carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals },
-        &files,
-        &mut decided,
-    );
+    let proposals = proposals(&tree, &set, &files, request).await;
+    let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
+    carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     tags.save(settings)?;
     Ok(Planning { plan, sources, tree, author, proposals })
+}
+
+/// Reads the files that can name images, and finds out which do.
+fn survey(
+    tree: &Tree,
+    set: &PolicySet,
+    repository: &RepositorySettings,
+) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+    let mut survey = Survey::new(set);
+    let mut unread = Vec::new();
+    let is_policy = |path: &String| repository.policies.is_match(path) || path == SETTINGS_FILE;
+    for path in tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path)) {
+        match tree.read(path) {
+            Ok(bytes) => survey.add(path, &bytes),
+            Err(problem) => unread.push(problem),
+        }
+    }
+    unread.extend(tree.skipped().iter().filter(|path| is_candidate(path)).map(|path| {
+        let problem = Diagnostic::info(Code::FileSkipped, "not a regular file; left alone");
+        problem.at(Place::of_file(path))
+    }));
+    let (files, mut found) = survey.finish();
+    found.extend(unread);
+    (files, found)
+}
+
+/// The pull requests of the environments that a run may deliver to.
+async fn proposals(
+    tree: &Tree,
+    set: &PolicySet,
+    files: &[Surveyed],
+    request: &Request<'_>,
+) -> Proposals {
+    if matches!(request.deliver, Deliver::Nothing) {
+        return Proposals::None;
+    }
+    let only = &request.settings.environments;
+    let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
+    let environments = involved.into_iter().map(|index| &set.environments[index]);
+    let selected =
+        environments.filter(|environment| only.is_empty() || only.contains(&environment.name));
+    Proposals::find(selected, tree, request.around).await
 }
 
 /// What is pushed goes to the branch that was read.

@@ -166,6 +166,7 @@ fn a_full_disk_is_a_failure_and_a_closed_pipe_is_not() {
     let run = |script: &str| {
         let status = std::process::Command::new("bash")
             .args(["-c", script])
+            .stderr(std::process::Stdio::null())
             .arg(env!("CARGO_BIN_EXE_tagalong"))
             .arg(arg(&tree))
             .status();

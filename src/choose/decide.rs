@@ -6,8 +6,8 @@
 
 use std::cmp::Ordering;
 
-use super::{Catalog, Listing, Reason, ReasonCode};
-use crate::image::{Digest, Repository, Tag};
+use super::{Listing, Reason, ReasonCode};
+use crate::image::{Digest, Tag};
 use crate::policy::{DigestMode, Key, Order, Policy, Rejection};
 
 /// What a policy picks from a listing, before anything deployed is looked at.
@@ -272,19 +272,6 @@ impl Decision {
     #[must_use]
     pub fn undecided(reason: Reason) -> Self {
         undecided(reason)
-    }
-}
-
-impl Catalog {
-    /// The digest behind a tag as [`settle_digest`] asks for it, when no registry may be asked.
-    ///
-    /// # Errors
-    /// When the catalog does not hold it.
-    pub fn known_digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, Reason> {
-        self.digest(repository, tag).cloned().ok_or_else(|| {
-            let message = format!("the digest of {repository}:{tag} is not in the catalog");
-            Reason::new(ReasonCode::NoDigest, message)
-        })
     }
 }
 

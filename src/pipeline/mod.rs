@@ -23,7 +23,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::image::{Repository, Tag};
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
+use crate::policy::{Policy, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -119,7 +119,8 @@ pub async fn explain(
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
-    let Loaded { set, repository, .. } = Loaded::read(&tree, given.as_ref())?;
+    let loaded = Loaded::read(&tree, given.as_ref())?;
+    let (set, repository) = (&loaded.set, &loaded.repository);
     let wanted = Repository::parse(image).ok();
     let meant =
         |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
@@ -128,10 +129,10 @@ pub async fn explain(
     if !policies.is_empty() {
         settings.images = policies.iter().map(|policy| policy.name.clone()).collect();
     }
-    check_names(&set, &settings)?;
+    check_names(set, &settings)?;
     let repositories: BTreeSet<&Repository> =
         policies.iter().map(|policy| &policy.repository).collect();
-    tags.list(&repositories, &repository, around.progress).await?;
+    tags.list(&repositories, repository, around.progress).await?;
     let explained = policies.iter().map(|policy| Explained {
         image: policy.name.clone(),
         repository: policy.repository.clone(),
@@ -141,9 +142,8 @@ pub async fn explain(
             .map(|listing| choose::explain(policy, listing)),
     });
     let explained = explained.collect();
-    let request =
-        Request { given: given.as_ref(), settings: &settings, around, deliver: Deliver::Nothing };
-    let planning = plan_tree(tree, &request, &mut tags).await?;
+    let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
+    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
     Ok((explained, planning))
 }
 
@@ -155,8 +155,9 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
-    let request = Request { given: given.as_ref(), settings, around, deliver: Deliver::Nothing };
-    plan_tree(tree, &request, &mut tags).await
+    let loaded = Loaded::read(&tree, given.as_ref())?;
+    let request = Request { settings, around, deliver: Deliver::Nothing };
+    plan_tree(tree, loaded, &request, &mut tags).await
 }
 
 /// Plans and delivers; when somebody else pushes meanwhile, again on what is there then.
@@ -176,9 +177,9 @@ pub async fn run(
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
     loop {
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let request =
-            Request { given: given.as_ref(), settings, around, deliver: Deliver::Via(via) };
-        let planning = plan_tree(tree, &request, &mut tags).await?;
+        let loaded = Loaded::read(&tree, given.as_ref())?;
+        let request = Request { settings, around, deliver: Deliver::Via(via) };
+        let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
         let delivered = deliver::deliver(planning, settings).await;
         match (delivered, pauses.next()) {
             (Err(raced), Some(pause)) => {
@@ -223,7 +224,6 @@ impl Run {
 
 /// What a plan is asked for.
 struct Request<'a> {
-    given: Option<&'a PolicyFile>,
     settings: &'a DecideSettings,
     around: &'a Surroundings,
     deliver: Deliver,
@@ -241,12 +241,12 @@ enum Deliver {
 /// Everything between a tree and a plan.
 async fn plan_tree(
     tree: Tree,
+    loaded: Loaded,
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
     let (settings, progress) = (request.settings, request.around.progress);
-    let Loaded { mut set, repository, sources, mut diagnostics } =
-        Loaded::read(&tree, request.given)?;
+    let Loaded { mut set, repository, sources, mut diagnostics } = loaded;
     if let Deliver::Via(Some(via)) = request.deliver {
         set.environments.iter_mut().for_each(|environment| environment.via = via);
     }

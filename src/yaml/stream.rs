@@ -221,14 +221,6 @@ impl Stream {
     }
 }
 
-impl Node {
-    /// Whether other nodes may refer to this one.
-    #[must_use]
-    pub fn is_anchored(&self) -> bool {
-        self.anchor != 0
-    }
-}
-
 #[derive(Default)]
 struct Builder {
     stream: Stream,

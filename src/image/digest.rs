@@ -1,6 +1,8 @@
 //! Content digests.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// A digest of an algorithm that the
 /// [OCI image specification](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#registered-algorithms)
@@ -20,6 +22,28 @@ impl Digest {
         };
         let ok = hex.len() == length && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         ok.then(|| Self(text.into()))
+    }
+
+    /// The digest of some content; `None` for an algorithm that is not registered.
+    #[must_use]
+    pub fn of(algorithm: &str, content: &[u8]) -> Option<Self> {
+        let hex = |hash: &[u8]| {
+            hash.iter().fold(format!("{algorithm}:"), |mut text, byte| {
+                write!(text, "{byte:02x}").ok();
+                text
+            })
+        };
+        match algorithm {
+            "sha256" => Self::parse(&hex(&Sha256::digest(content))),
+            "sha512" => Self::parse(&hex(&Sha512::digest(content))),
+            _ => None,
+        }
+    }
+
+    /// The algorithm: `sha256`.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        self.0.split_once(':').map_or("", |(algorithm, _)| algorithm)
     }
 
     /// The digest with its algorithm: `sha256:…`.
@@ -45,6 +69,14 @@ impl fmt::Display for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_has_a_digest() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Digest::of("sha256", b"").unwrap().as_str(), empty);
+        assert_eq!(Digest::of("sha512", b"").unwrap().algorithm(), "sha512");
+        assert_eq!(Digest::of("md5", b""), None);
+    }
 
     #[test]
     fn accepts_registered_algorithms_only() {

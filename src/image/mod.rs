@@ -3,13 +3,17 @@
 //! Every type here is checked when it is made and keeps what the user or the registry wrote.
 
 mod digest;
+mod platform;
 mod reference;
 mod repository;
+mod shape;
 mod tag;
 pub mod version;
 
 pub use digest::Digest;
+pub use platform::Platform;
 pub use reference::Reference;
 pub use repository::{InvalidRepository, Repository};
+pub use shape::Shape;
 pub use tag::Tag;
 pub use version::Version;

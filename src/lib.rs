@@ -7,6 +7,7 @@ pub mod yaml;
 pub mod diagnostic;
 pub mod policy;
 pub mod manifest;
+pub mod ledger;
 pub mod choose;
 pub mod edit;
 pub mod changeset;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// The pure rooms, each with the ones it may know.
-const CORE: [(&str, &[&str]); 8] = [
+const CORE: [(&str, &[&str]); 9] = [
     ("image", &[]),
     ("yaml", &[]),
     ("diagnostic", &[]),
     ("policy", &["image", "yaml", "diagnostic"]),
     ("manifest", &["image", "yaml", "diagnostic", "policy"]),
-    ("choose", &["image", "diagnostic", "policy"]),
+    ("ledger.rs", &["image"]),
+    ("choose", &["image", "diagnostic", "policy", "ledger"]),
     ("edit", &["image", "yaml", "policy", "manifest"]),
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
 ];

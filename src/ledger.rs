@@ -1,0 +1,301 @@
+//! What the bot must remember from run to run: first sights, sizes of listings, refusals, deliveries.
+//!
+//! A run without it is safe, only less sure: ages are counted from now on, and a listing is not
+//! compared with an earlier one. It holds what policies need and nothing else, so that it stays small.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Digest, Repository, Tag};
+
+/// The version of the format that this program writes.
+const VERSION: u32 = 1;
+
+/// A ledger larger than this is not one of ours, in bytes.
+const MAX_SIZE: usize = 16 << 20;
+
+/// The key of a tag that was seen in a listing, whatever is behind it.
+const ANY_DIGEST: &str = "";
+
+/// By environment, policy and tag.
+type ByTag<T> = BTreeMap<String, BTreeMap<String, BTreeMap<String, T>>>;
+
+/// What is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    version: u32,
+    /// When a digest was first seen behind a tag: by repository, tag and digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    seen: ByTag<Timestamp>,
+    /// How many tags a repository listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    listed: BTreeMap<String, usize>,
+    /// What people said no to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    refused: ByTag<Refusal>,
+    /// What was pushed last, by environment and policy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    delivered: BTreeMap<String, BTreeMap<String, Delivered>>,
+}
+
+/// That a version is not wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// Why, in a few words: the pull request that was closed, or that it was reverted.
+    pub why: String,
+    /// The pull request. Reopened, it takes the refusal back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
+    /// When it was noticed.
+    pub at: Timestamp,
+}
+
+/// What a direct push brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The tag before.
+    pub from: String,
+    /// The tag that was written.
+    pub to: String,
+}
+
+/// Why a text is not a ledger that can be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLedger {
+    /// It is not what this program writes.
+    #[error("it is not a ledger: {0}")]
+    Syntax(String),
+    /// A newer program wrote it.
+    #[error("version {0} of its format is newer than this program")]
+    Newer(u32),
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            seen: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Reads a ledger.
+    ///
+    /// # Errors
+    /// When it is not one, or of a newer format, which must not be overwritten.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidLedger> {
+        if bytes.len() > MAX_SIZE {
+            return Err(InvalidLedger::Syntax(format!("{} bytes are too many", bytes.len())));
+        }
+        let ledger: Self = serde_json::from_slice(bytes)
+            .map_err(|error| InvalidLedger::Syntax(error.to_string()))?;
+        if ledger.version > VERSION {
+            return Err(InvalidLedger::Newer(ledger.version));
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger as text, one entry on a line, so that its history can be read.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// When a digest was first seen behind a tag.
+    #[must_use]
+    pub fn first_sight(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Option<Timestamp> {
+        self.sights(repository, tag)?.get(digest.as_str()).copied()
+    }
+
+    /// When a tag was first seen in a listing.
+    #[must_use]
+    pub fn first_listed(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
+        self.sights(repository, tag)?.get(ANY_DIGEST).copied()
+    }
+
+    /// The digest that was seen behind a tag before another one.
+    #[must_use]
+    pub fn other_digest(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Option<Digest> {
+        let sights = self.sights(repository, tag)?.iter();
+        let others = sights.filter(|(other, _)| *other != ANY_DIGEST && *other != digest.as_str());
+        let first = others.min_by_key(|(_, at)| **at)?;
+        let known = self.first_sight(repository, tag, digest);
+        known.is_none_or(|known| *first.1 < known).then(|| Digest::parse(first.0)).flatten()
+    }
+
+    /// How many tags a repository listed when that was last recorded.
+    #[must_use]
+    pub fn listed(&self, repository: &Repository) -> Option<usize> {
+        self.listed.get(&repository.to_string()).copied()
+    }
+
+    /// Why a version is not wanted in an environment.
+    #[must_use]
+    pub fn refusal(&self, environment: &str, policy: &str, tag: &Tag) -> Option<&Refusal> {
+        self.refused.get(environment)?.get(policy)?.get(tag.as_str())
+    }
+
+    /// What was pushed last to an environment for a policy.
+    #[must_use]
+    pub fn delivered(&self, environment: &str, policy: &str) -> Option<&Delivered> {
+        self.delivered.get(environment)?.get(policy)
+    }
+
+    /// Records a sight of a digest behind a tag; the first one stays.
+    pub fn see(
+        &mut self,
+        repository: &Repository,
+        tag: &Tag,
+        digest: Option<&Digest>,
+        at: Timestamp,
+    ) {
+        let digest = digest.map_or(ANY_DIGEST, Digest::as_str);
+        let tags = self.seen.entry(repository.to_string()).or_default();
+        tags.entry(tag.to_string()).or_default().entry(digest.to_owned()).or_insert(at);
+    }
+
+    /// Records how many tags a repository lists. Small changes are not worth a write: what counts is
+    /// whether half of them are gone.
+    pub fn list(&mut self, repository: &Repository, tags: usize) {
+        let known = self.listed.get(&repository.to_string()).copied();
+        let close = |known: usize| known.abs_diff(tags) <= (known / 4).max(4);
+        if !known.is_some_and(close) {
+            self.listed.insert(repository.to_string(), tags);
+        }
+    }
+
+    /// Records that a version is not wanted; the first reason stays.
+    pub fn refuse(&mut self, environment: &str, policy: &str, tag: &Tag, refusal: Refusal) {
+        let policies = self.refused.entry(environment.to_owned()).or_default();
+        let tags = policies.entry(policy.to_owned()).or_default();
+        tags.entry(tag.to_string()).or_insert(refusal);
+    }
+
+    /// Takes back what a pull request refused, because it was opened again.
+    pub fn reopen(&mut self, pull_request: u64) {
+        for tags in self.refused.values_mut().flat_map(BTreeMap::values_mut) {
+            tags.retain(|_, refusal| refusal.pull_request != Some(pull_request));
+        }
+        self.drop_empty();
+    }
+
+    /// Records what a direct push brought.
+    pub fn deliver(&mut self, environment: &str, policy: &str, delivered: Delivered) {
+        let policies = self.delivered.entry(environment.to_owned()).or_default();
+        policies.insert(policy.to_owned(), delivered);
+    }
+
+    /// Forgets the sights of a repository's tags that nothing needs any more.
+    pub fn forget(&mut self, repository: &Repository, is_needed: impl Fn(&str) -> bool) {
+        if let Some(tags) = self.seen.get_mut(&repository.to_string()) {
+            tags.retain(|tag, _| is_needed(tag));
+        }
+        self.drop_empty();
+    }
+
+    /// Forgets the refusals of a policy in an environment that nothing needs any more.
+    pub fn forgive(&mut self, environment: &str, policy: &str, is_needed: impl Fn(&Tag) -> bool) {
+        let tags = self.refused.get_mut(environment).and_then(|policies| policies.get_mut(policy));
+        if let Some(tags) = tags {
+            tags.retain(|tag, _| Tag::parse(tag).is_some_and(|tag| is_needed(&tag)));
+        }
+        self.drop_empty();
+    }
+
+    fn drop_empty(&mut self) {
+        for policies in self.refused.values_mut() {
+            policies.retain(|_, tags| !tags.is_empty());
+        }
+        self.refused.retain(|_, policies| !policies.is_empty());
+        self.seen.retain(|_, tags| !tags.is_empty());
+    }
+
+    fn sights(&self, repository: &Repository, tag: &Tag) -> Option<&BTreeMap<String, Timestamp>> {
+        self.seen.get(&repository.to_string())?.get(tag.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(letter: &str) -> Digest {
+        Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap()
+    }
+
+    fn at(hour: i8) -> Timestamp {
+        format!("2026-11-20T{hour:02}:00:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn the_first_sight_stays_and_a_second_digest_is_noticed() {
+        let (shop, tag) =
+            (Repository::parse("ghcr.io/acme/shop").unwrap(), Tag::parse("v1").unwrap());
+        let mut ledger = Ledger::default();
+        ledger.see(&shop, &tag, None, at(1));
+        ledger.see(&shop, &tag, Some(&digest("a")), at(2));
+        ledger.see(&shop, &tag, Some(&digest("a")), at(3));
+        assert_eq!(ledger.first_sight(&shop, &tag, &digest("a")), Some(at(2)));
+        assert_eq!(ledger.first_listed(&shop, &tag), Some(at(1)));
+        assert_eq!(ledger.other_digest(&shop, &tag, &digest("a")), None);
+        assert_eq!(ledger.other_digest(&shop, &tag, &digest("b")), Some(digest("a")));
+        ledger.see(&shop, &tag, Some(&digest("b")), at(4));
+        assert_eq!(ledger.other_digest(&shop, &tag, &digest("b")), Some(digest("a")));
+        assert_eq!(ledger.other_digest(&shop, &tag, &digest("a")), None);
+        assert_eq!(Ledger::parse(ledger.to_json().as_bytes()), Ok(ledger.clone()));
+        ledger.forget(&shop, |tag| tag != "v1");
+        assert_eq!(ledger, Ledger::default());
+    }
+
+    #[test]
+    fn sizes_are_recorded_when_they_matter() {
+        let shop = Repository::parse("ghcr.io/acme/shop").unwrap();
+        let mut ledger = Ledger::default();
+        for (tags, want) in
+            [(100, 100), (110, 100), (125, 100), (126, 126), (120, 126), (10, 10), (6, 10)]
+        {
+            ledger.list(&shop, tags);
+            assert_eq!(ledger.listed(&shop), Some(want), "{tags}");
+        }
+    }
+
+    #[test]
+    fn a_reopened_pull_request_takes_its_refusals_back() {
+        let tag = Tag::parse("v1").unwrap();
+        let mut ledger = Ledger::default();
+        let refusal = Refusal { why: "#7 was closed".into(), pull_request: Some(7), at: at(1) };
+        ledger.refuse("prod", "shop", &tag, refusal.clone());
+        assert_eq!(ledger.refusal("prod", "shop", &tag), Some(&refusal));
+        assert_eq!(ledger.refusal("staging", "shop", &tag), None);
+        ledger.reopen(8);
+        assert!(ledger.refusal("prod", "shop", &tag).is_some());
+        ledger.reopen(7);
+        assert_eq!(ledger, Ledger::default());
+    }
+
+    #[test]
+    fn what_is_not_a_ledger_is_refused() {
+        assert!(matches!(Ledger::parse(b"<html>"), Err(InvalidLedger::Syntax(_))));
+        assert!(matches!(Ledger::parse(b"{}"), Err(InvalidLedger::Syntax(_))));
+        assert_eq!(Ledger::parse(br#"{"version":2}"#), Err(InvalidLedger::Newer(2)));
+        assert_eq!(Ledger::parse(br#"{"version":1,"later":3}"#), Ok(Ledger::default()));
+    }
+}

@@ -136,7 +136,9 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Ok(explained) => explained,
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
-    let rows = explained.iter().map(|one| (one.image.as_str(), &one.repository, &one.explanation));
+    let rows = explained
+        .iter()
+        .map(|one| (one.image.as_str(), &one.repository, one.deployed.as_ref(), &one.explanation));
     let report = ExplainReport::new(rows, &planning.plan);
     let printed = match settings.scope.format {
         Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),

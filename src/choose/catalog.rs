@@ -8,8 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Reason, ReasonCode};
-use crate::image::{Digest, Repository, Tag};
+use super::{Answers, Reason, ReasonCode};
+use crate::image::{Digest, Platform, Repository, Tag};
 
 /// Each image repository that was asked for, with its tags or the reason why there are none.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +34,10 @@ pub struct Listed {
     pub digest: Option<Digest>,
     /// When the registry got it.
     pub pushed: Option<Timestamp>,
-    /// The platforms it is for, as `os/architecture[/variant]`.
-    pub platforms: Vec<String>,
+    /// When its builder says that it was made.
+    pub created: Option<Timestamp>,
+    /// The platforms it is for; none where they are not known.
+    pub platforms: Vec<Platform>,
 }
 
 /// A catalog file that cannot be used.
@@ -53,6 +55,9 @@ pub enum InvalidCatalog {
     /// A tag's digest is not a digest.
     #[error("`{0}`, the digest of {1}, is not a digest")]
     Digest(String, String),
+    /// A tag's platform is not one.
+    #[error("`{0}`, a platform of {1}, is not os/architecture[/variant]")]
+    Platform(String, String),
 }
 
 /// One entry of a catalog file: a tag alone, or a mapping.
@@ -65,6 +70,7 @@ struct Long {
     tag: String,
     digest: Option<String>,
     pushed: Option<Timestamp>,
+    created: Option<Timestamp>,
     #[serde(default)]
     platforms: Vec<String>,
 }
@@ -101,8 +107,10 @@ struct Row<'a> {
     digest: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pushed: Option<Timestamp>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    platforms: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    platforms: Vec<String>,
 }
 
 impl Catalog {
@@ -171,10 +179,30 @@ impl Catalog {
         }
     }
 
-    /// The digest behind a tag, where it is known.
+    /// The catalog with what was learnt about its tags.
     #[must_use]
-    pub fn digest(&self, repository: &Repository, tag: &Tag) -> Option<&Digest> {
-        self.0.get(repository)?.as_ref().ok()?.tags.get(tag)?.digest.as_ref()
+    pub fn with(&self, answers: &Answers) -> Self {
+        let mut catalog = self.clone();
+        for ((repository, tag), digest) in &answers.digests {
+            let (Some(listed), Ok(digest)) = (catalog.listed(repository, tag), digest) else {
+                continue;
+            };
+            listed.digest = Some(digest.clone());
+            let contents = answers.contents.get(&(repository.clone(), digest.clone()));
+            if let Some(Ok(contents)) = contents {
+                listed.platforms = contents.keys().cloned().collect();
+            }
+        }
+        for ((repository, tag), created) in &answers.created {
+            if let (Some(listed), Ok(created)) = (catalog.listed(repository, tag), created) {
+                listed.created = Some(*created);
+            }
+        }
+        catalog
+    }
+
+    fn listed(&mut self, repository: &Repository, tag: &Tag) -> Option<&mut Listed> {
+        self.0.get_mut(repository)?.as_mut().ok()?.tags.get_mut(tag)
     }
 }
 
@@ -184,7 +212,8 @@ fn row(tag: &Tag, listed: &Listed) -> String {
         tag: tag.as_str(),
         digest: listed.digest.as_ref().map(Digest::as_str),
         pushed: listed.pushed,
-        platforms: &listed.platforms,
+        created: listed.created,
+        platforms: listed.platforms.iter().map(Platform::to_string).collect(),
     };
     serde_json::to_string(&row).unwrap_or_default()
 }
@@ -213,7 +242,9 @@ impl Listing {
             };
             match Tag::parse(&long.tag) {
                 Some(tag) => {
-                    let listed = Listed { digest, pushed: long.pushed, platforms: long.platforms };
+                    let (pushed, created) = (long.pushed, long.created);
+                    let platforms = platforms(&long.platforms, &long.tag)?;
+                    let listed = Listed { digest, pushed, created, platforms };
                     listing.tags.insert(tag, listed);
                 }
                 None => listing.dropped += 1,
@@ -221,6 +252,14 @@ impl Listing {
         }
         Ok(listing)
     }
+}
+
+fn platforms(texts: &[String], tag: &str) -> Result<Vec<Platform>, InvalidCatalog> {
+    let read = |text: &String| {
+        let invalid = || InvalidCatalog::Platform(text.clone(), tag.to_owned());
+        Platform::parse(text).ok_or_else(invalid)
+    };
+    texts.iter().map(read).collect()
 }
 
 #[cfg(test)]
@@ -238,7 +277,8 @@ mod tests {
         let shop = Repository::parse("ghcr.io/acme/shop").unwrap();
         let listing = catalog.listing(&shop).unwrap();
         assert_eq!((listing.tags.len(), listing.dropped), (3, 1));
-        assert_eq!(catalog.digest(&shop, &Tag::parse("v2.3.0").unwrap()).unwrap().as_str(), digest);
+        let listed = &listing.tags[&Tag::parse("v2.3.0").unwrap()];
+        assert_eq!(listed.digest.as_ref().unwrap().as_str(), digest);
         let again = Catalog::parse(&catalog.to_yaml()).unwrap();
         assert_eq!(again.listing(&shop).unwrap().tags, listing.tags);
         assert_eq!(again.0.len(), 2);

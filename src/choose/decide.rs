@@ -1,23 +1,14 @@
-//! The choice. A total order: the key of the policy's order, then the tag's bytes, greatest first.
-//!
-//! Tags with equal keys (`1.0.0` and `v1.0.0`, two tags with one extracted key) have one answer, the
-//! one with the greater bytes, which is what Flux, Argo CD Image Updater and Kargo converge on
-//! when they are given a sorted list. A deployed tag of equal key is never replaced.
+//! The decision: from the best candidate down to what is deployed, the first that passes its checks.
 
 use std::cmp::Ordering;
 
-use super::{Listing, Reason, ReasonCode};
+use super::select::rank_deployed;
+use super::{Candidate, Facts, Listing, Reason, ReasonCode, Selection, Stop};
 use crate::image::{Digest, Tag};
-use crate::policy::{DigestMode, Key, Order, Policy, Rejection};
+use crate::policy::{DigestMode, Environment, Key, Order, Policy, Rejection, Span};
 
-/// What a policy picks from a listing, before anything deployed is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection<'a> {
-    /// The tag at the top of the order, with its key.
-    pub winner: Option<(&'a Tag, Key)>,
-    /// How many tags each step rejected.
-    pub rejected: std::collections::BTreeMap<Rejection, usize>,
-}
+/// How many candidates are asked about before the rest is left to a later run.
+const MAX_TRIED: usize = 20;
 
 /// What a site holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,200 +48,286 @@ pub struct Decision {
     pub to_digest: Option<Digest>,
     /// Why.
     pub reason: Reason,
+    /// Better candidates that did not pass their checks, the best first.
+    pub passed_over: Vec<(Tag, Reason)>,
 }
 
-/// Ranks a listing under a policy.
-#[must_use]
-pub fn select<'a>(policy: &Policy, listing: &'a Listing) -> Selection<'a> {
-    let mut selection = Selection { winner: None, rejected: std::collections::BTreeMap::new() };
-    for tag in listing.tags.keys() {
-        match policy.rule.rank(tag) {
-            Ok(key) => {
-                // Tags come in byte order, so the later of two equal keys has the greater bytes.
-                let better = selection
-                    .winner
-                    .as_ref()
-                    .is_none_or(|(_, best)| key.compare(best) != Ordering::Less);
-                if better {
-                    selection.winner = Some((tag, key));
-                }
-            }
-            Err(rejection) => *selection.rejected.entry(rejection).or_default() += 1,
-        }
-    }
-    selection
+/// One policy in one environment, where one reference is deployed.
+pub struct Case<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// What the registry lists.
+    pub listing: &'a Listing,
+    /// What of it passes the policy.
+    pub selection: &'a Selection<'a>,
+    /// What is deployed.
+    pub deployed: &'a Deployed,
+    /// What else is known.
+    pub facts: Facts<'a>,
 }
 
-/// Decides for one deployed reference.
-#[must_use]
-pub fn decide(
-    policy: &Policy,
-    listing: &Listing,
-    selection: &Selection<'_>,
-    deployed: &Deployed,
-) -> Decision {
-    let Some((winner, key)) = &selection.winner else {
-        return undecided(nothing_to_choose(policy, listing, selection));
-    };
-    let to = Some((*winner).clone());
-    if deployed.renamed && policy.marked_only() {
-        // Tags of another image say nothing about this one's, and Flux does not ask.
-        let message = format!("the marker asks for {}:{winner}", policy.image);
-        return update(winner, Reason::new(ReasonCode::Replaced, message));
-    }
-    let Some(current) = &deployed.tag else { return decide_without_tag(policy, deployed, winner) };
-    if current == *winner {
-        return up_to_date(policy, deployed, winner);
-    }
-    if !policy.allow_vanished && !listing.tags.contains_key(current) {
-        let message = format!(
-            "the deployed tag {current} is no longer listed, so the listing is not trusted to say that \
-             {winner} is newer; `allowVanished: true` overrules"
-        );
-        return hold(to, Reason::new(ReasonCode::Vanished, message));
-    }
-    match compare(policy, key, winner, current) {
-        Some(Ordering::Equal) if !policy.marked_only() => {
-            let message = format!("{current} ranks equal to {winner}");
-            Decision {
-                to: deployed.tag.clone(),
-                ..keep(Reason::new(ReasonCode::UpToDate, message))
-            }
-        }
-        Some(Ordering::Less) if !policy.allow_downgrade => {
-            let message = format!(
-                "{winner} is below the deployed {current}; `allowDowngrade: true` overrules"
-            );
-            hold(to, Reason::new(ReasonCode::Downgrade, message))
-        }
-        None if !policy.allow_downgrade && !is_fixed(policy) => {
-            let message = format!(
-                "{current} has no place in the policy's order, so nothing says that {winner} is newer; \
-                 `allowDowngrade: true` overrules"
-            );
-            hold(to, Reason::new(ReasonCode::Unordered, message))
-        }
-        ordering => {
-            let (code, word) = match ordering {
-                Some(Ordering::Less) => (ReasonCode::Older, "below"),
-                Some(_) => (ReasonCode::Newer, "above"),
-                None => (ReasonCode::Replaced, "chosen instead of"),
-            };
-            update(winner, Reason::new(code, format!("{winner} is {word} {current}")))
-        }
-    }
+/// How a candidate relates to the deployed tag.
+enum Place {
+    /// It ranks above, or no order says where it stands and the policy does not mind.
+    Ahead(Option<Ordering>),
+    /// It is the deployed tag, or ranks equal to it.
+    Here(Decision),
+    /// It ranks below, or nothing says where, and the policy minds.
+    Behind(Reason),
 }
 
-fn is_fixed(policy: &Policy) -> bool {
-    matches!(policy.rule.order(), Order::Fixed(_))
-}
-
-/// Completes a decision with digests: adds the one to write, or notices that it moved.
-///
-/// Asks `digest` only where the answer matters, so that an unchanged tag costs no request.
-#[must_use]
-pub fn settle_digest(
-    policy: &Policy,
-    deployed: &Deployed,
-    decision: Decision,
-    digest: &mut dyn FnMut(&Tag) -> Option<Result<Digest, Reason>>,
-) -> Decision {
-    let Some(to) = decision.to.clone().filter(|_| needs_digest(policy, deployed, &decision)) else {
-        return decision;
-    };
-    match digest(&to) {
-        None => decision,
-        Some(Ok(found)) if decision.outcome == Outcome::Update => {
-            Decision { to_digest: Some(found), ..decision }
+impl Case<'_> {
+    /// Decides, or says what has to be known first.
+    ///
+    /// # Errors
+    /// The questions, whose answers are to be in the facts of the next attempt.
+    pub fn decide(&self) -> Result<Decision, Vec<super::Question>> {
+        match self.decide_or_stop() {
+            Ok(decision) => Ok(self.hold_in_environment(decision)),
+            Err(Stop::Undecided(reason)) => Ok(Decision::undecided(reason)),
+            Err(Stop::Ask(questions)) => Err(questions),
         }
-        Some(Ok(found)) if deployed.digest.as_ref() == Some(&found) => {
-            Decision { to_digest: Some(found), ..decision }
+    }
+
+    fn decide_or_stop(&self) -> Result<Decision, Stop> {
+        if let Some(reason) = self.doubt() {
+            return Err(Stop::Undecided(reason));
         }
-        Some(Ok(found)) => {
-            let (code, message) = match &deployed.digest {
-                Some(old) => (
-                    ReasonCode::DigestMoved,
-                    format!("{to} moved from {} to {}", old.short(), found.short()),
-                ),
-                None => (ReasonCode::DigestMode, format!("{to} is pinned to {}", found.short())),
-            };
-            Decision { to_digest: Some(found), ..update(&to, Reason::new(code, message)) }
-        }
-        Some(Err(reason)) => Decision { to: Some(to), ..undecided(reason) },
-    }
-}
-
-fn needs_digest(policy: &Policy, deployed: &Deployed, decision: &Decision) -> bool {
-    let writes = match policy.digest {
-        DigestMode::Pin => true,
-        DigestMode::Keep => deployed.digest.is_some(),
-        DigestMode::Drop => deployed.tag.is_none(),
-    };
-    // A tag that is followed by digest is asked for every time; others only when they move.
-    let follows = is_fixed(policy)
-        || policy.follow_digest
-        || deployed.digest.is_none()
-        || deployed.tag.is_none();
-    match decision.outcome {
-        Outcome::Update => writes && decision.reason.code != ReasonCode::DigestMode,
-        Outcome::Keep => writes && follows,
-        Outcome::Hold | Outcome::Undecided => false,
-    }
-}
-
-/// Compares the chosen tag with the deployed one, where the policy's order has a place for both.
-fn compare(policy: &Policy, key: &Key, winner: &Tag, current: &Tag) -> Option<Ordering> {
-    let current = policy.rule.rank_deployed(current)?;
-    match key {
-        // One tag is allowed: what is deployed ranks as a version does, or not at all.
-        Key::Only => {
-            let ordering = policy.rule.rank_deployed(winner)?.compare(&current);
-            // `1.0.0` and `v1.0.0` are different tags, and the policy names one of them.
-            Some(if ordering == Ordering::Equal { Ordering::Greater } else { ordering })
-        }
-        key => Some(key.compare(&current)),
-    }
-}
-
-fn up_to_date(policy: &Policy, deployed: &Deployed, winner: &Tag) -> Decision {
-    if policy.digest == DigestMode::Drop && deployed.digest.is_some() {
-        let message = format!("the digest behind {winner} is removed");
-        return update(winner, Reason::new(ReasonCode::DigestMode, message));
-    }
-    let message = format!("{winner} is what the policy chooses");
-    Decision { to: Some(winner.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
-}
-
-/// A digest has no place in an order; only a policy of one tag, or a marker with Flux's meaning,
-/// can say where it should be.
-fn decide_without_tag(policy: &Policy, deployed: &Deployed, winner: &Tag) -> Decision {
-    if is_fixed(policy) || policy.marked_only() && deployed.digest.is_some() {
-        let message = format!("the digest follows {winner}");
-        return Decision {
-            to: Some(winner.clone()),
-            ..keep(Reason::new(ReasonCode::UpToDate, message))
+        let Some(best) = self.selection.best(None).filter(|_| self.selection.stopped.is_none())
+        else {
+            return self.nothing_to_choose();
         };
+        let decision = match &self.deployed.tag {
+            // Tags of another image say nothing about this one's, and Flux does not ask.
+            _ if self.deployed.renamed && self.policy.marked_only() => {
+                let message = format!("the marker asks for {}:{}", self.policy.image, best.tag);
+                update(best.tag, Reason::new(ReasonCode::Replaced, message))
+            }
+            None => self.decide_without_tag(best.tag),
+            Some(current) => self.walk(best, current)?,
+        };
+        self.settle_digest(decision)
     }
-    if policy.marked_only() {
-        let message = format!("the marker asks for {winner}");
-        return update(winner, Reason::new(ReasonCode::Replaced, message));
+
+    /// Why the listing is not believed.
+    fn doubt(&self) -> Option<Reason> {
+        let (repository, count) = (&self.policy.repository, self.listing.tags.len());
+        if count == 0 {
+            let message = format!("{repository} lists no tags");
+            return Some(Reason::new(ReasonCode::EmptyListing, message));
+        }
+        let before = self.facts.ledger.listed(repository)?;
+        let message = format!(
+            "{repository} lists {count} tags, and listed {before} before; `allowShrunken: true` overrules"
+        );
+        (count * 2 < before && !self.policy.allow.shrunken)
+            .then(|| Reason::new(ReasonCode::ShrunkenListing, message))
     }
-    let message = format!(
-        "only a digest is deployed, so nothing says whether {winner} is newer; write the tag before the \
-         digest, or follow one tag with `fixed`"
-    );
-    hold(Some(winner.clone()), Reason::new(ReasonCode::DigestOnly, message))
+
+    /// From the best candidate downwards, until one passes or the deployed tag is reached.
+    fn walk(&self, best: &Candidate<'_>, current: &Tag) -> Result<Decision, Stop> {
+        if best.tag != current
+            && !self.policy.allow.vanished
+            && !self.listing.tags.contains_key(current)
+        {
+            return Ok(hold(Some(best.tag.clone()), vanished(best.tag, current)));
+        }
+        let ranker = self.policy.rule.ranker(Some(current));
+        let rank = rank_deployed(self.policy, &ranker, self.listing, current, &self.facts);
+        let mut passed_over = Vec::new();
+        let mut next = Some(best);
+        while let Some(candidate) = next.filter(|_| passed_over.len() < MAX_TRIED) {
+            match self.place(candidate, rank.as_ref(), current) {
+                Place::Here(decision) => return Ok(or_held(decision, passed_over)),
+                Place::Behind(reason) => {
+                    return Ok(or_held(hold(Some(candidate.tag.clone()), reason), passed_over));
+                }
+                // What is tried instead of a better one never leads backwards.
+                Place::Ahead(Some(Ordering::Less)) if !passed_over.is_empty() => break,
+                Place::Ahead(ordering) => match self.objection(candidate.tag) {
+                    Ok(Some(reason)) => passed_over.push((candidate.tag.clone(), reason)),
+                    Ok(None) => return Ok(chosen(candidate.tag, current, ordering, passed_over)),
+                    Err(Stop::Undecided(reason)) => {
+                        let to = Some(candidate.tag.clone());
+                        return Ok(Decision { to, ..Decision::undecided(reason) });
+                    }
+                    Err(ask) => return Err(ask),
+                },
+            }
+            next = self.selection.best(Some(candidate));
+        }
+        let nothing = Reason::new(ReasonCode::NoCandidate, "no candidate passes its checks");
+        Ok(or_held(hold(None, nothing), passed_over))
+    }
+
+    fn place(&self, candidate: &Candidate<'_>, current_rank: Option<&Key>, current: &Tag) -> Place {
+        if candidate.tag == current {
+            return Place::Here(self.up_to_date(current));
+        }
+        let ordering = self.compare(candidate, current_rank);
+        let allowed = self.policy.allow.downgrade;
+        match ordering {
+            Some(Ordering::Equal) if !self.policy.marked_only() => {
+                let message = format!("{current} ranks equal to {}", candidate.tag);
+                let reason = Reason::new(ReasonCode::UpToDate, message);
+                Place::Here(Decision { to: Some(current.clone()), ..keep(reason) })
+            }
+            Some(Ordering::Less) if !allowed => Place::Behind(downgrade(candidate.tag, current)),
+            None if !allowed && !self.is_fixed() => {
+                Place::Behind(unordered(candidate.tag, current))
+            }
+            ordering => Place::Ahead(ordering),
+        }
+    }
+
+    /// Compares a candidate with the deployed tag, where the policy's order has a place for both.
+    fn compare(&self, candidate: &Candidate<'_>, current: Option<&Key>) -> Option<Ordering> {
+        let current = current?;
+        match &candidate.key {
+            // One tag is allowed: what is deployed ranks as a version does, or not at all.
+            Key::Only => {
+                let wanted = self.policy.rule.ranker(None).rank_deployed(candidate.tag, None)?;
+                let ordering = wanted.compare(current);
+                // `1.0.0` and `v1.0.0` are different tags, and the policy names one of them.
+                Some(if ordering == Ordering::Equal { Ordering::Greater } else { ordering })
+            }
+            key => Some(key.compare(current)),
+        }
+    }
+
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.policy.rule.order(), Order::Fixed(_))
+    }
+
+    fn up_to_date(&self, current: &Tag) -> Decision {
+        if self.policy.digest == DigestMode::Drop && self.deployed.digest.is_some() {
+            let message = format!("the digest behind {current} is removed");
+            return update(current, Reason::new(ReasonCode::DigestMode, message));
+        }
+        let message = format!("{current} is what the policy chooses");
+        Decision { to: Some(current.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
+    }
+
+    /// A digest has no place in an order; only a policy of one tag, or a marker with Flux's meaning,
+    /// can say where it should be.
+    fn decide_without_tag(&self, best: &Tag) -> Decision {
+        let marked = self.policy.marked_only();
+        if self.is_fixed() || marked && self.deployed.digest.is_some() {
+            let message = format!("the digest follows {best}");
+            let reason = Reason::new(ReasonCode::UpToDate, message);
+            return Decision { to: Some(best.clone()), ..keep(reason) };
+        }
+        if marked {
+            let message = format!("the marker asks for {best}");
+            return update(best, Reason::new(ReasonCode::Replaced, message));
+        }
+        let message = format!(
+            "only a digest is deployed, so nothing says whether {best} is newer; write the tag before the \
+             digest, or follow one tag with `fixed`"
+        );
+        hold(Some(best.clone()), Reason::new(ReasonCode::DigestOnly, message))
+    }
+
+    /// No tag passes. Where the bounds are relative, that can be because of what is deployed.
+    fn nothing_to_choose(&self) -> Result<Decision, Stop> {
+        if let (Order::Semver(Span::Level(_)), Some(tag)) =
+            (self.policy.rule.order(), &self.deployed.tag)
+            && self.policy.rule.ranker(None).rank_deployed(tag, None).is_none()
+        {
+            let message = format!("{tag} is not a version, so nothing says how far it may move");
+            return Ok(hold(None, Reason::new(ReasonCode::Unordered, message)));
+        }
+        let message = match self.selection.stopped {
+            Some(tag) => {
+                format!("{tag} is not a number, where Flux stops; `filterTags` leaves it out")
+            }
+            None => {
+                let steps = self.selection.rejected.iter();
+                let steps = steps.map(|(step, count)| format!("{count} {}", step.describe()));
+                let steps = steps.collect::<Vec<_>>().join(", ");
+                format!("none of {} tags passes the policy: {steps}", self.listing.tags.len())
+            }
+        };
+        Err(Stop::Undecided(Reason::new(ReasonCode::NoCandidate, message)))
+    }
+
+    /// What the environment does not let through for now.
+    fn hold_in_environment(&self, decision: Decision) -> Decision {
+        let holds = self.environment.holds.iter();
+        let mut active = holds
+            .filter(|hold| self.facts.now < hold.until && hold.images.is_match(&self.policy.name));
+        match active.next().filter(|_| decision.outcome == Outcome::Update) {
+            None => decision,
+            Some(hold) => {
+                let message = format!("held until {}: {}", hold.until, hold.reason);
+                let reason = Reason::new(ReasonCode::Held, message);
+                Decision { outcome: Outcome::Hold, reason, ..decision }
+            }
+        }
+    }
 }
 
-fn nothing_to_choose(policy: &Policy, listing: &Listing, selection: &Selection<'_>) -> Reason {
-    if listing.tags.is_empty() {
-        let message = format!("{} lists no tags", policy.repository);
-        return Reason::new(ReasonCode::EmptyListing, message);
+fn chosen(
+    tag: &Tag,
+    current: &Tag,
+    ordering: Option<Ordering>,
+    passed_over: Vec<(Tag, Reason)>,
+) -> Decision {
+    let (code, word) = match ordering {
+        Some(Ordering::Less) => (ReasonCode::Older, "below"),
+        Some(_) => (ReasonCode::Newer, "above"),
+        None => (ReasonCode::Replaced, "chosen instead of"),
+    };
+    let mut message = format!("{tag} is {word} {current}");
+    if let Some((_, reason)) = passed_over.first() {
+        message = format!("{message}; passed over: {}", reason.message);
     }
-    let steps =
-        selection.rejected.iter().map(|(step, count)| format!("{count} {}", step.describe()));
-    let steps = steps.collect::<Vec<_>>().join(", ");
-    let message = format!("none of {} tags passes the policy: {steps}", listing.tags.len());
+    Decision { passed_over, ..update(tag, Reason::new(code, message)) }
+}
+
+/// What is to be said at the end of a walk: that a better candidate waits, when one does.
+fn or_held(decision: Decision, passed_over: Vec<(Tag, Reason)>) -> Decision {
+    match passed_over.first().cloned() {
+        None => decision,
+        Some((_, reason)) if passed_over.len() == MAX_TRIED => {
+            let message = format!(
+                "{}; {MAX_TRIED} candidates did not pass, and no more are asked about in one run",
+                reason.message
+            );
+            let to = passed_over.first().map(|(tag, _)| tag.clone());
+            Decision { passed_over, ..hold(to, Reason::new(reason.code, message)) }
+        }
+        Some((tag, reason)) => Decision { passed_over, ..hold(Some(tag), reason) },
+    }
+}
+
+fn vanished(to: &Tag, current: &Tag) -> Reason {
+    let message = format!(
+        "the deployed tag {current} is no longer listed, so the listing is not trusted to say that \
+         {to} is newer; `allowVanished: true` overrules"
+    );
+    Reason::new(ReasonCode::Vanished, message)
+}
+
+fn downgrade(to: &Tag, current: &Tag) -> Reason {
+    let message = format!("{to} is below the deployed {current}; `allowDowngrade: true` overrules");
+    Reason::new(ReasonCode::Downgrade, message)
+}
+
+fn unordered(to: &Tag, current: &Tag) -> Reason {
+    let message = format!(
+        "{current} has no place in the policy's order, so nothing says that {to} is newer; \
+         `allowDowngrade: true` overrules"
+    );
+    Reason::new(ReasonCode::Unordered, message)
+}
+
+/// Each time costs two requests.
+pub(super) fn too_many(count: usize) -> Reason {
+    let message =
+        format!("{count} tags would have to be asked when they were made; narrow `match`");
     Reason::new(ReasonCode::NoCandidate, message)
 }
 
@@ -262,6 +339,7 @@ impl Rejection {
             Self::Unmatched => "not matched",
             Self::Excluded => "excluded",
             Self::NotOrdered => "not of the policy's order",
+            Self::OtherVariant => "of another variant",
             Self::OutOfRange => "out of range",
         }
     }
@@ -271,24 +349,24 @@ impl Decision {
     /// A decision that cannot be made.
     #[must_use]
     pub fn undecided(reason: Reason) -> Self {
-        undecided(reason)
+        decision(Outcome::Undecided, None, reason)
     }
 }
 
-fn update(to: &Tag, reason: Reason) -> Decision {
-    Decision { outcome: Outcome::Update, to: Some(to.clone()), to_digest: None, reason }
+pub(super) fn update(to: &Tag, reason: Reason) -> Decision {
+    decision(Outcome::Update, Some(to.clone()), reason)
 }
 
 fn keep(reason: Reason) -> Decision {
-    Decision { outcome: Outcome::Keep, to: None, to_digest: None, reason }
+    decision(Outcome::Keep, None, reason)
 }
 
-fn hold(to: Option<Tag>, reason: Reason) -> Decision {
-    Decision { outcome: Outcome::Hold, to, to_digest: None, reason }
+pub(super) fn hold(to: Option<Tag>, reason: Reason) -> Decision {
+    decision(Outcome::Hold, to, reason)
 }
 
-fn undecided(reason: Reason) -> Decision {
-    Decision { outcome: Outcome::Undecided, to: None, to_digest: None, reason }
+fn decision(outcome: Outcome, to: Option<Tag>, reason: Reason) -> Decision {
+    Decision { outcome, to, to_digest: None, reason, passed_over: Vec::new() }
 }
 
 #[cfg(test)]

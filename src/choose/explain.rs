@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Listing, Selection, select};
-use crate::image::{Tag, version};
-use crate::policy::{Key, Order, Policy, Rejection};
+use super::{Candidate, Listing, Reason, ReasonCode, Selection};
+use crate::image::{Tag, Version, version};
+use crate::policy::{Key, Order, Policy, Ranker, Rejection, Span};
 
 /// How many rejected tags are shown.
 const SHOWN: usize = 6;
@@ -42,86 +43,177 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// Explains a policy's choice.
+/// Explains a policy's choice where `deployed` is. `passed_over` is what did not pass its checks.
 #[must_use]
-pub fn explain(policy: &Policy, listing: &Listing) -> Explanation {
-    let selection = select(policy, listing);
-    let chosen = selection.winner.as_ref().map(|(tag, _)| tag.to_string());
+pub fn explain(
+    policy: &Policy,
+    listing: &Listing,
+    selection: &Selection<'_>,
+    deployed: Option<&Tag>,
+    passed_over: &[(Tag, Reason)],
+) -> Explanation {
+    let eye = Eye { policy, ranker: policy.rule.ranker(deployed), listing, selection };
+    let mut best = selection.best(None).filter(|_| selection.stopped.is_none());
+    while let Some(candidate) = best.filter(|best| passed_over.iter().any(|(t, _)| t == best.tag)) {
+        best = selection.best(Some(candidate));
+    }
+    let rejected = passed_over
+        .iter()
+        .map(|(tag, reason)| Rejected { tag: tag.to_string(), why: reason.message.clone() });
+    let rejected = rejected.chain(eye.nearest()).take(SHOWN.max(passed_over.len())).collect();
     Explanation {
-        steps: steps(policy, listing, &selection),
-        chosen,
-        rejected: nearest(policy, listing, &selection),
+        steps: eye.steps(passed_over),
+        chosen: best.map(|best| best.tag.to_string()),
+        rejected,
     }
 }
 
-fn steps(policy: &Policy, listing: &Listing, selection: &Selection<'_>) -> Vec<Step> {
-    let mut left = listing.tags.len();
-    let mut steps = vec![Step { name: "listed".to_owned(), left }];
-    let names = [
-        (Rejection::Unmatched, "matched".to_owned()),
-        (Rejection::Excluded, "not excluded".to_owned()),
-        (Rejection::NotOrdered, kind(policy.rule.order())),
-        (Rejection::OutOfRange, "in range".to_owned()),
-    ];
-    for (rejection, name) in names {
-        let is_semver = matches!(policy.rule.order(), Order::Semver(_));
-        if rejection == Rejection::OutOfRange && !is_semver {
-            continue;
+/// What an explanation looks at.
+struct Eye<'a> {
+    policy: &'a Policy,
+    ranker: Ranker<'a>,
+    listing: &'a Listing,
+    selection: &'a Selection<'a>,
+}
+
+impl Eye<'_> {
+    fn steps(&self, passed_over: &[(Tag, Reason)]) -> Vec<Step> {
+        let rule = &self.policy.rule;
+        let mut left = self.listing.tags.len();
+        let mut steps = vec![Step { name: "listed".to_owned(), left }];
+        let is_semver = matches!(rule.order(), Order::Semver(_));
+        let names = [
+            (true, Rejection::Unmatched, "matched".to_owned()),
+            (true, Rejection::Excluded, "not excluded".to_owned()),
+            (true, Rejection::NotOrdered, kind(rule.order())),
+            (
+                is_semver && rule.keeps_variant(),
+                Rejection::OtherVariant,
+                "of this variant".to_owned(),
+            ),
+            (is_semver, Rejection::OutOfRange, "in range".to_owned()),
+        ];
+        for (asked, rejection, name) in names {
+            if asked {
+                left -= self.selection.rejected.get(&rejection).copied().unwrap_or(0);
+                steps.push(Step { name, left });
+            }
         }
-        left -= selection.rejected.get(&rejection).copied().unwrap_or(0);
-        steps.push(Step { name, left });
+        // Only candidates above the choice are asked about; the others count as left.
+        let checks = &self.policy.checks;
+        let unverified =
+            passed_over.iter().filter(|(_, reason)| reason.code == ReasonCode::Unverified).count();
+        let ineligible = passed_over.len() - unverified;
+        if checks.need_digest() || ineligible > 0 {
+            left -= ineligible;
+            steps.push(Step { name: "eligible".to_owned(), left });
+        }
+        if checks.signer.is_some() {
+            left -= unverified;
+            steps.push(Step { name: "verified".to_owned(), left });
+        }
+        steps
     }
-    steps
+
+    /// Rejected tags by how high they would rank if the rule did not stand in the way, then those
+    /// that have no rank, the last by bytes first.
+    fn nearest(&self) -> Vec<Rejected> {
+        let mut rejected: Vec<(Option<Key>, &Tag, String)> = self
+            .listing
+            .tags
+            .iter()
+            .filter_map(|(tag, listed)| {
+                // Times order every tag that the filters let through.
+                let time = listed.pushed.or(listed.created).or(Some(Timestamp::MIN));
+                let why = self.reason(tag, self.ranker.rank(tag, time).err()?);
+                Some((self.ranker.rank_deployed(tag, time), tag, why))
+            })
+            .collect();
+        rejected.sort_by(|(a, left, _), (b, right, _)| match (a, b) {
+            (Some(a), Some(b)) => b.compare(a).then_with(|| right.cmp(left)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => right.cmp(left),
+        });
+        let shown =
+            rejected.into_iter().map(|(_, tag, why)| Rejected { tag: tag.to_string(), why });
+        shown.chain(self.runner_up()).take(SHOWN).collect()
+    }
+
+    /// The candidate that an expert would have expected to win: `rc.10` written as `rc10`.
+    fn runner_up(&self) -> Option<Rejected> {
+        let winner = self.selection.best(None)?;
+        let Key::Version(chosen) = &winner.key else { return None };
+        let core = |v: &Version| (v.major, v.minor, v.patch);
+        let natural = |candidate: &&Candidate<'_>| match &candidate.key {
+            Key::Version(other) => {
+                core(other) == core(chosen)
+                    && trailing_number(&other.pre) > trailing_number(&chosen.pre)
+            }
+            _ => false,
+        };
+        let mut others = self.selection.candidates.iter().filter(|other| other.tag != winner.tag);
+        let found = others.find(natural)?;
+        let why = format!(
+            "ranks below {}: identifiers with letters compare as text (SemVer 11.4.2); `rc.10` with a dot \
+             would rank above `rc.9`",
+            winner.tag
+        );
+        Some(Rejected { tag: found.tag.to_string(), why })
+    }
+
+    fn reason(&self, tag: &Tag, rejection: Rejection) -> String {
+        let order = self.policy.rule.order();
+        match (rejection, order) {
+            (Rejection::Unmatched, _) => "`match` is not found in it".to_owned(),
+            (Rejection::Excluded, _) => {
+                "it is excluded, by the policy or as a signature".to_owned()
+            }
+            (Rejection::OtherVariant, _) => {
+                "its prefix, number of parts or suffix is not that of what is deployed".to_owned()
+            }
+            (Rejection::OutOfRange, Order::Semver(span)) => self.outside(tag, span),
+            (Rejection::OutOfRange, _) => "it is out of range".to_owned(),
+            (Rejection::NotOrdered, Order::Semver(_)) => not_a_version(tag),
+            (Rejection::NotOrdered, Order::Calver(format)) => {
+                format!("it does not have the format `{format}`, or is no day of the calendar")
+            }
+            (Rejection::NotOrdered, Order::Numerical(_)) => {
+                "what is ordered is not a number; `extract` takes one out of a tag".to_owned()
+            }
+            (Rejection::NotOrdered, Order::Fixed(wanted)) => format!("only {wanted} is wanted"),
+            (Rejection::NotOrdered, Order::Alphabetical(_) | Order::Newest(_)) => {
+                "it has no place in the order".to_owned()
+            }
+        }
+    }
+
+    fn outside(&self, tag: &Tag, span: &Span) -> String {
+        match (span, self.ranker.rank_deployed(tag, None)) {
+            (Span::Range(range), Some(Key::Version(version)))
+                if !version.pre.is_empty() && range.takes_release_of(&version) =>
+            {
+                format!(
+                    "it is a prerelease, and no comparator of `{range}` names one; `-0` behind a version, or \
+                     `prereleases: true`, would"
+                )
+            }
+            (Span::Level(_), _) => format!("it is further than `{span}` from what is deployed"),
+            (Span::Range(range), _) => format!("it is outside `{range}`"),
+        }
+    }
 }
 
 /// What the order asks of a tag.
 fn kind(order: &Order) -> String {
     match order {
         Order::Semver(_) => "versions".to_owned(),
+        Order::Calver(format) => format!("of the format {format}"),
         Order::Numerical(_) => "numbers".to_owned(),
         Order::Alphabetical(_) => "text".to_owned(),
+        Order::Newest(_) => "with a time".to_owned(),
         Order::Fixed(tag) => format!("{tag} itself"),
     }
-}
-
-/// Rejected tags by how high they would rank if the rule did not stand in the way, then those
-/// that have no rank, the last by bytes first.
-fn nearest(policy: &Policy, listing: &Listing, selection: &Selection<'_>) -> Vec<Rejected> {
-    let mut rejected: Vec<(Option<Key>, &Tag, String)> = listing
-        .tags
-        .keys()
-        .filter_map(|tag| {
-            let why = reason(policy, tag, policy.rule.rank(tag).err()?);
-            Some((policy.rule.rank_deployed(tag), tag, why))
-        })
-        .collect();
-    rejected.sort_by(|(a, left, _), (b, right, _)| match (a, b) {
-        (Some(a), Some(b)) => b.compare(a).then_with(|| right.cmp(left)),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => right.cmp(left),
-    });
-    let shown = rejected.into_iter().map(|(_, tag, why)| Rejected { tag: tag.to_string(), why });
-    shown.chain(runner_up(policy, listing, selection)).take(SHOWN).collect()
-}
-
-/// The candidate that an expert would have expected to win: `rc.10` written as `rc10`.
-fn runner_up(policy: &Policy, listing: &Listing, selection: &Selection<'_>) -> Option<Rejected> {
-    let (winner, Key::Version(chosen)) = selection.winner.as_ref()? else { return None };
-    let natural = |tag: &&Tag| match policy.rule.rank(tag) {
-        Ok(Key::Version(other)) => {
-            let core = |v: &crate::image::Version| (v.major, v.minor, v.patch);
-            core(&other) == core(chosen)
-                && trailing_number(&other.pre) > trailing_number(&chosen.pre)
-        }
-        _ => false,
-    };
-    let tag = listing.tags.keys().filter(|tag| tag != winner).find(natural)?;
-    let why = format!(
-        "ranks below {winner}: identifiers with letters compare as text (SemVer 11.4.2); `rc.10` with a dot \
-         would rank above `rc.9`"
-    );
-    Some(Rejected { tag: tag.to_string(), why })
 }
 
 /// The number at the end of an identifier such as `rc10`.
@@ -130,32 +222,6 @@ fn trailing_number(pre: &semver::Prerelease) -> Option<u64> {
         pre.as_str().len() - pre.as_str().trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let (word, number) = pre.as_str().split_at(pre.as_str().len() - digits);
     if word.ends_with(|c: char| c.is_ascii_alphabetic()) { number.parse().ok() } else { None }
-}
-
-fn reason(policy: &Policy, tag: &Tag, rejection: Rejection) -> String {
-    match (rejection, policy.rule.order()) {
-        (Rejection::Unmatched, _) => "`match` is not found in it".to_owned(),
-        (Rejection::Excluded, _) => "it is excluded, by the policy or as a signature".to_owned(),
-        (Rejection::OutOfRange, Order::Semver(range)) => match policy.rule.rank_deployed(tag) {
-            Some(Key::Version(version))
-                if !version.pre.is_empty() && range.takes_release_of(&version) =>
-            {
-                format!(
-                    "it is a prerelease, and no comparator of `{range}` names one; `-0` behind a version would"
-                )
-            }
-            _ => format!("it is outside `{range}`"),
-        },
-        (Rejection::OutOfRange, _) => "it is out of range".to_owned(),
-        (Rejection::NotOrdered, Order::Semver(_)) => not_a_version(tag),
-        (Rejection::NotOrdered, Order::Numerical(_)) => {
-            "what is ordered is not a number; `extract` takes one out of a tag".to_owned()
-        }
-        (Rejection::NotOrdered, Order::Fixed(wanted)) => format!("only {wanted} is wanted"),
-        (Rejection::NotOrdered, Order::Alphabetical(_)) => {
-            "it has no place in the order".to_owned()
-        }
-    }
 }
 
 fn not_a_version(tag: &Tag) -> String {
@@ -176,14 +242,21 @@ fn not_a_version(tag: &Tag) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Answers, Facts, select};
     use super::*;
+    use crate::ledger::Ledger;
     use crate::policy::{PolicyFile, read};
 
     fn explained(tags: &str, listed: &[&str]) -> Explanation {
         let text = format!("images: {{p: {{image: nginx, tags: {{{tags}}}}}}}\n");
         let (set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
         assert_eq!(problems, []);
-        explain(&set.policies[0], &Listing::from_texts(listed.iter().copied()))
+        let listing = Listing::from_texts(listed.iter().copied());
+        let (answers, ledger) = (Answers::default(), Ledger::default());
+        let now = Timestamp::UNIX_EPOCH;
+        let facts = Facts { now, answers: &answers, ledger: &ledger, is_catalog: true };
+        let selection = select(&set.policies[0], &listing, None, &facts).unwrap();
+        explain(&set.policies[0], &listing, &selection, None, &[])
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

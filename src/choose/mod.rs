@@ -1,11 +1,16 @@
 //! From a policy, what is deployed and what a registry lists to a [`Decision`].
 
 mod catalog;
+mod check;
 mod decide;
 mod explain;
+mod facts;
 mod reason;
+mod select;
 
 pub use catalog::{Catalog, InvalidCatalog, Listed, Listing, Unlisted};
-pub use decide::{Decision, Deployed, Outcome, Selection, decide, select, settle_digest};
+pub use decide::{Case, Decision, Deployed, Outcome};
 pub use explain::{Explanation, explain};
+pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};
 pub use reason::{Reason, ReasonCode};
+pub use select::{Candidate, Selection, select};

@@ -38,6 +38,20 @@ pub enum ReasonCode {
     DigestMode,
     /// Keep: the deployed tag is the one that the policy chooses.
     UpToDate,
+    /// Keep: the digest moved, and the image of each platform in use is the same.
+    SamePlatforms,
+    /// Hold: the environment holds the image for a time.
+    Held,
+    /// Hold: people said no to the chosen tag, by closing its pull request or reverting it.
+    Refused,
+    /// Hold: the chosen tag is not known for long enough.
+    TooYoung,
+    /// Hold: the chosen tag is not for every platform that it must be for.
+    MissingPlatform,
+    /// Hold: the chosen tag is not signed as the policy asks.
+    Unverified,
+    /// Hold: a full version has another digest than before.
+    TagMoved,
     /// Hold: the chosen tag is below the deployed one.
     Downgrade,
     /// Hold: the deployed tag has no place in the policy's order, so nothing says which is newer.
@@ -50,6 +64,10 @@ pub enum ReasonCode {
     NoCandidate,
     /// Undecided: the registry lists no tag at all.
     EmptyListing,
+    /// Undecided: the listing has less than half of the tags of an earlier run.
+    ShrunkenListing,
+    /// Undecided: whether the chosen tag is signed could not be learnt.
+    NoVerdict,
     /// Undecided: the listing broke off or contradicts itself.
     IncompleteListing,
     /// Undecided: the catalog that was given does not hold the repository.

@@ -52,6 +52,14 @@ codes! {
     PolicyUnknownGroup = "policy.unknown-group",
     /// A version range does not parse.
     PolicyInvalidRange = "policy.invalid-range",
+    /// No version can be in a range.
+    PolicyUnmatchable = "policy.unmatchable-range",
+    /// A hold has ended, and can be deleted.
+    PolicyHoldEnded = "policy.hold-ended",
+    /// What a policy asks for makes less sense than it seems to.
+    PolicyContradiction = "policy.contradiction",
+    /// The file of a public key that a policy names cannot be used.
+    PolicyKey = "policy.key",
     /// `fixed` is not a tag.
     PolicyInvalidTag = "policy.invalid-tag",
     /// Not exactly one order (`semver`, `numerical`, …) is given.

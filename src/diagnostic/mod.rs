@@ -92,8 +92,8 @@ impl Diagnostic {
 
 /// Whether any of the problems is an error.
 #[must_use]
-pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|d| d.severity == Severity::Error)
+pub fn any_error<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> bool {
+    diagnostics.into_iter().any(|d| d.severity == Severity::Error)
 }
 
 /// The nearest of `known` to a word that was written, when it is near enough to be meant.

@@ -12,7 +12,7 @@ use crate::changeset::{Decided, Use, branch_name};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::manifest::{Site, Surveyed, find};
-use crate::policy::{PolicySet, Via};
+use crate::policy::{Order, PolicySet, Via};
 use crate::yaml::Stream;
 
 /// What is needed to look at own branches.
@@ -52,8 +52,13 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
         let message =
             format!("{tag} is what the open branch proposes; this run does not decide it");
         let reason = Reason::new(ReasonCode::Carried, message);
-        let decision =
-            Decision { outcome: Outcome::Update, to: Some(tag), to_digest: digest, reason };
+        let decision = Decision {
+            outcome: Outcome::Update,
+            to: Some(tag),
+            to_digest: digest,
+            reason,
+            passed_over: Vec::new(),
+        };
         match known.get(&at) {
             Some(index) => decided[*index].decision = decision,
             None => decided.push(Decided { at, decision }),
@@ -94,8 +99,12 @@ impl Carry<'_> {
         if now == then {
             return at.deployed.digest != held.digest;
         }
-        let ranks = policy.rule.rank_deployed(now).zip(policy.rule.rank_deployed(then));
-        policy.allow_downgrade
+        let ranker = policy.rule.ranker(None);
+        // What goes by time has no rank here, and is carried on.
+        let is_timed = matches!(policy.rule.order(), Order::Newest(_));
+        let ranks = ranker.rank_deployed(now, None).zip(ranker.rank_deployed(then, None));
+        policy.allow.downgrade
+            || is_timed
             || ranks.is_some_and(|(now, then)| then.compare(&now) == Ordering::Greater)
     }
 }

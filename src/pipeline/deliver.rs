@@ -30,7 +30,7 @@ enum Step {
 
 /// Delivers every change set. One that fails does not stop the others.
 pub(super) async fn deliver(planning: Planning, settings: &DecideSettings) -> Result<Run, Raced> {
-    let Planning { plan, sources, tree, author, mut proposals } = planning;
+    let Planning { plan, sources, set, ledger, tree, author, mut proposals } = planning;
     let (tree, deliveries) = match tree {
         Tree::Work(work) => {
             let deliveries = plan.change_sets.iter().map(|set| write(&work, set)).collect();
@@ -50,7 +50,8 @@ pub(super) async fn deliver(planning: Planning, settings: &DecideSettings) -> Re
             (Tree::Git { clone, github }, deliveries)
         }
     };
-    Ok(Run { planning: Planning { plan, sources, tree, author, proposals }, deliveries })
+    let planning = Planning { plan, sources, set, ledger, tree, author, proposals };
+    Ok(Run { planning, deliveries })
 }
 
 /// Writes a change set's files.

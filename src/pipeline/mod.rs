@@ -1,7 +1,9 @@
 //! The stages in their order. The only place that knows them all.
 
 mod carry;
+mod decide;
 mod deliver;
+mod explain;
 mod load;
 mod proposals;
 mod tags;
@@ -12,16 +14,18 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 
+use decide::Deciding;
+pub use explain::{Explained, explain};
 pub use load::Loaded;
 use proposals::Proposals;
 pub use tags::Tags;
 pub use tree::Tree;
 
-use crate::changeset::{Decided, Plan, Use, assemble, uses};
-use crate::choose::{self, Decision, Explanation, Outcome, Reason, decide, select, settle_digest};
+use crate::changeset::{Plan, Use, assemble, uses};
+use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
-use crate::image::{Repository, Tag};
+use crate::ledger::Ledger;
 use crate::manifest::{Survey, Surveyed, is_candidate};
 use crate::policy::{Policy, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
@@ -59,6 +63,8 @@ pub struct Planning {
     pub plan: Plan,
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
+    set: PolicySet,
+    ledger: Ledger,
     tree: Tree,
     author: Author,
     proposals: Proposals,
@@ -95,56 +101,6 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
     Loaded::read(&tree, given.as_ref())
-}
-
-/// A policy's choice with its explanation, or why there is none.
-pub struct Explained {
-    /// The policy's name.
-    pub image: String,
-    /// The image repository.
-    pub repository: Repository,
-    /// What happened to its tags, or why they are not known.
-    pub explanation: Result<Explanation, Reason>,
-}
-
-/// Explains the policies of a name or an image repository, and what they decide.
-///
-/// # Errors
-/// When the repository cannot be read, the policies are invalid, or none is meant.
-pub async fn explain(
-    settings: &DecideSettings,
-    image: &str,
-    around: &Surroundings,
-) -> Result<(Vec<Explained>, Planning), Failure> {
-    let given = load::given(&settings.scope)?;
-    let mut tags = Tags::new(settings)?;
-    let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref())?;
-    let (set, repository) = (&loaded.set, &loaded.repository);
-    let wanted = Repository::parse(image).ok();
-    let meant =
-        |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
-    let policies: Vec<&Policy> = set.policies.iter().filter(meant).collect();
-    let mut settings = DecideSettings { images: vec![image.to_owned()], ..settings.clone() };
-    if !policies.is_empty() {
-        settings.images = policies.iter().map(|policy| policy.name.clone()).collect();
-    }
-    check_names(set, &settings)?;
-    let repositories: BTreeSet<&Repository> =
-        policies.iter().map(|policy| &policy.repository).collect();
-    tags.list(&repositories, repository, around.progress).await?;
-    let explained = policies.iter().map(|policy| Explained {
-        image: policy.name.clone(),
-        repository: policy.repository.clone(),
-        explanation: tags
-            .catalog()
-            .listing(&policy.repository)
-            .map(|listing| choose::explain(policy, listing)),
-    });
-    let explained = explained.collect();
-    let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
-    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
-    Ok((explained, planning))
 }
 
 /// Reads the repository as it is and plans.
@@ -260,7 +216,9 @@ async fn plan_tree(
     tags.list(&repositories, &repository, progress).await?;
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
-    let mut decided = decide_all(&set, uses, tags, progress).await;
+    let ledger = Ledger::default();
+    let deciding = Deciding { set: &set, ledger: &ledger, now: settings.now, progress };
+    let mut decided = deciding.decide(uses, tags).await;
     let proposals = proposals(&tree, &set, &files, request).await;
     let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
     carry::carry(&with, &files, &mut decided);
@@ -268,7 +226,7 @@ async fn plan_tree(
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     tags.save(settings)?;
-    Ok(Planning { plan, sources, tree, author, proposals })
+    Ok(Planning { plan, sources, set, ledger, tree, author, proposals })
 }
 
 /// Reads the files that can name images, and finds out which do.
@@ -319,54 +277,6 @@ fn name_branches(plan: &mut Plan, tree: &Tree) {
     for set in plan.change_sets.iter_mut().filter(|set| set.via == Via::Push) {
         clone.branch().clone_into(&mut set.branch);
     }
-}
-
-/// Decides every use; asks for the digests that decisions turn on, all at once.
-async fn decide_all(
-    set: &PolicySet,
-    uses: Vec<Use>,
-    tags: &mut Tags,
-    progress: bool,
-) -> Vec<Decided> {
-    let policies: BTreeSet<usize> = uses.iter().map(|u| u.policy).collect();
-    let mut decided = Vec::with_capacity(uses.len());
-    for policy in policies {
-        decided.extend(decide_policy(
-            &set.policies[policy],
-            uses.iter().filter(|u| u.policy == policy),
-            tags,
-        ));
-    }
-    decided.sort_by(|a, b| a.at.cmp(&b.at));
-    let mut wanted: BTreeSet<(Repository, Tag)> = BTreeSet::new();
-    for Decided { at, decision } in &decided {
-        let policy = &set.policies[at.policy];
-        let _unsettled = settle_digest(policy, &at.deployed, decision.clone(), &mut |tag| {
-            wanted.insert((policy.repository.clone(), tag.clone()));
-            None
-        });
-    }
-    tags.digests(wanted, progress).await;
-    for Decided { at, decision } in &mut decided {
-        let policy = &set.policies[at.policy];
-        let digest = &mut |tag: &Tag| Some(tags.digest(&policy.repository, tag));
-        *decision = settle_digest(policy, &at.deployed, decision.clone(), digest);
-    }
-    decided
-}
-
-fn decide_policy<'a>(
-    policy: &Policy,
-    uses: impl Iterator<Item = &'a Use>,
-    tags: &Tags,
-) -> Vec<Decided> {
-    let listing = tags.catalog().listing(&policy.repository);
-    let chosen = listing.map(|listing| (listing, select(policy, listing)));
-    let decide = |at: &Use| match &chosen {
-        Ok((listing, selection)) => decide(policy, listing, selection, &at.deployed),
-        Err(reason) => Decision::undecided(reason.clone()),
-    };
-    uses.map(|at| Decided { at: at.clone(), decision: decide(at) }).collect()
 }
 
 /// The uses that `--env` and `--image` leave.

@@ -1,11 +1,11 @@
 //! The catalog of a run: from a file, or filled from registries as far as decisions need it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Failure;
-use crate::choose::{Catalog, Reason, ReasonCode};
+use crate::choose::{Answers, Catalog, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::{Digest, Repository, Tag};
+use crate::image::Repository;
 use crate::policy::RepositorySettings;
 use crate::registry::{self, Options, Registry};
 use crate::report::Progress;
@@ -14,8 +14,7 @@ use crate::settings::DecideSettings;
 /// Tags and digests, each asked for once in a run, however often it plans.
 pub struct Tags {
     catalog: Catalog,
-    /// Digests that could not be learnt.
-    missing: BTreeMap<(Repository, Tag), Reason>,
+    answers: Answers,
     /// How registries are asked; `None` when the catalog is all there is.
     options: Option<Options>,
     /// Made when the first registry is needed.
@@ -47,7 +46,7 @@ impl Tags {
                 (Catalog::default(), Some(options))
             }
         };
-        Ok(Self { catalog, missing: BTreeMap::new(), options, client: None })
+        Ok(Self { catalog, answers: Answers::default(), options, client: None })
     }
 
     /// What is known.
@@ -84,38 +83,31 @@ impl Tags {
         Ok(())
     }
 
-    /// Learns the digests that are not known yet.
-    pub async fn digests(&mut self, wanted: BTreeSet<(Repository, Tag)>, progress: bool) {
-        let Some(client) = &self.client else { return };
-        let known =
-            |(repository, tag): &(Repository, Tag)| self.catalog.digest(repository, tag).is_some();
-        let new: Vec<_> = wanted.into_iter().filter(|want| !known(want)).collect();
-        let bar = Progress::new(progress, "asking registries for digests", new.len());
-        let answers = registry::digests(client, new, &|| bar.step()).await;
-        for ((repository, tag), answer) in answers {
-            match answer {
-                Ok(digest) => {
-                    let listing = self.catalog.0.get_mut(&repository).and_then(|l| l.as_mut().ok());
-                    if let Some(listed) = listing.and_then(|listing| listing.tags.get_mut(&tag)) {
-                        listed.digest = Some(digest);
-                    }
-                }
-                Err(reason) => drop(self.missing.insert((repository, tag), reason)),
-            }
-        }
+    /// Everything that was asked beside the lists.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
-    /// The digest behind a tag.
-    ///
-    /// # Errors
-    /// The reason why it is not known.
-    pub fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, Reason> {
-        let missing = self.missing.get(&(repository.clone(), tag.clone()));
-        let unknown = || {
-            let message = format!("the digest of {repository}:{tag} is not in the catalog");
-            missing.cloned().unwrap_or_else(|| Reason::new(ReasonCode::NoDigest, message))
+    /// Whether the tags are those of a file, and no registry is asked.
+    #[must_use]
+    pub fn is_catalog(&self) -> bool {
+        self.options.is_none()
+    }
+
+    /// Answers questions, all at once. What cannot be learnt is answered with the reason.
+    pub async fn answer(&mut self, questions: BTreeSet<Question>, progress: bool) {
+        let Some(client) = &self.client else {
+            for question in questions {
+                self.answers.refuse(question, |subject| {
+                    let message = format!("{subject} is not in the catalog");
+                    Reason::new(ReasonCode::NoDigest, message)
+                });
+            }
+            return;
         };
-        self.catalog.digest(repository, tag).cloned().ok_or_else(unknown)
+        let bar = Progress::new(progress, "asking registries about tags", questions.len());
+        registry::answer(client, questions, &mut self.answers, &|| bar.step()).await;
     }
 
     /// What to say when a registry listed texts that are not tags.
@@ -132,7 +124,8 @@ impl Tags {
     /// When the file cannot be written.
     pub fn save(&self, settings: &DecideSettings) -> Result<(), Failure> {
         let Some(path) = &settings.save_catalog else { return Ok(()) };
-        let written = std::fs::write(path, self.catalog.to_yaml());
+        let known = self.catalog.with(&self.answers);
+        let written = std::fs::write(path, known.to_yaml());
         written.map_err(|error| {
             Failure::Argument(format!("--save-catalog {}: {error}", path.display()))
         })

@@ -13,7 +13,10 @@ use regex::{Regex, RegexSet};
 use super::file::PolicyFile;
 use super::paths::{self, Paths};
 use super::rule::TagRule;
-use super::{DigestMode, Direction, Environment, Finds, Order, Policy, Range, Via};
+use super::{
+    Allow, Checks, DigestMode, Direction, Environment, Finds, Order, Policy, Range, Span, Variant,
+    Via,
+};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::yaml::{NodeId, Stream};
@@ -127,6 +130,7 @@ impl Flux {
                 policies: self.selected(key, automation, policies),
                 via: automation.via,
                 labels: Vec::new(),
+                holds: Vec::new(),
                 place: automation.place.clone(),
             };
             let meets = |environment: &Environment| {
@@ -283,6 +287,9 @@ impl Flux {
             extract: chosen.extract.clone(),
             exclude: exclude.map_err(|error| invalid(format!("exclusionList: {error}")))?,
             attachments: false,
+            prereleases: false,
+            variant: Variant::Any,
+            numbers_only: true,
             order: chosen.order.as_ref().map_err(|why| invalid(why.clone()))?.clone(),
         };
         Ok(Policy {
@@ -293,8 +300,9 @@ impl Flux {
             follow_digest: chosen.digest.1,
             rule,
             digest: chosen.digest.0,
-            allow_downgrade: true,
-            allow_vanished: true,
+            checks: Checks::default(),
+            // Flux knows none of these guards.
+            allow: Allow { downgrade: true, vanished: true, shrunken: false, moved: true },
             place,
         })
     }
@@ -351,7 +359,9 @@ fn order(object: &Object<'_>) -> Result<Order, String> {
     };
     if object.node(&["spec", "policy", "semver"]).is_some() {
         let range = object.text(&["spec", "policy", "semver", "range"]).unwrap_or_default();
-        return Range::parse(range).map(Order::Semver).map_err(|error| error.to_string());
+        return Range::parse(range)
+            .map(|range| Order::Semver(Span::Range(range)))
+            .map_err(|error| error.to_string());
     }
     if object.node(&["spec", "policy", "alphabetical"]).is_some() {
         return direction("alphabetical", Direction::Asc).map(Order::Alphabetical);

@@ -3,8 +3,11 @@
 //! [`raw`] mirrors the files and makes their JSON Schema; [`read()`] checks a file against that schema
 //! and reports every problem at once; [`PolicySet`] is what is left when there are none.
 
+mod calver;
+mod checks;
 mod file;
 mod flux;
+mod order;
 mod paths;
 mod range;
 pub mod raw;
@@ -14,15 +17,21 @@ mod settings;
 mod tags;
 mod validate;
 
+pub use calver::{Calendar, Calver, InvalidCalver};
+pub use checks::{Checks, Identity, Signer};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::API_GROUP as FLUX_API_GROUP;
+pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
-pub use raw::{DigestMode, Direction, Via};
-pub use rule::{DEFAULT_EXCLUDES, Key, Order, Rejection, TagRule};
+pub use raw::{DigestMode, Direction, Variant, Via};
+pub use rule::{DEFAULT_EXCLUDES, Ranker, Rejection, TagRule};
 pub use schema::{policies as policy_schema, settings as settings_schema};
 pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
 pub use validate::read;
+
+use globset::GlobSet;
+use jiff::Timestamp;
 
 use crate::diagnostic::Place;
 use crate::image::Repository;
@@ -56,12 +65,26 @@ pub struct Policy {
     pub rule: TagRule,
     /// What happens to digests.
     pub digest: DigestMode,
-    /// Whether a lower tag than the deployed one may be chosen.
-    pub allow_downgrade: bool,
-    /// Whether a tag may be chosen though the deployed one is no longer listed.
-    pub allow_vanished: bool,
+    /// What a candidate must prove beside its rank.
+    pub checks: Checks,
+    /// The guards that the policy overrules.
+    pub allow: Allow,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// The guards that a policy overrules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each key of the file")]
+pub struct Allow {
+    /// A lower tag than the deployed one may be chosen.
+    pub downgrade: bool,
+    /// A tag may be chosen though the deployed one is no longer listed.
+    pub vanished: bool,
+    /// A listing with less than half of the tags of an earlier one is believed.
+    pub shrunken: bool,
+    /// A full version with another digest than before is followed.
+    pub moved: bool,
 }
 
 /// Which places a policy is for.
@@ -94,6 +117,21 @@ pub struct Environment {
     pub via: Via,
     /// Labels of its pull requests.
     pub labels: Vec<String>,
+    /// What is not to be changed for a time.
+    pub holds: Vec<Hold>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// Images that are not to be changed for a time.
+#[derive(Debug)]
+pub struct Hold {
+    /// Which policies, by name.
+    pub images: GlobSet,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
     /// Where it is declared.
     pub place: Place,
 }

@@ -95,6 +95,23 @@ impl Range {
         self.alternatives.iter().any(|alternative| alternative.matches(version))
     }
 
+    /// Whether a version is in the range, prereleases taking part on their own as well when asked.
+    #[must_use]
+    pub fn admits(&self, version: &Version, prereleases: bool) -> bool {
+        if prereleases { self.takes_release_of(version) } else { self.matches(version) }
+    }
+
+    /// Whether any version is in the range. Bounds are where comparators change their answer, so it
+    /// is enough to look at the versions around each one.
+    #[must_use]
+    pub fn can_match(&self, prereleases: bool) -> bool {
+        let mut around = vec![Version::new(0, 0, 0), Version::new(u64::MAX, u64::MAX, u64::MAX)];
+        for comparator in self.alternatives.iter().flat_map(|a| &a.comparators) {
+            around.extend(neighbours(&comparator.version));
+        }
+        around.iter().any(|version| self.admits(version, prereleases))
+    }
+
     /// Whether only its being a prerelease keeps a version out.
     #[must_use]
     pub fn takes_release_of(&self, version: &Version) -> bool {
@@ -102,6 +119,25 @@ impl Range {
             |alternative: &Alternative| alternative.comparators.iter().all(|c| c.matches(version));
         self.alternatives.iter().any(holds)
     }
+}
+
+/// A version, and those before and after it.
+fn neighbours(version: &Version) -> impl Iterator<Item = Version> {
+    let Version { major, minor, patch, .. } = *version;
+    let next = |text: String| Prerelease::new(&text).unwrap_or_default();
+    let after = Version { pre: next(format!("{}.0", version.pre)), ..version.clone() };
+    let numbers = [
+        (major, minor, patch),
+        (major, minor, patch.saturating_add(1)),
+        (major, minor, patch.saturating_sub(1)),
+        (major, minor.saturating_add(1), 0),
+        (major, minor.saturating_sub(1), u64::MAX),
+        (major.saturating_add(1), 0, 0),
+        (major.saturating_sub(1), u64::MAX, u64::MAX),
+    ];
+    let released = numbers.map(|(major, minor, patch)| Version::new(major, minor, patch));
+    let first = Version { pre: next("0".to_owned()), ..Version::new(major, minor, patch) };
+    released.into_iter().chain([version.clone(), after, first])
 }
 
 impl fmt::Display for Range {

@@ -22,15 +22,25 @@ pub struct RawPolicies {
 /// One policy.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "one for each key of the file")]
 pub struct RawImage {
     /// The image repository, without tag or digest.
     #[schemars(example = "ghcr.io/acme/shop")]
     pub image: String,
     /// How a tag is chosen.
     pub tags: RawTags,
-    /// What happens to digests.
+    /// What happens to digests: `keep` without this, and `pin` where `verify` is asked for.
+    pub digest: Option<DigestMode>,
+    /// How long a tag and its digest must have been known before they are proposed: since the later
+    /// of the registry's time and our own first sight.
+    #[schemars(example = "3d")]
+    pub min_age: Option<String>,
+    /// What an image must run on, every one of them; otherwise the next candidate is tried.
     #[serde(default)]
-    pub digest: DigestMode,
+    #[schemars(example = ["linux/amd64", "linux/arm64"])]
+    pub platforms: Vec<String>,
+    /// Who must have signed an image.
+    pub verify: Option<RawVerify>,
     /// Whether a lower tag than the deployed one may be chosen. Off, a registry that loses tags,
     /// or a narrower range, never takes a deployment backwards.
     #[serde(default)]
@@ -39,6 +49,41 @@ pub struct RawImage {
     /// that answers with half its tags changes nothing.
     #[serde(default)]
     pub allow_vanished: bool,
+    /// Whether a listing with less than half of the tags of an earlier run is believed.
+    #[serde(default)]
+    pub allow_shrunken: bool,
+    /// Whether a full version whose digest is another than before is followed. Off, that is an
+    /// alarm: versions do not move unless somebody moves them.
+    #[serde(default)]
+    pub allow_moved: bool,
+}
+
+/// Who must have signed an image.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawVerify {
+    /// By a signature of cosign.
+    pub cosign: RawCosign,
+}
+
+/// Whose signature of cosign counts: a key's, or a keyless one's by identity and issuer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawCosign {
+    /// The file of a public key, from the root of the config repository.
+    #[schemars(example = "keys/shop.pub")]
+    pub key: Option<String>,
+    /// The subject of the certificate: a workflow's URL, or an address.
+    #[schemars(
+        example = "https://github.com/acme/shop/.github/workflows/release.yaml@refs/heads/main"
+    )]
+    pub identity: Option<String>,
+    /// A regular expression that must match the whole subject.
+    #[schemars(example = "https://github\\.com/acme/shop/\\.github/workflows/.+")]
+    pub identity_match: Option<String>,
+    /// The identity provider.
+    #[schemars(example = "https://token.actions.githubusercontent.com")]
+    pub issuer: Option<String>,
 }
 
 /// How a tag is chosen: filters, and exactly one order.
@@ -56,9 +101,14 @@ pub struct RawTags {
     /// never do.
     #[schemars(example = ["-debug$"])]
     pub exclude: Vec<String>,
-    /// The highest version in this range, by the rules of Masterminds/semver.
-    #[schemars(example = ">=2.0 <3")]
+    /// The highest version in this range, by the rules of Masterminds/semver; or how far it may
+    /// move from the deployed one: `patch`, `minor` or `major`.
+    #[schemars(example = ">=2.0 <3", example = &"minor")]
     pub semver: Option<String>,
+    /// The latest calendar version of this format, in the words of `CalVer`: `YYYY`, `YY`, `0Y`, `MM`,
+    /// `0M`, `WW`, `0W`, `DD`, `0D`, `MAJOR`, `MINOR`, `MICRO`, `MODIFIER`.
+    #[schemars(example = "YYYY.0M.DD.MICRO")]
+    pub calver: Option<String>,
     /// The highest (`asc`) or lowest (`desc`) number.
     pub numerical: Option<Direction>,
     /// The last (`asc`) or first (`desc`) by bytes.
@@ -66,6 +116,33 @@ pub struct RawTags {
     /// Exactly this tag. Where a digest is written, it follows the tag.
     #[schemars(example = "1.27-alpine")]
     pub fixed: Option<String>,
+    /// The latest by time.
+    pub newest: Option<Newest>,
+    /// Whether prereleases take part that the range does not name.
+    pub prereleases: bool,
+    /// What may differ from the deployed tag beside the version: `any` without this for ranges,
+    /// `keep` for `patch`, `minor` and `major`.
+    pub variant: Option<Variant>,
+}
+
+/// Whose time says what is newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Newest {
+    /// The registry's; where it says none, our own first sight.
+    Pushed,
+    /// What the image's builder wrote into it, which anybody can set.
+    Created,
+}
+
+/// What may differ from the deployed tag beside the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Variant {
+    /// Anything: a suffix is a prerelease to SemVer, and `v1.2.3` follows `1.2.2`.
+    Any,
+    /// Nothing: prefix, number of parts and suffix (`-alpine`) stay.
+    Keep,
 }
 
 /// Which end of an order is chosen.
@@ -105,6 +182,25 @@ pub struct RawEnvironment {
     /// How changes are delivered.
     #[serde(default)]
     pub deliver: RawDeliver,
+    /// What is not to be changed here for a time.
+    #[serde(default)]
+    pub holds: Vec<RawHold>,
+}
+
+/// Images that are not to be changed for a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawHold {
+    /// Names or globs of policies; all without this.
+    #[serde(default = "every_image")]
+    #[schemars(example = ["shop"])]
+    pub images: Vec<String>,
+    /// When the hold ends: a day, at its beginning in UTC, or a time.
+    #[schemars(example = "2027-01-04", example = "2027-01-04T09:00:00Z")]
+    pub until: String,
+    /// Why, for whoever meets it.
+    #[schemars(example = "peak season", length(min = 1))]
+    pub reason: String,
 }
 
 fn every_image() -> Vec<String> {

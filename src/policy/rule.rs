@@ -1,12 +1,14 @@
 //! How one policy judges tags: filters, then an order.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use regex::{Regex, RegexSet};
 
-use super::{Direction, Range};
-use crate::image::{Tag, Version, version};
+use super::order::{Key, Order, Span};
+use super::raw::Variant;
+use crate::image::{Shape, Tag, Version, version};
 
 /// What never takes part: cosign's signature, attestation and SBOM tags, which share a repository
 /// with the image (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
@@ -26,41 +28,11 @@ pub struct TagRule {
     /// Whether signatures and the like are left out without being named.
     pub(super) attachments: bool,
     pub(super) order: Order,
-}
-
-/// What is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Versions in a range, the highest first.
-    Semver(Range),
-    /// Decimal numbers of any size.
-    Numerical(Direction),
-    /// Text by its bytes.
-    Alphabetical(Direction),
-    /// One tag.
-    Fixed(Tag),
-}
-
-/// A tag's rank under an order. Greater is better; keys of one order only are compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// By SemVer precedence.
-    Version(Version),
-    /// By value, whatever the number of digits.
-    Number(Decimal, Direction),
-    /// By bytes.
-    Text(String, Direction),
-    /// The one tag that is wanted.
-    Only,
-}
-
-/// A number without sign or exponent, leading and trailing zeros removed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Decimal {
-    /// So that more digits are more, before digits are compared.
-    integer_digits: usize,
-    integer: String,
-    fraction: String,
+    /// Whether prereleases take part that no range names.
+    pub(super) prereleases: bool,
+    pub(super) variant: Variant,
+    /// Whether one tag that is not a number stops everything, as it does in Flux.
+    pub(super) numbers_only: bool,
 }
 
 /// Why a tag is not a candidate.
@@ -70,47 +42,36 @@ pub enum Rejection {
     Unmatched,
     /// `exclude`, or a default exclusion, is found in it.
     Excluded,
-    /// It is not a version, a number, or the fixed tag.
+    /// It is not a version, a date, a number, or the fixed tag.
     NotOrdered,
-    /// It is a version outside the range.
+    /// Prefix, number of parts or suffix are not those of the deployed tag.
+    OtherVariant,
+    /// It is a version outside the range, or too far from the deployed one.
     OutOfRange,
 }
 
+/// A rule as it applies where one tag is deployed.
+pub struct Ranker<'a> {
+    rule: &'a TagRule,
+    deployed: Option<Cow<'a, str>>,
+}
+
 impl TagRule {
-    /// The tag's rank, or why it has none.
-    ///
-    /// # Errors
-    /// The first step that the tag does not pass.
-    pub fn rank(&self, tag: &Tag) -> Result<Key, Rejection> {
-        if let Order::Fixed(wanted) = &self.order {
-            return if tag == wanted { Ok(Key::Only) } else { Err(Rejection::NotOrdered) };
-        }
-        let subject = self.subject(tag.as_str()).ok_or(Rejection::Unmatched)?;
-        if self.exclude.is_match(tag.as_str())
-            || self.attachments && ATTACHMENTS.is_match(tag.as_str())
-        {
-            return Err(Rejection::Excluded);
-        }
-        let key = self.order.key(&subject).ok_or(Rejection::NotOrdered)?;
-        match (&self.order, &key) {
-            (Order::Semver(range), Key::Version(version)) if !range.matches(version) => {
-                Err(Rejection::OutOfRange)
-            }
-            _ => Ok(key),
-        }
+    /// The rule where `deployed` is.
+    #[must_use]
+    pub fn ranker<'a>(&'a self, deployed: Option<&'a Tag>) -> Ranker<'a> {
+        let deployed = deployed.filter(|_| self.is_relative());
+        Ranker { rule: self, deployed: deployed.map(|tag| self.subject_or_tag(tag)) }
     }
 
-    /// The rank of the deployed tag, for the comparison with a candidate: filters and range do not
-    /// apply to what already runs, so a tag that `match` refuses is ordered as it stands, and `1.27`,
-    /// which is no candidate, still ranks above 1.26.
+    /// Whether what is a candidate depends on what is deployed.
     #[must_use]
-    pub fn rank_deployed(&self, tag: &Tag) -> Option<Key> {
-        let subject = self.subject(tag.as_str()).unwrap_or_else(|| tag.as_str().to_owned());
-        let partial = || match self.order {
-            Order::Semver(_) => version::parse_partial(&subject).map(Key::Version),
-            Order::Numerical(_) | Order::Alphabetical(_) | Order::Fixed(_) => None,
-        };
-        self.order.key(&subject).or_else(partial)
+    pub fn is_relative(&self) -> bool {
+        match &self.order {
+            Order::Semver(Span::Level(_)) => true,
+            Order::Semver(Span::Range(_)) => self.variant == Variant::Keep,
+            _ => false,
+        }
     }
 
     /// The order, for messages.
@@ -119,75 +80,127 @@ impl TagRule {
         &self.order
     }
 
+    /// Whether the deployed variant is kept.
+    #[must_use]
+    pub fn keeps_variant(&self) -> bool {
+        self.variant == Variant::Keep
+    }
+
+    /// Whether a tag that was rejected leaves the whole policy without an answer.
+    #[must_use]
+    pub fn stops_at(&self, rejection: Rejection) -> bool {
+        let is_numerical = matches!(self.order, Order::Numerical(_));
+        self.numbers_only && is_numerical && rejection == Rejection::NotOrdered
+    }
+
+    /// Makes a tag that is not a number leave the policy without an answer.
+    #[cfg(test)]
+    pub(crate) fn stop_at_what_is_no_number(&mut self) {
+        self.numbers_only = true;
+    }
+
+    /// Whether `match` and `exclude` let a tag through.
+    ///
+    /// # Errors
+    /// The first filter that does not.
+    pub fn filter<'t>(&self, tag: &'t Tag) -> Result<Cow<'t, str>, Rejection> {
+        let subject = self.subject(tag.as_str()).ok_or(Rejection::Unmatched)?;
+        let attached = self.attachments && ATTACHMENTS.is_match(tag.as_str());
+        if attached || self.exclude.is_match(tag.as_str()) {
+            return Err(Rejection::Excluded);
+        }
+        Ok(subject)
+    }
+
     /// What is ordered: the expansion of `extract`, or the tag; `None` when `match` is not found.
-    fn subject(&self, tag: &str) -> Option<String> {
-        let Some(matcher) = &self.matcher else { return Some(tag.to_owned()) };
+    fn subject<'t>(&self, tag: &'t str) -> Option<Cow<'t, str>> {
+        let Some(matcher) = &self.matcher else { return Some(Cow::Borrowed(tag)) };
         match &self.extract {
-            None => matcher.is_match(tag).then(|| tag.to_owned()),
+            None => matcher.is_match(tag).then_some(Cow::Borrowed(tag)),
             Some(template) => {
                 let mut subject = String::new();
                 matcher.captures(tag)?.expand(template, &mut subject);
-                Some(subject)
+                Some(Cow::Owned(subject))
             }
         }
     }
-}
 
-impl Order {
-    fn key(&self, subject: &str) -> Option<Key> {
-        match self {
-            Self::Semver(_) => version::parse(subject).map(Key::Version),
-            Self::Numerical(direction) => {
-                Decimal::parse(subject).map(|number| Key::Number(number, *direction))
-            }
-            Self::Alphabetical(direction) => Some(Key::Text(subject.to_owned(), *direction)),
-            Self::Fixed(wanted) => {
-                // A fixed tag is compared with what is deployed only where both are versions.
-                version::parse(subject)
-                    .filter(|_| version::parse(wanted.as_str()).is_some())
-                    .map(Key::Version)
-            }
-        }
+    fn subject_or_tag<'t>(&self, tag: &'t Tag) -> Cow<'t, str> {
+        self.subject(tag.as_str()).unwrap_or(Cow::Borrowed(tag.as_str()))
     }
 }
 
-impl Key {
-    /// Compares two keys of one order; equal when they are of different orders.
+impl Ranker<'_> {
+    /// The tag's rank, or why it has none. `time` is what [`Order::Newest`] goes by.
+    ///
+    /// # Errors
+    /// The first step that the tag does not pass.
+    pub fn rank(&self, tag: &Tag, time: Option<Timestamp>) -> Result<Key, Rejection> {
+        let rule = self.rule;
+        if let Order::Fixed(wanted) = &rule.order {
+            return if tag == wanted { Ok(Key::Only) } else { Err(Rejection::NotOrdered) };
+        }
+        let subject = rule.filter(tag)?;
+        match &rule.order {
+            Order::Semver(span) => self.version(span, &subject).map(Key::Version),
+            order => {
+                let exponent = || order.exponent_key(&subject).filter(|_| rule.numbers_only);
+                order.key(&subject, time).or_else(exponent).ok_or(Rejection::NotOrdered)
+            }
+        }
+    }
+
+    /// The rank of the deployed tag, for the comparison with a candidate: filters and range do not
+    /// apply to what already runs, so a tag that `match` refuses is ordered as it stands, and `1.27`,
+    /// which is no candidate, still ranks above 1.26.
     #[must_use]
-    pub fn compare(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Version(a), Self::Version(b)) => a.cmp_precedence(b),
-            (Self::Number(a, direction), Self::Number(b, _)) => direction.apply(a.cmp(b)),
-            (Self::Text(a, direction), Self::Text(b, _)) => direction.apply(a.cmp(b)),
-            _ => Ordering::Equal,
+    pub fn rank_deployed(&self, tag: &Tag, time: Option<Timestamp>) -> Option<Key> {
+        let subject = self.rule.subject_or_tag(tag);
+        if let (Order::Semver(_), Variant::Keep) = (&self.rule.order, self.rule.variant) {
+            return Shape::parse(&subject).map(|shape| Key::Version(shape.version));
         }
+        let partial = || match self.rule.order {
+            Order::Semver(_) => version::parse_partial(&subject).map(Key::Version),
+            _ => None,
+        };
+        self.rule.order.key(&subject, time).or_else(partial)
+    }
+
+    fn version(&self, span: &Span, subject: &str) -> Result<Version, Rejection> {
+        let deployed = self.deployed.as_deref();
+        let (version, from) = match self.rule.variant {
+            Variant::Any => {
+                let from = deployed.and_then(version::parse_partial);
+                (version::parse(subject).ok_or(Rejection::NotOrdered)?, from)
+            }
+            Variant::Keep => {
+                let shape = Shape::parse(subject).ok_or(Rejection::NotOrdered)?;
+                let from = deployed.and_then(Shape::parse);
+                let alike = from.as_ref().map_or(plain(&shape), |from| shape.is_like(from));
+                if !alike {
+                    return Err(Rejection::OtherVariant);
+                }
+                (shape.version, from.map(|from| from.version))
+            }
+        };
+        let inside = match span {
+            Span::Range(range) => range.admits(&version, self.rule.prereleases),
+            Span::Level(level) => from
+                .as_ref()
+                .is_some_and(|from| level.reaches(from, &version, self.rule.prereleases)),
+        };
+        if inside { Ok(version) } else { Err(Rejection::OutOfRange) }
     }
 }
 
-impl Direction {
-    fn apply(self, ordering: Ordering) -> Ordering {
-        match self {
-            Self::Asc => ordering,
-            Self::Desc => ordering.reverse(),
-        }
-    }
-}
-
-impl Decimal {
-    fn parse(text: &str) -> Option<Self> {
-        let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(integer) || !digits(fraction) {
-            return None;
-        }
-        let integer = integer.trim_start_matches('0').to_owned();
-        let fraction = fraction.trim_end_matches('0').to_owned();
-        Some(Self { integer_digits: integer.len(), integer, fraction })
-    }
+/// Where nothing is deployed that could be kept, a version is three numbers.
+fn plain(shape: &Shape<'_>) -> bool {
+    matches!(shape.prefix, "" | "v") && shape.precision == 3 && shape.variant.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Direction, Level, Range};
     use super::*;
 
     fn rule(matcher: &str, extract: Option<&str>, order: Order) -> TagRule {
@@ -197,7 +210,14 @@ mod tests {
             exclude: RegexSet::new(["-debug$"]).unwrap(),
             attachments: true,
             order,
+            prereleases: false,
+            variant: Variant::Any,
+            numbers_only: false,
         }
+    }
+
+    fn range(text: &str) -> Order {
+        Order::Semver(Span::Range(Range::parse(text).unwrap()))
     }
 
     fn tag(text: &str) -> Tag {
@@ -206,7 +226,7 @@ mod tests {
 
     #[test]
     fn steps_reject_in_order() {
-        let semver = rule("^v(?<v>.+)$", Some("$v"), Order::Semver(Range::parse("<3").unwrap()));
+        let semver = rule("^v(?<v>.+)$", Some("$v"), range("<3"));
         let cases = [
             ("v2.0.0", None),
             ("2.0.0", Some(Rejection::Unmatched)),
@@ -217,43 +237,48 @@ mod tests {
             ("v2.0.0-rc.1", Some(Rejection::OutOfRange)),
         ];
         for (text, want) in cases {
-            assert_eq!(semver.rank(&tag(text)).err(), want, "{text}");
+            assert_eq!(semver.ranker(None).rank(&tag(text), None).err(), want, "{text}");
         }
         let cosign = format!("sha256-{}.sig", "0".repeat(64));
         let any = rule("", None, Order::Alphabetical(Direction::Asc));
-        assert_eq!(any.rank(&tag(&cosign)), Err(Rejection::Excluded));
-    }
-
-    #[test]
-    fn numbers_compare_by_value_at_any_size() {
-        let ascending = [
-            "0",
-            "0.5",
-            "1",
-            "1.05",
-            "1.5",
-            "9",
-            "10",
-            "20260101123456788",
-            "20260101123456789",
-            "1000000000000000000000000000000000000001",
-        ];
-        for pair in ascending.windows(2) {
-            let keys: Vec<_> = pair.iter().map(|n| Decimal::parse(n).unwrap()).collect();
-            assert!(keys[0] < keys[1], "{pair:?}");
-        }
-        assert_eq!(Decimal::parse("007.10"), Decimal::parse("7.1"));
-        for bad in ["", "1e5", "-1", "inf", "NaN", "0x1", "1_0", "1.", ".5", "1.2.3"] {
-            assert_eq!(Decimal::parse(bad), None, "{bad}");
-        }
+        assert_eq!(any.ranker(None).rank(&tag(&cosign), None), Err(Rejection::Excluded));
     }
 
     #[test]
     fn the_deployed_tag_is_ordered_even_outside_the_rule() {
-        let semver = rule("^v(?<v>.+)$", Some("$v"), Order::Semver(Range::parse("<3").unwrap()));
+        let semver = rule("^v(?<v>.+)$", Some("$v"), range("<3"));
         let three = Some(Key::Version(Version::new(3, 0, 0)));
-        assert_eq!(semver.rank_deployed(&tag("v3.0.0")), three);
-        assert_eq!(semver.rank_deployed(&tag("3.0.0")), three);
-        assert_eq!(semver.rank_deployed(&tag("latest")), None);
+        let ranker = semver.ranker(None);
+        assert_eq!(ranker.rank_deployed(&tag("v3.0.0"), None), three);
+        assert_eq!(ranker.rank_deployed(&tag("3.0.0"), None), three);
+        assert_eq!(ranker.rank_deployed(&tag("latest"), None), None);
+    }
+
+    #[test]
+    fn a_kept_variant_is_the_deployed_one() {
+        let keep = |order| TagRule { variant: Variant::Keep, ..rule("", None, order) };
+        let (minor, ranged) =
+            (keep(Order::Semver(Span::Level(Level::Minor))), keep(range(">=1.26")));
+        let (other, outside) = (Some(Rejection::OtherVariant), Some(Rejection::OutOfRange));
+        let cases = [
+            (&minor, "1.27-alpine", "1.28-alpine", None),
+            (&minor, "1.27-alpine", "1.28.1-alpine", other),
+            (&minor, "1.27-alpine", "1.28", other),
+            (&minor, "1.27-alpine", "v1.28-alpine", other),
+            (&minor, "1.27-alpine", "2.0-alpine", outside),
+            (&minor, "1.27.0", "1.28.0-rc.1", outside),
+            (&minor, "1.27.0-rc.1", "1.27.0-rc.2", None),
+            (&minor, "latest", "1.28.0", outside),
+            (&ranged, "1.27.0-alpine", "1.28.0-alpine", None),
+            (&ranged, "1.27.0-alpine", "1.28.0-rc1-alpine", outside),
+            (&ranged, "1.20.0-alpine", "1.25.0-alpine", outside),
+            (&ranged, "latest", "1.28.0", None),
+            (&ranged, "latest", "1.28.0-alpine", other),
+        ];
+        for (rule, deployed, candidate, want) in cases {
+            let deployed = tag(deployed);
+            let got = rule.ranker(Some(&deployed)).rank(&tag(candidate), None).err();
+            assert_eq!(got, want, "{deployed} {candidate}");
+        }
     }
 }

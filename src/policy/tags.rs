@@ -2,8 +2,8 @@
 
 use regex::{Regex, RegexBuilder, RegexSetBuilder};
 
-use super::raw::RawTags;
-use super::{Order, Range, TagRule};
+use super::raw::{Newest, RawTags};
+use super::{Calver, Clock, Level, Order, Range, Span, TagRule, Variant};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::image::Tag;
 
@@ -47,17 +47,48 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
     problems.extend(template.map(|problem| (vec!["extract".to_owned()], problem)));
     let order =
         order(raw, name).map_err(|(key, problem)| problems.push((vec![key.to_owned()], problem)));
-    let rule = order.ok().map(|order| TagRule {
-        matcher,
-        extract: raw.extract.clone(),
-        exclude: exclude.unwrap_or_default(),
-        attachments: true,
-        order,
+    problems.extend(versions_only(raw).map(|(key, problem)| (vec![key.to_owned()], problem)));
+    let rule = order.ok().map(|order| {
+        problems.extend(unmatchable(&order, raw).map(|p| (vec!["semver".to_owned()], p)));
+        let is_level = matches!(order, Order::Semver(Span::Level(_)));
+        TagRule {
+            matcher,
+            extract: raw.extract.clone(),
+            exclude: exclude.unwrap_or_default(),
+            attachments: true,
+            order,
+            prereleases: raw.prereleases,
+            variant: raw.variant.unwrap_or(if is_level { Variant::Keep } else { Variant::Any }),
+            numbers_only: false,
+        }
     });
     (rule, problems)
 }
 
-fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
+/// Keys that say something about versions, where something else is ordered.
+fn versions_only(raw: &RawTags) -> Option<(&'static str, Diagnostic)> {
+    let key = match raw {
+        RawTags { semver: Some(_), .. } => return None,
+        RawTags { variant: Some(_), .. } => "variant",
+        RawTags { prereleases: true, .. } => "prereleases",
+        _ => return None,
+    };
+    let message = format!("`{key}` says something about versions, and needs `semver`");
+    Some((key, Diagnostic::error(Code::PolicyInvalidValue, message)))
+}
+
+/// A range that no version is in chooses nothing for ever.
+fn unmatchable(order: &Order, raw: &RawTags) -> Option<Diagnostic> {
+    let Order::Semver(Span::Range(range)) = order else { return None };
+    if range.can_match(raw.prereleases) {
+        return None;
+    }
+    let message = format!("no version is in `{range}`");
+    let help = "space and comma mean and, `||` means or";
+    Some(Diagnostic::warning(Code::PolicyUnmatchable, message).help(help))
+}
+
+pub(super) fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
     if pattern.len() > MAX_PATTERN {
         let message = format!("the regular expression is longer than {MAX_PATTERN} bytes");
         return Err(Diagnostic::error(Code::PolicyInvalidRegex, message));
@@ -123,11 +154,16 @@ fn groups(template: &str) -> Vec<String> {
 
 /// The one order that is given; otherwise the key to point at and the problem.
 fn order(raw: &RawTags, name: &str) -> Result<Order, (&'static str, Diagnostic)> {
-    let semver = raw.semver.as_deref().map(|range| {
-        Range::parse(range).map(Order::Semver).map_err(|error| {
+    let semver = raw.semver.as_deref().map(|text| span(text).map(Order::Semver));
+    let calver = raw.calver.as_deref().map(|format| {
+        Calver::parse(format).map(Order::Calver).map_err(|error| {
             let problem = Diagnostic::error(Code::PolicyInvalidRange, error.to_string());
-            ("semver", problem.help("as in `>=1.2 <3`, `^1.4`, `~2.1`, `1.x || 2.x`, `>=1.0.0-0`"))
+            ("calver", problem.help("as in `YYYY.0M.DD.MICRO`, `YYYY0M0D`, `YY.MM`"))
         })
+    });
+    let newest = raw.newest.map(|newest| match newest {
+        Newest::Pushed => Ok(Order::Newest(Clock::Pushed)),
+        Newest::Created => Ok(Order::Newest(Clock::Created)),
     });
     let fixed = raw.fixed.as_deref().map(|tag| {
         let problem = || Diagnostic::error(Code::PolicyInvalidTag, format!("`{tag}` is not a tag"));
@@ -135,8 +171,8 @@ fn order(raw: &RawTags, name: &str) -> Result<Order, (&'static str, Diagnostic)>
     });
     let numerical = raw.numerical.map(|direction| Ok(Order::Numerical(direction)));
     let alphabetical = raw.alphabetical.map(|direction| Ok(Order::Alphabetical(direction)));
-    let mut given = [semver, numerical, alphabetical, fixed].into_iter().flatten();
-    let choices = "write one of `semver`, `numerical`, `alphabetical`, `fixed`";
+    let mut given = [semver, calver, numerical, alphabetical, newest, fixed].into_iter().flatten();
+    let choices = "write one of `semver`, `calver`, `numerical`, `alphabetical`, `newest`, `fixed`";
     match (given.next(), given.next()) {
         (Some(order), None) => order,
         (None, _) => {
@@ -148,4 +184,20 @@ fn order(raw: &RawTags, name: &str) -> Result<Order, (&'static str, Diagnostic)>
             Err(("", Diagnostic::error(Code::PolicyOrder, message).help(choices)))
         }
     }
+}
+
+/// A range, or one of the three words.
+fn span(text: &str) -> Result<Span, (&'static str, Diagnostic)> {
+    match text.trim() {
+        "patch" => return Ok(Span::Level(Level::Patch)),
+        "minor" => return Ok(Span::Level(Level::Minor)),
+        "major" => return Ok(Span::Level(Level::Major)),
+        _ => {}
+    }
+    Range::parse(text).map(Span::Range).map_err(|error| {
+        let problem = Diagnostic::error(Code::PolicyInvalidRange, error.to_string());
+        let help =
+            "as in `>=1.2 <3`, `^1.4`, `~2.1`, `1.x || 2.x`, `>=1.0.0-0`; or `patch`, `minor`, `major`";
+        ("semver", problem.help(help))
+    })
 }

@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::file::{Document, Places, PolicyFile, is_empty, is_kubernetes_object, parse};
 use super::flux::Flux;
 use super::paths::{self, Paths};
-use super::raw::{RawEnvironment, RawImage, RawPolicies, RawTags};
-use super::{Environment, Finds, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule, Via, tags};
+use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
+use super::{
+    Allow, DigestMode, Environment, Finds, Hold, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule,
+    Via, checks, tags,
+};
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
 
@@ -116,16 +122,32 @@ impl Reader {
             self.problems.push(problem.at(places.of(&["images", name, "image"])));
         });
         let rule = self.rule(name, &raw.tags, places);
+        let (checks, problems) = checks::read(raw);
+        let is_sound = problems.is_empty();
+        let at = |keys: &[&str]| places.of(&[&["images", name], keys].concat());
+        self.problems.extend(problems.into_iter().map(|(keys, problem)| problem.at(at(keys))));
+        let digest = match (raw.digest, &checks.signer) {
+            (None, Some(_)) => DigestMode::Pin,
+            (digest, _) => digest.unwrap_or_default(),
+        };
+        if checks.signer.is_some() && digest != DigestMode::Pin {
+            self.problems.push(unpinned().at(at(&["digest"])));
+        }
         Some(Policy {
             name: name.to_owned(),
             repository: repository.ok()?,
             image: raw.image.clone(),
             finds: Finds::ByShape,
             follow_digest: false,
-            rule: rule?,
-            digest: raw.digest,
-            allow_downgrade: raw.allow_downgrade,
-            allow_vanished: raw.allow_vanished,
+            rule: rule.filter(|_| is_sound)?,
+            digest,
+            checks,
+            allow: Allow {
+                downgrade: raw.allow_downgrade,
+                vanished: raw.allow_vanished,
+                shrunken: raw.allow_shrunken,
+                moved: raw.allow_moved,
+            },
             place,
         })
     }
@@ -136,7 +158,7 @@ impl Reader {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             places.of(&[&["images", name, "tags"], &keys[..]].concat())
         };
-        let complete = problems.is_empty();
+        let complete = !any_error(problems.iter().map(|(_, problem)| problem));
         self.problems.extend(problems.into_iter().map(|(keys, problem)| problem.at(at(&keys))));
         rule.filter(|_| complete)
     }
@@ -163,15 +185,28 @@ impl Reader {
         let path_places = (0..raw.paths.len()).map(|index| at("paths", index)).collect();
         let images = raw.images.iter().enumerate();
         let images = images.map(|(index, image)| (image.clone(), at("images", index))).collect();
+        let holds = self.holds(&raw.holds, |index| at("holds", index));
         let environment = Environment {
             name: name.clone(),
             paths: Paths { written, globs },
             policies: Vec::new(),
             via: raw.deliver.via.into(),
             labels: raw.deliver.labels,
+            holds,
             place,
         };
         self.environments.insert(name, Declared { environment, images, path_places });
+    }
+
+    fn holds(&mut self, raw: &[RawHold], at: impl Fn(usize) -> Place) -> Vec<Hold> {
+        let mut holds = Vec::new();
+        for (index, raw) in raw.iter().enumerate() {
+            match hold(raw, at(index)) {
+                Ok(hold) => holds.push(hold),
+                Err(problem) => self.problems.push(problem.at(at(index))),
+            }
+        }
+        holds
     }
 
     fn finish(mut self, files: usize) -> (PolicySet, Vec<Diagnostic>) {
@@ -284,6 +319,32 @@ impl Reader {
     }
 }
 
+fn hold(raw: &RawHold, place: Place) -> Result<Hold, Diagnostic> {
+    let mut images = GlobSetBuilder::new();
+    for pattern in &raw.images {
+        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+        images.add(glob.map_err(|_error| {
+            let message = format!("`{pattern}` is neither a policy's name nor a glob");
+            Diagnostic::error(Code::PolicyUnknownImage, message)
+        })?);
+    }
+    let day = || Some(raw.until.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let until = raw.until.parse::<Timestamp>().ok().or_else(day).ok_or_else(|| {
+        let message = format!("`{}` is neither a day nor a time", raw.until.escape_debug());
+        Diagnostic::error(Code::PolicyInvalidValue, message)
+            .help("as in `2027-01-04`, or `2027-01-04T09:00:00Z`")
+    })?;
+    let images = images.build().unwrap_or_else(|_| GlobSet::empty());
+    Ok(Hold { images, until, reason: raw.reason.clone(), place })
+}
+
+/// What is verified has to be what is written, and a tag can move in between.
+fn unpinned() -> Diagnostic {
+    let message = "a signature is for a digest, and this policy writes tags";
+    Diagnostic::warning(Code::PolicyContradiction, message)
+        .help("write `digest: pin`, so that what was verified is what runs")
+}
+
 fn twice(what: &str, name: &str, place: Place, other: &Place) -> Diagnostic {
     Diagnostic::error(Code::PolicyDuplicateName, format!("{what} `{name}` is declared twice"))
         .at(place)
@@ -299,6 +360,7 @@ fn implicit(policies: usize) -> Environment {
         policies: (0..policies).collect(),
         via: Via::default(),
         labels: Vec::new(),
+        holds: Vec::new(),
         place: Place::default(),
     }
 }

@@ -22,7 +22,7 @@ const PAGE_SIZE: &str = "1000";
 
 /// Media types of everything a tag can point at. An index is preferred: its digest is the one that
 /// stands for all platforms.
-const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
@@ -41,12 +41,12 @@ pub struct Registry {
 }
 
 /// One request, without its credentials.
-struct Ask<'a> {
-    method: Method,
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
     /// Path and query behind `/v2/`.
-    path: &'a str,
-    accept: &'static str,
-    repository: &'a Repository,
+    pub(super) path: &'a str,
+    pub(super) accept: &'static str,
+    pub(super) repository: &'a Repository,
 }
 
 impl Registry {
@@ -101,7 +101,7 @@ impl Registry {
             .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
     }
 
-    async fn host(&self, name: &str) -> Result<Arc<Host>, ScanError> {
+    pub(super) async fn host(&self, name: &str) -> Result<Arc<Host>, ScanError> {
         let mut hosts = self.hosts.lock().await;
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
@@ -112,7 +112,11 @@ impl Registry {
     }
 
     /// Asks until there is an answer, a final refusal, or no patience left.
-    async fn ask(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
+    pub(super) async fn ask(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+    ) -> Result<(Url, Response), ScanError> {
         let backoff = backon::ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(250));

@@ -1,7 +1,7 @@
 //! What can go wrong with a registry.
 
 use crate::choose::{Reason, ReasonCode};
-use crate::image::{Repository, Tag};
+use crate::image::Repository;
 
 /// Why a registry's answer cannot be used. Variants are what a decision reports differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,10 +36,10 @@ impl ScanError {
         Reason::new(self.code(), format!("{repository}: {self}"))
     }
 
-    /// The reason when a digest was asked for.
+    /// The reason when something about a tag was asked for.
     #[must_use]
-    pub fn digest_reason(&self, repository: &Repository, tag: &Tag) -> Reason {
-        Reason::new(ReasonCode::NoDigest, format!("the digest of {repository}:{tag}: {self}"))
+    pub fn reason_for(&self, subject: &str) -> Reason {
+        Reason::new(ReasonCode::NoDigest, format!("{subject}: {self}"))
     }
 
     /// Whether the same request may succeed in a moment.

@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod error;
 mod host;
+mod manifest;
 mod page;
 mod realm;
 
@@ -19,8 +20,8 @@ use futures::stream::{self, StreamExt as _};
 pub use client::Registry;
 pub use error::ScanError;
 
-use crate::choose::{Catalog, Reason};
-use crate::image::{Digest, Repository, Tag};
+use crate::choose::{Answer, Answers, Catalog, Question};
+use crate::image::Repository;
 
 /// How many image repositories are asked for at once, over all hosts.
 const AT_ONCE: usize = 32;
@@ -50,17 +51,38 @@ pub async fn scan(
     Catalog(lists.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>().await)
 }
 
-/// Asks for the digests behind many tags at once.
-pub async fn digests(
+/// Answers many questions at once; `done` is called for each.
+pub async fn answer(
     registry: &Registry,
-    wanted: impl IntoIterator<Item = (Repository, Tag)>,
+    questions: impl IntoIterator<Item = Question>,
+    answers: &mut Answers,
     done: &(dyn Fn() + Sync),
-) -> BTreeMap<(Repository, Tag), Result<Digest, Reason>> {
-    let answers = stream::iter(wanted).map(|(repository, tag)| async move {
-        let digest = registry.digest(&repository, &tag).await;
+) {
+    let found = stream::iter(questions).map(|question| async move {
+        let answer = learn(registry, &question).await;
         done();
-        let digest = digest.map_err(|error| error.digest_reason(&repository, &tag));
-        ((repository, tag), digest)
+        (question, answer)
     });
-    answers.buffer_unordered(AT_ONCE).collect().await
+    let found: Vec<_> = found.buffer_unordered(AT_ONCE).collect().await;
+    for (question, answer) in found {
+        match answer {
+            Ok(answer) => answers.learn(question, answer),
+            Err(error) => answers.refuse(question, |subject| error.reason_for(&subject)),
+        }
+    }
+}
+
+async fn learn(registry: &Registry, question: &Question) -> Result<Answer, ScanError> {
+    match question {
+        Question::Digest(repository, tag) => {
+            registry.digest(repository, tag).await.map(Answer::Digest)
+        }
+        Question::Contents(repository, digest) => {
+            registry.contents(repository, digest).await.map(Answer::Contents)
+        }
+        Question::Created(repository, tag) => {
+            registry.created(repository, tag).await.map(Answer::Created)
+        }
+        Question::Signed(..) => Err(ScanError::Malformed("not built".to_owned())),
+    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::{DecisionRow, decision};
 use crate::changeset::Plan;
 use crate::choose::{Explanation, Reason};
-use crate::image::Repository;
+use crate::image::{Repository, Tag};
 
 /// What `explain --format json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -28,22 +28,27 @@ struct PolicyRow {
     image: String,
     /// The image repository in canonical form.
     repository: String,
+    /// What is deployed, where the choice depends on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployed: Option<String>,
     /// What happened to its tags.
     explanation: Option<Explanation>,
     /// Why its tags are not known.
     unknown: Option<Reason>,
 }
 
-/// One policy with its explanation.
-pub type Explained<'a> = (&'a str, &'a Repository, &'a Result<Explanation, Reason>);
+/// One policy with what is deployed and its explanation.
+pub type Explained<'a> =
+    (&'a str, &'a Repository, Option<&'a Tag>, &'a Result<Explanation, Reason>);
 
 impl ExplainReport {
     /// The report.
     #[must_use]
     pub fn new<'a>(explained: impl IntoIterator<Item = Explained<'a>>, plan: &Plan) -> Self {
-        let row = |(image, repository, explanation): Explained<'a>| PolicyRow {
+        let row = |(image, repository, deployed, explanation): Explained<'a>| PolicyRow {
             image: image.to_owned(),
             repository: repository.to_string(),
+            deployed: deployed.map(Tag::to_string),
             explanation: explanation.as_ref().ok().cloned(),
             unknown: explanation.as_ref().err().cloned(),
         };
@@ -62,7 +67,9 @@ impl ExplainReport {
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         for policy in &self.policies {
-            writeln!(out, "{}  {}", policy.image, policy.repository).ok();
+            let deployed = policy.deployed.iter().map(|tag| format!("  where {tag} is deployed"));
+            let deployed: String = deployed.collect();
+            writeln!(out, "{}  {}{deployed}", policy.image, policy.repository).ok();
             match (&policy.explanation, &policy.unknown) {
                 (Some(explanation), _) => out.push_str(&lines(explanation)),
                 (None, unknown) => {

@@ -1,0 +1,111 @@
+//! Why a policy chooses what it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::decide::Deciding;
+use super::{
+    Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_tree,
+};
+use crate::choose::{self, Explanation, Reason, Stop, select};
+use crate::image::{Repository, Tag};
+use crate::policy::Policy;
+use crate::settings::{DecideSettings, Surroundings};
+
+/// A policy's choice with its explanation, or why there is none.
+pub struct Explained {
+    /// The policy's name.
+    pub image: String,
+    /// The image repository.
+    pub repository: Repository,
+    /// What is deployed, where the choice depends on it.
+    pub deployed: Option<Tag>,
+    /// What happened to its tags, or why they are not known.
+    pub explanation: Result<Explanation, Reason>,
+}
+
+/// What did not pass its checks, by what is deployed.
+type PassedOver<'a> = BTreeMap<Option<Tag>, &'a [(Tag, Reason)]>;
+
+/// Explains the policies of a name or an image repository, and what they decide.
+///
+/// # Errors
+/// When the repository cannot be read, the policies are invalid, or none is meant.
+pub async fn explain(
+    settings: &DecideSettings,
+    image: &str,
+    around: &Surroundings,
+) -> Result<(Vec<Explained>, Planning), Failure> {
+    let given = load::given(&settings.scope)?;
+    let mut tags = Tags::new(settings)?;
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    let loaded = Loaded::read(&tree, given.as_ref())?;
+    let wanted = Repository::parse(image).ok();
+    let meant =
+        |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
+    let policies: Vec<&Policy> = loaded.set.policies.iter().filter(meant).collect();
+    let mut settings = DecideSettings { images: vec![image.to_owned()], ..settings.clone() };
+    if !policies.is_empty() {
+        settings.images = policies.iter().map(|policy| policy.name.clone()).collect();
+    }
+    check_names(&loaded.set, &settings)?;
+    let repositories: BTreeSet<&Repository> =
+        policies.iter().map(|policy| &policy.repository).collect();
+    tags.list(&repositories, &loaded.repository, around.progress).await?;
+    let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
+    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
+    let explained = explain_all(&planning, &settings, &tags);
+    Ok((explained, planning))
+}
+
+fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> Vec<Explained> {
+    let now = settings.now;
+    let deciding = Deciding { set: &planning.set, ledger: &planning.ledger, now, progress: false };
+    let policies = planning.set.policies.iter();
+    let meant = policies.filter(|policy| settings.images.contains(&policy.name));
+    let rows = meant.flat_map(|policy| {
+        let places = places(policy, planning);
+        let rows = places.into_iter().map(|(deployed, passed_over)| {
+            let explanation = one(policy, deployed.as_ref(), passed_over, &deciding, tags);
+            let (image, repository) = (policy.name.clone(), policy.repository.clone());
+            Explained { image, repository, deployed, explanation }
+        });
+        rows.collect::<Vec<_>>()
+    });
+    rows.collect()
+}
+
+/// The places whose explanations differ.
+fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
+    let mut places = PassedOver::new();
+    for planned in planning.plan.decisions.iter().filter(|planned| planned.image == policy.name) {
+        let passed_over = &planned.decision.passed_over[..];
+        let matters = policy.rule.is_relative() || !passed_over.is_empty();
+        let deployed = planned.deployed.tag.clone().filter(|_| matters);
+        let known = places.entry(deployed).or_insert(passed_over);
+        if known.is_empty() {
+            *known = passed_over;
+        }
+    }
+    if places.is_empty() {
+        places.insert(None, &[]);
+    }
+    places
+}
+
+fn one(
+    policy: &Policy,
+    deployed: Option<&Tag>,
+    passed_over: &[(Tag, Reason)],
+    deciding: &Deciding<'_>,
+    tags: &Tags,
+) -> Result<Explanation, Reason> {
+    let listing = tags.catalog().listing(&policy.repository)?;
+    match select(policy, listing, deployed, &deciding.facts(tags)) {
+        Ok(selection) => Ok(choose::explain(policy, listing, &selection, deployed, passed_over)),
+        Err(Stop::Undecided(reason)) => Err(reason),
+        Err(Stop::Ask(_)) => {
+            let message = "no place names the image, so its times were not asked for";
+            Err(Reason::new(choose::ReasonCode::NoCandidate, message))
+        }
+    }
+}

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::changeset::{BRANCH_PREFIX, ChangeSet};
 use crate::cli::Format;
 use crate::diagnostic::Colour;
-use crate::git::{Author, Clone, GitError, Remote, Update};
+use crate::git::{Author, Clone, GitError, Remote, Update, branch_ref};
 use crate::pipeline::{self, Failure, Planning};
 use crate::report;
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
@@ -136,14 +136,14 @@ async fn publish(
 ) -> Result<crate::git::Oid, DemoError> {
     let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX).await?;
     let commit = clone.commit(clone.base(), &set.files, &set.message, &Author::default(), now)?;
-    pushed(clone.push(&[Update { branch: set.branch.clone(), commit }]).await?)?;
+    pushed(clone.push(&[Update { reference: branch_ref(&set.branch), commit }]).await?)?;
     Ok(commit)
 }
 
 /// Moves the main branch to the commit, as merging the pull request does.
 async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
     let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch).await?;
-    pushed(clone.push(&[Update { branch: clone.branch().to_owned(), commit }]).await?)
+    pushed(clone.push(&[Update { reference: branch_ref(clone.branch()), commit }]).await?)
 }
 
 fn pushed(answers: crate::git::Pushed) -> Result<(), DemoError> {

@@ -6,7 +6,9 @@ use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalk
 use tempfile::TempDir;
 
 use super::smart::{Advertised, Smart};
-use super::{Author, BranchState, GitError, Oid, Remote, commit, local};
+use super::{
+    Author, BRANCHES, BranchState, GitError, LEDGER_REF, Oid, Remote, branch_ref, commit, local,
+};
 
 /// Git's file modes of regular files. Links, submodules and trees have others.
 const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
@@ -18,7 +20,7 @@ pub struct Clone {
     /// The branch that is read and changed.
     branch: String,
     pub(super) base: Oid,
-    /// What the server said its branches are at.
+    /// What the server said its references are at.
     pub(super) advertised: BTreeMap<String, Oid>,
     paths: Vec<String>,
     skipped: Vec<String>,
@@ -41,12 +43,12 @@ impl Clone {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(directory.path(), &options).map_err(git)?;
-        let Advertised { branches: advertised, default_branch } =
+        let Advertised { references: advertised, default_branch } =
             fetch(&repository, &remote, branch, own).await?;
         let branch =
             branch.map(str::to_owned).or(default_branch).unwrap_or_else(|| "main".to_owned());
         let base = *advertised
-            .get(&branch)
+            .get(&branch_ref(&branch))
             .ok_or_else(|| GitError::NoBranch(subject.clone(), branch.clone()))?;
         let mut clone = Self {
             repository,
@@ -103,6 +105,12 @@ impl Clone {
         Ok(blob.content().to_vec())
     }
 
+    /// The file of the ledger, and whether there is a ledger.
+    #[must_use]
+    pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
+        self.read_at(*self.advertised.get(LEDGER_REF)?, path)
+    }
+
     /// Reads a file of another commit that was fetched.
     #[must_use]
     pub fn read_at(&self, commit: Oid, path: &str) -> Option<Vec<u8>> {
@@ -117,7 +125,7 @@ impl Clone {
     /// # Errors
     /// When the branch cannot be read.
     pub fn state(&self, branch: &str, author: &Author) -> Result<BranchState, GitError> {
-        let Some(oid) = self.advertised.get(branch) else { return Ok(BranchState::Absent) };
+        let Some(oid) = self.advertised.get(&branch_ref(branch)) else { return Ok(BranchState::Absent) };
         let commit = self.repository.find_commit(*oid);
         let commit = commit.map_err(|error| GitError::from_git(branch, &error))?;
         Ok(commit::state(&commit, author))
@@ -165,14 +173,16 @@ async fn fetch(
         Some(smart) => smart.advertised("git-upload-pack").await?,
         None => local::advertised(&subject)?,
     };
-    if found.branches.is_empty() {
+    if !found.references.keys().any(|name| name.starts_with(BRANCHES)) {
         return Err(GitError::Empty(subject));
     }
     let base = branch.or(found.default_branch.as_deref()).unwrap_or("main");
-    if !found.branches.contains_key(base) {
+    if !found.references.contains_key(&branch_ref(base)) {
         return Err(GitError::NoBranch(subject, base.to_owned()));
     }
-    let wanted = found.branches.iter().filter(|(name, _)| *name == base || name.starts_with(own));
+    let (base, own) = (branch_ref(base), branch_ref(own));
+    let is_wanted = |name: &str| name == base || name.starts_with(&own) || name == LEDGER_REF;
+    let wanted = found.references.iter().filter(|(name, _)| is_wanted(name));
     match &smart {
         Some(smart) => {
             let oids: std::collections::BTreeSet<Oid> = wanted.map(|(_, oid)| *oid).collect();

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use git2::{Direction, FetchOptions, PushOptions, RemoteCallbacks, Repository};
 
 use super::smart::{Advertised, Command};
-use super::{GitError, Oid};
+use super::{GitError, Oid, matters, short};
 
-/// Lists the branches of a repository.
+/// Lists the branches of a repository, and references of our own.
 pub(super) fn advertised(path: &str) -> Result<Advertised, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
     let mut remote = git2::Remote::create_detached(path).map_err(git)?;
     let connected = remote.connect_auth(Direction::Fetch, None, None).map_err(git)?;
     let mut found = Advertised::default();
     for head in connected.list().map_err(git)? {
-        if let Some(name) = head.name().strip_prefix("refs/heads/") {
-            found.branches.insert(name.to_owned(), head.oid());
+        if matters(head.name()) {
+            found.references.insert(head.name().to_owned(), head.oid());
         }
     }
     let default = connected.default_branch().ok();
@@ -25,17 +25,15 @@ pub(super) fn advertised(path: &str) -> Result<Advertised, GitError> {
     Ok(found)
 }
 
-/// Copies branches with their history: libgit2 has no shallow fetch from a path.
+/// Copies references with their history: libgit2 has no shallow fetch from a path.
 pub(super) fn fetch(
     repository: &Repository,
     path: &str,
-    branches: &[&str],
+    references: &[&str],
 ) -> Result<(), GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
-    let refspecs: Vec<String> = branches
-        .iter()
-        .map(|name| format!("+refs/heads/{name}:refs/tagalong/fetched/{name}"))
-        .collect();
+    let refspecs: Vec<String> =
+        references.iter().map(|name| format!("+{name}:refs/fetched/{name}")).collect();
     let mut options = FetchOptions::new();
     options.download_tags(git2::AutotagOption::None).update_fetchhead(false);
     repository
@@ -45,7 +43,7 @@ pub(super) fn fetch(
         .map_err(git)
 }
 
-/// Moves branches, each from where it is expected to be; what the repository says of each.
+/// Moves references, each from where it is expected to be; what the repository says of each.
 pub(super) fn push(
     repository: &Repository,
     path: &str,
@@ -53,13 +51,13 @@ pub(super) fn push(
 ) -> Result<BTreeMap<String, Option<String>>, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
     let mut refspecs = Vec::new();
-    for Command { branch, new, .. } in commands {
-        let local = format!("refs/tagalong/outgoing/{branch}");
+    for Command { reference, new, .. } in commands {
+        let local = format!("refs/outgoing/{reference}");
         repository.reference(&local, *new, true, "push").map_err(git)?;
-        refspecs.push(format!("+{local}:refs/heads/{branch}"));
+        refspecs.push(format!("+{local}:{reference}"));
     }
     let expected: BTreeMap<String, Oid> =
-        commands.iter().map(|c| (format!("refs/heads/{}", c.branch), c.old)).collect();
+        commands.iter().map(|c| (c.reference.to_owned(), c.old)).collect();
     let mut moved = None;
     let mut answers = BTreeMap::new();
     let result = {
@@ -67,11 +65,11 @@ pub(super) fn push(
         callbacks.push_negotiation(|references| {
             let name = |r: &git2::PushUpdate<'_>| r.dst_refname().unwrap_or_default().to_owned();
             let stale = references.iter().find(|r| expected.get(&name(r)) != Some(&r.src()));
-            moved = stale.map(|reference| name(reference).replace("refs/heads/", ""));
+            moved = stale.map(name);
             if moved.is_some() { Err(git2::Error::from_str("moved")) } else { Ok(()) }
         });
         callbacks.push_update_reference(|name, status| {
-            answers.insert(name.replace("refs/heads/", ""), status.map(str::to_owned));
+            answers.insert(name.to_owned(), status.map(str::to_owned));
             Ok(())
         });
         let mut options = PushOptions::new();
@@ -79,7 +77,7 @@ pub(super) fn push(
         repository.remote_anonymous(path).map_err(git)?.push(&refspecs, Some(&mut options))
     };
     match (moved, result) {
-        (Some(branch), _) => Err(GitError::Moved(branch)),
+        (Some(reference), _) => Err(GitError::Moved(short(&reference).to_owned())),
         (None, result) => result.map_err(git).map(|()| answers),
     }
 }

@@ -18,6 +18,30 @@ pub use error::GitError;
 pub use push::{Pushed, Update};
 pub use remote::Remote;
 
+/// Where the ledger is kept: a reference of our own, beside branches and tags.
+pub const LEDGER_REF: &str = "refs/tagalong/ledger";
+
+/// What begins the names of references that are ours and no branches.
+const OWN_REFS: &str = "refs/tagalong/";
+
+const BRANCHES: &str = "refs/heads/";
+
+/// The reference of a branch.
+#[must_use]
+pub fn branch_ref(branch: &str) -> String {
+    format!("{BRANCHES}{branch}")
+}
+
+/// A reference as people name it: a branch without its prefix.
+fn short(reference: &str) -> &str {
+    reference.strip_prefix(BRANCHES).unwrap_or(reference)
+}
+
+/// Whether a reference is one that matters here.
+fn matters(reference: &str) -> bool {
+    reference.starts_with(BRANCHES) || reference.starts_with(OWN_REFS)
+}
+
 /// A commit or blob by its object id.
 pub type Oid = git2::Oid;
 

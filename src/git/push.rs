@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::{Buf, ObjectType, TreeWalkMode, TreeWalkResult};
 
 use super::smart::{Command, Smart};
-use super::{Clone, GitError, Oid, Remote, local};
+use super::{Clone, GitError, Oid, Remote, local, short};
 
-/// One branch to move.
+/// One reference to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// The branch.
-    pub branch: String,
+    /// The full name of the reference.
+    pub reference: String,
     /// The commit to put there.
     pub commit: Oid,
 }
 
-/// What became of each branch of a push.
+/// What became of each reference of a push.
 pub type Pushed = BTreeMap<String, Result<(), GitError>>;
 
 impl Clone {
-    /// Moves branches in one push. Each must still be where this clone saw it, which the server
+    /// Moves references in one push. Each must still be where this clone saw it, which the server
     /// checks again at the moment that it moves the branch.
     ///
     /// # Errors
@@ -29,8 +29,8 @@ impl Clone {
     pub async fn push(&self, updates: &[Update]) -> Result<Pushed, GitError> {
         let nowhere = Oid::ZERO_SHA1;
         let commands = updates.iter().map(|update| Command {
-            branch: &update.branch,
-            old: self.advertised.get(&update.branch).copied().unwrap_or(nowhere),
+            reference: &update.reference,
+            old: self.advertised.get(&update.reference).copied().unwrap_or(nowhere),
             new: update.commit,
         });
         let commands: Vec<Command<'_>> = commands.collect();
@@ -39,12 +39,12 @@ impl Clone {
             Remote::Path(_) => local::push(&self.repository, &subject, &commands)?,
             Remote::Http { url, token } => {
                 let smart = Smart::new(url, token.as_ref())?;
-                let now = smart.advertised("git-receive-pack").await?.branches;
-                let at = |branch: &str| now.get(branch).copied().unwrap_or(nowhere);
+                let now = smart.advertised("git-receive-pack").await?.references;
+                let at = |reference: &str| now.get(reference).copied().unwrap_or(nowhere);
                 if let Some(moved) =
-                    commands.iter().find(|command| at(command.branch) != command.old)
+                    commands.iter().find(|command| at(command.reference) != command.old)
                 {
-                    return Err(GitError::Moved(moved.branch.to_owned()));
+                    return Err(GitError::Moved(short(moved.reference).to_owned()));
                 }
                 let pack =
                     self.pack(updates).map_err(|error| GitError::from_git(&subject, &error))?;
@@ -54,13 +54,13 @@ impl Clone {
         let refused = answers.values().any(Option::is_some);
         let now = match &self.remote {
             _ if !refused => BTreeMap::new(),
-            Remote::Path(_) => local::advertised(&subject)?.branches,
+            Remote::Path(_) => local::advertised(&subject)?.references,
             Remote::Http { url, token } => {
-                Smart::new(url, token.as_ref())?.advertised("git-upload-pack").await?.branches
+                Smart::new(url, token.as_ref())?.advertised("git-upload-pack").await?.references
             }
         };
         // Servers word a lost race in many ways; that the branch is elsewhere now is what makes it one.
-        let moved = |branch: &str| now.get(branch) != self.advertised.get(branch);
+        let moved = |reference: &str| now.get(reference) != self.advertised.get(reference);
         Ok(judge(updates, &answers, &moved))
     }
 
@@ -74,6 +74,10 @@ impl Clone {
             while !self.advertised.values().any(|known| *known == next) && seen.insert(next) {
                 let commit = self.repository.find_commit(next)?;
                 builder.insert_object(next, None)?;
+                if commit.parent_count() == 0 {
+                    builder.insert_tree(commit.tree_id())?;
+                    break;
+                }
                 let parent = commit.parent(0)?;
                 for oid in new_objects(&parent.tree()?, &commit.tree()?)? {
                     if seen.insert(oid) {
@@ -111,17 +115,19 @@ fn judge(
     answers: &BTreeMap<String, Option<String>>,
     moved: &dyn Fn(&str) -> bool,
 ) -> Pushed {
-    let rejected = |branch: &str, reason: &str| {
+    let rejected = |reference: &str, reason: &str| {
         Err(GitError::Rejected {
-            branch: branch.to_owned(),
+            branch: short(reference).to_owned(),
             reason: crate::changeset::one_line(reason),
         })
     };
-    let result = |update: &Update| match answers.get(&update.branch) {
+    let result = |update: &Update| match answers.get(&update.reference) {
         Some(None) => Ok(()),
-        Some(Some(_)) if moved(&update.branch) => Err(GitError::Moved(update.branch.clone())),
-        Some(Some(reason)) => rejected(&update.branch, reason),
-        None => rejected(&update.branch, "the server did not say what became of it"),
+        Some(Some(_)) if moved(&update.reference) => {
+            Err(GitError::Moved(short(&update.reference).to_owned()))
+        }
+        Some(Some(reason)) => rejected(&update.reference, reason),
+        None => rejected(&update.reference, "the server did not say what became of it"),
     };
-    updates.iter().map(|update| (update.branch.clone(), result(update))).collect()
+    updates.iter().map(|update| (update.reference.clone(), result(update))).collect()
 }

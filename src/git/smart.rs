@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::pkt::{self, Frame};
-use super::{GitError, Oid};
+use super::{GitError, Oid, matters};
 use crate::http::{self, USER_AGENT};
 
 /// GitHub takes any user name with a token; this is the one that it documents for Apps.
@@ -32,18 +32,18 @@ pub(super) struct Smart<'a> {
     authorization: Option<HeaderValue>,
 }
 
-/// What a server says about its branches.
+/// What a server says about its references.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Advertised {
-    /// Branches by name, without `refs/heads/`.
-    pub(super) branches: BTreeMap<String, Oid>,
+    /// Branches, and references of our own, by their full names.
+    pub(super) references: BTreeMap<String, Oid>,
     /// The branch that `HEAD` stands for.
     pub(super) default_branch: Option<String>,
 }
 
 /// A reference to move.
 pub(super) struct Command<'a> {
-    pub(super) branch: &'a str,
+    pub(super) reference: &'a str,
     pub(super) old: Oid,
     pub(super) new: Oid,
 }
@@ -104,10 +104,10 @@ impl<'a> Smart<'a> {
     ) -> Result<BTreeMap<String, Option<String>>, GitError> {
         let mut body = Vec::new();
         for (index, command) in commands.iter().enumerate() {
-            let Command { branch, old, new } = command;
+            let Command { reference, old, new } = command;
             let abilities = format!("\0 report-status side-band-64k agent={USER_AGENT}");
             let abilities = if index == 0 { abilities } else { String::new() };
-            pkt::put(&mut body, &format!("{old} {new} refs/heads/{branch}{abilities}"));
+            pkt::put(&mut body, &format!("{old} {new} {reference}{abilities}"));
         }
         pkt::flush(&mut body);
         body.extend_from_slice(pack);
@@ -236,8 +236,8 @@ fn advertisement(body: &[u8]) -> Result<Advertised, String> {
         let (line, after) = line.split_once('\0').unwrap_or((line, ""));
         abilities.push_str(after);
         let Some((oid, name)) = line.split_once(' ') else { continue };
-        if let (Ok(oid), Some(branch)) = (Oid::from_str(oid), name.strip_prefix("refs/heads/")) {
-            found.branches.insert(branch.to_owned(), oid);
+        if let (Ok(oid), true) = (Oid::from_str(oid), matters(name)) {
+            found.references.insert(name.to_owned(), oid);
         }
     }
     let ability = |name: &str| {
@@ -250,7 +250,7 @@ fn advertisement(body: &[u8]) -> Result<Advertised, String> {
     Ok(found)
 }
 
-/// Reads what a server says of a push: for each branch `None`, or why not.
+/// Reads what a server says of a push: for each reference `None`, or why not.
 fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, String> {
     let mut inner = Vec::new();
     let mut words = String::new();
@@ -270,14 +270,14 @@ fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, String> {
         if let Some(why) = line.strip_prefix("unpack ").filter(|result| *result != "ok") {
             return Err(format!("the server could not read what was pushed: {why}"));
         }
-        if let Some(branch) = line.strip_prefix("ok refs/heads/") {
-            answers.insert(branch.to_owned(), None);
-        } else if let Some((branch, why)) =
-            line.strip_prefix("ng refs/heads/").and_then(|rest| rest.split_once(' '))
+        if let Some(reference) = line.strip_prefix("ok ") {
+            answers.insert(reference.to_owned(), None);
+        } else if let Some((reference, why)) =
+            line.strip_prefix("ng ").and_then(|rest| rest.split_once(' '))
         {
             // Rules of the server explain themselves beside the report.
             let why = format!("{why} {}", words.trim());
-            answers.insert(branch.to_owned(), Some(said(why.trim().as_bytes())));
+            answers.insert(reference.to_owned(), Some(said(why.trim().as_bytes())));
         }
     }
     Ok(answers)
@@ -321,12 +321,17 @@ mod tests {
                 &format!("{a} refs/heads/trunk\n"),
                 &format!("{b} refs/heads/tagalong/x\n"),
                 &format!("{b} refs/tags/v1\n"),
+                &format!("{b} refs/tagalong/ledger\n"),
+                &format!("{b} refs/pull/1/head\n"),
             ]),
         ]
         .concat();
         let found = advertisement(&body).unwrap();
         assert_eq!(found.default_branch.as_deref(), Some("trunk"));
-        assert_eq!(found.branches.keys().collect::<Vec<_>>(), ["tagalong/x", "trunk"]);
+        assert_eq!(
+            found.references.keys().collect::<Vec<_>>(),
+            ["refs/heads/tagalong/x", "refs/heads/trunk", "refs/tagalong/ledger"]
+        );
         let empty = framed(&[&format!("{} capabilities^{{}}\0report-status\n", "0".repeat(40))]);
         assert_eq!(advertisement(&empty), Ok(Advertised::default()));
         let sha256 =
@@ -348,7 +353,7 @@ mod tests {
         pkt::put(&mut body, &format!("\u{1}{}", String::from_utf8(inner).unwrap()));
         pkt::flush(&mut body);
         let answers = report(&body).unwrap();
-        assert_eq!(answers["a"], None);
-        assert_eq!(answers["b"].as_deref(), Some("hook declined error: GH006: protected"));
+        assert_eq!(answers["refs/heads/a"], None);
+        assert_eq!(answers["refs/heads/b"].as_deref(), Some("hook declined error: GH006: protected"));
     }
 }

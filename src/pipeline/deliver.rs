@@ -7,7 +7,7 @@ use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::ChangeSet;
 use crate::forge::Upserted;
-use crate::git::{Author, BranchState, Clone, GitError, Oid, Update};
+use crate::git::{Author, BranchState, Clone, GitError, Oid, Update, branch_ref};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
@@ -130,7 +130,7 @@ impl Context<'_> {
 
     fn commit(&self, set: &ChangeSet, branch: &str, parent: Oid) -> Step {
         match self.clone.commit(parent, &set.files, &set.message, self.author, self.now) {
-            Ok(commit) => Step::Push(Update { branch: branch.to_owned(), commit }),
+            Ok(commit) => Step::Push(Update { reference: branch_ref(branch), commit }),
             Err(error) => Step::Stop(DeliveryOutcome::Failed, error.to_string()),
         }
     }
@@ -143,7 +143,7 @@ async fn push(
 ) -> Result<BTreeMap<String, Result<(), String>>, Raced> {
     // Of several commits on one branch, the last one brings the others along.
     let updates = steps.iter().filter_map(|step| match step {
-        Step::Push(update) => Some((update.branch.clone(), update.clone())),
+        Step::Push(update) => Some((update.reference.clone(), update.clone())),
         Step::Stand(_) | Step::Stop(..) => None,
     });
     let updates: Vec<Update> = updates.collect::<BTreeMap<_, _>>().into_values().collect();
@@ -159,7 +159,7 @@ async fn push(
             let why = error.to_string();
             return Ok(updates
                 .into_iter()
-                .map(|update| (update.branch, Err(why.clone())))
+                .map(|update| (update.reference, Err(why.clone())))
                 .collect());
         }
     };
@@ -182,14 +182,14 @@ async fn finish(
     proposals: &mut Proposals,
 ) -> Delivery {
     let (branch, commit) = match step {
-        Step::Push(update) => (update.branch.clone(), update.commit),
+        Step::Push(update) => (set.branch.clone(), update.commit),
         Step::Stand(commit) => (set.branch.clone(), *commit),
         Step::Stop(outcome, message) => {
             let branch = Some(set.branch.clone()).filter(|_| *outcome == DeliveryOutcome::Frozen);
             return Delivery { message: Some(message.clone()), branch, ..delivery(set, *outcome) };
         }
     };
-    if let Some(Err(why)) = pushed.get(&branch) {
+    if let Some(Err(why)) = pushed.get(&branch_ref(&branch)) {
         return Delivery {
             message: Some(why.clone()),
             branch: Some(branch),

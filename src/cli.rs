@@ -87,6 +87,9 @@ pub struct DecideArgs {
     /// Write what the registries listed to a file, for `--catalog`.
     #[arg(long, value_name = "FILE")]
     pub save_catalog: Option<PathBuf>,
+    /// Keep what must be remembered between runs in a file, instead of in the config repository.
+    #[arg(long, value_name = "FILE", env = "TAGALONG_LEDGER")]
+    pub ledger: Option<PathBuf>,
     /// Take this as the present time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub now: Option<Timestamp>,

@@ -4,6 +4,7 @@
 //! compared with an earlier one. It holds what policies need and nothing else, so that it stays small.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -147,10 +148,11 @@ impl Ledger {
         self.listed.get(&repository.to_string()).copied()
     }
 
-    /// Why a version is not wanted in an environment.
+    /// Why a version is not wanted in an environment; `what` is `tag`, or `tag@digest` where the tag
+    /// stays.
     #[must_use]
-    pub fn refusal(&self, environment: &str, policy: &str, tag: &Tag) -> Option<&Refusal> {
-        self.refused.get(environment)?.get(policy)?.get(tag.as_str())
+    pub fn refusal(&self, environment: &str, policy: &str, what: &str) -> Option<&Refusal> {
+        self.refused.get(environment)?.get(policy)?.get(what)
     }
 
     /// What was pushed last to an environment for a policy.
@@ -159,17 +161,23 @@ impl Ledger {
         self.delivered.get(environment)?.get(policy)
     }
 
-    /// Records a sight of a digest behind a tag; the first one stays.
+    /// Records a sight of a digest behind a tag; the first one stays. Whether it is the first.
     pub fn see(
         &mut self,
         repository: &Repository,
         tag: &Tag,
         digest: Option<&Digest>,
         at: Timestamp,
-    ) {
-        let digest = digest.map_or(ANY_DIGEST, Digest::as_str);
+    ) -> bool {
+        let digest = digest.map_or(ANY_DIGEST, Digest::as_str).to_owned();
         let tags = self.seen.entry(repository.to_string()).or_default();
-        tags.entry(tag.to_string()).or_default().entry(digest.to_owned()).or_insert(at);
+        match tags.entry(tag.to_string()).or_default().entry(digest) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(slot) => {
+                slot.insert(at);
+                true
+            }
+        }
     }
 
     /// Records how many tags a repository lists. Small changes are not worth a write: what counts is
@@ -183,10 +191,10 @@ impl Ledger {
     }
 
     /// Records that a version is not wanted; the first reason stays.
-    pub fn refuse(&mut self, environment: &str, policy: &str, tag: &Tag, refusal: Refusal) {
+    pub fn refuse(&mut self, environment: &str, policy: &str, what: &str, refusal: Refusal) {
         let policies = self.refused.entry(environment.to_owned()).or_default();
         let tags = policies.entry(policy.to_owned()).or_default();
-        tags.entry(tag.to_string()).or_insert(refusal);
+        tags.entry(what.to_owned()).or_insert(refusal);
     }
 
     /// Takes back what a pull request refused, because it was opened again.
@@ -212,12 +220,18 @@ impl Ledger {
     }
 
     /// Forgets the refusals of a policy in an environment that nothing needs any more.
-    pub fn forgive(&mut self, environment: &str, policy: &str, is_needed: impl Fn(&Tag) -> bool) {
+    pub fn forgive(&mut self, environment: &str, policy: &str, is_needed: impl Fn(&str) -> bool) {
         let tags = self.refused.get_mut(environment).and_then(|policies| policies.get_mut(policy));
         if let Some(tags) = tags {
-            tags.retain(|tag, _| Tag::parse(tag).is_some_and(|tag| is_needed(&tag)));
+            tags.retain(|what, _| is_needed(what));
         }
         self.drop_empty();
+    }
+
+    /// Forgets repositories that no policy is for any more.
+    pub fn forget_repositories(&mut self, is_needed: impl Fn(&str) -> bool) {
+        self.seen.retain(|name, _| is_needed(name));
+        self.listed.retain(|name, _| is_needed(name));
     }
 
     fn drop_empty(&mut self) {
@@ -279,14 +293,13 @@ mod tests {
 
     #[test]
     fn a_reopened_pull_request_takes_its_refusals_back() {
-        let tag = Tag::parse("v1").unwrap();
         let mut ledger = Ledger::default();
         let refusal = Refusal { why: "#7 was closed".into(), pull_request: Some(7), at: at(1) };
-        ledger.refuse("prod", "shop", &tag, refusal.clone());
-        assert_eq!(ledger.refusal("prod", "shop", &tag), Some(&refusal));
-        assert_eq!(ledger.refusal("staging", "shop", &tag), None);
+        ledger.refuse("prod", "shop", "v1", refusal.clone());
+        assert_eq!(ledger.refusal("prod", "shop", "v1"), Some(&refusal));
+        assert_eq!(ledger.refusal("staging", "shop", "v1"), None);
         ledger.reopen(8);
-        assert!(ledger.refusal("prod", "shop", &tag).is_some());
+        assert!(ledger.refusal("prod", "shop", "v1").is_some());
         ledger.reopen(7);
         assert_eq!(ledger, Ledger::default());
     }

@@ -80,6 +80,8 @@ pub struct DecideSettings {
     pub catalog: Option<PathBuf>,
     /// Where to write what registries listed.
     pub save_catalog: Option<PathBuf>,
+    /// Where what must be remembered is kept, instead of in the config repository.
+    pub ledger: Option<PathBuf>,
     /// The present time.
     pub now: Timestamp,
     /// Registries that the operator allows to be asked over plain HTTP.
@@ -183,6 +185,7 @@ impl Surroundings {
             images: args.images.clone(),
             catalog: args.catalog.clone(),
             save_catalog: args.save_catalog.clone(),
+            ledger: args.ledger.clone(),
             now: args.now.unwrap_or(self.now),
             plain_http: args.plain_http.clone(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,

@@ -89,6 +89,12 @@ impl WorkTree {
         Ok(Self { root: root.to_owned(), paths, skipped })
     }
 
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The paths of the files, with forward slashes, sorted.
     #[must_use]
     pub fn paths(&self) -> &[String] {

@@ -4,6 +4,7 @@
 
 mod assemble;
 mod branch;
+mod machine;
 mod text;
 mod words;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{BRANCH_PREFIX, branch_name};
+pub use machine::{Proposed, ProposedMove};
 pub use text::{code_span, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 

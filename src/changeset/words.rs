@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::machine::Proposed;
 use super::text::{code_span, one_line};
 use super::{ChangeSet, Move};
 use crate::choose::Deployed;
@@ -74,11 +75,10 @@ pub(super) fn body(set: &ChangeSet, moves: &[Move]) -> String {
         }
         name => format!("These images of `{name}` have newer tags that their policies choose."),
     };
-    let machine =
-        serde_json::json!({"version": 1, "environment": set.environment, "change": set.change});
+    let machine = Proposed::new(set, moves).block();
     let footer = format!(
         "\nThis branch is rewritten when something newer appears. A commit of yours on it stops that; \
-         merging or closing is up to you.\n\n<!-- tagalong: {machine} -->\n"
+         merging or closing is up to you.\n\n{machine}\n"
     );
     let mut body =
         format!("{intro}\n\n| image | from | to | where | why |\n|---|---|---|---|---|\n");
@@ -198,7 +198,7 @@ mod tests {
         );
         assert!(
             small.contains(
-                r#"<!-- tagalong: {"version":1,"environment":"prod","change":"abc"} -->"#
+                r#"<!-- tagalong: {"version":1,"environment":"prod","change":"abc","moves":[{"image":"shop","from":"v1","to":"v2"}]} -->"#
             )
         );
         let many: Vec<_> = (0..2000).map(|n| a_move(&format!("i{n}"), "v1", "v2")).collect();

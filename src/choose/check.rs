@@ -15,7 +15,7 @@ impl Case<'_> {
     /// Why a candidate is not to be written, if anything speaks against it.
     pub(super) fn objection(&self, tag: &Tag) -> Result<Option<Reason>, Stop> {
         let (environment, policy) = (&self.environment.name, &self.policy.name);
-        if let Some(refusal) = self.facts.ledger.refusal(environment, policy, tag) {
+        if let Some(refusal) = self.facts.ledger.refusal(environment, policy, tag.as_str()) {
             let message = format!("{tag} is not wanted here: {}", refusal.why);
             return Ok(Some(Reason::new(ReasonCode::Refused, message)));
         }
@@ -28,6 +28,12 @@ impl Case<'_> {
 
     /// Why a digest behind a tag is not to be written.
     fn objection_to_digest(&self, tag: &Tag, digest: &Digest) -> Result<Option<Reason>, Stop> {
+        let (environment, policy) = (&self.environment.name, &self.policy.name);
+        let what = format!("{tag}@{digest}");
+        if let Some(refusal) = self.facts.ledger.refusal(environment, policy, &what) {
+            let message = format!("{tag}@{} is not wanted here: {}", digest.short(), refusal.why);
+            return Ok(Some(Reason::new(ReasonCode::Refused, message)));
+        }
         if let Some(reason) = self.moved(tag, digest).or_else(|| self.too_young(tag, digest)) {
             return Ok(Some(reason));
         }

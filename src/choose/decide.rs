@@ -1,6 +1,7 @@
 //! The decision: from the best candidate down to what is deployed, the first that passes its checks.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::select::rank_deployed;
 use super::{Candidate, Facts, Listing, Reason, ReasonCode, Selection, Stop};
@@ -19,6 +20,15 @@ pub struct Deployed {
     pub digest: Option<Digest>,
     /// Whether another image is named than the policy's, and the name is to be written as well.
     pub renamed: bool,
+}
+
+impl fmt::Display for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(tag) = &self.tag {
+            tag.fmt(f)?;
+        }
+        self.digest.as_ref().map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
 }
 
 /// What is to happen.
@@ -280,10 +290,7 @@ fn chosen(
         Some(_) => (ReasonCode::Newer, "above"),
         None => (ReasonCode::Replaced, "chosen instead of"),
     };
-    let mut message = format!("{tag} is {word} {current}");
-    if let Some((_, reason)) = passed_over.first() {
-        message = format!("{message}; passed over: {}", reason.message);
-    }
+    let message = format!("{tag} is {word} {current}");
     Decision { passed_over, ..update(tag, Reason::new(code, message)) }
 }
 

@@ -122,6 +122,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         images: Vec::new(),
         catalog: None,
         save_catalog: None,
+        ledger: None,
         now,
         plain_http: Vec::new(),
         token_hosts: Vec::new(),

@@ -106,6 +106,14 @@ codes! {
     EditRefused = "edit.refused",
     /// The registry listed texts that are not tags; they were dropped.
     TagsDropped = "tags.dropped",
+    /// A full version has another digest than it had, which is an alarm.
+    TagMoved = "tags.moved",
+    /// A decision changes the prefix, the number of parts or the suffix of a tag.
+    TagVariant = "tags.variant-changed",
+    /// The ledger of earlier runs cannot be read, and is not used.
+    LedgerUnreadable = "ledger.unreadable",
+    /// The ledger could not be kept for the next run.
+    LedgerNotKept = "ledger.not-kept",
     /// Credentials were not sent where the registry asked for them.
     RegistryAnonymous = "registry.anonymous",
 }

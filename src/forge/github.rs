@@ -30,7 +30,8 @@ pub struct PullRequest {
     /// Its page.
     pub url: String,
     pub(super) title: String,
-    pub(super) body: String,
+    /// Its body.
+    pub body: String,
     pub(super) labels: Vec<String>,
 }
 
@@ -41,6 +42,8 @@ pub struct Pulls {
     pub open: Option<PullRequest>,
     /// The last one that was closed without being merged.
     pub closed: Option<PullRequest>,
+    /// The last ones that were merged, the newest first.
+    pub merged: Vec<PullRequest>,
 }
 
 impl PullRequest {

@@ -20,8 +20,12 @@ pub(super) const BRANCHES: usize = 20;
 const PULLS: usize = 50;
 const LABELS: usize = 20;
 
-/// Open and closed ones are asked for apart, so that neither crowds the other out.
-const STATES: [(&str, &str); 2] = [("o", "OPEN"), ("c", "CLOSED")];
+/// What was merged earlier than this is not compared with what is deployed.
+const MERGED: usize = 5;
+
+/// Those of each state are asked for apart, so that none crowds the others out.
+const STATES: [(&str, &str, usize); 3] =
+    [("o", "OPEN", PULLS), ("c", "CLOSED", PULLS), ("m", "MERGED", MERGED)];
 
 #[derive(Deserialize)]
 pub(super) struct Answer {
@@ -50,6 +54,7 @@ struct Found {
 pub(super) enum State {
     Open,
     Closed,
+    Merged,
 }
 
 #[derive(Deserialize)]
@@ -67,11 +72,11 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
     }
     for (index, branch) in branches.iter().enumerate() {
         write!(parameters, ", $b{index}: String!").ok();
-        for (alias, state) in STATES {
+        for (alias, state, first) in STATES {
             write!(
                 fields,
                 "{alias}{index}: pullRequests(states: {state}, headRefName: $b{index}, baseRefName: $base, \
-                 first: {PULLS}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ number url state title \
+                 first: {first}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ number url state title \
                  body isCrossRepository labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
             )
             .ok();
@@ -83,7 +88,8 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
     json!({"query": query, "variables": variables})
 }
 
-/// The pull requests by branch: the open one, and the last one that was closed without a merge.
+/// The pull requests by branch: the open one, the last one that was closed without a merge, and
+/// the last that were merged.
 /// `None` when GitHub does not know the repository.
 pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String, Pulls>> {
     let mut found = BTreeMap::new();
@@ -95,9 +101,10 @@ pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<BTreeMap<String,
         for pull in pulls.nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
             let state = pull.state;
             match state {
-                State::Open => slot.open.get_or_insert_with(|| pull.into()),
-                State::Closed => slot.closed.get_or_insert_with(|| pull.into()),
-            };
+                State::Open => drop(slot.open.get_or_insert_with(|| pull.into())),
+                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.into())),
+                State::Merged => slot.merged.push(pull.into()),
+            }
         }
     }
     Some(found)

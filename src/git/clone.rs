@@ -125,7 +125,9 @@ impl Clone {
     /// # Errors
     /// When the branch cannot be read.
     pub fn state(&self, branch: &str, author: &Author) -> Result<BranchState, GitError> {
-        let Some(oid) = self.advertised.get(&branch_ref(branch)) else { return Ok(BranchState::Absent) };
+        let Some(oid) = self.advertised.get(&branch_ref(branch)) else {
+            return Ok(BranchState::Absent);
+        };
         let commit = self.repository.find_commit(*oid);
         let commit = commit.map_err(|error| GitError::from_git(branch, &error))?;
         Ok(commit::state(&commit, author))

@@ -6,7 +6,7 @@ use git2::Signature;
 use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
 
-use super::{BranchState, Clone, GitError, Oid};
+use super::{BranchState, Clone, GitError, LEDGER_REF, Oid, Update};
 use crate::changeset::{CHANGE_TRAILER, FileChange};
 
 /// Who commits.
@@ -57,6 +57,39 @@ impl Clone {
         self.repository
             .commit(None, &signature, &signature, message, &tree, &[&parent])
             .map_err(git)
+    }
+}
+
+impl Clone {
+    /// Writes a commit with the ledger's file alone, on the ledger before it.
+    ///
+    /// # Errors
+    /// When an object cannot be written.
+    pub fn commit_ledger(
+        &self,
+        path: &str,
+        text: &str,
+        author: &Author,
+        now: Timestamp,
+    ) -> Result<Update, GitError> {
+        let git = |error: git2::Error| GitError::from_git("the ledger", &error);
+        let before = self.advertised.get(LEDGER_REF);
+        let before = before.map(|oid| self.repository.find_commit(*oid)).transpose();
+        let blob = self.repository.blob(text.as_bytes()).map_err(git)?;
+        let mut tree = self.repository.treebuilder(None).map_err(git)?;
+        tree.insert(path, blob, git2::FileMode::Blob.into()).map_err(git)?;
+        let tree = tree.write().map_err(git)?;
+        let tree = self.repository.find_tree(tree).map_err(git)?;
+        let time = git2::Time::new(now.as_second(), 0);
+        let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
+        let before = before.map_err(git)?;
+        let parents: Vec<_> = before.iter().collect();
+        let message = "Remember\n";
+        let commit = self
+            .repository
+            .commit(None, &signature, &signature, message, &tree, &parents)
+            .map_err(git)?;
+        Ok(Update { reference: LEDGER_REF.to_owned(), commit })
     }
 }
 

@@ -354,6 +354,9 @@ mod tests {
         pkt::flush(&mut body);
         let answers = report(&body).unwrap();
         assert_eq!(answers["refs/heads/a"], None);
-        assert_eq!(answers["refs/heads/b"].as_deref(), Some("hook declined error: GH006: protected"));
+        assert_eq!(
+            answers["refs/heads/b"].as_deref(),
+            Some("hook declined error: GH006: protected")
+        );
     }
 }

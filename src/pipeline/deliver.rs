@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::memory::{LEDGER_FILE, Memory};
 use super::proposals::Proposals;
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
-use crate::changeset::ChangeSet;
+use crate::changeset::{ChangeSet, Plan};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::forge::Upserted;
-use crate::git::{Author, BranchState, Clone, GitError, Oid, Update, branch_ref};
+use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
@@ -28,29 +30,27 @@ enum Step {
     Stop(DeliveryOutcome, String),
 }
 
-/// Delivers every change set. One that fails does not stop the others.
-pub(super) async fn deliver(planning: Planning, settings: &DecideSettings) -> Result<Run, Raced> {
-    let Planning { plan, sources, set, ledger, tree, author, mut proposals } = planning;
-    let (tree, deliveries) = match tree {
+/// Delivers every change set, and keeps the ledger. One that fails does not stop the others.
+pub(super) async fn deliver(
+    mut planning: Planning,
+    settings: &DecideSettings,
+) -> Result<Run, Raced> {
+    let now = settings.now;
+    let (deliveries, kept) = match &planning.tree {
         Tree::Work(work) => {
-            let deliveries = plan.change_sets.iter().map(|set| write(&work, set)).collect();
-            (Tree::Work(work), deliveries)
+            let sets = planning.plan.change_sets.iter();
+            (sets.map(|set| write(work, set)).collect(), Ok(()))
         }
-        Tree::Git { clone, github } => {
-            let context = Context { clone: &clone, author: &author, now: settings.now };
-            let mut tip = clone.base();
-            let sets = plan.change_sets.iter();
-            let steps: Vec<Step> =
-                sets.map(|set| context.step(set, &proposals, &mut tip)).collect();
-            let pushed = push(&clone, &steps).await?;
-            let mut deliveries = Vec::new();
-            for (set, step) in plan.change_sets.iter().zip(&steps) {
-                deliveries.push(finish(set, step, &pushed, &mut proposals).await);
-            }
-            (Tree::Git { clone, github }, deliveries)
+        Tree::Git { clone, .. } => {
+            let (plan, proposals) = (&planning.plan, &mut planning.proposals);
+            let context = Context { clone, author: &planning.author, now };
+            context.deliver(plan, proposals, &mut planning.memory).await?
         }
     };
-    let planning = Planning { plan, sources, set, ledger, tree, author, proposals };
+    if let Err(why) = kept.and_then(|()| planning.memory.write()) {
+        let message = format!("what must be remembered is not kept: {why}");
+        planning.plan.diagnostics.push(Diagnostic::warning(Code::LedgerNotKept, message));
+    }
     Ok(Run { planning, deliveries })
 }
 
@@ -78,6 +78,49 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Pushes branches, opens and updates pull requests; whether the ledger was kept.
+    async fn deliver(
+        &self,
+        plan: &Plan,
+        proposals: &mut Proposals,
+        memory: &mut Memory,
+    ) -> Result<(Vec<Delivery>, Result<(), String>), Raced> {
+        let mut tip = self.clone.base();
+        let steps = plan.change_sets.iter().map(|set| self.step(set, proposals, &mut tip));
+        let steps: Vec<Step> = steps.collect();
+        let mut updates = updates(&steps);
+        // What a direct push brings is only remembered when it has arrived, so the ledger follows.
+        let is_direct = plan.change_sets.iter().any(|set| set.via == Via::Push);
+        let alone = updates.is_empty();
+        let ledger = if is_direct { Ok(None) } else { self.ledger(memory, alone) };
+        updates.extend(ledger.as_ref().ok().cloned().flatten());
+        let pushed = push(self.clone, updates).await?;
+        let mut deliveries = Vec::new();
+        for (set, step) in plan.change_sets.iter().zip(&steps) {
+            let delivery = finish(set, step, &pushed, proposals).await;
+            if delivery.outcome == DeliveryOutcome::Pushed && set.via == Via::Push {
+                memory.delivered(set);
+            }
+            deliveries.push(delivery);
+        }
+        let kept = match ledger {
+            Err(why) => Err(why),
+            Ok(_) if is_direct => match self.ledger(memory, true) {
+                Ok(update) => judge(&push(self.clone, update.into_iter().collect()).await?),
+                Err(why) => Err(why),
+            },
+            Ok(_) => judge(&pushed),
+        };
+        Ok((deliveries, kept))
+    }
+
+    /// The commit of the ledger, when there is something new in it.
+    fn ledger(&self, memory: &Memory, alone: bool) -> Result<Option<Update>, String> {
+        let Some(text) = memory.to_commit(alone) else { return Ok(None) };
+        let update = self.clone.commit_ledger(LEDGER_FILE, &text, self.author, self.now);
+        update.map(Some).map_err(|error| error.to_string())
+    }
+
     /// Makes the commit of a change set, unless its branch holds it already or belongs to a person.
     ///
     /// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
@@ -136,17 +179,26 @@ impl Context<'_> {
     }
 }
 
-/// Pushes all branches at once.
-async fn push(
-    clone: &Clone,
-    steps: &[Step],
-) -> Result<BTreeMap<String, Result<(), String>>, Raced> {
+/// What is to be pushed.
+fn updates(steps: &[Step]) -> Vec<Update> {
     // Of several commits on one branch, the last one brings the others along.
     let updates = steps.iter().filter_map(|step| match step {
         Step::Push(update) => Some((update.reference.clone(), update.clone())),
         Step::Stand(_) | Step::Stop(..) => None,
     });
-    let updates: Vec<Update> = updates.collect::<BTreeMap<_, _>>().into_values().collect();
+    updates.collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// What became of each reference.
+type Answers = BTreeMap<String, Result<(), String>>;
+
+/// Whether the ledger arrived, when it was pushed.
+fn judge(pushed: &Answers) -> Result<(), String> {
+    pushed.get(LEDGER_REF).cloned().unwrap_or(Ok(()))
+}
+
+/// Pushes all references at once.
+async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers, Raced> {
     if updates.is_empty() {
         return Ok(BTreeMap::new());
     }

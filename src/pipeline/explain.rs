@@ -59,7 +59,8 @@ pub async fn explain(
 
 fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> Vec<Explained> {
     let now = settings.now;
-    let deciding = Deciding { set: &planning.set, ledger: &planning.ledger, now, progress: false };
+    let deciding =
+        Deciding { set: &planning.set, ledger: &planning.memory.ledger, now, progress: false };
     let policies = planning.set.policies.iter();
     let meant = policies.filter(|policy| settings.images.contains(&policy.name));
     let rows = meant.flat_map(|policy| {

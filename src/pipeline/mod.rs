@@ -5,6 +5,8 @@ mod decide;
 mod deliver;
 mod explain;
 mod load;
+mod memory;
+mod notes;
 mod proposals;
 mod tags;
 mod tree;
@@ -17,6 +19,7 @@ use backon::BackoffBuilder as _;
 use decide::Deciding;
 pub use explain::{Explained, explain};
 pub use load::Loaded;
+use memory::{Held, Memory};
 use proposals::Proposals;
 pub use tags::Tags;
 pub use tree::Tree;
@@ -25,7 +28,6 @@ use crate::changeset::{Plan, Use, assemble, uses};
 use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
-use crate::ledger::Ledger;
 use crate::manifest::{Survey, Surveyed, is_candidate};
 use crate::policy::{Policy, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
@@ -64,7 +66,7 @@ pub struct Planning {
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
     set: PolicySet,
-    ledger: Ledger,
+    memory: Memory,
     tree: Tree,
     author: Author,
     proposals: Proposals,
@@ -216,17 +218,22 @@ async fn plan_tree(
     tags.list(&repositories, &repository, progress).await?;
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
-    let ledger = Ledger::default();
-    let deciding = Deciding { set: &set, ledger: &ledger, now: settings.now, progress };
-    let mut decided = deciding.decide(uses, tags).await;
     let proposals = proposals(&tree, &set, &files, request).await;
+    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let held = held(&files);
+    memory.hear(&proposals.heard(&set, &held), settings.now);
+    memory.notice_reverts(&set, &held, settings.now);
+    let deciding = Deciding { set: &set, ledger: &memory.ledger, now: settings.now, progress };
+    let mut decided = deciding.decide(uses, tags).await;
     let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
+    plan.diagnostics.extend(notes::of(&plan, &set, settings.now));
+    memory.learn(&set, &plan, tags, settings.now);
     tags.save(settings)?;
-    Ok(Planning { plan, sources, set, ledger, tree, author, proposals })
+    Ok(Planning { plan, sources, set, memory, tree, author, proposals })
 }
 
 /// Reads the files that can name images, and finds out which do.
@@ -269,6 +276,16 @@ async fn proposals(
     let selected =
         environments.filter(|environment| only.is_empty() || only.contains(&environment.name));
     Proposals::find(selected, tree, request.around).await
+}
+
+/// What each environment holds of each policy's image.
+fn held(files: &[Surveyed]) -> Held {
+    let mut held = Held::new();
+    for at in files.iter().flat_map(Surveyed::uses) {
+        let tags = held.entry((at.environment, at.policy)).or_default();
+        tags.extend(at.deployed.tag);
+    }
+    held
 }
 
 /// What is pushed goes to the branch that was read.

@@ -1,12 +1,13 @@
 //! The pull requests that there are, asked for before anything is decided or pushed: what they
 //! propose is carried on, and a token that may not open them leaves no branches behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tree;
-use crate::changeset::{ChangeSet, branch_name};
-use crate::forge::{GitHub, Pulls};
-use crate::policy::{Environment, Via};
+use super::memory::{Heard, Held, is_reverted};
+use crate::changeset::{ChangeSet, Proposed, branch_name};
+use crate::forge::{GitHub, PullRequest, Pulls};
+use crate::policy::{Environment, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
 
@@ -18,6 +19,31 @@ pub(super) enum Proposals {
     Impossible(String),
     /// What there is, by branch.
     Known { forge: Box<GitHub>, base: String, pulls: BTreeMap<String, Pulls> },
+}
+
+/// What was merged, and is not deployed any more. Of each image the newest that was merged counts.
+fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> {
+    let mut seen = BTreeSet::new();
+    let mut heard = Vec::new();
+    for pull in merged {
+        let Some(mut proposed) = Proposed::read(&pull.body) else { continue };
+        let environment = set.environments.iter().position(|e| e.name == proposed.environment);
+        let Some(environment) = environment else { continue };
+        proposed.moves.retain(|moved| {
+            let policy = set.policies.iter().position(|policy| policy.name == moved.image);
+            let first = seen.insert(moved.image.clone());
+            let tags = policy.and_then(|policy| held.get(&(environment, policy)));
+            first
+                && policy.zip(tags).is_some_and(|(policy, tags)| {
+                    is_reverted(&set.policies[policy], moved.refused(), tags)
+                })
+        });
+        if !proposed.moves.is_empty() {
+            let why = format!("#{} was reverted", pull.number);
+            heard.push(Heard::Refused { proposed, number: pull.number, why });
+        }
+    }
+    heard
 }
 
 impl Proposals {
@@ -49,6 +75,22 @@ impl Proposals {
             Ok(pulls) => Self::Known { forge, base, pulls },
             Err(error) => Self::Impossible(error.to_string()),
         }
+    }
+
+    /// What people said to what was proposed: closed, merged and reverted, or opened again.
+    pub(super) fn heard(&self, set: &PolicySet, held: &Held) -> Vec<Heard> {
+        let Self::Known { pulls, .. } = self else { return Vec::new() };
+        let mut heard = Vec::new();
+        for pulls in pulls.values() {
+            heard.extend(pulls.open.iter().map(|pull| Heard::Open(pull.number)));
+            heard.extend(pulls.closed.iter().filter_map(|pull| {
+                let why = format!("#{} was closed", pull.number);
+                let proposed = Proposed::read(&pull.body)?;
+                Some(Heard::Refused { proposed, number: pull.number, why })
+            }));
+            heard.extend(reverted(&pulls.merged, set, held));
+        }
+        heard
     }
 
     /// Why a change set gets no pull request.

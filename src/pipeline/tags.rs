@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Failure;
 use crate::choose::{Answers, Catalog, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::Repository;
+use crate::image::{Digest, Repository, Tag};
 use crate::policy::RepositorySettings;
 use crate::registry::{self, Options, Registry};
 use crate::report::Progress;
@@ -93,6 +93,15 @@ impl Tags {
     #[must_use]
     pub fn is_catalog(&self) -> bool {
         self.options.is_none()
+    }
+
+    /// The digests that were asked for in this run.
+    pub fn digests_of<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> impl Iterator<Item = (&'a Tag, &'a Digest)> {
+        let asked = self.answers.digests.iter().filter(move |((r, _), _)| r == repository);
+        asked.filter_map(|((_, tag), digest)| Some((tag, digest.as_ref().ok()?)))
     }
 
     /// Answers questions, all at once. What cannot be learnt is answered with the reason.

@@ -8,7 +8,7 @@ use url::Url;
 use super::Failure;
 use crate::changeset::BRANCH_PREFIX;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::git::{Clone, GitError, Remote};
+use crate::git::{Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::Via;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
@@ -74,6 +74,16 @@ impl Tree {
                 fetch(remote, github.clone(), scope.branch.clone()).await
             }
         }
+    }
+
+    /// The ledger of a work tree's repository, where its reference was fetched.
+    #[must_use]
+    pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
+        let Self::Work(tree) = self else { return None };
+        let repository = git2::Repository::discover(tree.root()).ok()?;
+        let commit = repository.find_reference(LEDGER_REF).ok()?.peel_to_commit().ok()?;
+        let entry = commit.tree().ok()?.get_path(path.as_ref()).ok()?;
+        Some(repository.find_blob(entry.id()).ok()?.content().to_vec())
     }
 
     /// The paths of the regular files, sorted.

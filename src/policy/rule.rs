@@ -80,6 +80,12 @@ impl TagRule {
         &self.order
     }
 
+    /// Whether versions are ordered.
+    #[must_use]
+    pub fn is_by_version(&self) -> bool {
+        matches!(self.order, Order::Semver(_))
+    }
+
     /// Whether the deployed variant is kept.
     #[must_use]
     pub fn keeps_variant(&self) -> bool {

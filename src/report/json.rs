@@ -51,8 +51,19 @@ pub(super) struct DecisionRow {
     to_digest: Option<String>,
     /// Why.
     reason: Reason,
+    /// Better candidates that did not pass their checks, the best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<PassedOverRow>,
     /// Where it is deployed.
     sites: Vec<SiteRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PassedOverRow {
+    /// The tag.
+    tag: String,
+    /// Why.
+    reason: Reason,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -188,6 +199,10 @@ pub fn output_schema<T: JsonSchema>() -> serde_json::Value {
 pub(super) fn decision(planned: &Planned) -> DecisionRow {
     let tag = |tag: &Option<Tag>| tag.as_ref().map(Tag::to_string);
     let digest = |digest: &Option<Digest>| digest.as_ref().map(Digest::to_string);
+    let passed_over = |(tag, reason): &(Tag, Reason)| PassedOverRow {
+        tag: tag.to_string(),
+        reason: reason.clone(),
+    };
     let site = |(path, line): &(String, usize)| SiteRow { path: path.clone(), line: *line };
     DecisionRow {
         image: planned.image.clone(),
@@ -199,6 +214,7 @@ pub(super) fn decision(planned: &Planned) -> DecisionRow {
         from_digest: digest(&planned.deployed.digest),
         to_digest: digest(&planned.decision.to_digest),
         reason: planned.decision.reason.clone(),
+        passed_over: planned.decision.passed_over.iter().map(passed_over).collect(),
         sites: planned.sites.iter().map(site).collect(),
     }
 }

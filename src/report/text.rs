@@ -66,12 +66,16 @@ fn decision(planned: &Planned, colour: Colour) -> String {
     };
     let reason = &decision.reason;
     let code = serde_json::to_value(reason.code).unwrap_or_default();
+    // A hold says what it waits for itself.
+    let waits = decision.passed_over.first().filter(|_| decision.outcome == Outcome::Update);
+    let waits = waits.map(|(_, reason)| format!("; passed over: {}", reason.message));
     format!(
-        "  {} {}  {versions}  {places}  {}: {}\n",
+        "  {} {}  {versions}  {places}  {}: {}{}\n",
         paint(colour, shade, &format!("{word:9}")),
         planned.image,
         code.as_str().unwrap_or_default(),
-        reason.message
+        reason.message,
+        waits.unwrap_or_default()
     )
 }
 

@@ -194,8 +194,8 @@ fn a_closed_pull_request_means_not_this_version() {
     story.run(&[]).exits(0);
     story.github.edit(1, |pull| pull.state = "closed");
     story.github.seen();
-    let out = story.run(&[]).exits(0).says(&["#1 with this change was closed"]);
-    assert_eq!(out.deliveries(), ["staging refused"]);
+    let out = story.run(&[]).exits(0).says(&["v1.1.0 is not wanted here: #1 was closed"]);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
     assert_eq!(story.github.writes(), Vec::<String>::new());
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
@@ -203,7 +203,7 @@ fn a_closed_pull_request_means_not_this_version() {
 }
 
 #[test]
-fn a_branch_that_was_merged_and_taken_back_is_proposed_anew() {
+fn what_was_merged_and_taken_back_is_not_proposed_again() {
     let story = Story::new();
     story.run(&[]).exits(0);
     let before = story.site("main");
@@ -211,6 +211,10 @@ fn a_branch_that_was_merged_and_taken_back_is_proposed_anew() {
     story.github.repo.git(&["update-ref", "refs/heads/main", &story.github.repo.head(BRANCH)]);
     story.github.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
     story.github.repo.commit("main", "Back", &[("clusters/staging/shop.yaml", &before)]);
+    let out = story.run(&[]).exits(0).says(&["#1 was reverted"]);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
+    // A newer one is, from the base as it is now and not from the left-over branch.
+    story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
     assert!(story.github.mergeable(2));
     let parent = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^")]);

@@ -242,7 +242,8 @@ fn what_is_too_young_waits_and_an_older_one_goes_ahead() {
     eyes.ledger.see(&nginx(), &tag("1.1.0"), Some(&digest('b')), time("2026-11-18T12:00:00Z"));
     let decision = eyes.decide(&policy, &listing, &deployed("1.0.0")).unwrap();
     assert_eq!(words(&decision), "Update 1.1.0 Newer");
-    assert!(decision.reason.message.contains("eligible at 2026-11-24T12:00:00Z"), "{decision:?}");
+    let (_, reason) = &decision.passed_over[0];
+    assert!(reason.message.contains("eligible at 2026-11-24T12:00:00Z"), "{decision:?}");
     // A second earlier it was too young, and the digest of another day does not count.
     eyes.now = time("2026-11-21T11:59:59Z");
     assert_eq!(eyes.outcome(&policy, &listing, "1.0.0"), "Hold 1.2.0 TooYoung");
@@ -292,13 +293,13 @@ fn guards_of_the_ledger_hold_and_can_be_overruled() {
     let mut eyes = Eyes::default();
     let at = time("2026-11-01T00:00:00Z");
     let refusal = Refusal { why: "#7 was closed".into(), pull_request: Some(7), at };
-    eyes.ledger.refuse("e", "p", &tag("1.2.0"), refusal.clone());
+    eyes.ledger.refuse("e", "p", "1.2.0", refusal.clone());
     let semver = policy("semver: '*'", "");
     assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Update 1.1.0 Newer");
     assert_eq!(eyes.outcome(&semver, &listing, "1.1.0"), "Hold 1.2.0 Refused");
     // What was refused elsewhere is not refused here.
     let mut elsewhere = Eyes::default();
-    elsewhere.ledger.refuse("f", "p", &tag("1.2.0"), refusal);
+    elsewhere.ledger.refuse("f", "p", "1.2.0", refusal);
     assert_eq!(elsewhere.outcome(&semver, &listing, "1.0.0"), "Update 1.2.0 Newer");
     eyes.ledger.list(&nginx(), 7);
     assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Undecided - ShrunkenListing");

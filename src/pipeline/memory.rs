@@ -1,0 +1,262 @@
+//! The ledger's way: read before decisions are made, told what happened, and kept for the next run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{Failure, Tags, Tree};
+use crate::changeset::{ChangeSet, Plan, Planned, Proposed};
+use crate::choose::Outcome;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::image::Tag;
+use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
+use crate::policy::{Clock, DigestMode, Order, Policy, PolicySet};
+
+/// The ledger's file, in the commit that its reference names.
+pub(super) const LEDGER_FILE: &str = "ledger.json";
+
+/// A ledger, and where it came from.
+pub(super) struct Memory {
+    pub(super) ledger: Ledger,
+    /// As it was read: what is equal to it is not written again.
+    before: Ledger,
+    /// Whether something was seen from which an age is counted, so that it is worth a push of its
+    /// own. Everything else can wait for one that is made anyway.
+    is_urgent: bool,
+    store: Store,
+}
+
+/// Where the ledger is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Store {
+    /// Nowhere: there is no place for it, or what is there must not be overwritten.
+    Nowhere,
+    /// In the config repository.
+    Reference,
+    /// In a file.
+    File(PathBuf),
+}
+
+impl Memory {
+    /// Reads the ledger: from a file when one is named, else from the config repository. One that
+    /// cannot be read is reported, and does without.
+    ///
+    /// # Errors
+    /// When the file that was named cannot be read.
+    pub(super) fn recall(
+        tree: &Tree,
+        file: Option<&Path>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Failure> {
+        let (bytes, mut store) = match (file, tree) {
+            (Some(path), _) => (read(path)?, Store::File(path.to_owned())),
+            (None, Tree::Git { clone, .. }) => (clone.ledger(LEDGER_FILE), Store::Reference),
+            (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE), Store::Nowhere),
+        };
+        let ledger = match bytes.map(|bytes| Ledger::parse(&bytes)) {
+            None => Ledger::default(),
+            Some(Ok(ledger)) => ledger,
+            Some(Err(error)) => {
+                if matches!(error, InvalidLedger::Newer(_)) {
+                    store = Store::Nowhere;
+                }
+                let message = format!("the ledger is not used: {error}");
+                problems.push(Diagnostic::warning(Code::LedgerUnreadable, message));
+                Ledger::default()
+            }
+        };
+        Ok(Self { before: ledger.clone(), ledger, is_urgent: false, store })
+    }
+
+    /// Learns from pull requests what people said no to, and what they took back.
+    pub(super) fn hear(&mut self, heard: &[Heard], now: Timestamp) {
+        for heard in heard {
+            match heard {
+                Heard::Open(number) => self.ledger.reopen(*number),
+                Heard::Refused { proposed, number, why } => {
+                    for moved in &proposed.moves {
+                        let (why, at) = (why.clone(), now);
+                        let refusal = Refusal { why, pull_request: Some(*number), at };
+                        let environment = &proposed.environment;
+                        self.ledger.refuse(environment, &moved.image, moved.refused(), refusal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Learns from files that what was pushed directly is not there any more.
+    pub(super) fn notice_reverts(&mut self, set: &PolicySet, held: &Held, now: Timestamp) {
+        for ((environment, policy), tags) in held {
+            let (environment, policy) = (&set.environments[*environment], &set.policies[*policy]);
+            let Some(delivered) = self.ledger.delivered(&environment.name, &policy.name) else {
+                continue;
+            };
+            if is_reverted(policy, &delivered.to, tags) {
+                let (why, to) = ("it was reverted".to_owned(), delivered.to.clone());
+                let refusal = Refusal { why, pull_request: None, at: now };
+                self.ledger.refuse(&environment.name, &policy.name, &to, refusal);
+            }
+        }
+    }
+
+    /// Remembers what this run saw, and forgets what nothing needs any more.
+    pub(super) fn learn(&mut self, set: &PolicySet, plan: &Plan, tags: &Tags, now: Timestamp) {
+        for policy in &set.policies {
+            let decisions = plan.decisions.iter().filter(|planned| planned.image == policy.name);
+            let decisions: Vec<&Planned> = decisions.collect();
+            if decisions.is_empty() {
+                continue;
+            }
+            self.see(policy, tags, now);
+            let is_decided = |planned: &&Planned| planned.decision.outcome != Outcome::Undecided;
+            if decisions.iter().all(is_decided) {
+                self.forget(policy, &decisions, tags);
+            }
+        }
+        self.ledger.forget_repositories(|name| {
+            set.policies.iter().any(|policy| policy.repository.to_string() == name)
+        });
+    }
+
+    fn see(&mut self, policy: &Policy, tags: &Tags, now: Timestamp) {
+        let repository = &policy.repository;
+        let Ok(listing) = tags.catalog().listing(repository) else { return };
+        let before = self.ledger.listed(repository);
+        let is_believed = before.is_none_or(|before| listing.tags.len() * 2 >= before);
+        if !listing.tags.is_empty() && (is_believed || policy.allow.shrunken) {
+            self.ledger.list(repository, listing.tags.len());
+        }
+        if policy.checks.need_digest() || policy.digest == DigestMode::Pin {
+            for (tag, digest) in tags.digests_of(repository) {
+                let is_new = self.ledger.see(repository, tag, Some(digest), now);
+                self.is_urgent |= is_new && policy.checks.min_age.is_some();
+            }
+        }
+        if *policy.rule.order() == Order::Newest(Clock::Pushed) {
+            for (tag, listed) in &listing.tags {
+                if listed.pushed.is_none() && policy.rule.filter(tag).is_ok() {
+                    self.is_urgent |= self.ledger.see(repository, tag, None, now);
+                }
+            }
+        }
+    }
+
+    /// What nothing needs: sights of tags that are neither deployed nor asked about any more, and
+    /// refusals of what has been overtaken.
+    fn forget(&mut self, policy: &Policy, decisions: &[&Planned], tags: &Tags) {
+        let repository = &policy.repository;
+        let asked: BTreeSet<&str> =
+            tags.digests_of(repository).map(|(tag, _)| tag.as_str()).collect();
+        let deployed: BTreeSet<&str> =
+            decisions.iter().filter_map(|p| p.deployed.tag.as_ref()).map(Tag::as_str).collect();
+        let is_timed = *policy.rule.order() == Order::Newest(Clock::Pushed);
+        let is_listed = |tag: &str| {
+            let listing = tags.catalog().listing(repository);
+            Tag::parse(tag).is_some_and(|tag| listing.is_ok_and(|l| l.tags.contains_key(&tag)))
+        };
+        self.ledger.forget(repository, |tag| {
+            asked.contains(tag) || deployed.contains(tag) || is_timed && is_listed(tag)
+        });
+        for environment in decisions.iter().map(|planned| &planned.environment) {
+            let deployed: Vec<&Tag> = decisions
+                .iter()
+                .filter(|planned| planned.environment == *environment)
+                .filter_map(|planned| planned.deployed.tag.as_ref())
+                .collect();
+            self.ledger.forgive(environment, &policy.name, |what| {
+                deployed.iter().any(|tag| is_refusal_of_more(policy, what, tag))
+            });
+        }
+    }
+
+    /// Remembers what a direct push brought.
+    pub(super) fn delivered(&mut self, set: &ChangeSet) {
+        let moves = Proposed::read(&set.body).map(|proposed| proposed.moves);
+        for moved in moves.into_iter().flatten() {
+            let tag = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
+            let delivered = Delivered { from: tag(&moved.from), to: tag(&moved.to) };
+            if delivered.from != delivered.to {
+                self.is_urgent = true;
+                self.ledger.deliver(&set.environment, &moved.image, delivered);
+            }
+        }
+    }
+
+    /// The text to commit, when there is something new and a place for it in git. `alone` says that
+    /// nothing else is pushed.
+    pub(super) fn to_commit(&self, alone: bool) -> Option<String> {
+        let is_worth_it = self.ledger != self.before && (self.is_urgent || !alone);
+        (is_worth_it && self.store == Store::Reference).then(|| self.ledger.to_json())
+    }
+
+    /// Nothing is left to write.
+    pub(super) fn kept(&mut self) {
+        self.before = self.ledger.clone();
+    }
+
+    /// Writes the file, when there is something new and it is kept in one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(&mut self) -> Result<(), String> {
+        let Store::File(path) = &self.store else { return Ok(()) };
+        if self.ledger == self.before {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| format!("--ledger {}: {error}", path.display());
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut file =
+            tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new("."))).map_err(failed)?;
+        file.write_all(self.ledger.to_json().as_bytes()).map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        self.kept();
+        Ok(())
+    }
+}
+
+/// What is heard from pull requests.
+pub(super) enum Heard {
+    /// One is open, perhaps again.
+    Open(u64),
+    /// What one proposed is not wanted.
+    Refused { proposed: Proposed, number: u64, why: String },
+}
+
+/// The tags that an environment holds of a policy's image, by their indices.
+pub(super) type Held = BTreeMap<(usize, usize), BTreeSet<Tag>>;
+
+/// Whether every place went back below what was delivered. One that is left where it is, or that
+/// nothing says the rank of, is no revert.
+pub(super) fn is_reverted(policy: &Policy, delivered: &str, held: &BTreeSet<Tag>) -> bool {
+    let ranker = policy.rule.ranker(None);
+    let rank = |tag: &Tag| ranker.rank_deployed(tag, None);
+    let Some(wanted) = Tag::parse(delivered).as_ref().and_then(rank) else { return false };
+    let is_below =
+        |tag: &Tag| rank(tag).is_some_and(|rank| rank.compare(&wanted) == std::cmp::Ordering::Less);
+    !held.is_empty() && held.iter().all(is_below)
+}
+
+/// Whether a refusal still says something where a tag is deployed.
+fn is_refusal_of_more(policy: &Policy, what: &str, deployed: &Tag) -> bool {
+    let (tag, digest) = what.split_once('@').map_or((what, None), |(tag, d)| (tag, Some(d)));
+    if digest.is_some() {
+        return tag == deployed.as_str();
+    }
+    let ranker = policy.rule.ranker(None);
+    let refused = Tag::parse(tag).and_then(|tag| ranker.rank_deployed(&tag, None));
+    match (refused, ranker.rank_deployed(deployed, None)) {
+        (Some(refused), Some(now)) => refused.compare(&now) == std::cmp::Ordering::Greater,
+        _ => tag != deployed.as_str(),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Argument(format!("--ledger {}: {error}", path.display()))),
+    }
+}

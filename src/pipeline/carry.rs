@@ -49,8 +49,10 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
     }
     for (at, held) in proposed {
         let Some(Deployed { tag: Some(tag), digest, .. }) = held else { continue };
+        let why = known.get(&at).map(|index| &decided[*index].decision.reason.message);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         let message =
-            format!("{tag} is what the open branch proposes; this run does not decide it");
+            format!("{tag} is what the open branch proposes; this run does not decide it{why}");
         let reason = Reason::new(ReasonCode::Carried, message);
         let decision = Decision {
             outcome: Outcome::Update,

@@ -10,7 +10,7 @@ use super::{Failure, Tags, Tree};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed};
 use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::Tag;
+use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
 use crate::policy::{Clock, DigestMode, Order, Policy, PolicySet};
 
@@ -103,25 +103,44 @@ impl Memory {
     }
 
     /// Remembers what this run saw, and forgets what nothing needs any more.
-    pub(super) fn learn(&mut self, set: &PolicySet, plan: &Plan, tags: &Tags, now: Timestamp) {
+    /// `is_whole` says that nothing was left out of the run.
+    pub(super) fn learn(
+        &mut self,
+        set: &PolicySet,
+        plan: &Plan,
+        tags: &Tags,
+        now: Timestamp,
+        is_whole: bool,
+    ) {
+        let mut by_repository: BTreeMap<&Repository, Vec<&Policy>> = BTreeMap::new();
         for policy in &set.policies {
-            let decisions = plan.decisions.iter().filter(|planned| planned.image == policy.name);
-            let decisions: Vec<&Planned> = decisions.collect();
-            if decisions.is_empty() {
-                continue;
+            by_repository.entry(&policy.repository).or_default().push(policy);
+        }
+        for (repository, policies) in &by_repository {
+            let decisions: Vec<&Planned> = plan
+                .decisions
+                .iter()
+                .filter(|planned| planned.repository == **repository)
+                .collect();
+            for policy in policies {
+                let decisions = decisions.iter().filter(|planned| planned.image == policy.name);
+                let weighed: Vec<&Tag> = decisions.flat_map(|planned| weighed(planned)).collect();
+                if !weighed.is_empty() {
+                    self.see(policy, &weighed, tags, now);
+                }
             }
-            self.see(policy, tags, now);
+            // What a narrower run does not look at may be needed by the next one.
             let is_decided = |planned: &&Planned| planned.decision.outcome != Outcome::Undecided;
-            if decisions.iter().all(is_decided) {
-                self.forget(policy, &decisions, tags);
+            if is_whole && !decisions.is_empty() && decisions.iter().all(is_decided) {
+                self.forget(repository, policies, &decisions, tags);
             }
         }
         self.ledger.forget_repositories(|name| {
-            set.policies.iter().any(|policy| policy.repository.to_string() == name)
+            by_repository.keys().any(|repository| repository.to_string() == name)
         });
     }
 
-    fn see(&mut self, policy: &Policy, tags: &Tags, now: Timestamp) {
+    fn see(&mut self, policy: &Policy, weighed: &[&Tag], tags: &Tags, now: Timestamp) {
         let repository = &policy.repository;
         let Ok(listing) = tags.catalog().listing(repository) else { return };
         let before = self.ledger.listed(repository);
@@ -130,7 +149,8 @@ impl Memory {
             self.ledger.list(repository, listing.tags.len());
         }
         if policy.checks.need_digest() || policy.digest == DigestMode::Pin {
-            for (tag, digest) in tags.digests_of(repository) {
+            for tag in weighed {
+                let Some(digest) = tags.digest(repository, tag) else { continue };
                 let is_new = self.ledger.see(repository, tag, Some(digest), now);
                 self.is_urgent |= is_new && policy.checks.min_age.is_some();
             }
@@ -146,27 +166,32 @@ impl Memory {
 
     /// What nothing needs: sights of tags that are neither deployed nor asked about any more, and
     /// refusals of what has been overtaken.
-    fn forget(&mut self, policy: &Policy, decisions: &[&Planned], tags: &Tags) {
-        let repository = &policy.repository;
-        let asked: BTreeSet<&str> =
-            tags.digests_of(repository).map(|(tag, _)| tag.as_str()).collect();
-        let deployed: BTreeSet<&str> =
-            decisions.iter().filter_map(|p| p.deployed.tag.as_ref()).map(Tag::as_str).collect();
-        let is_timed = *policy.rule.order() == Order::Newest(Clock::Pushed);
+    fn forget(
+        &mut self,
+        repository: &Repository,
+        policies: &[&Policy],
+        decisions: &[&Planned],
+        tags: &Tags,
+    ) {
+        let weighed: BTreeSet<&str> =
+            decisions.iter().flat_map(|planned| weighed(planned)).map(Tag::as_str).collect();
+        let newest = Order::Newest(Clock::Pushed);
+        let is_timed = policies.iter().any(|policy| *policy.rule.order() == newest);
         let is_listed = |tag: &str| {
             let listing = tags.catalog().listing(repository);
             Tag::parse(tag).is_some_and(|tag| listing.is_ok_and(|l| l.tags.contains_key(&tag)))
         };
-        self.ledger.forget(repository, |tag| {
-            asked.contains(tag) || deployed.contains(tag) || is_timed && is_listed(tag)
-        });
-        for environment in decisions.iter().map(|planned| &planned.environment) {
-            let deployed: Vec<&Tag> = decisions
-                .iter()
-                .filter(|planned| planned.environment == *environment)
-                .filter_map(|planned| planned.deployed.tag.as_ref())
-                .collect();
-            self.ledger.forgive(environment, &policy.name, |what| {
+        self.ledger.forget(repository, |tag| weighed.contains(tag) || is_timed && is_listed(tag));
+        for planned in decisions {
+            let Some(policy) = policies.iter().find(|policy| policy.name == planned.image) else {
+                continue;
+            };
+            let same = |other: &&&Planned| {
+                (&other.environment, &other.image) == (&planned.environment, &planned.image)
+            };
+            let deployed: Vec<&Tag> =
+                decisions.iter().filter(same).filter_map(|p| p.deployed.tag.as_ref()).collect();
+            self.ledger.forgive(&planned.environment, &policy.name, |what| {
                 deployed.iter().any(|tag| is_refusal_of_more(policy, what, tag))
             });
         }
@@ -237,6 +262,12 @@ pub(super) fn is_reverted(policy: &Policy, delivered: &str, held: &BTreeSet<Tag>
     let is_below =
         |tag: &Tag| rank(tag).is_some_and(|rank| rank.compare(&wanted) == std::cmp::Ordering::Less);
     !held.is_empty() && held.iter().all(is_below)
+}
+
+/// The tags that a decision looked at.
+fn weighed(planned: &Planned) -> impl Iterator<Item = &Tag> {
+    let passed_over = planned.decision.passed_over.iter().map(|(tag, _)| tag);
+    passed_over.chain(&planned.decision.to).chain(&planned.deployed.tag)
 }
 
 /// Whether a refusal still says something where a tag is deployed.

@@ -65,6 +65,8 @@ pub struct Planning {
     pub plan: Plan,
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
+    /// Whether something could not be decided, also where an open branch says what to do.
+    undecided: bool,
     set: PolicySet,
     memory: Memory,
     tree: Tree,
@@ -160,9 +162,7 @@ impl Planning {
     /// How `plan` ends.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let undecided =
-            self.plan.decisions.iter().any(|p| p.decision.outcome == Outcome::Undecided);
-        if undecided || any_error(&self.plan.diagnostics) { Exit::Partly } else { Exit::Done }
+        if self.undecided || any_error(&self.plan.diagnostics) { Exit::Partly } else { Exit::Done }
     }
 }
 
@@ -225,15 +225,17 @@ async fn plan_tree(
     memory.notice_reverts(&set, &held, settings.now);
     let deciding = Deciding { set: &set, ledger: &memory.ledger, now: settings.now, progress };
     let mut decided = deciding.decide(uses, tags).await;
+    let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
     let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     plan.diagnostics.extend(notes::of(&plan, &set, settings.now));
-    memory.learn(&set, &plan, tags, settings.now);
+    let is_whole = settings.environments.is_empty() && settings.images.is_empty();
+    memory.learn(&set, &plan, tags, settings.now, is_whole);
     tags.save(settings)?;
-    Ok(Planning { plan, sources, set, memory, tree, author, proposals })
+    Ok(Planning { plan, sources, undecided, set, memory, tree, author, proposals })
 }
 
 /// Reads the files that can name images, and finds out which do.

@@ -95,13 +95,12 @@ impl Tags {
         self.options.is_none()
     }
 
-    /// The digests that were asked for in this run.
-    pub fn digests_of<'a>(
-        &'a self,
-        repository: &'a Repository,
-    ) -> impl Iterator<Item = (&'a Tag, &'a Digest)> {
-        let asked = self.answers.digests.iter().filter(move |((r, _), _)| r == repository);
-        asked.filter_map(|((_, tag), digest)| Some((tag, digest.as_ref().ok()?)))
+    /// The digest behind a tag, when this run knows it.
+    #[must_use]
+    pub fn digest(&self, repository: &Repository, tag: &Tag) -> Option<&Digest> {
+        let listed = self.catalog.listing(repository).ok()?.tags.get(tag);
+        let asked = self.answers.digests.get(&(repository.clone(), tag.clone()));
+        listed.and_then(|listed| listed.digest.as_ref()).or_else(|| asked?.as_ref().ok())
     }
 
     /// Answers questions, all at once. What cannot be learnt is answered with the reason.

@@ -15,6 +15,7 @@ mod world;
 mod architecture;
 mod check;
 mod faults;
+mod memory;
 mod policies;
 mod pull_requests;
 mod real_parts;

@@ -274,7 +274,7 @@ fn what_a_run_does_not_decide_stays_proposed() {
     let branch = "tagalong/default";
     let head = github.repo.head(branch);
     down.lies("/tags/list", [Lie::status(404)]);
-    let out = run(&[]).exits(0);
+    let out = run(&[]).exits(3).says(&["this run does not decide it: ", "(404)"]);
     assert_eq!(out.decisions(), ["down update v1.1.0 carried", "up update v1.1.0 newer"]);
     assert_eq!(
         (out.deliveries(), github.repo.head(branch)),
@@ -283,7 +283,7 @@ fn what_a_run_does_not_decide_stays_proposed() {
     assert_eq!(run(&["--image", "up"]).exits(0).deliveries(), ["default unchanged"]);
     assert_eq!(github.repo.head(branch), head);
     up.push("acme/up", &["v1.2.0"]);
-    assert_eq!(run(&[]).exits(0).deliveries(), ["default updated"]);
+    assert_eq!(run(&[]).exits(3).deliveries(), ["default updated"]);
     let shown = github.repo.show(branch, "a.yaml");
     assert!(
         shown.contains("/acme/up:v1.2.0\n") && shown.contains("/acme/down:v1.1.0\n"),

@@ -1,0 +1,221 @@
+//! What runs know of each other.
+
+use crate::world::registry::digest_of;
+use crate::world::{GitHub, Output, Registry, World, arg};
+
+const LEDGER: &str = "refs/tagalong/ledger";
+
+struct Story {
+    world: World,
+    registry: Registry,
+    github: GitHub,
+}
+
+impl Story {
+    /// A repository with one policy and one site, at `v1.0.0`.
+    fn new(policy: &str, environment: &str) -> Self {
+        let world = World::new();
+        let registry = world.registry();
+        registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+        let host = &registry.host;
+        let policies =
+            format!("images: {{shop: {{image: {host}/acme/shop, {policy}}}}}\n{environment}\n");
+        let site = format!("image: {host}/acme/shop:v1.0.0\n");
+        let github = world.github(&[("policies/p.yaml", &policies), ("apps/shop.yaml", &site)]);
+        Self { world, registry, github }
+    }
+
+    fn run_with(&self, command: &str, args: &[&str]) -> Output {
+        let all = [command, "--repo", "acme/fleet", "--format", "json"].into_iter();
+        self.github.env(self.world.bot(all.chain(args.iter().copied()))).run()
+    }
+
+    fn run(&self, now: &str) -> Output {
+        self.run_with("run", &["--now", now])
+    }
+
+    fn ledger(&self) -> serde_json::Value {
+        let (ok, text) = self.github.repo.try_git(&["show", &format!("{LEDGER}:ledger.json")]);
+        if ok { serde_json::from_str(&text).unwrap() } else { serde_json::Value::Null }
+    }
+
+    fn merge_by_hand(&self, tag: &str) {
+        let site = format!("image: {}/acme/shop:{tag}\n", self.registry.host);
+        self.github.repo.commit("main", "By hand", &[("apps/shop.yaml", &site)]);
+    }
+}
+
+#[test]
+fn an_age_is_counted_from_the_first_sight_without_any_state_of_the_runner() {
+    let story = Story::new("tags: {semver: '*'}, minAge: 3d", "");
+    let out =
+        story.run("2026-11-01T12:00:00Z").exits(0).says(&["eligible at 2026-11-04T12:00:00Z"]);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 too-young"]);
+    let digest = digest_of("acme/shop:v1.1.0");
+    let name = format!("{}/acme/shop", story.registry.host);
+    assert_eq!(story.ledger()["seen"][&name]["v1.1.0"][&digest], "2026-11-01T12:00:00Z");
+    // Nothing new: nothing is written.
+    story.github.seen();
+    story.run("2026-11-02T12:00:00Z").exits(0);
+    assert_eq!(story.github.writes(), Vec::<String>::new());
+    // A newer tag does not hold up the older one.
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    let out = story.run("2026-11-03T12:00:00Z").exits(0);
+    assert_eq!(out.decisions(), ["shop hold v1.2.0 too-young"]);
+    let out =
+        story.run("2026-11-04T12:00:00Z").exits(0).says(&["eligible at 2026-11-06T12:00:00Z"]);
+    assert_eq!(out.decisions(), ["shop update v1.1.0 newer"]);
+    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.1.0");
+    let out = story.run("2026-11-06T12:00:00Z").exits(0);
+    assert_eq!(out.decisions(), ["shop update v1.2.0 newer"]);
+    // Lost, it starts again, and proposes nothing that is not proposed already.
+    story.github.repo.git(&["update-ref", "-d", LEDGER]);
+    let out = story.run("2026-11-06T13:00:00Z").exits(0);
+    assert_eq!(out.decisions(), ["shop hold v1.2.0 too-young"]);
+}
+
+#[test]
+fn a_plan_reads_and_writes_nothing() {
+    let story = Story::new("tags: {semver: '*'}, minAge: 3d", "");
+    story.run_with("plan", &["--now", "2026-11-01T12:00:00Z"]).exits(0);
+    assert_eq!(story.ledger(), serde_json::Value::Null);
+    story.run("2026-11-01T12:00:00Z").exits(0);
+    let out = story.run_with("plan", &["--now", "2026-11-05T12:00:00Z"]).exits(0);
+    assert_eq!(out.decisions(), ["shop update v1.1.0 newer"]);
+}
+
+#[test]
+fn a_listing_that_is_halved_is_not_believed() {
+    let story = Story::new("tags: {semver: '*'}", "");
+    story.registry.push("acme/shop", &["v0.1.0", "v0.2.0", "v0.3.0", "v0.4.0"]);
+    assert_eq!(
+        story.run("2026-11-01T12:00:00Z").exits(0).decisions(),
+        ["shop update v1.1.0 newer"]
+    );
+    let half = r#"{"tags": ["v1.0.0", "v2.0.0"]}"#;
+    story.registry.lies("/tags/list", [crate::world::Lie::json(half)]);
+    let out =
+        story.run("2026-11-02T12:00:00Z").exits(3).says(&["lists 2 tags, and listed 6 before"]);
+    // What the open pull request proposes stays.
+    assert_eq!(out.decisions(), ["shop update v1.1.0 carried"]);
+}
+
+#[test]
+fn what_was_pushed_and_taken_back_is_not_pushed_again() {
+    let story = Story::new(
+        "tags: {semver: '*'}",
+        "environments: {prod: {paths: [apps], deliver: {via: push}}}",
+    );
+    assert_eq!(story.run("2026-11-01T12:00:00Z").exits(0).deliveries(), ["prod pushed"]);
+    assert_eq!(story.ledger()["delivered"]["prod"]["shop"]["to"], "v1.1.0");
+    story.merge_by_hand("v1.0.0");
+    let out = story.run("2026-11-02T12:00:00Z").exits(0).says(&["it was reverted"]);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
+    let out = story.run("2026-11-03T12:00:00Z").exits(0);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    assert_eq!(story.run("2026-11-04T12:00:00Z").exits(0).deliveries(), ["prod pushed"]);
+    assert!(story.github.repo.show("main", "apps/shop.yaml").ends_with(":v1.2.0\n"));
+}
+
+#[test]
+fn a_closed_pull_request_is_remembered_after_the_next_one() {
+    let story = Story::new("tags: {semver: '*'}", "");
+    story.run("2026-11-01T12:00:00Z").exits(0);
+    story.github.edit(1, |pull| pull.state = "closed");
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.run("2026-11-02T12:00:00Z").exits(0);
+    story.github.edit(2, |pull| pull.state = "closed");
+    // Both are refused, the first by the ledger alone: GitHub is asked for the last one.
+    let out = story.run("2026-11-03T12:00:00Z").exits(0).says(&["v1.2.0 is not wanted here: #2"]);
+    assert_eq!(out.decisions(), ["shop hold v1.2.0 refused"]);
+    assert_eq!(
+        out.json()["decisions"][0]["passedOver"][1]["reason"]["message"],
+        "v1.1.0 is not wanted here: #1 was closed"
+    );
+    // Opened again, the second one is wanted again.
+    story.github.edit(2, |pull| pull.state = "open");
+    let out = story.run("2026-11-04T12:00:00Z").exits(0);
+    assert_eq!(out.decisions(), ["shop update v1.2.0 newer"]);
+}
+
+#[test]
+fn a_ledger_that_cannot_be_kept_or_read_stops_nothing() {
+    let story = Story::new("tags: {semver: '*'}", "");
+    let hook = "#!/bin/sh\ncase $1 in refs/tagalong/*) echo no ledgers here; exit 1;; esac\n";
+    story.github.repo.hook("update", hook);
+    let out =
+        story.run("2026-11-01T12:00:00Z").exits(0).says(&["ledger.not-kept", "no ledgers here"]);
+    assert_eq!(out.deliveries(), ["default created"]);
+    assert_eq!(story.ledger(), serde_json::Value::Null);
+    story.github.repo.hook("update", "#!/bin/sh\n");
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    assert_eq!(story.run("2026-11-02T12:00:00Z").exits(0).deliveries(), ["default updated"]);
+    assert!(story.ledger()["listed"].is_object());
+    // Somebody else's content, and the format of a later program, which is left alone.
+    for (text, code) in [("{}", "ledger.unreadable"), (r#"{"version": 2}"#, "ledger.unreadable")] {
+        let work = story.world.file("ledger.json", text);
+        let blob = story.github.repo.git(&["hash-object", "-w", arg(&work)]);
+        let index = story.world.dir("index").join("index");
+        let tree = {
+            let entry = format!("100644 blob {}\tledger.json", blob.trim());
+            let work = story.world.file("entry", &format!("{entry}\n"));
+            let script = format!("git mktree < {}", arg(&work));
+            let output = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .current_dir(&story.github.repo.bare)
+                .env("GIT_INDEX_FILE", index)
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let commit = story.github.repo.git(&["commit-tree", "-m", "x", &tree]);
+        story.github.repo.git(&["update-ref", LEDGER, commit.trim()]);
+        story.run("2026-11-02T12:00:00Z").exits(0).says(&[code]);
+    }
+    story.registry.push("acme/shop", &["v1.3.0"]);
+    story.run("2026-11-03T12:00:00Z").exits(0);
+    assert_eq!(story.ledger()["version"], 2);
+}
+
+#[test]
+fn a_race_for_the_ledger_is_run_again() {
+    let story = Story::new("tags: {semver: '*'}, minAge: 3d", "");
+    story.run("2026-11-01T12:00:00Z").exits(0);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    let before = story.github.repo.git(&["rev-parse", LEDGER]);
+    // Another run comes between reading and pushing, once.
+    let hook = format!(
+        "#!/bin/sh\n[ \"$1\" = {LEDGER} ] && [ ! -f raced ] || exit 0\ntouch raced\n\
+         new=$(git -c user.name=x -c user.email=x@y commit-tree -m other -p {0} {0}^{{tree}}) && git update-ref {LEDGER} $new\n",
+        before.trim()
+    );
+    story.github.repo.hook("update", &hook);
+    story.run("2026-11-02T12:00:00Z").exits(0);
+    let log = story.github.repo.git(&["log", "--format=%s", LEDGER]);
+    assert_eq!(log, "Remember\nother\nRemember\n");
+}
+
+#[test]
+fn a_file_keeps_the_ledger_of_a_work_tree() {
+    let world = World::new();
+    let tree = world.tree(&[
+        (
+            "policies/p.yaml",
+            "images: {shop: {image: r.io/acme/shop, tags: {semver: '*'}, minAge: 3d}}\n",
+        ),
+        ("a.yaml", "image: r.io/acme/shop:v1.0.0\n"),
+    ]);
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let catalog = format!("r.io/acme/shop: [v1.0.0, {{tag: v1.1.0, digest: '{digest}'}}]\n");
+    let catalog = world.file("catalog.yaml", &catalog);
+    let ledger = world.dir("state").join("ledger.json");
+    let run = |now: &str| {
+        let args = ["run", "--repo", arg(&tree), "--deliver", "worktree", "--format", "json"];
+        let more = ["--catalog", arg(&catalog), "--ledger", arg(&ledger), "--now", now];
+        world.bot(args.into_iter().chain(more)).run()
+    };
+    assert_eq!(run("2026-11-01T12:00:00Z").exits(0).decisions(), ["shop hold v1.1.0 too-young"]);
+    assert!(std::fs::read_to_string(&ledger).unwrap().contains("2026-11-01T12:00:00Z"));
+    assert_eq!(run("2026-11-04T12:00:00Z").exits(0).decisions(), ["shop update v1.1.0 newer"]);
+}

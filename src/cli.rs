@@ -64,6 +64,10 @@ pub struct RepoArgs {
     /// repository's own.
     #[arg(long, value_name = "FILE")]
     pub policies: Option<PathBuf>,
+    /// Sigstore's trust root (`trusted_root.json`) for keyless signatures [default: the public
+    /// one, as it was when this program was built].
+    #[arg(long, value_name = "FILE", env = "TAGALONG_TRUST_ROOT")]
+    pub trust_root: Option<PathBuf>,
     /// Output for people or for programs.
     #[arg(long, default_value = "text")]
     pub format: Format,

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod manifest;
 pub mod ledger;
 pub mod choose;
+pub mod signature;
 pub mod edit;
 pub mod changeset;
 

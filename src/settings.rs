@@ -63,6 +63,8 @@ pub struct Scope {
     pub branch: Option<String>,
     /// Policies from elsewhere.
     pub policies: Option<PathBuf>,
+    /// Whose certificates count for keyless signatures; the public Sigstore's without it.
+    pub trust_root: Option<PathBuf>,
     /// The form of output.
     pub format: Format,
 }
@@ -160,6 +162,7 @@ impl Surroundings {
             repo: self.github.repo(written.as_deref().unwrap_or("."))?,
             branch: args.branch.clone(),
             policies: args.policies.clone(),
+            trust_root: args.trust_root.clone(),
             format: args.format,
         })
     }

@@ -202,7 +202,7 @@ impl Case<'_> {
             || self.policy.follow_digest
             || tag_only
             || deployed.tag.is_none()
-            || deployed.tag.as_ref().is_some_and(|tag| self.is_alarm(tag));
+            || deployed.tag.as_ref().is_some_and(is_full_version) && !self.policy.marked_only();
         match decision.outcome {
             Outcome::Update => {
                 self.writes_digest() && decision.reason.code != ReasonCode::DigestMode

@@ -116,6 +116,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
             repo: RepoSpec::Path(remote.to_owned()),
             branch: None,
             policies: None,
+            trust_root: None,
             format: Format::Text,
         },
         environments: Vec::new(),

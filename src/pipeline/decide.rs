@@ -10,11 +10,13 @@ use crate::choose::{Case, Decision, Facts, Listing, Question, Selection, Stop, s
 use crate::image::Tag;
 use crate::ledger::Ledger;
 use crate::policy::{Policy, PolicySet};
+use crate::signature::Verifiers;
 
 /// What decisions are made with, beside tags.
 #[derive(Clone, Copy)]
 pub(super) struct Deciding<'a> {
     pub(super) set: &'a PolicySet,
+    pub(super) verifiers: &'a Verifiers,
     pub(super) ledger: &'a Ledger,
     pub(super) now: Timestamp,
     pub(super) progress: bool,
@@ -42,7 +44,7 @@ impl Deciding<'_> {
                 }
             }
             if !questions.is_empty() {
-                tags.answer(questions, self.progress).await;
+                tags.answer(questions, self.verifiers, self.progress).await;
             }
             open = waiting;
         }

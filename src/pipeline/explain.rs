@@ -10,6 +10,7 @@ use crate::choose::{self, Explanation, Reason, Stop, select};
 use crate::image::{Repository, Tag};
 use crate::policy::Policy;
 use crate::settings::{DecideSettings, Surroundings};
+use crate::signature::Verifiers;
 
 /// A policy's choice with its explanation, or why there is none.
 pub struct Explained {
@@ -38,7 +39,7 @@ pub async fn explain(
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref())?;
+    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
     let wanted = Repository::parse(image).ok();
     let meant =
         |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
@@ -59,8 +60,8 @@ pub async fn explain(
 
 fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> Vec<Explained> {
     let now = settings.now;
-    let deciding =
-        Deciding { set: &planning.set, ledger: &planning.memory.ledger, now, progress: false };
+    let (set, ledger, verifiers) = (&planning.set, &planning.memory.ledger, &Verifiers::new());
+    let deciding = Deciding { set, verifiers, ledger, now, progress: false };
     let policies = planning.set.policies.iter();
     let meant = policies.filter(|policy| settings.images.contains(&policy.name));
     let rows = meant.flat_map(|policy| {

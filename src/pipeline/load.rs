@@ -2,23 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::sync::Arc;
 
 use super::{Failure, Invalid, Tree};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::manifest::{MAX_FILE, is_candidate};
 use crate::policy::{
-    Environment, FLUX_API_GROUP, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read,
+    Environment, FLUX_API_GROUP, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, Signer,
+    read,
 };
 use crate::settings::Scope;
+use crate::signature::{TrustRoot, Verifier, Verifiers};
 use crate::yaml::Stream;
 
 /// What a repository declares.
-#[derive(Debug)]
 pub struct Loaded {
     /// The policies and environments.
     pub set: PolicySet,
     /// The repository's settings.
     pub repository: RepositorySettings,
+    /// What signatures are verified with.
+    pub verifiers: Verifiers,
     /// Texts of the files by path, for code frames.
     pub sources: BTreeMap<String, String>,
     /// Problems that stop nothing.
@@ -30,7 +34,7 @@ impl Loaded {
     ///
     /// # Errors
     /// When a file cannot be read, or one is invalid.
-    pub fn read(tree: &Tree, given: Option<&PolicyFile>) -> Result<Self, Failure> {
+    pub fn read(tree: &Tree, given: Option<&PolicyFile>, scope: &Scope) -> Result<Self, Failure> {
         let mut sources = BTreeMap::new();
         let mut diagnostics = Vec::new();
         let settings = match tree.paths().iter().find(|path| *path == SETTINGS_FILE) {
@@ -57,15 +61,51 @@ impl Loaded {
             .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
         diagnostics.extend(coverage(&set, tree));
         sources.extend(files.into_iter().map(|file| (file.path, file.text)));
+        let (verifiers, problems) = verifiers(&set, tree, scope);
+        diagnostics.extend(problems);
         if any_error(&diagnostics) {
             return Err(invalid(diagnostics, sources));
         }
-        Ok(Self { set, repository, sources, diagnostics })
+        Ok(Self { set, repository, verifiers, sources, diagnostics })
     }
 }
 
 fn invalid(diagnostics: Vec<Diagnostic>, sources: BTreeMap<String, String>) -> Failure {
     Failure::Invalid(Box::new(Invalid { diagnostics, sources }))
+}
+
+/// A verifier for each policy that asks for signatures.
+fn verifiers(set: &PolicySet, tree: &Tree, scope: &Scope) -> (Verifiers, Vec<Diagnostic>) {
+    let (mut verifiers, mut problems) = (Verifiers::new(), Vec::new());
+    let mut root = None;
+    for policy in &set.policies {
+        let Some(signer) = &policy.checks.signer else { continue };
+        let root = root.get_or_insert_with(|| trust_root(scope));
+        match root.as_ref().map_err(Clone::clone).and_then(|root| verifier(signer, tree, root)) {
+            Ok(verifier) => drop(verifiers.insert(policy.name.clone(), Arc::new(verifier))),
+            Err(why) => {
+                let message = format!("signatures of `{}` cannot be verified: {why}", policy.name);
+                let problem = Diagnostic::error(Code::PolicyKey, message);
+                problems.push(problem.at(policy.place.clone()));
+            }
+        }
+    }
+    (verifiers, problems)
+}
+
+fn verifier(signer: &Signer, tree: &Tree, root: &TrustRoot) -> Result<Verifier, String> {
+    let Signer::Key { path } = signer else { return Verifier::new(signer, None, root) };
+    let bytes = tree.read(path).map_err(|problem| format!("{path}: {}", problem.message))?;
+    let pem = String::from_utf8(bytes).map_err(|_error| format!("{path} is not text"))?;
+    Verifier::new(signer, Some(&pem), root).map_err(|why| format!("{path}: {why}"))
+}
+
+/// Whose certificates count: what the operator says, or the public Sigstore.
+fn trust_root(scope: &Scope) -> Result<TrustRoot, String> {
+    let Some(path) = &scope.trust_root else { return TrustRoot::read(None) };
+    let failed = |why: String| format!("--trust-root {}: {why}", path.display());
+    let json = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    TrustRoot::read(Some(&json)).map_err(failed)
 }
 
 /// A file of the repository as text; a problem where it is not.

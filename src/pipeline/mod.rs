@@ -104,7 +104,7 @@ pub enum Exit {
 pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
-    Loaded::read(&tree, given.as_ref())
+    Loaded::read(&tree, given.as_ref(), scope)
 }
 
 /// Reads the repository as it is and plans.
@@ -115,7 +115,7 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref())?;
+    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
     let request = Request { settings, around, deliver: Deliver::Nothing };
     plan_tree(tree, loaded, &request, &mut tags).await
 }
@@ -137,7 +137,7 @@ pub async fn run(
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
     loop {
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let loaded = Loaded::read(&tree, given.as_ref())?;
+        let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         let request = Request { settings, around, deliver: Deliver::Via(via) };
         let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
         let delivered = deliver::deliver(planning, settings).await;
@@ -204,7 +204,7 @@ async fn plan_tree(
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
     let (settings, progress) = (request.settings, request.around.progress);
-    let Loaded { mut set, repository, sources, mut diagnostics } = loaded;
+    let Loaded { mut set, repository, verifiers, sources, mut diagnostics } = loaded;
     if let Deliver::Via(Some(via)) = request.deliver {
         set.environments.iter_mut().for_each(|environment| environment.via = via);
     }
@@ -223,7 +223,8 @@ async fn plan_tree(
     let held = held(&files);
     memory.hear(&proposals.heard(&set, &held), settings.now);
     memory.notice_reverts(&set, &held, settings.now);
-    let deciding = Deciding { set: &set, ledger: &memory.ledger, now: settings.now, progress };
+    let (now, ledger) = (settings.now, &memory.ledger);
+    let deciding = Deciding { set: &set, verifiers: &verifiers, ledger, now, progress };
     let mut decided = deciding.decide(uses, tags).await;
     let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
     let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };

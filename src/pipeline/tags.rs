@@ -10,6 +10,7 @@ use crate::policy::RepositorySettings;
 use crate::registry::{self, Options, Registry};
 use crate::report::Progress;
 use crate::settings::DecideSettings;
+use crate::signature::Verifiers;
 
 /// Tags and digests, each asked for once in a run, however often it plans.
 pub struct Tags {
@@ -104,7 +105,12 @@ impl Tags {
     }
 
     /// Answers questions, all at once. What cannot be learnt is answered with the reason.
-    pub async fn answer(&mut self, questions: BTreeSet<Question>, progress: bool) {
+    pub async fn answer(
+        &mut self,
+        questions: BTreeSet<Question>,
+        verifiers: &Verifiers,
+        progress: bool,
+    ) {
         let Some(client) = &self.client else {
             for question in questions {
                 self.answers.refuse(question, |subject| {
@@ -115,7 +121,7 @@ impl Tags {
             return;
         };
         let bar = Progress::new(progress, "asking registries about tags", questions.len());
-        registry::answer(client, questions, &mut self.answers, &|| bar.step()).await;
+        registry::answer(client, questions, verifiers, &mut self.answers, &|| bar.step()).await;
     }
 
     /// What to say when a registry listed texts that are not tags.

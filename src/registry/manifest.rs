@@ -16,7 +16,7 @@ use crate::image::{Digest, Platform, Repository, Tag};
 /// The largest manifest, in bytes: what the
 /// [specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests)
 /// asks registries to take.
-const MAX_MANIFEST: usize = 4 << 20;
+pub(super) const MAX_MANIFEST: usize = 4 << 20;
 
 /// The largest image configuration, in bytes.
 const MAX_CONFIG: usize = 8 << 20;
@@ -51,7 +51,8 @@ struct Described {
 struct Config {
     #[serde(flatten)]
     platform: Described,
-    created: Option<Timestamp>,
+    /// As text, because builders write anything.
+    created: Option<String>,
 }
 
 impl Registry {
@@ -99,10 +100,11 @@ impl Registry {
             manifest = self.manifest(repository, &digest).await?;
         }
         let config = self.config(repository, manifest.config).await?;
-        config.created.ok_or_else(|| malformed("does not say when it was made"))
+        let created = config.created.and_then(|created| created.parse().ok());
+        created.ok_or_else(|| malformed("does not say when it was made"))
     }
 
-    async fn manifest<T: DeserializeOwned>(
+    pub(super) async fn manifest<T: DeserializeOwned>(
         &self,
         repository: &Repository,
         digest: &Digest,

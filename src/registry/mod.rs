@@ -4,6 +4,7 @@
 //! A registry is not trusted: where credentials go, which links are followed, how much is read and
 //! how long is waited is decided here, and a listing that is not whole is an error.
 
+mod attached;
 mod auth;
 mod client;
 mod credentials;
@@ -22,6 +23,7 @@ pub use error::ScanError;
 
 use crate::choose::{Answer, Answers, Catalog, Question};
 use crate::image::Repository;
+use crate::signature::Verifiers;
 
 /// How many image repositories are asked for at once, over all hosts.
 const AT_ONCE: usize = 32;
@@ -55,11 +57,12 @@ pub async fn scan(
 pub async fn answer(
     registry: &Registry,
     questions: impl IntoIterator<Item = Question>,
+    verifiers: &Verifiers,
     answers: &mut Answers,
     done: &(dyn Fn() + Sync),
 ) {
     let found = stream::iter(questions).map(|question| async move {
-        let answer = learn(registry, &question).await;
+        let answer = learn(registry, verifiers, &question).await;
         done();
         (question, answer)
     });
@@ -72,7 +75,11 @@ pub async fn answer(
     }
 }
 
-async fn learn(registry: &Registry, question: &Question) -> Result<Answer, ScanError> {
+async fn learn(
+    registry: &Registry,
+    verifiers: &Verifiers,
+    question: &Question,
+) -> Result<Answer, ScanError> {
     match question {
         Question::Digest(repository, tag) => {
             registry.digest(repository, tag).await.map(Answer::Digest)
@@ -83,6 +90,11 @@ async fn learn(registry: &Registry, question: &Question) -> Result<Answer, ScanE
         Question::Created(repository, tag) => {
             registry.created(repository, tag).await.map(Answer::Created)
         }
-        Question::Signed(..) => Err(ScanError::Malformed("not built".to_owned())),
+        Question::Signed(policy, repository, digest) => match verifiers.get(policy) {
+            Some(verifier) => {
+                registry.verdict(repository, digest, verifier).await.map(Answer::Signed)
+            }
+            None => Err(ScanError::Malformed("there is nothing to verify it with".to_owned())),
+        },
     }
 }

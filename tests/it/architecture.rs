@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The pure rooms, each with the ones it may know.
-const CORE: [(&str, &[&str]); 9] = [
+const CORE: [(&str, &[&str]); 10] = [
     ("image", &[]),
     ("yaml", &[]),
     ("diagnostic", &[]),
@@ -11,6 +11,7 @@ const CORE: [(&str, &[&str]); 9] = [
     ("manifest", &["image", "yaml", "diagnostic", "policy"]),
     ("ledger.rs", &["image"]),
     ("choose", &["image", "diagnostic", "policy", "ledger"]),
+    ("signature", &["image", "policy", "choose"]),
     ("edit", &["image", "yaml", "policy", "manifest"]),
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
 ];
@@ -48,12 +49,13 @@ const IMPURE: [&str; 18] = [
 ];
 
 /// Libraries that one room alone names.
-const ONE_ROOM: [(&str, &[&str]); 6] = [
+const ONE_ROOM: [(&str, &[&str]); 7] = [
     ("granit_parser", &["yaml/"]),
     ("octocrab", &["forge/"]),
     ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
     ("docker_credential", &["registry/"]),
     ("indicatif", &["report/"]),
+    ("sigstore_verify", &["signature/"]),
     ("std::fs::write", &["worktree.rs", "pipeline/tags.rs"]),
 ];
 

@@ -15,6 +15,7 @@ mod world;
 mod architecture;
 mod check;
 mod faults;
+mod images;
 mod memory;
 mod policies;
 mod pull_requests;

@@ -177,23 +177,78 @@ impl DockerRegistry {
 
     /// Pushes an image without layers; its digest.
     pub fn push(&self, world: &World, repository: &str, tag: &str) -> String {
+        self.push_image(world, repository, tag, "linux/amd64", tag)
+    }
+
+    /// Pushes an image for a platform, made at some time; its digest.
+    pub fn push_image(
+        &self,
+        world: &World,
+        repository: &str,
+        tag: &str,
+        platform: &str,
+        created: &str,
+    ) -> String {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        let config = json!({
+            "architecture": architecture, "os": os, "created": created,
+            "rootfs": {"type": "layers", "diff_ids": []},
+        });
+        let config = self.push_blob(world, repository, &config.to_string());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": kind, "layers": [],
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+        });
+        self.push_manifest(world, repository, tag, &manifest)
+    }
+
+    /// Pushes an index of images; its digest.
+    pub fn push_index(
+        &self,
+        world: &World,
+        repository: &str,
+        tag: &str,
+        entries: &[(&str, &str)],
+    ) -> String {
+        let entries = entries.iter().map(|(platform, digest)| {
+            let (os, architecture) = platform.split_once('/').unwrap();
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2, "digest": digest,
+                "platform": {"os": os, "architecture": architecture},
+            })
+        });
+        let kind = "application/vnd.oci.image.index.v1+json";
+        let entries: Vec<_> = entries.collect();
+        let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries});
+        self.push_manifest(world, repository, tag, &index)
+    }
+
+    /// Pushes a blob; its digest.
+    pub fn push_blob(&self, world: &World, repository: &str, content: &str) -> String {
+        let base = format!("{}://{}/v2/{repository}", self.scheme, self.host);
         world.runtime.block_on(async {
-            let config = json!({"architecture": "amd64", "os": "linux", "created": tag, "rootfs": {"type": "layers", "diff_ids": []}});
-            let config = config.to_string();
-            let base = format!("{}://{}/v2/{repository}", self.scheme, self.host);
             let start = self.send(self.client.post(format!("{base}/blobs/uploads/")), 202).await;
             let location = start.headers()["location"].to_str().unwrap().to_owned();
-            let put = format!("{location}&digest={}", digest_of(&config));
-            self.send(self.client.put(put).body(config.clone()), 201).await;
-            let kind = "application/vnd.oci.image.manifest.v1+json";
-            let manifest = json!({
-                "schemaVersion": 2, "mediaType": kind, "layers": [],
-                "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(&config), "size": config.len()},
-            });
-            let put = self.client.put(format!("{base}/manifests/{tag}")).header("content-type", kind);
-            self.send(put.body(manifest.to_string()), 201).await;
-            digest_of(&manifest.to_string())
-        })
+            let put = format!("{location}&digest={}", digest_of(content));
+            self.send(self.client.put(put).body(content.to_owned()), 201).await;
+        });
+        digest_of(content)
+    }
+
+    /// Pushes a manifest; its digest.
+    pub fn push_manifest(
+        &self,
+        world: &World,
+        repository: &str,
+        tag: &str,
+        manifest: &serde_json::Value,
+    ) -> String {
+        let base = format!("{}://{}/v2/{repository}", self.scheme, self.host);
+        let kind = manifest["mediaType"].as_str().unwrap();
+        let put = self.client.put(format!("{base}/manifests/{tag}")).header("content-type", kind);
+        world.runtime.block_on(self.send(put.body(manifest.to_string()), 201));
+        digest_of(&manifest.to_string())
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, want: u16) -> reqwest::Response {

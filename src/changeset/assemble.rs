@@ -6,12 +6,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::branch::{branch_name, hex};
 use super::words::{body, commit_message, title};
-use super::{ChangeSet, FileChange, Move, Plan, Planned, PlannedEdit};
+use super::{ChangeSet, FileChange, Move, Object, Plan, Planned, PlannedEdit, go_template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Edit, Target, apply, edits};
 use crate::manifest::{OtherName, Site, Surveyed};
 use crate::policy::{Policy, PolicySet};
+use crate::yaml::{NodeId, Stream};
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +74,9 @@ pub fn assemble(
     }
     settle(&mut plan);
     for (environment, files) in changed {
-        let set = change_set(set, environment, files, &plan);
+        let (set, problem) = change_set(set, environment, files, &plan);
         plan.change_sets.push(set);
+        plan.diagnostics.extend(problem);
     }
     plan
 }
@@ -140,6 +142,8 @@ fn edit_file(
                 path: file.path.clone(),
                 image: plan.decisions[decision].image.clone(),
                 environment: environment.clone(),
+                old_value: file.stream.text(edit.node).unwrap_or_default().to_owned(),
+                object: object_of(&file.stream, edit.node),
                 edit,
             }));
             Some(text)
@@ -153,6 +157,25 @@ fn edit_file(
             plan.diagnostics.push(problem.at(Place::of_file(&file.path)));
             None
         }
+    }
+}
+
+/// The object that a scalar is in.
+fn object_of(stream: &Stream, node: NodeId) -> Object {
+    let at = stream.node(node).span.start;
+    let roots = stream.documents().iter().rev();
+    let Some(root) = roots.copied().find(|root| stream.node(*root).span.start <= at) else {
+        return Object::default();
+    };
+    let text = |keys: &[&str]| {
+        let found = keys.iter().try_fold(root, |node, key| stream.get(stream.target(node), key));
+        found.and_then(|node| stream.text(stream.target(node))).unwrap_or_default().to_owned()
+    };
+    Object {
+        api_version: text(&["apiVersion"]),
+        kind: text(&["kind"]),
+        name: text(&["metadata", "name"]),
+        namespace: text(&["metadata", "namespace"]),
     }
 }
 
@@ -180,7 +203,7 @@ fn change_set(
     environment: usize,
     files: BTreeMap<String, FileChange>,
     plan: &Plan,
-) -> ChangeSet {
+) -> (ChangeSet, Option<Diagnostic>) {
     let environment = &set.environments[environment];
     let edits =
         plan.edits.iter().enumerate().filter(|(_, edit)| edit.environment == environment.name);
@@ -202,9 +225,21 @@ fn change_set(
         edits,
         files,
     };
-    change_set.message = commit_message(&change_set, &moves);
+    let own = match &environment.message {
+        Some(template) => {
+            let edits: Vec<_> = change_set.edits.iter().map(|index| &plan.edits[*index]).collect();
+            Some(go_template::render(template, &edits))
+        }
+        None => None,
+    };
+    let written = own.as_ref().and_then(|own| own.as_deref().ok());
+    change_set.message = commit_message(&change_set, &moves, written);
     change_set.body = body(&change_set, &moves);
-    change_set
+    let problem = own.and_then(Result::err).map(|why| {
+        let message = format!("its commit message template is not used: {why}");
+        Diagnostic::warning(Code::FluxTemplate, message).at(environment.place.clone())
+    });
+    (change_set, problem)
 }
 
 /// The updates of an environment that reach at least one changed file.

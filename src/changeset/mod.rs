@@ -4,6 +4,7 @@
 
 mod assemble;
 mod branch;
+mod go_template;
 mod machine;
 mod text;
 mod words;
@@ -65,6 +66,23 @@ pub struct PlannedEdit {
     pub image: String,
     /// The environment's name.
     pub environment: String,
+    /// What the scalar holds before the change.
+    pub old_value: String,
+    /// The object that the scalar is in.
+    pub object: Object,
+}
+
+/// What a document says that it is; empty where it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// `apiVersion`.
+    pub api_version: String,
+    /// `kind`.
+    pub kind: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
 }
 
 /// The changes of one branch, one commit, one pull request.

@@ -46,10 +46,15 @@ pub fn title(environment: &str, moves: &[Move]) -> String {
     fitting.next().unwrap_or_default()
 }
 
-/// The commit message: the title, a line for each move, and the trailers.
+/// The commit message: what is `written` for it, or the title and a line for each move; and the
+/// trailers.
 #[must_use]
-pub fn commit_message(set: &ChangeSet, moves: &[Move]) -> String {
-    let mut message = format!("{}\n\n", set.title);
+pub fn commit_message(set: &ChangeSet, moves: &[Move], written: Option<&str>) -> String {
+    let mut message = match written {
+        Some(written) => format!("{written}\n"),
+        None => format!("{}\n\n", set.title),
+    };
+    let moves = if written.is_some() { &[] } else { moves };
     for row in moves.iter().take(MAX_COMMIT_ROWS) {
         let (from, to) = arrow(row);
         writeln!(message, "- {}: {from} -> {to}", row.image).ok();
@@ -204,7 +209,7 @@ mod tests {
         let many: Vec<_> = (0..2000).map(|n| a_move(&format!("i{n}"), "v1", "v2")).collect();
         let large = body(&set, &many);
         assert!(large.len() <= MAX_BODY && large.contains("more images are in the commit"));
-        let message = commit_message(&set, &many);
+        let message = commit_message(&set, &many, None);
         assert!(
             message.ends_with("Tagalong-Environment: prod\nTagalong-Change: abc\n"),
             "{message}"

@@ -78,6 +78,8 @@ codes! {
     PolicyUnused = "policy.unused",
     /// Nothing in the repository is beneath a path of an environment.
     PolicyUnusedPath = "policy.unused-path",
+    /// Nothing in an environment names an image of its policies.
+    PolicyIdleEnvironment = "policy.unused-environment",
     /// An argument names something that does not exist.
     ArgumentUnknown = "argument.unknown",
     /// The command could not do its work.
@@ -96,10 +98,14 @@ codes! {
     SiteOutside = "site.outside-environments",
     /// A marker names a policy that does not exist, or not in its environment.
     MarkerUnknown = "marker.unknown-policy",
+    /// A marker does nothing: it is beside no value, another one is nearer, or text is around it.
+    MarkerIdle = "marker.idle",
     /// One of Flux's resources is not complete, so that it is left out.
     FluxIncomplete = "flux.incomplete",
     /// One of Flux's resources cannot be used as it is.
     FluxInvalid = "flux.invalid",
+    /// The template of a commit message cannot be rendered; the usual message is written.
+    FluxTemplate = "flux.template",
     /// A field of Flux's resources means nothing outside a cluster.
     FluxIgnored = "flux.ignored",
     /// After the change the file would differ in more than was asked for; it was left alone.

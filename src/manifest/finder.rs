@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, Obstacle, Obstructed, Part, Site, Slot, marker};
+use super::marker::{self, Markers};
+use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -32,9 +33,9 @@ pub(super) struct Written {
 
 impl<'a> Finder<'a> {
     pub(super) fn new(stream: &'a Stream) -> Self {
-        let (marked, taken) = marker::find(stream);
-        let found = Found { marked, ..Found::default() };
-        Self { stream, aliased: aliased(stream), taken, found }
+        let Markers { marked, scalars, idle } = marker::find(stream);
+        let found = Found { marked, idle, ..Found::default() };
+        Self { stream, aliased: aliased(stream), taken: scalars, found }
     }
 
     pub(super) fn finish(self) -> Found {

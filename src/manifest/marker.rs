@@ -36,16 +36,48 @@ struct Marker {
     part: Part,
 }
 
-/// Every marked scalar of a stream, and the scalars as a set.
+/// The markers of a stream.
+pub(super) struct Markers {
+    /// The places that they make.
+    pub(super) marked: Vec<Marked>,
+    /// The scalars of these places.
+    pub(super) scalars: BTreeSet<NodeId>,
+    /// Those that do nothing.
+    pub(super) idle: Vec<Idle>,
+}
+
+/// A marker that does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// Its line, from 1.
+    pub line: usize,
+    /// Why.
+    pub why: Idleness,
+}
+
+/// Why a marker does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idleness {
+    /// No scalar stands beside it.
+    Alone,
+    /// Another marker is nearer to the scalar.
+    Shadowed,
+    /// Other text stands in its comment.
+    Mixed,
+}
+
+/// Finds the markers of a stream.
 ///
 /// The parts of one image, each marked once, are one place: a name, a tag and a digest beside each
 /// other. A whole reference, or a part that comes again, is a place of its own.
-pub(super) fn find(stream: &Stream) -> (Vec<Marked>, BTreeSet<NodeId>) {
+pub(super) fn find(stream: &Stream) -> Markers {
     let places = Places::of(stream);
     let mut marked: Vec<(NodeId, Marked)> = Vec::new();
     let mut nodes = BTreeSet::new();
-    for (node, read) in places.marked(stream) {
+    let (found, mut idle) = places.marked(stream);
+    for (node, line, read) in found {
         if !nodes.insert(node) {
+            idle.push(Idle { line, why: Idleness::Shadowed });
             continue;
         }
         let parent = places.parents.get(&node).copied().unwrap_or(node);
@@ -67,7 +99,8 @@ pub(super) fn find(stream: &Stream) -> (Vec<Marked>, BTreeSet<NodeId>) {
             }
         }
     }
-    (marked.into_iter().map(|(_, marked)| marked).collect(), nodes)
+    let marked = marked.into_iter().map(|(_, marked)| marked).collect();
+    Markers { marked, scalars: nodes, idle }
 }
 
 impl Marked {
@@ -187,21 +220,29 @@ impl Places {
         }
     }
 
-    /// Every marker with its scalar: those on a line with it first, which beat one above it.
-    fn marked(&self, stream: &Stream) -> Vec<(NodeId, Marker)> {
-        let (mut beside, mut above) = (Vec::new(), Vec::new());
+    /// Every marker with its scalar and line: those on a line with it first, which beat one above
+    /// it. And those that are beside none.
+    fn marked(&self, stream: &Stream) -> (Vec<(NodeId, usize, Marker)>, Vec<Idle>) {
+        let (mut beside, mut above, mut idle) = (Vec::new(), Vec::new(), Vec::new());
         for comment in stream.comments() {
-            let Some(read) = parse(comment.text()) else { continue };
-            let before = self.by_line.get(&comment.line()).into_iter().flatten();
+            let line = comment.line();
+            let before = self.by_line.get(&line).into_iter().flatten();
             let before = before.filter(|(end, _)| *end <= comment.start()).max();
-            match (before, self.items.get(&(comment.line() + 1))) {
-                (Some((_, node)), _) => beside.push((*node, read)),
-                (None, Some(item)) => above.push((*item, read)),
-                (None, None) => {}
+            let Some(read) = parse(comment.text()) else {
+                // On a line of its own, it is a line that was commented out.
+                if before.is_some() && comment.text().contains(NEEDLES[0]) {
+                    idle.push(Idle { line, why: Idleness::Mixed });
+                }
+                continue;
+            };
+            match (before, self.items.get(&(line + 1))) {
+                (Some((_, node)), _) => beside.push((*node, line, read)),
+                (None, Some(item)) => above.push((*item, line, read)),
+                (None, None) => idle.push(Idle { line, why: Idleness::Alone }),
             }
         }
         beside.extend(above);
-        beside
+        (beside, idle)
     }
 }
 
@@ -211,7 +252,7 @@ mod tests {
 
     fn found(text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let marked = find(&stream).0.into_iter().map(|m| {
+        let marked = find(&stream).marked.into_iter().map(|m| {
             let parts: Vec<_> = m.slots.iter().map(|slot| format!("{:?}", slot.part)).collect();
             let tag = m.tag.map_or("-".to_owned(), |tag| tag.to_string());
             format!("{} {} {tag} {}", m.policy, parts.join("+"), m.name.unwrap_or_default())
@@ -258,6 +299,22 @@ args:
             "web Tag v4 ",
         ];
         assert_eq!(found(text), want);
+    }
+
+    #[test]
+    fn markers_that_do_nothing_are_found() {
+        let cases = [
+            ("a:\n# tagalong: shop:tag\n- v4 # tagalong: web:tag\n", 2, Idleness::Shadowed),
+            ("a: # tagalong: shop\n  b: c\n", 1, Idleness::Alone),
+            ("# {\"$imagepolicy\": \"apps:shop\"}\na: b\n", 1, Idleness::Alone),
+            ("a: b # x {\"$imagepolicy\": \"apps:shop\"}\n", 1, Idleness::Mixed),
+        ];
+        for (text, line, why) in cases {
+            assert_eq!(find(&Stream::parse(text).unwrap()).idle, [Idle { line, why }], "{text}");
+        }
+        for text in ["# a: b # tagalong: shop\nc: d\n", "a: b # tagalong: ignore\n"] {
+            assert_eq!(find(&Stream::parse(text).unwrap()).idle, [], "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod values;
 use std::ops::Range;
 
 pub use find::{find, is_candidate};
-pub use marker::Marked;
+pub use marker::{Idle, Idleness, Marked};
 pub use survey::{MAX_FILE, Survey, Surveyed};
 
 use crate::image::{Digest, Repository, Tag};
@@ -26,6 +26,8 @@ pub struct Found {
     pub obstructed: Vec<Obstructed>,
     /// Places that markers give to policies.
     pub marked: Vec<Marked>,
+    /// Markers that do nothing.
+    pub idle: Vec<Idle>,
 }
 
 /// One place in a file that names an image.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aho_corasick::AhoCorasick;
 
-use super::{Marked, Obstacle, Obstructed, OtherName, Site, find, marker};
+use super::{Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Site, find, marker};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::PolicySet;
@@ -128,6 +128,9 @@ impl<'p> Survey<'p> {
         for marked in found.marked {
             sites.extend(self.marked(path, environment, marked));
         }
+        for idle in found.idle {
+            self.idle(path, idle);
+        }
         if !sites.is_empty() {
             let (path, text) = (path.to_owned(), text.to_owned());
             self.files.push(Surveyed { path, text, stream, environment, sites });
@@ -158,6 +161,16 @@ impl<'p> Survey<'p> {
             marked: Some(if other { OtherName::Yes } else { OtherName::No }),
         };
         Some((site, *index))
+    }
+
+    fn idle(&mut self, path: &str, idle: Idle) {
+        let message = match idle.why {
+            Idleness::Alone => "this marker stands beside no value, so it does nothing",
+            Idleness::Shadowed => "another marker is nearer to the value, so this one does nothing",
+            Idleness::Mixed => "other text stands in this comment, so it is not read as a marker",
+        };
+        let place = Place { line: idle.line, column: 1, ..Place::of_file(path) };
+        self.problem(Code::MarkerIdle, message.to_owned(), place);
     }
 
     fn outside(&mut self, path: &str, site: &Site, stream: &Stream) {

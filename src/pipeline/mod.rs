@@ -29,7 +29,7 @@ use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{Policy, PolicySet, RepositorySettings, SETTINGS_FILE, Via};
+use crate::policy::{PolicySet, RepositorySettings, SETTINGS_FILE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -97,14 +97,18 @@ pub enum Exit {
     Pending = 10,
 }
 
-/// Loads and judges the policies only.
+/// Loads and judges the policies, and finds what they are for; no registry is asked.
 ///
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
-    Loaded::read(&tree, given.as_ref(), scope)
+    let mut loaded = Loaded::read(&tree, given.as_ref(), scope)?;
+    let (files, found) = survey(&tree, &loaded.set, &loaded.repository);
+    loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found));
+    loaded.diagnostics.extend(found);
+    Ok(loaded)
 }
 
 /// Reads the repository as it is and plans.
@@ -210,7 +214,9 @@ async fn plan_tree(
     }
     check_names(&set, settings)?;
     let (files, found) = survey(&tree, &set, &repository);
-    diagnostics.extend(unused(&set, &files, &found, settings));
+    if settings.environments.is_empty() && settings.images.is_empty() {
+        diagnostics.extend(notes::unused(&set, &files, &found));
+    }
     diagnostics.extend(found);
     let uses = selected(uses(&files), &set, settings);
     let repositories: BTreeSet<_> =
@@ -333,34 +339,4 @@ fn check_names(set: &PolicySet, settings: &DecideSettings) -> Result<(), Failure
         return Ok(());
     }
     Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources: BTreeMap::new() })))
-}
-
-/// Policies whose image nothing names, not even in a way that is left alone: a typo in a name would
-/// otherwise be silence.
-fn unused(
-    set: &PolicySet,
-    files: &[Surveyed],
-    found: &[Diagnostic],
-    settings: &DecideSettings,
-) -> Vec<Diagnostic> {
-    if !settings.environments.is_empty() || !settings.images.is_empty() {
-        return Vec::new();
-    }
-    let used: BTreeSet<usize> =
-        files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
-    let mentioned =
-        |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
-    let unused = set
-        .policies
-        .iter()
-        .enumerate()
-        .filter(|(index, policy)| !used.contains(index) && !mentioned(policy));
-    let warn = |(_, policy): (usize, &Policy)| {
-        let message = format!(
-            "no place was found that names the image of `{}`, {}",
-            policy.name, policy.repository
-        );
-        Diagnostic::warning(Code::PolicyUnused, message).at(policy.place.clone())
-    };
-    unused.map(warn).collect()
 }

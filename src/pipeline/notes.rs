@@ -1,11 +1,14 @@
 //! What people should know about decisions, beside the decisions themselves.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::changeset::{Plan, Planned};
 use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
+use crate::manifest::Surveyed;
 use crate::policy::{Policy, PolicySet};
 
 /// Alarms, changed variants, and holds that have ended.
@@ -25,6 +28,39 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         }));
     }
     notes
+}
+
+/// Policies whose image nothing names, not even in a way that is left alone, and environments in
+/// which nothing is found: a typo in a name would otherwise be silence.
+pub(super) fn unused(set: &PolicySet, files: &[Surveyed], found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let used: BTreeSet<usize> =
+        files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
+    let mentioned =
+        |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
+    let policies = set.policies.iter().enumerate();
+    let idle = policies.filter(|(index, policy)| !used.contains(index) && !mentioned(policy));
+    let idle = idle.map(|(_, policy)| {
+        let (name, repository) = (&policy.name, &policy.repository);
+        let message = format!("no place was found that names the image of `{name}`, {repository}");
+        Diagnostic::warning(Code::PolicyUnused, message).at(policy.place.clone())
+    });
+    let inhabited: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
+    let environments = set.environments.iter().enumerate();
+    let empty = environments.filter(|(index, environment)| {
+        let within = |d: &Diagnostic| {
+            d.place.as_ref().is_some_and(|place| environment.paths.contains(&place.path))
+        };
+        // The one that nobody declared is empty when everything is.
+        environment.place != Place::default()
+            && !inhabited.contains(index)
+            && !found.iter().any(within)
+    });
+    let empty = empty.map(|(_, environment)| {
+        let name = &environment.name;
+        let message = format!("nothing in environment `{name}` names an image of its policies");
+        Diagnostic::warning(Code::PolicyIdleEnvironment, message).at(environment.place.clone())
+    });
+    idle.chain(empty).collect()
 }
 
 fn alarm(planned: &Planned) -> Option<Diagnostic> {

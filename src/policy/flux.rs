@@ -5,17 +5,23 @@
 //! things are better defined: ties, which Flux leaves to the order of a map, have one answer, and
 //! a `:digest` marker of a policy without digests leaves the field alone instead of emptying it.
 
+mod object;
+mod selector;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobSet, GlobSetBuilder};
 use regex::{Regex, RegexSet};
 
+use object::Object;
+use selector::Selector;
+
 use super::file::PolicyFile;
 use super::paths::{self, Paths};
 use super::rule::TagRule;
 use super::{
-    Allow, Checks, DigestMode, Direction, Environment, Finds, Order, Policy, Range, Span, Variant,
-    Via,
+    Allow, Checks, DigestMode, Direction, Environment, Finds, MessageTemplate, Order, Policy,
+    Range, Span, Variant, Via,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -29,6 +35,9 @@ const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
 
 type Name = (String, String);
 
+/// Fields of a kind of resource.
+type Fields = (&'static str, Vec<String>);
+
 /// The resources of a repository.
 #[derive(Default)]
 pub(super) struct Flux {
@@ -37,6 +46,8 @@ pub(super) struct Flux {
     automations: Vec<(Name, Automation)>,
     /// Names with two different resources: which one counts depends on the cluster.
     twice: BTreeSet<(&'static str, Name)>,
+    /// Fields that are not read, by kind, and whose they are.
+    ignored: BTreeMap<Fields, Vec<(String, Place)>>,
     /// Whether an automation was found, usable or not: without a usable one nothing is covered.
     pub(super) automated: bool,
     pub(super) problems: Vec<Diagnostic>,
@@ -67,16 +78,10 @@ struct Chosen {
 
 struct Automation {
     path: String,
-    selector: BTreeMap<String, String>,
+    selector: Selector,
+    message: Option<MessageTemplate>,
     via: Via,
     place: Place,
-}
-
-/// One object of a file.
-struct Object<'a> {
-    file: &'a PolicyFile,
-    stream: &'a Stream,
-    root: NodeId,
 }
 
 impl Flux {
@@ -103,6 +108,7 @@ impl Flux {
 
     /// The policies that are complete.
     pub(super) fn policies(&mut self) -> Vec<Policy> {
+        self.report_ignored();
         let chosen = std::mem::take(&mut self.policies);
         let mut policies = Vec::new();
         for (key, chosen) in &chosen {
@@ -131,6 +137,7 @@ impl Flux {
                 via: automation.via,
                 labels: Vec::new(),
                 holds: Vec::new(),
+                message: automation.message.clone(),
                 place: automation.place.clone(),
             };
             let meets = |environment: &Environment| {
@@ -158,8 +165,7 @@ impl Flux {
 
     fn selected(&self, key: &Name, automation: &Automation, policies: &[Policy]) -> Vec<usize> {
         let wanted = |(namespace, name): &Name, chosen: &Chosen| {
-            let labelled =
-                automation.selector.iter().all(|(k, v)| chosen.spec.labels.get(k) == Some(v));
+            let labelled = automation.selector.matches(&chosen.spec.labels);
             (*namespace == key.0 && labelled)
                 .then(|| marker_name(&(namespace.clone(), name.clone())))
         };
@@ -183,12 +189,7 @@ impl Flux {
         let exclusions =
             if exclusions.is_empty() { vec![DEFAULT_EXCLUSION.to_owned()] } else { exclusions };
         let image = image.to_owned();
-        self.ignored(
-            object,
-            "ImageRepository",
-            &key,
-            &["certSecretRef", "insecure", "proxySecretRef", "secretRef"],
-        );
+        self.ignored(object, "ImageRepository", &key, &["image", "exclusionList", "suspend"]);
         let new = Scanned { image, exclusions, suspended: object.is_suspended() };
         if self.repositories.get(&key).is_some_and(|known| *known != new) {
             self.twice.insert(("ImageRepository", key.clone()));
@@ -222,6 +223,7 @@ impl Flux {
             labels: object.map(&["metadata", "labels"]),
             suspended: object.is_suspended(),
         };
+        self.ignored(object, "ImagePolicy", &key, &POLICY_KEYS);
         if self.policies.get(&key).is_some_and(|known| known.spec != spec) {
             self.twice.insert(("ImagePolicy", key.clone()));
         }
@@ -238,27 +240,30 @@ impl Flux {
             "" | "." => ".".to_owned(),
             path => path.strip_prefix("./").unwrap_or(path).to_owned(),
         };
-        let why = if object.is_suspended() {
-            Some("it is suspended".to_owned())
-        } else if object.node(&["spec", "policySelector", "matchExpressions"]).is_some() {
-            Some("matchExpressions are not read; select by matchLabels".to_owned())
+        let checked = paths::add(&mut GlobSetBuilder::new(), &path).map_err(|p| p.message);
+        let usable = if object.is_suspended() {
+            Err("it is suspended".to_owned())
         } else {
-            paths::add(&mut GlobSetBuilder::new(), &path).err().map(|problem| problem.message)
+            checked.and_then(|_| Selector::read(object, &["spec", "policySelector"]))
         };
-        if let Some(why) = why {
-            let message =
-                format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(&key));
-            self.problems.push(Diagnostic::warning(Code::FluxInvalid, message).at(object.place()));
-            return;
-        }
+        let selector = match usable {
+            Ok(selector) => selector,
+            Err(why) => {
+                let message =
+                    format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(&key));
+                let problem = Diagnostic::warning(Code::FluxInvalid, message);
+                return self.problems.push(problem.at(object.place()));
+            }
+        };
         let automation = Automation {
             path,
-            selector: object.map(&["spec", "policySelector", "matchLabels"]),
+            selector,
+            message: message(object, &key),
             // Who pushes to another branch means to review what comes from it.
             via: if push.is_some() && push != checkout { Via::PullRequest } else { Via::Push },
             place: object.place(),
         };
-        self.ignored(object, "ImageUpdateAutomation", &key, &["git"]);
+        self.ignored(object, "ImageUpdateAutomation", &key, &AUTOMATION_KEYS);
         self.automations.push((key, automation));
     }
 
@@ -307,16 +312,26 @@ impl Flux {
         })
     }
 
-    fn ignored(&mut self, object: &Object<'_>, kind: &str, key: &Name, fields: &[&str]) {
-        let given: Vec<&str> = fields
-            .iter()
-            .filter(|field| object.node(&["spec", field]).is_some())
-            .copied()
-            .collect();
-        if !given.is_empty() {
-            let message =
-                format!("{kind} `{}`: not read here: {}", marker_name(key), given.join(", "));
-            self.problems.push(Diagnostic::info(Code::FluxIgnored, message).at(object.place()));
+    /// Notes the fields that mean nothing here: all but `known`.
+    fn ignored(&mut self, object: &Object<'_>, kind: &'static str, key: &Name, known: &[&str]) {
+        let fields = object.unknown_keys(known);
+        if !fields.is_empty() {
+            let places = self.ignored.entry((kind, fields)).or_default();
+            places.push((marker_name(key), object.place()));
+        }
+    }
+
+    /// What was noted, once for all resources with the same fields.
+    fn report_ignored(&mut self) {
+        for ((kind, fields), places) in std::mem::take(&mut self.ignored) {
+            let Some((first, place)) = places.first() else { continue };
+            let more = match places.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let fields = fields.join(", ");
+            let message = format!("{kind} `{first}`{more}: not read here: {fields}");
+            self.problems.push(Diagnostic::info(Code::FluxIgnored, message).at(place.clone()));
         }
     }
 
@@ -324,6 +339,29 @@ impl Flux {
         let problem = Diagnostic::warning(Code::FluxIncomplete, message).at(object.place());
         self.problems.push(problem.help(RENDER));
     }
+}
+
+/// What is read of an automation; every other field is reported.
+const AUTOMATION_KEYS: [&str; 8] = [
+    "git.checkout.ref.branch",
+    "git.commit.messageTemplate",
+    "git.commit.messageTemplateValues",
+    "git.push.branch",
+    "policySelector",
+    "suspend",
+    "update.path",
+    "update.strategy",
+];
+
+/// What is read of a policy.
+const POLICY_KEYS: [&str; 5] =
+    ["imageRepositoryRef", "policy", "filterTags", "digestReflectionPolicy", "suspend"];
+
+/// The template of an automation's commit messages.
+fn message(object: &Object<'_>, key: &Name) -> Option<MessageTemplate> {
+    let text = object.text(&["spec", "git", "commit", "messageTemplate"])?;
+    let values = object.map(&["spec", "git", "commit", "messageTemplateValues"]);
+    Some(MessageTemplate { automation: key.clone(), text: text.to_owned(), values })
 }
 
 /// Two environments as one.
@@ -370,40 +408,4 @@ fn order(object: &Object<'_>) -> Result<Order, String> {
         return direction("numerical", Direction::Asc).map(Order::Numerical);
     }
     Err("it names none of semver, alphabetical and numerical".to_owned())
-}
-
-impl<'a> Object<'a> {
-    fn node(&self, keys: &[&str]) -> Option<NodeId> {
-        keys.iter().try_fold(self.root, |node, key| self.stream.get(self.stream.target(node), key))
-    }
-
-    fn text(&self, keys: &[&str]) -> Option<&'a str> {
-        self.stream.text(self.stream.target(self.node(keys)?))
-    }
-
-    fn is_suspended(&self) -> bool {
-        self.text(&["spec", "suspend"]) == Some("true")
-    }
-
-    fn list(&self, keys: &[&str]) -> Vec<String> {
-        let items = self.node(keys).map(|node| self.stream.items(self.stream.target(node)));
-        let texts = items.into_iter().flatten().filter_map(|item| self.stream.text(*item));
-        texts.map(str::to_owned).collect()
-    }
-
-    fn map(&self, keys: &[&str]) -> BTreeMap<String, String> {
-        let entries = self.node(keys).map(|node| self.stream.entries(self.stream.target(node)));
-        let pairs = entries.into_iter().flatten();
-        pairs
-            .filter_map(|(k, v)| {
-                Some((self.stream.text(*k)?.to_owned(), self.stream.text(*v)?.to_owned()))
-            })
-            .collect()
-    }
-
-    fn place(&self) -> Place {
-        let node = self.stream.node(self.node(&["metadata", "name"]).unwrap_or(self.root));
-        let (line, column) = (node.line, node.column);
-        Place { path: self.file.path.clone(), line, column, span: node.span.clone() }
-    }
 }

@@ -30,6 +30,8 @@ pub use schema::{policies as policy_schema, settings as settings_schema};
 pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
 pub use validate::read;
 
+use std::collections::BTreeMap;
+
 use globset::GlobSet;
 use jiff::Timestamp;
 
@@ -119,8 +121,21 @@ pub struct Environment {
     pub labels: Vec<String>,
     /// What is not to be changed for a time.
     pub holds: Vec<Hold>,
+    /// How commits are worded, where Flux's automation says it.
+    pub message: Option<MessageTemplate>,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// A template of a commit message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageTemplate {
+    /// Namespace and name of the automation.
+    pub automation: (String, String),
+    /// The template, in Go's language.
+    pub text: String,
+    /// Values for it.
+    pub values: BTreeMap<String, String>,
 }
 
 /// Images that are not to be changed for a time.

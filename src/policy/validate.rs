@@ -193,6 +193,7 @@ impl Reader {
             via: raw.deliver.via.into(),
             labels: raw.deliver.labels,
             holds,
+            message: None,
             place,
         };
         self.environments.insert(name, Declared { environment, images, path_places });
@@ -361,6 +362,7 @@ fn implicit(policies: usize) -> Environment {
         via: Via::default(),
         labels: Vec::new(),
         holds: Vec::new(),
+        message: None,
         place: Place::default(),
     }
 }

@@ -219,8 +219,8 @@ fn flux_resources_that_cannot_be_used_cover_nothing() {
         ("suspend: true", "it is suspended"),
         ("update: {path: ../x}", "is not a path within the repository"),
         (
-            "policySelector: {matchExpressions: [{key: a, operator: Exists}]}",
-            "matchExpressions are not read",
+            "policySelector: {matchExpressions: [{key: a, operator: Near}]}",
+            "no operator of a label selector",
         ),
     ];
     for (spec, want) in cases {
@@ -234,4 +234,7 @@ fn flux_resources_that_cannot_be_used_cover_nothing() {
     assert!(got[0].contains("has no namespace"), "{got:?}");
     let selected = automation("a", "policySelector: {matchLabels: {app: b}}");
     assert_eq!(flux(&(IMAGE.to_owned() + &selected)), ["ns-a Push . "]);
+    let others =
+        automation("a", "policySelector: {matchExpressions: [{key: a, operator: Exists}]}");
+    assert_eq!(flux(&(IMAGE.to_owned() + &others)), ["ns-a Push . "]);
 }

@@ -1,0 +1,287 @@
+//! Commit messages by the templates of Flux's automations, with
+//! [the data that Flux gives them](https://fluxcd.io/flux/components/image/imageupdateautomations/#message-template).
+//!
+//! The templates are Go's. What Flux keys by objects becomes lists of pairs here, because the library
+//! knows maps with text keys only; each `range` is rewritten so that templates do not notice.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use gotmpl::{Template, Value};
+use regex::{Captures, Regex};
+
+use super::{Object, PlannedEdit};
+use crate::policy::MessageTemplate;
+
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// The key under which a map of objects keeps its pairs. No template can write it.
+const PAIRS: &str = "\u{0}pairs";
+
+#[expect(clippy::expect_used, reason = "a constant pattern, compiled by a test")]
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"\{\{(?<left>-?)\s*range\s+(?:(?<one>\$\w+)\s*(?:,\s*(?<two>\$\w+)\s*)?:=\s*)?(?<what>[^{}]*?)\s*(?<right>-?)\}\}";
+    Regex::new(pattern).expect("a constant pattern compiles")
+});
+
+/// Renders a message.
+///
+/// # Errors
+/// When the template is not one, or uses what is not known here.
+pub(super) fn render(template: &MessageTemplate, edits: &[&PlannedEdit]) -> Result<String, String> {
+    let (namespace, name) = &template.automation;
+    let text = RANGE.replace_all(&template.text, rewrite);
+    // A name prints as text and has fields, which is more than a value can do here.
+    let text = text
+        .replace(".AutomationObject.Namespace", ".AutomationNamespace")
+        .replace(".AutomationObject.Name", ".AutomationName");
+    let data = map([
+        ("AutomationObject", string(&format!("{namespace}/{name}"))),
+        ("AutomationNamespace", string(namespace)),
+        ("AutomationName", string(name)),
+        ("Changed", changed(edits)),
+        ("Values", map(template.values.iter().map(|(key, value)| (key.as_str(), string(value))))),
+    ]);
+    let parsed =
+        functions(Template::new("message")).parse(&text).map_err(|error| error.to_string());
+    let message = parsed?.execute_to_string(&data).map_err(|error| error.to_string())?;
+    let message = message.trim();
+    match message.len() {
+        0 => Err("it renders to nothing".to_owned()),
+        length if length > MAX_MESSAGE => Err("it renders to more than a message".to_owned()),
+        _ => Ok(message.to_owned()),
+    }
+}
+
+/// One `range`, over pairs where it has two variables, and over values where it has one.
+fn rewrite(found: &Captures<'_>) -> String {
+    let group = |name: &str| found.name(name).map_or("", |m| m.as_str());
+    let (left, right, what) = (group("left"), group("right"), group("what"));
+    match (found.name("one"), found.name("two")) {
+        (Some(key), Some(value)) => format!(
+            "{{{{{left} range $pair := pairs ({what}) }}}}{{{{ {} := $pair.Key }}}}{{{{ {} := $pair.Value {right}}}}}",
+            key.as_str(),
+            value.as_str()
+        ),
+        (Some(value), None) => {
+            format!("{{{{{left} range {} := values ({what}) {right}}}}}", value.as_str())
+        }
+        _ => format!("{{{{{left} range values ({what}) {right}}}}}"),
+    }
+}
+
+/// `.Changed`: every change by file and object, by object, and in a list.
+fn changed(edits: &[&PlannedEdit]) -> Value {
+    type ByObject<'a> = BTreeMap<&'a Object, Vec<Value>>;
+    let mut files: BTreeMap<&str, ByObject<'_>> = BTreeMap::new();
+    let mut objects = ByObject::new();
+    let mut changes: BTreeMap<[&str; 3], Value> = BTreeMap::new();
+    for edit in edits {
+        let setter = setter(edit);
+        let change = map([
+            ("OldValue", string(&edit.old_value)),
+            ("NewValue", string(&edit.edit.value)),
+            ("Setter", string(&setter)),
+        ]);
+        let in_file = files.entry(&edit.path).or_default();
+        in_file.entry(&edit.object).or_default().push(change.clone());
+        objects.entry(&edit.object).or_default().push(change.clone());
+        changes.entry([&edit.old_value, &edit.edit.value, &edit.image]).or_insert(change);
+    }
+    let by_object = |objects: ByObject<'_>| {
+        let pair = |(object, changes): (&Object, Vec<Value>)| {
+            map([("Key", object_value(object)), ("Value", Value::List(changes.into()))])
+        };
+        let pairs: Vec<Value> = objects.into_iter().map(pair).collect();
+        map([(PAIRS, Value::List(pairs.into()))])
+    };
+    let files = files.into_iter().map(|(path, objects)| (path, by_object(objects)));
+    let changes: Vec<Value> = changes.into_values().collect();
+    map([
+        ("FileChanges", map(files)),
+        ("Objects", by_object(objects)),
+        ("Changes", Value::List(changes.into())),
+    ])
+}
+
+fn object_value(object: &Object) -> Value {
+    map([
+        ("APIVersion", string(&object.api_version)),
+        ("Kind", string(&object.kind)),
+        ("Name", string(&object.name)),
+        ("Namespace", string(&object.namespace)),
+    ])
+}
+
+/// The policy with the part that it set, as markers write it.
+fn setter(edit: &PlannedEdit) -> String {
+    let value = &edit.edit.value;
+    let part = match value {
+        value if value.contains('/') || value.contains(':') && !value.starts_with("sha256:") => "",
+        value if value.starts_with("sha256:") => ":digest",
+        _ => ":tag",
+    };
+    format!("{}{part}", edit.image)
+}
+
+fn functions(template: Template) -> Template {
+    let template = template
+        .func("pairs", |args| Ok(pairs(args, true)))
+        .func("values", |args| Ok(pairs(args, false)))
+        .func("upper", |args| Ok(string(&text(args, 0).to_uppercase())))
+        .func("lower", |args| Ok(string(&text(args, 0).to_lowercase())))
+        .func("trim", |args| Ok(string(text(args, 0).trim())))
+        .func("quote", |args| Ok(string(&format!("{:?}", text(args, 0)))))
+        .func("toString", |args| Ok(string(&text(args, 0))));
+    // The subject comes last, so that it can be piped in.
+    template
+        .func("replace", |args| Ok(string(&text(args, 2).replace(&text(args, 0), &text(args, 1)))))
+        .func("contains", |args| Ok(Value::Bool(text(args, 1).contains(&text(args, 0)))))
+        .func("hasPrefix", |args| Ok(Value::Bool(text(args, 1).starts_with(&text(args, 0)))))
+        .func("hasSuffix", |args| Ok(Value::Bool(text(args, 1).ends_with(&text(args, 0)))))
+        .func("trimPrefix", |args| {
+            let (prefix, subject) = (text(args, 0), text(args, 1));
+            Ok(string(subject.strip_prefix(&prefix).unwrap_or(&subject)))
+        })
+        .func("trimSuffix", |args| {
+            let (suffix, subject) = (text(args, 0), text(args, 1));
+            Ok(string(subject.strip_suffix(&suffix).unwrap_or(&subject)))
+        })
+        .func("trunc", |args| {
+            let length = args.first().and_then(Value::as_int).unwrap_or(0);
+            let length = usize::try_from(length).unwrap_or(0);
+            Ok(string(&text(args, 1).chars().take(length).collect::<String>()))
+        })
+        .func("default", |args| {
+            let given = text(args, 1);
+            Ok(if given.is_empty() { string(&text(args, 0)) } else { string(&given) })
+        })
+}
+
+/// What a `range` goes over: pairs of key and value, or values.
+fn pairs(args: &[Value], keyed: bool) -> Value {
+    let pair = |key: Value, value: Value| map([("Key", key), ("Value", value)]);
+    let pairs: Vec<Value> = match args.first() {
+        Some(Value::List(list)) => {
+            let index = |index| Value::Int(i64::try_from(index).unwrap_or(i64::MAX));
+            list.iter().enumerate().map(|(at, value)| pair(index(at), value.clone())).collect()
+        }
+        Some(Value::Map(entries)) => match entries.get(PAIRS) {
+            Some(Value::List(list)) => list.to_vec(),
+            _ => entries.iter().map(|(key, value)| pair(string(key), value.clone())).collect(),
+        },
+        _ => Vec::new(),
+    };
+    let value = |pair: Value| pair.field("Value").cloned().unwrap_or(Value::Nil);
+    let list: Vec<Value> = if keyed { pairs } else { pairs.into_iter().map(value).collect() };
+    Value::List(list.into())
+}
+
+fn text(args: &[Value], at: usize) -> String {
+    args.get(at).map(ToString::to_string).unwrap_or_default()
+}
+
+fn string(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let entries: BTreeMap<Arc<str>, Value> =
+        entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    Value::Map(Arc::new(entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::Edit;
+    use crate::yaml::Stream;
+
+    fn edit(path: &str, kind: &str, from: &str, to: &str) -> PlannedEdit {
+        let node = Stream::parse("a").unwrap().documents()[0];
+        PlannedEdit {
+            path: path.into(),
+            edit: Edit {
+                line: 1,
+                span: 0..0,
+                old: String::new(),
+                new: String::new(),
+                node,
+                value: to.into(),
+            },
+            old_value: from.into(),
+            object: Object {
+                api_version: "apps/v1".into(),
+                kind: kind.into(),
+                name: "shop".into(),
+                namespace: "prod".into(),
+            },
+            image: "flux-system:shop".into(),
+            environment: "flux-system-apps".into(),
+        }
+    }
+
+    fn rendered(text: &str) -> Result<String, String> {
+        let edits = [
+            edit("b.yaml", "Deployment", "r.io/shop:v1", "r.io/shop:v2"),
+            edit("a.yaml", "CronJob", "v1", "v2"),
+            edit("a.yaml", "CronJob", "v1", "v2"),
+        ];
+        let template = MessageTemplate {
+            automation: ("flux-system".into(), "apps".into()),
+            text: text.into(),
+            values: BTreeMap::from([("cluster".into(), "eu".into())]),
+        };
+        render(&template, &edits.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_documented_templates_render() {
+        let documented = "Automated image update\n\n\
+            Automation name: {{ .AutomationObject }}\n\nFiles:\n\
+            {{ range $filename, $_ := .Changed.FileChanges -}}\n- {{ $filename }}\n{{ end -}}\n\n\
+            Objects:\n{{ range $resource, $changes := .Changed.Objects -}}\n\
+            - {{ $resource.Kind }} {{ $resource.Name }}\n  Changes:\n\
+            {{- range $_, $change := $changes }}\n    - {{ $change.OldValue }} -> {{ $change.NewValue }}\n\
+            {{ end -}}\n{{ end -}}\n";
+        let want = "Automated image update\n\nAutomation name: flux-system/apps\n\nFiles:\n- a.yaml\n- b.yaml\n\
+            Objects:\n- CronJob shop\n  Changes:\n    - v1 -> v2\n\n    - v1 -> v2\n- Deployment shop\n  Changes:\n\
+            \x20   - r.io/shop:v1 -> r.io/shop:v2";
+        assert_eq!(rendered(documented), Ok(want.to_owned()));
+        let cases = [
+            (
+                "{{range .Changed.Changes}}{{print .OldValue}} -> {{println .NewValue}}{{end}}",
+                "r.io/shop:v1 -> r.io/shop:v2\nv1 -> v2",
+            ),
+            (
+                "{{ range .Changed.Changes }}[{{ .Setter }}]{{ end }}",
+                "[flux-system:shop][flux-system:shop:tag]",
+            ),
+            ("{{ .AutomationObject.Name }} on {{ .Values.cluster | upper }}", "apps on EU"),
+            ("{{ len .Changed.Changes }} changes", "2 changes"),
+            (
+                "{{ range $i, $c := .Changed.Changes }}{{ if $i }}, {{ end }}{{ $c.NewValue | trunc 4 }}{{ end }}",
+                "r.io, v2",
+            ),
+            ("{{ with .Values.missing }}x{{ else }}none{{ end }}", "none"),
+            (
+                "{{ \"v1.2\" | trimPrefix \"v\" }} {{ \"a.b\" | replace \".\" \"-\" }} {{ default \"d\" .Values.cluster }}",
+                "1.2 a-b eu",
+            ),
+        ];
+        for (template, want) in cases {
+            assert_eq!(rendered(template).as_deref(), Ok(want), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_rendered_says_why() {
+        for template in ["{{ .Changed", "{{ nope 1 }}", "{{ end }}", "  {{ .Values.x }}{{/* */}} "]
+        {
+            assert!(rendered(template).is_err() || template.contains("Values"), "{template}");
+        }
+        assert!(rendered("{{ nope 1 }}").unwrap_err().contains("nope"));
+        assert_eq!(rendered(" ").unwrap_err(), "it renders to nothing");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -27,6 +28,8 @@ pub struct Surroundings {
     pub workflow_repository: Option<String>,
     /// The clock, read once.
     pub now: Timestamp,
+    /// The moment at which it was read, by a clock that does not jump.
+    pub started: Instant,
 }
 
 /// Where GitHub is, and who we are there.
@@ -86,6 +89,8 @@ pub struct DecideSettings {
     pub ledger: Option<PathBuf>,
     /// The present time.
     pub now: Timestamp,
+    /// What this machine's clock said, and when, unless the time was given.
+    pub clock: Option<(Timestamp, Instant)>,
     /// Registries that the operator allows to be asked over plain HTTP.
     pub plain_http: Vec<String>,
     /// Registries whose credentials may go to another host, as `(registry, host)`.
@@ -147,6 +152,7 @@ impl Surroundings {
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
             now: Timestamp::now(),
+            started: Instant::now(),
         })
     }
 
@@ -190,6 +196,7 @@ impl Surroundings {
             save_catalog: args.save_catalog.clone(),
             ledger: args.ledger.clone(),
             now: args.now.unwrap_or(self.now),
+            clock: args.now.is_none().then_some((self.now, self.started)),
             plain_http: args.plain_http.clone(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,
         })

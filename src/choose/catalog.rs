@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::ops::{Deref, DerefMut};
 
 use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
@@ -27,9 +28,13 @@ pub struct Listing {
     pub dropped: usize,
 }
 
-/// What is known of one tag.
+/// What is known of one tag: of most nothing, and there can be a million of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct Listed(Option<Box<Known>>);
+
+/// What can be known of one tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
     /// The digest of the manifest or index behind it.
     pub digest: Option<Digest>,
     /// When the registry got it.
@@ -38,6 +43,28 @@ pub struct Listed {
     pub created: Option<Timestamp>,
     /// The platforms it is for; none where they are not known.
     pub platforms: Vec<Platform>,
+}
+
+impl Deref for Listed {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        static NOTHING: Known =
+            Known { digest: None, pushed: None, created: None, platforms: Vec::new() };
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for Listed {
+    fn deref_mut(&mut self) -> &mut Known {
+        self.0.get_or_insert_with(Box::default)
+    }
+}
+
+impl From<Known> for Listed {
+    fn from(known: Known) -> Self {
+        Self((known != Known::default()).then(|| Box::new(known)))
+    }
 }
 
 /// A catalog file that cannot be used.
@@ -244,7 +271,7 @@ impl Listing {
                 Some(tag) => {
                     let (pushed, created) = (long.pushed, long.created);
                     let platforms = platforms(&long.platforms, &long.tag)?;
-                    let listed = Listed { digest, pushed, created, platforms };
+                    let listed = Known { digest, pushed, created, platforms }.into();
                     listing.tags.insert(tag, listed);
                 }
                 None => listing.dropped += 1,

@@ -51,6 +51,12 @@ impl Case<'_> {
 
     fn too_young(&self, tag: &Tag, digest: &Digest) -> Option<Reason> {
         let min_age = self.policy.checks.min_age?;
+        if self.facts.skewed.contains_key(&self.policy.repository) {
+            let message = format!(
+                "{tag} has no age that counts: the clocks here and at the registry are far apart"
+            );
+            return Some(Reason::new(ReasonCode::TooYoung, message));
+        }
         let since = self.known_since(tag, digest);
         let eligible = since.checked_add(min_age).unwrap_or(Timestamp::MAX);
         if self.facts.now >= eligible {

@@ -105,8 +105,7 @@ impl Case<'_> {
         if let Some(reason) = self.doubt() {
             return Err(Stop::Undecided(reason));
         }
-        let Some(best) = self.selection.best(None).filter(|_| self.selection.stopped.is_none())
-        else {
+        let Some(best) = self.selection.best().filter(|_| self.selection.stopped.is_none()) else {
             return self.nothing_to_choose();
         };
         let decision = match &self.deployed.tag {
@@ -145,11 +144,11 @@ impl Case<'_> {
             return Ok(hold(Some(best.tag.clone()), vanished(best.tag, current)));
         }
         let ranker = self.policy.rule.ranker(Some(current));
-        let rank = rank_deployed(self.policy, &ranker, self.listing, current, &self.facts);
+        let rank = rank_deployed(self.policy, &ranker, self.listing, current, self.facts);
         let mut passed_over = Vec::new();
-        let mut next = Some(best);
+        let mut next = Some(best.clone());
         while let Some(candidate) = next.filter(|_| passed_over.len() < MAX_TRIED) {
-            match self.place(candidate, rank.as_ref(), current) {
+            match self.place(&candidate, rank.as_ref(), current) {
                 Place::Here(decision) => return Ok(or_held(decision, passed_over)),
                 Place::Behind(reason) => {
                     return Ok(or_held(hold(Some(candidate.tag.clone()), reason), passed_over));
@@ -166,7 +165,7 @@ impl Case<'_> {
                     Err(ask) => return Err(ask),
                 },
             }
-            next = self.selection.best(Some(candidate));
+            next = self.selection.below(&candidate);
         }
         let nothing = Reason::new(ReasonCode::NoCandidate, "no candidate passes its checks");
         Ok(or_held(hold(None, nothing), passed_over))
@@ -339,6 +338,10 @@ pub(super) fn too_many(count: usize) -> Reason {
 }
 
 impl Rejection {
+    /// Every step, in order.
+    pub const ALL: [Self; 5] =
+        [Self::Unmatched, Self::Excluded, Self::NotOrdered, Self::OtherVariant, Self::OutOfRange];
+
     /// The step in words, after a count.
     #[must_use]
     pub fn describe(self) -> &'static str {

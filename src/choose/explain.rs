@@ -53,9 +53,11 @@ pub fn explain(
     passed_over: &[(Tag, Reason)],
 ) -> Explanation {
     let eye = Eye { policy, ranker: policy.rule.ranker(deployed), listing, selection };
-    let mut best = selection.best(None).filter(|_| selection.stopped.is_none());
-    while let Some(candidate) = best.filter(|best| passed_over.iter().any(|(t, _)| t == best.tag)) {
-        best = selection.best(Some(candidate));
+    let mut best = selection.best().filter(|_| selection.stopped.is_none()).cloned();
+    while let Some(candidate) =
+        best.take_if(|best| passed_over.iter().any(|(tag, _)| tag == best.tag))
+    {
+        best = selection.below(&candidate);
     }
     let rejected = passed_over
         .iter()
@@ -142,17 +144,17 @@ impl Eye<'_> {
 
     /// The candidate that an expert would have expected to win: `rc.10` written as `rc10`.
     fn runner_up(&self) -> Option<Rejected> {
-        let winner = self.selection.best(None)?;
+        let winner = self.selection.best()?;
         let Key::Version(chosen) = &winner.key else { return None };
         let core = |v: &Version| (v.major, v.minor, v.patch);
-        let natural = |candidate: &&Candidate<'_>| match &candidate.key {
+        let natural = |candidate: &Candidate<'_>| match &candidate.key {
             Key::Version(other) => {
                 core(other) == core(chosen)
                     && trailing_number(&other.pre) > trailing_number(&chosen.pre)
             }
             _ => false,
         };
-        let mut others = self.selection.candidates.iter().filter(|other| other.tag != winner.tag);
+        let mut others = self.selection.candidates().filter(|other| other.tag != winner.tag);
         let found = others.find(natural)?;
         let why = format!(
             "ranks below {}: identifiers with letters compare as text (SemVer 11.4.2); `rc.10` with a dot \
@@ -253,9 +255,10 @@ mod tests {
         assert_eq!(problems, []);
         let listing = Listing::from_texts(listed.iter().copied());
         let (answers, ledger) = (Answers::default(), Ledger::default());
-        let now = Timestamp::UNIX_EPOCH;
-        let facts = Facts { now, answers: &answers, ledger: &ledger, is_catalog: true };
-        let selection = select(&set.policies[0], &listing, None, &facts).unwrap();
+        let (now, skewed) = (Timestamp::UNIX_EPOCH, std::collections::BTreeMap::new());
+        let facts =
+            Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
+        let selection = select(&set.policies[0], &listing, None, facts).unwrap();
         explain(&set.policies[0], &listing, &selection, None, &[])
     }
 

@@ -69,6 +69,8 @@ pub struct Facts<'a> {
     pub answers: &'a Answers,
     /// What earlier runs saw.
     pub ledger: &'a Ledger,
+    /// Repositories whose registry's clock is far from ours, so that no age can be trusted.
+    pub skewed: &'a BTreeMap<Repository, i64>,
     /// Whether the listing is a file of the operator's, whose times are believed without a first
     /// sight of our own.
     pub is_catalog: bool,

@@ -8,7 +8,7 @@ mod facts;
 mod reason;
 mod select;
 
-pub use catalog::{Catalog, InvalidCatalog, Listed, Listing, Unlisted};
+pub use catalog::{Catalog, InvalidCatalog, Known, Listed, Listing, Unlisted};
 pub use decide::{Case, Decision, Deployed, Outcome};
 pub use explain::{Explanation, explain};
 pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};

@@ -17,10 +17,13 @@ use crate::policy::{Clock, Key, Order, Policy, Ranker, Rejection};
 const MAX_TIMES: usize = 100;
 
 /// What of a listing passes a policy where one tag is deployed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Only the best candidate is kept: the next one is looked for when it is needed, which is seldom.
 pub struct Selection<'a> {
-    /// The candidates, by the bytes of their tags.
-    pub candidates: Vec<Candidate<'a>>,
+    listing: &'a Listing,
+    ranker: Ranker<'a>,
+    times: Times<'a>,
+    best: Option<Candidate<'a>>,
     /// How many tags each step rejected.
     pub rejected: BTreeMap<Rejection, usize>,
     /// The first tag that leaves the policy without an answer, as one that is no number does in Flux.
@@ -41,37 +44,58 @@ pub struct Candidate<'a> {
 /// # Errors
 /// When the order goes by times that have to be asked for, or cannot be known.
 pub fn select<'a>(
-    policy: &Policy,
+    policy: &'a Policy,
     listing: &'a Listing,
     deployed: Option<&Tag>,
-    facts: &Facts<'_>,
+    facts: Facts<'a>,
 ) -> Result<Selection<'a>, Stop> {
     let ranker = policy.rule.ranker(deployed);
     let times = Times::of(policy, listing, facts)?;
-    let mut selection =
-        Selection { candidates: Vec::new(), rejected: BTreeMap::new(), stopped: None };
+    let mut counts = [0; Rejection::ALL.len()];
+    let mut stopped = None;
+    let mut best: Option<Candidate<'a>> = None;
     for (tag, listed) in &listing.tags {
         match ranker.rank(tag, times.of_tag(tag, listed)) {
-            Ok(key) => selection.candidates.push(Candidate { tag, key }),
-            Err(rejection) => {
-                if policy.rule.stops_at(rejection) {
-                    selection.stopped.get_or_insert(tag);
+            // Tags come in byte order, so the later of two equal keys has the greater bytes.
+            Ok(key) => {
+                let is_below = best.as_ref().is_some_and(|b| key.compare(&b.key) == Ordering::Less);
+                if !is_below {
+                    best = Some(Candidate { tag, key });
                 }
-                *selection.rejected.entry(rejection).or_default() += 1;
+            }
+            Err(rejection) => {
+                counts[rejection as usize] += 1;
+                if stopped.is_none() && policy.rule.stops_at(rejection) {
+                    stopped = Some(tag);
+                }
             }
         }
     }
-    Ok(selection)
+    let rejected = Rejection::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+    Ok(Selection { listing, ranker, times, best, rejected, stopped })
 }
 
 impl<'a> Selection<'a> {
-    /// The best candidate, or the best one below another.
+    /// The best candidate.
     #[must_use]
-    pub fn best(&self, below: Option<&Candidate<'_>>) -> Option<&Candidate<'a>> {
-        let is_below = |candidate: &&Candidate<'_>| {
-            below.is_none_or(|above| candidate.compare(above) == Ordering::Less)
-        };
-        self.candidates.iter().filter(is_below).max_by(|a, b| a.compare(b))
+    pub fn best(&self) -> Option<&Candidate<'a>> {
+        self.best.as_ref()
+    }
+
+    /// The best candidate below another one.
+    #[must_use]
+    pub fn below(&self, above: &Candidate<'_>) -> Option<Candidate<'a>> {
+        let candidates = self.candidates();
+        let below = candidates.filter(|candidate| candidate.compare(above) == Ordering::Less);
+        below.max_by(Candidate::compare)
+    }
+
+    /// Every candidate, by the bytes of their tags.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate<'a>> {
+        self.listing.tags.iter().filter_map(|(tag, listed)| {
+            let key = self.ranker.rank(tag, self.times.of_tag(tag, listed)).ok()?;
+            Some(Candidate { tag, key })
+        })
     }
 }
 
@@ -85,7 +109,7 @@ impl Candidate<'_> {
 pub(super) struct Times<'a> {
     clock: Option<Clock>,
     policy: &'a Policy,
-    facts: &'a Facts<'a>,
+    facts: Facts<'a>,
 }
 
 impl<'a> Times<'a> {
@@ -96,7 +120,7 @@ impl<'a> Times<'a> {
     pub(super) fn of(
         policy: &'a Policy,
         listing: &Listing,
-        facts: &'a Facts<'a>,
+        facts: Facts<'a>,
     ) -> Result<Self, Stop> {
         let clock = match policy.rule.order() {
             Order::Newest(clock) => Some(*clock),
@@ -131,6 +155,7 @@ impl<'a> Times<'a> {
     }
 
     /// The time of a tag.
+    #[inline]
     pub(super) fn of_tag(&self, tag: &Tag, listed: &Listed) -> Option<Timestamp> {
         match self.clock? {
             Clock::Created => listed.created.or_else(|| {
@@ -151,7 +176,7 @@ pub(super) fn rank_deployed(
     ranker: &Ranker<'_>,
     listing: &Listing,
     deployed: &Tag,
-    facts: &Facts<'_>,
+    facts: Facts<'_>,
 ) -> Option<Key> {
     let times = Times::of(policy, listing, facts).ok();
     let listed = listing.tags.get(deployed);

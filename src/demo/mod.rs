@@ -125,6 +125,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         save_catalog: None,
         ledger: None,
         now,
+        clock: None,
         plain_http: Vec::new(),
         token_hosts: Vec::new(),
     }

@@ -120,6 +120,8 @@ codes! {
     LedgerUnreadable = "ledger.unreadable",
     /// The ledger could not be kept for the next run.
     LedgerNotKept = "ledger.not-kept",
+    /// The clocks here and at a registry are far apart, so that no age is counted.
+    ClockSkew = "clock.skew",
     /// Credentials were not sent where the registry asked for them.
     RegistryAnonymous = "registry.anonymous",
 }

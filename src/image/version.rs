@@ -11,16 +11,27 @@ pub type Version = semver::Version;
 /// `1.2` is not a version: a short numeric tag is as likely a moving alias, a date or a hash, and
 /// [Kargo](https://docs.kargo.io) and Flux leave such tags out for the same reason.
 #[must_use]
+#[inline]
 pub fn parse(tag: &str) -> Option<Version> {
     let text = tag.strip_prefix('v').unwrap_or(tag);
-    let core_len = text.find(['-', '+']).unwrap_or(text.len());
-    let (core, rest) = text.split_at(core_len);
-    let mut numbers = core.split('.').map(number);
-    let (major, minor, patch) = (numbers.next()??, numbers.next()??, numbers.next()??);
-    if numbers.next().is_some() {
-        return None;
+    let (major, rest) = leading_number(text)?;
+    let (minor, rest) = leading_number(rest.strip_prefix('.')?)?;
+    let (patch, rest) = leading_number(rest.strip_prefix('.')?)?;
+    let pre = if rest.is_empty() { Prerelease::EMPTY } else { prerelease(rest)? };
+    Some(Version { major, minor, patch, pre, build: BuildMetadata::EMPTY })
+}
+
+/// The number at the front of a text, and what follows; `None` without digits, or beyond 64 bits.
+#[inline]
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let bytes = text.as_bytes();
+    let mut value: u64 = 0;
+    let mut at = 0;
+    while let Some(digit) = bytes.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        at += 1;
     }
-    Some(Version { major, minor, patch, pre: prerelease(rest)?, build: BuildMetadata::EMPTY })
+    (at > 0).then(|| (value, &text[at..]))
 }
 
 /// Reads a tag with one, two or three numbers as the lowest version that it can mean.

@@ -58,6 +58,7 @@ impl Deciding<'_> {
             now: self.now,
             answers: tags.answers(),
             ledger: self.ledger,
+            skewed: tags.skewed(),
             is_catalog: tags.is_catalog(),
         }
     }
@@ -95,7 +96,7 @@ impl Deciding<'_> {
             let relative = at.deployed.tag.clone().filter(|_| policy.rule.is_relative());
             let selection = selections
                 .entry(relative)
-                .or_insert_with_key(|deployed| select(policy, listing, deployed.as_ref(), &facts));
+                .or_insert_with_key(|deployed| select(policy, listing, deployed.as_ref(), facts));
             let environment = &self.set.environments[at.environment];
             let result = match selection {
                 Ok(selection) => {

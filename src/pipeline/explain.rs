@@ -102,7 +102,7 @@ fn one(
     tags: &Tags,
 ) -> Result<Explanation, Reason> {
     let listing = tags.catalog().listing(&policy.repository)?;
-    match select(policy, listing, deployed, &deciding.facts(tags)) {
+    match select(policy, listing, deployed, deciding.facts(tags)) {
         Ok(selection) => Ok(choose::explain(policy, listing, &selection, deployed, passed_over)),
         Err(Stop::Undecided(reason)) => Err(reason),
         Err(Stop::Ask(_)) => {

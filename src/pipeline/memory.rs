@@ -148,6 +148,9 @@ impl Memory {
         if !listing.tags.is_empty() && (is_believed || policy.allow.shrunken) {
             self.ledger.list(repository, listing.tags.len());
         }
+        if tags.skewed().contains_key(repository) {
+            return;
+        }
         if policy.checks.need_digest() || policy.digest == DigestMode::Pin {
             for tag in weighed {
                 let Some(digest) = tags.digest(repository, tag) else { continue };

@@ -236,6 +236,7 @@ async fn plan_tree(
     let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
+    diagnostics.extend(tags.skews(&set));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     plan.diagnostics.extend(notes::of(&plan, &set, settings.now));

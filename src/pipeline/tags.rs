@@ -1,21 +1,26 @@
 //! The catalog of a run: from a file, or filled from registries as far as decisions need it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Failure;
 use crate::choose::{Answers, Catalog, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Digest, Repository, Tag};
-use crate::policy::RepositorySettings;
+use crate::policy::{PolicySet, RepositorySettings};
 use crate::registry::{self, Options, Registry};
 use crate::report::Progress;
 use crate::settings::DecideSettings;
 use crate::signature::Verifiers;
 
+/// Clocks that differ by more than this, in seconds, are not compared.
+const LARGEST_SKEW: u64 = 600;
+
 /// Tags and digests, each asked for once in a run, however often it plans.
 pub struct Tags {
     catalog: Catalog,
     answers: Answers,
+    /// Repositories whose registry's clock is far from ours: by how many seconds it is ahead.
+    skewed: BTreeMap<Repository, i64>,
     /// How registries are asked; `None` when the catalog is all there is.
     options: Option<Options>,
     /// Made when the first registry is needed.
@@ -41,13 +46,20 @@ impl Tags {
             None => {
                 let options = Options {
                     plain_http: settings.plain_http.clone(),
+                    clock: settings.clock,
                     plain_http_anonymous: Vec::new(),
                     token_hosts: settings.token_hosts.clone(),
                 };
                 (Catalog::default(), Some(options))
             }
         };
-        Ok(Self { catalog, answers: Answers::default(), options, client: None })
+        Ok(Self {
+            catalog,
+            answers: Answers::default(),
+            skewed: BTreeMap::new(),
+            options,
+            client: None,
+        })
     }
 
     /// What is known.
@@ -80,6 +92,12 @@ impl Tags {
         let Some(client) = &self.client else { return Ok(()) };
         let bar = Progress::new(progress, "asking registries for tags", new.len());
         let listed = registry::scan(client, new, &|| bar.step()).await;
+        for repository in listed.0.keys() {
+            let ahead = client.seconds_ahead(repository).await;
+            if ahead.unsigned_abs() > LARGEST_SKEW {
+                self.skewed.insert(repository.clone(), ahead);
+            }
+        }
         self.catalog.0.extend(listed.0);
         Ok(())
     }
@@ -88,6 +106,28 @@ impl Tags {
     #[must_use]
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// Repositories whose registry's clock is far from ours.
+    #[must_use]
+    pub fn skewed(&self) -> &BTreeMap<Repository, i64> {
+        &self.skewed
+    }
+
+    /// What to say about those of which an age is counted.
+    pub fn skews<'a>(&'a self, set: &'a PolicySet) -> impl Iterator<Item = Diagnostic> {
+        let is_aged = |repository: &Repository| {
+            let mut policies = set.policies.iter();
+            policies.any(|p| p.repository == *repository && p.checks.min_age.is_some())
+        };
+        let aged = self.skewed.iter().filter(move |(repository, _)| is_aged(repository));
+        aged.map(|(repository, ahead)| {
+            let (by, way) = (ahead.unsigned_abs(), if *ahead > 0 { "behind" } else { "ahead of" });
+            let message = format!(
+                "the clock here is {by} seconds {way} that of {repository}'s registry; no age is counted"
+            );
+            Diagnostic::warning(Code::ClockSkew, message).help("set the clock of this machine")
+        })
     }
 
     /// Whether the tags are those of a file, and no registry is asked.

@@ -25,7 +25,7 @@ pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{DigestMode, Direction, Variant, Via};
-pub use rule::{DEFAULT_EXCLUDES, Ranker, Rejection, TagRule};
+pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{policies as policy_schema, settings as settings_schema};
 pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
 pub use validate::read;

@@ -61,9 +61,9 @@ pub enum Key {
     /// By SemVer precedence.
     Version(Version),
     /// By date and counters, then by the modifier's bytes.
-    Calendar(Calendar),
+    Calendar(Box<Calendar>),
     /// By value, whatever the number of digits.
-    Number(Decimal, Direction),
+    Number(Box<Decimal>, Direction),
     /// By bytes.
     Text(String, Direction),
     /// By time.
@@ -89,9 +89,11 @@ impl Order {
     pub(super) fn key(&self, subject: &str, time: Option<Timestamp>) -> Option<Key> {
         match self {
             Self::Semver(_) => version::parse(subject).map(Key::Version),
-            Self::Calver(format) => format.read(subject).map(Key::Calendar),
+            Self::Calver(format) => {
+                format.read(subject).map(|found| Key::Calendar(Box::new(found)))
+            }
             Self::Numerical(direction) => {
-                Decimal::parse(subject).map(|number| Key::Number(number, *direction))
+                Decimal::parse(subject).map(|number| Key::Number(Box::new(number), *direction))
             }
             Self::Alphabetical(direction) => Some(Key::Text(subject.to_owned(), *direction)),
             Self::Newest(_) => time.map(Key::Time),
@@ -110,7 +112,7 @@ impl Order {
     /// a hash.
     pub(super) fn exponent_key(&self, subject: &str) -> Option<Key> {
         let Self::Numerical(direction) = self else { return None };
-        Decimal::parse_exponent(subject).map(|number| Key::Number(number, *direction))
+        Decimal::parse_exponent(subject).map(|number| Key::Number(Box::new(number), *direction))
     }
 }
 
@@ -144,8 +146,12 @@ impl Level {
 impl Key {
     /// Compares two keys of one order; equal when they are of different orders.
     #[must_use]
+    #[inline]
     pub fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
+            // Most versions differ in their numbers.
+            (Self::Version(a), Self::Version(b)) if a.major != b.major => a.major.cmp(&b.major),
+            (Self::Version(a), Self::Version(b)) if a.minor != b.minor => a.minor.cmp(&b.minor),
             (Self::Version(a), Self::Version(b)) => a.cmp_precedence(b),
             (Self::Calendar(a), Self::Calendar(b)) => a.cmp(b),
             (Self::Number(a, direction), Self::Number(b, _)) => direction.apply(a.cmp(b)),

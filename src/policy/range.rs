@@ -91,12 +91,14 @@ impl Range {
 
     /// Whether a version is in the range.
     #[must_use]
+    #[inline]
     pub fn matches(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(version))
     }
 
     /// Whether a version is in the range, prereleases taking part on their own as well when asked.
     #[must_use]
+    #[inline]
     pub fn admits(&self, version: &Version, prereleases: bool) -> bool {
         if prereleases { self.takes_release_of(version) } else { self.matches(version) }
     }
@@ -160,6 +162,7 @@ impl Alternative {
         Ok(Self { comparators, prereleases })
     }
 
+    #[inline]
     fn matches(&self, version: &Version) -> bool {
         (self.prereleases || version.pre.is_empty())
             && self.comparators.iter().all(|comparator| comparator.matches(version))
@@ -239,6 +242,7 @@ impl Comparator {
         Some(Self { operator, version, precision })
     }
 
+    #[inline]
     fn matches(&self, v: &Version) -> bool {
         let partial = self.precision != Precision::Full;
         match self.operator {

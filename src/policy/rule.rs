@@ -1,7 +1,6 @@
 //! How one policy judges tags: filters, then an order.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use regex::{Regex, RegexSet};
@@ -12,12 +11,17 @@ use crate::image::{Shape, Tag, Version, version};
 
 /// What never takes part: cosign's signature, attestation and SBOM tags, which share a repository
 /// with the image (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
-pub const DEFAULT_EXCLUDES: [&str; 2] =
-    [r"^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$", r"\.(sig|att|sbom)$"];
-
-#[expect(clippy::expect_used, reason = "constant patterns, compiled by a test")]
-static ATTACHMENTS: LazyLock<RegexSet> =
-    LazyLock::new(|| RegexSet::new(DEFAULT_EXCLUDES).expect("constant patterns compile"));
+fn is_attachment(tag: &str) -> bool {
+    // Most tags end in a digit, and need no further look.
+    if !tag.starts_with('s') && tag.ends_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let of_digest = |rest: &str| {
+        rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    [".sig", ".att", ".sbom"].iter().any(|suffix| tag.ends_with(suffix))
+        || tag.strip_prefix("sha256-").is_some_and(of_digest)
+}
 
 /// A policy's filters and order.
 #[derive(Debug)]
@@ -53,15 +57,28 @@ pub enum Rejection {
 /// A rule as it applies where one tag is deployed.
 pub struct Ranker<'a> {
     rule: &'a TagRule,
-    deployed: Option<Cow<'a, str>>,
+    /// What is deployed, where it makes a difference.
+    from: Option<Deployed>,
+}
+
+/// The deployed version, and its variant where that is kept.
+struct Deployed {
+    version: Version,
+    prefix: String,
+    precision: usize,
+    variant: String,
 }
 
 impl TagRule {
     /// The rule where `deployed` is.
     #[must_use]
-    pub fn ranker<'a>(&'a self, deployed: Option<&'a Tag>) -> Ranker<'a> {
+    pub fn ranker(&self, deployed: Option<&Tag>) -> Ranker<'_> {
         let deployed = deployed.filter(|_| self.is_relative());
-        Ranker { rule: self, deployed: deployed.map(|tag| self.subject_or_tag(tag)) }
+        let subject = deployed.map(|tag| self.subject_or_tag(tag));
+        Ranker {
+            rule: self,
+            from: subject.and_then(|subject| Deployed::read(&subject, self.variant)),
+        }
     }
 
     /// Whether what is a candidate depends on what is deployed.
@@ -109,16 +126,18 @@ impl TagRule {
     ///
     /// # Errors
     /// The first filter that does not.
+    #[inline]
     pub fn filter<'t>(&self, tag: &'t Tag) -> Result<Cow<'t, str>, Rejection> {
         let subject = self.subject(tag.as_str()).ok_or(Rejection::Unmatched)?;
-        let attached = self.attachments && ATTACHMENTS.is_match(tag.as_str());
-        if attached || self.exclude.is_match(tag.as_str()) {
+        let attached = self.attachments && is_attachment(tag.as_str());
+        if attached || !self.exclude.is_empty() && self.exclude.is_match(tag.as_str()) {
             return Err(Rejection::Excluded);
         }
         Ok(subject)
     }
 
     /// What is ordered: the expansion of `extract`, or the tag; `None` when `match` is not found.
+    #[inline]
     fn subject<'t>(&self, tag: &'t str) -> Option<Cow<'t, str>> {
         let Some(matcher) = &self.matcher else { return Some(Cow::Borrowed(tag)) };
         match &self.extract {
@@ -141,6 +160,7 @@ impl Ranker<'_> {
     ///
     /// # Errors
     /// The first step that the tag does not pass.
+    #[inline]
     pub fn rank(&self, tag: &Tag, time: Option<Timestamp>) -> Result<Key, Rejection> {
         let rule = self.rule;
         if let Order::Fixed(wanted) = &rule.order {
@@ -172,30 +192,48 @@ impl Ranker<'_> {
         self.rule.order.key(&subject, time).or_else(partial)
     }
 
+    #[inline]
     fn version(&self, span: &Span, subject: &str) -> Result<Version, Rejection> {
-        let deployed = self.deployed.as_deref();
-        let (version, from) = match self.rule.variant {
-            Variant::Any => {
-                let from = deployed.and_then(version::parse_partial);
-                (version::parse(subject).ok_or(Rejection::NotOrdered)?, from)
-            }
+        let version = match self.rule.variant {
+            Variant::Any => version::parse(subject).ok_or(Rejection::NotOrdered)?,
             Variant::Keep => {
                 let shape = Shape::parse(subject).ok_or(Rejection::NotOrdered)?;
-                let from = deployed.and_then(Shape::parse);
-                let alike = from.as_ref().map_or(plain(&shape), |from| shape.is_like(from));
+                let alike = self.from.as_ref().map_or(plain(&shape), |from| from.is_like(&shape));
                 if !alike {
                     return Err(Rejection::OtherVariant);
                 }
-                (shape.version, from.map(|from| from.version))
+                shape.version
             }
         };
         let inside = match span {
             Span::Range(range) => range.admits(&version, self.rule.prereleases),
-            Span::Level(level) => from
+            Span::Level(level) => self
+                .from
                 .as_ref()
-                .is_some_and(|from| level.reaches(from, &version, self.rule.prereleases)),
+                .is_some_and(|from| level.reaches(&from.version, &version, self.rule.prereleases)),
         };
         if inside { Ok(version) } else { Err(Rejection::OutOfRange) }
+    }
+}
+
+impl Deployed {
+    fn read(subject: &str, variant: Variant) -> Option<Self> {
+        match variant {
+            Variant::Any => {
+                let version = version::parse_partial(subject)?;
+                Some(Self { version, prefix: String::new(), precision: 0, variant: String::new() })
+            }
+            Variant::Keep => {
+                let Shape { prefix, precision, version, variant } = Shape::parse(subject)?;
+                let (prefix, variant) = (prefix.to_owned(), variant.to_owned());
+                Some(Self { version, prefix, precision, variant })
+            }
+        }
+    }
+
+    fn is_like(&self, shape: &Shape<'_>) -> bool {
+        (&*self.prefix, self.precision, &*self.variant)
+            == (shape.prefix, shape.precision, shape.variant)
     }
 }
 

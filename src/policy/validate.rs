@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -52,6 +52,8 @@ struct Reader {
 struct Declared {
     environment: Environment,
     images: Vec<(String, Place)>,
+    /// What its holds name.
+    held: Vec<(String, Place)>,
     path_places: Vec<Place>,
 }
 
@@ -196,7 +198,12 @@ impl Reader {
             message: None,
             place,
         };
-        self.environments.insert(name, Declared { environment, images, path_places });
+        let held = raw.holds.iter().enumerate().flat_map(|(index, hold)| {
+            let names = hold.images.iter();
+            names.map(|image| (image.clone(), at("holds", index))).collect::<Vec<_>>()
+        });
+        let held = held.collect();
+        self.environments.insert(name, Declared { environment, images, held, path_places });
     }
 
     fn holds(&mut self, raw: &[RawHold], at: impl Fn(usize) -> Place) -> Vec<Hold> {
@@ -257,21 +264,29 @@ impl Reader {
                 continue;
             };
             let glob = glob.compile_matcher();
-            let is_known = self.written.iter().any(|name| glob.is_match(name));
-            if !is_known && pattern != "*" {
-                let problem = Diagnostic::error(
-                    Code::PolicyUnknownImage,
-                    format!("no policy is named `{pattern}`"),
-                );
-                let near = nearest(&pattern, self.written.iter().map(String::as_str));
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                self.problems.push(Diagnostic { help, ..problem.at(place) });
-            }
+            self.known(&pattern, &glob, place);
             let named =
                 policies.iter().enumerate().filter(|(_, policy)| glob.is_match(&policy.name));
             chosen.extend(named.map(|(index, _)| index));
         }
+        for (pattern, place) in declared.held {
+            if let Ok(glob) = GlobBuilder::new(&pattern).literal_separator(false).build() {
+                self.known(&pattern, &glob.compile_matcher(), place);
+            }
+        }
         Environment { policies: chosen.into_iter().collect(), ..declared.environment }
+    }
+
+    /// Reports a pattern that no policy's name fits.
+    fn known(&mut self, pattern: &str, glob: &GlobMatcher, place: Place) {
+        if pattern == "*" || self.written.iter().any(|name| glob.is_match(name)) {
+            return;
+        }
+        let message = format!("no policy is named `{pattern}`");
+        let problem = Diagnostic::error(Code::PolicyUnknownImage, message);
+        let near = nearest(pattern, self.written.iter().map(String::as_str));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        self.problems.push(Diagnostic { help, ..problem.at(place) });
     }
 
     /// Two policies for one repository in one environment would fight over every site.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
@@ -99,6 +100,22 @@ impl Registry {
         digest
             .and_then(Digest::parse)
             .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
+    }
+
+    /// How far the clock of a repository's registry is ahead of ours, in seconds, by its last answer.
+    pub async fn seconds_ahead(&self, repository: &Repository) -> i64 {
+        let hosts = self.hosts.lock().await;
+        hosts.get(repository.api_host()).map_or(0, |host| host.ahead.load(Ordering::Relaxed))
+    }
+
+    /// How far an answer's date is ahead of our clock. That is the one at the start of the run, moved
+    /// on by a clock that does not jump.
+    fn ahead(&self, headers: &HeaderMap) -> Option<i64> {
+        let date = headers.get(DATE)?.to_str().ok()?;
+        let date = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+        let (then, since) = self.options.clock?;
+        let elapsed = i64::try_from(since.elapsed().as_secs()).ok()?;
+        Some(date.as_second() - then.as_second() - elapsed)
     }
 
     pub(super) async fn host(&self, name: &str) -> Result<Arc<Host>, ScanError> {
@@ -303,6 +320,9 @@ impl Registry {
             }
             tracing::debug!(method = %ask.method, url = %at, "asking the registry");
             let answer = request.send().await?;
+            if let (Some(ahead), false) = (self.ahead(answer.headers()), foreign) {
+                host.ahead.store(ahead, Ordering::Relaxed);
+            }
             if !answer.status().is_redirection() {
                 if foreign && answer.status() == StatusCode::UNAUTHORIZED {
                     return Err(ScanError::Unauthorized(

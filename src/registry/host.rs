@@ -1,6 +1,7 @@
 //! What is known of one registry during a run.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore};
@@ -38,6 +39,8 @@ pub(super) struct Host {
     pub(super) credential: tokio::sync::OnceCell<Option<Credential>>,
     /// Whether a credential may be sent at all.
     pub(super) anonymous: bool,
+    /// How far its clock is ahead of ours, in seconds, by its last answer.
+    pub(super) ahead: AtomicI64,
 }
 
 /// What the first requests found out.
@@ -73,6 +76,7 @@ impl Host {
             anonymous: listed(&options.plain_http_anonymous)
                 && !listed(&options.plain_http)
                 && !http::is_loopback(name),
+            ahead: AtomicI64::new(0),
         })
     }
 

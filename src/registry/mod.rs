@@ -15,8 +15,11 @@ mod page;
 mod realm;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use futures::stream::{self, StreamExt as _};
+
+use jiff::Timestamp;
 
 pub use client::Registry;
 pub use error::ScanError;
@@ -35,6 +38,8 @@ pub struct Options {
     pub plain_http: Vec<String>,
     /// Hosts asked over plain HTTP because the config repository says so; always anonymously.
     pub plain_http_anonymous: Vec<String>,
+    /// What this machine's clock said at some moment; without it, clocks are not compared.
+    pub clock: Option<(Timestamp, Instant)>,
     /// Hosts, other than a registry's own, that its credentials may go to: `(registry, host)`.
     pub token_hosts: Vec<(String, String)>,
 }

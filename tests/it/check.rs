@@ -336,3 +336,47 @@ fn markers_never_lead_backwards_or_to_a_panic() {
     assert_eq!(read("c.yaml"), "a: mirror.local/acme/shop:v9.0.0 # tagalong: shop\n");
     assert_eq!(read("e.yaml"), "e:\n# tagalong: shop:tag\n- v2.0.0 # tagalong: shop:tag\n");
 }
+
+#[test]
+fn what_does_nothing_is_reported_though_nothing_is_wrong() {
+    let world = World::new();
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: '>2 <1'}}\n  \
+                    web: {image: r.io/web, tags: {semver: '*'}}\n  \
+                    idle: {image: r.io/idle, tags: {semver: '*'}}\n\
+                    environments:\n  a: {paths: [a]}\n  b: {paths: [b]}\n";
+    let site = "image: r.io/shop:1.0.0\nother: # tagalong: web\n  tag: 1.0.0 # tagalong: nope:tag\n\
+                web: r.io/web:1.0.0 # tagalong: web\n";
+    let tree =
+        world.tree(&[("policies/p.yaml", policies), ("a/x.yaml", site), ("b/y.yaml", "a: b\n")]);
+    let out = world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+    out.says(&[
+        "warning[policy.unmatchable-range]: no version is in `>2 <1`",
+        "warning[policy.unused]: no place was found that names the image of `idle`",
+        "warning[policy.unused-environment]: nothing in environment `b`",
+        "warning[marker.idle]: this marker stands beside no value",
+        "a/x.yaml:2",
+        "warning[marker.unknown-policy]: the marker names `nope`",
+        "3 policies, 2 environments: no mistakes",
+    ]);
+}
+
+#[test]
+fn a_hold_of_nothing_is_a_mistake() {
+    let world = World::new();
+    let policies = "images: {shop: {image: r.io/shop, tags: {semver: '*'}}}\n\
+                    environments: {a: {paths: [.], holds: [{images: [shpo], until: 2026-12-01, reason: x}]}}\n";
+    let tree = world.tree(&[("policies/p.yaml", policies), ("a.yaml", "image: r.io/shop:1.0.0\n")]);
+    let out = world.bot(["check", "--repo", arg(&tree)]).run().exits(2);
+    out.says(&["no policy is named `shpo`", "did you mean `shop`?"]);
+    for (hold, want) in [
+        ("{until: soon, reason: x}", "`soon` is neither a day nor a time"),
+        ("{until: 2026-12-01}", "lacks the key `reason`"),
+        ("{reason: x}", "lacks the key `until`"),
+        ("{until: 2026-12-01, reason: ''}", "is empty"),
+    ] {
+        let text = policies.replace("{images: [shpo], until: 2026-12-01, reason: x}", hold);
+        let tree =
+            world.tree(&[("policies/p.yaml", &text), ("a.yaml", "image: r.io/shop:1.0.0\n")]);
+        world.bot(["check", "--repo", arg(&tree)]).run().exits(2).says(&[want]);
+    }
+}

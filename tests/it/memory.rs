@@ -219,3 +219,21 @@ fn a_file_keeps_the_ledger_of_a_work_tree() {
     assert!(std::fs::read_to_string(&ledger).unwrap().contains("2026-11-01T12:00:00Z"));
     assert_eq!(run("2026-11-04T12:00:00Z").exits(0).decisions(), ["shop update v1.1.0 newer"]);
 }
+
+#[test]
+fn no_age_is_counted_where_clocks_are_far_apart() {
+    let story = Story::new("tags: {semver: '*'}, minAge: 1s", "");
+    let list = r#"{"tags": ["v1.0.0", "v1.1.0"]}"#;
+    let dated = |date: &str| {
+        let headers = vec![("date".to_owned(), date.to_owned())];
+        crate::world::Lie::Answer(200, headers, list.to_owned())
+    };
+    story.registry.lies("/tags/list", [dated("Sat, 01 Jan 2022 00:00:00 GMT")]);
+    let out = story.run_with("run", &[]).exits(0).says(&["clock.skew", "no age is counted"]);
+    assert_eq!(out.decisions(), ["shop hold v1.1.0 too-young"]);
+    assert_eq!(story.ledger(), serde_json::Value::Null);
+    story.registry.lies("/tags/list", [crate::world::Lie::Truth]);
+    let out = story.run_with("run", &[]).exits(0);
+    assert_eq!(out.json()["diagnostics"].as_array().unwrap().len(), 0);
+    assert!(story.ledger()["seen"].is_object());
+}

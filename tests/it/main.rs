@@ -15,6 +15,8 @@ mod world;
 mod architecture;
 mod check;
 mod faults;
+mod flux;
+mod hostile;
 mod images;
 mod memory;
 mod policies;

@@ -454,34 +454,5 @@ fn numbers_only_stops_where_flux_does() {
     assert_eq!(outcome(&flux, &listed, "1"), "Undecided - NoCandidate");
 }
 
-proptest::proptest! {
-    /// For any listing, the choice is the same in every order of the texts, is in the policy,
-    /// and is never below what is deployed.
-    #[test]
-    fn the_choice_is_deterministic_and_never_backwards(
-        versions in proptest::collection::vec((0_u64..4, 0_u64..4, 0_u64..4, 0..3), 1..20),
-        current in 0_usize..20,
-        seed in proptest::prelude::any::<u64>(),
-    ) {
-        let tag = |(a, b, c, style): &(u64, u64, u64, i32)| match style {
-            0 => format!("{a}.{b}.{c}"),
-            1 => format!("v{a}.{b}.{c}"),
-            _ => format!("{a}.{b}.{c}-rc.1"),
-        };
-        let tags: Vec<String> = versions.iter().map(tag).collect();
-        let mut shuffled = tags.clone();
-        shuffled.sort_by_key(|tag| tag.bytes().fold(seed, |h, b| h.wrapping_mul(31).wrapping_add(b.into())));
-        let policy = policy("semver: '>=1'", "");
-        let current = &tags[current % tags.len()];
-        let one = outcome(&policy, &tags.iter().map(String::as_str).collect::<Vec<_>>(), current);
-        let other = outcome(&policy, &shuffled.iter().map(String::as_str).collect::<Vec<_>>(), current);
-        proptest::prop_assert_eq!(&one, &other);
-        if let Some(to) = one.strip_prefix("Update ").and_then(|rest| rest.split(' ').next()) {
-            let version = |tag: &str| crate::image::version::parse(tag).unwrap();
-            proptest::prop_assert!(version(to) > version(current));
-            proptest::prop_assert!(version(to).pre.is_empty() && version(to).major >= 1);
-        }
-    }
-}
-
+mod orders;
 mod published;

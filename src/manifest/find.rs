@@ -1,15 +1,16 @@
 //! Walks a stream and collects sites by the shape of mappings, whatever kind of object they are in.
 
 use super::finder::Finder;
-use super::{Found, kustomize, reference, values};
+use super::{Found, argocd, kustomize, named, oci_source, reference, values};
 use crate::yaml::{Data, Stream};
 
-/// Whether a file may name images, by its path: YAML, and kustomize's file without an extension.
+/// Whether a file may name images, by its path: YAML, JSON, which is YAML as well, and kustomize's
+/// file without an extension.
 #[must_use]
 pub fn is_candidate(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("yaml" | "yml")) || name == "Kustomization"
+    matches!(extension, Some("yaml" | "yml" | "json")) || name == "Kustomization"
 }
 
 /// Finds every image that a file names, in the order of the file.
@@ -26,6 +27,9 @@ pub fn find(path: &str, stream: &Stream) -> Found {
         } else {
             reference::visit(&mut finder, id);
             values::visit(&mut finder, id);
+            named::visit(&mut finder, id);
+            oci_source::visit(&mut finder, id);
+            argocd::visit(&mut finder, id);
         }
     }
     finder.finish()
@@ -136,6 +140,94 @@ images:
     }
 
     #[test]
+    fn keys_that_say_what_they_hold() {
+        let text = "\
+workerImage: acme/a:1
+sidecarImage: acme/b
+sidecarTag: 2
+proxy_image: acme/c
+proxy_tag: v3
+log-image: acme/d
+log-image-tag: v4
+imageRepository: acme/e
+imageTag: v5
+jobRegistry: ghcr.io
+jobRepository: acme/f
+jobTag: v6
+chartRepository: https://charts.example.com
+image: {registry: ghcr.io, name: acme/g, tag: v7}
+only: {tag: 'acme/h:v8'}
+baseImage: acme/i
+x: {fooImage: acme/j, fooImageTag: v9}
+coverImage: photo.png
+";
+        let want = [
+            "docker.io/acme/a 1  1",
+            "docker.io/acme/b 2  3",
+            "docker.io/acme/c v3  5",
+            "docker.io/acme/d v4  7",
+            "docker.io/acme/e v5  9",
+            "ghcr.io/acme/f v6  12",
+            "ghcr.io/acme/g v7  14",
+            "docker.io/acme/h v8  15",
+            "docker.io/acme/j v9  17",
+            "docker.io/acme/i Untagged",
+            "docker.io/library/photo.png Untagged",
+        ];
+        assert_eq!(found("values.yaml", text), want);
+    }
+
+    #[test]
+    fn compose_defaults_and_oci_sources() {
+        let text = "\
+services:
+  a: {image: 'ghcr.io/acme/a:${TAG:-1.2.3}'}
+  b: {image: 'ghcr.io/acme/b:${TAG-v1}'}
+  c: {image: 'ghcr.io/acme/c:${TAG}'}
+  d: {image: '${REPO}:1.0'}
+spec: {url: 'oci://ghcr.io/acme/manifests', ref: {tag: v1}}
+other: {url: 'oci://ghcr.io/acme/charts', ref: {semver: 1.x}}
+git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
+";
+        let want = [
+            "ghcr.io/acme/a 1.2.3  2",
+            "ghcr.io/acme/b v1  3",
+            "ghcr.io/acme/manifests v1  6",
+            "ghcr.io/acme/c NotATag",
+            "ghcr.io/acme/charts Untagged",
+        ];
+        assert_eq!(found("compose.yaml", text), want);
+    }
+
+    #[test]
+    fn argo_cd_applications() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let text = format!(
+            "spec:\n  source:\n    kustomize:\n      images:\n      - ghcr.io/acme/a:v1\n      - old=ghcr.io/acme/b:v2\n      \
+             - c=ghcr.io/acme/c@{digest}\n      - 'ghcr.io/acme/d'\n  sources:\n  - helm:\n      parameters:\n      \
+             - {{name: image.repository, value: ghcr.io/acme/e}}\n      - {{name: image.tag, value: v5}}\n      \
+             - {{name: web.image, value: 'ghcr.io/acme/f:v6'}}\n      - {{name: job.image, value: ghcr.io/acme/g}}\n      \
+             - {{name: job.image.tag, value: v7}}\n      - {{name: x.imageRepository, value: acme/h}}\n      \
+             - {{name: x.imageRegistry, value: ghcr.io}}\n      - {{name: x.imageTag, value: v8}}\n      \
+             - {{name: alone.tag, value: v9}}\n      valuesObject: {{image: {{repository: ghcr.io/acme/k, tag: v10}}}}\n"
+        );
+        let mut got = found("app.yaml", &text);
+        got.sort();
+        let want = [
+            "ghcr.io/acme/a v1  5",
+            "ghcr.io/acme/b v2  6",
+            "ghcr.io/acme/c - sha256:aaaaaaaaaaaa 7",
+            "ghcr.io/acme/d Untagged",
+            "ghcr.io/acme/e v5  13",
+            "ghcr.io/acme/f v6  14",
+            "ghcr.io/acme/g v7  16",
+            "ghcr.io/acme/h v8  19",
+            "ghcr.io/acme/k v10  21",
+        ];
+        assert_eq!(got, want);
+    }
+
+    #[test]
     fn a_line_can_be_taken_out() {
         let text = "a: {image: 'a/b:1'} # tagalong: ignore\nb: {image: 'a/b:1'} # not ignored\n\
                     c:\n  repository: a/b\n  tag: v1 #tagalong: ignore\n";
@@ -144,7 +236,7 @@ images:
 
     #[test]
     fn only_yaml_and_kustomize_files_are_candidates() {
-        for path in ["a.yaml", "a/b.yml", "x/Kustomization"] {
+        for path in ["a.yaml", "a/b.yml", "x/Kustomization", "a.json"] {
             assert!(is_candidate(path), "{path}");
         }
         for path in ["a.txt", "yaml", "a.yaml.bak", "Kustomization.md"] {

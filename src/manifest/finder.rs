@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::marker::{self, Markers};
 use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
-use crate::image::{Digest, Repository, Tag};
+use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// More mappings than anybody merges into one; every use of a list walks it.
@@ -100,20 +100,30 @@ impl<'a> Finder<'a> {
 
     /// Collects what the first of `tag_keys` that exists, and `digest`, hold.
     pub(super) fn siblings(&self, mapping: NodeId, tag_keys: &[&str]) -> Result<Written, Obstacle> {
-        let mut written = Written::default();
-        if tag_keys
-            .iter()
-            .chain(&["digest", "repository"])
-            .any(|key| self.is_repeated(mapping, key))
-        {
+        if self.is_repeated(mapping, "repository") {
             return Err(Obstacle::Repeated);
         }
-        let tag = tag_keys.iter().find_map(|key| self.stream.get(mapping, key));
+        self.siblings_named(mapping, tag_keys, "digest")
+    }
+
+    /// The same with another key for the digest.
+    pub(super) fn siblings_named(
+        &self,
+        mapping: NodeId,
+        tag_keys: &[impl AsRef<str>],
+        digest_key: &str,
+    ) -> Result<Written, Obstacle> {
+        let mut written = Written::default();
+        let tag_keys = || tag_keys.iter().map(AsRef::as_ref);
+        if tag_keys().chain([digest_key]).any(|key| self.is_repeated(mapping, key)) {
+            return Err(Obstacle::Repeated);
+        }
+        let tag = tag_keys().find_map(|key| self.stream.get(mapping, key));
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
         }
         // `digest: ""` can be filled; where nothing is written there is no place to fill.
-        let digest = self.stream.get(mapping, "digest");
+        let digest = self.stream.get(mapping, digest_key);
         let fillable = |node: &NodeId| match self.stream.text(*node) {
             Some("null" | "~") => false,
             Some("") => !self.stream.node(*node).span.is_empty(),
@@ -133,7 +143,21 @@ impl<'a> Finder<'a> {
         self.stream.text(node).ok_or(Obstacle::NotATag)
     }
 
-    fn tag(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
+    /// What follows the name in a reference that begins at `start` of a scalar.
+    pub(super) fn suffix(
+        &self,
+        node: NodeId,
+        start: usize,
+        reference: &Reference,
+    ) -> Result<Written, Obstacle> {
+        self.editable(node)?;
+        let range = start + reference.suffix.start..start + reference.suffix.end;
+        let slot = Slot { part: Part::Suffix, node, range };
+        let (tag, digest) = (reference.tag.clone(), reference.digest.clone());
+        Ok(Written { tag, digest, slots: vec![slot] })
+    }
+
+    pub(super) fn tag(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
         let text = self.editable(node)?;
         let (tag, digest) = match text.split_once('@') {
             Some((tag, digest)) => (tag, Some(Digest::parse(digest).ok_or(Obstacle::NotATag)?)),
@@ -145,7 +169,7 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
-    fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
+    pub(super) fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
         let text = self.editable(node)?;
         if !text.is_empty() {
             written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);

@@ -1,9 +1,12 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
+mod argocd;
 mod find;
 mod finder;
 mod kustomize;
 mod marker;
+mod named;
+mod oci_source;
 mod reference;
 mod survey;
 mod values;

@@ -1,7 +1,7 @@
 //! `image: repository:tag@digest`: pod specs, custom resources, Compose, values.
 
-use super::finder::{Finder, Written};
-use super::{Obstacle, Part, Slot};
+use super::finder::Finder;
+use super::{Obstacle, named};
 use crate::image::{Reference, Repository};
 use crate::yaml::NodeId;
 
@@ -11,9 +11,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let target = finder.stream.target(node);
     let Some(text) = finder.stream.text(target) else { return };
     let Some(reference) = Reference::parse(text) else {
-        // `name:${TAG}`: the name is one that somebody expects to be kept up to date.
-        if let Some(Ok(repository)) = text.rsplit_once(':').map(|(name, _)| Repository::parse(name))
-        {
+        let text = text.to_owned();
+        if named::with_default(finder, node, &text) {
+            return;
+        }
+        if let Some(repository) = templated(&text) {
             finder.obstruct(repository, node, Obstacle::NotATag);
         }
         return;
@@ -23,14 +25,15 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     } else if reference.suffix.is_empty() {
         finder.siblings(mapping, &["tag", "version"])
     } else {
-        whole(finder, node, &reference)
+        finder.suffix(node, 0, &reference)
     };
     finder.record(reference.repository, node, written);
 }
 
-fn whole(finder: &Finder<'_>, node: NodeId, reference: &Reference) -> Result<Written, Obstacle> {
-    finder.editable(node)?;
-    let slot = Slot { part: Part::Suffix, node, range: reference.suffix.clone() };
-    let (tag, digest) = (reference.tag.clone(), reference.digest.clone());
-    Ok(Written { tag, digest, slots: vec![slot] })
+/// The image of a reference whose tag is no tag, as `name:${TAG}`: somebody expects it to be kept up
+/// to date.
+pub(super) fn templated(text: &str) -> Option<Repository> {
+    let opening = [":${", ":{{"].iter().find_map(|opening| text.split_once(opening));
+    let (name, _) = opening.or_else(|| text.rsplit_once(':'))?;
+    Repository::parse(name).ok()
 }

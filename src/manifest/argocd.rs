@@ -1,0 +1,110 @@
+//! What Argo CD's Applications say beside Helm values: `kustomize.images` and `helm.parameters`
+//! (<https://argo-cd.readthedocs.io/en/stable/user-guide/application-specification/>), in
+//! Applications, `ApplicationSets` and `.argocd-source` files alike.
+
+use std::collections::BTreeMap;
+
+use super::finder::{Finder, Written};
+use super::{Obstacle, reference};
+use crate::image::{Reference, Repository};
+use crate::yaml::NodeId;
+
+/// Looks at a mapping that has a `kustomize` or a `helm`.
+pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
+    let inner = |finder: &Finder<'_>, key: &str, list: &str| {
+        let node = finder.stream.target(finder.stream.get(mapping, key)?);
+        let items = finder.stream.target(finder.stream.get(node, list)?);
+        Some(finder.stream.items(items).to_vec())
+    };
+    for item in inner(finder, "kustomize", "images").into_iter().flatten() {
+        image(finder, item);
+    }
+    if let Some(items) = inner(finder, "helm", "parameters") {
+        parameters(finder, &items);
+    }
+}
+
+/// `name:tag`, `old=new:tag`, `old=new@digest`.
+fn image(finder: &mut Finder<'_>, node: NodeId) {
+    let Some(text) = finder.stream.text(node) else { return };
+    let start = text.rfind('=').map_or(0, |at| at + 1);
+    let Some(reference) = Reference::parse(&text[start..]) else {
+        if let Some(repository) = reference::templated(&text[start..]) {
+            finder.obstruct(repository, node, Obstacle::NotATag);
+        }
+        return;
+    };
+    let written = finder.suffix(node, start, &reference);
+    finder.record(reference.repository, node, written);
+}
+
+/// Parameters are one mapping, written as a list: `image.repository` with `image.tag`.
+fn parameters(finder: &mut Finder<'_>, items: &[NodeId]) {
+    let mut values: BTreeMap<String, NodeId> = BTreeMap::new();
+    for item in items {
+        let item = finder.stream.target(*item);
+        let name = finder.stream.get(item, "name").and_then(|name| finder.stream.text(name));
+        if let (Some(name), Some(value)) = (name, finder.stream.get(item, "value")) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    for (name, node) in &values {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if last == "image" || last.ends_with("Image") {
+            whole(finder, &values, name, *node);
+        } else if let Some(stem) =
+            name.strip_suffix("repository").or(name.strip_suffix("Repository"))
+        {
+            parts(finder, &values, stem, *node);
+        }
+    }
+}
+
+/// `image` with a whole reference, or beside `image.tag`, `imageTag` or `tag`.
+fn whole(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, name: &str, node: NodeId) {
+    let Some(reference) = finder.stream.text(node).and_then(Reference::parse) else { return };
+    let written = if reference.suffix.is_empty() {
+        let prefix = name.rfind('.').map_or("", |at| &name[..=at]);
+        let tags = [format!("{name}.tag"), format!("{name}Tag"), format!("{prefix}tag")];
+        collect(finder, tags.iter().find_map(|tag| values.get(tag)).copied(), None)
+    } else {
+        finder.suffix(node, 0, &reference)
+    };
+    finder.record(reference.repository, node, written);
+}
+
+/// `STEMrepository` with `STEMtag`, `STEMregistry` and `STEMdigest`, or the same with capitals.
+fn parts(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, stem: &str, node: NodeId) {
+    let is_capital = stem.ends_with(|c: char| c.is_ascii_lowercase());
+    let of = |word: &str| {
+        let (first, rest) = word.split_at(1);
+        let first = if is_capital { first.to_ascii_uppercase() } else { first.to_owned() };
+        values.get(&format!("{stem}{first}{rest}")).copied()
+    };
+    let text = |node: NodeId| finder.stream.text(node).filter(|text| !text.is_empty());
+    let Some(repository) = text(node) else { return };
+    let name = match of("registry").and_then(text) {
+        Some(registry) => format!("{registry}/{repository}"),
+        None => repository.to_owned(),
+    };
+    let (tag, digest) = (of("tag"), of("digest"));
+    if let (Ok(repository), Some(_)) = (Repository::parse(&name), tag) {
+        let written = collect(finder, tag, digest);
+        finder.record(repository, node, written);
+    }
+}
+
+fn collect(
+    finder: &Finder<'_>,
+    tag: Option<NodeId>,
+    digest: Option<NodeId>,
+) -> Result<Written, Obstacle> {
+    let mut written = Written::default();
+    if let Some(tag) = tag {
+        finder.tag(tag, &mut written)?;
+    }
+    if let Some(digest) = digest {
+        finder.digest(digest, &mut written)?;
+    }
+    Ok(written)
+}

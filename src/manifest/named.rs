@@ -1,0 +1,144 @@
+//! Keys that say in their name what they hold: `fooImage` with `fooTag`, `imageRepository` with
+//! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
+
+use super::finder::{Finder, Written};
+use super::{Obstacle, Part, Slot};
+use crate::image::{Reference, Repository};
+use crate::yaml::NodeId;
+
+/// How words are joined in a key.
+const JOINTS: [&str; 2] = ["_", "-"];
+
+/// Looks at every key of a mapping.
+pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
+    let entries = finder.stream.entries(mapping).to_vec();
+    for (key, node) in entries {
+        let Some(key) = finder.stream.text(key).map(str::to_owned) else { continue };
+        if key == "image" || stem(&key, "image").is_some() {
+            named(finder, node);
+        }
+        if let Some(stem) = stem(&key, "image") {
+            image(finder, mapping, &key, stem, node);
+        } else if let Some(stem) = stem(&key, "repository") {
+            repository(finder, mapping, stem, node);
+        } else if key == "tag" || stem(&key, "tag").is_some() {
+            whole(finder, mapping, node);
+        }
+    }
+}
+
+/// What stands before a word at the end of a key: `foo` in `fooTag`, `foo_` in `foo_tag`.
+fn stem<'k>(key: &'k str, word: &str) -> Option<&'k str> {
+    let (first, rest) = word.split_at(1);
+    let capital = format!("{}{rest}", first.to_ascii_uppercase());
+    if let Some(stem) = key.strip_suffix(capital.as_str()) {
+        return stem
+            .ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            .then_some(stem);
+    }
+    let stem = key.strip_suffix(word)?;
+    (JOINTS.iter().any(|joint| stem.ends_with(joint)) && stem.len() > 1).then_some(stem)
+}
+
+/// A key beside another one, with the same stem and joint.
+fn beside(stem: &str, word: &str) -> String {
+    if JOINTS.iter().any(|joint| stem.ends_with(joint)) {
+        return format!("{stem}{word}");
+    }
+    let (first, rest) = word.split_at(1);
+    format!("{stem}{}{rest}", first.to_ascii_uppercase())
+}
+
+/// `fooImage: name:tag`, or `fooImage: name` beside `fooTag`, `fooImageTag` or `fooVersion`.
+fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: NodeId) {
+    let target = finder.stream.target(node);
+    let Some(reference) = finder.stream.text(target).and_then(Reference::parse) else { return };
+    let written = if finder.is_repeated(mapping, key) {
+        Err(Obstacle::Repeated)
+    } else if reference.suffix.is_empty() {
+        let joint = if stem.ends_with('-') { "-" } else { "_" };
+        let joined = stem.ends_with(['-', '_']);
+        let own = if joined { format!("{key}{joint}tag") } else { format!("{key}Tag") };
+        let tags = [beside(stem, "tag"), own, beside(stem, "version")];
+        finder.siblings_named(mapping, &tags, &beside(stem, "digest"))
+    } else {
+        finder.suffix(node, 0, &reference)
+    };
+    finder.record(reference.repository, node, written);
+}
+
+/// `fooRepository` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.
+fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId) {
+    let tag = beside(stem, "tag");
+    if finder.stream.get(mapping, &tag).is_none() {
+        return;
+    }
+    let target = finder.stream.target(node);
+    let Some(repository) = finder.stream.text(target) else { return };
+    let registry = finder.text(mapping, &beside(stem, "registry"));
+    let name = match registry.filter(|registry| !registry.is_empty()) {
+        Some(registry) => format!("{}/{repository}", registry.trim_end_matches('/')),
+        None => repository.to_owned(),
+    };
+    if let Ok(repository) = Repository::parse(&name) {
+        let written = finder.siblings_named(mapping, &[tag], &beside(stem, "digest"));
+        finder.record(repository, node, written);
+    }
+}
+
+/// `image: {name: …, tag: …}`, where the name is not called `repository`.
+fn named(finder: &mut Finder<'_>, mapping: NodeId) {
+    let mapping = finder.stream.target(mapping);
+    let Some(node) = finder.stream.get(mapping, "name") else { return };
+    let is_other = finder.stream.get(mapping, "repository").is_some();
+    if is_other || finder.stream.get(mapping, "tag").is_none() {
+        return;
+    }
+    let Some(name) = finder.text(mapping, "name") else { return };
+    let registry = finder.text(mapping, "registry").filter(|registry| !registry.is_empty());
+    let name = match registry {
+        Some(registry) => format!("{}/{name}", registry.trim_end_matches('/')),
+        None => name.to_owned(),
+    };
+    if let Ok(repository) = Repository::parse(&name) {
+        let written = finder.siblings(mapping, &["tag"]);
+        finder.record(repository, node, written);
+    }
+}
+
+/// `tag: name:1.2.3`, which is no tag, where nothing beside it names the image.
+fn whole(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId) {
+    let named = ["image", "name", "newName", "repository"];
+    if named.iter().any(|key| finder.inherited(mapping, key).is_some()) {
+        return;
+    }
+    let Some(text) = finder.stream.text(finder.stream.target(node)) else { return };
+    let reference = Reference::parse(text).filter(|reference| reference.tag.is_some());
+    if let Some(reference) = reference {
+        let written = finder.suffix(node, 0, &reference);
+        finder.record(reference.repository, node, written);
+    }
+}
+
+/// A reference with a default, as Compose writes it: `name:${TAG:-1.2.3}`.
+pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) -> bool {
+    let Some((name, rest)) = text.split_once(":${") else { return false };
+    let Some(inner) = rest.strip_suffix('}') else { return false };
+    let Some((variable, default)) = inner.split_once(":-").or_else(|| inner.split_once('-')) else {
+        return false;
+    };
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let Ok(repository) = Repository::parse(name) else { return false };
+    let Some(tag) = crate::image::Tag::parse(default) else { return false };
+    if variable.is_empty() || !variable.bytes().all(is_word) {
+        return false;
+    }
+    let range = text.len() - 1 - default.len()..text.len() - 1;
+    let written = finder.editable(node).map(|_| Written {
+        tag: Some(tag.clone()),
+        digest: None,
+        slots: vec![Slot { part: Part::Tag, node, range }],
+    });
+    finder.record(repository, node, written);
+    true
+}

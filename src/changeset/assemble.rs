@@ -9,7 +9,7 @@ use super::words::{body, commit_message, title};
 use super::{ChangeSet, FileChange, Move, Object, Plan, Planned, PlannedEdit, go_template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::edit::{Edit, Target, apply, edits};
+use crate::edit::{Edit, Target, apply, edits, values};
 use crate::manifest::{OtherName, Site, Surveyed};
 use crate::policy::{Policy, PolicySet};
 use crate::yaml::{NodeId, Stream};
@@ -135,6 +135,7 @@ fn edit_file(
     match apply(&file.text, &file.stream, &edits) {
         Ok(text) => {
             let environment = set.environments[file.environment].name.clone();
+            let values = values(&file.stream, &edits);
             for (_, decision) in &all {
                 plan.decisions[*decision].edited = true;
             }
@@ -143,6 +144,7 @@ fn edit_file(
                 image: plan.decisions[decision].image.clone(),
                 environment: environment.clone(),
                 old_value: file.stream.text(edit.node).unwrap_or_default().to_owned(),
+                new_value: values.get(&edit.node).cloned().unwrap_or_default(),
                 object: object_of(&file.stream, edit.node),
                 edit,
             }));

@@ -81,13 +81,13 @@ fn changed(edits: &[&PlannedEdit]) -> Value {
         let setter = setter(edit);
         let change = map([
             ("OldValue", string(&edit.old_value)),
-            ("NewValue", string(&edit.edit.value)),
+            ("NewValue", string(&edit.new_value)),
             ("Setter", string(&setter)),
         ]);
         let in_file = files.entry(&edit.path).or_default();
         in_file.entry(&edit.object).or_default().push(change.clone());
         objects.entry(&edit.object).or_default().push(change.clone());
-        changes.entry([&edit.old_value, &edit.edit.value, &edit.image]).or_insert(change);
+        changes.entry([&edit.old_value, &edit.new_value, &edit.image]).or_insert(change);
     }
     let by_object = |objects: ByObject<'_>| {
         let pair = |(object, changes): (&Object, Vec<Value>)| {
@@ -116,7 +116,7 @@ fn object_value(object: &Object) -> Value {
 
 /// The policy with the part that it set, as markers write it.
 fn setter(edit: &PlannedEdit) -> String {
-    let value = &edit.edit.value;
+    let value = &edit.new_value;
     let part = match value {
         value if value.contains('/') || value.contains(':') && !value.starts_with("sha256:") => "",
         value if value.starts_with("sha256:") => ":digest",
@@ -208,9 +208,11 @@ mod tests {
                 old: String::new(),
                 new: String::new(),
                 node,
-                value: to.into(),
+                within: 0..0,
+                text: String::new(),
             },
             old_value: from.into(),
+            new_value: to.into(),
             object: Object {
                 api_version: "apps/v1".into(),
                 kind: kind.into(),

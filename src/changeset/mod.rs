@@ -68,6 +68,8 @@ pub struct PlannedEdit {
     pub environment: String,
     /// What the scalar holds before the change.
     pub old_value: String,
+    /// What it holds after it.
+    pub new_value: String,
     /// The object that the scalar is in.
     pub object: Object,
 }

@@ -1,8 +1,6 @@
 //! Splices edits into a text and proves that nothing else changed.
 
-use std::collections::HashMap;
-
-use super::Edit;
+use super::{Edit, values};
 use crate::yaml::{Mismatch, NodeId, Stream, SyntaxError, same_but_for};
 
 /// Why a file was not changed.
@@ -42,9 +40,8 @@ pub fn apply(text: &str, stream: &Stream, edits: &[Edit]) -> Result<String, Refu
     }
     out.push_str(text.get(at..).unwrap_or_default());
     let after = Stream::parse(&out).map_err(Refused::Syntax)?;
-    let values: HashMap<NodeId, &str> =
-        ordered.iter().map(|edit| (edit.node, edit.value.as_str())).collect();
-    let expected = |node| values.get(&node).map(|value| (*value).to_owned());
+    let values = values(stream, edits);
+    let expected = |node: NodeId| values.get(&node).cloned();
     same_but_for(stream, &after, &expected)?;
     Ok(out)
 }
@@ -61,7 +58,9 @@ mod tests {
             |span: &std::ops::Range<usize>| span.contains(&start) && span.end - span.start < 40;
         let node =
             stream.nodes().filter(|(id, n)| stream.text(*id).is_some() && inside(&n.span)).last();
-        Edit { line: 1, span: start..start + old.len(), old, new, node: node.unwrap().0, value }
+        let node = node.unwrap().0;
+        let within = 0..stream.text(node).unwrap().len();
+        Edit { line: 1, span: start..start + old.len(), old, new, node, within, text: value }
     }
 
     #[test]
@@ -80,7 +79,7 @@ mod tests {
         assert!(matches!(go(&[unclosed]), Err(Refused::Syntax(_))));
         let more = edit(text, "v1", "v9\nc: 1", "v9");
         assert_eq!(go(&[more]), Err(Refused::Mismatch(Mismatch::Structure)));
-        let other = Edit { value: "v8".into(), ..good };
+        let other = Edit { text: "v8".into(), ..good };
         assert!(matches!(go(&[other]), Err(Refused::Mismatch(Mismatch::Node { line: 1 }))));
     }
 }

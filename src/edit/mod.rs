@@ -3,12 +3,13 @@
 mod apply;
 mod render;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 pub use apply::{Refused, apply};
 pub use render::{Target, Unwritable, edits};
 
-use crate::yaml::NodeId;
+use crate::yaml::{NodeId, Stream};
 
 /// One replacement in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,28 @@ pub struct Edit {
     pub new: String,
     /// The scalar that holds the span.
     pub node: NodeId,
-    /// The value that the scalar must have afterwards.
-    pub value: String,
+    /// The bytes of the scalar's value that change.
+    pub within: Range<usize>,
+    /// What they become.
+    pub text: String,
+}
+
+/// What the scalars of edits must hold afterwards: several edits can be in one.
+#[must_use]
+pub fn values(stream: &Stream, edits: &[Edit]) -> HashMap<NodeId, String> {
+    let mut by_node: HashMap<NodeId, Vec<&Edit>> = HashMap::new();
+    for edit in edits {
+        by_node.entry(edit.node).or_default().push(edit);
+    }
+    let spliced = by_node.into_iter().map(|(node, mut edits)| {
+        edits.sort_by_key(|edit| std::cmp::Reverse(edit.within.start));
+        let mut value = stream.text(node).unwrap_or_default().to_owned();
+        for edit in edits {
+            if value.get(edit.within.clone()).is_some() {
+                value.replace_range(edit.within.clone(), &edit.text);
+            }
+        }
+        (node, value)
+    });
+    spliced.collect()
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::Edit;
 use crate::image::{Digest, Tag};
-use crate::manifest::{Part, Site, Slot};
+use crate::manifest::{Inner, Part, Site, Slot};
 use crate::policy::DigestMode;
-use crate::yaml::{NodeId, Resolved, Stream, Style, resolve};
+use crate::yaml::{NodeId, Resolved, Stream, Style, resolve, same_but_for};
 
 /// What a site is to hold.
 #[derive(Clone, Copy, Debug)]
@@ -95,24 +95,93 @@ fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
 fn write(text: &str, stream: &Stream, slot: &Slot, new: &str) -> Option<Edit> {
     let node = stream.node(slot.node);
     let value = stream.text(slot.node)?;
-    let full = [&value[..slot.range.start], new, &value[slot.range.end..]].concat();
-    let edit = |span: Range<usize>, new: String| Edit {
+    let edit = |span: Range<usize>, new: String, within: Range<usize>, into: String| Edit {
         line: node.line,
         old: text[span.clone()].to_owned(),
         span,
         new,
         node: slot.node,
-        value: full.clone(),
+        within,
+        text: into,
     };
+    if let Some(inner) = &slot.inner {
+        let (within, new) = write_inner(value, slot, inner, new)?;
+        let span = in_block(text, stream, slot.node, within.clone())?;
+        return Some(edit(span, new.clone(), within, new));
+    }
     let (start, style) = locate(text, stream, slot.node)?;
+    let full = [&value[..slot.range.start], new, &value[slot.range.end..]].concat();
     if style == Style::Plain && plain_or_quoted(value, &full) != full {
-        return Some(edit(node.span.clone(), plain_or_quoted(value, &full)));
+        let quoted = plain_or_quoted(value, &full);
+        return Some(edit(node.span.clone(), quoted, slot.range.clone(), new.to_owned()));
     }
     let old = &value[slot.range.clone()];
     // The colon of `:tag` stays where it is on both sides of most changes.
     let same = usize::from(old.starts_with(':') && new.starts_with(':'));
     let span = start + slot.range.start + same..start + slot.range.end;
-    Some(edit(span, new[same..].to_owned()))
+    Some(edit(span, new[same..].to_owned(), slot.range.clone(), new.to_owned()))
+}
+
+/// Replaces a piece of a scalar within a text that is YAML itself, by the same rule for plain ones;
+/// the text must be the same YAML afterwards, but for that scalar.
+fn write_inner(
+    text: &str,
+    slot: &Slot,
+    inner: &Inner,
+    new: &str,
+) -> Option<(Range<usize>, String)> {
+    let raw = &text[inner.raw.clone()];
+    let at = slot.range.start - inner.raw.start..slot.range.end - inner.raw.start;
+    let full = [&raw[..at.start], new, &raw[at.end..]].concat();
+    let is_quoted = inner.is_plain && plain_or_quoted(raw, &full) != full;
+    let (within, new) = if is_quoted {
+        (inner.raw.clone(), plain_or_quoted(raw, &full))
+    } else {
+        (slot.range.clone(), new.to_owned())
+    };
+    let mut after = text.to_owned();
+    after.replace_range(within.clone(), &new);
+    let (before, after) = (Stream::parse(text).ok()?, Stream::parse(&after).ok()?);
+    let changed = before.nodes().find(|(_, node)| node.span == inner.raw)?.0;
+    let value = before.text(changed)?;
+    let quotes = usize::from(!inner.is_plain);
+    let (start, end) = (at.start - quotes, at.end - quotes);
+    let unquoted = if is_quoted {
+        full[..].to_owned()
+    } else {
+        [&value[..start], &new, &value[end..]].concat()
+    };
+    let expected = |node: NodeId| (node == changed).then(|| unquoted.clone());
+    same_but_for(&before, &after, &expected).ok()?;
+    Some((within, new))
+}
+
+/// Where a piece of one line of a literal block scalar stands in the file: behind its indentation.
+fn in_block(
+    text: &str,
+    stream: &Stream,
+    node: NodeId,
+    within: Range<usize>,
+) -> Option<Range<usize>> {
+    let value = stream.text(node)?;
+    let span = stream.node(node).span.clone();
+    let line_start = value[..within.start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = value[line_start..].find('\n').map_or(value.len(), |at| line_start + at);
+    let line = value.get(line_start..line_end).filter(|_| within.end <= line_end)?;
+    let index = value[..line_start].matches('\n').count();
+    let mut at = span.start;
+    // A block begins where its first line's content does.
+    for (number, raw) in text.get(span)?.split_inclusive('\n').enumerate() {
+        if number == index {
+            let bare = raw.trim_end_matches(['\n', '\r']);
+            let indent = bare.strip_suffix(line)?;
+            let is_literal = indent.bytes().all(|b| b == b' ');
+            let start = at + indent.len() + within.start - line_start;
+            return is_literal.then_some(start..start + within.len());
+        }
+        at += raw.len();
+    }
+    None
 }
 
 /// Where a scalar's value begins in the text, when it stands there as it is.

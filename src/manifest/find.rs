@@ -1,8 +1,8 @@
 //! Walks a stream and collects sites by the shape of mappings, whatever kind of object they are in.
 
 use super::finder::Finder;
-use super::{Found, argocd, kustomize, named, oci_source, reference, values};
-use crate::yaml::{Data, Stream};
+use super::{Found, argocd, embedded, kustomize, named, oci_source, reference, values};
+use crate::yaml::{Data, NodeId, Stream};
 
 /// Whether a file may name images, by its path: YAML, JSON, which is YAML as well, and kustomize's
 /// file without an extension.
@@ -25,11 +25,29 @@ pub fn find(path: &str, stream: &Stream) -> Found {
         if kustomize_items.contains(&id) {
             kustomize::visit(&mut finder, id);
         } else {
-            reference::visit(&mut finder, id);
-            values::visit(&mut finder, id);
-            named::visit(&mut finder, id);
-            oci_source::visit(&mut finder, id);
-            argocd::visit(&mut finder, id);
+            visit(&mut finder, id);
+            // One level: text within text within text is looked into by nobody.
+            embedded::visit(&mut finder, id, find_in_text);
+        }
+    }
+    finder.finish()
+}
+
+/// Every shape of one mapping.
+fn visit(finder: &mut Finder<'_>, id: NodeId) {
+    reference::visit(finder, id);
+    values::visit(finder, id);
+    named::visit(finder, id);
+    oci_source::visit(finder, id);
+    argocd::visit(finder, id);
+}
+
+/// What a text that is YAML itself names.
+fn find_in_text(stream: &Stream) -> Found {
+    let mut finder = Finder::new(stream);
+    for (id, node) in stream.nodes() {
+        if matches!(node.data, Data::Mapping(_)) {
+            visit(&mut finder, id);
         }
     }
     finder.finish()

@@ -89,6 +89,14 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Adds a site that was found elsewhere.
+    pub(super) fn add(&mut self, site: Site) {
+        let is_taken = |slot: &Slot| self.taken.contains(&slot.node);
+        if !site.slots.iter().any(is_taken) {
+            self.found.sites.push(site);
+        }
+    }
+
     /// Whether `# tagalong: ignore` stands on the line.
     fn is_ignored(&self, node: NodeId) -> bool {
         self.stream.comments_on(self.stream.node(node).line).any(|comment| comment == IGNORE)
@@ -152,7 +160,7 @@ impl<'a> Finder<'a> {
     ) -> Result<Written, Obstacle> {
         self.editable(node)?;
         let range = start + reference.suffix.start..start + reference.suffix.end;
-        let slot = Slot { part: Part::Suffix, node, range };
+        let slot = Slot { part: Part::Suffix, node, range, inner: None };
         let (tag, digest) = (reference.tag.clone(), reference.digest.clone());
         Ok(Written { tag, digest, slots: vec![slot] })
     }
@@ -165,7 +173,7 @@ impl<'a> Finder<'a> {
         };
         written.tag = Some(Tag::parse(tag).ok_or(Obstacle::NotATag)?);
         written.digest = digest;
-        written.slots.push(Slot { part: Part::Tag, node, range: 0..text.len() });
+        written.slots.push(Slot { part: Part::Tag, node, range: 0..text.len(), inner: None });
         Ok(())
     }
 
@@ -174,7 +182,7 @@ impl<'a> Finder<'a> {
         if !text.is_empty() {
             written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);
         }
-        written.slots.push(Slot { part: Part::Digest, node, range: 0..text.len() });
+        written.slots.push(Slot { part: Part::Digest, node, range: 0..text.len(), inner: None });
         Ok(())
     }
 

@@ -147,7 +147,7 @@ impl Marked {
                 self.digest = Digest::parse(digest).or(self.digest.take());
             }
         }
-        self.slots.push(Slot { part, node, range: 0..text.len() });
+        self.slots.push(Slot { part, node, range: 0..text.len(), inner: None });
     }
 }
 

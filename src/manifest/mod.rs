@@ -1,6 +1,7 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
 mod argocd;
+mod embedded;
 mod find;
 mod finder;
 mod kustomize;
@@ -68,6 +69,17 @@ pub struct Slot {
     pub node: NodeId,
     /// The bytes of the piece within the scalar's value.
     pub range: Range<usize>,
+    /// The scalar within the scalar, where the text is YAML itself.
+    pub inner: Option<Inner>,
+}
+
+/// A scalar within a text that is YAML itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// Its bytes, quotes included, within the text.
+    pub raw: Range<usize>,
+    /// Whether it is written without quotes.
+    pub is_plain: bool,
 }
 
 /// What a [`Slot`] holds.

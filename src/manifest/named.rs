@@ -137,7 +137,7 @@ pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) ->
     let written = finder.editable(node).map(|_| Written {
         tag: Some(tag.clone()),
         digest: None,
-        slots: vec![Slot { part: Part::Tag, node, range }],
+        slots: vec![Slot { part: Part::Tag, node, range, inner: None }],
     });
     finder.record(repository, node, written);
     true

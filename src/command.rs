@@ -119,7 +119,13 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
                     let policies = count(loaded.set.policies.len(), "policy", "policies");
                     let environments =
                         count(loaded.set.environments.len(), "environment", "environments");
-                    print(format!("{policies}, {environments}: no mistakes\n").as_bytes())
+                    let warnings =
+                        loaded.diagnostics.iter().filter(|d| d.severity == Severity::Warning);
+                    let verdict = match warnings.count() {
+                        0 => "no mistakes".to_owned(),
+                        number => format!("no mistakes, {}", count(number, "warning", "warnings")),
+                    };
+                    print(format!("{policies}, {environments}: {verdict}\n").as_bytes())
                 }
             }
         }

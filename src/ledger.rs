@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Repository, Tag};
@@ -15,7 +15,13 @@ use crate::image::{Digest, Repository, Tag};
 const VERSION: u32 = 1;
 
 /// A ledger larger than this is not one of ours, in bytes.
-const MAX_SIZE: usize = 16 << 20;
+const MAX_SIZE: usize = 256 << 20;
+
+/// Older refusals of one policy in one environment than these are forgotten.
+const MAX_REFUSALS: usize = 20;
+
+/// How far ahead of now a sight may be.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// The key of a tag that was seen in a listing, whatever is behind it.
 const ANY_DIGEST: &str = "";
@@ -93,6 +99,7 @@ impl Ledger {
     /// # Errors
     /// When it is not one, or of a newer format, which must not be overwritten.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidLedger> {
+        // Sights are bounded for each repository; what is larger than this is not ours.
         if bytes.len() > MAX_SIZE {
             return Err(InvalidLedger::Syntax(format!("{} bytes are too many", bytes.len())));
         }
@@ -125,6 +132,13 @@ impl Ledger {
     #[must_use]
     pub fn first_listed(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
         self.sights(repository, tag)?.get(ANY_DIGEST).copied()
+    }
+
+    /// When anything was first seen behind a tag.
+    #[must_use]
+    pub fn earliest_sight(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
+        let sights = self.sights(repository, tag)?.iter();
+        sights.filter(|(digest, _)| *digest != ANY_DIGEST).map(|(_, at)| *at).min()
     }
 
     /// The digest that was seen behind a tag before another one.
@@ -172,6 +186,13 @@ impl Ledger {
         let digest = digest.map_or(ANY_DIGEST, Digest::as_str).to_owned();
         let tags = self.seen.entry(repository.to_string()).or_default();
         match tags.entry(tag.to_string()).or_default().entry(digest) {
+            // A sight in the future is a clock's mistake, and would hold the tag back for as long.
+            Entry::Occupied(mut slot)
+                if at.checked_add(AHEAD).is_ok_and(|latest| *slot.get() > latest) =>
+            {
+                slot.insert(at);
+                true
+            }
             Entry::Occupied(_) => false,
             Entry::Vacant(slot) => {
                 slot.insert(at);
@@ -184,7 +205,7 @@ impl Ledger {
     /// whether half of them are gone.
     pub fn list(&mut self, repository: &Repository, tags: usize) {
         let known = self.listed.get(&repository.to_string()).copied();
-        let close = |known: usize| known.abs_diff(tags) <= (known / 4).max(4);
+        let close = |known: usize| known.abs_diff(tags) <= (known / 4).max(4) && tags * 2 >= known;
         if !known.is_some_and(close) {
             self.listed.insert(repository.to_string(), tags);
         }
@@ -195,6 +216,11 @@ impl Ledger {
         let policies = self.refused.entry(environment.to_owned()).or_default();
         let tags = policies.entry(policy.to_owned()).or_default();
         tags.entry(what.to_owned()).or_insert(refusal);
+        while tags.len() > MAX_REFUSALS {
+            let oldest = tags.iter().min_by_key(|(_, refusal)| refusal.at);
+            let Some(oldest) = oldest.map(|(what, _)| what.clone()) else { return };
+            tags.remove(&oldest);
+        }
     }
 
     /// Takes back what a pull request refused, because it was opened again.
@@ -217,6 +243,19 @@ impl Ledger {
             tags.retain(|tag, _| is_needed(tag));
         }
         self.drop_empty();
+    }
+
+    /// Forgets the oldest sights of a repository beyond a number of tags.
+    pub fn forget_oldest(&mut self, repository: &Repository, keep: usize) {
+        let Some(tags) = self.seen.get_mut(&repository.to_string()) else { return };
+        if tags.len() <= keep {
+            return;
+        }
+        let mut times: Vec<Timestamp> =
+            tags.values().filter_map(|sights| sights.values().min().copied()).collect();
+        times.sort_unstable();
+        let Some(oldest) = times.get(times.len() - keep).copied() else { return };
+        tags.retain(|_, sights| sights.values().any(|at| *at >= oldest));
     }
 
     /// Forgets the refusals of a policy in an environment that nothing needs any more.
@@ -284,7 +323,7 @@ mod tests {
         let shop = Repository::parse("ghcr.io/acme/shop").unwrap();
         let mut ledger = Ledger::default();
         for (tags, want) in
-            [(100, 100), (110, 100), (125, 100), (126, 126), (120, 126), (10, 10), (6, 10)]
+            [(100, 100), (110, 100), (125, 100), (126, 126), (120, 126), (10, 10), (6, 10), (4, 4)]
         {
             ledger.list(&shop, tags);
             assert_eq!(ledger.listed(&shop), Some(want), "{tags}");

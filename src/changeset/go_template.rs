@@ -5,16 +5,24 @@
 //! knows maps with text keys only; each `range` is rewritten so that templates do not notice.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use gotmpl::{Template, Value};
+use gotmpl::{Template, TemplateError, Value};
 use regex::{Captures, Regex};
 
 use super::{Object, PlannedEdit};
 use crate::policy::MessageTemplate;
 
-/// The longest message, in bytes.
+/// The longest message, and the longest text on the way to it, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;
+
+/// The longest template, in bytes.
+const MAX_TEMPLATE: usize = 8 << 10;
+
+/// More turns than this of all loops together are not made.
+const MAX_TURNS: usize = 100_000;
 
 /// The key under which a map of objects keeps its pairs. No template can write it.
 const PAIRS: &str = "\u{0}pairs";
@@ -25,12 +33,24 @@ static RANGE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("a constant pattern compiles")
 });
 
+/// Templates that call templates can multiply without a loop.
+#[expect(clippy::expect_used, reason = "a constant pattern, compiled by a test")]
+static NESTED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\{\{-?\s*(define|template|block)\b").expect("a constant pattern compiles")
+});
+
 /// Renders a message.
 ///
 /// # Errors
 /// When the template is not one, or uses what is not known here.
 pub(super) fn render(template: &MessageTemplate, edits: &[&PlannedEdit]) -> Result<String, String> {
     let (namespace, name) = &template.automation;
+    if template.text.len() > MAX_TEMPLATE {
+        return Err(format!("it is longer than {MAX_TEMPLATE} bytes"));
+    }
+    if NESTED.is_match(&template.text) {
+        return Err("templates within templates are not rendered".to_owned());
+    }
     let text = RANGE.replace_all(&template.text, rewrite);
     // A name prints as text and has fields, which is more than a value can do here.
     let text = text
@@ -45,12 +65,24 @@ pub(super) fn render(template: &MessageTemplate, edits: &[&PlannedEdit]) -> Resu
     ]);
     let parsed =
         functions(Template::new("message")).parse(&text).map_err(|error| error.to_string());
-    let message = parsed?.execute_to_string(&data).map_err(|error| error.to_string())?;
-    let message = message.trim();
-    match message.len() {
-        0 => Err("it renders to nothing".to_owned()),
-        length if length > MAX_MESSAGE => Err("it renders to more than a message".to_owned()),
-        _ => Ok(message.to_owned()),
+    let mut message = Bounded(String::new());
+    parsed?.execute_fmt(&mut message, &data).map_err(|error| error.to_string())?;
+    match message.0.trim() {
+        "" => Err("it renders to nothing".to_owned()),
+        message => Ok(message.to_owned()),
+    }
+}
+
+/// A message that does not grow without end.
+struct Bounded(String);
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > MAX_MESSAGE {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -126,17 +158,35 @@ fn setter(edit: &PlannedEdit) -> String {
 }
 
 fn functions(template: Template) -> Template {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let (again, other) = (Arc::clone(&turns), turns);
+    // Go's own functions that make text, within bounds: a text that doubles forty times has no end.
     let template = template
-        .func("pairs", |args| Ok(pairs(args, true)))
-        .func("values", |args| Ok(pairs(args, false)))
+        .func("print", |args| joined(args, "", ""))
+        .func("println", |args| joined(args, " ", "\n"))
+        .func("printf", printf)
+        .func("html", |_| Err(unknown("html")))
+        .func("js", |_| Err(unknown("js")))
+        .func("urlquery", |_| Err(unknown("urlquery")));
+    let template = template
+        .func("pairs", move |args| counted(&again, pairs(args, true)))
+        .func("values", move |args| counted(&other, pairs(args, false)))
         .func("upper", |args| Ok(string(&text(args, 0).to_uppercase())))
         .func("lower", |args| Ok(string(&text(args, 0).to_lowercase())))
         .func("trim", |args| Ok(string(text(args, 0).trim())))
-        .func("quote", |args| Ok(string(&format!("{:?}", text(args, 0)))))
+        .func("quote", |args| bounded(&format!("{:?}", text(args, 0))))
         .func("toString", |args| Ok(string(&text(args, 0))));
     // The subject comes last, so that it can be piped in.
     template
-        .func("replace", |args| Ok(string(&text(args, 2).replace(&text(args, 0), &text(args, 1)))))
+        .func("replace", |args| {
+            let (from, into, subject) = (text(args, 0), text(args, 1), text(args, 2));
+            let grown = subject.len() + (subject.matches(&from).count() + 1) * into.len();
+            if grown > MAX_MESSAGE {
+                Err(too_long())
+            } else {
+                Ok(string(&subject.replace(&from, &into)))
+            }
+        })
         .func("contains", |args| Ok(Value::Bool(text(args, 1).contains(&text(args, 0)))))
         .func("hasPrefix", |args| Ok(Value::Bool(text(args, 1).starts_with(&text(args, 0)))))
         .func("hasSuffix", |args| Ok(Value::Bool(text(args, 1).ends_with(&text(args, 0)))))
@@ -176,6 +226,64 @@ fn pairs(args: &[Value], keyed: bool) -> Value {
     let value = |pair: Value| pair.field("Value").cloned().unwrap_or(Value::Nil);
     let list: Vec<Value> = if keyed { pairs } else { pairs.into_iter().map(value).collect() };
     Value::List(list.into())
+}
+
+/// A list to loop over, when all loops together are not too long yet.
+fn counted(turns: &AtomicUsize, list: Value) -> Result<Value, TemplateError> {
+    let length = match &list {
+        Value::List(items) => items.len() + 1,
+        _ => 1,
+    };
+    if turns.fetch_add(length, Ordering::Relaxed) > MAX_TURNS {
+        return Err(TemplateError::Exec("its loops take too many turns".to_owned()));
+    }
+    Ok(list)
+}
+
+fn joined(args: &[Value], between: &str, end: &str) -> Result<Value, TemplateError> {
+    let texts: Vec<String> = args.iter().map(ToString::to_string).collect();
+    bounded(&(texts.join(between) + end))
+}
+
+/// `%s`, `%v`, `%d` and `%q`, without widths.
+fn printf(args: &[Value]) -> Result<Value, TemplateError> {
+    let format = text(args, 0);
+    let mut out = String::new();
+    let mut next = 1;
+    let mut characters = format.chars();
+    while let Some(c) = characters.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let argument = text(args, next);
+        match characters.next() {
+            Some('%') => {
+                out.push('%');
+                continue;
+            }
+            Some('s' | 'v' | 'd') => out.push_str(&argument),
+            Some('q') => write!(out, "{argument:?}").map_err(|_error| too_long())?,
+            other => return Err(unknown(&format!("printf %{}", other.unwrap_or(' ')))),
+        }
+        next += 1;
+        if out.len() > MAX_MESSAGE {
+            return Err(too_long());
+        }
+    }
+    bounded(&out)
+}
+
+fn bounded(text: &str) -> Result<Value, TemplateError> {
+    if text.len() > MAX_MESSAGE { Err(too_long()) } else { Ok(string(text)) }
+}
+
+fn too_long() -> TemplateError {
+    TemplateError::Exec("it renders to more than a message".to_owned())
+}
+
+fn unknown(what: &str) -> TemplateError {
+    TemplateError::Exec(format!("`{what}` is not known here"))
 }
 
 fn text(args: &[Value], at: usize) -> String {
@@ -285,5 +393,15 @@ mod tests {
         }
         assert!(rendered("{{ nope 1 }}").unwrap_err().contains("nope"));
         assert_eq!(rendered(" ").unwrap_err(), "it renders to nothing");
+        let doubled =
+            "{{$x := \"aaaaaaaaaaaaaaaa\"}}".to_owned() + &"{{$x = print $x $x}}".repeat(40);
+        assert!(rendered(&doubled).unwrap_err().contains("more than a message"));
+        assert!(rendered("{{define \"a\"}}x{{end}}{{template \"a\"}}").is_err());
+        assert!(
+            rendered("{{ range .Changed.Changes }}{{ printf \"%999999999d\" 1 }}{{ end }}")
+                .is_err()
+        );
+        let loops = "{{ range $.Changed.Changes }}".repeat(18) + &"{{ end }}".repeat(18);
+        assert!(rendered(&loops).unwrap_err().contains("turns"), "{:?}", rendered(&loops));
     }
 }

@@ -76,9 +76,14 @@ impl ProposedMove {
     /// What a refusal of this move is about: the tag, or the digest when the tag stays.
     #[must_use]
     pub fn refused(&self) -> &str {
-        let tag = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
-        let (from, to) = (tag(&self.from), tag(&self.to));
-        if from == to { &self.to } else { &self.to[..to.len()] }
+        let tag = self.to.split('@').next().unwrap_or_default();
+        if self.keeps_tag() { &self.to } else { tag }
+    }
+
+    /// Whether the digest alone moves.
+    #[must_use]
+    pub fn keeps_tag(&self) -> bool {
+        self.from.split('@').next() == self.to.split('@').next()
     }
 }
 

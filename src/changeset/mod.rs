@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{BRANCH_PREFIX, branch_name};
 pub use machine::{Proposed, ProposedMove};
-pub use text::{code_span, one_line};
+pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 
 use crate::choose::{Decision, Deployed};

@@ -14,6 +14,12 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// Text without what a terminal would obey or hide, as long as it is.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|c| !is_invisible(*c)).collect()
+}
+
 /// A Markdown code span that holds the text whatever it is, also inside a table of GitHub's
 /// flavour: the fence is longer than any run of backticks in the text, and pipes are escaped.
 #[must_use]

@@ -11,7 +11,7 @@ use crate::policy::DigestMode;
 /// How far ahead of ours a registry's clock may be before its times are no longer believed.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// Why a candidate is not to be written, if anything speaks against it.
     pub(super) fn objection(&self, tag: &Tag) -> Result<Option<Reason>, Stop> {
         let (environment, policy) = (&self.environment.name, &self.policy.name);
@@ -19,11 +19,30 @@ impl Case<'_> {
             let message = format!("{tag} is not wanted here: {}", refusal.why);
             return Ok(Some(Reason::new(ReasonCode::Refused, message)));
         }
+        if let Some(reason) = self.known_to_be_young(tag) {
+            return Ok(Some(reason));
+        }
         if !self.policy.checks.need_digest() && !self.writes_digest() {
             return Ok(None);
         }
         let digest = self.digest(tag)?;
         self.objection_to_digest(tag, &digest)
+    }
+
+    /// Whether enough is known of a candidate to judge it without a request.
+    pub(super) fn is_free(&self, tag: &Tag) -> bool {
+        let listed = self.listing.tags.get(tag);
+        let asks = self.policy.checks.need_digest() || self.writes_digest();
+        !asks || self.known_to_be_young(tag).is_some() || listed.is_some_and(|l| l.digest.is_some())
+    }
+
+    /// A tag that nobody knew long enough is too young whatever digest is behind it now, which need
+    /// not be asked for.
+    fn known_to_be_young(&self, tag: &Tag) -> Option<Reason> {
+        let min_age = self.policy.checks.min_age?;
+        let first = self.facts.ledger.earliest_sight(&self.policy.repository, tag)?;
+        let eligible = first.checked_add(min_age).unwrap_or(Timestamp::MAX);
+        (self.facts.now < eligible).then(|| young(tag, first, eligible))
     }
 
     /// Why a digest behind a tag is not to be written.
@@ -62,13 +81,7 @@ impl Case<'_> {
         if self.facts.now >= eligible {
             return None;
         }
-        // Whole seconds, rounded up: nobody waits for a fraction.
-        let shown = eligible.round(Unit::Second).unwrap_or(eligible);
-        let message = format!(
-            "{tag} is known since {}, eligible at {shown}",
-            since.round(Unit::Second).unwrap_or(since)
-        );
-        Some(Reason::new(ReasonCode::TooYoung, message))
+        Some(young(tag, since, eligible))
     }
 
     /// Since when a tag with its digest is known: the later of the registry's time and our own first
@@ -126,6 +139,12 @@ impl Case<'_> {
         };
         let found = match self.digest(&to) {
             Ok(found) => found,
+            // A file of tags that says nothing of a digest says nothing against it.
+            Err(Stop::Undecided(_))
+                if decision.outcome == Outcome::Keep && self.may_be_silent() =>
+            {
+                return Ok(decision);
+            }
             Err(Stop::Undecided(reason)) => {
                 return Ok(Decision { to: Some(to), ..Decision::undecided(reason) });
             }
@@ -200,15 +219,15 @@ impl Case<'_> {
     }
 
     fn needs_digest(&self, decision: &Decision) -> bool {
-        // A tag that is followed by digest is asked for every time, and so is a version that must
-        // not move; others only when they move.
+        // A digest that is written is asked for every time: a tag that moves is followed, and a version
+        // that does is an alarm. Flux asks for it when it says so.
         let deployed = self.deployed;
         let tag_only = deployed.digest.is_none();
         let follows = self.is_fixed()
             || self.policy.follow_digest
             || tag_only
             || deployed.tag.is_none()
-            || deployed.tag.as_ref().is_some_and(is_full_version) && !self.policy.marked_only();
+            || !self.policy.marked_only();
         match decision.outcome {
             Outcome::Update => {
                 self.writes_digest() && decision.reason.code != ReasonCode::DigestMode
@@ -218,17 +237,27 @@ impl Case<'_> {
         }
     }
 
+    fn may_be_silent(&self) -> bool {
+        self.facts.is_catalog && self.deployed.digest.is_some() && !self.is_fixed()
+    }
+
     fn writes_digest(&self) -> bool {
         match self.policy.digest {
             DigestMode::Pin => true,
             DigestMode::Keep => self.deployed.digest.is_some(),
-            DigestMode::Drop => self.deployed.tag.is_none(),
+            DigestMode::Drop => self.deployed.tag.is_none() && self.deployed.digest.is_some(),
         }
     }
 
     fn digest(&self, tag: &Tag) -> Result<Digest, Stop> {
         self.facts.digest(&self.policy.repository, self.listing, tag)
     }
+}
+
+fn young(tag: &Tag, since: Timestamp, eligible: Timestamp) -> Reason {
+    let shown = |at: Timestamp| at.round(Unit::Second).unwrap_or(at);
+    let message = format!("{tag} is known since {}, eligible at {}", shown(since), shown(eligible));
+    Reason::new(ReasonCode::TooYoung, message)
 }
 
 fn moved(tag: &Tag, old: &Digest, new: &Digest) -> Reason {

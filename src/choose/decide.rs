@@ -8,8 +8,9 @@ use super::{Candidate, Facts, Listing, Reason, ReasonCode, Selection, Stop};
 use crate::image::{Digest, Tag};
 use crate::policy::{DigestMode, Environment, Key, Order, Policy, Rejection, Span};
 
-/// How many candidates are asked about before the rest is left to a later run.
-const MAX_TRIED: usize = 20;
+/// How many candidates a registry is asked about before the rest is left to a later run. Those of
+/// which enough is known already do not count.
+const MAX_ASKED: usize = 20;
 
 /// What a site holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +64,7 @@ pub struct Decision {
 }
 
 /// One policy in one environment, where one reference is deployed.
-pub struct Case<'a> {
+pub struct Case<'a, 's> {
     /// The policy.
     pub policy: &'a Policy,
     /// The environment.
@@ -71,7 +72,7 @@ pub struct Case<'a> {
     /// What the registry lists.
     pub listing: &'a Listing,
     /// What of it passes the policy.
-    pub selection: &'a Selection<'a>,
+    pub selection: &'a Selection<'s>,
     /// What is deployed.
     pub deployed: &'a Deployed,
     /// What else is known.
@@ -88,7 +89,7 @@ enum Place {
     Behind(Reason),
 }
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// Decides, or says what has to be known first.
     ///
     /// # Errors
@@ -146,29 +147,57 @@ impl Case<'_> {
         let ranker = self.policy.rule.ranker(Some(current));
         let rank = rank_deployed(self.policy, &ranker, self.listing, current, self.facts);
         let mut passed_over = Vec::new();
-        let mut next = Some(best.clone());
-        while let Some(candidate) = next.filter(|_| passed_over.len() < MAX_TRIED) {
-            match self.place(&candidate, rank.as_ref(), current) {
-                Place::Here(decision) => return Ok(or_held(decision, passed_over)),
+        let mut asked = 0;
+        for place in 0.. {
+            let Some(candidate) = self.selection.at(place) else { break };
+            match self.place(candidate, rank.as_ref(), current) {
+                Place::Here(decision) => return self.settled_here(decision, passed_over),
                 Place::Behind(reason) => {
                     return Ok(or_held(hold(Some(candidate.tag.clone()), reason), passed_over));
                 }
                 // What is tried instead of a better one never leads backwards.
                 Place::Ahead(Some(Ordering::Less)) if !passed_over.is_empty() => break,
-                Place::Ahead(ordering) => match self.objection(candidate.tag) {
-                    Ok(Some(reason)) => passed_over.push((candidate.tag.clone(), reason)),
-                    Ok(None) => return Ok(chosen(candidate.tag, current, ordering, passed_over)),
-                    Err(Stop::Undecided(reason)) => {
-                        let to = Some(candidate.tag.clone());
-                        return Ok(Decision { to, ..Decision::undecided(reason) });
+                Place::Ahead(ordering) => {
+                    asked += usize::from(!self.is_free(candidate.tag));
+                    if asked > MAX_ASKED {
+                        return Ok(patient(passed_over));
                     }
-                    Err(ask) => return Err(ask),
-                },
+                    match self.objection(candidate.tag) {
+                        Ok(Some(reason)) => passed_over.push((candidate.tag.clone(), reason)),
+                        Ok(None) => {
+                            return Ok(chosen(candidate.tag, current, ordering, passed_over));
+                        }
+                        Err(Stop::Undecided(reason)) => {
+                            let to = Some(candidate.tag.clone());
+                            return Ok(Decision { to, ..Decision::undecided(reason) });
+                        }
+                        Err(ask) => return Err(ask),
+                    }
+                }
             }
-            next = self.selection.below(&candidate);
         }
         let nothing = Reason::new(ReasonCode::NoCandidate, "no candidate passes its checks");
         Ok(or_held(hold(None, nothing), passed_over))
+    }
+
+    /// The deployed tag is reached. What its own digest calls for comes before what better candidates
+    /// wait for: an alarm, a digest that moved.
+    fn settled_here(
+        &self,
+        decision: Decision,
+        passed_over: Vec<(Tag, Reason)>,
+    ) -> Result<Decision, Stop> {
+        let settled = match self.settle_digest(decision) {
+            Ok(settled) => settled,
+            Err(Stop::Undecided(reason)) => Decision::undecided(reason),
+            Err(ask) => return Err(ask),
+        };
+        let comes_first =
+            settled.outcome == Outcome::Update || settled.reason.code == ReasonCode::TagMoved;
+        if comes_first {
+            return Ok(Decision { passed_over, ..settled });
+        }
+        Ok(or_held(settled, passed_over))
     }
 
     fn place(&self, candidate: &Candidate<'_>, current_rank: Option<&Key>, current: &Tag) -> Place {
@@ -215,7 +244,9 @@ impl Case<'_> {
             let message = format!("the digest behind {current} is removed");
             return update(current, Reason::new(ReasonCode::DigestMode, message));
         }
-        let message = format!("{current} is what the policy chooses");
+        let others = self.selection.rejected.get(&Rejection::OtherVariant);
+        let others = others.map(|count| format!("; {count} tags of other variants take no part"));
+        let message = format!("{current} is what the policy chooses{}", others.unwrap_or_default());
         Decision { to: Some(current.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
     }
 
@@ -249,6 +280,10 @@ impl Case<'_> {
             return Ok(hold(None, Reason::new(ReasonCode::Unordered, message)));
         }
         let message = match self.selection.stopped {
+            None if self.is_fixed() => match self.policy.rule.order() {
+                Order::Fixed(wanted) => format!("{wanted} is not listed"),
+                _ => String::new(),
+            },
             Some(tag) => {
                 format!("{tag} is not a number, where Flux stops; `filterTags` leaves it out")
             }
@@ -297,16 +332,19 @@ fn chosen(
 fn or_held(decision: Decision, passed_over: Vec<(Tag, Reason)>) -> Decision {
     match passed_over.first().cloned() {
         None => decision,
-        Some((_, reason)) if passed_over.len() == MAX_TRIED => {
-            let message = format!(
-                "{}; {MAX_TRIED} candidates did not pass, and no more are asked about in one run",
-                reason.message
-            );
-            let to = passed_over.first().map(|(tag, _)| tag.clone());
-            Decision { passed_over, ..hold(to, Reason::new(reason.code, message)) }
-        }
         Some((tag, reason)) => Decision { passed_over, ..hold(Some(tag), reason) },
     }
+}
+
+/// A walk that has asked enough for one run.
+fn patient(passed_over: Vec<(Tag, Reason)>) -> Decision {
+    let nothing = Reason::new(ReasonCode::NoCandidate, "no candidate passes its checks");
+    let held = or_held(hold(None, nothing), passed_over);
+    let message = format!(
+        "{}; {MAX_ASKED} candidates did not pass, and the next run asks about others",
+        held.reason.message
+    );
+    Decision { reason: Reason::new(held.reason.code, message), ..held }
 }
 
 fn vanished(to: &Tag, current: &Tag) -> Reason {
@@ -328,6 +366,15 @@ fn unordered(to: &Tag, current: &Tag) -> Reason {
          `allowDowngrade: true` overrules"
     );
     Reason::new(ReasonCode::Unordered, message)
+}
+
+/// Each has to be remembered from run to run.
+pub(super) fn too_many_sights(count: usize) -> Reason {
+    let message = format!(
+        "the registry says no times, and the first sights of {count} tags are too many to remember; \
+         order them by something that the tags say"
+    );
+    Reason::new(ReasonCode::NoCandidate, message)
 }
 
 /// Each time costs two requests.

@@ -43,7 +43,8 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// Explains a policy's choice where `deployed` is. `passed_over` is what did not pass its checks.
+/// Explains a policy's choice where `deployed` is. `passed_over` is what did not pass its checks, and
+/// `decided` what was chosen after that.
 #[must_use]
 pub fn explain(
     policy: &Policy,
@@ -51,34 +52,31 @@ pub fn explain(
     selection: &Selection<'_>,
     deployed: Option<&Tag>,
     passed_over: &[(Tag, Reason)],
+    decided: Option<&Tag>,
 ) -> Explanation {
     let eye = Eye { policy, ranker: policy.rule.ranker(deployed), listing, selection };
-    let mut best = selection.best().filter(|_| selection.stopped.is_none()).cloned();
-    while let Some(candidate) =
-        best.take_if(|best| passed_over.iter().any(|(tag, _)| tag == best.tag))
-    {
-        best = selection.below(&candidate);
-    }
+    let best = selection.best().filter(|_| selection.stopped.is_none());
+    // Where candidates were passed over, what comes after them is what the decision says.
+    let chosen = match passed_over {
+        [] => best.map(|best| best.tag.to_string()),
+        _ => decided.map(Tag::to_string),
+    };
     let rejected = passed_over
         .iter()
         .map(|(tag, reason)| Rejected { tag: tag.to_string(), why: reason.message.clone() });
     let rejected = rejected.chain(eye.nearest()).take(SHOWN.max(passed_over.len())).collect();
-    Explanation {
-        steps: eye.steps(passed_over),
-        chosen: best.map(|best| best.tag.to_string()),
-        rejected,
-    }
+    Explanation { steps: eye.steps(passed_over), chosen, rejected }
 }
 
 /// What an explanation looks at.
-struct Eye<'a> {
+struct Eye<'a, 's> {
     policy: &'a Policy,
     ranker: Ranker<'a>,
     listing: &'a Listing,
-    selection: &'a Selection<'a>,
+    selection: &'a Selection<'s>,
 }
 
-impl Eye<'_> {
+impl Eye<'_, '_> {
     fn steps(&self, passed_over: &[(Tag, Reason)]) -> Vec<Step> {
         let rule = &self.policy.rule;
         let mut left = self.listing.tags.len();
@@ -259,7 +257,7 @@ mod tests {
         let facts =
             Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
         let selection = select(&set.policies[0], &listing, None, facts).unwrap();
-        explain(&set.policies[0], &listing, &selection, None, &[])
+        explain(&set.policies[0], &listing, &selection, None, &[], None)
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

@@ -13,4 +13,4 @@ pub use decide::{Case, Decision, Deployed, Outcome};
 pub use explain::{Explanation, explain};
 pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};
 pub use reason::{Reason, ReasonCode};
-pub use select::{Candidate, Selection, select};
+pub use select::{Candidate, MAX_SIGHTS, Selection, select};

@@ -4,6 +4,7 @@
 //! one with the greater bytes, which is what Flux, Argo CD Image Updater and Kargo converge on
 //! when they are given a sorted list. A deployed tag of equal key is never replaced.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -13,17 +14,20 @@ use super::{Facts, Listed, Listing, Question, Stop};
 use crate::image::Tag;
 use crate::policy::{Clock, Key, Order, Policy, Ranker, Rejection};
 
+/// The first sights of more tags than this are not remembered for one repository.
+pub const MAX_SIGHTS: usize = 5_000;
+
 /// More tags than this are not asked for their times one by one.
 const MAX_TIMES: usize = 100;
 
 /// What of a listing passes a policy where one tag is deployed.
-///
-/// Only the best candidate is kept: the next one is looked for when it is needed, which is seldom.
 pub struct Selection<'a> {
     listing: &'a Listing,
     ranker: Ranker<'a>,
     times: Times<'a>,
     best: Option<Candidate<'a>>,
+    /// Every candidate, the best first; made when the second one is needed, which is seldom.
+    ranked: OnceCell<Vec<Candidate<'a>>>,
     /// How many tags each step rejected.
     pub rejected: BTreeMap<Rejection, usize>,
     /// The first tag that leaves the policy without an answer, as one that is no number does in Flux.
@@ -72,7 +76,7 @@ pub fn select<'a>(
         }
     }
     let rejected = Rejection::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
-    Ok(Selection { listing, ranker, times, best, rejected, stopped })
+    Ok(Selection { listing, ranker, times, best, ranked: OnceCell::new(), rejected, stopped })
 }
 
 impl<'a> Selection<'a> {
@@ -82,12 +86,18 @@ impl<'a> Selection<'a> {
         self.best.as_ref()
     }
 
-    /// The best candidate below another one.
+    /// The candidate at a place, counted from the best one, which is at 0.
     #[must_use]
-    pub fn below(&self, above: &Candidate<'_>) -> Option<Candidate<'a>> {
-        let candidates = self.candidates();
-        let below = candidates.filter(|candidate| candidate.compare(above) == Ordering::Less);
-        below.max_by(Candidate::compare)
+    pub fn at(&self, place: usize) -> Option<&Candidate<'a>> {
+        if place == 0 {
+            return self.best();
+        }
+        let ranked = self.ranked.get_or_init(|| {
+            let mut all: Vec<_> = self.candidates().collect();
+            all.sort_unstable_by(|a, b| b.compare(a));
+            all
+        });
+        ranked.get(place)
     }
 
     /// Every candidate, by the bytes of their tags.
@@ -127,8 +137,16 @@ impl<'a> Times<'a> {
             _ => None,
         };
         let times = Self { clock, policy, facts };
-        if clock == Some(Clock::Created) {
-            times.check(listing)?;
+        match clock {
+            Some(Clock::Created) => times.check(listing)?,
+            Some(Clock::Pushed) => {
+                let untimed =
+                    listing.tags.values().filter(|listed| listed.pushed.is_none()).count();
+                if untimed > MAX_SIGHTS {
+                    return Err(Stop::Undecided(super::decide::too_many_sights(untimed)));
+                }
+            }
+            None => {}
         }
         Ok(times)
     }

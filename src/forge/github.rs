@@ -46,7 +46,17 @@ pub struct Pulls {
     pub merged: Vec<PullRequest>,
 }
 
+/// The label with which people take back that they closed a pull request. GitHub opens none again
+/// whose branch was written anew.
+const RETRY: &str = "tagalong:retry";
+
 impl PullRequest {
+    /// Whether people want what it proposes after all, though it was closed.
+    #[must_use]
+    pub fn is_wanted_again(&self) -> bool {
+        self.labels.iter().any(|label| label == RETRY)
+    }
+
     /// Whether this is a pull request of ours for the same change.
     #[must_use]
     pub fn proposes(&self, set: &ChangeSet) -> bool {

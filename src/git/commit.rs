@@ -52,7 +52,7 @@ impl Clone {
         let tree =
             update.create_updated(&self.repository, &parent.tree().map_err(git)?).map_err(git)?;
         let tree = self.repository.find_tree(tree).map_err(git)?;
-        let time = git2::Time::new(now.as_second(), 0);
+        let time = time_of(now);
         let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
         self.repository
             .commit(None, &signature, &signature, message, &tree, &[&parent])
@@ -80,7 +80,7 @@ impl Clone {
         tree.insert(path, blob, git2::FileMode::Blob.into()).map_err(git)?;
         let tree = tree.write().map_err(git)?;
         let tree = self.repository.find_tree(tree).map_err(git)?;
-        let time = git2::Time::new(now.as_second(), 0);
+        let time = time_of(now);
         let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
         let before = before.map_err(git)?;
         let parents: Vec<_> = before.iter().collect();
@@ -115,4 +115,9 @@ pub(super) fn state(commit: &git2::Commit<'_>, author: &Author) -> BranchState {
 fn change_of(message: &str) -> Option<&str> {
     let mut lines = message.lines().rev();
     lines.find_map(|line| line.strip_prefix(CHANGE_TRAILER)?.strip_prefix(": "))
+}
+
+/// A commit's time. Many programs read 32 bits of it.
+fn time_of(now: Timestamp) -> git2::Time {
+    git2::Time::new(now.as_second().clamp(0, i64::from(u32::MAX)), 0)
 }

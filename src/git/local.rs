@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use git2::{Direction, FetchOptions, PushOptions, RemoteCallbacks, Repository};
+use git2::{Direction, FetchOptions, Repository};
 
 use super::smart::{Advertised, Command};
 use super::{GitError, Oid, matters, short};
@@ -44,40 +44,54 @@ pub(super) fn fetch(
 }
 
 /// Moves references, each from where it is expected to be; what the repository says of each.
+///
+/// libgit2 writes references of a path without comparing them once more, so the objects are brought
+/// under a name of their own first, and each reference is then moved under its lock.
 pub(super) fn push(
     repository: &Repository,
     path: &str,
     commands: &[Command<'_>],
 ) -> Result<BTreeMap<String, Option<String>>, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
+    let target = Repository::open(path).map_err(git)?;
+    for Command { reference, old, .. } in commands {
+        if at(&target, reference) != *old {
+            return Err(GitError::Moved(short(reference).to_owned()));
+        }
+    }
     let mut refspecs = Vec::new();
-    for Command { reference, new, .. } in commands {
-        let local = format!("refs/outgoing/{reference}");
-        repository.reference(&local, *new, true, "push").map_err(git)?;
-        refspecs.push(format!("+{local}:{reference}"));
+    for Command { new, .. } in commands {
+        let name = format!("refs/incoming/{new}");
+        repository.reference(&name, *new, true, "push").map_err(git)?;
+        refspecs.push(format!("+{name}:{name}"));
     }
-    let expected: BTreeMap<String, Oid> =
-        commands.iter().map(|c| (c.reference.to_owned(), c.old)).collect();
-    let mut moved = None;
-    let mut answers = BTreeMap::new();
-    let result = {
-        let mut callbacks = RemoteCallbacks::new();
-        callbacks.push_negotiation(|references| {
-            let name = |r: &git2::PushUpdate<'_>| r.dst_refname().unwrap_or_default().to_owned();
-            let stale = references.iter().find(|r| expected.get(&name(r)) != Some(&r.src()));
-            moved = stale.map(name);
-            if moved.is_some() { Err(git2::Error::from_str("moved")) } else { Ok(()) }
-        });
-        callbacks.push_update_reference(|name, status| {
-            answers.insert(name.to_owned(), status.map(str::to_owned));
-            Ok(())
-        });
-        let mut options = PushOptions::new();
-        options.remote_callbacks(callbacks);
-        repository.remote_anonymous(path).map_err(git)?.push(&refspecs, Some(&mut options))
-    };
-    match (moved, result) {
-        (Some(reference), _) => Err(GitError::Moved(short(&reference).to_owned())),
-        (None, result) => result.map_err(git).map(|()| answers),
+    let pushed = repository.remote_anonymous(path).map_err(git)?.push(&refspecs, None);
+    let moved = pushed.map_err(git).map(|()| {
+        let answer = |command: &Command<'_>| {
+            (
+                command.reference.to_owned(),
+                set(&target, command).err().map(|e| e.message().to_owned()),
+            )
+        };
+        commands.iter().map(answer).collect()
+    });
+    for Command { new, .. } in commands {
+        if let Ok(mut incoming) = target.find_reference(&format!("refs/incoming/{new}")) {
+            let _kept = incoming.delete();
+        }
     }
+    moved
+}
+
+/// Moves one reference when it is still where it was expected.
+fn set(target: &Repository, command: &Command<'_>) -> Result<(), git2::Error> {
+    let Command { reference, old, new } = command;
+    if *old == Oid::ZERO_SHA1 {
+        return target.reference(reference, *new, false, "push").map(drop);
+    }
+    target.reference_matching(reference, *new, true, *old, "push").map(drop)
+}
+
+fn at(target: &Repository, reference: &str) -> Oid {
+    target.refname_to_id(reference).unwrap_or(Oid::ZERO_SHA1)
 }

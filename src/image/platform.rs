@@ -29,6 +29,8 @@ impl Platform {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
             !text.is_empty() && text.len() <= 32 && text.bytes().all(plain)
         };
+        // The oldest that 32-bit machines are built for nowadays.
+        let variant = if (architecture, variant) == ("arm", None) { Some("v7") } else { variant };
         let variant = variant.filter(|variant| {
             !variant.is_empty()
                 && !matches!((architecture, *variant), ("arm64", "v8") | ("amd64", "v1"))
@@ -65,6 +67,8 @@ mod tests {
             ("linux/amd64", Some("linux/amd64")),
             ("linux/arm64/v8", Some("linux/arm64")),
             ("linux/arm/v7", Some("linux/arm/v7")),
+            ("linux/arm", Some("linux/arm/v7")),
+            ("linux/arm/v6", Some("linux/arm/v6")),
             ("linux", None),
             ("Linux/amd64", None),
             ("linux/amd64/v1/x", None),

@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::Tree;
 use super::proposals::Proposals;
 use crate::changeset::{Decided, Use, branch_name};
@@ -21,6 +23,7 @@ pub(super) struct Carry<'a> {
     pub(super) set: &'a PolicySet,
     pub(super) author: &'a Author,
     pub(super) proposals: &'a Proposals,
+    pub(super) now: Timestamp,
 }
 
 /// Replaces undecided and adds missing decisions by what open pull requests propose.
@@ -97,6 +100,10 @@ impl Carry<'_> {
     /// back, since the branch was made.
     fn is_ahead(&self, at: &Use, held: &Deployed) -> bool {
         let policy = &self.set.policies[at.policy];
+        let mut holds = self.set.environments[at.environment].holds.iter();
+        if holds.any(|hold| self.now < hold.until && hold.images.is_match(&policy.name)) {
+            return false;
+        }
         let (Some(now), Some(then)) = (&at.deployed.tag, &held.tag) else { return false };
         if now == then {
             return at.deployed.digest != held.digest;

@@ -106,7 +106,11 @@ impl Context<'_> {
         let kept = match ledger {
             Err(why) => Err(why),
             Ok(_) if is_direct => match self.ledger(memory, true) {
-                Ok(update) => judge(&push(self.clone, update.into_iter().collect()).await?),
+                Ok(update) => match push(self.clone, update.into_iter().collect()).await {
+                    Ok(pushed) => judge(&pushed),
+                    // What was delivered is delivered; only the memory of it is lost.
+                    Err(Raced { .. }) => Err("another run was faster".to_owned()),
+                },
                 Err(why) => Err(why),
             },
             Ok(_) => judge(&pushed),

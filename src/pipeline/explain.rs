@@ -6,7 +6,7 @@ use super::decide::Deciding;
 use super::{
     Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_tree,
 };
-use crate::choose::{self, Explanation, Reason, Stop, select};
+use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
 use crate::policy::Policy;
 use crate::settings::{DecideSettings, Surroundings};
@@ -24,8 +24,8 @@ pub struct Explained {
     pub explanation: Result<Explanation, Reason>,
 }
 
-/// What did not pass its checks, by what is deployed.
-type PassedOver<'a> = BTreeMap<Option<Tag>, &'a [(Tag, Reason)]>;
+/// A decision for each deployed tag that makes a difference.
+type PassedOver<'a> = BTreeMap<Option<Tag>, Option<&'a Decision>>;
 
 /// Explains the policies of a name or an image repository, and what they decide.
 ///
@@ -66,8 +66,8 @@ fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> V
     let meant = policies.filter(|policy| settings.images.contains(&policy.name));
     let rows = meant.flat_map(|policy| {
         let places = places(policy, planning);
-        let rows = places.into_iter().map(|(deployed, passed_over)| {
-            let explanation = one(policy, deployed.as_ref(), passed_over, &deciding, tags);
+        let rows = places.into_iter().map(|(deployed, decision)| {
+            let explanation = one(policy, deployed.as_ref(), decision, &deciding, tags);
             let (image, repository) = (policy.name.clone(), policy.repository.clone());
             Explained { image, repository, deployed, explanation }
         });
@@ -83,13 +83,13 @@ fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
         let passed_over = &planned.decision.passed_over[..];
         let matters = policy.rule.is_relative() || !passed_over.is_empty();
         let deployed = planned.deployed.tag.clone().filter(|_| matters);
-        let known = places.entry(deployed).or_insert(passed_over);
-        if known.is_empty() {
-            *known = passed_over;
+        let known = places.entry(deployed).or_insert(Some(&planned.decision));
+        if known.is_none_or(|known| known.passed_over.is_empty()) {
+            *known = Some(&planned.decision);
         }
     }
     if places.is_empty() {
-        places.insert(None, &[]);
+        places.insert(None, None);
     }
     places
 }
@@ -97,13 +97,18 @@ fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
 fn one(
     policy: &Policy,
     deployed: Option<&Tag>,
-    passed_over: &[(Tag, Reason)],
+    decision: Option<&Decision>,
     deciding: &Deciding<'_>,
     tags: &Tags,
 ) -> Result<Explanation, Reason> {
     let listing = tags.catalog().listing(&policy.repository)?;
     match select(policy, listing, deployed, deciding.facts(tags)) {
-        Ok(selection) => Ok(choose::explain(policy, listing, &selection, deployed, passed_over)),
+        Ok(selection) => {
+            let passed_over = decision.map_or(&[][..], |decision| &decision.passed_over);
+            let updates = decision.filter(|decision| decision.outcome == Outcome::Update);
+            let decided = updates.and_then(|decision| decision.to.as_ref());
+            Ok(choose::explain(policy, listing, &selection, deployed, passed_over, decided))
+        }
         Err(Stop::Undecided(reason)) => Err(reason),
         Err(Stop::Ask(_)) => {
             let message = "no place names the image, so its times were not asked for";

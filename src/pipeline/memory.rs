@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Failure, Tags, Tree};
-use crate::changeset::{ChangeSet, Plan, Planned, Proposed};
-use crate::choose::Outcome;
+use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
+use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
@@ -89,15 +89,20 @@ impl Memory {
 
     /// Learns from files that what was pushed directly is not there any more.
     pub(super) fn notice_reverts(&mut self, set: &PolicySet, held: &Held, now: Timestamp) {
-        for ((environment, policy), tags) in held {
+        for ((environment, policy), held) in held {
             let (environment, policy) = (&set.environments[*environment], &set.policies[*policy]);
             let Some(delivered) = self.ledger.delivered(&environment.name, &policy.name) else {
                 continue;
             };
-            if is_reverted(policy, &delivered.to, tags) {
-                let (why, to) = ("it was reverted".to_owned(), delivered.to.clone());
+            let moved = ProposedMove {
+                image: policy.name.clone(),
+                from: delivered.from.clone(),
+                to: delivered.to.clone(),
+            };
+            if is_reverted(policy, &moved, held) {
+                let why = "it was reverted".to_owned();
                 let refusal = Refusal { why, pull_request: None, at: now };
-                self.ledger.refuse(&environment.name, &policy.name, &to, refusal);
+                self.ledger.refuse(&environment.name, &policy.name, moved.refused(), refusal);
             }
         }
     }
@@ -132,12 +137,14 @@ impl Memory {
             // What a narrower run does not look at may be needed by the next one.
             let is_decided = |planned: &&Planned| planned.decision.outcome != Outcome::Undecided;
             if is_whole && !decisions.is_empty() && decisions.iter().all(is_decided) {
-                self.forget(repository, policies, &decisions, tags);
+                self.forget(repository, policies, &decisions);
             }
         }
-        self.ledger.forget_repositories(|name| {
-            by_repository.keys().any(|repository| repository.to_string() == name)
-        });
+        if is_whole {
+            self.ledger.forget_repositories(|name| {
+                by_repository.keys().any(|repository| repository.to_string() == name)
+            });
+        }
     }
 
     fn see(&mut self, policy: &Policy, weighed: &[&Tag], tags: &Tags, now: Timestamp) {
@@ -158,9 +165,11 @@ impl Memory {
                 self.is_urgent |= is_new && policy.checks.min_age.is_some();
             }
         }
-        if *policy.rule.order() == Order::Newest(Clock::Pushed) {
+        let is_timed = *policy.rule.order() == Order::Newest(Clock::Pushed);
+        if is_timed && listing.tags.len() <= MAX_SIGHTS {
             for (tag, listed) in &listing.tags {
-                if listed.pushed.is_none() && policy.rule.filter(tag).is_ok() {
+                // Also what `match` leaves out: a wider one must not make an old tag new.
+                if listed.pushed.is_none() {
                     self.is_urgent |= self.ledger.see(repository, tag, None, now);
                 }
             }
@@ -169,33 +178,26 @@ impl Memory {
 
     /// What nothing needs: sights of tags that are neither deployed nor asked about any more, and
     /// refusals of what has been overtaken.
-    fn forget(
-        &mut self,
-        repository: &Repository,
-        policies: &[&Policy],
-        decisions: &[&Planned],
-        tags: &Tags,
-    ) {
+    fn forget(&mut self, repository: &Repository, policies: &[&Policy], decisions: &[&Planned]) {
         let weighed: BTreeSet<&str> =
             decisions.iter().flat_map(|planned| weighed(planned)).map(Tag::as_str).collect();
         let newest = Order::Newest(Clock::Pushed);
         let is_timed = policies.iter().any(|policy| *policy.rule.order() == newest);
-        let is_listed = |tag: &str| {
-            let listing = tags.catalog().listing(repository);
-            Tag::parse(tag).is_some_and(|tag| listing.is_ok_and(|l| l.tags.contains_key(&tag)))
-        };
-        self.ledger.forget(repository, |tag| weighed.contains(tag) || is_timed && is_listed(tag));
+        // A tag that vanishes and comes back is not new, so sights that order tags stay.
+        if is_timed {
+            self.ledger.forget_oldest(repository, 2 * MAX_SIGHTS);
+        } else {
+            self.ledger.forget(repository, |tag| weighed.contains(tag));
+        }
         for planned in decisions {
             let Some(policy) = policies.iter().find(|policy| policy.name == planned.image) else {
                 continue;
             };
-            let same = |other: &&&Planned| {
-                (&other.environment, &other.image) == (&planned.environment, &planned.image)
-            };
-            let deployed: Vec<&Tag> =
-                decisions.iter().filter(same).filter_map(|p| p.deployed.tag.as_ref()).collect();
+            // What runs is wanted again, whoever said no to it.
+            let deployed = planned.deployed.to_string();
+            let tag = planned.deployed.tag.as_ref().map(ToString::to_string).unwrap_or_default();
             self.ledger.forgive(&planned.environment, &policy.name, |what| {
-                deployed.iter().any(|tag| is_refusal_of_more(policy, what, tag))
+                what != deployed && what != tag
             });
         }
     }
@@ -204,13 +206,15 @@ impl Memory {
     pub(super) fn delivered(&mut self, set: &ChangeSet) {
         let moves = Proposed::read(&set.body).map(|proposed| proposed.moves);
         for moved in moves.into_iter().flatten() {
-            let tag = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
-            let delivered = Delivered { from: tag(&moved.from), to: tag(&moved.to) };
-            if delivered.from != delivered.to {
-                self.is_urgent = true;
-                self.ledger.deliver(&set.environment, &moved.image, delivered);
-            }
+            self.is_urgent = true;
+            let delivered = Delivered { from: moved.from, to: moved.to };
+            self.ledger.deliver(&set.environment, &moved.image, delivered);
         }
+    }
+
+    /// Whether nothing of this run is kept for the next one.
+    pub(super) fn is_lost(&self) -> bool {
+        self.store == Store::Nowhere
     }
 
     /// The text to commit, when there is something new and a place for it in git. `alone` says that
@@ -253,38 +257,37 @@ pub(super) enum Heard {
     Refused { proposed: Proposed, number: u64, why: String },
 }
 
-/// The tags that an environment holds of a policy's image, by their indices.
-pub(super) type Held = BTreeMap<(usize, usize), BTreeSet<Tag>>;
+/// What an environment holds of a policy's image, by their indices.
+pub(super) type Held = BTreeMap<(usize, usize), BTreeSet<Deployed>>;
 
-/// Whether every place went back below what was delivered. One that is left where it is, or that
-/// nothing says the rank of, is no revert.
-pub(super) fn is_reverted(policy: &Policy, delivered: &str, held: &BTreeSet<Tag>) -> bool {
+/// Whether every place went back: to what it held before, or below what was delivered. A place that
+/// holds what was delivered, or that nothing says the rank of, makes it none.
+pub(super) fn is_reverted(
+    policy: &Policy,
+    moved: &ProposedMove,
+    held: &BTreeSet<Deployed>,
+) -> bool {
     let ranker = policy.rule.ranker(None);
     let rank = |tag: &Tag| ranker.rank_deployed(tag, None);
-    let Some(wanted) = Tag::parse(delivered).as_ref().and_then(rank) else { return false };
-    let is_below =
-        |tag: &Tag| rank(tag).is_some_and(|rank| rank.compare(&wanted) == std::cmp::Ordering::Less);
-    !held.is_empty() && held.iter().all(is_below)
+    let delivered = moved.to.split('@').next().and_then(Tag::parse);
+    let wanted = delivered.as_ref().and_then(rank);
+    let went_back = |place: &Deployed| {
+        let tag = place.tag.as_ref();
+        let is_below = tag
+            .and_then(rank)
+            .zip(wanted.as_ref())
+            .is_some_and(|(rank, wanted)| rank.compare(wanted) == std::cmp::Ordering::Less);
+        let is_there =
+            place.to_string() == moved.to || tag == delivered.as_ref() && !moved.keeps_tag();
+        !is_there && (is_below || place.to_string() == moved.from)
+    };
+    !held.is_empty() && held.iter().all(went_back)
 }
 
 /// The tags that a decision looked at.
 fn weighed(planned: &Planned) -> impl Iterator<Item = &Tag> {
     let passed_over = planned.decision.passed_over.iter().map(|(tag, _)| tag);
     passed_over.chain(&planned.decision.to).chain(&planned.deployed.tag)
-}
-
-/// Whether a refusal still says something where a tag is deployed.
-fn is_refusal_of_more(policy: &Policy, what: &str, deployed: &Tag) -> bool {
-    let (tag, digest) = what.split_once('@').map_or((what, None), |(tag, d)| (tag, Some(d)));
-    if digest.is_some() {
-        return tag == deployed.as_str();
-    }
-    let ranker = policy.rule.ranker(None);
-    let refused = Tag::parse(tag).and_then(|tag| ranker.rank_deployed(&tag, None));
-    match (refused, ranker.rank_deployed(deployed, None)) {
-        (Some(refused), Some(now)) => refused.compare(&now) == std::cmp::Ordering::Greater,
-        _ => tag != deployed.as_str(),
-    }
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {

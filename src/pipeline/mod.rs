@@ -233,14 +233,19 @@ async fn plan_tree(
     let deciding = Deciding { set: &set, verifiers: &verifiers, ledger, now, progress };
     let mut decided = deciding.decide(uses, tags).await;
     let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
-    let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals };
+    let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals, now };
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     diagnostics.extend(tags.skews(&set));
     let mut plan = assemble(&set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     plan.diagnostics.extend(notes::of(&plan, &set, settings.now));
-    let is_whole = settings.environments.is_empty() && settings.images.is_empty();
+    if memory.is_lost() {
+        plan.diagnostics.extend(notes::unkept(&plan));
+    }
+    let is_whole = settings.environments.is_empty()
+        && settings.images.is_empty()
+        && settings.scope.policies.is_none();
     memory.learn(&set, &plan, tags, settings.now, is_whole);
     tags.save(settings)?;
     Ok(Planning { plan, sources, undecided, set, memory, tree, author, proposals })
@@ -292,8 +297,7 @@ async fn proposals(
 fn held(files: &[Surveyed]) -> Held {
     let mut held = Held::new();
     for at in files.iter().flat_map(Surveyed::uses) {
-        let tags = held.entry((at.environment, at.policy)).or_default();
-        tags.extend(at.deployed.tag);
+        held.entry((at.environment, at.policy)).or_default().insert(at.deployed);
     }
     held
 }

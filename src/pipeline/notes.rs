@@ -63,6 +63,18 @@ pub(super) fn unused(set: &PolicySet, files: &[Surveyed], found: &[Diagnostic]) 
     idle.chain(empty).collect()
 }
 
+/// An age that nobody remembers the beginning of is never reached.
+pub(super) fn unkept(plan: &Plan) -> Option<Diagnostic> {
+    let is_young = |planned: &&Planned| planned.decision.reason.code == ReasonCode::TooYoung;
+    let young = plan.decisions.iter().find(is_young)?;
+    let message = format!(
+        "an age is asked for by `{}`, and nothing here keeps when its tags were first seen",
+        young.image
+    );
+    let help = "name a file with --ledger, or run on the repository itself, which keeps it";
+    Some(Diagnostic::warning(Code::LedgerNotKept, message).help(help))
+}
+
 fn alarm(planned: &Planned) -> Option<Diagnostic> {
     let decision = &planned.decision;
     let reasons = decision.passed_over.iter().map(|(_, reason)| reason).chain([&decision.reason]);

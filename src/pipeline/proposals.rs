@@ -34,9 +34,9 @@ fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> 
             let first = seen.insert(moved.image.clone());
             let tags = policy.and_then(|policy| held.get(&(environment, policy)));
             first
-                && policy.zip(tags).is_some_and(|(policy, tags)| {
-                    is_reverted(&set.policies[policy], moved.refused(), tags)
-                })
+                && policy
+                    .zip(tags)
+                    .is_some_and(|(policy, tags)| is_reverted(&set.policies[policy], moved, tags))
         });
         if !proposed.moves.is_empty() {
             let why = format!("#{} was reverted", pull.number);
@@ -84,6 +84,9 @@ impl Proposals {
         for pulls in pulls.values() {
             heard.extend(pulls.open.iter().map(|pull| Heard::Open(pull.number)));
             heard.extend(pulls.closed.iter().filter_map(|pull| {
+                if pull.is_wanted_again() {
+                    return Some(Heard::Open(pull.number));
+                }
                 let why = format!("#{} was closed", pull.number);
                 let proposed = Proposed::read(&pull.body)?;
                 Some(Heard::Refused { proposed, number: pull.number, why })
@@ -100,7 +103,8 @@ impl Proposals {
             Self::Impossible(why) => Some((DeliveryOutcome::Failed, why.clone())),
             Self::Known { pulls, .. } => {
                 let pulls = pulls.get(&set.branch)?;
-                let closed = pulls.closed.as_ref().filter(|closed| closed.proposes(set));
+                let closed = pulls.closed.as_ref().filter(|closed| !closed.is_wanted_again());
+                let closed = closed.filter(|closed| closed.proposes(set));
                 let closed = closed.filter(|_| pulls.open.is_none())?;
                 let message = format!(
                     "#{} with this change was closed, so it is not proposed again",

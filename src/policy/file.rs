@@ -213,6 +213,10 @@ fn violation(
             Diagnostic::error(Code::PolicyInvalidValue, message)
                 .help(format!("write one of {allowed}"))
         }
+        ValidationErrorKind::MaxLength { limit } => {
+            let message = format!("{} is longer than {limit} characters", subject(keys));
+            Diagnostic::error(Code::PolicyInvalidValue, message)
+        }
         ValidationErrorKind::MinLength { .. } => {
             Diagnostic::error(Code::PolicyInvalidValue, format!("{} is empty", subject(keys)))
         }

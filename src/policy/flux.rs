@@ -11,7 +11,6 @@ mod selector;
 use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobSet, GlobSetBuilder};
-use regex::{Regex, RegexSet};
 
 use object::Object;
 use selector::Selector;
@@ -19,6 +18,7 @@ use selector::Selector;
 use super::file::PolicyFile;
 use super::paths::{self, Paths};
 use super::rule::TagRule;
+use super::tags;
 use super::{
     Allow, Checks, DigestMode, Direction, Environment, Finds, MessageTemplate, Order, Policy,
     Range, Span, Variant, Via,
@@ -29,6 +29,9 @@ use crate::yaml::{NodeId, Stream};
 
 /// What every file with such a resource contains.
 pub const API_GROUP: &str = "image.toolkit.fluxcd.io/";
+
+/// Flux takes no more than these in one list.
+const MAX_EXCLUSIONS: usize = 25;
 
 /// What Flux leaves out of a listing when a resource does not say.
 const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
@@ -92,7 +95,12 @@ impl Flux {
             object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(API_GROUP));
         let Some(kind) = object.text(&["kind"]).filter(|_| ours) else { return };
         let Some(name) = object.text(&["metadata", "name"]) else { return };
+        if !is_name(name) {
+            let message = format!("`{}` is not the name of a {kind}", name.escape_debug());
+            return self.incomplete(&object, message);
+        }
         let namespace = object.text(&["metadata", "namespace"]).or(file.namespace.as_deref());
+        let namespace = namespace.filter(|namespace| is_name(namespace));
         let Some(namespace) = namespace else {
             let message = format!("{kind} `{name}` has no namespace; left out");
             return self.incomplete(&object, message);
@@ -285,12 +293,21 @@ impl Flux {
         })?;
         let repository =
             Repository::parse(&scanned.image).map_err(|error| invalid(error.to_string()))?;
-        let matcher = chosen.pattern.as_deref().map(Regex::new).transpose();
-        let exclude = RegexSet::new(&scanned.exclusions);
+        if chosen.suspended || scanned.suspended {
+            return Err(invalid("it, or its ImageRepository, is suspended".to_owned()));
+        }
+        if chosen.extract.as_ref().is_some_and(|extract| extract.len() > tags::MAX_TEMPLATE) {
+            return Err(invalid("filterTags.extract is too long".to_owned()));
+        }
+        if scanned.exclusions.len() > MAX_EXCLUSIONS {
+            return Err(invalid(format!("exclusionList has more than {MAX_EXCLUSIONS} entries")));
+        }
+        let matcher = chosen.pattern.as_deref().map(tags::compile).transpose();
+        let exclude = tags::compile_all(&scanned.exclusions);
         let rule = TagRule {
-            matcher: matcher.map_err(|error| invalid(format!("filterTags.pattern: {error}")))?,
+            matcher: matcher.map_err(|p| invalid(format!("filterTags.pattern: {}", p.message)))?,
             extract: chosen.extract.clone(),
-            exclude: exclude.map_err(|error| invalid(format!("exclusionList: {error}")))?,
+            exclude: exclude.map_err(|p| invalid(format!("exclusionList: {}", p.message)))?,
             attachments: false,
             prereleases: false,
             variant: Variant::Any,
@@ -307,7 +324,7 @@ impl Flux {
             digest: chosen.digest.0,
             checks: Checks::default(),
             // Flux knows none of these guards.
-            allow: Allow { downgrade: true, vanished: true, shrunken: false, moved: true },
+            allow: Allow { downgrade: true, vanished: true, shrunken: true, moved: true },
             place,
         })
     }
@@ -362,6 +379,12 @@ fn message(object: &Object<'_>, key: &Name) -> Option<MessageTemplate> {
     let text = object.text(&["spec", "git", "commit", "messageTemplate"])?;
     let values = object.map(&["spec", "git", "commit", "messageTemplateValues"]);
     Some(MessageTemplate { automation: key.clone(), text: text.to_owned(), values })
+}
+
+/// Whether a text is a name of Kubernetes: it goes into branches, titles and terminals.
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(plain)
 }
 
 /// Two environments as one.

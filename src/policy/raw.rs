@@ -71,18 +71,19 @@ pub struct RawVerify {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawCosign {
     /// The file of a public key, from the root of the config repository.
-    #[schemars(example = "keys/shop.pub")]
+    #[schemars(example = "keys/shop.pub", length(min = 1))]
     pub key: Option<String>,
     /// The subject of the certificate: a workflow's URL, or an address.
     #[schemars(
-        example = "https://github.com/acme/shop/.github/workflows/release.yaml@refs/heads/main"
+        example = "https://github.com/acme/shop/.github/workflows/release.yaml@refs/heads/main",
+        length(min = 1)
     )]
     pub identity: Option<String>,
     /// A regular expression that must match the whole subject.
     #[schemars(example = "https://github\\.com/acme/shop/\\.github/workflows/.+")]
     pub identity_match: Option<String>,
     /// The identity provider.
-    #[schemars(example = "https://token.actions.githubusercontent.com")]
+    #[schemars(example = "https://token.actions.githubusercontent.com", length(min = 1))]
     pub issuer: Option<String>,
 }
 
@@ -199,7 +200,7 @@ pub struct RawHold {
     #[schemars(example = "2027-01-04", example = "2027-01-04T09:00:00Z")]
     pub until: String,
     /// Why, for whoever meets it.
-    #[schemars(example = "peak season", length(min = 1))]
+    #[schemars(example = "peak season", length(min = 1, max = 200))]
     pub reason: String,
 }
 

@@ -1,6 +1,6 @@
 //! Reads `tags`: the filters and the one order of a policy.
 
-use regex::{Regex, RegexBuilder, RegexSetBuilder};
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::raw::{Newest, RawTags};
 use super::{Calver, Clock, Level, Order, Range, Span, TagRule, Variant};
@@ -13,6 +13,12 @@ const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// The longest regular expression, in bytes.
 const MAX_PATTERN: usize = 1 << 10;
 
+/// More regular expressions than this are not read in one list.
+const MAX_PATTERNS: usize = 50;
+
+/// The longest `extract`, in bytes.
+pub(super) const MAX_TEMPLATE: usize = 256;
+
 /// A problem and the keys below `tags` that lead to it.
 type Problem = (Vec<String>, Diagnostic);
 
@@ -24,20 +30,19 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
         result.map_err(|problem| problems.push((keys(), problem))).ok()
     };
     let matcher = raw.r#match.as_deref().and_then(|pattern| keep(compile(pattern), &["match"]));
-    let exclude = raw.exclude.iter().enumerate().filter_map(|(index, pattern)| {
-        keep(compile(pattern), &["exclude", &index.to_string()]).map(|_| pattern)
-    });
-    let exclude: Vec<&String> = exclude.collect();
-    let exclude = RegexSetBuilder::new(exclude).size_limit(REGEX_SIZE_LIMIT).build();
-    if exclude.is_err() {
-        let problem = Diagnostic::error(
-            Code::PolicyInvalidRegex,
-            "these regular expressions are too large together",
-        );
-        problems.push((
-            vec!["exclude".to_owned()],
-            problem.help("use fewer, or smaller repetition counts"),
-        ));
+    let exclude =
+        raw.exclude.iter().enumerate().take(MAX_PATTERNS).filter_map(|(index, pattern)| {
+            keep(compile(pattern), &["exclude", &index.to_string()]).map(|_| pattern)
+        });
+    let exclude: Vec<String> = exclude.cloned().collect();
+    let exclude = compile_all(&exclude);
+    if let Err(problem) = &exclude {
+        problems.push((vec!["exclude".to_owned()], problem.clone()));
+    }
+    if raw.exclude.len() > MAX_PATTERNS {
+        let message = format!("more than {MAX_PATTERNS} regular expressions");
+        let problem = Diagnostic::error(Code::PolicyInvalidRegex, message);
+        problems.push((vec!["exclude".to_owned()], problem.help("join them with `|`")));
     }
     let template = raw.extract.as_deref().and_then(|template| match (&matcher, &raw.r#match) {
         (Some(regex), _) => check_template(template, regex),
@@ -111,12 +116,28 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
     })
 }
 
+/// Compiles a list, each by the same limits, and all together.
+pub(super) fn compile_all(patterns: &[String]) -> Result<RegexSet, Diagnostic> {
+    for pattern in patterns {
+        compile(pattern)?;
+    }
+    RegexSetBuilder::new(patterns).size_limit(REGEX_SIZE_LIMIT).build().map_err(|_error| {
+        let message = "these regular expressions are too large together";
+        Diagnostic::error(Code::PolicyInvalidRegex, message)
+            .help("use fewer, or smaller repetition counts")
+    })
+}
+
 fn unmatched_template() -> Diagnostic {
     Diagnostic::error(Code::PolicyUnknownGroup, "`extract` needs a `match` to take groups from")
 }
 
 /// Checks that every `$group` of a template exists in the regular expression.
 fn check_template(template: &str, regex: &Regex) -> Option<Diagnostic> {
+    if template.len() > MAX_TEMPLATE {
+        let message = format!("`extract` is longer than {MAX_TEMPLATE} bytes");
+        return Some(Diagnostic::error(Code::PolicyInvalidValue, message));
+    }
     let names: Vec<&str> = regex.capture_names().flatten().collect();
     let known = |group: &str| match group.parse::<usize>() {
         Ok(index) => index < regex.captures_len(),

@@ -335,6 +335,9 @@ impl Reader {
     }
 }
 
+/// How long a day is, written as `2027-01-04`.
+const DAY: usize = 10;
+
 fn hold(raw: &RawHold, place: Place) -> Result<Hold, Diagnostic> {
     let mut images = GlobSetBuilder::new();
     for pattern in &raw.images {
@@ -344,7 +347,12 @@ fn hold(raw: &RawHold, place: Place) -> Result<Hold, Diagnostic> {
             Diagnostic::error(Code::PolicyUnknownImage, message)
         })?);
     }
-    let day = || Some(raw.until.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    // A time without a zone must not be read as its day.
+    let day = || {
+        let day = raw.until.parse::<Date>().ok().filter(|_| raw.until.len() == DAY)?;
+        // The last day has no instant after it.
+        Some(day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |day| day.timestamp()))
+    };
     let until = raw.until.parse::<Timestamp>().ok().or_else(day).ok_or_else(|| {
         let message = format!("`{}` is neither a day nor a time", raw.until.escape_debug());
         Diagnostic::error(Code::PolicyInvalidValue, message)

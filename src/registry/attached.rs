@@ -78,7 +78,9 @@ impl Registry {
         let manifest = self.attached(repository, "manifests", &reference, MANIFESTS).await?;
         let layers = manifest.layers.into_iter().filter(|layer| layer.media_type == SIMPLE);
         let mut found = Vec::new();
-        for layer in layers.take(MAX_SIGNATURES) {
+        // New signatures are added behind the others.
+        let layers: Vec<Part> = layers.collect();
+        for layer in layers.into_iter().rev().take(MAX_SIGNATURES) {
             let Some(digest) = Digest::parse(&layer.digest) else { continue };
             let payload = self.blob(repository, &digest, MAX_MATERIAL).await?;
             found.push(Material::Simple { payload, annotations: layer.annotations });
@@ -102,7 +104,7 @@ impl Registry {
         let may_be =
             |part: &&Part| part.artifact_type.is_empty() || part.artifact_type.starts_with(BUNDLE);
         let mut found = Vec::new();
-        for part in index.manifests.iter().filter(may_be).take(MAX_SIGNATURES) {
+        for part in index.manifests.iter().rev().filter(may_be).take(MAX_SIGNATURES) {
             let Some(digest) = Digest::parse(&part.digest) else { continue };
             let manifest: Attached = self.manifest(repository, &digest).await?;
             let bundle = manifest.layers.first().filter(|l| l.media_type.starts_with(BUNDLE));

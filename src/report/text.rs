@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use similar::TextDiff;
 
 use super::{Delivery, DeliveryOutcome};
-use crate::changeset::{Plan, Planned};
+use crate::changeset::{Plan, Planned, harmless};
 use crate::choose::Outcome;
 use crate::diagnostic::{Colour, Diagnostic, render};
 
@@ -74,8 +74,8 @@ fn decision(planned: &Planned, colour: Colour) -> String {
         paint(colour, shade, &format!("{word:9}")),
         planned.image,
         code.as_str().unwrap_or_default(),
-        reason.message,
-        waits.unwrap_or_default()
+        harmless(&reason.message),
+        harmless(&waits.unwrap_or_default())
     )
 }
 
@@ -161,7 +161,13 @@ pub fn diagnostics<'a>(
     source: impl Fn(&str) -> Option<&'a str>,
     colour: Colour,
 ) -> String {
-    let rendered = diagnostics.iter().map(|problem| render(problem, &source, colour) + "\n\n");
+    let rendered = diagnostics.iter().map(|problem| {
+        // What files and registries say must not be obeyed by a terminal or a workflow's log.
+        let lines = |text: &str| text.split('\n').map(harmless).collect::<Vec<_>>().join("\n");
+        let help = problem.help.as_deref().map(lines);
+        let problem = Diagnostic { message: harmless(&problem.message), help, ..problem.clone() };
+        render(&problem, &source, colour) + "\n\n"
+    });
     rendered.collect()
 }
 

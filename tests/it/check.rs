@@ -356,7 +356,7 @@ fn what_does_nothing_is_reported_though_nothing_is_wrong() {
         "warning[marker.idle]: this marker stands beside no value",
         "a/x.yaml:2",
         "warning[marker.unknown-policy]: the marker names `nope`",
-        "3 policies, 2 environments: no mistakes",
+        "3 policies, 2 environments: no mistakes, 5 warnings",
     ]);
 }
 

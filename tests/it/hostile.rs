@@ -149,3 +149,63 @@ fn an_age_survives_every_time_that_can_be_given() {
         }
     }
 }
+
+#[test]
+fn what_files_say_is_not_obeyed_by_a_terminal() {
+    let world = World::new();
+    let policies = "images: {shop: {image: r.io/shop, tags: {semver: '*'}}}\n\
+                    environments: {a: {paths: [.], holds: [{until: 2099-01-01, reason: \"x\\e[31m\\n::error::boo\\u202e\"}]}}\n";
+    let flux = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\n\
+                metadata: {name: \"a\\e[31m\\n::error::b\", namespace: c}\nspec: {image: x}\n";
+    let files =
+        [("policies/p.yaml", policies), ("f.yaml", flux), ("a.yaml", "image: r.io/shop:1.0.0\n")];
+    let tree = world.tree(&files);
+    let catalog = world.file("catalog.yaml", "r.io/shop: [1.0.0, 1.1.0]\n");
+    let out = world.bot(["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)]).run().exits(0);
+    let all = out.stdout + &out.stderr;
+    assert!(all.contains("held until") && all.contains("is not the name of"), "{all}");
+    assert!(!all.contains(['\u{1b}', '\u{202e}']) && !all.contains("\n::error"), "{all:?}");
+}
+
+#[test]
+fn runs_that_push_at_the_same_time_lose_nothing() {
+    const RUNS: usize = 8;
+    let world = World::new();
+    let mut files = Vec::new();
+    for n in 0..RUNS {
+        files.push((
+            format!("policies/{n}.yaml"),
+            format!(
+                "images: {{i{n}: {{image: r.io/i{n}, tags: {{semver: '*'}}}}}}\n\
+                 environments: {{e{n}: {{paths: [e{n}], deliver: {{via: push}}}}}}\n"
+            ),
+        ));
+        files.push((format!("e{n}/a.yaml"), format!("image: r.io/i{n}:1.0.0\n")));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+    let repo = crate::world::Repo::create(&world.dir("git"), "fleet", &files);
+    let lines: Vec<String> = (0..RUNS).map(|n| format!("r.io/i{n}: [1.0.0, 1.1.0]\n")).collect();
+    let catalog = lines.concat();
+    let catalog = world.file("catalog.yaml", &catalog);
+    std::thread::scope(|scope| {
+        for n in 0..RUNS {
+            let (repo, catalog, world) = (&repo, &catalog, &world);
+            scope.spawn(move || {
+                let environment = format!("e{n}");
+                let args = ["run", "--repo", arg(&repo.bare), "--env", &environment];
+                let more = ["--catalog", arg(catalog), "--format", "json"];
+                let out = world.bot(args.into_iter().chain(more)).run();
+                assert!(matches!(out.code, 0 | 1), "{}", out.stderr);
+                // What is said to be there is there.
+                if out.code == 0 {
+                    let shown = repo.show("main", &format!("e{n}/a.yaml"));
+                    assert!(shown.ends_with(":1.1.0\n"), "{n}: {shown}");
+                }
+            });
+        }
+    });
+    let log = repo.git(&["log", "--format=%s", "main"]);
+    let moved =
+        (0..RUNS).filter(|n| repo.show("main", &format!("e{n}/a.yaml")).ends_with(":1.1.0\n"));
+    assert_eq!(log.lines().count(), moved.count() + 1, "{log}");
+}

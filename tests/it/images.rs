@@ -171,7 +171,11 @@ fn only_what_is_signed_is_proposed_and_by_its_digest() {
     assert!(why(0).contains("1.3.0") && why(0).contains("it has no signature"), "{}", why(0));
     assert!(why(1).contains("1.2.0") && why(1).contains("not signed by the key"), "{}", why(1));
     let tree = story.tree(policy, "1.1.0", &files);
+    let out = story.plan(&tree, &[]).exits(0);
+    assert_eq!(out.decisions(), ["shop update 1.1.0 digest-mode"]);
+    let tree = story.tree(policy, &format!("1.1.0@{good}"), &files);
     assert_eq!(story.plan(&tree, &[]).exits(0).decisions(), ["shop hold 1.3.0 unverified"]);
+    let tree = story.tree(policy, "1.0.0", &files);
     let explained = ["explain", "shop", "--repo", arg(&tree)];
     let out = story.world.bot(explained).run().exits(0);
     out.says(&["4  in range", "4  eligible", "2  verified", "chosen  1.1.0"]);

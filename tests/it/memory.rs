@@ -237,3 +237,81 @@ fn no_age_is_counted_where_clocks_are_far_apart() {
     assert_eq!(out.json()["diagnostics"].as_array().unwrap().len(), 0);
     assert!(story.ledger()["seen"].is_object());
 }
+
+/// A work tree with one site, whose ledger is a file.
+struct Desk {
+    world: World,
+    policy: &'static str,
+}
+
+impl Desk {
+    fn run(&self, site: &str, catalog: &str, now: &str) -> (String, String) {
+        let policies = format!("images: {{shop: {{image: r.io/shop, {}}}}}\n", self.policy);
+        let bare = self.world.dir("git");
+        let repo = crate::world::Repo { bare: bare.join("fleet.git") };
+        if repo.bare.exists() {
+            repo.commit("main", "By hand", &[("a.yaml", &format!("image: r.io/shop:{site}\n"))]);
+        } else {
+            let site = format!("image: r.io/shop:{site}\n");
+            let files = [("policies/p.yaml", &*policies), ("a.yaml", &*site)];
+            crate::world::Repo::create(&bare, "fleet", &files);
+        }
+        let catalog = self.world.file("catalog.yaml", &format!("r.io/shop: {catalog}\n"));
+        let args = ["run", "--repo", arg(&repo.bare), "--deliver", "push", "--format", "json"];
+        let more = ["--catalog", arg(&catalog), "--now", now];
+        let out = self.world.bot(args.into_iter().chain(more)).run().exits(0);
+        (out.decisions().join(", "), repo.show("main", "a.yaml").trim().to_owned())
+    }
+}
+
+#[test]
+fn what_people_took_back_stays_away_whatever_came_between() {
+    let desk = Desk { world: World::new(), policy: "tags: {semver: '*'}" };
+    let (two, three) = ("['1.0.0', '1.1.0']", "['1.0.0', '1.1.0', '1.2.0']");
+    assert!(desk.run("1.0.0", two, "2026-11-01T00:00:00Z").1.ends_with(":1.1.0"));
+    assert_eq!(desk.run("1.0.0", two, "2026-11-02T00:00:00Z").0, "shop hold 1.1.0 refused");
+    assert!(desk.run("1.0.0", three, "2026-11-03T00:00:00Z").1.ends_with(":1.2.0"));
+    assert_eq!(desk.run("1.2.0", three, "2026-11-04T00:00:00Z").0, "shop keep 1.2.0 up-to-date");
+    assert_eq!(desk.run("1.0.0", three, "2026-11-05T00:00:00Z").0, "shop hold 1.2.0 refused");
+}
+
+#[test]
+fn reverts_of_times_and_digests_are_noticed_too() {
+    let desk = Desk { world: World::new(), policy: "tags: {newest: pushed}" };
+    let tags =
+        "[{tag: m1, pushed: '2026-10-01T00:00:00Z'}, {tag: m2, pushed: '2026-10-02T00:00:00Z'}]";
+    assert!(desk.run("m1", tags, "2026-11-01T00:00:00Z").1.ends_with(":m2"));
+    assert_eq!(desk.run("m1", tags, "2026-11-02T00:00:00Z").0, "shop hold m2 refused");
+    let desk = Desk { world: World::new(), policy: "tags: {fixed: stable}" };
+    let (old, new) = ("a".repeat(64), "b".repeat(64));
+    let tags = format!("[{{tag: stable, digest: 'sha256:{new}'}}]");
+    let site = format!("stable@sha256:{old}");
+    assert!(desk.run(&site, &tags, "2026-11-01T00:00:00Z").1.ends_with(&new));
+    assert_eq!(desk.run(&site, &tags, "2026-11-02T00:00:00Z").0, "shop hold stable refused");
+}
+
+#[test]
+fn policies_from_elsewhere_forget_nothing_of_others() {
+    let world = World::new();
+    let tree = world.tree(&[("a.yaml", "image: r.io/shop:1.0.0\nx: {image: 'r.io/web:1.0.0'}\n")]);
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let catalog = ["shop", "web"]
+        .map(|name| format!("r.io/{name}: [1.0.0, {{tag: 1.1.0, digest: '{digest}'}}]\n"))
+        .concat();
+    let catalog = world.file("catalog.yaml", &catalog);
+    let ledger = world.dir("state").join("ledger.json");
+    let run = |name: &str, now: &str| {
+        let policy = format!(
+            "images: {{{name}: {{image: r.io/{name}, tags: {{semver: '*'}}, minAge: 3d}}}}\n"
+        );
+        let policy = world.file(&format!("{name}.yaml"), &policy);
+        let args = ["run", "--repo", arg(&tree), "--deliver", "worktree", "--format", "json"];
+        let more =
+            ["--catalog", arg(&catalog), "--ledger", arg(&ledger), "--policies", arg(&policy)];
+        world.bot(args.into_iter().chain(more).chain(["--now", now])).run().exits(0).decisions()
+    };
+    assert_eq!(run("shop", "2026-11-01T00:00:00Z"), ["shop hold 1.1.0 too-young"]);
+    assert_eq!(run("web", "2026-11-01T00:00:00Z"), ["web hold 1.1.0 too-young"]);
+    assert_eq!(run("shop", "2026-11-05T00:00:00Z"), ["shop update 1.1.0 newer"]);
+    assert_eq!(run("web", "2026-11-05T00:00:00Z"), ["web update 1.1.0 newer"]);
+}

@@ -166,7 +166,8 @@ fn digests_are_asked_for_only_where_they_matter() {
         ("fixed: '2.0'", "keep", &format!("2.0@{b}"), true, "Keep b UpToDate"),
         ("fixed: '2.0'", "keep", "2.0", false, "Keep - UpToDate"),
         ("fixed: '2.0'", "keep", &format!("@{a}"), true, "Update b DigestMoved"),
-        ("alphabetical: asc", "keep", &format!("b@{a}"), false, "Keep - UpToDate"),
+        ("alphabetical: asc", "keep", &format!("b@{a}"), true, "Update b DigestMoved"),
+        ("alphabetical: asc", "drop", "b", false, "Keep - UpToDate"),
     ];
     for (tags, mode, current, asked, want) in cases {
         let policy = policy(tags, &format!(", digest: {mode}"));
@@ -370,7 +371,7 @@ fn the_number_of_candidates_that_are_asked_about_is_bounded() {
     let tags: Vec<String> = (0..100).map(|minor| format!("1.{minor}.0")).collect();
     let listing = Listing::from_texts(tags.iter().map(String::as_str));
     let (decision, asked) = settled(&policy, &listing, "1.0.0");
-    assert_eq!((words(&decision).as_str(), asked), ("Hold 1.99.0 TooYoung", MAX_TRIED));
+    assert_eq!((words(&decision).as_str(), asked), ("Hold 1.99.0 TooYoung", MAX_ASKED));
     assert!(decision.reason.message.contains("20 candidates did not pass"), "{decision:?}");
 }
 
@@ -454,5 +455,6 @@ fn numbers_only_stops_where_flux_does() {
     assert_eq!(outcome(&flux, &listed, "1"), "Undecided - NoCandidate");
 }
 
+mod ages;
 mod orders;
 mod published;

@@ -13,6 +13,7 @@ use gotmpl::{Template, TemplateError, Value};
 use regex::{Captures, Regex};
 
 use super::{Object, PlannedEdit};
+use crate::image::Reference;
 use crate::policy::MessageTemplate;
 
 /// The longest message, and the longest text on the way to it, in bytes.
@@ -146,12 +147,12 @@ fn object_value(object: &Object) -> Value {
     ])
 }
 
-/// The policy with the part that it set, as markers write it.
+/// The policy with the part that it set, as markers write it; told by what was written.
 fn setter(edit: &PlannedEdit) -> String {
-    let value = &edit.new_value;
-    let part = match value {
-        value if value.contains('/') || value.contains(':') && !value.starts_with("sha256:") => "",
-        value if value.starts_with("sha256:") => ":digest",
+    let part = match Reference::parse(&edit.new_value) {
+        _ if edit.new_value.starts_with("sha256:") => ":digest",
+        Some(reference) if !reference.suffix.is_empty() => "",
+        Some(_) if edit.new_value.contains('/') => ":name",
         _ => ":tag",
     };
     format!("{}{part}", edit.image)
@@ -368,6 +369,7 @@ mod tests {
                 "{{ range .Changed.Changes }}[{{ .Setter }}]{{ end }}",
                 "[flux-system:shop][flux-system:shop:tag]",
             ),
+            ("{{ len (print .AutomationObject) }}", "16"),
             ("{{ .AutomationObject.Name }} on {{ .Values.cluster | upper }}", "apps on EU"),
             ("{{ len .Changed.Changes }} changes", "2 changes"),
             (

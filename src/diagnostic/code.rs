@@ -88,6 +88,8 @@ codes! {
     FileSkipped = "file.skipped",
     /// A file that names an image of a policy is not YAML that can be edited.
     FileUnreadable = "file.unreadable",
+    /// A file is encrypted with SOPS, which signs what is in clear text as well.
+    FileEncrypted = "file.encrypted",
     /// A file is larger than the limit.
     FileTooLarge = "file.too-large",
     /// An image of a policy is written in a form that cannot be changed.

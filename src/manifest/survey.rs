@@ -131,6 +131,11 @@ impl<'p> Survey<'p> {
         for idle in found.idle {
             self.idle(path, idle);
         }
+        if !sites.is_empty() && is_encrypted(&stream) {
+            let message =
+                "SOPS signs every value of this file, so a change would break it; left alone";
+            return self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+        }
         if !sites.is_empty() {
             let (path, text) = (path.to_owned(), text.to_owned());
             self.files.push(Surveyed { path, text, stream, environment, sites });
@@ -233,6 +238,15 @@ impl<'p> Survey<'p> {
     fn problem(&mut self, code: Code, message: String, place: Place) {
         self.diagnostics.push(Diagnostic::warning(code, message).at(place));
     }
+}
+
+/// Whether a file is encrypted with [SOPS](https://getsops.io/docs/#message-authentication-code), whose
+/// code also covers what is left in clear text.
+fn is_encrypted(stream: &Stream) -> bool {
+    stream.documents().iter().any(|root| {
+        let sops = stream.get(*root, "sops");
+        sops.is_some_and(|sops| stream.get(stream.target(sops), "mac").is_some())
+    })
 }
 
 fn place(path: &str, stream: &Stream, node: NodeId) -> Place {

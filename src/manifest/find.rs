@@ -113,7 +113,11 @@ items:
              m: &m {{repository: acme/m, tag: v1}}\n\
              n: {{<<: *m, tag: v2}}\n\
              i: {{repository: &r acme/i, tag: &t v1}}\n\
-             j: {{repository: *r, tag: *t}}\n"
+             j: {{repository: *r, tag: *t}}\n\
+             p: {{repository: acme/p, tag: &u v1}}\n\
+             q: {{repository: acme/q, tag: *u}}\n\
+             s: {{repository: acme/s, tag: &w v1}}\n\
+             other: *w\n"
         );
         let want = [
             "docker.io/acme/a v1  1".to_owned(),
@@ -123,12 +127,15 @@ items:
             "docker.io/acme/f v1  6".to_owned(),
             "docker.io/acme/m v1  11".to_owned(),
             "docker.io/acme/m v2  12".to_owned(),
+            "docker.io/acme/i v1  13".to_owned(),
+            "docker.io/acme/i v1  14".to_owned(),
             "docker.io/acme/e Untagged".to_owned(),
             "docker.io/acme/h NotATag".to_owned(),
             "docker.io/acme/k Repeated".to_owned(),
             "docker.io/acme/l NotATag".to_owned(),
-            "docker.io/acme/i Aliased".to_owned(),
-            "docker.io/acme/i Aliased".to_owned(),
+            "docker.io/acme/p Aliased".to_owned(),
+            "docker.io/acme/q Aliased".to_owned(),
+            "docker.io/acme/s Aliased".to_owned(),
         ];
         assert_eq!(found("values.yaml", &text), want);
     }

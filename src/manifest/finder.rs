@@ -1,6 +1,7 @@
 //! What the shapes share while a stream is walked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::marker::{self, Markers};
 use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
@@ -16,8 +17,10 @@ const IGNORE: &str = "tagalong: ignore";
 /// A stream, and what was found in it so far.
 pub(super) struct Finder<'a> {
     pub(super) stream: &'a Stream,
-    /// Scalars that aliases repeat: to change one is to change places that nobody looked at.
-    aliased: BTreeSet<NodeId>,
+    /// The aliases of each anchored value. To change one is to change all of these places.
+    aliases: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    /// Where anchored scalars are used: by the anchor, the place, and the site there.
+    shared: Vec<(NodeId, NodeId, usize)>,
     /// Scalars that a marker gives to a policy, which beats their shape.
     taken: BTreeSet<NodeId>,
     found: Found,
@@ -29,16 +32,41 @@ pub(super) struct Written {
     pub(super) tag: Option<Tag>,
     pub(super) digest: Option<Digest>,
     pub(super) slots: Vec<Slot>,
+    /// Which of the slots are shared through an anchor: the anchored scalar, and the place.
+    pub(super) shared: Vec<(NodeId, NodeId)>,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new(stream: &'a Stream) -> Self {
         let Markers { marked, scalars, idle } = marker::find(stream);
         let found = Found { marked, idle, ..Found::default() };
-        Self { stream, aliased: aliased(stream), taken: scalars, found }
+        Self { stream, aliases: aliases(stream), shared: Vec::new(), taken: scalars, found }
     }
 
-    pub(super) fn finish(self) -> Found {
+    /// What was found. An anchored scalar is changed when every place that uses it is a site of one
+    /// image; otherwise its sites cannot be.
+    pub(super) fn finish(mut self) -> Found {
+        let mut refused = BTreeSet::new();
+        for (target, _, _) in &self.shared {
+            let uses = || self.shared.iter().filter(|(other, _, _)| other == target);
+            let places: BTreeSet<NodeId> = uses().map(|(_, place, _)| *place).collect();
+            let known = self.aliases.get(target).map_or(0, BTreeSet::len) + 1;
+            let mut images: Vec<&Repository> =
+                uses().map(|(_, _, site)| &self.found.sites[*site].repository).collect();
+            images.dedup();
+            if places.len() != known || images.len() != 1 {
+                refused.extend(uses().map(|(_, place, site)| (*site, *place)));
+            }
+        }
+        for (site, place) in refused {
+            if self.found.sites.get(site).is_some_and(|site| !site.slots.is_empty()) {
+                let site = &mut self.found.sites[site];
+                site.slots.clear();
+                let (repository, obstacle) = (site.repository.clone(), Obstacle::Aliased);
+                self.found.obstructed.push(Obstructed { repository, node: place, obstacle });
+            }
+        }
+        self.found.sites.retain(|site| !site.slots.is_empty());
         self.found
     }
 
@@ -72,7 +100,9 @@ impl<'a> Finder<'a> {
         written: Result<Written, Obstacle>,
     ) {
         let slots = written.as_ref().ok().into_iter().flat_map(|written| &written.slots);
-        let mut nodes = slots.map(|slot| slot.node).chain([name]);
+        let places = written.as_ref().ok().into_iter().flat_map(|written| &written.shared);
+        let places = places.map(|(_, place)| *place);
+        let mut nodes = slots.map(|slot| slot.node).chain(places).chain([name]);
         if nodes.any(|node| self.taken.contains(&node) || self.is_ignored(node)) {
             return;
         }
@@ -80,9 +110,12 @@ impl<'a> Finder<'a> {
             Ok(Written { tag: None, digest: None, .. }) => {
                 self.obstruct(repository, name, Obstacle::Untagged);
             }
-            Ok(Written { tag, digest, slots }) => {
+            Ok(Written { tag, digest, slots, shared }) => {
                 let line = slots.first().map_or(name, |slot| slot.node);
+                let line = shared.first().map_or(line, |(_, place)| *place);
                 let line = self.stream.node(line).line;
+                let site = self.found.sites.len();
+                self.shared.extend(shared.into_iter().map(|(target, place)| (target, place, site)));
                 self.found.sites.push(Site { repository, tag, digest, line, slots, marked: None });
             }
             Err(obstacle) => self.obstruct(repository, name, obstacle),
@@ -145,7 +178,7 @@ impl<'a> Finder<'a> {
 
     /// Whether a scalar may be changed: it is not an alias, and no alias repeats it.
     pub(super) fn editable(&self, node: NodeId) -> Result<&str, Obstacle> {
-        if self.aliased.contains(&node) || matches!(self.stream.node(node).data, Data::Alias(_)) {
+        if self.is_shared(node) {
             return Err(Obstacle::Aliased);
         }
         self.stream.text(node).ok_or(Obstacle::NotATag)
@@ -158,32 +191,52 @@ impl<'a> Finder<'a> {
         start: usize,
         reference: &Reference,
     ) -> Result<Written, Obstacle> {
-        self.editable(node)?;
         let range = start + reference.suffix.start..start + reference.suffix.end;
-        let slot = Slot { part: Part::Suffix, node, range, inner: None };
         let (tag, digest) = (reference.tag.clone(), reference.digest.clone());
-        Ok(Written { tag, digest, slots: vec![slot] })
+        let mut written = Written { tag, digest, ..Written::default() };
+        self.slot(Part::Suffix, node, range, &mut written)?;
+        Ok(written)
     }
 
     pub(super) fn tag(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
-        let text = self.editable(node)?;
+        let text = self.stream.text(self.stream.target(node)).ok_or(Obstacle::NotATag)?;
         let (tag, digest) = match text.split_once('@') {
             Some((tag, digest)) => (tag, Some(Digest::parse(digest).ok_or(Obstacle::NotATag)?)),
             None => (text, None),
         };
         written.tag = Some(Tag::parse(tag).ok_or(Obstacle::NotATag)?);
         written.digest = digest;
-        written.slots.push(Slot { part: Part::Tag, node, range: 0..text.len(), inner: None });
-        Ok(())
+        self.slot(Part::Tag, node, 0..text.len(), written)
     }
 
     pub(super) fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
-        let text = self.editable(node)?;
+        let text = self.stream.text(self.stream.target(node)).ok_or(Obstacle::NotATag)?;
         if !text.is_empty() {
             written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);
         }
-        written.slots.push(Slot { part: Part::Digest, node, range: 0..text.len(), inner: None });
+        self.slot(Part::Digest, node, 0..text.len(), written)
+    }
+
+    /// Adds a piece of a scalar; behind an alias, of the anchored one.
+    fn slot(
+        &self,
+        part: Part,
+        node: NodeId,
+        range: Range<usize>,
+        written: &mut Written,
+    ) -> Result<(), Obstacle> {
+        let target = self.stream.target(node);
+        self.stream.text(target).ok_or(Obstacle::NotATag)?;
+        if self.is_shared(node) {
+            written.shared.push((target, node));
+        }
+        written.slots.push(Slot { part, node: target, range, inner: None });
         Ok(())
+    }
+
+    /// Whether a scalar is used in more places than one.
+    fn is_shared(&self, node: NodeId) -> bool {
+        self.aliases.contains_key(&node) || matches!(self.stream.node(node).data, Data::Alias(_))
     }
 
     /// Whether nothing is written there: `tag: ""`, `tag:`, `tag: null`.
@@ -192,10 +245,12 @@ impl<'a> Finder<'a> {
     }
 }
 
-fn aliased(stream: &Stream) -> BTreeSet<NodeId> {
-    let targets = stream.nodes().filter_map(|(_, node)| match node.data {
-        Data::Alias(target) => target,
-        _ => None,
-    });
-    targets.collect()
+fn aliases(stream: &Stream) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let mut aliases: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for (id, node) in stream.nodes() {
+        if let Data::Alias(Some(target)) = node.data {
+            aliases.entry(target).or_default().insert(id);
+        }
+    }
+    aliases
 }

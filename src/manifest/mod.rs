@@ -102,7 +102,7 @@ pub enum Part {
 pub enum Obstacle {
     /// Neither a tag nor a digest is written.
     Untagged,
-    /// The tag is an alias, or an anchor that aliases repeat.
+    /// The tag is shared through an alias with places that are not of this image.
     Aliased,
     /// A key stands twice in the mapping.
     Repeated,

@@ -138,6 +138,7 @@ pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) ->
         tag: Some(tag.clone()),
         digest: None,
         slots: vec![Slot { part: Part::Tag, node, range, inner: None }],
+        shared: Vec::new(),
     });
     finder.record(repository, node, written);
     true

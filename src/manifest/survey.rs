@@ -206,7 +206,7 @@ impl<'p> Survey<'p> {
             Obstacle::Aliased => {
                 let message =
                     format!("the tag of `{name}` is shared through a YAML alias; left alone");
-                let help = "write the tag where it is used, without an anchor";
+                let help = "other places than this image use it; write the tag without an anchor";
                 Diagnostic::warning(Code::SiteUnsupported, message).help(help)
             }
             Obstacle::Repeated => {

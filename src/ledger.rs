@@ -1,7 +1,7 @@
 //! What the bot must remember from run to run: first sights, sizes of listings, refusals, deliveries.
 //!
-//! A run without it is safe, only less sure: ages are counted from now on, and a listing is not
-//! compared with an earlier one. It holds what policies need and nothing else, so that it stays small.
+//! A run without it is less sure: ages are counted from now on, a listing is not compared with an
+//! earlier one, and what people reverted after a direct push may be proposed again. It holds what policies need and nothing else, so that it stays small.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -64,9 +64,9 @@ pub struct Refusal {
 /// What a direct push brought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
-    /// The tag before.
+    /// What was written before: a tag, with its digest where there was one.
     pub from: String,
-    /// The tag that was written.
+    /// What was written, in the same form.
     pub to: String,
 }
 

@@ -132,7 +132,7 @@ impl Case<'_, '_> {
 
     /// Completes a decision with digests: adds the one to write, or notices that it moved.
     ///
-    /// Asks only where the answer matters, so that an unchanged tag costs no request.
+    /// Asks only where the answer matters: a tag without a digest that does not change costs no request.
     pub(super) fn settle_digest(&self, decision: Decision) -> Result<Decision, Stop> {
         let Some(to) = decision.to.clone().filter(|_| self.needs_digest(&decision)) else {
             return Ok(decision);
@@ -221,13 +221,8 @@ impl Case<'_, '_> {
     fn needs_digest(&self, decision: &Decision) -> bool {
         // A digest that is written is asked for every time: a tag that moves is followed, and a version
         // that does is an alarm. Flux asks for it when it says so.
-        let deployed = self.deployed;
-        let tag_only = deployed.digest.is_none();
-        let follows = self.is_fixed()
-            || self.policy.follow_digest
-            || tag_only
-            || deployed.tag.is_none()
-            || !self.policy.marked_only();
+        let is_whole = self.deployed.tag.is_some() && self.deployed.digest.is_some();
+        let follows = !self.policy.marked_only() || self.policy.follow_digest || !is_whole;
         match decision.outcome {
             Outcome::Update => {
                 self.writes_digest() && decision.reason.code != ReasonCode::DigestMode

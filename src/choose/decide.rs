@@ -279,15 +279,12 @@ impl Case<'_, '_> {
             let message = format!("{tag} is not a version, so nothing says how far it may move");
             return Ok(hold(None, Reason::new(ReasonCode::Unordered, message)));
         }
-        let message = match self.selection.stopped {
-            None if self.is_fixed() => match self.policy.rule.order() {
-                Order::Fixed(wanted) => format!("{wanted} is not listed"),
-                _ => String::new(),
-            },
-            Some(tag) => {
+        let message = match (self.selection.stopped, self.policy.rule.order()) {
+            (Some(tag), _) => {
                 format!("{tag} is not a number, where Flux stops; `filterTags` leaves it out")
             }
-            None => {
+            (None, Order::Fixed(wanted)) => format!("{wanted} is not listed"),
+            (None, _) => {
                 let steps = self.selection.rejected.iter();
                 let steps = steps.map(|(step, count)| format!("{count} {}", step.describe()));
                 let steps = steps.collect::<Vec<_>>().join(", ");

@@ -117,13 +117,8 @@ fn edit_file(
         let Some(decision) = index.get(&use_of(file, site, *policy)) else { continue };
         plan.decisions[*decision].sites.push((file.path.clone(), site.line));
         let policy = &set.policies[*policy];
-        match site_edits(file, site, &plan.decisions[*decision].decision, policy) {
-            Ok(edits) => all.extend(edits.into_iter().map(|edit| (edit, *decision))),
-            Err(problem) => {
-                plan.decisions[*decision].edited = true;
-                plan.diagnostics.push(problem);
-            }
-        }
+        let edits = site_edits(file, site, &plan.decisions[*decision].decision, policy);
+        all.extend(edits.into_iter().map(|edit| (edit, *decision)));
     }
     // Two shapes can see one scalar, and then agree.
     all.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
@@ -132,10 +127,10 @@ fn edit_file(
     if edits.is_empty() {
         return None;
     }
-    match apply(&file.text, &file.stream, &edits) {
+    match apply(&file.text, &file.stream, &file.scalars, &edits) {
         Ok(text) => {
             let environment = set.environments[file.environment].name.clone();
-            let values = values(&file.stream, &edits);
+            let values = values(&file.scalars, &edits);
             for (_, decision) in &all {
                 plan.decisions[*decision].edited = true;
             }
@@ -181,23 +176,13 @@ fn object_of(stream: &Stream, node: NodeId) -> Object {
     }
 }
 
-fn site_edits(
-    file: &Surveyed,
-    site: &Site,
-    decision: &Decision,
-    policy: &Policy,
-) -> Result<Vec<Edit>, Diagnostic> {
+fn site_edits(file: &Surveyed, site: &Site, decision: &Decision, policy: &Policy) -> Vec<Edit> {
     let Some(tag) = decision.to.as_ref().filter(|_| decision.outcome == Outcome::Update) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let digest = decision.to_digest.as_ref();
     let target = Target { name: &policy.image, tag, digest, mode: policy.digest };
-    edits(&file.text, &file.stream, site, target).map_err(|unwritable| {
-        let place = Place { line: unwritable.line, column: 1, ..Place::of_file(&file.path) };
-        Diagnostic::warning(Code::SiteUnsupported, format!("{unwritable}; left alone"))
-            .at(place)
-            .help("write the image on one line, in plain or quoted form without escapes")
-    })
+    edits(&file.scalars, site, target)
 }
 
 fn change_set(

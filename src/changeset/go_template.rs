@@ -319,6 +319,7 @@ mod tests {
                 node,
                 within: 0..0,
                 text: String::new(),
+                inner: None,
             },
             old_value: from.into(),
             new_value: to.into(),

@@ -1,6 +1,9 @@
 //! Splices edits into a text and proves that nothing else changed.
 
+use std::ops::Range;
+
 use super::{Edit, values};
+use crate::manifest::Scalars;
 use crate::yaml::{Mismatch, NodeId, Stream, SyntaxError, same_but_for};
 
 /// Why a file was not changed.
@@ -24,7 +27,29 @@ pub enum Refused {
 ///
 /// # Errors
 /// When the result, parsed again, is not the old file with exactly the intended scalars changed.
-pub fn apply(text: &str, stream: &Stream, edits: &[Edit]) -> Result<String, Refused> {
+pub fn apply(
+    text: &str,
+    stream: &Stream,
+    scalars: &Scalars,
+    edits: &[Edit],
+) -> Result<String, Refused> {
+    let out = splice(text, edits)?;
+    let after = Stream::parse(&out).map_err(Refused::Syntax)?;
+    let values = values(scalars, edits);
+    same_but_for(stream, &after, &|node| values.get(&node).cloned())?;
+    for (node, value) in &values {
+        let within = |edit: &&Edit| edit.node == *node;
+        let inner = edits.iter().filter(within).filter_map(|edit| edit.inner.as_ref());
+        let inner: Vec<_> = inner.collect();
+        if let Some(before) = scalars.get(node).filter(|_| !inner.is_empty()) {
+            same_within(&before.value, value, &inner)?;
+        }
+    }
+    Ok(out)
+}
+
+/// Puts the new texts into their places.
+fn splice(text: &str, edits: &[Edit]) -> Result<String, Refused> {
     let mut ordered: Vec<&Edit> = edits.iter().collect();
     ordered.sort_by_key(|edit| (edit.span.start, edit.span.end));
     let mut out = String::with_capacity(text.len() + 64);
@@ -39,35 +64,50 @@ pub fn apply(text: &str, stream: &Stream, edits: &[Edit]) -> Result<String, Refu
         at = edit.span.end;
     }
     out.push_str(text.get(at..).unwrap_or_default());
-    let after = Stream::parse(&out).map_err(Refused::Syntax)?;
-    let values = values(stream, edits);
-    let expected = |node: NodeId| values.get(&node).cloned();
-    same_but_for(stream, &after, &expected)?;
     Ok(out)
+}
+
+/// The same proof for a text that is YAML itself: only the scalars at these bytes may differ.
+fn same_within(
+    before: &str,
+    after: &str,
+    changed: &[&(Range<usize>, String)],
+) -> Result<(), Refused> {
+    let before = Stream::parse(before).map_err(Refused::Syntax)?;
+    let after = Stream::parse(after).map_err(Refused::Syntax)?;
+    let expected = |node: NodeId| {
+        let span = &before.node(node).span;
+        before.text(node)?;
+        changed.iter().find(|(raw, _)| raw == span).map(|(_, value)| value.clone())
+    };
+    Ok(same_but_for(&before, &after, &expected)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Scalar;
 
     fn edit(text: &str, old: &str, new: &str, value: &str) -> Edit {
         let start = text.find(old).unwrap();
         let (old, new, value) = (old.to_owned(), new.to_owned(), value.to_owned());
         let stream = Stream::parse(text).unwrap();
-        let inside =
-            |span: &std::ops::Range<usize>| span.contains(&start) && span.end - span.start < 40;
+        let inside = |span: &Range<usize>| span.contains(&start) && span.end - span.start < 40;
         let node =
             stream.nodes().filter(|(id, n)| stream.text(*id).is_some() && inside(&n.span)).last();
         let node = node.unwrap().0;
         let within = 0..stream.text(node).unwrap().len();
-        Edit { line: 1, span: start..start + old.len(), old, new, node, within, text: value }
+        let span = start..start + old.len();
+        Edit { line: 1, span, old, new, node, within, text: value, inner: None }
     }
 
     #[test]
     fn what_would_change_more_than_meant_is_refused() {
         let text = "a: v1\nb: v2 # c\n";
         let stream = Stream::parse(text).unwrap();
-        let go = |edits: &[Edit]| apply(text, &stream, edits);
+        let scalars: Scalars =
+            stream.nodes().filter_map(|(id, _)| Some((id, Scalar::of(&stream, id)?))).collect();
+        let go = |edits: &[Edit]| apply(text, &stream, &scalars, edits);
         let good = edit(text, "v1", "v9", "v9");
         assert_eq!(go(std::slice::from_ref(&good)).unwrap(), "a: v9\nb: v2 # c\n");
         let stale = Edit { old: "v0".into(), ..good.clone() };

@@ -3,13 +3,14 @@
 mod apply;
 mod render;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub use apply::{Refused, apply};
-pub use render::{Target, Unwritable, edits};
+pub use render::{Target, edits};
 
-use crate::yaml::{NodeId, Stream};
+use crate::manifest::Scalars;
+use crate::yaml::NodeId;
 
 /// One replacement in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,18 +29,21 @@ pub struct Edit {
     pub within: Range<usize>,
     /// What they become.
     pub text: String,
+    /// The scalar within the scalar, where the text is YAML itself: its bytes within the text, and
+    /// what it must hold afterwards.
+    pub inner: Option<(Range<usize>, String)>,
 }
 
 /// What the scalars of edits must hold afterwards: several edits can be in one.
 #[must_use]
-pub fn values(stream: &Stream, edits: &[Edit]) -> HashMap<NodeId, String> {
-    let mut by_node: HashMap<NodeId, Vec<&Edit>> = HashMap::new();
+pub fn values(scalars: &Scalars, edits: &[Edit]) -> BTreeMap<NodeId, String> {
+    let mut by_node: BTreeMap<NodeId, Vec<&Edit>> = BTreeMap::new();
     for edit in edits {
         by_node.entry(edit.node).or_default().push(edit);
     }
     let spliced = by_node.into_iter().map(|(node, mut edits)| {
         edits.sort_by_key(|edit| std::cmp::Reverse(edit.within.start));
-        let mut value = stream.text(node).unwrap_or_default().to_owned();
+        let mut value = scalars.get(&node).map_or("", |scalar| &scalar.value).to_owned();
         for edit in edits {
             if value.get(edit.within.clone()).is_some() {
                 value.replace_range(edit.within.clone(), &edit.text);

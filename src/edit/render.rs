@@ -1,12 +1,10 @@
 //! What to write into the slots of a site, in the way that the site is written.
 
-use std::ops::Range;
-
 use super::Edit;
 use crate::image::{Digest, Tag};
-use crate::manifest::{Inner, Part, Site, Slot};
+use crate::manifest::{Part, Scalar, Scalars, Site, Slot};
 use crate::policy::DigestMode;
-use crate::yaml::{NodeId, Resolved, Stream, Style, resolve, same_but_for};
+use crate::yaml::{Resolved, Style, resolve};
 
 /// What a site is to hold.
 #[derive(Clone, Copy, Debug)]
@@ -21,35 +19,19 @@ pub struct Target<'a> {
     pub mode: DigestMode,
 }
 
-/// A scalar whose source does not hold its value as it stands: escapes, folded lines.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the text on line {line} is written with escapes or over several lines")]
-pub struct Unwritable {
-    /// Its line, from 1.
-    pub line: usize,
-}
-
 /// The edits that make a site hold its target; none for slots that hold it already.
-///
-/// # Errors
-/// When one slot cannot be written; the site is then left alone as a whole.
-pub fn edits(
-    text: &str,
-    stream: &Stream,
-    site: &Site,
-    target: Target<'_>,
-) -> Result<Vec<Edit>, Unwritable> {
+#[must_use]
+pub fn edits(scalars: &Scalars, site: &Site, target: Target<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     for slot in &site.slots {
-        let value = stream.text(slot.node).unwrap_or_default();
-        let old = &value[slot.range.clone()];
+        let Some(scalar) = scalars.get(&slot.node) else { continue };
+        let old = &scalar.value[slot.range.clone()];
         let new = slot_text(slot, old, site, target);
         if new != old {
-            let edit = write(text, stream, slot, &new);
-            edits.push(edit.ok_or(Unwritable { line: stream.node(slot.node).line })?);
+            edits.push(write(scalar, slot, old, &new));
         }
     }
-    Ok(edits)
+    edits
 }
 
 /// The new content of a slot.
@@ -92,115 +74,39 @@ fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
 }
 
 /// Replaces a slot, quoting the scalar where the plain text would get another type.
-fn write(text: &str, stream: &Stream, slot: &Slot, new: &str) -> Option<Edit> {
-    let node = stream.node(slot.node);
-    let value = stream.text(slot.node)?;
-    let edit = |span: Range<usize>, new: String, within: Range<usize>, into: String| Edit {
-        line: node.line,
-        old: text[span.clone()].to_owned(),
-        span,
-        new,
+fn write(scalar: &Scalar, slot: &Slot, old: &str, new: &str) -> Edit {
+    let edit = |start: usize, old: &str, new: &str| Edit {
+        line: slot.line,
+        span: start..start + old.len(),
+        old: old.to_owned(),
+        new: new.to_owned(),
         node: slot.node,
-        within,
-        text: into,
+        within: slot.range.clone(),
+        text: new.to_owned(),
+        inner: None,
+    };
+    // Where the text is YAML itself, its scalar is the one that has a type.
+    let (own, piece) = match &slot.inner {
+        Some(inner) => (&inner.scalar, &inner.range),
+        None => (scalar, &slot.range),
+    };
+    let whole = [&own.value[..piece.start], new, &own.value[piece.end..]].concat();
+    let quoted =
+        if own.style == Style::Plain { plain_or_quoted(&own.value, &whole) } else { whole.clone() };
+    let mut edit = if quoted == whole {
+        // The colon of `:tag` stays where it is on both sides of most changes.
+        let same = usize::from(old.starts_with(':') && new.starts_with(':'));
+        Edit { text: new.to_owned(), ..edit(slot.start + same, &old[same..], &new[same..]) }
+    } else {
+        Edit { text: new.to_owned(), ..edit(slot.start - piece.start, &own.value, &quoted) }
     };
     if let Some(inner) = &slot.inner {
-        let (within, new) = write_inner(value, slot, inner, new)?;
-        let span = in_block(text, stream, slot.node, within.clone())?;
-        return Some(edit(span, new.clone(), within, new));
-    }
-    let (start, style) = locate(text, stream, slot.node)?;
-    let full = [&value[..slot.range.start], new, &value[slot.range.end..]].concat();
-    if style == Style::Plain && plain_or_quoted(value, &full) != full {
-        let quoted = plain_or_quoted(value, &full);
-        return Some(edit(node.span.clone(), quoted, slot.range.clone(), new.to_owned()));
-    }
-    let old = &value[slot.range.clone()];
-    // The colon of `:tag` stays where it is on both sides of most changes.
-    let same = usize::from(old.starts_with(':') && new.starts_with(':'));
-    let span = start + slot.range.start + same..start + slot.range.end;
-    Some(edit(span, new[same..].to_owned(), slot.range.clone(), new.to_owned()))
-}
-
-/// Replaces a piece of a scalar within a text that is YAML itself, by the same rule for plain ones;
-/// the text must be the same YAML afterwards, but for that scalar.
-fn write_inner(
-    text: &str,
-    slot: &Slot,
-    inner: &Inner,
-    new: &str,
-) -> Option<(Range<usize>, String)> {
-    let raw = &text[inner.raw.clone()];
-    let at = slot.range.start - inner.raw.start..slot.range.end - inner.raw.start;
-    let full = [&raw[..at.start], new, &raw[at.end..]].concat();
-    let is_quoted = inner.is_plain && plain_or_quoted(raw, &full) != full;
-    let (within, new) = if is_quoted {
-        (inner.raw.clone(), plain_or_quoted(raw, &full))
-    } else {
-        (slot.range.clone(), new.to_owned())
-    };
-    let mut after = text.to_owned();
-    after.replace_range(within.clone(), &new);
-    let (before, after) = (Stream::parse(text).ok()?, Stream::parse(&after).ok()?);
-    let changed = before.nodes().find(|(_, node)| node.span == inner.raw)?.0;
-    let value = before.text(changed)?;
-    let quotes = usize::from(!inner.is_plain);
-    let (start, end) = (at.start - quotes, at.end - quotes);
-    let unquoted = if is_quoted {
-        full[..].to_owned()
-    } else {
-        [&value[..start], &new, &value[end..]].concat()
-    };
-    let expected = |node: NodeId| (node == changed).then(|| unquoted.clone());
-    same_but_for(&before, &after, &expected).ok()?;
-    Some((within, new))
-}
-
-/// Where a piece of one line of a literal block scalar stands in the file: behind its indentation.
-fn in_block(
-    text: &str,
-    stream: &Stream,
-    node: NodeId,
-    within: Range<usize>,
-) -> Option<Range<usize>> {
-    let value = stream.text(node)?;
-    let span = stream.node(node).span.clone();
-    let line_start = value[..within.start].rfind('\n').map_or(0, |at| at + 1);
-    let line_end = value[line_start..].find('\n').map_or(value.len(), |at| line_start + at);
-    let line = value.get(line_start..line_end).filter(|_| within.end <= line_end)?;
-    let index = value[..line_start].matches('\n').count();
-    let mut at = span.start;
-    // A block begins where its first line's content does.
-    for (number, raw) in text.get(span)?.split_inclusive('\n').enumerate() {
-        if number == index {
-            let bare = raw.trim_end_matches(['\n', '\r']);
-            let indent = bare.strip_suffix(line)?;
-            let is_literal = indent.bytes().all(|b| b == b' ');
-            let start = at + indent.len() + within.start - line_start;
-            return is_literal.then_some(start..start + within.len());
+        if quoted != whole {
+            (edit.within, edit.text) = (inner.raw.clone(), quoted);
         }
-        at += raw.len();
+        edit.inner = Some((inner.raw.clone(), whole));
     }
-    None
-}
-
-/// Where a scalar's value begins in the text, when it stands there as it is.
-fn locate(text: &str, stream: &Stream, node: NodeId) -> Option<(usize, Style)> {
-    let span = stream.node(node).span.clone();
-    let value = stream.text(node)?;
-    let raw = text.get(span.clone())?;
-    let crate::yaml::Data::Scalar { style, .. } = stream.node(node).data else { return None };
-    let offset = match style {
-        Style::Plain => (raw == value).then_some(0),
-        Style::SingleQuoted | Style::DoubleQuoted => {
-            (raw.get(1..raw.len() - 1)? == value).then_some(1)
-        }
-        Style::Block => {
-            let line = value.trim_end_matches('\n');
-            raw.find(line).filter(|at| !line.is_empty() && raw.rfind(line) == Some(*at))
-        }
-    }?;
-    Some((span.start + offset, style))
+    edit
 }
 
 /// The one rule for plain scalars: text stays text, and a number stays plain only when it is of the
@@ -236,21 +142,20 @@ mod tests {
     use super::*;
     use crate::edit::apply;
     use crate::manifest::find;
+    use crate::yaml::Stream;
 
     const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
-        let found = find("kustomization.yaml", &stream);
+        let found = find("kustomization.yaml", text, &stream);
+        let scalars = found.scalars(&stream);
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
         let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
-        let edits: Vec<_> = found
-            .sites
-            .iter()
-            .flat_map(|site| edits(text, &stream, site, target).unwrap())
-            .collect();
-        apply(text, &stream, &edits).unwrap()
+        let edits: Vec<_> =
+            found.sites.iter().flat_map(|site| edits(&scalars, site, target)).collect();
+        apply(text, &stream, &scalars, &edits).unwrap()
     }
 
     #[test]
@@ -342,17 +247,6 @@ digest:
             let before = format!("image: {{repository: a/b, tag: {old}}}\n");
             let after = format!("image: {{repository: a/b, tag: {want}}}\n");
             assert_eq!(rewritten(&before, new, DigestMode::Keep), after, "{old} -> {new}");
-        }
-    }
-
-    #[test]
-    fn escapes_and_folded_lines_are_refused() {
-        for text in ["image: \"a/b:\\x76\\x31\"\n", "image: \"a/b:\\\n  v1\"\n"] {
-            let stream = Stream::parse(text).unwrap();
-            let site = &find("a.yaml", &stream).sites[0];
-            let tag = Tag::parse("v2").unwrap();
-            let target = Target { name: "a/b", tag: &tag, digest: None, mode: DigestMode::Keep };
-            assert_eq!(edits(text, &stream, site, target), Err(Unwritable { line: 1 }), "{text}");
         }
     }
 }

@@ -15,8 +15,8 @@ pub fn is_candidate(path: &str) -> bool {
 
 /// Finds every image that a file names, in the order of the file.
 #[must_use]
-pub fn find(path: &str, stream: &Stream) -> Found {
-    let mut finder = Finder::new(stream);
+pub fn find(path: &str, text: &str, stream: &Stream) -> Found {
+    let mut finder = Finder::new(text, stream);
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
         if !matches!(node.data, Data::Mapping(_)) {
@@ -43,8 +43,8 @@ fn visit(finder: &mut Finder<'_>, id: NodeId) {
 }
 
 /// What a text that is YAML itself names.
-fn find_in_text(stream: &Stream) -> Found {
-    let mut finder = Finder::new(stream);
+fn find_in_text(text: &str, stream: &Stream) -> Found {
+    let mut finder = Finder::new(text, stream);
     for (id, node) in stream.nodes() {
         if matches!(node.data, Data::Mapping(_)) {
             visit(&mut finder, id);
@@ -61,7 +61,7 @@ mod tests {
     /// Each found image as `repository tag digest? line`, obstacles as `repository obstacle`.
     fn found(path: &str, text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let found = find(path, &stream);
+        let found = find(path, text, &stream);
         let sites = found.sites.iter().map(|site| {
             let tag = site.tag.as_ref().map_or("-", Tag::as_str);
             let digest = site.digest.as_ref().map_or("", |digest| digest.short());

@@ -17,10 +17,11 @@ const IGNORE: &str = "tagalong: ignore";
 /// A stream, and what was found in it so far.
 pub(super) struct Finder<'a> {
     pub(super) stream: &'a Stream,
+    text: &'a str,
     /// The aliases of each anchored value. To change one is to change all of these places.
     aliases: BTreeMap<NodeId, BTreeSet<NodeId>>,
-    /// Where anchored scalars are used: by the anchor, the place, and the site there.
-    shared: Vec<(NodeId, NodeId, usize)>,
+    /// Where anchored scalars are used: by the anchor, the places with the sites there.
+    shared: BTreeMap<NodeId, Vec<(NodeId, usize)>>,
     /// Scalars that a marker gives to a policy, which beats their shape.
     taken: BTreeSet<NodeId>,
     found: Found,
@@ -37,34 +38,31 @@ pub(super) struct Written {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(stream: &'a Stream) -> Self {
-        let Markers { marked, scalars, idle } = marker::find(stream);
+    pub(super) fn new(text: &'a str, stream: &'a Stream) -> Self {
+        let Markers { marked, scalars, idle } = marker::find(text, stream);
         let found = Found { marked, idle, ..Found::default() };
-        Self { stream, aliases: aliases(stream), shared: Vec::new(), taken: scalars, found }
+        let (aliases, shared) = (aliases(stream), BTreeMap::new());
+        Self { stream, text, aliases, shared, taken: scalars, found }
     }
 
     /// What was found. An anchored scalar is changed when every place that uses it is a site of one
     /// image; otherwise its sites cannot be.
     pub(super) fn finish(mut self) -> Found {
-        let mut refused = BTreeSet::new();
-        for (target, _, _) in &self.shared {
-            let uses = || self.shared.iter().filter(|(other, _, _)| other == target);
-            let places: BTreeSet<NodeId> = uses().map(|(_, place, _)| *place).collect();
+        let mut refused = BTreeMap::new();
+        for (target, uses) in &self.shared {
+            let places: BTreeSet<NodeId> = uses.iter().map(|(place, _)| *place).collect();
             let known = self.aliases.get(target).map_or(0, BTreeSet::len) + 1;
-            let mut images: Vec<&Repository> =
-                uses().map(|(_, _, site)| &self.found.sites[*site].repository).collect();
-            images.dedup();
+            let images: BTreeSet<&Repository> =
+                uses.iter().map(|(_, site)| &self.found.sites[*site].repository).collect();
             if places.len() != known || images.len() != 1 {
-                refused.extend(uses().map(|(_, place, site)| (*site, *place)));
+                refused.extend(uses.iter().map(|(place, site)| (*site, *place)));
             }
         }
-        for (site, place) in refused {
-            if self.found.sites.get(site).is_some_and(|site| !site.slots.is_empty()) {
-                let site = &mut self.found.sites[site];
-                site.slots.clear();
-                let (repository, obstacle) = (site.repository.clone(), Obstacle::Aliased);
-                self.found.obstructed.push(Obstructed { repository, node: place, obstacle });
-            }
+        for (site, node) in refused {
+            let site = &mut self.found.sites[site];
+            site.slots.clear();
+            let (repository, obstacle) = (site.repository.clone(), Obstacle::Aliased);
+            self.found.obstructed.push(Obstructed { repository, node, obstacle });
         }
         self.found.sites.retain(|site| !site.slots.is_empty());
         self.found
@@ -111,11 +109,12 @@ impl<'a> Finder<'a> {
                 self.obstruct(repository, name, Obstacle::Untagged);
             }
             Ok(Written { tag, digest, slots, shared }) => {
-                let line = slots.first().map_or(name, |slot| slot.node);
-                let line = shared.first().map_or(line, |(_, place)| *place);
-                let line = self.stream.node(line).line;
+                let line = slots.first().map_or(0, |slot| slot.line);
+                let line = shared.first().map_or(line, |(_, place)| self.stream.node(*place).line);
                 let site = self.found.sites.len();
-                self.shared.extend(shared.into_iter().map(|(target, place)| (target, place, site)));
+                for (target, place) in shared {
+                    self.shared.entry(target).or_default().push((place, site));
+                }
                 self.found.sites.push(Site { repository, tag, digest, line, slots, marked: None });
             }
             Err(obstacle) => self.obstruct(repository, name, obstacle),
@@ -218,7 +217,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Adds a piece of a scalar; behind an alias, of the anchored one.
-    fn slot(
+    pub(super) fn slot(
         &self,
         part: Part,
         node: NodeId,
@@ -226,12 +225,23 @@ impl<'a> Finder<'a> {
         written: &mut Written,
     ) -> Result<(), Obstacle> {
         let target = self.stream.target(node);
-        self.stream.text(target).ok_or(Obstacle::NotATag)?;
+        let slot = self.located(part, target, range)?;
         if self.is_shared(node) {
             written.shared.push((target, node));
         }
-        written.slots.push(Slot { part, node: target, range, inner: None });
+        written.slots.push(slot);
         Ok(())
+    }
+
+    /// A piece of a scalar as a slot.
+    pub(super) fn located(
+        &self,
+        part: Part,
+        node: NodeId,
+        range: Range<usize>,
+    ) -> Result<Slot, Obstacle> {
+        self.stream.text(node).ok_or(Obstacle::NotATag)?;
+        Slot::locate(self.text, self.stream, part, node, range).ok_or(Obstacle::Escaped)
     }
 
     /// Whether a scalar is used in more places than one.

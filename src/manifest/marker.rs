@@ -64,13 +64,15 @@ pub enum Idleness {
     Shadowed,
     /// Other text stands in its comment.
     Mixed,
+    /// The scalar is written with escapes or over several lines.
+    Escaped,
 }
 
 /// Finds the markers of a stream.
 ///
 /// The parts of one image, each marked once, are one place: a name, a tag and a digest beside each
 /// other. A whole reference, or a part that comes again, is a place of its own.
-pub(super) fn find(stream: &Stream) -> Markers {
+pub(super) fn find(text: &str, stream: &Stream) -> Markers {
     let places = Places::of(stream);
     let mut marked: Vec<(NodeId, Marked)> = Vec::new();
     let mut nodes = BTreeSet::new();
@@ -82,9 +84,13 @@ pub(super) fn find(stream: &Stream) -> Markers {
         }
         let parent = places.parents.get(&node).copied().unwrap_or(node);
         let takes = |(at, other): &&mut (NodeId, Marked)| *at == parent && other.takes(&read);
-        let text = stream.text(node).unwrap_or_default();
+        let value = stream.text(node).unwrap_or_default();
+        let Some(slot) = Slot::locate(text, stream, read.part, node, 0..value.len()) else {
+            idle.push(Idle { line, why: Idleness::Escaped });
+            continue;
+        };
         match marked.iter_mut().rev().find(takes) {
-            Some((_, other)) => other.add(read.part, node, text),
+            Some((_, other)) => other.add(slot, value),
             None => {
                 let mut new = Marked {
                     policy: read.policy,
@@ -94,7 +100,7 @@ pub(super) fn find(stream: &Stream) -> Markers {
                     line: stream.node(node).line,
                     slots: Vec::new(),
                 };
-                new.add(read.part, node, text);
+                new.add(slot, value);
                 marked.push((parent, new));
             }
         }
@@ -124,13 +130,14 @@ impl Marked {
         for slot in self.slots.iter_mut().filter(|slot| slot.part == Part::Whole) {
             slot.part = Part::Suffix;
             slot.range.start = name.len();
+            slot.start += name.len();
         }
         self
     }
 
-    fn add(&mut self, part: Part, node: NodeId, text: &str) {
+    fn add(&mut self, slot: Slot, text: &str) {
         let reference = Reference::parse(text);
-        match part {
+        match slot.part {
             Part::Whole => {
                 let name =
                     reference.as_ref().map_or(text, |reference| &text[..reference.suffix.start]);
@@ -147,7 +154,7 @@ impl Marked {
                 self.digest = Digest::parse(digest).or(self.digest.take());
             }
         }
-        self.slots.push(Slot { part, node, range: 0..text.len(), inner: None });
+        self.slots.push(slot);
     }
 }
 
@@ -252,7 +259,7 @@ mod tests {
 
     fn found(text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let marked = find(&stream).marked.into_iter().map(|m| {
+        let marked = find(text, &stream).marked.into_iter().map(|m| {
             let parts: Vec<_> = m.slots.iter().map(|slot| format!("{:?}", slot.part)).collect();
             let tag = m.tag.map_or("-".to_owned(), |tag| tag.to_string());
             format!("{} {} {tag} {}", m.policy, parts.join("+"), m.name.unwrap_or_default())
@@ -308,12 +315,17 @@ args:
             ("a: # tagalong: shop\n  b: c\n", 1, Idleness::Alone),
             ("# {\"$imagepolicy\": \"apps:shop\"}\na: b\n", 1, Idleness::Alone),
             ("a: b # x {\"$imagepolicy\": \"apps:shop\"}\n", 1, Idleness::Mixed),
+            ("a: \"\\x62\" # tagalong: shop\n", 1, Idleness::Escaped),
         ];
         for (text, line, why) in cases {
-            assert_eq!(find(&Stream::parse(text).unwrap()).idle, [Idle { line, why }], "{text}");
+            assert_eq!(
+                find(text, &Stream::parse(text).unwrap()).idle,
+                [Idle { line, why }],
+                "{text}"
+            );
         }
         for text in ["# a: b # tagalong: shop\nc: d\n", "a: b # tagalong: ignore\n"] {
-            assert_eq!(find(&Stream::parse(text).unwrap()).idle, [], "{text}");
+            assert_eq!(find(text, &Stream::parse(text).unwrap()).idle, [], "{text}");
         }
     }
 

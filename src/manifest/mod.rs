@@ -12,6 +12,7 @@ mod reference;
 mod survey;
 mod values;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub use find::{find, is_candidate};
@@ -19,7 +20,7 @@ pub use marker::{Idle, Idleness, Marked};
 pub use survey::{MAX_FILE, Survey, Surveyed};
 
 use crate::image::{Digest, Repository, Tag};
-use crate::yaml::NodeId;
+use crate::yaml::{Data, NodeId, Stream, Style};
 
 /// What one file names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,18 @@ pub struct Found {
     /// Markers that do nothing.
     pub idle: Vec<Idle>,
 }
+
+/// A scalar that a site is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// What it holds.
+    pub value: Box<str>,
+    /// How it is written.
+    pub style: Style,
+}
+
+/// The scalars that the sites of a file are in.
+pub type Scalars = BTreeMap<NodeId, Scalar>;
 
 /// One place in a file that names an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +82,10 @@ pub struct Slot {
     pub node: NodeId,
     /// The bytes of the piece within the scalar's value.
     pub range: Range<usize>,
+    /// The first byte of the piece in the file, where it stands character for character.
+    pub start: usize,
+    /// Its line, from 1.
+    pub line: usize,
     /// The scalar within the scalar, where the text is YAML itself.
     pub inner: Option<Inner>,
 }
@@ -78,8 +95,10 @@ pub struct Slot {
 pub struct Inner {
     /// Its bytes, quotes included, within the text.
     pub raw: Range<usize>,
-    /// Whether it is written without quotes.
-    pub is_plain: bool,
+    /// What it holds and how it is written.
+    pub scalar: Scalar,
+    /// The bytes of the piece within its value.
+    pub range: Range<usize>,
 }
 
 /// What a [`Slot`] holds.
@@ -108,6 +127,8 @@ pub enum Obstacle {
     Repeated,
     /// The tag is something else: a template, a mapping, a text outside the grammar.
     NotATag,
+    /// The tag does not stand in the file as it is: escapes, folded lines, text within text.
+    Escaped,
 }
 
 /// An image that is named but cannot be changed.
@@ -119,4 +140,42 @@ pub struct Obstructed {
     pub node: NodeId,
     /// Why not.
     pub obstacle: Obstacle,
+}
+
+impl Slot {
+    /// A piece of a scalar; `None` where the piece does not stand in the text as it is.
+    fn locate(
+        text: &str,
+        stream: &Stream,
+        part: Part,
+        node: NodeId,
+        range: Range<usize>,
+    ) -> Option<Self> {
+        let start = stream.locate(text, node, range.clone())?.start;
+        let at = stream.node(node);
+        let Data::Scalar { style, .. } = at.data else { return None };
+        // The bytes of a block begin on the line behind its mark.
+        let first = at.line + usize::from(style == Style::Block);
+        let line = first + text.get(at.span.start..start)?.matches('\n').count();
+        Some(Self { part, node, range, start, line, inner: None })
+    }
+}
+
+impl Found {
+    /// The scalars of everything that can be changed.
+    #[must_use]
+    pub fn scalars(&self, stream: &Stream) -> Scalars {
+        let marked = self.marked.iter().flat_map(|marked| &marked.slots);
+        let slots = self.sites.iter().flat_map(|site| &site.slots).chain(marked);
+        slots.filter_map(|slot| Some((slot.node, Scalar::of(stream, slot.node)?))).collect()
+    }
+}
+
+impl Scalar {
+    /// The scalar that a node is.
+    #[must_use]
+    pub fn of(stream: &Stream, node: NodeId) -> Option<Self> {
+        let Data::Scalar { value, style } = &stream.node(node).data else { return None };
+        Some(Self { value: value.clone(), style: *style })
+    }
 }

@@ -2,8 +2,8 @@
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
 use super::finder::{Finder, Written};
-use super::{Obstacle, Part, Slot};
-use crate::image::{Reference, Repository};
+use super::{Obstacle, Part};
+use crate::image::{Reference, Repository, Tag};
 use crate::yaml::NodeId;
 
 /// How words are joined in a key.
@@ -129,17 +129,13 @@ pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) ->
     };
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let Ok(repository) = Repository::parse(name) else { return false };
-    let Some(tag) = crate::image::Tag::parse(default) else { return false };
+    let Some(tag) = Tag::parse(default) else { return false };
     if variable.is_empty() || !variable.bytes().all(is_word) {
         return false;
     }
     let range = text.len() - 1 - default.len()..text.len() - 1;
-    let written = finder.editable(node).map(|_| Written {
-        tag: Some(tag.clone()),
-        digest: None,
-        slots: vec![Slot { part: Part::Tag, node, range, inner: None }],
-        shared: Vec::new(),
-    });
+    let mut written = Written { tag: Some(tag), ..Written::default() };
+    let written = finder.slot(Part::Tag, node, range, &mut written).map(|()| written);
     finder.record(repository, node, written);
     true
 }

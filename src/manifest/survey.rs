@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aho_corasick::AhoCorasick;
 
-use super::{Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Site, find, marker};
+use super::{Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Scalars, Site, find, marker};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::PolicySet;
@@ -36,6 +36,8 @@ pub struct Surveyed {
     pub text: String,
     /// The text parsed.
     pub stream: Stream,
+    /// The scalars that the sites are in.
+    pub scalars: Scalars,
     /// The environment, as an index into [`PolicySet::environments`].
     pub environment: usize,
     /// The sites with their policies, as indices into [`PolicySet::policies`].
@@ -109,10 +111,11 @@ impl<'p> Survey<'p> {
     fn parsed(&mut self, path: &str, text: &str, stream: Stream) {
         let mut environments = self.set.environments.iter();
         let environment = environments.position(|environment| environment.paths.contains(path));
-        let found = find(path, &stream);
-        for obstructed in found.obstructed {
-            self.obstructed(path, &stream, environment, &obstructed);
+        let found = find(path, text, &stream);
+        for obstructed in &found.obstructed {
+            self.obstructed(path, &stream, environment, obstructed);
         }
+        let scalars = found.scalars(&stream);
         let Some(environment) = environment else {
             for site in &found.sites {
                 self.outside(path, site, &stream);
@@ -138,7 +141,7 @@ impl<'p> Survey<'p> {
         }
         if !sites.is_empty() {
             let (path, text) = (path.to_owned(), text.to_owned());
-            self.files.push(Surveyed { path, text, stream, environment, sites });
+            self.files.push(Surveyed { path, text, stream, scalars, environment, sites });
         }
     }
 
@@ -173,6 +176,9 @@ impl<'p> Survey<'p> {
             Idleness::Alone => "this marker stands beside no value, so it does nothing",
             Idleness::Shadowed => "another marker is nearer to the value, so this one does nothing",
             Idleness::Mixed => "other text stands in this comment, so it is not read as a marker",
+            Idleness::Escaped => {
+                "this value is written with escapes or over several lines, so it cannot be changed"
+            }
         };
         let place = Place { line: idle.line, column: 1, ..Place::of_file(path) };
         self.problem(Code::MarkerIdle, message.to_owned(), place);
@@ -218,6 +224,13 @@ impl<'p> Survey<'p> {
                 let message =
                     format!("the image of `{name}` has something else than a tag here; left alone");
                 Diagnostic::warning(Code::SiteUnsupported, message)
+            }
+            Obstacle::Escaped => {
+                let message = format!(
+                    "the tag of `{name}` is written with escapes or over several lines; left alone"
+                );
+                let help = "write the image on one line, in plain or quoted form without escapes";
+                Diagnostic::warning(Code::SiteUnsupported, message).help(help)
             }
         };
         self.diagnostics.push(diagnostic.at(place));

@@ -4,11 +4,14 @@
 //! nesting and look-ahead are bounded. Aliases are kept as references and never expanded.
 
 mod compare;
+mod locate;
+mod outline;
 mod resolve;
 mod stream;
 mod value;
 
 pub use compare::{Mismatch, same_but_for};
+pub use outline::Outline;
 pub use resolve::{Resolved, resolve};
 pub use stream::{Comment, Data, Node, NodeId, Stream, Style, SyntaxError};
 pub use value::to_json;

@@ -160,7 +160,8 @@ impl Stream {
     }
 
     /// Every node in the order of the text.
-    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+    #[must_use]
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate()
     }
 

@@ -179,7 +179,7 @@ fn show(
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
             complain(&report::diagnostics(&plan.diagnostics, source, around.stderr));
-            let text = report::plan(plan, around.stdout);
+            let text = report::plan(plan, |path| planning.text(path), around.stdout);
             let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
             print(text.as_bytes())
         }

@@ -2,8 +2,13 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use ignore::WalkBuilder;
+use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
+use rayon::slice::ParallelSliceMut as _;
+
+/// Most files fit into this many bytes.
+const FIRST_BUFFER: usize = 64 << 10;
 
 /// A directory that holds a config repository.
 #[derive(Debug)]
@@ -55,7 +60,7 @@ impl WorkTree {
     /// # Errors
     /// When a directory cannot be read.
     pub fn open(root: &Path) -> Result<Self, WorkTreeError> {
-        let (mut paths, mut skipped) = (Vec::new(), Vec::new());
+        let found = Mutex::new(Listed::default());
         let walk = WalkBuilder::new(root)
             .hidden(false)
             .ignore(false)
@@ -65,27 +70,16 @@ impl WorkTree {
             .parents(false)
             .require_git(false)
             .filter_entry(|entry| entry.file_name() != ".git")
-            .build();
-        for entry in walk {
-            let entry = match entry {
-                Ok(entry) => entry,
-                // One directory that cannot be read does not hide the others.
-                Err(error) if root.is_dir() => {
-                    tracing::warn!(%error, "a directory cannot be listed");
-                    continue;
-                }
-                Err(source) => return Err(WorkTreeError::Walk { path: root.to_owned(), source }),
-            };
-            let Some(path) = entry.path().strip_prefix(root).ok().and_then(slashed) else {
-                continue;
-            };
-            match entry.file_type() {
-                Some(kind) if kind.is_file() => paths.push(path),
-                Some(kind) if kind.is_symlink() => skipped.push(path),
-                _ => {}
-            }
+            .build_parallel();
+        walk.visit(&mut Lister { root, found: &found });
+        let Listed { mut paths, mut skipped, failed } =
+            found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // One directory that cannot be read does not hide the others.
+        if let Some(source) = failed.filter(|_| !root.is_dir()) {
+            return Err(WorkTreeError::Walk { path: root.to_owned(), source });
         }
-        paths.sort_unstable();
+        paths.par_sort_unstable();
+        skipped.sort_unstable();
         Ok(Self { root: root.to_owned(), paths, skipped })
     }
 
@@ -112,11 +106,37 @@ impl WorkTree {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, WorkTreeError> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(self.root.join(path));
-        let read = file.and_then(|file| file.take(limit as u64).read_to_end(&mut bytes));
-        read.map_err(|source| WorkTreeError::Read { path: path.to_owned(), source })?;
-        Ok(bytes)
+        let mut buffer = Vec::new();
+        let length = self.read_into(path, limit, &mut buffer)?.len();
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+
+    /// Reads a file into a buffer that can be used for many, with as few system calls as it takes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_into<'b>(
+        &self,
+        path: &str,
+        limit: usize,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], WorkTreeError> {
+        let failed = |source| WorkTreeError::Read { path: path.to_owned(), source };
+        let mut file = std::fs::File::open(self.root.join(path)).map_err(failed)?;
+        let mut length = 0;
+        while length < limit {
+            if length == buffer.len() {
+                buffer.resize((length * 2).clamp(FIRST_BUFFER, limit.max(FIRST_BUFFER)), 0);
+            }
+            match file.read(&mut buffer[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(&buffer[..length.min(limit)])
     }
 
     /// Replaces a file as a whole, or not at all, keeping its mode.
@@ -155,6 +175,62 @@ impl WorkTree {
             }
         }
         if full.is_file() { Ok(full) } else { Err(outside()) }
+    }
+}
+
+/// What a walk has found.
+#[derive(Default)]
+struct Listed {
+    paths: Vec<String>,
+    skipped: Vec<String>,
+    failed: Option<ignore::Error>,
+}
+
+/// Makes a visitor for each thread of a walk.
+struct Lister<'a> {
+    root: &'a Path,
+    found: &'a Mutex<Listed>,
+}
+
+/// What one thread of a walk has found; it hands that over at its end.
+struct Visitor<'a> {
+    root: &'a Path,
+    own: Listed,
+    found: &'a Mutex<Listed>,
+}
+
+impl<'s> ParallelVisitorBuilder<'s> for Lister<'s> {
+    fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
+        Box::new(Visitor { root: self.root, own: Listed::default(), found: self.found })
+    }
+}
+
+impl ParallelVisitor for Visitor<'_> {
+    fn visit(&mut self, entry: Result<DirEntry, ignore::Error>) -> WalkState {
+        match entry {
+            Ok(entry) => {
+                let path = entry.path().strip_prefix(self.root).ok().and_then(slashed);
+                match (path, entry.file_type()) {
+                    (Some(path), Some(kind)) if kind.is_file() => self.own.paths.push(path),
+                    (Some(path), Some(kind)) if kind.is_symlink() => self.own.skipped.push(path),
+                    _ => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a directory cannot be listed");
+                self.own.failed = Some(error);
+            }
+        }
+        WalkState::Continue
+    }
+}
+
+impl Drop for Visitor<'_> {
+    fn drop(&mut self) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.paths.append(&mut self.own.paths);
+        found.skipped.append(&mut self.own.skipped);
+        found.failed = found.failed.take().or(self.own.failed.take());
     }
 }
 

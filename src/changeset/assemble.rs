@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::branch::{branch_name, hex};
+use super::draft::{Draft, NewFile, Rewritten};
 use super::words::{body, commit_message, title};
-use super::{ChangeSet, FileChange, Move, Object, Plan, Planned, PlannedEdit, go_template};
+use super::{ChangeSet, FileChange, Move, Plan, go_template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
-use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::edit::{Edit, Target, apply, edits, values};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{OtherName, Site, Surveyed};
-use crate::policy::{Policy, PolicySet};
-use crate::yaml::{NodeId, Stream};
+use crate::policy::PolicySet;
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,23 +52,29 @@ fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
     Use { environment: file.environment, policy, deployed }
 }
 
-/// Makes the plan: edits for every update, change sets by environment, the rest as it was decided.
+/// Makes the plan: the edits of every file that was rewritten, change sets by environment, the rest as it was decided.
 #[must_use]
 pub fn assemble(
-    set: &PolicySet,
-    files: &[Surveyed],
-    decided: Vec<Decided>,
+    draft: Draft<'_>,
+    rewritten: Vec<(&Surveyed, Rewritten)>,
     diagnostics: Vec<Diagnostic>,
 ) -> Plan {
-    let mut plan = Plan { diagnostics, ..Plan::default() };
-    let index: BTreeMap<Use, usize> =
-        decided.iter().enumerate().map(|(index, decided)| (decided.at.clone(), index)).collect();
-    plan.decisions = decided.into_iter().map(|decided| planned(set, decided)).collect();
+    let set = draft.set;
+    let mut plan = Plan { diagnostics, decisions: draft.decisions, ..Plan::default() };
     let mut changed: BTreeMap<usize, BTreeMap<String, FileChange>> = BTreeMap::new();
-    for file in files {
-        if let Some(after) = edit_file(set, file, &index, &mut plan) {
-            let change = FileChange { before: file.text.clone(), after };
-            changed.entry(file.environment).or_default().insert(file.path.clone(), change);
+    for (file, Rewritten { decisions, result }) in rewritten {
+        for decision in decisions {
+            plan.decisions[decision].edited = true;
+        }
+        match result {
+            Ok(NewFile { before, after, edits }) => {
+                let first = plan.edits.len();
+                plan.edits.extend(edits);
+                let change =
+                    FileChange { before, after, edits: (first..plan.edits.len()).collect() };
+                changed.entry(file.environment).or_default().insert(file.path.clone(), change);
+            }
+            Err(problem) => plan.diagnostics.push(problem),
         }
     }
     settle(&mut plan);
@@ -90,99 +95,6 @@ fn settle(plan: &mut Plan) {
         let message = "every place holds it already".to_owned();
         planned.decision.reason = Reason::new(ReasonCode::UpToDate, message);
     }
-}
-
-fn planned(set: &PolicySet, decided: Decided) -> Planned {
-    let policy = &set.policies[decided.at.policy];
-    Planned {
-        image: policy.name.clone(),
-        repository: policy.repository.clone(),
-        environment: set.environments[decided.at.environment].name.clone(),
-        deployed: decided.at.deployed,
-        decision: decided.decision,
-        sites: Vec::new(),
-        edited: false,
-    }
-}
-
-/// Plans a file's edits; its new text, or `None` when nothing changes or the change is refused.
-fn edit_file(
-    set: &PolicySet,
-    file: &Surveyed,
-    index: &BTreeMap<Use, usize>,
-    plan: &mut Plan,
-) -> Option<String> {
-    let mut all: Vec<(Edit, usize)> = Vec::new();
-    for (site, policy) in &file.sites {
-        let Some(decision) = index.get(&use_of(file, site, *policy)) else { continue };
-        plan.decisions[*decision].sites.push((file.path.clone(), site.line));
-        let policy = &set.policies[*policy];
-        let edits = site_edits(file, site, &plan.decisions[*decision].decision, policy);
-        all.extend(edits.into_iter().map(|edit| (edit, *decision)));
-    }
-    // Two shapes can see one scalar, and then agree.
-    all.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
-    all.dedup_by(|(a, _), (b, _)| a == b);
-    let edits: Vec<Edit> = all.iter().map(|(edit, _)| edit.clone()).collect();
-    if edits.is_empty() {
-        return None;
-    }
-    match apply(&file.text, &file.stream, &file.scalars, &edits) {
-        Ok(text) => {
-            let environment = set.environments[file.environment].name.clone();
-            let values = values(&file.scalars, &edits);
-            for (_, decision) in &all {
-                plan.decisions[*decision].edited = true;
-            }
-            plan.edits.extend(all.into_iter().map(|(edit, decision)| PlannedEdit {
-                path: file.path.clone(),
-                image: plan.decisions[decision].image.clone(),
-                environment: environment.clone(),
-                old_value: file.stream.text(edit.node).unwrap_or_default().to_owned(),
-                new_value: values.get(&edit.node).cloned().unwrap_or_default(),
-                object: object_of(&file.stream, edit.node),
-                edit,
-            }));
-            Some(text)
-        }
-        Err(refused) => {
-            for (_, decision) in &all {
-                plan.decisions[*decision].edited = true;
-            }
-            let message = format!("left alone: {refused}");
-            let problem = Diagnostic::error(Code::EditRefused, message);
-            plan.diagnostics.push(problem.at(Place::of_file(&file.path)));
-            None
-        }
-    }
-}
-
-/// The object that a scalar is in.
-fn object_of(stream: &Stream, node: NodeId) -> Object {
-    let at = stream.node(node).span.start;
-    let roots = stream.documents().iter().rev();
-    let Some(root) = roots.copied().find(|root| stream.node(*root).span.start <= at) else {
-        return Object::default();
-    };
-    let text = |keys: &[&str]| {
-        let found = keys.iter().try_fold(root, |node, key| stream.get(stream.target(node), key));
-        found.and_then(|node| stream.text(stream.target(node))).unwrap_or_default().to_owned()
-    };
-    Object {
-        api_version: text(&["apiVersion"]),
-        kind: text(&["kind"]),
-        name: text(&["metadata", "name"]),
-        namespace: text(&["metadata", "namespace"]),
-    }
-}
-
-fn site_edits(file: &Surveyed, site: &Site, decision: &Decision, policy: &Policy) -> Vec<Edit> {
-    let Some(tag) = decision.to.as_ref().filter(|_| decision.outcome == Outcome::Update) else {
-        return Vec::new();
-    };
-    let digest = decision.to_digest.as_ref();
-    let target = Target { name: &policy.image, tag, digest, mode: policy.digest };
-    edits(&file.scalars, site, target)
 }
 
 fn change_set(
@@ -255,10 +167,9 @@ fn moves(environment: &str, files: &BTreeMap<String, FileChange>, plan: &Plan) -
 fn fingerprint(files: &BTreeMap<String, FileChange>) -> String {
     let mut hash = Sha256::new();
     for (path, file) in files {
-        for part in [path, &file.after] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
+        hash.update((path.len() as u64).to_be_bytes());
+        hash.update(path.as_bytes());
+        hash.update(file.after);
     }
     hex(&hash.finalize()[..16])
 }

@@ -4,6 +4,7 @@
 
 mod assemble;
 mod branch;
+mod draft;
 mod go_template;
 mod machine;
 mod text;
@@ -13,13 +14,16 @@ use std::collections::BTreeMap;
 
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{BRANCH_PREFIX, branch_name};
+pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 
+use draft::content;
+
 use crate::choose::{Decision, Deployed};
 use crate::diagnostic::Diagnostic;
-use crate::edit::Edit;
+use crate::edit::{Edit, splice};
 use crate::image::Repository;
 use crate::policy::Via;
 
@@ -114,13 +118,39 @@ pub struct ChangeSet {
     pub files: BTreeMap<String, FileChange>,
 }
 
-/// A file before and after.
+/// A file that changes. Its texts are made from the file itself, so that a plan stays small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChange {
-    /// The text as read.
-    pub before: String,
-    /// The text to write.
-    pub after: String,
+    /// The content as read.
+    pub before: Content,
+    /// The content to write.
+    pub after: Content,
+    /// Its edits, as indices into [`Plan::edits`].
+    pub edits: Vec<usize>,
+}
+
+impl Plan {
+    /// What a file held and what it is to hold, from its text before or after the change; `None` for
+    /// any other text.
+    #[must_use]
+    pub fn texts(&self, file: &FileChange, text: String) -> Option<(String, String)> {
+        let edits = || file.edits.iter().map(|index| &self.edits[*index].edit);
+        let is = content(&text);
+        if is == file.before {
+            let there = edits().map(|edit| (edit.line, edit.span.clone(), &*edit.old, &*edit.new));
+            let after = splice(&text, there).ok().filter(|after| content(after) == file.after)?;
+            return Some((text, after));
+        }
+        // Behind each edit, everything has moved by what the edits before it added or took.
+        let mut moved = 0_isize;
+        let back = edits().map(|edit| {
+            let start = edit.span.start.saturating_add_signed(moved);
+            moved += edit.new.len().cast_signed() - edit.old.len().cast_signed();
+            (edit.line, start..start + edit.new.len(), &*edit.new, &*edit.old)
+        });
+        let before = splice(&text, back).ok().filter(|before| content(before) == file.before)?;
+        Some((before, text))
+    }
 }
 
 /// One row of the texts: an image that moves.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::changeset::{BRANCH_PREFIX, ChangeSet};
+use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan};
 use crate::cli::Format;
 use crate::diagnostic::Colour;
 use crate::git::{Author, Clone, GitError, Remote, Update, branch_ref};
@@ -71,11 +71,11 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
         "3. `tagalong plan`: poll the registry, choose, rewrite. The files keep every other byte:",
     )?;
     let planning = plan(&settings, around).await?;
-    show(&indent(&report::plan(&planning.plan, around.stdout)))?;
+    show(&indent(&report::plan(&planning.plan, |path| planning.text(path), around.stdout)))?;
 
     let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
     say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
-    let commit = publish(&remote, set, around.now).await?;
+    let commit = publish(&remote, &planning.plan, set, around.now).await?;
     show(&indent(&format!(
         "branch  {}\ncommit  {commit}\ntitle   {}\n\n{}",
         set.branch, set.title, set.body
@@ -85,13 +85,13 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     merge(&remote, set, commit).await?;
     say("6. The next run finds nothing to do:")?;
     let planning = plan(&settings, around).await?;
-    show(&indent(&report::plan(&planning.plan, Colour::No)))?;
+    show(&indent(&report::plan(&planning.plan, |path| planning.text(path), Colour::No)))?;
 
     registry.push("acme/shop", "v1.5.0");
     say("7. A new tag v1.5.0 is pushed, and the run after that proposes it:")?;
     let planning = plan(&settings, around).await?;
     let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
-    let commit = publish(&remote, set, around.now).await?;
+    let commit = publish(&remote, &planning.plan, set, around.now).await?;
     show(&indent(&format!("{}\nbranch  {} is now at {commit}\n", set.title, set.branch)))?;
     say(
         "That is all. Next: write a policy for your own repository (docs/policies.md), then `tagalong plan`.",
@@ -134,11 +134,13 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
 /// Commits a change set and pushes its branch, as a run does.
 async fn publish(
     remote: &Path,
+    plan: &Plan,
     set: &ChangeSet,
     now: Timestamp,
 ) -> Result<crate::git::Oid, DemoError> {
     let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX).await?;
-    let commit = clone.commit(clone.base(), &set.files, &set.message, &Author::default(), now)?;
+    let files = pipeline::new_files(&clone, plan, set);
+    let commit = clone.commit(clone.base(), files, &set.message, &Author::default(), now)?;
     pushed(clone.push(&[Update { reference: branch_ref(&set.branch), commit }]).await?)?;
     Ok(commit)
 }

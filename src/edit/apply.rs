@@ -1,9 +1,10 @@
 //! Splices edits into a text and proves that nothing else changed.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Edit, values};
-use crate::manifest::Scalars;
+use crate::manifest::{Basis, Scalar};
 use crate::yaml::{Mismatch, NodeId, Stream, SyntaxError, same_but_for};
 
 /// Why a file was not changed.
@@ -21,47 +22,85 @@ pub enum Refused {
     /// The new text differs in more than the scalars that were meant.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// The file is not the one that the edits were made for.
+    #[error("the file changed while the run was under way")]
+    Changed,
+}
+
+/// A file after its edits.
+#[derive(Debug)]
+pub struct Applied {
+    /// Its text.
+    pub text: String,
+    /// What the scalars with edits hold.
+    pub values: BTreeMap<NodeId, String>,
 }
 
 /// Makes the new text of a file.
 ///
 /// # Errors
 /// When the result, parsed again, is not the old file with exactly the intended scalars changed.
-pub fn apply(
-    text: &str,
-    stream: &Stream,
-    scalars: &Scalars,
-    edits: &[Edit],
-) -> Result<String, Refused> {
-    let out = splice(text, edits)?;
+pub fn apply(text: &str, basis: &Basis, edits: &[Edit]) -> Result<Applied, Refused> {
+    let out = splice(
+        text,
+        edits.iter().map(|edit| (edit.line, edit.span.clone(), &*edit.old, &*edit.new)),
+    )?;
     let after = Stream::parse(&out).map_err(Refused::Syntax)?;
-    let values = values(scalars, edits);
-    same_but_for(stream, &after, &|node| values.get(&node).cloned())?;
+    let values = values(&basis.scalars, edits);
+    let is_proven = after.outline(&basis.scalars.keys().copied().collect()) == basis.rest
+        && basis
+            .scalars
+            .iter()
+            .all(|(node, before)| holds(&after, *node, before, values.get(node)));
+    if !is_proven {
+        return Err(difference(text, &after, &values));
+    }
     for (node, value) in &values {
         let within = |edit: &&Edit| edit.node == *node;
         let inner = edits.iter().filter(within).filter_map(|edit| edit.inner.as_ref());
         let inner: Vec<_> = inner.collect();
-        if let Some(before) = scalars.get(node).filter(|_| !inner.is_empty()) {
+        if let Some(before) = basis.scalars.get(node).filter(|_| !inner.is_empty()) {
             same_within(&before.value, value, &inner)?;
         }
     }
-    Ok(out)
+    Ok(Applied { text: out, values })
 }
 
-/// Puts the new texts into their places.
-fn splice(text: &str, edits: &[Edit]) -> Result<String, Refused> {
-    let mut ordered: Vec<&Edit> = edits.iter().collect();
-    ordered.sort_by_key(|edit| (edit.span.start, edit.span.end));
+/// Whether a scalar holds what it is to hold; one that is not to change, exactly what it did.
+fn holds(after: &Stream, node: NodeId, before: &Scalar, value: Option<&String>) -> bool {
+    match value {
+        Some(value) => after.text(node) == Some(value),
+        None => Scalar::of(after, node).as_ref() == Some(before),
+    }
+}
+
+/// What differs that should not: an answer for people, which needs the text before once more.
+fn difference(text: &str, after: &Stream, values: &BTreeMap<NodeId, String>) -> Refused {
+    let Ok(before) = Stream::parse(text) else { return Refused::Changed };
+    let compared = same_but_for(&before, after, &|node| values.get(&node).cloned());
+    compared.err().map_or(Refused::Changed, Refused::Mismatch)
+}
+
+/// Puts new texts into the places of old ones: line, bytes, old and new.
+///
+/// # Errors
+/// When the old texts are not there, or places overlap.
+pub fn splice<'e>(
+    text: &str,
+    edits: impl Iterator<Item = (usize, Range<usize>, &'e str, &'e str)>,
+) -> Result<String, Refused> {
+    let mut ordered: Vec<_> = edits.collect();
+    ordered.sort_by_key(|(_, span, _, _)| (span.start, span.end));
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
-    for edit in &ordered {
-        let gap = text.get(at..edit.span.start).ok_or(Refused::Overlap(edit.line))?;
-        if text.get(edit.span.clone()) != Some(&*edit.old) {
-            return Err(Refused::Stale(edit.line));
+    for (line, span, old, new) in ordered {
+        let gap = text.get(at..span.start).ok_or(Refused::Overlap(line))?;
+        if text.get(span.clone()) != Some(old) {
+            return Err(Refused::Stale(line));
         }
         out.push_str(gap);
-        out.push_str(&edit.new);
-        at = edit.span.end;
+        out.push_str(new);
+        at = span.end;
     }
     out.push_str(text.get(at..).unwrap_or_default());
     Ok(out)
@@ -76,9 +115,9 @@ fn same_within(
     let before = Stream::parse(before).map_err(Refused::Syntax)?;
     let after = Stream::parse(after).map_err(Refused::Syntax)?;
     let expected = |node: NodeId| {
-        let span = &before.node(node).span;
+        let span = before.node(node).span();
         before.text(node)?;
-        changed.iter().find(|(raw, _)| raw == span).map(|(_, value)| value.clone())
+        changed.iter().find(|(raw, _)| *raw == span).map(|(_, value)| value.clone())
     };
     Ok(same_but_for(&before, &after, &expected)?)
 }
@@ -86,7 +125,7 @@ fn same_within(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Scalar;
+    use crate::manifest::Scalars;
 
     fn edit(text: &str, old: &str, new: &str, value: &str) -> Edit {
         let start = text.find(old).unwrap();
@@ -94,7 +133,7 @@ mod tests {
         let stream = Stream::parse(text).unwrap();
         let inside = |span: &Range<usize>| span.contains(&start) && span.end - span.start < 40;
         let node =
-            stream.nodes().filter(|(id, n)| stream.text(*id).is_some() && inside(&n.span)).last();
+            stream.nodes().filter(|(id, n)| stream.text(*id).is_some() && inside(&n.span())).last();
         let node = node.unwrap().0;
         let within = 0..stream.text(node).unwrap().len();
         let span = start..start + old.len();
@@ -105,9 +144,11 @@ mod tests {
     fn what_would_change_more_than_meant_is_refused() {
         let text = "a: v1\nb: v2 # c\n";
         let stream = Stream::parse(text).unwrap();
-        let scalars: Scalars =
-            stream.nodes().filter_map(|(id, _)| Some((id, Scalar::of(&stream, id)?))).collect();
-        let go = |edits: &[Edit]| apply(text, &stream, &scalars, edits);
+        let scalars = [1, 2, 3, 4].map(|id| (id, Scalar::of(&stream, id).unwrap()));
+        let scalars = Scalars::from(scalars);
+        let rest = stream.outline(&scalars.keys().copied().collect());
+        let basis = Basis { scalars, rest };
+        let go = |edits: &[Edit]| apply(text, &basis, edits).map(|applied| applied.text);
         let good = edit(text, "v1", "v9", "v9");
         assert_eq!(go(std::slice::from_ref(&good)).unwrap(), "a: v9\nb: v2 # c\n");
         let stale = Edit { old: "v0".into(), ..good.clone() };

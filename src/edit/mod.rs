@@ -6,7 +6,7 @@ mod render;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-pub use apply::{Refused, apply};
+pub use apply::{Applied, Refused, apply, splice};
 pub use render::{Target, edits};
 
 use crate::manifest::Scalars;

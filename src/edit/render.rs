@@ -141,7 +141,7 @@ fn plain_or_quoted(old: &str, new: &str) -> String {
 mod tests {
     use super::*;
     use crate::edit::apply;
-    use crate::manifest::find;
+    use crate::manifest::{Basis, find};
     use crate::yaml::Stream;
 
     const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -150,12 +150,12 @@ mod tests {
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
         let found = find("kustomization.yaml", text, &stream);
-        let scalars = found.scalars(&stream);
+        let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
         let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
         let edits: Vec<_> =
-            found.sites.iter().flat_map(|site| edits(&scalars, site, target)).collect();
-        apply(text, &stream, &scalars, &edits).unwrap()
+            found.sites.iter().flat_map(|site| edits(&basis.scalars, site, target)).collect();
+        apply(text, &basis, &edits).unwrap().text
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A bare clone with one commit of each branch that matters, in a directory of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalkResult};
 use tempfile::TempDir;
@@ -24,8 +25,55 @@ pub struct Clone {
     pub(super) advertised: BTreeMap<String, Oid>,
     paths: Vec<String>,
     skipped: Vec<String>,
-    blobs: BTreeMap<String, (Oid, i32)>,
+    blobs: BlobsByPath,
     _directory: TempDir,
+}
+
+/// Objects and file modes.
+type BlobsByPath = BTreeMap<String, (Oid, i32)>;
+
+/// The regular files of a commit, which threads can share.
+#[derive(Clone, Copy)]
+pub struct Blobs<'a> {
+    directory: &'a Path,
+    blobs: &'a BlobsByPath,
+}
+
+/// A handle of one thread: libgit2's cannot be shared.
+pub struct BlobReader<'a> {
+    repository: Repository,
+    blobs: &'a BlobsByPath,
+}
+
+impl<'a> Blobs<'a> {
+    /// Opens the objects once more.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn open(&self) -> Result<BlobReader<'a>, GitError> {
+        let repository = Repository::open_bare(self.directory);
+        let repository = repository.map_err(|error| GitError::from_git("the clone", &error))?;
+        Ok(BlobReader { repository, blobs: self.blobs })
+    }
+}
+
+impl BlobReader<'_> {
+    /// Reads a file of the commit.
+    ///
+    /// # Errors
+    /// When it is not a regular file of the commit.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, GitError> {
+        read(&self.repository, self.blobs, path)
+    }
+}
+
+fn read(repository: &Repository, blobs: &BlobsByPath, path: &str) -> Result<Vec<u8>, GitError> {
+    let Some((oid, _)) = blobs.get(path) else {
+        let message = "not a file of the branch".to_owned();
+        return Err(GitError::Other { subject: path.to_owned(), message });
+    };
+    let blob = repository.find_blob(*oid).map_err(|error| GitError::from_git(path, &error))?;
+    Ok(blob.content().to_vec())
 }
 
 impl Clone {
@@ -94,15 +142,13 @@ impl Clone {
     /// # Errors
     /// When it is not a regular file of the commit.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, GitError> {
-        let blob = self.blobs.get(path).ok_or(git2::ErrorCode::NotFound);
-        let missing = |_code| GitError::Other {
-            subject: path.to_owned(),
-            message: "not a file of the branch".to_owned(),
-        };
-        let (oid, _) = blob.map_err(missing)?;
-        let blob =
-            self.repository.find_blob(*oid).map_err(|error| GitError::from_git(path, &error))?;
-        Ok(blob.content().to_vec())
+        read(&self.repository, &self.blobs, path)
+    }
+
+    /// The regular files of that commit, to be read on many threads.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs { directory: self.repository.path(), blobs: &self.blobs }
     }
 
     /// The file of the ledger, and whether there is a ledger.

@@ -1,13 +1,11 @@
 //! Commits written from memory, and recognised again.
 
-use std::collections::BTreeMap;
-
 use git2::Signature;
 use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
 
 use super::{BranchState, Clone, GitError, LEDGER_REF, Oid, Update};
-use crate::changeset::{CHANGE_TRAILER, FileChange};
+use crate::changeset::CHANGE_TRAILER;
 
 /// Who commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +23,15 @@ impl Default for Author {
 }
 
 impl Clone {
-    /// Writes a commit on `parent` with new content for some files; everything else, file modes
+    /// Writes a commit on `parent` with new content for files by path; everything else, file modes
     /// included, stays.
     ///
     /// # Errors
-    /// When an object cannot be written.
+    /// When a content is not there, or an object cannot be written.
     pub fn commit(
         &self,
         parent: Oid,
-        files: &BTreeMap<String, FileChange>,
+        files: impl IntoIterator<Item = Result<(String, String), GitError>>,
         message: &str,
         author: &Author,
         now: Timestamp,
@@ -41,13 +39,14 @@ impl Clone {
         let git = |error: git2::Error| GitError::from_git("the new commit", &error);
         let parent = self.repository.find_commit(parent).map_err(git)?;
         let mut update = TreeUpdateBuilder::new();
-        for (path, file) in files {
-            let blob = self.repository.blob(file.after.as_bytes()).map_err(git)?;
-            let mode = match self.mode(path) {
+        for file in files {
+            let (path, content) = file?;
+            let blob = self.repository.blob(content.as_bytes()).map_err(git)?;
+            let mode = match self.mode(&path) {
                 Some(0o100_755) => git2::FileMode::BlobExecutable,
                 _ => git2::FileMode::Blob,
             };
-            update.upsert(path.as_str(), blob, mode);
+            update.upsert(path, blob, mode);
         }
         let tree =
             update.create_updated(&self.repository, &parent.tree().map_err(git)?).map_err(git)?;

@@ -12,7 +12,7 @@ mod push;
 mod remote;
 mod smart;
 
-pub use clone::Clone;
+pub use clone::{BlobReader, Blobs, Clone};
 pub use commit::Author;
 pub use error::GitError;
 pub use push::{Pushed, Update};

@@ -41,7 +41,7 @@ fn outer_site(
 ) -> Result<Site, Obstacle> {
     finder.editable(node)?;
     let slots = site.slots.iter().map(|slot| {
-        let raw = inner.node(slot.node).span.clone();
+        let raw = inner.node(slot.node).span();
         let scalar = Scalar::of(inner, slot.node).ok_or(Obstacle::NotATag)?;
         let piece = slot.start..slot.start + slot.range.len();
         let outer = finder.located(slot.part, node, piece)?;

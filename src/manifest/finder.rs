@@ -16,7 +16,7 @@ const IGNORE: &str = "tagalong: ignore";
 
 /// A stream, and what was found in it so far.
 pub(super) struct Finder<'a> {
-    pub(super) stream: &'a Stream,
+    pub(super) stream: &'a Stream<'a>,
     text: &'a str,
     /// The aliases of each anchored value. To change one is to change all of these places.
     aliases: BTreeMap<NodeId, BTreeSet<NodeId>>,
@@ -38,7 +38,7 @@ pub(super) struct Written {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(text: &'a str, stream: &'a Stream) -> Self {
+    pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
         let Markers { marked, scalars, idle } = marker::find(text, stream);
         let found = Found { marked, idle, ..Found::default() };
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
@@ -110,7 +110,8 @@ impl<'a> Finder<'a> {
             }
             Ok(Written { tag, digest, slots, shared }) => {
                 let line = slots.first().map_or(0, |slot| slot.line);
-                let line = shared.first().map_or(line, |(_, place)| self.stream.node(*place).line);
+                let line =
+                    shared.first().map_or(line, |(_, place)| self.stream.node(*place).line());
                 let site = self.found.sites.len();
                 for (target, place) in shared {
                     self.shared.entry(target).or_default().push((place, site));
@@ -131,7 +132,7 @@ impl<'a> Finder<'a> {
 
     /// Whether `# tagalong: ignore` stands on the line.
     fn is_ignored(&self, node: NodeId) -> bool {
-        self.stream.comments_on(self.stream.node(node).line).any(|comment| comment == IGNORE)
+        self.stream.comments_on(self.stream.node(node).line()).any(|comment| comment == IGNORE)
     }
 
     pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {
@@ -166,7 +167,7 @@ impl<'a> Finder<'a> {
         let digest = self.stream.get(mapping, digest_key);
         let fillable = |node: &NodeId| match self.stream.text(*node) {
             Some("null" | "~") => false,
-            Some("") => !self.stream.node(*node).span.is_empty(),
+            Some("") => !self.stream.node(*node).span().is_empty(),
             _ => true,
         };
         if let Some(node) = digest.filter(fillable) {

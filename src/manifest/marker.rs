@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Part, Slot};
 use crate::image::{Digest, Reference, Repository, Tag};
-use crate::yaml::{Data, NodeId, Stream};
+use crate::yaml::{Comment, Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
 pub(super) const NEEDLES: [&str; 2] = ["\"$imagepolicy\"", "tagalong:"];
@@ -37,6 +37,7 @@ struct Marker {
 }
 
 /// The markers of a stream.
+#[derive(Default)]
 pub(super) struct Markers {
     /// The places that they make.
     pub(super) marked: Vec<Marked>,
@@ -73,6 +74,11 @@ pub enum Idleness {
 /// The parts of one image, each marked once, are one place: a name, a tag and a digest beside each
 /// other. A whole reference, or a part that comes again, is a place of its own.
 pub(super) fn find(text: &str, stream: &Stream) -> Markers {
+    let is_marker =
+        |comment: &Comment<'_>| NEEDLES.iter().any(|part| comment.text().contains(part));
+    if !stream.comments().iter().any(is_marker) {
+        return Markers::default();
+    }
     let places = Places::of(stream);
     let mut marked: Vec<(NodeId, Marked)> = Vec::new();
     let mut nodes = BTreeSet::new();
@@ -97,7 +103,7 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
                     tag: None,
                     digest: None,
                     name: None,
-                    line: stream.node(node).line,
+                    line: stream.node(node).line(),
                     slots: Vec::new(),
                 };
                 new.add(slot, value);
@@ -209,7 +215,7 @@ impl Places {
                     for item in items {
                         places.add(stream, id, *item);
                         if stream.text(*item).is_some() {
-                            places.items.insert(stream.node(*item).line, *item);
+                            places.items.insert(stream.node(*item).line(), *item);
                         }
                     }
                 }
@@ -223,7 +229,7 @@ impl Places {
         self.parents.insert(value, parent);
         if stream.text(value).is_some() {
             let node = stream.node(value);
-            self.by_line.entry(node.line).or_default().push((node.span.end, value));
+            self.by_line.entry(node.line()).or_default().push((node.span().end, value));
         }
     }
 

@@ -9,6 +9,7 @@ mod marker;
 mod named;
 mod oci_source;
 mod reference;
+mod search;
 mod survey;
 mod values;
 
@@ -17,10 +18,11 @@ use std::ops::Range;
 
 pub use find::{find, is_candidate};
 pub use marker::{Idle, Idleness, Marked};
-pub use survey::{MAX_FILE, Survey, Surveyed};
+pub use search::{Hit, Search};
+pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
 
 use crate::image::{Digest, Repository, Tag};
-use crate::yaml::{Data, NodeId, Stream, Style};
+use crate::yaml::{Data, NodeId, Outline, Stream, Style};
 
 /// What one file names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,15 @@ pub struct Scalar {
 
 /// The scalars that the sites of a file are in.
 pub type Scalars = BTreeMap<NodeId, Scalar>;
+
+/// What is kept of a file, so that it can be changed, and the change proven, without its nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// The scalars that may change.
+    pub scalars: Scalars,
+    /// What everything else is.
+    pub rest: Outline,
+}
 
 /// One place in a file that names an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,19 +166,20 @@ impl Slot {
         let at = stream.node(node);
         let Data::Scalar { style, .. } = at.data else { return None };
         // The bytes of a block begin on the line behind its mark.
-        let first = at.line + usize::from(style == Style::Block);
-        let line = first + text.get(at.span.start..start)?.matches('\n').count();
+        let first = at.line() + usize::from(style == Style::Block);
+        let line = first + text.get(at.span().start..start)?.matches('\n').count();
         Some(Self { part, node, range, start, line, inner: None })
     }
 }
 
-impl Found {
-    /// The scalars of everything that can be changed.
+impl Basis {
+    /// What is to be kept of a file with these pieces.
     #[must_use]
-    pub fn scalars(&self, stream: &Stream) -> Scalars {
-        let marked = self.marked.iter().flat_map(|marked| &marked.slots);
-        let slots = self.sites.iter().flat_map(|site| &site.slots).chain(marked);
-        slots.filter_map(|slot| Some((slot.node, Scalar::of(stream, slot.node)?))).collect()
+    pub fn new<'a>(stream: &Stream, slots: impl Iterator<Item = &'a Slot>) -> Self {
+        let scalars = slots.filter_map(|slot| Some((slot.node, Scalar::of(stream, slot.node)?)));
+        let scalars: Scalars = scalars.collect();
+        let rest = stream.outline(&scalars.keys().copied().collect());
+        Self { scalars, rest }
     }
 }
 
@@ -176,6 +188,6 @@ impl Scalar {
     #[must_use]
     pub fn of(stream: &Stream, node: NodeId) -> Option<Self> {
         let Data::Scalar { value, style } = &stream.node(node).data else { return None };
-        Some(Self { value: value.clone(), style: *style })
+        Some(Self { value: value.as_ref().into(), style: *style })
     }
 }

@@ -11,17 +11,16 @@ const JOINTS: [&str; 2] = ["_", "-"];
 
 /// Looks at every key of a mapping.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
-    let entries = finder.stream.entries(mapping).to_vec();
-    for (key, node) in entries {
-        let Some(key) = finder.stream.text(key).map(str::to_owned) else { continue };
-        if key == "image" || stem(&key, "image").is_some() {
+    for (key, node) in finder.stream.entries(mapping) {
+        let (Some(key), node) = (finder.stream.text(*key), *node) else { continue };
+        if key == "image" || stem(key, "image").is_some() {
             named(finder, node);
         }
-        if let Some(stem) = stem(&key, "image") {
-            image(finder, mapping, &key, stem, node);
-        } else if let Some(stem) = stem(&key, "repository") {
+        if let Some(stem) = stem(key, "image") {
+            image(finder, mapping, key, stem, node);
+        } else if let Some(stem) = stem(key, "repository") {
             repository(finder, mapping, stem, node);
-        } else if key == "tag" || stem(&key, "tag").is_some() {
+        } else if key == "tag" || stem(key, "tag").is_some() {
             whole(finder, mapping, node);
         }
     }
@@ -29,15 +28,16 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
 
 /// What stands before a word at the end of a key: `foo` in `fooTag`, `foo_` in `foo_tag`.
 fn stem<'k>(key: &'k str, word: &str) -> Option<&'k str> {
-    let (first, rest) = word.split_at(1);
-    let capital = format!("{}{rest}", first.to_ascii_uppercase());
-    if let Some(stem) = key.strip_suffix(capital.as_str()) {
-        return stem
-            .ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+    let (stem, end) = key.split_at_checked(key.len().checked_sub(word.len())?)?;
+    if end == word {
+        return (JOINTS.iter().any(|joint| stem.ends_with(joint)) && stem.len() > 1)
             .then_some(stem);
     }
-    let stem = key.strip_suffix(word)?;
-    (JOINTS.iter().any(|joint| stem.ends_with(joint)) && stem.len() > 1).then_some(stem)
+    let is_capital =
+        end.starts_with(|c: char| c.is_ascii_uppercase()) && end.get(1..) == word.get(1..);
+    let is_word = is_capital && end.eq_ignore_ascii_case(word);
+    (is_word && stem.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()))
+        .then_some(stem)
 }
 
 /// A key beside another one, with the same stem and joint.

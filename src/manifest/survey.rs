@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::AhoCorasick;
-
-use super::{Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Scalars, Site, find, marker};
+use super::{Basis, Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Site, find};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::PolicySet;
@@ -13,18 +11,22 @@ use crate::yaml::{NodeId, Stream, SyntaxError};
 /// Larger YAML files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
 
-/// Collects sites file by file, so that only files with a hit stay in memory.
+/// Looks at files, each on its own, for the sites of a set of policies.
 pub struct Survey<'p> {
     set: &'p PolicySet,
-    /// Finds the base names of the policies' repositories: every spelling contains one.
-    names: Option<AhoCorasick>,
     /// Policies by environment and repository.
     lookup: Vec<BTreeMap<&'p Repository, usize>>,
     /// The policies' repositories, for sites outside every environment.
     repositories: BTreeMap<&'p Repository, usize>,
+}
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub struct Seen {
+    file: Option<Surveyed>,
+    /// Sites outside every environment, by policy: how many, and the first.
     outside: BTreeMap<usize, (usize, Place)>,
-    files: Vec<Surveyed>,
-    diagnostics: Vec<Diagnostic>,
+    problems: Vec<Diagnostic>,
 }
 
 /// A file with sites.
@@ -32,12 +34,8 @@ pub struct Survey<'p> {
 pub struct Surveyed {
     /// The path within the repository.
     pub path: String,
-    /// The text as read.
-    pub text: String,
-    /// The text parsed.
-    pub stream: Stream,
-    /// The scalars that the sites are in.
-    pub scalars: Scalars,
+    /// What is kept of its content.
+    pub basis: Basis,
     /// The environment, as an index into [`PolicySet::environments`].
     pub environment: usize,
     /// The sites with their policies, as indices into [`PolicySet::policies`].
@@ -56,69 +54,74 @@ impl<'p> Survey<'p> {
         // Policies of Flux change what is marked, and nothing else.
         let repositories =
             set.policies.iter().enumerate().filter(|(_, policy)| !policy.marked_only());
-        let names = set.policies.iter().map(|policy| policy.repository.base_name());
         Self {
             set,
-            names: AhoCorasick::new(names.chain(marker::NEEDLES)).ok(),
             lookup: set.environments.iter().map(by_environment).collect(),
             repositories: repositories.map(|(index, policy)| (&policy.repository, index)).collect(),
-            outside: BTreeMap::new(),
-            files: Vec::new(),
-            diagnostics: Vec::new(),
         }
     }
 
     /// Looks at one file.
-    pub fn add(&mut self, path: &str, bytes: &[u8]) {
-        if !self.names.as_ref().is_some_and(|names| names.is_match(bytes)) {
-            return;
-        }
+    #[must_use]
+    pub fn look(&self, path: &str, bytes: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        self.bytes(path, bytes, &mut seen);
+        seen
+    }
+
+    fn bytes(&self, path: &str, bytes: &[u8], seen: &mut Seen) {
         if bytes.len() > MAX_FILE {
             let message =
                 format!("{} bytes are more than the limit of {MAX_FILE}; left alone", bytes.len());
-            return self.problem(Code::FileTooLarge, message, Place::of_file(path));
+            return seen.problem(Code::FileTooLarge, message, Place::of_file(path));
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("not UTF-8 (at byte {}); left alone", error.valid_up_to());
-                return self.problem(Code::FileUnreadable, message, Place::of_file(path));
+                return seen.problem(Code::FileUnreadable, message, Place::of_file(path));
             }
         };
         match Stream::parse(text) {
-            Ok(stream) => self.parsed(path, text, stream),
-            Err(error) => self.unparsable(path, text, &error),
+            Ok(stream) => self.parsed(path, text, &stream, seen),
+            Err(error) => self.unparsable(path, text, &error, seen),
         }
     }
 
-    /// Everything that was found, files in the order of their paths.
+    /// Everything that was found, in the order of the files that were looked at.
     #[must_use]
-    pub fn finish(mut self) -> (Vec<Surveyed>, Vec<Diagnostic>) {
-        self.files.sort_by(|a, b| a.path.cmp(&b.path));
-        for (policy, (count, place)) in std::mem::take(&mut self.outside) {
+    pub fn finish(&self, seen: Vec<Seen>) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+        let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
+        let mut outside: BTreeMap<usize, (usize, Place)> = BTreeMap::new();
+        for seen in seen {
+            files.extend(seen.file);
+            diagnostics.extend(seen.problems);
+            for (policy, (count, place)) in seen.outside {
+                outside.entry(policy).or_insert((0, place)).0 += count;
+            }
+        }
+        for (policy, (count, place)) in outside {
             let name = &self.set.policies[policy].name;
             let places = if count == 1 { "place" } else { "places" };
             let message = format!(
                 "{count} {places} with the image of `{name}` outside every environment; left alone"
             );
             let problem = Diagnostic::warning(Code::SiteOutside, message).at(place);
-            self.diagnostics
-                .push(problem.help("add its directory to the `paths` of an environment"));
+            diagnostics.push(problem.help("add its directory to the `paths` of an environment"));
         }
-        (self.files, self.diagnostics)
+        (files, diagnostics)
     }
 
-    fn parsed(&mut self, path: &str, text: &str, stream: Stream) {
+    fn parsed(&self, path: &str, text: &str, stream: &Stream, seen: &mut Seen) {
         let mut environments = self.set.environments.iter();
         let environment = environments.position(|environment| environment.paths.contains(path));
-        let found = find(path, text, &stream);
+        let found = find(path, text, stream);
         for obstructed in &found.obstructed {
-            self.obstructed(path, &stream, environment, obstructed);
+            self.obstructed(path, stream, environment, obstructed, seen);
         }
-        let scalars = found.scalars(&stream);
         let Some(environment) = environment else {
             for site in &found.sites {
-                self.outside(path, site, &stream);
+                self.outside(path, site, stream, seen);
             }
             return;
         };
@@ -129,31 +132,38 @@ impl<'p> Survey<'p> {
             .filter_map(|site| policy(&site).map(|policy| (site, policy)))
             .collect();
         for marked in found.marked {
-            sites.extend(self.marked(path, environment, marked));
+            sites.extend(self.marked(path, environment, marked, seen));
         }
         for idle in found.idle {
-            self.idle(path, idle);
+            seen.idle(path, idle);
         }
-        if !sites.is_empty() && is_encrypted(&stream) {
+        if !sites.is_empty() && is_encrypted(stream) {
             let message =
                 "SOPS signs every value of this file, so a change would break it; left alone";
-            return self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+            return seen.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
         }
         if !sites.is_empty() {
-            let (path, text) = (path.to_owned(), text.to_owned());
-            self.files.push(Surveyed { path, text, stream, scalars, environment, sites });
+            let slots = sites.iter().flat_map(|(site, _)| &site.slots);
+            let basis = Basis::new(stream, slots);
+            seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
         }
     }
 
     /// The site of a marker, when its policy applies here.
-    fn marked(&mut self, path: &str, environment: usize, marked: Marked) -> Option<(Site, usize)> {
+    fn marked(
+        &self,
+        path: &str,
+        environment: usize,
+        marked: Marked,
+        seen: &mut Seen,
+    ) -> Option<(Site, usize)> {
         let named = |index: &&usize| self.set.policies[**index].name == marked.policy;
         let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
             let name = marked.policy.escape_debug();
             let message =
                 format!("the marker names `{name}`, which is no policy of this environment");
             let place = Place { line: marked.line, column: 1, ..Place::of_file(path) };
-            self.problem(Code::MarkerUnknown, message, place);
+            seen.problem(Code::MarkerUnknown, message, place);
             return None;
         };
         let policy = &self.set.policies[*index];
@@ -171,33 +181,21 @@ impl<'p> Survey<'p> {
         Some((site, *index))
     }
 
-    fn idle(&mut self, path: &str, idle: Idle) {
-        let message = match idle.why {
-            Idleness::Alone => "this marker stands beside no value, so it does nothing",
-            Idleness::Shadowed => "another marker is nearer to the value, so this one does nothing",
-            Idleness::Mixed => "other text stands in this comment, so it is not read as a marker",
-            Idleness::Escaped => {
-                "this value is written with escapes or over several lines, so it cannot be changed"
-            }
-        };
-        let place = Place { line: idle.line, column: 1, ..Place::of_file(path) };
-        self.problem(Code::MarkerIdle, message.to_owned(), place);
-    }
-
-    fn outside(&mut self, path: &str, site: &Site, stream: &Stream) {
+    fn outside(&self, path: &str, site: &Site, stream: &Stream, seen: &mut Seen) {
         if let Some(policy) = self.repositories.get(&site.repository) {
             let node = site.slots.first().map_or(0, |slot| slot.node);
             let place = place(path, stream, node);
-            self.outside.entry(*policy).or_insert((0, place)).0 += 1;
+            seen.outside.entry(*policy).or_insert((0, place)).0 += 1;
         }
     }
 
     fn obstructed(
-        &mut self,
+        &self,
         path: &str,
         stream: &Stream,
         environment: Option<usize>,
         found: &Obstructed,
+        seen: &mut Seen,
     ) {
         let Some(environment) = environment else { return };
         let Some(policy) = self.lookup[environment].get(&found.repository) else { return };
@@ -233,10 +231,10 @@ impl<'p> Survey<'p> {
                 Diagnostic::warning(Code::SiteUnsupported, message).help(help)
             }
         };
-        self.diagnostics.push(diagnostic.at(place));
+        seen.problems.push(diagnostic.at(place));
     }
 
-    fn unparsable(&mut self, path: &str, text: &str, error: &SyntaxError) {
+    fn unparsable(&self, path: &str, text: &str, error: &SyntaxError, seen: &mut Seen) {
         let covered =
             self.set.environments.iter().any(|environment| environment.paths.contains(path));
         if !covered {
@@ -245,11 +243,26 @@ impl<'p> Survey<'p> {
         let start = error.offset(text);
         let (line, column) = (error.line, error.column);
         let place = Place { path: path.to_owned(), line, column, span: start..start };
-        self.problem(Code::FileUnreadable, format!("this is not YAML: {error}; left alone"), place);
+        seen.problem(Code::FileUnreadable, format!("this is not YAML: {error}; left alone"), place);
+    }
+}
+
+impl Seen {
+    fn problem(&mut self, code: Code, message: String, place: Place) {
+        self.problems.push(Diagnostic::warning(code, message).at(place));
     }
 
-    fn problem(&mut self, code: Code, message: String, place: Place) {
-        self.diagnostics.push(Diagnostic::warning(code, message).at(place));
+    fn idle(&mut self, path: &str, idle: Idle) {
+        let message = match idle.why {
+            Idleness::Alone => "this marker stands beside no value, so it does nothing",
+            Idleness::Shadowed => "another marker is nearer to the value, so this one does nothing",
+            Idleness::Mixed => "other text stands in this comment, so it is not read as a marker",
+            Idleness::Escaped => {
+                "this value is written with escapes or over several lines, so it cannot be changed"
+            }
+        };
+        let place = Place { line: idle.line, column: 1, ..Place::of_file(path) };
+        self.problem(Code::MarkerIdle, message.to_owned(), place);
     }
 }
 
@@ -264,7 +277,7 @@ fn is_encrypted(stream: &Stream) -> bool {
 
 fn place(path: &str, stream: &Stream, node: NodeId) -> Place {
     let node = stream.node(node);
-    Place { path: path.to_owned(), line: node.line, column: node.column, span: node.span.clone() }
+    Place { path: path.to_owned(), line: node.line(), column: node.column(), span: node.span() }
 }
 
 #[cfg(test)]
@@ -278,20 +291,20 @@ mod tests {
                     web: {image: ghcr.io/acme/web, tags: {semver: '*'}}\n\
                     environments:\n  a: {paths: [a]}\n  b: {paths: [b], images: [web]}\n";
         let (set, _) = read(&[PolicyFile::new("policies/p.yaml", text)]);
-        let mut survey = Survey::new(&set);
-        survey.add(
-            "b/x.yaml",
-            b"image: ghcr.io/acme/shop:1.0.0\n---\nimage: ghcr.io/acme/web:1.0.0\n",
-        );
-        survey
-            .add("a/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\nx: {image: ghcr.io/other/shop:1}\n");
-        survey.add("a/unrelated.yaml", b"a: [");
-        survey.add("a/template.yaml", b"{{ if }}\nimage: shop\n");
-        survey.add("a/latin1.yaml", b"# \xe9\nimage: ghcr.io/acme/shop:1.0.0\n");
-        survey.add("a/none.yaml", b"image: ghcr.io/acme/shop\n");
-        survey.add("c/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n");
-        survey.add("a/large.yaml", &[&b"# shop"[..], &vec![b' '; MAX_FILE]].concat());
-        let (files, diagnostics) = survey.finish();
+        let survey = Survey::new(&set);
+        let large = [&b"# shop"[..], &vec![b' '; MAX_FILE]].concat();
+        let look: [(&str, &[u8]); 8] = [
+            ("a/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\nx: {image: ghcr.io/other/shop:1}\n"),
+            ("a/template.yaml", b"{{ if }}\nimage: shop\n"),
+            ("a/latin1.yaml", b"# \xe9\nimage: ghcr.io/acme/shop:1.0.0\n"),
+            ("a/none.yaml", b"image: ghcr.io/acme/shop\n"),
+            ("a/large.yaml", &large),
+            ("b/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n---\nimage: ghcr.io/acme/web:1.0.0\n"),
+            ("c/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n"),
+            ("c/y.yaml", b"image: ghcr.io/acme/shop:1.0.0\n"),
+        ];
+        let seen = look.map(|(path, bytes)| survey.look(path, bytes));
+        let (files, diagnostics) = survey.finish(seen.into());
         let got: Vec<_> =
             files.iter().map(|f| (&*f.path, f.environment, f.sites.len(), f.sites[0].1)).collect();
         assert_eq!(got, [("a/x.yaml", 0, 1, 0), ("b/x.yaml", 1, 1, 1)]);

@@ -6,14 +6,15 @@ use super::memory::{LEDGER_FILE, Memory};
 use super::proposals::Proposals;
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
-use crate::changeset::{ChangeSet, Plan};
+use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::forge::Upserted;
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
+use crate::manifest::MAX_FILE;
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
-use crate::worktree::WorkTree;
+use crate::worktree::{WorkTree, WorkTreeError};
 
 /// A branch moved between reading and pushing; nothing was changed.
 pub(super) struct Raced {
@@ -39,12 +40,12 @@ pub(super) async fn deliver(
     let (deliveries, kept) = match &planning.tree {
         Tree::Work(work) => {
             let sets = planning.plan.change_sets.iter();
-            (sets.map(|set| write(work, set)).collect(), Ok(()))
+            (sets.map(|set| write(work, &planning.plan, set)).collect(), Ok(()))
         }
         Tree::Git { clone, .. } => {
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
-            let context = Context { clone, author: &planning.author, now };
-            context.deliver(plan, proposals, &mut planning.memory).await?
+            let context = Context { clone, plan, author: &planning.author, now };
+            context.deliver(proposals, &mut planning.memory).await?
         }
     };
     if let Err(why) = kept.and_then(|()| planning.memory.write()) {
@@ -55,13 +56,18 @@ pub(super) async fn deliver(
 }
 
 /// Writes a change set's files.
-fn write(work: &WorkTree, set: &ChangeSet) -> Delivery {
+fn write(work: &WorkTree, plan: &Plan, set: &ChangeSet) -> Delivery {
     if set.via != Via::Worktree {
         let message = "a work tree takes `--deliver worktree` only".to_owned();
         return Delivery { message: Some(message), ..delivery(set, DeliveryOutcome::Failed) };
     }
-    let written =
-        set.files.iter().map(|(path, file)| work.replace(path, &file.before, &file.after));
+    let replace = |path: &str, file: &FileChange| {
+        let text = String::from_utf8(work.read(path, MAX_FILE + 1)?);
+        let texts = text.ok().and_then(|text| plan.texts(file, text));
+        let (before, after) = texts.ok_or_else(|| WorkTreeError::Changed(path.to_owned()))?;
+        work.replace(path, &before, &after)
+    };
+    let written = set.files.iter().map(|(path, file)| replace(path, file));
     let errors: Vec<String> =
         written.filter_map(|written| written.err().map(|error| error.to_string())).collect();
     if errors.is_empty() {
@@ -73,6 +79,7 @@ fn write(work: &WorkTree, set: &ChangeSet) -> Delivery {
 /// What every step needs.
 struct Context<'a> {
     clone: &'a Clone,
+    plan: &'a Plan,
     author: &'a Author,
     now: jiff::Timestamp,
 }
@@ -81,10 +88,10 @@ impl Context<'_> {
     /// Pushes branches, opens and updates pull requests; whether the ledger was kept.
     async fn deliver(
         &self,
-        plan: &Plan,
         proposals: &mut Proposals,
         memory: &mut Memory,
     ) -> Result<(Vec<Delivery>, Result<(), String>), Raced> {
+        let plan = self.plan;
         let mut tip = self.clone.base();
         let steps = plan.change_sets.iter().map(|set| self.step(set, proposals, &mut tip));
         let steps: Vec<Step> = steps.collect();
@@ -176,11 +183,29 @@ impl Context<'_> {
     }
 
     fn commit(&self, set: &ChangeSet, branch: &str, parent: Oid) -> Step {
-        match self.clone.commit(parent, &set.files, &set.message, self.author, self.now) {
+        let files = new_files(self.clone, self.plan, set);
+        match self.clone.commit(parent, files, &set.message, self.author, self.now) {
             Ok(commit) => Step::Push(Update { reference: branch_ref(branch), commit }),
             Err(error) => Step::Stop(DeliveryOutcome::Failed, error.to_string()),
         }
     }
+}
+
+/// Paths and new contents of the files of a change set.
+pub fn new_files(
+    clone: &Clone,
+    plan: &Plan,
+    set: &ChangeSet,
+) -> impl Iterator<Item = Result<(String, String), GitError>> {
+    set.files.iter().map(|(path, file)| {
+        let text = String::from_utf8(clone.read(path)?).ok();
+        let texts = text.and_then(|text| plan.texts(file, text));
+        let (_, after) = texts.ok_or_else(|| GitError::Other {
+            subject: path.clone(),
+            message: "it is not what the plan was made from".to_owned(),
+        })?;
+        Ok((path.clone(), after))
+    })
 }
 
 /// What is to be pushed.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::Arc;
 
-use super::{Failure, Invalid, Tree};
+use super::{Failure, Hits, Invalid, Tree};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
-use crate::manifest::{MAX_FILE, is_candidate};
+use crate::manifest::{MAX_FILE, Search, is_candidate};
 use crate::policy::{
-    Environment, FLUX_API_GROUP, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, Signer,
-    read,
+    Environment, PolicyFile, PolicyReader, PolicySet, RepositorySettings, SETTINGS_FILE, Signer,
 };
 use crate::settings::Scope;
 use crate::signature::{TrustRoot, Verifier, Verifiers};
@@ -27,6 +26,8 @@ pub struct Loaded {
     pub sources: BTreeMap<String, String>,
     /// Problems that stop nothing.
     pub diagnostics: Vec<Diagnostic>,
+    /// Which files are worth looking into.
+    pub hits: Hits,
 }
 
 impl Loaded {
@@ -46,17 +47,25 @@ impl Loaded {
             Ok(repository) => repository,
             Err(problems) => return Err(invalid(problems, sources)),
         };
-        let files = match given {
+        let mut files = match given {
             Some(given) => vec![given.clone()],
             None => {
                 let paths = tree.paths().iter().filter(|path| repository.policies.is_match(path));
-                let mut files: Vec<PolicyFile> =
-                    paths.filter_map(|path| file(tree, path, &mut diagnostics)).collect();
-                files.extend(manifests(tree, &repository));
-                files
+                paths.filter_map(|path| file(tree, path, &mut diagnostics)).collect()
             }
         };
-        let (set, problems) = read(&files);
+        let mut reader = PolicyReader::default();
+        for file in &files {
+            reader.file(file);
+        }
+        let hits = sweep(tree, &repository, &reader);
+        if given.is_none() {
+            for file in hits.flux.iter().filter_map(|path| manifest(tree, path)) {
+                reader.file(&file);
+                files.push(file);
+            }
+        }
+        let (set, problems) = reader.finish();
         diagnostics
             .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
         diagnostics.extend(coverage(&set, tree));
@@ -66,7 +75,7 @@ impl Loaded {
         if any_error(&diagnostics) {
             return Err(invalid(diagnostics, sources));
         }
-        Ok(Self { set, repository, verifiers, sources, diagnostics })
+        Ok(Self { set, repository, verifiers, sources, diagnostics, hits })
     }
 }
 
@@ -131,20 +140,22 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
     None
 }
 
-/// Files outside the policy globs that hold resources of Flux.
-fn manifests(tree: &Tree, repository: &RepositorySettings) -> Vec<PolicyFile> {
-    let elsewhere = |path: &&String| is_candidate(path) && !repository.policies.is_match(path);
-    let found = tree.paths().iter().filter(elsewhere).filter_map(|path| {
-        let text = String::from_utf8(tree.read(path).ok()?).ok()?;
-        let named = text.len() <= MAX_FILE && text.contains(FLUX_API_GROUP);
-        let namespace = || namespace(tree, path);
-        named.then(|| PolicyFile {
-            manifests: true,
-            namespace: namespace(),
-            ..PolicyFile::new(path, text)
-        })
-    });
-    found.collect()
+/// Searches the files that can name images, or hold resources of Flux.
+fn sweep(tree: &Tree, repository: &RepositorySettings, reader: &PolicyReader) -> Hits {
+    let is_policy = |path: &str| repository.policies.is_match(path) || path == SETTINGS_FILE;
+    let paths = tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path));
+    Hits::find(tree, &paths.collect::<Vec<_>>(), &Search::new(reader.repositories()))
+}
+
+/// A file outside the policy globs that holds resources of Flux.
+fn manifest(tree: &Tree, path: &str) -> Option<PolicyFile> {
+    let text = String::from_utf8(tree.read(path).ok()?).ok()?;
+    let namespace = || namespace(tree, path);
+    (text.len() <= MAX_FILE).then(|| PolicyFile {
+        manifests: true,
+        namespace: namespace(),
+        ..PolicyFile::new(path, text)
+    })
 }
 
 /// The namespace of the nearest kustomization, beside a file or above it.

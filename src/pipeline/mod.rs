@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod notes;
 mod proposals;
+mod sweep;
 mod tags;
 mod tree;
 
@@ -17,19 +18,21 @@ use std::time::Duration;
 use backon::BackoffBuilder as _;
 
 use decide::Deciding;
+pub use deliver::new_files;
 pub use explain::{Explained, explain};
 pub use load::Loaded;
 use memory::{Held, Memory};
 use proposals::Proposals;
+pub use sweep::Hits;
 pub use tags::Tags;
 pub use tree::Tree;
 
-use crate::changeset::{Plan, Use, assemble, uses};
+use crate::changeset::{Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed, is_candidate};
-use crate::policy::{PolicySet, RepositorySettings, SETTINGS_FILE, Via};
+use crate::policy::{PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -105,7 +108,7 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
     let mut loaded = Loaded::read(&tree, given.as_ref(), scope)?;
-    let (files, found) = survey(&tree, &loaded.set, &loaded.repository);
+    let (files, found) = survey(&tree, &loaded.set, &mut loaded.hits);
     loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found));
     loaded.diagnostics.extend(found);
     Ok(loaded)
@@ -163,6 +166,12 @@ pub async fn run(
 }
 
 impl Planning {
+    /// A file of the repository as it is now.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<String> {
+        String::from_utf8(self.tree.read(path).ok()?).ok()
+    }
+
     /// How `plan` ends.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -208,12 +217,12 @@ async fn plan_tree(
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
     let (settings, progress) = (request.settings, request.around.progress);
-    let Loaded { mut set, repository, verifiers, sources, mut diagnostics } = loaded;
+    let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
     if let Deliver::Via(Some(via)) = request.deliver {
         set.environments.iter_mut().for_each(|environment| environment.via = via);
     }
     check_names(&set, settings)?;
-    let (files, found) = survey(&tree, &set, &repository);
+    let (files, found) = survey(&tree, &set, &mut hits);
     if settings.environments.is_empty() && settings.images.is_empty() {
         diagnostics.extend(notes::unused(&set, &files, &found));
     }
@@ -237,7 +246,7 @@ async fn plan_tree(
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     diagnostics.extend(tags.skews(&set));
-    let mut plan = assemble(&set, &files, decided, diagnostics);
+    let mut plan = rewrite(&tree, &set, &files, decided, diagnostics);
     name_branches(&mut plan, &tree);
     plan.diagnostics.extend(notes::of(&plan, &set, settings.now));
     if memory.is_lost() {
@@ -251,28 +260,49 @@ async fn plan_tree(
     Ok(Planning { plan, sources, undecided, set, memory, tree, author, proposals })
 }
 
-/// Reads the files that can name images, and finds out which do.
-fn survey(
-    tree: &Tree,
-    set: &PolicySet,
-    repository: &RepositorySettings,
-) -> (Vec<Surveyed>, Vec<Diagnostic>) {
-    let mut survey = Survey::new(set);
-    let mut unread = Vec::new();
-    let is_policy = |path: &String| repository.policies.is_match(path) || path == SETTINGS_FILE;
-    for path in tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path)) {
-        match tree.read(path) {
-            Ok(bytes) => survey.add(path, &bytes),
-            Err(problem) => unread.push(problem),
-        }
+/// Finds out what the files with a hit name.
+fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+    let survey = Survey::new(set);
+    let seen = sweep::each(
+        tree,
+        &hits.sites,
+        |path| path,
+        |path, bytes| bytes.map(|bytes| survey.look(path, bytes)),
+    );
+    let mut unread = std::mem::take(&mut hits.unread);
+    let (mut looked, mut failed) = (Vec::new(), Vec::new());
+    for seen in seen {
+        seen.map_or_else(|problem| failed.push(problem), |seen| looked.push(seen));
     }
+    unread.extend(failed);
     unread.extend(tree.skipped().iter().filter(|path| is_candidate(path)).map(|path| {
         let problem = Diagnostic::info(Code::FileSkipped, "not a regular file; left alone");
         problem.at(Place::of_file(path))
     }));
-    let (files, mut found) = survey.finish();
+    let (files, mut found) = survey.finish(looked);
     found.extend(unread);
     (files, found)
+}
+
+/// Makes the new texts of the files that change, and the plan of it all.
+fn rewrite(
+    tree: &Tree,
+    set: &PolicySet,
+    files: &[Surveyed],
+    decided: Vec<Decided>,
+    diagnostics: Vec<Diagnostic>,
+) -> Plan {
+    let draft = Draft::new(set, files, decided);
+    let drafted = files.iter().map(|file| (file, draft.edits(file)));
+    let drafted: Vec<(&Surveyed, Drafted)> =
+        drafted.filter(|(_, edits)| !edits.is_empty()).collect();
+    let rewritten = sweep::each(
+        tree,
+        &drafted,
+        |(file, _)| &file.path,
+        |(file, edits), bytes| (*file, draft.rewrite(file, edits.clone(), bytes)),
+    );
+    assemble(draft, rewritten, diagnostics)
 }
 
 /// The pull requests of the environments that a run may deliver to.

@@ -8,7 +8,7 @@ use url::Url;
 use super::Failure;
 use crate::changeset::BRANCH_PREFIX;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::git::{Clone, GitError, LEDGER_REF, Remote};
+use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::Via;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
@@ -107,16 +107,65 @@ impl Tree {
     /// Reads a file.
     ///
     /// # Errors
-    /// A problem to report, when it cannot be read or is larger than the limit.
+    /// A problem to report, when it cannot be read. Of a file of a work tree that is larger than the
+    /// limit, only so much is read that this can be seen.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Diagnostic> {
-        let bytes = match self {
-            Self::Work(tree) => tree.read(path, MAX_FILE + 1).map_err(|error| error.to_string()),
-            Self::Git { clone, .. } => clone.read(path).map_err(|error| error.to_string()),
-        };
-        bytes.map_err(|error| {
-            Diagnostic::warning(Code::FileUnreadable, error).at(Place::of_file(path))
-        })
+        match self {
+            Self::Work(tree) => unreadable(path, tree.read(path, MAX_FILE + 1)),
+            Self::Git { clone, .. } => unreadable(path, clone.read(path)),
+        }
     }
+
+    /// The files, to be read on many threads.
+    pub(super) fn files(&self) -> Files<'_> {
+        match self {
+            Self::Work(tree) => Files::Work(tree),
+            Self::Git { clone, .. } => Files::Git(clone.blobs()),
+        }
+    }
+}
+
+/// The files of a tree, which threads can share.
+pub(super) enum Files<'a> {
+    Work(&'a WorkTree),
+    Git(Blobs<'a>),
+}
+
+/// What one thread reads files with.
+pub(super) enum Reader<'a> {
+    Work(&'a WorkTree, Vec<u8>),
+    Git(Result<BlobReader<'a>, GitError>, Vec<u8>),
+}
+
+impl Files<'_> {
+    pub(super) fn open(&self) -> Reader<'_> {
+        match self {
+            Self::Work(tree) => Reader::Work(tree, Vec::new()),
+            Self::Git(blobs) => Reader::Git(blobs.open(), Vec::new()),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The bytes of a file, until the next one is read.
+    pub(super) fn read(&mut self, path: &str) -> Result<&[u8], Diagnostic> {
+        match self {
+            Self::Work(tree, buffer) => {
+                unreadable(path, tree.read_into(path, MAX_FILE + 1, buffer))
+            }
+            Self::Git(Ok(reader), buffer) => {
+                *buffer = unreadable(path, reader.read(path))?;
+                Ok(buffer)
+            }
+            Self::Git(Err(error), _) => unreadable(path, Err(error)),
+        }
+    }
+}
+
+fn unreadable<T, E: ToString>(path: &str, read: Result<T, E>) -> Result<T, Diagnostic> {
+    read.map_err(|error| {
+        Diagnostic::warning(Code::FileUnreadable, error.to_string()).at(Place::of_file(path))
+    })
 }
 
 impl From<GitError> for Failure {

@@ -40,12 +40,12 @@ pub(super) struct Document<'a, T> {
 #[derive(Clone, Copy)]
 pub(super) struct Places<'a> {
     path: &'a str,
-    stream: &'a Stream,
+    stream: &'a Stream<'a>,
     root: NodeId,
 }
 
 /// Parses a file.
-pub(super) fn parse(file: &PolicyFile) -> Result<Stream, Diagnostic> {
+pub(super) fn parse(file: &PolicyFile) -> Result<Stream<'_>, Diagnostic> {
     Stream::parse(&file.text).map_err(|error| {
         let start = error.offset(&file.text);
         let place = Place {
@@ -67,7 +67,7 @@ pub fn is_kubernetes_object(stream: &Stream, root: NodeId) -> bool {
 
 /// Whether a document holds nothing.
 pub(super) fn is_empty(stream: &Stream, root: NodeId) -> bool {
-    stream.text(root) == Some("") && stream.node(root).span.is_empty()
+    stream.text(root) == Some("") && stream.node(root).span().is_empty()
 }
 
 impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
@@ -75,7 +75,7 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
     /// what is wrong with the others is found as well.
     pub(super) fn read(
         path: &'a str,
-        stream: &'a Stream,
+        stream: &'a Stream<'a>,
         root: NodeId,
     ) -> (Option<Self>, Vec<Diagnostic>) {
         let places = Places { path, stream, root };
@@ -139,8 +139,8 @@ impl Places<'_> {
 
     fn place(&self, node: Result<NodeId, NodeId>) -> Place {
         let node = self.stream.node(node.unwrap_or_else(|nearest| nearest));
-        let (line, column) = (node.line, node.column);
-        Place { path: self.path.to_owned(), line, column, span: node.span.clone() }
+        let (line, column) = (node.line(), node.column());
+        Place { path: self.path.to_owned(), line, column, span: node.span() }
     }
 
     fn duplicate_keys(&self) -> Vec<Diagnostic> {

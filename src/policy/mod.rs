@@ -28,7 +28,7 @@ pub use raw::{DigestMode, Direction, Variant, Via};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{policies as policy_schema, settings as settings_schema};
 pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
-pub use validate::read;
+pub use validate::{PolicyReader, read};
 
 use std::collections::BTreeMap;
 

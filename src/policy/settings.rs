@@ -56,9 +56,9 @@ impl RepositorySettings {
                 let message = "a settings file holds one document";
                 let place = crate::diagnostic::Place {
                     path: file.path.clone(),
-                    line: at.line,
-                    column: at.column,
-                    span: at.span.clone(),
+                    line: at.line(),
+                    column: at.column(),
+                    span: at.span(),
                 };
                 Err(vec![Diagnostic::error(Code::PolicyInvalidValue, message).at(place)])
             }

@@ -27,15 +27,17 @@ const MAX_NAME: usize = 63;
 /// usable only when no diagnostic is an error.
 #[must_use]
 pub fn read(files: &[PolicyFile]) -> (PolicySet, Vec<Diagnostic>) {
-    let mut reader = Reader::default();
+    let mut reader = PolicyReader::default();
     for file in files {
         reader.file(file);
     }
-    reader.finish(files.len())
+    reader.finish()
 }
 
+/// Reads policy files one after the other.
 #[derive(Default)]
-struct Reader {
+pub struct PolicyReader {
+    files: usize,
     policies: BTreeMap<String, Policy>,
     /// Names that are declared, for duplicates.
     declared: BTreeMap<String, Place>,
@@ -57,8 +59,15 @@ struct Declared {
     path_places: Vec<Place>,
 }
 
-impl Reader {
-    fn file(&mut self, file: &PolicyFile) {
+impl PolicyReader {
+    /// The repositories of the policies that are read so far.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        self.policies.values().map(|policy| &policy.repository)
+    }
+
+    /// Reads a file.
+    pub fn file(&mut self, file: &PolicyFile) {
+        self.files += 1;
         let stream = match parse(file) {
             Ok(stream) => stream,
             // A manifest that does not parse is reported where sites are looked for.
@@ -217,7 +226,10 @@ impl Reader {
         holds
     }
 
-    fn finish(mut self, files: usize) -> (PolicySet, Vec<Diagnostic>) {
+    /// What the files declare, and what is wrong with them.
+    #[must_use]
+    pub fn finish(mut self) -> (PolicySet, Vec<Diagnostic>) {
+        let files = self.files;
         let kubernetes = self.kubernetes;
         self.overlaps();
         let mut policies: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();

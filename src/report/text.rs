@@ -16,14 +16,19 @@ const CYAN: &str = "\u{1b}[36m";
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Decisions, then the changes as a unified diff, then a line that counts.
+/// Decisions, then the changes as a unified diff, then a line that counts. Files are `read` again
+/// for the diff; one that is not the same any more is only named.
 #[must_use]
-pub fn plan(plan: &Plan, colour: Colour) -> String {
+pub fn plan(plan: &Plan, read: impl Fn(&str) -> Option<String>, colour: Colour) -> String {
     let mut out = decisions(plan, colour);
     for set in &plan.change_sets {
         writeln!(out, "\n{}", paint(colour, BOLD, &set.title)).ok();
         for (path, file) in &set.files {
-            out.push_str(&diff(path, &file.before, &file.after, colour));
+            match read(path).and_then(|text| plan.texts(file, text)) {
+                Some((before, after)) => out.push_str(&diff(path, &before, &after, colour)),
+                None => writeln!(out, "{} changed meanwhile", crate::changeset::one_line(path))
+                    .unwrap_or_default(),
+            }
         }
     }
     writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, counts(plan)).ok();

@@ -37,13 +37,18 @@ pub fn same_but_for(
     if old.len() != new.len()
         || before.documents() != after.documents()
         || comments.0.len() != comments.1.len()
+        || before.properties().len() != after.properties().len()
     {
         return Err(Mismatch::Structure);
     }
     for ((id, old), (_, new)) in old.into_iter().zip(new) {
         if !same_node(old, new, changed(id).as_deref()) {
-            return Err(Mismatch::Node { line: old.line });
+            return Err(Mismatch::Node { line: old.line() });
         }
+    }
+    let mut properties = before.properties().iter().zip(after.properties());
+    if let Some(((id, _), _)) = properties.find(|(old, new)| old != new) {
+        return Err(Mismatch::Node { line: before.node(*id).line() });
     }
     match comments.0.iter().zip(comments.1).find(|(old, new)| !old.is_like(new)) {
         Some((old, _)) => Err(Mismatch::Comment { line: old.line }),
@@ -51,7 +56,7 @@ pub fn same_but_for(
     }
 }
 
-fn same_node(old: &Node, new: &Node, expected: Option<&str>) -> bool {
+fn same_node(old: &Node<'_>, new: &Node<'_>, expected: Option<&str>) -> bool {
     let data = match (&old.data, &new.data) {
         (
             Data::Scalar { value: old, style: old_style },
@@ -65,7 +70,7 @@ fn same_node(old: &Node, new: &Node, expected: Option<&str>) -> bool {
         (Data::Alias(old), Data::Alias(new)) => old == new,
         _ => false,
     };
-    data && old.tag == new.tag && old.anchor == new.anchor && old.line == new.line
+    data && old.line() == new.line()
 }
 
 #[cfg(test)]
@@ -90,7 +95,8 @@ mod tests {
             ("a: v1 # x\n", "a: v2 # y\n", Some("v2"), Mismatch::Comment { line: 1 }),
             ("a: v1\n", "a: v2\nb: 1\n", Some("v2"), Mismatch::Structure),
             ("a: &x v1\n", "a: &y v2\n", None, Mismatch::Node { line: 1 }),
-            ("a: v1\n", "a: !!str v2\n", Some("v2"), Mismatch::Node { line: 1 }),
+            ("a: v1\n", "a: !!str v2\n", Some("v2"), Mismatch::Structure),
+            ("a: !x v1\n", "a: !y v2\n", Some("v2"), Mismatch::Node { line: 1 }),
             ("- v1\n- x\n", "- v2\n\n- x\n", Some("v2"), Mismatch::Node { line: 2 }),
         ];
         for (before, after, value, want) in cases {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::stream::{Data, NodeId, Stream, Style};
 
-impl Stream {
+impl Stream<'_> {
     /// The bytes of the text that hold this piece of a scalar's value, character for character.
     ///
     /// `None` where there are none, or more than one piece could be meant: behind escapes, folded
@@ -12,7 +12,7 @@ impl Stream {
     #[must_use]
     pub fn locate(&self, text: &str, node: NodeId, piece: Range<usize>) -> Option<Range<usize>> {
         let Data::Scalar { value, style } = &self.node(node).data else { return None };
-        let span = self.node(node).span.clone();
+        let span = self.node(node).span();
         let raw = text.get(span.clone())?;
         let found = match style {
             Style::Plain => as_it_is(raw, value, 0).map(|start| start + piece.start),

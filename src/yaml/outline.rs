@@ -5,27 +5,32 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::stream::{Data, Node, NodeId, Stream};
+use super::stream::{Data, Node, NodeId, Properties, Stream};
 
 /// Equal for streams that differ in the text and quotes of the scalars that were left out, and in
 /// nothing else but blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline([u8; 32]);
 
-impl Stream {
+impl Stream<'_> {
     /// The outline without the text of some scalars. Their places, tags and anchors are in it.
     #[must_use]
     pub fn outline(&self, without: &BTreeSet<NodeId>) -> Outline {
-        let mut bytes = Vec::with_capacity(self.nodes().len() * 32);
+        let mut bytes = Vec::with_capacity(self.nodes().len() * 16);
         let mut without = without.iter().peekable();
         for (id, node) in self.nodes() {
             let is_left_out = without.next_if_eq(&&id).is_some();
             write_node(node, is_left_out, &mut bytes);
         }
         number(self.documents().len(), &mut bytes);
+        for (id, Properties { tag, anchor }) in self.properties() {
+            number(*id, &mut bytes);
+            number(*anchor, &mut bytes);
+            text(tag.as_deref().unwrap_or_default(), &mut bytes);
+        }
         for comment in self.comments() {
-            text(comment.text(), &mut bytes);
             number(comment.line(), &mut bytes);
+            text(comment.text(), &mut bytes);
         }
         Outline(Sha256::digest(&bytes).into())
     }
@@ -33,7 +38,7 @@ impl Stream {
 
 /// Nodes come in the order of the text, and collections with their lengths, so that what is
 /// written is one tree's alone.
-fn write_node(node: &Node, is_left_out: bool, bytes: &mut Vec<u8>) {
+fn write_node(node: &Node<'_>, is_left_out: bool, bytes: &mut Vec<u8>) {
     match &node.data {
         Data::Scalar { .. } if is_left_out => bytes.push(b'?'),
         Data::Scalar { value, style } => {
@@ -53,9 +58,7 @@ fn write_node(node: &Node, is_left_out: bool, bytes: &mut Vec<u8>) {
             number(target.map_or(0, |target| target + 1), bytes);
         }
     }
-    text(node.tag.as_deref().unwrap_or_default(), bytes);
-    number(node.anchor, bytes);
-    number(node.line, bytes);
+    number(node.line(), bytes);
 }
 
 fn text(text: &str, bytes: &mut Vec<u8>) {
@@ -63,8 +66,13 @@ fn text(text: &str, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-fn number(number: usize, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&(number as u64).to_le_bytes());
+/// Seven bits a byte, as most numbers are small.
+fn number(mut number: usize, bytes: &mut Vec<u8>) {
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
 }
 
 #[cfg(test)]

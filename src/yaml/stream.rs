@@ -1,5 +1,6 @@
 //! A parsed YAML stream: documents, nodes, spans and comments.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -9,48 +10,74 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 /// default; real files have longer ones, and a file's size is capped before it gets here.
 const MAX_COMMENT_RUN: usize = 1_000_000;
 
+/// Configuration files have a node for about so many bytes.
+const BYTES_FOR_A_NODE: usize = 12;
+
 /// Which node of a [`Stream`].
 pub type NodeId = usize;
 
-/// Every document of one file.
+/// Every document of one file. What stands in the text as it is, is not copied.
 #[derive(Debug, Default)]
-pub struct Stream {
-    nodes: Vec<Node>,
+pub struct Stream<'t> {
+    nodes: Vec<Node<'t>>,
     documents: Vec<NodeId>,
-    comments: Vec<Comment>,
+    comments: Vec<Comment<'t>>,
+    /// Explicit tags (`!!str`), resolved, and the anchors' numbers, of the few nodes with one.
+    properties: Vec<(NodeId, Properties)>,
 }
 
-/// One node: a scalar, a collection or an alias.
+/// One node: a scalar, a collection or an alias. Kept small, as files have many.
 #[derive(Debug)]
-pub struct Node {
+pub struct Node<'t> {
     /// What the node holds.
-    pub data: Data,
-    /// The bytes that the node occupies, quotes included, anchors and tags not.
-    pub span: Range<usize>,
-    /// The line of the first byte, from 1.
-    pub line: usize,
-    /// The column of the first character, from 1.
-    pub column: usize,
-    /// The explicit tag (`!!str`), resolved.
+    pub data: Data<'t>,
+    start: u32,
+    end: u32,
+    line: u32,
+    column: u32,
+}
+
+/// What can stand before a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Properties {
     pub(super) tag: Option<Box<str>>,
-    /// The anchor's number; 0 without one.
     pub(super) anchor: usize,
+}
+
+impl Node<'_> {
+    /// The bytes that the node occupies, quotes included, anchors and tags not.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The line of the first byte, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line as usize
+    }
+
+    /// The column of the first character, from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.column as usize
+    }
 }
 
 /// The content of a [`Node`].
 #[derive(Debug)]
-pub enum Data {
+pub enum Data<'t> {
     /// A scalar.
     Scalar {
         /// The value after unescaping and folding.
-        value: Box<str>,
+        value: Cow<'t, str>,
         /// How it is written.
         style: Style,
     },
     /// A sequence's items.
-    Sequence(Vec<NodeId>),
+    Sequence(Box<[NodeId]>),
     /// A mapping's keys and values, in order, duplicates kept.
-    Mapping(Vec<(NodeId, NodeId)>),
+    Mapping(Box<[(NodeId, NodeId)]>),
     /// An alias and the node that it points at.
     Alias(Option<NodeId>),
 }
@@ -70,13 +97,13 @@ pub enum Style {
 
 /// A comment.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Comment {
-    text: Box<str>,
+pub struct Comment<'t> {
+    text: Cow<'t, str>,
     pub(super) line: usize,
     start: usize,
 }
 
-impl Comment {
+impl Comment<'_> {
     /// What follows the `#`.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -125,14 +152,15 @@ impl SyntaxError {
     }
 }
 
-impl Stream {
+impl<'t> Stream<'t> {
     /// Parses every document of `text`.
     ///
     /// # Errors
     /// At the first byte that cannot be YAML 1.2.
-    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+    pub fn parse(text: &'t str) -> Result<Self, SyntaxError> {
         let options = granit_parser::options! { max_buffered_comment_events: MAX_COMMENT_RUN };
         let mut builder = Builder::default();
+        builder.stream.nodes.reserve(text.len() / BYTES_FOR_A_NODE);
         for event in Parser::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|error| SyntaxError {
                 message: error.info().clone(),
@@ -155,13 +183,13 @@ impl Stream {
     /// # Panics
     /// When `id` belongs to another stream.
     #[must_use]
-    pub fn node(&self, id: NodeId) -> &Node {
+    pub fn node(&self, id: NodeId) -> &Node<'t> {
         &self.nodes[id]
     }
 
     /// Every node in the order of the text.
     #[must_use]
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> {
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node<'t>)> {
         self.nodes.iter().enumerate()
     }
 
@@ -217,92 +245,108 @@ impl Stream {
 
     /// Every comment, in the order of the text.
     #[must_use]
-    pub fn comments(&self) -> &[Comment] {
+    pub fn comments(&self) -> &[Comment<'t>] {
         &self.comments
+    }
+
+    /// What stands before nodes, for those that have something there.
+    pub(super) fn properties(&self) -> &[(NodeId, Properties)] {
+        &self.properties
     }
 }
 
 #[derive(Default)]
-struct Builder {
-    stream: Stream,
-    /// Collections that are open, outermost first, with the children read so far.
-    open: Vec<(NodeId, Vec<NodeId>)>,
+struct Builder<'t> {
+    stream: Stream<'t>,
+    /// Collections that are open, outermost first, with how many of `children` came before theirs.
+    open: Vec<(NodeId, usize)>,
+    children: Vec<NodeId>,
     anchors: HashMap<usize, NodeId>,
 }
 
-impl Builder {
-    fn event(&mut self, event: Event<'_>, span: Span) {
+impl<'t> Builder<'t> {
+    fn event(&mut self, event: Event<'t>, span: Span) {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
                 // The parser reports a missing value as `~`; nothing is written there.
                 let missing = style == ScalarStyle::Plain && span.is_empty();
-                let value = if missing { "".into() } else { value.into() };
-                let data = Data::Scalar { value, style: style_of(style) };
-                self.add(data, &span, anchor, tag.map(|tag| tag.to_string()));
+                let value = if missing { Cow::Borrowed("") } else { value };
+                let id = self.add(Data::Scalar { value, style: style_of(style) }, &span);
+                self.properties(id, anchor, tag.map(|tag| tag.to_string()));
             }
             Event::SequenceStart(_, anchor, tag) => {
-                let tag = tag.map(|tag| tag.to_string());
-                self.begin(Data::Sequence(Vec::new()), &span, anchor, tag);
+                let id = self.begin(Data::Sequence(Box::default()), &span);
+                self.properties(id, anchor, tag.map(|tag| tag.to_string()));
             }
             Event::MappingStart(_, anchor, tag) => {
-                let tag = tag.map(|tag| tag.to_string());
-                self.begin(Data::Mapping(Vec::new()), &span, anchor, tag);
+                let id = self.begin(Data::Mapping(Box::default()), &span);
+                self.properties(id, anchor, tag.map(|tag| tag.to_string()));
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&span),
             Event::Alias(anchor) => {
                 let target = self.anchors.get(&anchor).copied();
-                self.add(Data::Alias(target), &span, 0, None);
+                self.add(Data::Alias(target), &span);
             }
             Event::Comment(text, _) => {
-                let comment = Comment {
-                    text: text.into(),
-                    line: span.start.line(),
-                    start: bytes(&span).start,
-                };
+                let comment = Comment { text, line: span.start.line(), start: bytes(&span).start };
                 self.stream.comments.push(comment);
             }
             _ => {}
         }
     }
 
-    fn begin(&mut self, data: Data, span: &Span, anchor: usize, tag: Option<String>) {
-        let id = self.add(data, span, anchor, tag);
-        self.open.push((id, Vec::new()));
+    fn begin(&mut self, data: Data<'t>, span: &Span) -> NodeId {
+        let id = self.add(data, span);
+        self.open.push((id, self.children.len()));
+        id
     }
 
     fn end(&mut self, span: &Span) {
-        let Some((id, children)) = self.open.pop() else { return };
+        let Some((id, first)) = self.open.pop() else { return };
+        let children = &self.children[first..];
         let node = &mut self.stream.nodes[id];
-        node.span.end = node.span.end.max(bytes(span).end);
+        node.end = node.end.max(number(bytes(span).end));
         node.data = match &node.data {
-            Data::Mapping(_) => Data::Mapping(pairs(&children)),
-            _ => Data::Sequence(children),
+            Data::Mapping(_) => Data::Mapping(pairs(children)),
+            _ => Data::Sequence(children.into()),
         };
+        self.children.truncate(first);
     }
 
-    fn add(&mut self, data: Data, span: &Span, anchor: usize, tag: Option<String>) -> NodeId {
+    fn add(&mut self, data: Data<'t>, span: &Span) -> NodeId {
         let id = self.stream.nodes.len();
+        let Range { start, end } = bytes(span);
         self.stream.nodes.push(Node {
             data,
-            span: bytes(span),
-            line: span.start.line(),
-            column: span.start.col() + 1,
-            tag: tag.map(Into::into),
-            anchor,
+            start: number(start),
+            end: number(end),
+            line: number(span.start.line()),
+            column: number(span.start.col() + 1),
         });
+        let siblings =
+            if self.open.is_empty() { &mut self.stream.documents } else { &mut self.children };
+        siblings.push(id);
+        id
+    }
+
+    fn properties(&mut self, id: NodeId, anchor: usize, tag: Option<String>) {
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
-        match self.open.last_mut() {
-            Some((_, children)) => children.push(id),
-            None => self.stream.documents.push(id),
+        if anchor != 0 || tag.is_some() {
+            let tag = tag.map(Into::into);
+            self.stream.properties.push((id, Properties { tag, anchor }));
         }
-        id
     }
 }
 
-fn pairs(children: &[NodeId]) -> Vec<(NodeId, NodeId)> {
+fn pairs(children: &[NodeId]) -> Box<[(NodeId, NodeId)]> {
     children.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
+/// Files are much smaller than this can say.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn bytes(span: &Span) -> Range<usize> {
@@ -324,9 +368,9 @@ mod tests {
 
     fn spans(text: &str) -> Vec<(String, &str)> {
         let stream = Stream::parse(text).unwrap();
-        let scalars = stream.nodes().filter_map(|(id, node)| {
-            Some((stream.text(id)?.to_owned(), text.get(node.span.clone())?))
-        });
+        let scalars = stream
+            .nodes()
+            .filter_map(|(id, node)| Some((stream.text(id)?.to_owned(), text.get(node.span())?)));
         scalars.collect()
     }
 
@@ -356,7 +400,7 @@ mod tests {
         let b = stream.get(root, "b").unwrap();
         assert_eq!(stream.text(b), None);
         assert_eq!(stream.text(stream.target(b)), Some("1"));
-        assert_eq!((stream.node(b).line, stream.node(b).column), (2, 4));
+        assert_eq!((stream.node(b).line(), stream.node(b).column()), (2, 4));
     }
 
     #[test]

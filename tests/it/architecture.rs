@@ -27,7 +27,7 @@ const EDGES: [(&str, &[&str]); 6] = [
 ];
 
 /// What reaches outside: async, clock, environment, files, network, processes, terminals.
-const IMPURE: [&str; 18] = [
+const IMPURE: [&str; 19] = [
     "async fn",
     ".await",
     "tokio",
@@ -41,6 +41,7 @@ const IMPURE: [&str; 18] = [
     "std::io",
     "std::process",
     "std::thread",
+    "rayon",
     "std::time",
     "std::net::Tcp",
     "Timestamp::now",
@@ -49,12 +50,13 @@ const IMPURE: [&str; 18] = [
 ];
 
 /// Libraries that one room alone names.
-const ONE_ROOM: [(&str, &[&str]); 7] = [
+const ONE_ROOM: [(&str, &[&str]); 8] = [
     ("granit_parser", &["yaml/"]),
     ("octocrab", &["forge/"]),
     ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
     ("docker_credential", &["registry/"]),
     ("indicatif", &["report/"]),
+    ("rayon", &["pipeline/sweep.rs", "worktree.rs"]),
     ("sigstore_verify", &["signature/"]),
     ("std::fs::write", &["worktree.rs", "pipeline/tags.rs"]),
 ];

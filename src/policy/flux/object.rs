@@ -9,7 +9,7 @@ use crate::yaml::{NodeId, Stream};
 /// One object of a file.
 pub(super) struct Object<'a> {
     pub(super) file: &'a PolicyFile,
-    pub(super) stream: &'a Stream,
+    pub(super) stream: &'a Stream<'a>,
     pub(super) root: NodeId,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Object<'a> {
 
     pub(super) fn place(&self) -> Place {
         let node = self.stream.node(self.node(&["metadata", "name"]).unwrap_or(self.root));
-        let (line, column) = (node.line, node.column);
-        Place { path: self.file.path.clone(), line, column, span: node.span.clone() }
+        let (line, column) = (node.line(), node.column());
+        Place { path: self.file.path.clone(), line, column, span: node.span() }
     }
 }

@@ -1,9 +1,13 @@
 //! Files of a work tree: the only reader and writer of files beneath a repository's root.
 
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
+use cap_std::fs::{Dir, OpenOptions};
+use cap_tempfile::TempFile;
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 use rayon::slice::ParallelSliceMut as _;
 
@@ -14,6 +18,8 @@ const FIRST_BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct WorkTree {
     root: PathBuf,
+    /// The root as a handle, from which everything is opened.
+    directory: Dir,
     paths: Vec<String>,
     skipped: Vec<String>,
 }
@@ -80,7 +86,10 @@ impl WorkTree {
         }
         paths.par_sort_unstable();
         skipped.sort_unstable();
-        Ok(Self { root: root.to_owned(), paths, skipped })
+        let directory = Dir::open_ambient_dir(root, cap_std::ambient_authority());
+        let directory = directory
+            .map_err(|source| WorkTreeError::Read { path: root.display().to_string(), source })?;
+        Ok(Self { root: root.to_owned(), directory, paths, skipped })
     }
 
     /// The root.
@@ -95,7 +104,7 @@ impl WorkTree {
         &self.paths
     }
 
-    /// The paths of symbolic links, which are not followed.
+    /// The paths of symbolic links, which are not followed, and of repositories within this one.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
@@ -123,7 +132,7 @@ impl WorkTree {
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], WorkTreeError> {
         let failed = |source| WorkTreeError::Read { path: path.to_owned(), source };
-        let mut file = std::fs::File::open(self.root.join(path)).map_err(failed)?;
+        let mut file = self.directory.open(path).map_err(failed)?;
         let mut length = 0;
         while length < limit {
             if length == buffer.len() {
@@ -141,40 +150,51 @@ impl WorkTree {
 
     /// Replaces a file as a whole, or not at all, keeping its mode.
     ///
+    /// Every step on the way is opened from the one before it, without following a link, so that a
+    /// directory that is swapped for one while this runs leads nowhere else.
+    ///
     /// # Errors
     /// When the path is no longer a regular file reached without links, its content is not
     /// `before`, or it cannot be written.
     pub fn replace(&self, path: &str, before: &str, after: &str) -> Result<(), WorkTreeError> {
-        let full = self.regular_file(path)?;
-        if self.read(path, before.len() + 1)? != before.as_bytes() {
+        let (directory, name) = self.regular_file(path)?;
+        let unread = |source| WorkTreeError::Read { path: path.to_owned(), source };
+        let options = OpenOptions::new().read(true).follow(FollowSymlinks::No).clone();
+        let file = directory.open_with(name, &options).map_err(unread)?;
+        let mut content = Vec::with_capacity(before.len() + 1);
+        let limit = before.len() as u64 + 1;
+        (&file).take(limit).read_to_end(&mut content).map_err(unread)?;
+        if content != before.as_bytes() {
             return Err(WorkTreeError::Changed(path.to_owned()));
         }
         let failed = |source| WorkTreeError::Write { path: path.to_owned(), source };
-        let directory = full.parent().unwrap_or(&self.root);
-        let mut file =
-            tempfile::Builder::new().prefix(".tagalong-").tempfile_in(directory).map_err(failed)?;
-        file.write_all(after.as_bytes()).map_err(failed)?;
-        let mode = std::fs::symlink_metadata(&full).map_err(failed)?.permissions();
-        std::fs::set_permissions(file.path(), mode).map_err(failed)?;
-        file.persist(&full).map_err(|error| failed(error.error))?;
-        Ok(())
+        let mut new = TempFile::new(&directory).map_err(failed)?;
+        new.write_all(after.as_bytes()).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.permissions();
+        new.as_file().set_permissions(mode).map_err(failed)?;
+        new.replace(name).map_err(failed)
     }
 
-    /// The full path, when every step on the way is a directory and the end a regular file.
-    fn regular_file(&self, path: &str) -> Result<PathBuf, WorkTreeError> {
+    /// The directory of a path and its last name, when every step on the way is a directory and the
+    /// end a regular file.
+    fn regular_file<'p>(&self, path: &'p str) -> Result<(Dir, &'p OsStr), WorkTreeError> {
         let outside = || WorkTreeError::Outside(path.to_owned());
-        let mut full = self.root.clone();
-        for component in Path::new(path).components() {
-            let Component::Normal(name) = component else { return Err(outside()) };
-            full.push(name);
-            let metadata = std::fs::symlink_metadata(&full);
-            let metadata =
-                metadata.map_err(|source| WorkTreeError::Read { path: path.to_owned(), source })?;
-            if metadata.is_symlink() {
-                return Err(outside());
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                WorkTreeError::Read { path: path.to_owned(), source }
             }
+            _ => outside(),
+        };
+        let mut directory = self.directory.try_clone().map_err(failed)?;
+        let mut steps = Path::new(path).components().peekable();
+        while let Some(Component::Normal(step)) = steps.next() {
+            if steps.peek().is_none() {
+                let kind = directory.symlink_metadata(step).map_err(failed)?;
+                return if kind.is_file() { Ok((directory, step)) } else { Err(outside()) };
+            }
+            directory = directory.open_dir_nofollow(step).map_err(failed)?;
         }
-        if full.is_file() { Ok(full) } else { Err(outside()) }
+        Err(outside())
     }
 }
 
@@ -210,6 +230,12 @@ impl ParallelVisitor for Visitor<'_> {
         match entry {
             Ok(entry) => {
                 let path = entry.path().strip_prefix(self.root).ok().and_then(slashed);
+                let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
+                // Another repository, or a submodule: its files are not this repository's.
+                if is_dir && entry.depth() > 0 && entry.path().join(".git").exists() {
+                    self.own.skipped.extend(path);
+                    return WalkState::Skip;
+                }
                 match (path, entry.file_type()) {
                     (Some(path), Some(kind)) if kind.is_file() => self.own.paths.push(path),
                     (Some(path), Some(kind)) if kind.is_symlink() => self.own.skipped.push(path),
@@ -256,10 +282,12 @@ mod tests {
         }
         put(".gitignore", "out/\n");
         put(".ignore", "a.yaml\n");
+        put("sub/.git", "gitdir: ../.git/modules/sub\n");
+        put("sub/c.yaml", "x: 1\n");
         std::os::unix::fs::symlink("a.yaml", dir.path().join("link.yaml")).unwrap();
         let tree = WorkTree::open(dir.path()).unwrap();
         assert_eq!(tree.paths(), [".github/w.yaml", ".gitignore", ".ignore", "a.yaml", "b/x.yaml"]);
-        assert_eq!(tree.skipped(), ["link.yaml"]);
+        assert_eq!(tree.skipped(), ["link.yaml", "sub"]);
     }
 
     #[test]
@@ -284,5 +312,36 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(outside.path().join("b.yaml")).unwrap(), "old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_is_swapped_for_a_link_leads_nowhere() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir(path("d")).unwrap();
+        for root in [dir.path().join("d"), outside.path().to_owned()] {
+            std::fs::write(root.join("a.yaml"), "old").unwrap();
+        }
+        std::os::unix::fs::symlink(outside.path(), path("link")).unwrap();
+        let tree = WorkTree::open(dir.path()).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (from, to) in [("d", "real"), ("link", "d"), ("d", "link"), ("real", "d")] {
+                        std::fs::rename(path(from), path(to)).unwrap();
+                    }
+                }
+            });
+            let mut written = 0;
+            for _ in 0..20_000 {
+                let (old, new) = if written % 2 == 0 { ("old", "new") } else { ("new", "old") };
+                written += usize::from(tree.replace("d/a.yaml", old, new).is_ok());
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(written > 0);
+        });
+        assert_eq!(std::fs::read_to_string(outside.path().join("a.yaml")).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
     }
 }

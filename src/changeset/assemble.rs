@@ -10,7 +10,7 @@ use super::words::{body, commit_message, title};
 use super::{ChangeSet, FileChange, Move, Plan, go_template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::manifest::{OtherName, Site, Surveyed};
+use crate::manifest::{OtherName, Part, Site, Surveyed};
 use crate::policy::PolicySet;
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
@@ -47,8 +47,9 @@ impl Surveyed {
 }
 
 fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
-    let renamed = site.marked == Some(OtherName::Yes);
-    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone(), renamed };
+    let renamed = site.claimed == Some(OtherName::Yes);
+    let pinned = site.slots.iter().any(|slot| slot.part == Part::TagAndDigest);
+    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone(), renamed, pinned };
     Use { environment: file.environment, policy, deployed }
 }
 
@@ -153,7 +154,7 @@ fn moves(environment: &str, files: &BTreeMap<String, FileChange>, plan: &Plan) -
         to: Deployed {
             tag: planned.decision.to.clone(),
             digest: planned.decision.to_digest.clone(),
-            renamed: false,
+            ..Deployed::default()
         },
         why: planned.decision.reason.message.clone(),
         sites: planned.sites.iter().filter(|(path, _)| files.contains_key(path)).cloned().collect(),

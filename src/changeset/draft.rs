@@ -8,7 +8,7 @@ use super::{Decided, Object, Planned, PlannedEdit, Use};
 use crate::choose::{Decision, Outcome};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Applied, Edit, Refused, Target, apply, edits};
-use crate::manifest::{Site, Surveyed};
+use crate::manifest::{Site, Survey, Surveyed};
 use crate::policy::{Policy, PolicySet};
 use crate::yaml::{NodeId, Stream};
 
@@ -18,6 +18,7 @@ pub type Content = [u8; 32];
 /// Decisions, and what they mean for each file. Files can be rewritten in any order, or at once.
 pub struct Draft<'a> {
     pub(super) set: &'a PolicySet,
+    survey: &'a Survey<'a>,
     pub(super) decisions: Vec<Planned>,
     index: BTreeMap<Use, usize>,
 }
@@ -43,14 +44,19 @@ pub(super) struct NewFile {
 impl<'a> Draft<'a> {
     /// A draft of what was decided, with the places that each decision is about.
     #[must_use]
-    pub fn new(set: &'a PolicySet, files: &[Surveyed], decided: Vec<Decided>) -> Self {
+    pub fn new(
+        set: &'a PolicySet,
+        survey: &'a Survey<'a>,
+        files: &[Surveyed],
+        decided: Vec<Decided>,
+    ) -> Self {
         let index: BTreeMap<Use, usize> = decided
             .iter()
             .enumerate()
             .map(|(index, decided)| (decided.at.clone(), index))
             .collect();
         let decisions = decided.into_iter().map(|decided| planned(set, decided)).collect();
-        let mut draft = Self { set, decisions, index };
+        let mut draft = Self { set, survey, decisions, index };
         for file in files {
             for (at, (site, _)) in file.uses().zip(&file.sites) {
                 if let Some(decision) = draft.index.get(&at) {
@@ -90,7 +96,9 @@ impl<'a> Draft<'a> {
             let edits: Vec<Edit> = drafted.iter().map(|(edit, _)| edit.clone()).collect();
             let text =
                 std::str::from_utf8(bytes).map_err(|_not_text| refused(file, &Refused::Changed))?;
-            let applied = apply(text, &file.basis, &edits).map_err(|why| refused(file, &why))?;
+            let again = |text: &str| self.survey.again(&file.path, text);
+            let applied =
+                apply(text, &file.basis, &edits, again).map_err(|why| refused(file, &why))?;
             Ok(self.new_file(file, drafted, text, &applied))
         });
         Rewritten { decisions, result }

@@ -143,7 +143,7 @@ mod tests {
             to: Deployed {
                 tag: Tag::parse(to),
                 digest: (from == to).then(digest).flatten(),
-                renamed: false,
+                ..Deployed::default()
             },
             why: format!("{to} is above {from}"),
             sites: vec![("a|`b`.yaml".into(), 3)],

@@ -239,6 +239,7 @@ impl Case<'_, '_> {
     fn writes_digest(&self) -> bool {
         match self.policy.digest {
             DigestMode::Pin => true,
+            _ if self.deployed.pinned => true,
             DigestMode::Keep => self.deployed.digest.is_some(),
             DigestMode::Drop => self.deployed.tag.is_none() && self.deployed.digest.is_some(),
         }

@@ -21,6 +21,8 @@ pub struct Deployed {
     pub digest: Option<Digest>,
     /// Whether another image is named than the policy's, and the name is to be written as well.
     pub renamed: bool,
+    /// Whether the digest is to be written behind the tag, whatever the policy says.
+    pub pinned: bool,
 }
 
 impl fmt::Display for Deployed {

@@ -60,6 +60,8 @@ codes! {
     PolicyContradiction = "policy.contradiction",
     /// The file of a public key that a policy names cannot be used.
     PolicyKey = "policy.key",
+    /// A target cannot be read, or reaches nothing.
+    PolicyTarget = "policy.target",
     /// `fixed` is not a tag.
     PolicyInvalidTag = "policy.invalid-tag",
     /// Not exactly one order (`semver`, `numerical`, …) is given.

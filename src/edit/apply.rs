@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Edit, values};
-use crate::manifest::{Basis, Scalar};
-use crate::yaml::{Mismatch, NodeId, Stream, SyntaxError, same_but_for};
+use crate::manifest::{Basis, Rest, Scalar, Scalars};
+use crate::yaml::{Mismatch, NodeId, Outline, Stream, SyntaxError, same_but_for};
 
 /// Why a file was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum Refused {
     /// The new text differs in more than the scalars that were meant.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// The file is not YAML, and the places would not be found again as they are.
+    #[error("the places would not be found again in the new text")]
+    Lost,
     /// The file is not the one that the edits were made for.
     #[error("the file changed while the run was under way")]
     Changed,
@@ -40,30 +43,66 @@ pub struct Applied {
 ///
 /// # Errors
 /// When the result, parsed again, is not the old file with exactly the intended scalars changed.
-pub fn apply(text: &str, basis: &Basis, edits: &[Edit]) -> Result<Applied, Refused> {
+pub fn apply(
+    text: &str,
+    basis: &Basis,
+    edits: &[Edit],
+    again: impl Fn(&str) -> Scalars,
+) -> Result<Applied, Refused> {
     let out = splice(
         text,
         edits.iter().map(|edit| (edit.line, edit.span.clone(), &*edit.old, &*edit.new)),
     )?;
-    let after = Stream::parse(&out).map_err(Refused::Syntax)?;
     let values = values(&basis.scalars, edits);
-    let is_proven = after.outline(&basis.scalars.keys().copied().collect()) == basis.rest
-        && basis
-            .scalars
-            .iter()
-            .all(|(node, before)| holds(&after, *node, before, values.get(node)));
-    if !is_proven {
-        return Err(difference(text, &after, &values));
+    match &basis.rest {
+        Rest::Yaml(outline) => {
+            prove(text, &out, (*outline, &basis.scalars), &values)?;
+            prove_within(&basis.scalars, edits, &values)?;
+        }
+        Rest::Text if is_found_again(&basis.scalars, &again(&out), &values) => {}
+        Rest::Text => return Err(Refused::Lost),
     }
-    for (node, value) in &values {
-        let within = |edit: &&Edit| edit.node == *node;
-        let inner = edits.iter().filter(within).filter_map(|edit| edit.inner.as_ref());
-        let inner: Vec<_> = inner.collect();
-        if let Some(before) = basis.scalars.get(node).filter(|_| !inner.is_empty()) {
+    Ok(Applied { text: out, values })
+}
+
+/// Whether the same places are there in a text that is not YAML, with what they are to hold.
+fn is_found_again(before: &Scalars, after: &Scalars, values: &BTreeMap<NodeId, String>) -> bool {
+    let mut both = before.iter().zip(after.values());
+    before.len() == after.len()
+        && both.all(|((node, before), after)| match values.get(node) {
+            Some(value) => *after.value == **value,
+            None => before == after,
+        })
+}
+
+/// Everything but the scalars with edits is what it was, and those hold what they are to hold.
+fn prove(
+    text: &str,
+    out: &str,
+    (outline, scalars): (Outline, &Scalars),
+    values: &BTreeMap<NodeId, String>,
+) -> Result<(), Refused> {
+    let after = Stream::parse(out).map_err(Refused::Syntax)?;
+    let mut all = scalars.iter();
+    let is_proven = after.outline(&scalars.keys().copied().collect()) == outline
+        && all.all(|(node, before)| holds(&after, *node, before, values.get(node)));
+    if is_proven { Ok(()) } else { Err(difference(text, &after, values)) }
+}
+
+/// The same for scalars whose text is YAML itself.
+fn prove_within(
+    scalars: &Scalars,
+    edits: &[Edit],
+    values: &BTreeMap<NodeId, String>,
+) -> Result<(), Refused> {
+    for (node, value) in values {
+        let own = edits.iter().filter(|edit| edit.node == *node);
+        let inner: Vec<_> = own.filter_map(|edit| edit.inner.as_ref()).collect();
+        if let Some(before) = scalars.get(node).filter(|_| !inner.is_empty()) {
             same_within(&before.value, value, &inner)?;
         }
     }
-    Ok(Applied { text: out, values })
+    Ok(())
 }
 
 /// Whether a scalar holds what it is to hold; one that is not to change, exactly what it did.
@@ -125,7 +164,6 @@ fn same_within(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Scalars;
 
     fn edit(text: &str, old: &str, new: &str, value: &str) -> Edit {
         let start = text.find(old).unwrap();
@@ -146,9 +184,10 @@ mod tests {
         let stream = Stream::parse(text).unwrap();
         let scalars = [1, 2, 3, 4].map(|id| (id, Scalar::of(&stream, id).unwrap()));
         let scalars = Scalars::from(scalars);
-        let rest = stream.outline(&scalars.keys().copied().collect());
+        let rest = Rest::Yaml(stream.outline(&scalars.keys().copied().collect()));
         let basis = Basis { scalars, rest };
-        let go = |edits: &[Edit]| apply(text, &basis, edits).map(|applied| applied.text);
+        let again = |_: &str| Scalars::new();
+        let go = |edits: &[Edit]| apply(text, &basis, edits, again).map(|applied| applied.text);
         let good = edit(text, "v1", "v9", "v9");
         assert_eq!(go(std::slice::from_ref(&good)).unwrap(), "a: v9\nb: v2 # c\n");
         let stale = Edit { old: "v0".into(), ..good.clone() };

@@ -1,7 +1,7 @@
 //! What to write into the slots of a site, in the way that the site is written.
 
 use super::Edit;
-use crate::image::{Digest, Tag};
+use crate::image::{Digest, Tag, split_registry};
 use crate::manifest::{Part, Scalar, Scalars, Site, Slot};
 use crate::policy::DigestMode;
 use crate::yaml::{Resolved, Style, resolve};
@@ -43,13 +43,14 @@ fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String 
         DigestMode::Drop => old.contains('@') && site.tag.is_none(),
     };
     // A marker says which part a scalar holds; nothing is added to it.
-    let wanted = match (site.marked.is_some(), slot.part) {
+    let wanted = match (site.claimed.is_some(), slot.part) {
         (true, Part::Whole) => {
             target.mode == DigestMode::Pin || target.mode == DigestMode::Keep && old.contains('@')
         }
         (true, Part::Tag) => wanted && old.contains('@'),
         _ => wanted,
     };
+    let wanted = wanted || slot.part == Part::TagAndDigest;
     let digest = target.digest.filter(|_| wanted).map(|digest| format!("@{digest}"));
     let digest = digest.unwrap_or_default();
     match slot.part {
@@ -57,18 +58,24 @@ fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String 
             format!(":{}{digest}", target.tag)
         }
         Part::Suffix => digest,
-        Part::Tag => format!("{}{digest}", target.tag),
+        Part::Tag | Part::TagAndDigest => format!("{}{digest}", target.tag),
         Part::Whole => format!("{}:{}{digest}", target.name, target.tag),
+        Part::Name if site.slots.iter().any(|slot| slot.part == Part::Registry) => {
+            split_registry(target.name).1.to_owned()
+        }
         Part::Name => target.name.to_owned(),
+        Part::Registry => split_registry(target.name).0.to_owned(),
         Part::Digest => digest_alone(old, site, target),
     }
 }
 
 fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
     match target.mode {
-        DigestMode::Drop if site.tag.is_some() && site.marked.is_none() => String::new(),
+        DigestMode::Drop if site.tag.is_some() && site.claimed.is_none() => String::new(),
         DigestMode::Drop => old.to_owned(),
-        DigestMode::Keep if Digest::parse(old).is_none() && site.marked.is_none() => old.to_owned(),
+        DigestMode::Keep if Digest::parse(old).is_none() && site.claimed.is_none() => {
+            old.to_owned()
+        }
         _ => target.digest.map_or_else(|| old.to_owned(), Digest::to_string),
     }
 }
@@ -91,8 +98,11 @@ fn write(scalar: &Scalar, slot: &Slot, old: &str, new: &str) -> Edit {
         None => (scalar, &slot.range),
     };
     let whole = [&own.value[..piece.start], new, &own.value[piece.end..]].concat();
-    let quoted =
-        if own.style == Style::Plain { plain_or_quoted(&own.value, &whole) } else { whole.clone() };
+    let quoted = if own.style == Some(Style::Plain) {
+        plain_or_quoted(&own.value, &whole)
+    } else {
+        whole.clone()
+    };
     let mut edit = if quoted == whole {
         // The colon of `:tag` stays where it is on both sides of most changes.
         let same = usize::from(old.starts_with(':') && new.starts_with(':'));
@@ -149,13 +159,13 @@ mod tests {
 
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
-        let found = find("kustomization.yaml", text, &stream);
+        let found = find("kustomization.yaml", text, &stream, &[]);
         let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
         let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
         let edits: Vec<_> =
             found.sites.iter().flat_map(|site| edits(&basis.scalars, site, target)).collect();
-        apply(text, &basis, &edits).unwrap().text
+        apply(text, &basis, &edits, |_| Scalars::new()).unwrap().text
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod version;
 pub use digest::Digest;
 pub use platform::Platform;
 pub use reference::Reference;
-pub use repository::{InvalidRepository, Repository};
+pub use repository::{InvalidRepository, Repository, split_registry};
 pub use shape::Shape;
 pub use tag::Tag;
 pub use version::Version;

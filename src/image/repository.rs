@@ -97,6 +97,14 @@ impl fmt::Display for Repository {
     }
 }
 
+/// A name as users write it in two parts: the registry, which Docker Hub's is without one, and the
+/// rest as it is written.
+#[must_use]
+pub fn split_registry(name: &str) -> (&str, &str) {
+    let (host, rest) = split_host(name);
+    (host.unwrap_or(DOCKER_HUB), rest)
+}
+
 /// Splits off the first component when it is a host: it has a dot or a port, is `localhost`, or
 /// has an upper-case letter, which no path component can.
 fn split_host(text: &str) -> (Option<&str>, &str) {

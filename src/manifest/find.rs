@@ -1,7 +1,9 @@
 //! Walks a stream and collects sites by the shape of mappings, whatever kind of object they are in.
 
 use super::finder::Finder;
-use super::{Found, argocd, embedded, kustomize, named, oci_source, reference, values};
+use super::{
+    Aim, Found, argocd, embedded, kustomize, named, oci_source, reference, target, values,
+};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// Whether a file may name images, by its path: YAML, JSON, which is YAML as well, and kustomize's
@@ -13,10 +15,13 @@ pub fn is_candidate(path: &str) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json")) || name == "Kustomization"
 }
 
-/// Finds every image that a file names, in the order of the file.
+/// Finds every image that a file names, in the order of the file, and what targets reach in it.
 #[must_use]
-pub fn find(path: &str, text: &str, stream: &Stream) -> Found {
+pub fn find(path: &str, text: &str, stream: &Stream, aims: &[Aim<'_>]) -> Found {
     let mut finder = Finder::new(text, stream);
+    for aim in aims {
+        finder.claim(target::in_yaml(*aim, text, stream));
+    }
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
         if !matches!(node.data, Data::Mapping(_)) {
@@ -61,7 +66,7 @@ mod tests {
     /// Each found image as `repository tag digest? line`, obstacles as `repository obstacle`.
     fn found(path: &str, text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let found = find(path, text, &stream);
+        let found = find(path, text, &stream, &[]);
         let sites = found.sites.iter().map(|site| {
             let tag = site.tag.as_ref().map_or("-", Tag::as_str);
             let digest = site.digest.as_ref().map_or("", |digest| digest.short());

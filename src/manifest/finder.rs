@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::claim::{self, Claim};
 use super::marker::{self, Markers};
+use super::target::Reached;
 use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
@@ -22,7 +24,7 @@ pub(super) struct Finder<'a> {
     aliases: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Where anchored scalars are used: by the anchor, the places with the sites there.
     shared: BTreeMap<NodeId, Vec<(NodeId, usize)>>,
-    /// Scalars that a marker gives to a policy, which beats their shape.
+    /// Scalars that are claimed for a policy, which beats their shape.
     taken: BTreeSet<NodeId>,
     found: Found,
 }
@@ -39,10 +41,19 @@ pub(super) struct Written {
 
 impl<'a> Finder<'a> {
     pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
-        let Markers { marked, scalars, idle } = marker::find(text, stream);
-        let found = Found { marked, idle, ..Found::default() };
+        let Markers { claims, scalars, idle } = marker::find(text, stream);
+        let found = Found { claimed: claim::group(claims), idle, ..Found::default() };
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
         Self { stream, text, aliases, shared, taken: scalars, found }
+    }
+
+    /// Gives places to the policies whose targets reach them; those of markers stay theirs.
+    pub(super) fn claim(&mut self, reached: Reached) {
+        let is_free = |claim: &&Claim| !self.taken.contains(&claim.slot.node);
+        let own: Vec<Claim> = reached.claims.iter().filter(is_free).cloned().collect();
+        self.taken.extend(own.iter().map(|claim| claim.slot.node));
+        self.found.claimed.extend(claim::group(own));
+        self.found.reached.push(reached);
     }
 
     /// What was found. An anchored scalar is changed when every place that uses it is a site of one
@@ -116,7 +127,7 @@ impl<'a> Finder<'a> {
                 for (target, place) in shared {
                     self.shared.entry(target).or_default().push((place, site));
                 }
-                self.found.sites.push(Site { repository, tag, digest, line, slots, marked: None });
+                self.found.sites.push(Site { repository, tag, digest, line, slots, claimed: None });
             }
             Err(obstacle) => self.obstruct(repository, name, obstacle),
         }

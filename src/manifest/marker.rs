@@ -2,34 +2,30 @@
 //!
 //! Flux's, `# {"$imagepolicy": "namespace:name[:tag|:name|:digest]"}`
 //! (<https://fluxcd.io/flux/guides/image-update/#configure-image-update-for-custom-resources>), and ours,
-//! `# tagalong: name[:tag|:repository|:digest]`. A marker on a commented-out line does nothing,
+//! `# tagalong: name[:tag|:digest|:tag@digest|:repository|:registry]`. A marker on a commented-out line does nothing,
 //! because there is no scalar beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::Claim;
 use super::{Part, Slot};
-use crate::image::{Digest, Reference, Repository, Tag};
-use crate::yaml::{Comment, Data, NodeId, Stream};
+use crate::yaml::{Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
 pub(super) const NEEDLES: [&str; 2] = ["\"$imagepolicy\"", "tagalong:"];
 
-/// Scalars of one mapping that markers give to one policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marked {
-    /// The name of the policy.
-    pub policy: String,
-    /// What the scalars hold.
-    pub tag: Option<Tag>,
-    /// What the scalars hold.
-    pub digest: Option<Digest>,
-    /// The name of the image that the scalars hold, as it is written.
-    pub name: Option<String>,
-    /// The line of the first marker, from 1.
-    pub line: usize,
-    /// The scalars.
-    pub slots: Vec<Slot>,
-}
+/// The parts that our markers name.
+const OWN_PARTS: [(&str, Part); 5] = [
+    ("tag", Part::Tag),
+    ("digest", Part::Digest),
+    ("tag@digest", Part::TagAndDigest),
+    ("repository", Part::Name),
+    ("registry", Part::Registry),
+];
+
+/// The parts that Flux's markers name.
+const FLUX_PARTS: [(&str, Part); 3] =
+    [("tag", Part::Tag), ("digest", Part::Digest), ("name", Part::Name)];
 
 struct Marker {
     policy: String,
@@ -39,9 +35,9 @@ struct Marker {
 /// The markers of a stream.
 #[derive(Default)]
 pub(super) struct Markers {
-    /// The places that they make.
-    pub(super) marked: Vec<Marked>,
-    /// The scalars of these places.
+    /// What they claim.
+    pub(super) claims: Vec<Claim>,
+    /// The scalars that they claim.
     pub(super) scalars: BTreeSet<NodeId>,
     /// Those that do nothing.
     pub(super) idle: Vec<Idle>,
@@ -67,108 +63,52 @@ pub enum Idleness {
     Mixed,
     /// The scalar is written with escapes or over several lines.
     Escaped,
+    /// The file is not YAML, and the line alone does not say what is meant.
+    Unclear,
 }
 
 /// Finds the markers of a stream.
-///
-/// The parts of one image, each marked once, are one place: a name, a tag and a digest beside each
-/// other. A whole reference, or a part that comes again, is a place of its own.
 pub(super) fn find(text: &str, stream: &Stream) -> Markers {
-    let is_marker =
-        |comment: &Comment<'_>| NEEDLES.iter().any(|part| comment.text().contains(part));
-    if !stream.comments().iter().any(is_marker) {
-        return Markers::default();
+    let mut markers = Markers::default();
+    if !stream.comments().iter().any(|comment| is_in(comment.text())) {
+        return markers;
     }
     let places = Places::of(stream);
-    let mut marked: Vec<(NodeId, Marked)> = Vec::new();
-    let mut nodes = BTreeSet::new();
-    let (found, mut idle) = places.marked(stream);
+    let (found, idle) = places.marked(stream);
+    markers.idle = idle;
     for (node, line, read) in found {
-        if !nodes.insert(node) {
-            idle.push(Idle { line, why: Idleness::Shadowed });
+        if !markers.scalars.insert(node) {
+            markers.idle.push(Idle { line, why: Idleness::Shadowed });
             continue;
         }
-        let parent = places.parents.get(&node).copied().unwrap_or(node);
-        let takes = |(at, other): &&mut (NodeId, Marked)| *at == parent && other.takes(&read);
         let value = stream.text(node).unwrap_or_default();
         let Some(slot) = Slot::locate(text, stream, read.part, node, 0..value.len()) else {
-            idle.push(Idle { line, why: Idleness::Escaped });
+            markers.idle.push(Idle { line, why: Idleness::Escaped });
             continue;
         };
-        match marked.iter_mut().rev().find(takes) {
-            Some((_, other)) => other.add(slot, value),
-            None => {
-                let mut new = Marked {
-                    policy: read.policy,
-                    tag: None,
-                    digest: None,
-                    name: None,
-                    line: stream.node(node).line(),
-                    slots: Vec::new(),
-                };
-                new.add(slot, value);
-                marked.push((parent, new));
-            }
-        }
+        let parent = places.parents.get(&node).copied().unwrap_or(node);
+        markers.claims.push(Claim { policy: read.policy, slot, text: value.to_owned(), parent });
     }
-    let marked = marked.into_iter().map(|(_, marked)| marked).collect();
-    Markers { marked, scalars: nodes, idle }
+    // Parts of one mapping stand together, those on lines above their scalar as well.
+    markers.claims.sort_by_key(|claim| claim.parent);
+    markers
 }
 
-impl Marked {
-    /// Whether a marker adds a part that this place does not have yet.
-    fn takes(&self, marker: &Marker) -> bool {
-        let has = |part| self.slots.iter().any(|slot| slot.part == part);
-        self.policy == marker.policy
-            && marker.part != Part::Whole
-            && !has(Part::Whole)
-            && !has(marker.part)
-    }
+/// Whether a text can have a marker in it.
+pub(super) fn is_in(text: &str) -> bool {
+    NEEDLES.iter().any(|part| text.contains(part))
+}
 
-    /// The same, when what is named is this repository already: then its spelling stays, and what
-    /// follows the name is all that changes.
-    pub(super) fn keeping_name_of(mut self, repository: &Repository) -> Self {
-        let named = self.name.as_deref().and_then(|name| Repository::parse(name).ok());
-        let Some(name) = self.name.take_if(|_| named.as_ref() == Some(repository)) else {
-            return self;
-        };
-        self.slots.retain(|slot| slot.part != Part::Name);
-        for slot in self.slots.iter_mut().filter(|slot| slot.part == Part::Whole) {
-            slot.part = Part::Suffix;
-            slot.range.start = name.len();
-            slot.start += name.len();
-        }
-        self
-    }
-
-    fn add(&mut self, slot: Slot, text: &str) {
-        let reference = Reference::parse(text);
-        match slot.part {
-            Part::Whole => {
-                let name =
-                    reference.as_ref().map_or(text, |reference| &text[..reference.suffix.start]);
-                self.name = Some(name.to_owned());
-                if let Some(reference) = reference {
-                    (self.tag, self.digest) = (reference.tag, reference.digest);
-                }
-            }
-            Part::Name => self.name = Some(text.to_owned()),
-            Part::Digest => self.digest = Digest::parse(text),
-            Part::Tag | Part::Suffix => {
-                let (tag, digest) = text.split_once('@').unwrap_or((text, ""));
-                self.tag = Tag::parse(tag);
-                self.digest = Digest::parse(digest).or(self.digest.take());
-            }
-        }
-        self.slots.push(slot);
-    }
+/// Whether a comment is a marker and nothing else.
+pub(super) fn is_marker(comment: &str) -> bool {
+    parse(comment).is_some()
 }
 
 /// Reads a comment that is a marker and nothing else.
 fn parse(comment: &str) -> Option<Marker> {
     let text = comment.trim_start_matches('#').trim();
     if let Some(name) = text.strip_prefix("tagalong:") {
-        let (policy, part) = split_part(name.trim(), "repository");
+        let (policy, part) = split_part(name.trim(), &OWN_PARTS);
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/".contains(c);
         let ok = !policy.is_empty() && policy.chars().all(plain) && policy != "ignore";
         return ok.then(|| Marker { policy: policy.to_owned(), part });
@@ -177,17 +117,16 @@ fn parse(comment: &str) -> Option<Marker> {
     let value = values.get("$imagepolicy")?;
     let (_, rest) = value.split_once(':')?;
     let namespace_len = value.len() - rest.len();
-    let (name, part) = split_part(rest, "name");
+    let (name, part) = split_part(rest, &FLUX_PARTS);
     Some(Marker { policy: value[..namespace_len + name.len()].to_owned(), part })
 }
 
-fn split_part<'a>(text: &'a str, name: &str) -> (&'a str, Part) {
-    match text.rsplit_once(':') {
-        Some((policy, "tag")) => (policy, Part::Tag),
-        Some((policy, "digest")) => (policy, Part::Digest),
-        Some((policy, part)) if part == name => (policy, Part::Name),
-        _ => (text, Part::Whole),
-    }
+fn split_part<'a>(text: &'a str, parts: &[(&str, Part)]) -> (&'a str, Part) {
+    let split = text.rsplit_once(':');
+    let named = split.and_then(|(policy, word)| {
+        parts.iter().find(|(name, _)| *name == word).map(|(_, part)| (policy, *part))
+    });
+    named.unwrap_or((text, Part::Whole))
 }
 
 /// Where the scalars of a stream are that can have a marker.
@@ -262,10 +201,11 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::claim::group;
 
     fn found(text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let marked = find(text, &stream).marked.into_iter().map(|m| {
+        let marked = group(find(text, &stream).claims).into_iter().map(|m| {
             let parts: Vec<_> = m.slots.iter().map(|slot| format!("{:?}", slot.part)).collect();
             let tag = m.tag.map_or("-".to_owned(), |tag| tag.to_string());
             format!("{} {} {tag} {}", m.policy, parts.join("+"), m.name.unwrap_or_default())
@@ -312,6 +252,9 @@ args:
             "web Tag v4 ",
         ];
         assert_eq!(found(text), want);
+        let text = "registry: r.io # tagalong: a:registry\nrepository: x # tagalong: a:repository\n\
+                    tag: v1 # tagalong: a:tag@digest\nb: v2 # tagalong: a:tag\n";
+        assert_eq!(found(text), ["a Registry+Name+TagAndDigest v1 x", "a Tag v2 "]);
     }
 
     #[test]

@@ -1,40 +1,48 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
 mod argocd;
+mod claim;
 mod embedded;
 mod find;
 mod finder;
 mod kustomize;
 mod marker;
 mod named;
+mod notes;
 mod oci_source;
+mod plain;
 mod reference;
 mod search;
 mod survey;
+mod target;
 mod values;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub use claim::Claimed;
 pub use find::{find, is_candidate};
-pub use marker::{Idle, Idleness, Marked};
-pub use search::{Hit, Search};
+pub use marker::{Idle, Idleness};
+pub use search::{Form, Hit, Search};
 pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
+pub use target::Aim;
 
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, NodeId, Outline, Stream, Style};
 
 /// What one file names.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Found {
     /// Places that can be changed.
     pub sites: Vec<Site>,
     /// Places that cannot.
     pub obstructed: Vec<Obstructed>,
-    /// Places that markers give to policies.
-    pub marked: Vec<Marked>,
+    /// Places that markers and targets give to policies.
+    pub claimed: Vec<Claimed>,
     /// Markers that do nothing.
     pub idle: Vec<Idle>,
+    /// What each target reaches.
+    reached: Vec<target::Reached>,
 }
 
 /// A scalar that a site is in.
@@ -42,8 +50,8 @@ pub struct Found {
 pub struct Scalar {
     /// What it holds.
     pub value: Box<str>,
-    /// How it is written.
-    pub style: Style,
+    /// How it is written; `None` where the file is not YAML.
+    pub style: Option<Style>,
 }
 
 /// The scalars that the sites of a file are in.
@@ -55,7 +63,17 @@ pub struct Basis {
     /// The scalars that may change.
     pub scalars: Scalars,
     /// What everything else is.
-    pub rest: Outline,
+    pub rest: Rest,
+}
+
+/// What a file is beside the scalars that may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// YAML of this outline.
+    Yaml(Outline),
+    /// Not YAML. That the same places are found in the new text, with what they are to hold, is the
+    /// proof.
+    Text,
 }
 
 /// One place in a file that names an image.
@@ -71,16 +89,16 @@ pub struct Site {
     pub line: usize,
     /// The pieces of text that hold tag and digest.
     pub slots: Vec<Slot>,
-    /// Whether a marker names the policy, and another image than the policy's is written.
-    pub marked: Option<OtherName>,
+    /// Whether a marker or a target claims it for its policy, and another image is written.
+    pub claimed: Option<OtherName>,
 }
 
-/// Whether what a marked site names is the policy's image, as the policy writes it.
+/// Whether what a claimed site names is the policy's image, as the policy writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OtherName {
-    /// It is, or no name is marked.
+    /// It is, or no name is claimed.
     No,
-    /// It is not: the marker asks for the name to be written as well.
+    /// It is not: the name is to be written as well.
     Yes,
 }
 
@@ -119,12 +137,17 @@ pub enum Part {
     Suffix,
     /// A tag, with or without `@digest` behind it.
     Tag,
+    /// A tag that is always to have its digest behind it.
+    TagAndDigest,
     /// A digest alone; may be empty.
     Digest,
-    /// A whole reference that a marker gives to a policy, whatever it is now.
+    /// A whole reference that is claimed for a policy, whatever it is now.
     Whole,
-    /// The name of an image that a marker gives to a policy.
+    /// The name of an image that is claimed for a policy; without the registry, where that is
+    /// claimed as well.
     Name,
+    /// The registry of an image that is claimed for a policy.
+    Registry,
 }
 
 /// Why an image that is named cannot be changed.
@@ -178,7 +201,7 @@ impl Basis {
     pub fn new<'a>(stream: &Stream, slots: impl Iterator<Item = &'a Slot>) -> Self {
         let scalars = slots.filter_map(|slot| Some((slot.node, Scalar::of(stream, slot.node)?)));
         let scalars: Scalars = scalars.collect();
-        let rest = stream.outline(&scalars.keys().copied().collect());
+        let rest = Rest::Yaml(stream.outline(&scalars.keys().copied().collect()));
         Self { scalars, rest }
     }
 }
@@ -188,6 +211,6 @@ impl Scalar {
     #[must_use]
     pub fn of(stream: &Stream, node: NodeId) -> Option<Self> {
         let Data::Scalar { value, style } = &stream.node(node).data else { return None };
-        Some(Self { value: value.as_ref().into(), style: *style })
+        Some(Self { value: value.as_ref().into(), style: Some(*style) })
     }
 }

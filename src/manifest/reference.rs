@@ -9,7 +9,9 @@ use crate::yaml::NodeId;
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(node) = finder.stream.get(mapping, "image") else { return };
     let target = finder.stream.target(node);
-    let Some(text) = finder.stream.text(target) else { return };
+    // A literal block ends with a line end, which is nobody's intention.
+    let text = finder.stream.text(target).map(|text| text.trim_end_matches('\n'));
+    let Some(text) = text else { return };
     let Some(reference) = Reference::parse(text) else {
         let text = text.to_owned();
         if named::with_default(finder, node, &text) {

@@ -20,7 +20,23 @@ pub struct Hit {
     pub names_image: bool,
     /// The group of Flux's image resources.
     pub names_flux: bool,
+    /// What the bytes are.
+    pub form: Form,
 }
+
+/// What the bytes of a file are, by how they begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Most likely text.
+    Text,
+    /// A [pointer of Git LFS](https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md), not the content.
+    Pointer,
+    /// UTF-16, in which nothing can be looked for.
+    Utf16,
+}
+
+/// What a pointer begins with.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 
 impl Search {
     /// A search for these repositories.
@@ -36,10 +52,11 @@ impl Search {
     /// Looks through a file.
     #[must_use]
     pub fn look(&self, bytes: &[u8]) -> Hit {
+        let form = form(bytes);
         let Some(patterns) = &self.patterns else {
-            return Hit { names_image: true, names_flux: true };
+            return Hit { names_image: true, names_flux: true, form };
         };
-        let mut hit = Hit { names_image: false, names_flux: false };
+        let mut hit = Hit { names_image: false, names_flux: false, form };
         for found in patterns.find_iter(bytes) {
             match found.pattern().as_usize() {
                 0 => hit.names_flux = true,
@@ -50,6 +67,17 @@ impl Search {
             }
         }
         hit
+    }
+}
+
+/// UTF-16 is known by its mark, or by how
+/// [YAML tells encodings apart](https://yaml.org/spec/1.2.2/#52-character-encodings).
+fn form(bytes: &[u8]) -> Form {
+    match bytes {
+        [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] => Form::Utf16,
+        [first, second, ..] if (*first == 0) != (*second == 0) => Form::Utf16,
+        _ if bytes.starts_with(POINTER) => Form::Pointer,
+        _ => Form::Text,
     }
 }
 
@@ -70,10 +98,29 @@ mod tests {
             ("apiVersion: image.toolkit.fluxcd.io/v1\n", false, true),
             ("kind: image # image.toolkit.fluxcd.io/v1\n", true, true),
             ("a: 1\n", false, false),
-            ("\u{0}\u{ff}", false, false),
+            ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", false, false),
+            ("a\u{ff}\u{0}", false, false),
         ];
         for (text, names_image, names_flux) in cases {
-            assert_eq!(search.look(text.as_bytes()), Hit { names_image, names_flux }, "{text:?}");
+            let form = if text.starts_with("version") { Form::Pointer } else { Form::Text };
+            let want = Hit { names_image, names_flux, form };
+            assert_eq!(search.look(text.as_bytes()), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_seen() {
+        let search = Search::new(std::iter::empty());
+        let cases: [(&[u8], bool); 6] = [
+            (b"\xff\xfea\0", true),
+            (b"\xfe\xff\0a", true),
+            (b"a\0:\0", true),
+            (b"\0a\0:", true),
+            (b"a: 1", false),
+            (b"", false),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(search.look(bytes).form == Form::Utf16, want, "{bytes:?}");
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Which files hold sites of the policies' images, and which policy and environment each is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Basis, Idle, Idleness, Marked, Obstacle, Obstructed, OtherName, Site, find};
+use super::plain::{self, Plain};
+use super::target::Reached;
+use super::{Aim, Basis, Claimed, OtherName, Rest, Scalars, Site, find, is_candidate, notes};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::PolicySet;
-use crate::yaml::{NodeId, Stream, SyntaxError};
+use crate::policy::{PolicySet, Reach};
+use crate::yaml::{Stream, SyntaxError};
 
-/// Larger YAML files are reported and left alone, in bytes.
+/// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
 
 /// Looks at files, each on its own, for the sites of a set of policies.
@@ -20,12 +22,17 @@ pub struct Survey<'p> {
     repositories: BTreeMap<&'p Repository, usize>,
 }
 
+/// A target, as the indices of its policy and in that policy.
+type TargetId = (usize, usize);
+
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct Seen {
     file: Option<Surveyed>,
     /// Sites outside every environment, by policy: how many, and the first.
     outside: BTreeMap<usize, (usize, Place)>,
+    /// Targets that lead somewhere in it.
+    reached: BTreeSet<TargetId>,
     problems: Vec<Diagnostic>,
 }
 
@@ -65,27 +72,44 @@ impl<'p> Survey<'p> {
     #[must_use]
     pub fn look(&self, path: &str, bytes: &[u8]) -> Seen {
         let mut seen = Seen::default();
-        self.bytes(path, bytes, &mut seen);
-        seen
-    }
-
-    fn bytes(&self, path: &str, bytes: &[u8], seen: &mut Seen) {
-        if bytes.len() > MAX_FILE {
-            let message =
-                format!("{} bytes are more than the limit of {MAX_FILE}; left alone", bytes.len());
-            return seen.problem(Code::FileTooLarge, message, Place::of_file(path));
-        }
         let text = match std::str::from_utf8(bytes) {
+            _ if bytes.len() > MAX_FILE => {
+                let message = format!(
+                    "{} bytes are more than the limit of {MAX_FILE}; left alone",
+                    bytes.len()
+                );
+                seen.problem(Code::FileTooLarge, message, Place::of_file(path));
+                return seen;
+            }
             Ok(text) => text,
             Err(error) => {
                 let message = format!("not UTF-8 (at byte {}); left alone", error.valid_up_to());
-                return seen.problem(Code::FileUnreadable, message, Place::of_file(path));
+                seen.problem(Code::FileUnreadable, message, Place::of_file(path));
+                return seen;
             }
         };
-        match Stream::parse(text) {
-            Ok(stream) => self.parsed(path, text, &stream, seen),
-            Err(error) => self.unparsable(path, text, &error, seen),
+        let environment = self.environment(path);
+        let aims = self.aims(path, environment);
+        if !is_yaml(path, &aims) {
+            self.plain(path, text, environment, &aims, &mut seen);
+            return seen;
         }
+        match Stream::parse(text) {
+            Ok(stream) => self.parsed((path, text, &stream), environment, &aims, &mut seen),
+            Err(error) => {
+                let has_sites = self.plain(path, text, environment, &aims, &mut seen);
+                seen.problems
+                    .extend(environment.map(|_| unparsable(path, text, &error, has_sites)));
+            }
+        }
+        seen
+    }
+
+    /// The scalars of the sites of a file that is not YAML, in a new text of it.
+    #[must_use]
+    pub fn again(&self, path: &str, text: &str) -> Scalars {
+        let aims: Vec<_> = self.aims(path, self.environment(path));
+        plain::find(text, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>()).scalars
     }
 
     /// Everything that was found, in the order of the files that were looked at.
@@ -93,9 +117,11 @@ impl<'p> Survey<'p> {
     pub fn finish(&self, seen: Vec<Seen>) -> (Vec<Surveyed>, Vec<Diagnostic>) {
         let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
         let mut outside: BTreeMap<usize, (usize, Place)> = BTreeMap::new();
+        let mut reached = BTreeSet::new();
         for seen in seen {
             files.extend(seen.file);
             diagnostics.extend(seen.problems);
+            reached.extend(seen.reached);
             for (policy, (count, place)) in seen.outside {
                 outside.entry(policy).or_insert((0, place)).0 += count;
             }
@@ -109,34 +135,73 @@ impl<'p> Survey<'p> {
             let problem = Diagnostic::warning(Code::SiteOutside, message).at(place);
             diagnostics.push(problem.help("add its directory to the `paths` of an environment"));
         }
+        diagnostics.extend(self.idle_targets(&reached));
         (files, diagnostics)
     }
 
-    fn parsed(&self, path: &str, text: &str, stream: &Stream, seen: &mut Seen) {
-        let mut environments = self.set.environments.iter();
-        let environment = environments.position(|environment| environment.paths.contains(path));
-        let found = find(path, text, stream);
-        for obstructed in &found.obstructed {
-            self.obstructed(path, stream, environment, obstructed, seen);
-        }
+    /// The environment that a file is in.
+    fn environment(&self, path: &str) -> Option<usize> {
+        self.set.environments.iter().position(|environment| environment.paths.contains(path))
+    }
+
+    /// The targets that name a file.
+    fn aims(&self, path: &str, environment: Option<usize>) -> Vec<(TargetId, Aim<'p>)> {
+        let policies = environment.map(|index| &self.set.environments[index].policies);
+        let aims = policies.into_iter().flatten().flat_map(|index| {
+            let policy = &self.set.policies[*index];
+            let targets = policy.targets.iter().enumerate();
+            let targets = targets.filter(|(_, target)| target.files.is_match(path));
+            targets.map(move |(target, aim)| {
+                ((*index, target), Aim { policy: &policy.name, target: aim })
+            })
+        });
+        aims.collect()
+    }
+
+    /// Targets that lead nowhere are mistakes, or left-overs.
+    fn idle_targets(&self, reached: &BTreeSet<TargetId>) -> Vec<Diagnostic> {
+        let policies = self.set.policies.iter().enumerate();
+        let targets = policies.flat_map(|(index, policy)| {
+            policy
+                .targets
+                .iter()
+                .enumerate()
+                .map(move |(target, aim)| ((index, target), policy, aim))
+        });
+        let idle = targets.filter(|(id, ..)| !reached.contains(id)).map(|(_, policy, target)| {
+            let message = format!("this target of `{}` reaches nothing in any file", policy.name);
+            Diagnostic::warning(Code::PolicyTarget, message).at(target.place.clone())
+        });
+        idle.collect()
+    }
+
+    fn parsed(
+        &self,
+        (path, text, stream): (&str, &str, &Stream),
+        environment: Option<usize>,
+        aims: &[(TargetId, Aim<'p>)],
+        seen: &mut Seen,
+    ) {
+        let found = find(path, text, stream, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>());
         let Some(environment) = environment else {
             for site in &found.sites {
                 self.outside(path, site, stream, seen);
             }
             return;
         };
+        for obstructed in &found.obstructed {
+            if let Some(policy) = self.lookup[environment].get(&obstructed.repository) {
+                let name = &self.set.policies[*policy].name;
+                seen.problems.push(notes::obstructed(path, stream, obstructed, name));
+            }
+        }
         let policy = |site: &Site| self.lookup[environment].get(&site.repository).copied();
-        let mut sites: Vec<_> = found
-            .sites
-            .into_iter()
-            .filter_map(|site| policy(&site).map(|policy| (site, policy)))
-            .collect();
-        for marked in found.marked {
-            sites.extend(self.marked(path, environment, marked, seen));
-        }
-        for idle in found.idle {
-            seen.idle(path, idle);
-        }
+        let sites = found.sites.into_iter();
+        let mut sites: Vec<_> =
+            sites.filter_map(|site| policy(&site).map(|policy| (site, policy))).collect();
+        sites.extend(self.claimed(path, environment, found.claimed, seen));
+        seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
+        seen.reached(path, aims, &found.reached);
         if !sites.is_empty() && is_encrypted(stream) {
             let message =
                 "SOPS signs every value of this file, so a change would break it; left alone";
@@ -149,101 +214,81 @@ impl<'p> Survey<'p> {
         }
     }
 
-    /// The site of a marker, when its policy applies here.
-    fn marked(
+    /// A file that is not YAML; whether something in it can be changed.
+    fn plain(
+        &self,
+        path: &str,
+        text: &str,
+        environment: Option<usize>,
+        aims: &[(TargetId, Aim<'p>)],
+        seen: &mut Seen,
+    ) -> bool {
+        let Some(environment) = environment else { return false };
+        let Plain { claimed, scalars, idle, reached } =
+            plain::find(text, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>());
+        let sites = self.claimed(path, environment, claimed, seen);
+        seen.problems.extend(idle.into_iter().map(|idle| notes::idle(path, idle)));
+        seen.reached(path, aims, &reached);
+        let has_sites = !sites.is_empty();
+        if has_sites {
+            let basis = Basis { scalars, rest: Rest::Text };
+            seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
+        }
+        has_sites
+    }
+
+    /// The sites of markers and targets, where their policies apply.
+    fn claimed(
         &self,
         path: &str,
         environment: usize,
-        marked: Marked,
+        claimed: Vec<Claimed>,
         seen: &mut Seen,
-    ) -> Option<(Site, usize)> {
-        let named = |index: &&usize| self.set.policies[**index].name == marked.policy;
-        let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
-            let name = marked.policy.escape_debug();
-            let message =
-                format!("the marker names `{name}`, which is no policy of this environment");
-            let place = Place { line: marked.line, column: 1, ..Place::of_file(path) };
-            seen.problem(Code::MarkerUnknown, message, place);
-            return None;
+    ) -> Vec<(Site, usize)> {
+        let sites = claimed.into_iter().filter_map(|claimed| {
+            let named = |index: &&usize| self.set.policies[**index].name == claimed.policy;
+            let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
+                let name = claimed.policy.escape_debug();
+                let message =
+                    format!("the marker names `{name}`, which is no policy of this environment");
+                seen.problems.push(notes::at_line(
+                    Code::MarkerUnknown,
+                    message,
+                    path,
+                    claimed.line,
+                ));
+                return None;
+            };
+            Some((self.site(*index, claimed), *index))
+        });
+        sites.collect()
+    }
+
+    fn site(&self, index: usize, claimed: Claimed) -> Site {
+        let policy = &self.set.policies[index];
+        let claimed = if policy.marked_only() {
+            claimed
+        } else {
+            claimed.keeping_name_of(&policy.repository)
         };
-        let policy = &self.set.policies[*index];
-        let marked =
-            if policy.marked_only() { marked } else { marked.keeping_name_of(&policy.repository) };
-        let other = marked.name.as_ref().is_some_and(|name| *name != policy.image);
-        let site = Site {
+        let other =
+            if claimed.is_other_than(&policy.image) { OtherName::Yes } else { OtherName::No };
+        Site {
             repository: policy.repository.clone(),
-            tag: marked.tag,
-            digest: marked.digest,
-            line: marked.line,
-            slots: marked.slots,
-            marked: Some(if other { OtherName::Yes } else { OtherName::No }),
-        };
-        Some((site, *index))
+            tag: claimed.tag,
+            digest: claimed.digest,
+            line: claimed.line,
+            slots: claimed.slots,
+            claimed: Some(other),
+        }
     }
 
     fn outside(&self, path: &str, site: &Site, stream: &Stream, seen: &mut Seen) {
         if let Some(policy) = self.repositories.get(&site.repository) {
             let node = site.slots.first().map_or(0, |slot| slot.node);
-            let place = place(path, stream, node);
+            let place = notes::place(path, stream, node);
             seen.outside.entry(*policy).or_insert((0, place)).0 += 1;
         }
-    }
-
-    fn obstructed(
-        &self,
-        path: &str,
-        stream: &Stream,
-        environment: Option<usize>,
-        found: &Obstructed,
-        seen: &mut Seen,
-    ) {
-        let Some(environment) = environment else { return };
-        let Some(policy) = self.lookup[environment].get(&found.repository) else { return };
-        let name = &self.set.policies[*policy].name;
-        let place = place(path, stream, found.node);
-        let diagnostic = match found.obstacle {
-            Obstacle::Untagged => {
-                let message = format!("the image of `{name}` has no tag here; left alone");
-                Diagnostic::info(Code::SiteUntagged, message)
-                    .help("write a tag, and it is kept up to date")
-            }
-            Obstacle::Aliased => {
-                let message =
-                    format!("the tag of `{name}` is shared through a YAML alias; left alone");
-                let help = "other places than this image use it; write the tag without an anchor";
-                Diagnostic::warning(Code::SiteUnsupported, message).help(help)
-            }
-            Obstacle::Repeated => {
-                let message =
-                    format!("the image of `{name}` is written with a key twice; left alone");
-                Diagnostic::warning(Code::SiteUnsupported, message).help("keep one of them")
-            }
-            Obstacle::NotATag => {
-                let message =
-                    format!("the image of `{name}` has something else than a tag here; left alone");
-                Diagnostic::warning(Code::SiteUnsupported, message)
-            }
-            Obstacle::Escaped => {
-                let message = format!(
-                    "the tag of `{name}` is written with escapes or over several lines; left alone"
-                );
-                let help = "write the image on one line, in plain or quoted form without escapes";
-                Diagnostic::warning(Code::SiteUnsupported, message).help(help)
-            }
-        };
-        seen.problems.push(diagnostic.at(place));
-    }
-
-    fn unparsable(&self, path: &str, text: &str, error: &SyntaxError, seen: &mut Seen) {
-        let covered =
-            self.set.environments.iter().any(|environment| environment.paths.contains(path));
-        if !covered {
-            return;
-        }
-        let start = error.offset(text);
-        let (line, column) = (error.line, error.column);
-        let place = Place { path: path.to_owned(), line, column, span: start..start };
-        seen.problem(Code::FileUnreadable, format!("this is not YAML: {error}; left alone"), place);
     }
 }
 
@@ -252,18 +297,37 @@ impl Seen {
         self.problems.push(Diagnostic::warning(code, message).at(place));
     }
 
-    fn idle(&mut self, path: &str, idle: Idle) {
-        let message = match idle.why {
-            Idleness::Alone => "this marker stands beside no value, so it does nothing",
-            Idleness::Shadowed => "another marker is nearer to the value, so this one does nothing",
-            Idleness::Mixed => "other text stands in this comment, so it is not read as a marker",
-            Idleness::Escaped => {
-                "this value is written with escapes or over several lines, so it cannot be changed"
-            }
-        };
-        let place = Place { line: idle.line, column: 1, ..Place::of_file(path) };
-        self.problem(Code::MarkerIdle, message.to_owned(), place);
+    /// Notes where targets lead, and where they lead in vain.
+    fn reached(&mut self, path: &str, aims: &[(TargetId, Aim<'_>)], reached: &[Reached]) {
+        for ((id, aim), reached) in aims.iter().zip(reached) {
+            self.reached.extend((!reached.is_empty()).then_some(*id));
+            self.problems.extend(reached.missed.iter().map(|(line, why)| {
+                let message =
+                    format!("a target of `{}` leads here, but {why}; left alone", aim.policy);
+                notes::at_line(Code::SiteUnsupported, message, path, *line)
+            }));
+        }
     }
+}
+
+/// Whether a file is to be read as YAML: by its name, or because a path leads into it.
+fn is_yaml(path: &str, aims: &[(TargetId, Aim<'_>)]) -> bool {
+    is_candidate(path) || aims.iter().any(|(_, aim)| matches!(aim.target.reach, Reach::Path(..)))
+}
+
+fn unparsable(path: &str, text: &str, error: &SyntaxError, has_sites: bool) -> Diagnostic {
+    let start = error.offset(text);
+    let (line, column) = (error.line, error.column);
+    let place = Place { path: path.to_owned(), line, column, span: start..start };
+    if has_sites {
+        let message =
+            format!("this is not YAML: {error}; only marked lines and targets are changed");
+        return Diagnostic::info(Code::FileUnreadable, message).at(place);
+    }
+    let message = format!("this is not YAML: {error}; left alone");
+    Diagnostic::warning(Code::FileUnreadable, message)
+        .at(place)
+        .help("a marker beside a value (`# tagalong: NAME:tag`) has that line changed by itself")
 }
 
 /// Whether a file is encrypted with [SOPS](https://getsops.io/docs/#message-authentication-code), whose
@@ -273,11 +337,6 @@ fn is_encrypted(stream: &Stream) -> bool {
         let sops = stream.get(*root, "sops");
         sops.is_some_and(|sops| stream.get(stream.target(sops), "mac").is_some())
     })
-}
-
-fn place(path: &str, stream: &Stream, node: NodeId) -> Place {
-    let node = stream.node(node);
-    Place { path: path.to_owned(), line: node.line(), column: node.column(), span: node.span() }
 }
 
 #[cfg(test)]

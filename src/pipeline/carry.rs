@@ -36,9 +36,9 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
     let mut proposed: BTreeMap<Use, Option<Deployed>> = BTreeMap::new();
     for file in files {
         let uses: Vec<Use> = file.uses().collect();
-        // Marked places are found by their comments, not their shape.
-        let marked = file.sites.iter().any(|(site, _)| site.marked.is_some());
-        if marked || !uses.iter().any(is_open) {
+        // Claimed places are found by comments and targets, not by their shape.
+        let claimed = file.sites.iter().any(|(site, _)| site.claimed.is_some());
+        if claimed || !uses.iter().any(is_open) {
             continue;
         }
         let held = with.held(file).unwrap_or_default();
@@ -88,11 +88,12 @@ impl Carry<'_> {
         let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;
         let stream = Stream::parse(&text).ok()?;
         let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
-        let sites = find(&file.path, &text, &stream).sites;
+        let sites = find(&file.path, &text, &stream, &[]).sites;
         let sites: Vec<_> =
             sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
         let same = sites.iter().map(|site| &site.repository).eq(repositories);
-        let held = |site: Site| Deployed { tag: site.tag, digest: site.digest, renamed: false };
+        let held =
+            |site: Site| Deployed { tag: site.tag, digest: site.digest, ..Deployed::default() };
         same.then(|| sites.into_iter().map(held).collect())
     }
 

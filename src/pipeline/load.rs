@@ -143,8 +143,20 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
 /// Searches the files that can name images, or hold resources of Flux.
 fn sweep(tree: &Tree, repository: &RepositorySettings, reader: &PolicyReader) -> Hits {
     let is_policy = |path: &str| repository.policies.is_match(path) || path == SETTINGS_FILE;
-    let paths = tree.paths().iter().filter(|path| is_candidate(path) && !is_policy(path));
-    Hits::find(tree, &paths.collect::<Vec<_>>(), &Search::new(reader.repositories()))
+    let targets = reader.targets();
+    let is_target = |path: &str| targets.iter().any(|files| files.is_match(path));
+    let paths = tree.paths().iter().filter(|path| !is_policy(path));
+    let (aimed, other): (Vec<&String>, Vec<&String>) = paths.partition(|path| is_target(path));
+    let other: Vec<&String> = other.into_iter().filter(|path| is_candidate(path)).collect();
+    let search = Search::new(reader.repositories());
+    let mut hits = Hits::find(tree, &other, &search);
+    // Flux's resources are looked for in these as well, sites whatever their bytes are.
+    let targets = Hits::find(tree, &aimed, &search);
+    hits.flux.extend(targets.flux);
+    hits.left_alone.extend(targets.left_alone);
+    hits.sites.extend(aimed.into_iter().cloned());
+    hits.sites.sort_unstable();
+    hits
 }
 
 /// A file outside the policy globs that holds resources of Flux.

@@ -31,7 +31,7 @@ use crate::changeset::{Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::choose::Outcome;
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
-use crate::manifest::{Survey, Surveyed, is_candidate};
+use crate::manifest::{Survey, Surveyed};
 use crate::policy::{PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
@@ -269,18 +269,18 @@ fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> (Vec<Surveyed>, Vec<
         |path| path,
         |path, bytes| bytes.map(|bytes| survey.look(path, bytes)),
     );
-    let mut unread = std::mem::take(&mut hits.unread);
-    let (mut looked, mut failed) = (Vec::new(), Vec::new());
+    let mut left_alone = std::mem::take(&mut hits.left_alone);
+    let mut looked = Vec::with_capacity(seen.len());
     for seen in seen {
-        seen.map_or_else(|problem| failed.push(problem), |seen| looked.push(seen));
+        seen.map_or_else(|problem| left_alone.push(problem), |seen| looked.push(seen));
     }
-    unread.extend(failed);
-    unread.extend(tree.skipped().iter().filter(|path| is_candidate(path)).map(|path| {
-        let problem = Diagnostic::info(Code::FileSkipped, "not a regular file; left alone");
-        problem.at(Place::of_file(path))
+    let is_covered = |path: &str| set.environments.iter().any(|e| e.paths.contains(path));
+    left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
+        let message = "a symbolic link or submodule; left alone";
+        Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
     }));
     let (files, mut found) = survey.finish(looked);
-    found.extend(unread);
+    found.extend(left_alone);
     (files, found)
 }
 
@@ -292,7 +292,8 @@ fn rewrite(
     decided: Vec<Decided>,
     diagnostics: Vec<Diagnostic>,
 ) -> Plan {
-    let draft = Draft::new(set, files, decided);
+    let survey = Survey::new(set);
+    let draft = Draft::new(set, &survey, files, decided);
     let drafted = files.iter().map(|file| (file, draft.edits(file)));
     let drafted: Vec<(&Surveyed, Drafted)> =
         drafted.filter(|(_, edits)| !edits.is_empty()).collect();

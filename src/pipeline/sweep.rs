@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Tree;
-use crate::diagnostic::Diagnostic;
-use crate::manifest::Search;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::manifest::{Form, Hit, Search};
 
 /// What a pass over the bytes of every file finds, before any is parsed.
 #[derive(Default)]
@@ -13,8 +13,8 @@ pub struct Hits {
     pub sites: Vec<String>,
     /// Paths of files that can hold Flux's resources.
     pub flux: Vec<String>,
-    /// Files that could not be read.
-    pub unread: Vec<Diagnostic>,
+    /// Files that cannot be read, and those that only point at a content.
+    pub left_alone: Vec<Diagnostic>,
 }
 
 impl Hits {
@@ -24,13 +24,21 @@ impl Hits {
             each(tree, paths, |path| path, |_, bytes| bytes.map(|bytes| search.look(bytes)));
         let mut hits = Self::default();
         for (path, looked) in paths.iter().zip(looked) {
-            match looked {
-                Ok(hit) => {
-                    hits.sites.extend(hit.names_image.then(|| (*path).clone()));
-                    hits.flux.extend(hit.names_flux.then(|| (*path).clone()));
+            let skipped = |text| Diagnostic::info(Code::FileSkipped, text);
+            let problem = match looked {
+                Ok(Hit { form: Form::Text, names_image, names_flux }) => {
+                    hits.sites.extend(names_image.then(|| (*path).clone()));
+                    hits.flux.extend(names_flux.then(|| (*path).clone()));
+                    continue;
                 }
-                Err(problem) => hits.unread.push(problem),
-            }
+                Ok(Hit { form: Form::Pointer, .. }) => skipped("a pointer of Git LFS; left alone"),
+                Ok(Hit { form: Form::Utf16, .. }) => {
+                    Diagnostic::warning(Code::FileUnreadable, "this is UTF-16; left alone")
+                        .help("write it in UTF-8")
+                }
+                Err(problem) => problem,
+            };
+            hits.left_alone.push(problem.at(Place::of_file(path)));
         }
         hits
     }

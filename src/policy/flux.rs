@@ -340,6 +340,7 @@ impl Flux {
             checks: Checks::default(),
             // Flux knows none of these guards.
             allow: Allow { downgrade: true, vanished: true, shrunken: true, moved: true },
+            targets: Vec::new(),
             place,
         })
     }

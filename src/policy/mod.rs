@@ -15,6 +15,7 @@ mod rule;
 mod schema;
 mod settings;
 mod tags;
+mod targets;
 mod validate;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
@@ -24,10 +25,11 @@ pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
-pub use raw::{DigestMode, Direction, Variant, Via};
+pub use raw::{DigestMode, Direction, PartName, Variant, Via};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{policies as policy_schema, settings as settings_schema};
 pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
+pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
 
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ pub struct Policy {
     pub checks: Checks,
     /// The guards that the policy overrules.
     pub allow: Allow,
+    /// Places that it names itself.
+    pub targets: Vec<Target>,
     /// Where it is declared.
     pub place: Place,
 }

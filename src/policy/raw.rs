@@ -52,10 +52,67 @@ pub struct RawImage {
     /// Whether a listing with less than half of the tags of an earlier run is believed.
     #[serde(default)]
     pub allow_shrunken: bool,
+    /// Places that nothing else reaches.
+    #[serde(default)]
+    pub targets: Vec<RawTarget>,
     /// Whether a full version whose digest is another than before is followed. Off, that is an
     /// alarm: versions do not move unless somebody moves them.
     #[serde(default)]
     pub allow_moved: bool,
+}
+
+/// Places that hold the image, or parts of it: by a path, or by a regular expression.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawTarget {
+    /// Directories, files or globs, from the root of the repository.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany", example = &["charts/*/Chart.yaml"])]
+    pub files: Vec<String>,
+    /// A path through YAML or JSON: `image.tag`, `containers[0].image`, or any of RFC 9535
+    /// (`$.images[?@.name == 'shop'].tag`).
+    #[schemars(example = &"appVersion", length(min = 1, max = 1024))]
+    pub path: Option<String>,
+    /// A regular expression over the text of a file, line by line for `^` and `$`, with groups
+    /// that are named `image`, `registry`, `repository`, `tag` or `digest`.
+    #[schemars(example = r"^SHOP_VERSION=(?<tag>\S+)$")]
+    pub r#match: Option<String>,
+    /// What the path leads to.
+    pub part: Option<PartName>,
+}
+
+/// One text, or a list of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+/// A part of an image reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PartName {
+    /// All of it: `ghcr.io/acme/shop:v1`.
+    Image,
+    /// The registry's host.
+    Registry,
+    /// The name, without the registry where that is named as well.
+    Repository,
+    /// The tag.
+    Tag,
+    /// The tag with the digest behind it.
+    #[serde(rename = "tag@digest")]
+    TagAndDigest,
+    /// The digest.
+    Digest,
 }
 
 /// Who must have signed an image.

@@ -13,7 +13,7 @@ use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
     Allow, DigestMode, Environment, Finds, Hold, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule,
-    Via, checks, tags,
+    Via, checks, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -63,6 +63,13 @@ impl PolicyReader {
     /// The repositories of the policies that are read so far.
     pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
         self.policies.values().map(|policy| &policy.repository)
+    }
+
+    /// The files that the policies' targets name.
+    #[must_use]
+    pub fn targets(&self) -> Vec<GlobSet> {
+        let targets = self.policies.values().flat_map(|policy| &policy.targets);
+        targets.map(|target| target.files.clone()).collect()
     }
 
     /// Reads a file.
@@ -144,6 +151,12 @@ impl PolicyReader {
         if checks.signer.is_some() && digest != DigestMode::Pin {
             self.problems.push(unpinned().at(at(&["digest"])));
         }
+        let (targets, problems) = targets::read(&raw.targets, |index, key| {
+            let index = index.to_string();
+            let keys = ["targets", &index].into_iter().chain(key);
+            at(&keys.collect::<Vec<_>>())
+        });
+        self.problems.extend(problems);
         Some(Policy {
             name: name.to_owned(),
             repository: repository.ok()?,
@@ -159,6 +172,7 @@ impl PolicyReader {
                 shrunken: raw.allow_shrunken,
                 moved: raw.allow_moved,
             },
+            targets,
             place,
         })
     }

@@ -25,7 +25,7 @@ pub fn job_summary(plan: &Plan, deliveries: &[Delivery]) -> String {
         let to = Deployed {
             tag: decision.to.clone(),
             digest: decision.to_digest.clone(),
-            renamed: false,
+            ..Deployed::default()
         };
         writeln!(
             out,

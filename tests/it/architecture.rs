@@ -50,12 +50,14 @@ const IMPURE: [&str; 19] = [
 ];
 
 /// Libraries that one room alone names.
-const ONE_ROOM: [(&str, &[&str]); 8] = [
+const ONE_ROOM: [(&str, &[&str]); 10] = [
     ("granit_parser", &["yaml/"]),
     ("octocrab", &["forge/"]),
     ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
     ("docker_credential", &["registry/"]),
     ("indicatif", &["report/"]),
+    ("serde_json_path", &["policy/targets.rs"]),
+    ("cap_std", &["worktree.rs"]),
     ("rayon", &["pipeline/sweep.rs", "worktree.rs"]),
     ("sigstore_verify", &["signature/"]),
     ("std::fs::write", &["worktree.rs", "pipeline/tags.rs"]),

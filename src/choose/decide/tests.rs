@@ -15,7 +15,7 @@ fn policy(tags: &str, more: &str) -> Policy {
 
 fn deployed(text: &str) -> Deployed {
     let (tag, digest) = text.split_once('@').unwrap_or((text, ""));
-    Deployed { tag: Tag::parse(tag), digest: Digest::parse(digest), renamed: false }
+    Deployed { tag: Tag::parse(tag), digest: Digest::parse(digest), ..Deployed::default() }
 }
 
 /// A world in which a decision is made.

@@ -238,3 +238,38 @@ fn flux_resources_that_cannot_be_used_cover_nothing() {
         automation("a", "policySelector: {matchExpressions: [{key: a, operator: Exists}]}");
     assert_eq!(flux(&(IMAGE.to_owned() + &others)), ["ns-a Push . "]);
 }
+
+#[test]
+fn targets_say_where_and_what() {
+    let fine = [
+        "files: a, path: x.y, part: tag",
+        "files: [a, b/*], path: '$.x[0]', part: tag@digest",
+        "files: a, match: '(?<tag>x)'",
+    ];
+    let bad = [
+        ("files: a, path: x", "policy.target"),
+        ("files: a", "policy.target"),
+        ("files: [], path: x, part: tag", "policy.target"),
+        ("files: ../a, path: x, part: tag", "policy.paths"),
+        ("files: a, path: 'x..', part: tag", "policy.target"),
+        ("files: a, match: 'x'", "policy.target"),
+        ("files: a, match: '(?<version>x)'", "policy.target"),
+        ("files: a, match: '(', part: tag", "policy.target"),
+        ("files: a, match: '('", "policy.invalid-regex"),
+        ("files: a, path: x, match: y, part: tag", "policy.target"),
+        ("files: a, path: x, part: version", "policy.invalid-value"),
+        ("path: x, part: tag", "policy.missing-key"),
+        ("files: 1, path: x, part: tag", "policy.invalid-value"),
+    ];
+    let text = |target: &str| {
+        format!(
+            "images:\n  a:\n    image: nginx\n    tags: {{semver: '*'}}\n    targets:\n    - {{{target}}}\n"
+        )
+    };
+    for target in fine {
+        assert_eq!(problems(&text(target)), [], "{target}");
+    }
+    for (target, code) in bad {
+        assert_eq!(problems(&text(target)), [(code.to_owned(), 6)], "{target}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Pieces of scalars that a marker or a target gives to a policy, whatever their shape.
+
+use super::{Part, Slot};
+use crate::image::{Digest, Reference, Repository, Tag, split_registry};
+
+/// One piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// The name of the policy.
+    pub(super) policy: String,
+    /// The piece.
+    pub(super) slot: Slot,
+    /// What it holds.
+    pub(super) text: String,
+    /// What it shares with the other parts of its image: the mapping that they are in.
+    pub(super) parent: usize,
+}
+
+/// Pieces of one mapping that are claimed for one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The name of the policy.
+    pub policy: String,
+    /// What the pieces hold.
+    pub tag: Option<Tag>,
+    /// What the pieces hold.
+    pub digest: Option<Digest>,
+    /// The registry that the pieces hold, as it is written.
+    pub registry: Option<String>,
+    /// The name of the image that the pieces hold, as it is written.
+    pub name: Option<String>,
+    /// The line of the first, from 1.
+    pub line: usize,
+    /// The pieces.
+    pub slots: Vec<Slot>,
+}
+
+/// Puts the parts of one image, each claimed once, together: a name, a tag and a digest beside each
+/// other. A whole reference, or a part that comes again, is a place of its own.
+pub(super) fn group(claims: Vec<Claim>) -> Vec<Claimed> {
+    let mut groups: Vec<(usize, Claimed)> = Vec::new();
+    for claim in claims {
+        let open = groups.iter_mut().rev();
+        let mut open = open.take_while(|(parent, _)| *parent == claim.parent);
+        match open.find(|(_, group)| group.takes(&claim)) {
+            Some((_, group)) => group.add(claim),
+            None => {
+                let parent = claim.parent;
+                let mut group = Claimed {
+                    policy: claim.policy.clone(),
+                    tag: None,
+                    digest: None,
+                    registry: None,
+                    name: None,
+                    line: claim.slot.line,
+                    slots: Vec::new(),
+                };
+                group.add(claim);
+                groups.push((parent, group));
+            }
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+impl Claimed {
+    /// Whether a claim adds a part that this place does not have yet.
+    fn takes(&self, claim: &Claim) -> bool {
+        let has = |part| self.slots.iter().any(|slot| slot.part == part);
+        let part = claim.slot.part;
+        let has_tag = has(Part::Tag) || has(Part::TagAndDigest);
+        self.policy == claim.policy
+            && part != Part::Whole
+            && !has(Part::Whole)
+            && !has(part)
+            && !(has_tag && matches!(part, Part::Tag | Part::TagAndDigest))
+    }
+
+    /// The same, when what is named is this repository already: then its spelling stays, and what
+    /// follows the name is all that changes.
+    pub(super) fn keeping_name_of(mut self, repository: &Repository) -> Self {
+        let name = match (&self.registry, &self.name) {
+            (Some(registry), Some(name)) => format!("{}/{name}", registry.trim_end_matches('/')),
+            (_, name) => name.clone().unwrap_or_default(),
+        };
+        if Repository::parse(&name).as_ref() != Ok(repository) {
+            return self;
+        }
+        (self.registry, self.name) = (None, None);
+        self.slots.retain(|slot| !matches!(slot.part, Part::Name | Part::Registry));
+        for slot in self.slots.iter_mut().filter(|slot| slot.part == Part::Whole) {
+            slot.part = Part::Suffix;
+            slot.range.start += name.len();
+            slot.start += name.len();
+        }
+        self
+    }
+
+    /// Whether another name stands there than the one of this image.
+    pub(super) fn is_other_than(&self, image: &str) -> bool {
+        let (registry, rest) = split_registry(image);
+        let name = if self.registry.is_some() { rest } else { image };
+        self.registry.as_deref().is_some_and(|written| written != registry)
+            || self.name.as_deref().is_some_and(|written| written != name)
+    }
+
+    fn add(&mut self, claim: Claim) {
+        let text = &*claim.text;
+        match claim.slot.part {
+            Part::Whole => {
+                let reference = Reference::parse(text);
+                let name =
+                    reference.as_ref().map_or(text, |reference| &text[..reference.suffix.start]);
+                self.name = Some(name.to_owned());
+                if let Some(reference) = reference {
+                    (self.tag, self.digest) = (reference.tag, reference.digest);
+                }
+            }
+            Part::Name => self.name = Some(text.to_owned()),
+            Part::Registry => self.registry = Some(text.to_owned()),
+            Part::Digest => self.digest = Digest::parse(text),
+            Part::Tag | Part::TagAndDigest | Part::Suffix => {
+                let (tag, digest) = text.split_once('@').unwrap_or((text, ""));
+                self.tag = Tag::parse(tag);
+                self.digest = Digest::parse(digest).or(self.digest.take());
+            }
+        }
+        self.slots.push(claim.slot);
+    }
+}

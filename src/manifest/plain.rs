@@ -1,0 +1,90 @@
+//! Files that are not YAML, such as Helm's templates: marked lines, each read by itself, and what
+//! targets match.
+
+use std::collections::BTreeSet;
+
+use super::claim::{self, Claim};
+use super::marker::{self, Idle, Idleness, Markers};
+use super::target::{self, Aim, Reached};
+use super::{Claimed, Scalar, Scalars, Slot};
+use crate::yaml::{Data, Stream};
+
+/// A longer line is nobody's image.
+const MAX_LINE: usize = 10_000;
+
+/// What a text names.
+#[derive(Default)]
+pub(super) struct Plain {
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) scalars: Scalars,
+    pub(super) idle: Vec<Idle>,
+    /// What each target reaches.
+    pub(super) reached: Vec<Reached>,
+}
+
+/// Looks through a text.
+pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
+    let mut plain = Plain::default();
+    let mut claims = Vec::new();
+    let mut start = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        if marker::is_in(line) {
+            marked_line(line, (start, index + 1), &mut claims, &mut plain);
+        }
+        start += line.len();
+    }
+    let mut taken: BTreeSet<usize> = claims.iter().map(|claim: &Claim| claim.slot.start).collect();
+    for aim in aims {
+        let mut reached = target::in_text(*aim, text);
+        let own = std::mem::take(&mut reached.claims);
+        // Markers come first, and each piece is one policy's.
+        let own: Vec<Claim> =
+            own.into_iter().filter(|claim| taken.insert(claim.slot.start)).collect();
+        for claim in &own {
+            let scalar = Scalar { value: claim.text.as_str().into(), style: None };
+            plain.scalars.insert(claim.slot.node, scalar);
+        }
+        reached.claims.clone_from(&own);
+        plain.claimed.extend(claim::group(own));
+        plain.reached.push(reached);
+    }
+    plain.claimed.extend(claim::group(claims));
+    plain
+}
+
+/// Reads a line by itself. It is clear what is meant when it is a mapping's entry, or an item of a
+/// list, whose value has the marker and is no template.
+fn marked_line(
+    line: &str,
+    (start, number): (usize, usize),
+    claims: &mut Vec<Claim>,
+    plain: &mut Plain,
+) {
+    let bare = line.trim_end_matches(['\n', '\r']);
+    let margin = bare.len() - bare.trim_start_matches([' ', '\t']).len();
+    let content = &bare[margin..];
+    let unclear = Idle { line: number, why: Idleness::Unclear };
+    if let Some(comment) = content.strip_prefix('#') {
+        // A line that was commented out says nothing; a marker for the next line would.
+        return plain.idle.extend(marker::is_marker(comment).then_some(unclear));
+    }
+    let Some(stream) = Stream::parse(content).ok().filter(|_| content.len() <= MAX_LINE) else {
+        return plain.idle.push(unclear);
+    };
+    let Markers { claims: found, idle, .. } = marker::find(content, &stream);
+    plain.idle.extend(idle.into_iter().map(|idle| Idle { line: number, ..idle }));
+    let scalars =
+        stream.nodes().filter(|(_, node)| matches!(node.data, Data::Scalar { .. })).count();
+    for claim in found {
+        // A key and its value, or an item alone.
+        if scalars > 2 || claim.text.contains("{{") {
+            plain.idle.push(unclear);
+            continue;
+        }
+        let start = start + margin + claim.slot.start;
+        let scalar = Scalar::of(&stream, claim.slot.node);
+        plain.scalars.extend(scalar.map(|scalar| (start, scalar)));
+        let slot = Slot { node: start, start, line: number, ..claim.slot };
+        claims.push(Claim { slot, parent: start, ..claim });
+    }
+}

@@ -1,0 +1,229 @@
+//! The places that policies' targets reach.
+
+use std::ops::Range;
+
+use regex::Captures;
+
+use super::claim::Claim;
+use super::{Part, Slot};
+use crate::image::{Digest, Reference, Repository, Tag};
+use crate::policy::{PartName, Query, Reach, Step, Target};
+use crate::yaml::{Data, NodeId, Stream, to_json};
+
+/// More places than this in one file are somebody's mistake.
+const MAX_PLACES: usize = 10_000;
+
+/// A target of a policy.
+#[derive(Clone, Copy)]
+pub struct Aim<'p> {
+    /// The policy's name.
+    pub policy: &'p str,
+    /// The target.
+    pub target: &'p Target,
+}
+
+/// What one target reaches in one file.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    pub(super) claims: Vec<Claim>,
+    /// Places that it leads to, and that cannot be changed: the line, and why.
+    pub(super) missed: Vec<(usize, &'static str)>,
+}
+
+impl Reached {
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.missed.is_empty()
+    }
+}
+
+/// What a target reaches in a file that is YAML.
+pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
+    let mut reached = Reached::default();
+    match &aim.target.reach {
+        Reach::Path(query, part) => {
+            for (node, parent) in nodes(query, stream) {
+                let length = stream.text(node).map_or(0, str::len);
+                claim_node(
+                    aim,
+                    (text, stream),
+                    part_of(*part),
+                    (node, 0..length, parent),
+                    &mut reached,
+                );
+            }
+        }
+        Reach::Match(_) => {
+            for found in matches(aim, text) {
+                match scalar_at(text, stream, &found.bytes) {
+                    Some((node, range)) => {
+                        let at = (node, range, found.number);
+                        claim_node(aim, (text, stream), found.part, at, &mut reached);
+                    }
+                    None => reached.missed.push((found.line, "what it matches is in no value")),
+                }
+            }
+        }
+    }
+    reached
+}
+
+/// What a target reaches in a file that is not YAML: only regular expressions do.
+pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
+    let mut reached = Reached::default();
+    if let Reach::Path(..) = aim.target.reach {
+        reached.missed.push((1, "this is not YAML, so a path leads nowhere"));
+    }
+    for found in matches(aim, text) {
+        let value = &text[found.bytes.clone()];
+        match fault(found.part, value) {
+            Some(why) => reached.missed.push((found.line, why)),
+            None => {
+                let (start, line) = (found.bytes.start, found.line);
+                // Bytes name the piece, as there are no nodes.
+                let slot = Slot {
+                    part: found.part,
+                    node: start,
+                    range: 0..value.len(),
+                    start,
+                    line,
+                    inner: None,
+                };
+                let (policy, text) = (aim.policy.to_owned(), value.to_owned());
+                reached.claims.push(Claim { policy, slot, text, parent: found.number });
+            }
+        }
+    }
+    reached
+}
+
+/// A group of a match.
+struct Matched {
+    part: Part,
+    bytes: Range<usize>,
+    line: usize,
+    /// Which match it is of: its parts are of one image.
+    number: usize,
+}
+
+fn matches(aim: Aim<'_>, text: &str) -> Vec<Matched> {
+    let Reach::Match(pattern) = &aim.target.reach else { return Vec::new() };
+    let (mut line, mut counted) = (1, 0);
+    let mut found = Vec::new();
+    for (number, captures) in pattern.captures_iter(text).take(MAX_PLACES).enumerate() {
+        for (part, bytes) in groups(&captures) {
+            line += text.get(counted..bytes.start).unwrap_or_default().matches('\n').count();
+            counted = counted.max(bytes.start);
+            found.push(Matched { part, bytes, line, number });
+        }
+    }
+    found
+}
+
+/// The groups of a match that took part in it, in the order of the text.
+fn groups(captures: &Captures<'_>) -> Vec<(Part, Range<usize>)> {
+    let names = [
+        ("image", Part::Whole),
+        ("registry", Part::Registry),
+        ("repository", Part::Name),
+        ("tag", Part::Tag),
+        ("digest", Part::Digest),
+    ];
+    let groups =
+        names.into_iter().filter_map(|(name, part)| Some((part, captures.name(name)?.range())));
+    let mut groups: Vec<_> = groups.collect();
+    groups.sort_by_key(|(_, bytes)| bytes.start);
+    groups
+}
+
+/// Claims a piece of a scalar, where it is one that can be changed.
+fn claim_node(
+    aim: Aim<'_>,
+    (text, stream): (&str, &Stream),
+    part: Part,
+    (node, range, parent): (NodeId, Range<usize>, NodeId),
+    reached: &mut Reached,
+) {
+    let line = stream.node(node).line();
+    let Some(value) = stream.text(node).and_then(|value| value.get(range.clone())) else {
+        let is_alias = matches!(stream.node(node).data, Data::Alias(_));
+        let why = if is_alias { "an alias is not followed" } else { "it leads to no text" };
+        return reached.missed.push((line, why));
+    };
+    if let Some(why) = fault(part, value) {
+        return reached.missed.push((line, why));
+    }
+    match Slot::locate(text, stream, part, node, range) {
+        Some(slot) => {
+            let (policy, text) = (aim.policy.to_owned(), value.to_owned());
+            reached.claims.push(Claim { policy, slot, text, parent });
+        }
+        None => reached.missed.push((line, "it is written with escapes or over several lines")),
+    }
+}
+
+/// Why a text is not the part that it is said to be: a path that leads elsewhere must not overwrite
+/// what is there.
+fn fault(part: Part, value: &str) -> Option<&'static str> {
+    let (tag, digest) =
+        value.split_once('@').map_or((value, None), |(tag, digest)| (tag, Some(digest)));
+    let is_tag =
+        Tag::parse(tag).is_some() && digest.is_none_or(|digest| Digest::parse(digest).is_some());
+    match part {
+        Part::Tag | Part::TagAndDigest | Part::Suffix if !is_tag => Some("it holds no tag"),
+        Part::Digest if !value.is_empty() && Digest::parse(value).is_none() => {
+            Some("it holds no digest")
+        }
+        Part::Whole if Reference::parse(value).is_none() => Some("it holds no image reference"),
+        Part::Name if Repository::parse(value).is_err() => Some("it holds no name of an image"),
+        Part::Registry if Repository::parse(&format!("{value}/a")).is_err() => {
+            Some("it holds no registry")
+        }
+        _ => None,
+    }
+}
+
+fn part_of(name: PartName) -> Part {
+    match name {
+        PartName::Image => Part::Whole,
+        PartName::Registry => Part::Registry,
+        PartName::Repository => Part::Name,
+        PartName::Tag => Part::Tag,
+        PartName::TagAndDigest => Part::TagAndDigest,
+        PartName::Digest => Part::Digest,
+    }
+}
+
+/// The nodes that a path leads to, with the collections that they are in.
+fn nodes(query: &Query, stream: &Stream) -> Vec<(NodeId, NodeId)> {
+    let documents = stream.documents().iter();
+    let found = documents.filter_map(|root| Some((*root, to_json(stream, *root)?)));
+    let found = found.flat_map(|(root, document)| {
+        let ways = query.ways(&document).into_iter().take(MAX_PLACES);
+        ways.filter_map(|way| follow(stream, root, &way)).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+fn follow(stream: &Stream, root: NodeId, way: &[Step]) -> Option<(NodeId, NodeId)> {
+    way.iter().try_fold((root, root), |(node, _), step| {
+        let parent = stream.target(node);
+        let child = match step {
+            Step::Key(key) => stream.get(parent, key),
+            Step::Index(index) => stream.items(parent).get(*index).copied(),
+        };
+        Some((child?, parent))
+    })
+}
+
+/// The scalar that some bytes are in, and the piece of its value.
+fn scalar_at(text: &str, stream: &Stream, bytes: &Range<usize>) -> Option<(NodeId, Range<usize>)> {
+    let (node, _) = stream.nodes().find(|(id, node)| {
+        let span = node.span();
+        stream.text(*id).is_some() && span.start <= bytes.start && bytes.end <= span.end
+    })?;
+    let (value, piece) = (stream.text(node)?, text.get(bytes.clone())?);
+    let mut places = value.match_indices(piece).map(|(at, _)| at..at + piece.len());
+    let place =
+        places.find(|range| stream.locate(text, node, range.clone()).as_ref() == Some(bytes))?;
+    Some((node, place))
+}

@@ -1,0 +1,181 @@
+//! Places that a policy names itself: `targets`.
+
+use globset::{GlobSet, GlobSetBuilder};
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+use serde_json_path::{JsonPath, PathElement};
+
+use super::raw::{PartName, RawTarget};
+use super::{paths, tags};
+use crate::diagnostic::{Code, Diagnostic, Place};
+
+/// Longer than any path that somebody writes, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Places in files that hold parts of a policy's image.
+#[derive(Debug)]
+pub struct Target {
+    /// The files.
+    pub files: GlobSet,
+    /// Where in them.
+    pub reach: Reach,
+    /// Where the target is declared.
+    pub place: Place,
+}
+
+/// How a target finds its places.
+#[derive(Debug)]
+pub enum Reach {
+    /// By a path through YAML or JSON.
+    Path(Query, PartName),
+    /// By a regular expression over the text, whose groups are named as parts.
+    Match(Regex),
+}
+
+/// A compiled path expression of [RFC 9535](https://www.rfc-editor.org/rfc/rfc9535).
+#[derive(Debug)]
+pub struct Query(JsonPath);
+
+/// One step from a collection into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into a mapping.
+    Key(String),
+    /// Into a sequence.
+    Index(usize),
+}
+
+impl Query {
+    /// The ways to the places of a document.
+    #[must_use]
+    pub fn ways(&self, document: &Value) -> Vec<Vec<Step>> {
+        let found = self.0.query_located(document);
+        let step = |element: &PathElement<'_>| match element {
+            PathElement::Name(name) => Step::Key((*name).to_owned()),
+            PathElement::Index(index) => Step::Index(*index),
+        };
+        found.locations().map(|way| way.iter().map(step).collect()).collect()
+    }
+}
+
+/// Reads a policy's targets; problems with the key that they are about.
+pub(super) fn read(
+    raw: &[RawTarget],
+    place: impl Fn(usize, Option<&str>) -> Place,
+) -> (Vec<Target>, Vec<Diagnostic>) {
+    let (mut targets, mut problems) = (Vec::new(), Vec::new());
+    for (index, raw) in raw.iter().enumerate() {
+        let mut problem =
+            |key: &str, problem: Diagnostic| problems.push(problem.at(place(index, Some(key))));
+        let files = files(&raw.files).map_err(|why| problem("files", why)).ok();
+        let reach = reach(raw).map_err(|(key, why)| problem(key, why)).ok();
+        if let (Some(files), Some(reach)) = (files, reach) {
+            targets.push(Target { files, reach, place: place(index, None) });
+        }
+    }
+    (targets, problems)
+}
+
+fn files(written: &[String]) -> Result<GlobSet, Diagnostic> {
+    let mut builder = GlobSetBuilder::new();
+    if written.is_empty() {
+        return Err(Diagnostic::error(Code::PolicyTarget, "no files are named"));
+    }
+    for path in written {
+        paths::add(&mut builder, path)?;
+    }
+    builder.build().map_err(|error| Diagnostic::error(Code::PolicyTarget, error.to_string()))
+}
+
+fn reach(raw: &RawTarget) -> Result<Reach, (&'static str, Diagnostic)> {
+    let wrong = |key, message: &str, help: &str| {
+        Err((key, Diagnostic::error(Code::PolicyTarget, message).help(help)))
+    };
+    match (&raw.path, &raw.r#match, raw.part) {
+        (Some(path), None, Some(part)) => {
+            query(path).map(|query| Reach::Path(query, part)).map_err(|why| ("path", why))
+        }
+        (Some(_), None, None) => {
+            wrong("path", "`part` is missing", "say what the path leads to, as in `part: tag`")
+        }
+        (None, Some(pattern), None) => {
+            pattern_of(pattern).map(Reach::Match).map_err(|why| ("match", why))
+        }
+        (None, Some(_), Some(_)) => {
+            wrong("part", "`part` goes with `path`", "in a `match`, groups are named as parts")
+        }
+        (None, None, _) => {
+            wrong("files", "neither `path` nor `match` is given", "write one of them")
+        }
+        (Some(_), Some(_), _) => {
+            wrong("match", "`path` and `match` are both given", "write two targets")
+        }
+    }
+}
+
+/// A path as it is written: `image.tag` is short for `$.image.tag`.
+fn query(path: &str) -> Result<Query, Diagnostic> {
+    let problem = |why: String| Diagnostic::error(Code::PolicyTarget, why);
+    if path.len() > MAX_PATH {
+        return Err(problem(format!("the path is longer than {MAX_PATH} bytes")));
+    }
+    let full = match path {
+        path if path.starts_with('$') => path.to_owned(),
+        path if path.starts_with('[') => format!("${path}"),
+        path => format!("$.{path}"),
+    };
+    JsonPath::parse(&full).map(Query).map_err(|error| {
+        problem(format!("not a path: {error}"))
+            .help("as in `image.tag`, `spec.containers[0].image`, or any JSONPath of RFC 9535")
+    })
+}
+
+/// The names of groups.
+const GROUPS: [&str; 5] = ["image", "registry", "repository", "tag", "digest"];
+
+fn pattern_of(pattern: &str) -> Result<Regex, Diagnostic> {
+    let single = tags::compile(pattern)?;
+    let named: Vec<&str> = single.capture_names().flatten().collect();
+    let problem = |message: String| Diagnostic::error(Code::PolicyTarget, message);
+    let known = GROUPS.join(", ");
+    if let Some(unknown) = named.iter().find(|name| !GROUPS.contains(name)) {
+        return Err(problem(format!("the group `{unknown}` is no part of an image"))
+            .help(format!("name groups {known}, or `(?:…)` for none")));
+    }
+    if named.is_empty() {
+        return Err(problem("no group says what is to be changed".to_owned())
+            .help(format!("as in `VERSION=(?<tag>\\S+)`; groups are {known}")));
+    }
+    let lines =
+        RegexBuilder::new(pattern).multi_line(true).size_limit(tags::REGEX_SIZE_LIMIT).build();
+    lines.map_err(|error| problem(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_ways_and_short_ones_are_meant_from_the_root() {
+        let document =
+            serde_json::json!({"a": {"b.c": [{"n": "x", "t": 1}, {"n": "y", "t": 2}]}, "t": 3});
+        let ways = |path: &str| query(path).unwrap().ways(&document);
+        let key = |name: &str| Step::Key(name.to_owned());
+        let second = [key("a"), key("b.c"), Step::Index(1), key("t")];
+        assert_eq!(ways("a['b.c'][1].t"), std::slice::from_ref(&second));
+        assert_eq!(ways("$.a['b.c'][?@.n == 'y'].t"), [second]);
+        assert_eq!(ways("$..t").len(), 3);
+        assert_eq!(ways("none.t"), Vec::<Vec<Step>>::new());
+        for bad in ["", "a..", "$[", "a b", &"a.".repeat(1_000)] {
+            assert!(query(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn groups_are_parts() {
+        assert!(pattern_of(r"^V=(?<tag>\S+)$").unwrap().is_match("a\nV=1\nb"));
+        for bad in [r"V=(\S+)", r"V=(?<version>\S+)", "("] {
+            assert!(pattern_of(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+module "shop" {
+  image_tag = "v1.0.0"
+  other_tag = "v1.0.0"
+}

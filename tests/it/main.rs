@@ -16,6 +16,7 @@ mod architecture;
 mod check;
 mod faults;
 mod flux;
+mod fuzz;
 mod hostile;
 mod images;
 mod memory;

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::finder::{Finder, Written};
+use super::finder::{Finder, Written, join};
+use super::named::capital;
 use super::{Obstacle, reference};
-use crate::image::{Reference, Repository};
+use crate::image::Reference;
 use crate::yaml::NodeId;
 
 /// Looks at a mapping that has a `kustomize` or a `helm`.
@@ -77,18 +78,14 @@ fn whole(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, name: &str,
 fn parts(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, stem: &str, node: NodeId) {
     let is_capital = stem.ends_with(|c: char| c.is_ascii_lowercase());
     let of = |word: &str| {
-        let (first, rest) = word.split_at(1);
-        let first = if is_capital { first.to_ascii_uppercase() } else { first.to_owned() };
-        values.get(&format!("{stem}{first}{rest}")).copied()
+        let word = if is_capital { capital(word) } else { word.to_owned() };
+        values.get(&format!("{stem}{word}")).copied()
     };
     let text = |node: NodeId| finder.stream.text(node).filter(|text| !text.is_empty());
     let Some(repository) = text(node) else { return };
-    let name = match of("registry").and_then(text) {
-        Some(registry) => format!("{registry}/{repository}"),
-        None => repository.to_owned(),
-    };
     let (tag, digest) = (of("tag"), of("digest"));
-    if let (Ok(repository), Some(_)) = (Repository::parse(&name), tag) {
+    let repository = join(of("registry").and_then(text), repository);
+    if let (Some(repository), Some(_)) = (repository, tag) {
         let written = collect(finder, tag, digest);
         finder.record(repository, node, written);
     }

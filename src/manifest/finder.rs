@@ -267,6 +267,13 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// The repository that a registry, where one is written, and a name are.
+pub(super) fn join(registry: Option<&str>, name: &str) -> Option<Repository> {
+    let registry = registry.filter(|registry| !registry.is_empty());
+    let joined = registry.map(|registry| format!("{}/{name}", registry.trim_end_matches('/')));
+    Repository::parse(joined.as_deref().unwrap_or(name)).ok()
+}
+
 fn aliases(stream: &Stream) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
     let mut aliases: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
     for (id, node) in stream.nodes() {

@@ -1,7 +1,7 @@
 //! Keys that say in their name what they hold: `fooImage` with `fooTag`, `imageRepository` with
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
-use super::finder::{Finder, Written};
+use super::finder::{Finder, Written, join};
 use super::{Obstacle, Part};
 use crate::image::{Reference, Repository, Tag};
 use crate::yaml::NodeId;
@@ -45,8 +45,13 @@ fn beside(stem: &str, word: &str) -> String {
     if JOINTS.iter().any(|joint| stem.ends_with(joint)) {
         return format!("{stem}{word}");
     }
+    format!("{stem}{}", capital(word))
+}
+
+/// A word with a capital.
+pub(super) fn capital(word: &str) -> String {
     let (first, rest) = word.split_at(1);
-    format!("{stem}{}{rest}", first.to_ascii_uppercase())
+    first.to_ascii_uppercase() + rest
 }
 
 /// `fooImage: name:tag`, or `fooImage: name` beside `fooTag`, `fooImageTag` or `fooVersion`.
@@ -76,11 +81,7 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
     let target = finder.stream.target(node);
     let Some(repository) = finder.stream.text(target) else { return };
     let registry = finder.text(mapping, &beside(stem, "registry"));
-    let name = match registry.filter(|registry| !registry.is_empty()) {
-        Some(registry) => format!("{}/{repository}", registry.trim_end_matches('/')),
-        None => repository.to_owned(),
-    };
-    if let Ok(repository) = Repository::parse(&name) {
+    if let Some(repository) = join(registry, repository) {
         let written = finder.siblings_named(mapping, &[tag], &beside(stem, "digest"));
         finder.record(repository, node, written);
     }
@@ -95,12 +96,7 @@ fn named(finder: &mut Finder<'_>, mapping: NodeId) {
         return;
     }
     let Some(name) = finder.text(mapping, "name") else { return };
-    let registry = finder.text(mapping, "registry").filter(|registry| !registry.is_empty());
-    let name = match registry {
-        Some(registry) => format!("{}/{name}", registry.trim_end_matches('/')),
-        None => name.to_owned(),
-    };
-    if let Ok(repository) = Repository::parse(&name) {
+    if let Some(repository) = join(finder.text(mapping, "registry"), name) {
         let written = finder.siblings(mapping, &["tag"]);
         finder.record(repository, node, written);
     }

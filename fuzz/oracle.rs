@@ -5,12 +5,12 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser};
 use tagalong::changeset::{Decided, Draft, Plan, assemble, uses};
 use tagalong::choose::{Decision, Outcome, Reason, ReasonCode};
 use tagalong::edit::Edit;
 use tagalong::image::{Digest, Tag};
-use tagalong::manifest::{Survey, Surveyed};
+use tagalong::manifest::{Survey, Surveyed, is_candidate};
 use tagalong::policy::{PolicyFile, PolicySet, read};
 
 /// Whose images are looked for, in the fuzzer's own words and in those of the golden files.
@@ -45,7 +45,9 @@ pub fn rewrite(path: &str, bytes: &[u8]) -> bool {
     let Some((plan, after)) = write(&survey, file, text, tag) else { return false };
     let edits: Vec<&Edit> = plan.edits.iter().map(|planned| &planned.edit).collect();
     only_the_spans_differ(text, &after, &edits);
-    only_the_scalars_differ(text, &after, &edits);
+    if is_candidate(path) {
+        only_the_scalars_differ(text, &after, &edits);
+    }
     nothing_is_left_to_do(&survey, path, &after, tag);
     true
 }
@@ -115,12 +117,7 @@ fn only_the_scalars_differ(before: &str, after: &str, edits: &[&Edit]) {
 fn events(text: &str) -> Option<Vec<(Event<'_>, Range<usize>)>> {
     let events = Parser::new_from_str(text).map(|event| {
         let (event, span) = event.ok()?;
-        let bytes = span.byte_range().unwrap_or_default();
-        // A block's bytes end where its content does, blanks behind it are nobody's.
-        let is_block =
-            matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..));
-        let end = if is_block { bytes.end.max(bytes.start) } else { bytes.end };
-        Some((event, bytes.start..end))
+        Some((event, span.byte_range().unwrap_or_default()))
     });
     events.collect()
 }

@@ -18,6 +18,7 @@ mod faults;
 mod flux;
 mod fuzz;
 mod hostile;
+mod hostile_files;
 mod images;
 mod memory;
 mod policies;

@@ -1,8 +1,12 @@
-//! YAML inside text: Argo CD's `helm.values`, and files in a `ConfigMap` (`values.yaml: |`).
+//! YAML inside text: Argo CD's `helm.values`, files in a `ConfigMap` (`values.yaml: |`), and patches
+//! that stand in a kustomization.
 
 use super::finder::Finder;
 use super::{Found, Inner, Obstacle, Scalar, Site, Slot};
 use crate::yaml::{Data, NodeId, Stream, Style};
+
+/// Keys whose text is YAML, beside names of files.
+const KEYS: [&str; 2] = ["values", "patch"];
 
 /// Looks at every block scalar of a mapping whose key says that it is YAML. `find` looks into it.
 pub(super) fn visit(
@@ -12,23 +16,33 @@ pub(super) fn visit(
 ) {
     for (key, node) in finder.stream.entries(mapping) {
         let key = finder.stream.text(*key).unwrap_or_default();
-        let names_yaml = key == "values" || [".yaml", ".yml"].iter().any(|end| key.ends_with(end));
-        let Data::Scalar { value, style: Style::Block } = &finder.stream.node(*node).data else {
-            continue;
-        };
-        // A template, or no YAML at all; what is in it is nobody's promise.
-        let Some(inner) = names_yaml.then(|| Stream::parse(value).ok()).flatten() else { continue };
-        let found = find(value, &inner);
-        for site in found.sites {
-            let repository = site.repository.clone();
-            match outer_site(finder, &inner, site, *node) {
-                Ok(site) => finder.add(site),
-                Err(obstacle) => finder.obstruct(repository, *node, obstacle),
+        if key == "patchesStrategicMerge" {
+            for item in finder.stream.items(*node) {
+                text(finder, *item, &find);
             }
+        } else if KEYS.contains(&key) || [".yaml", ".yml"].iter().any(|end| key.ends_with(end)) {
+            text(finder, *node, &find);
         }
-        for obstructed in found.obstructed {
-            finder.obstruct(obstructed.repository, *node, obstructed.obstacle);
+    }
+}
+
+/// Looks into a block scalar.
+fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> Found) {
+    let Data::Scalar { value, style: Style::Block } = &finder.stream.node(node).data else {
+        return;
+    };
+    // A template, or no YAML at all; what is in it is nobody's promise.
+    let Ok(inner) = Stream::parse(value) else { return };
+    let found = find(value, &inner);
+    for site in found.sites {
+        let repository = site.repository.clone();
+        match outer_site(finder, &inner, site, node) {
+            Ok(site) => finder.add(site),
+            Err(obstacle) => finder.obstruct(repository, node, obstacle),
         }
+    }
+    for obstructed in found.obstructed {
+        finder.obstruct(obstructed.repository, node, obstructed.obstacle);
     }
 }
 

@@ -43,6 +43,7 @@ fn visit(finder: &mut Finder<'_>, id: NodeId) {
     reference::visit(finder, id);
     values::visit(finder, id);
     named::visit(finder, id);
+    named::value(finder, id);
     oci_source::visit(finder, id);
     argocd::visit(finder, id);
 }

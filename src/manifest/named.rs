@@ -102,6 +102,23 @@ fn named(finder: &mut Finder<'_>, mapping: NodeId) {
     }
 }
 
+/// A value that is a whole reference, beside what says that it is an image: the name of an
+/// environment variable (`SIDECAR_IMAGE`), or the path of a
+/// [JSON patch](https://www.rfc-editor.org/rfc/rfc6902) (`/spec/containers/0/image`).
+pub(super) fn value(finder: &mut Finder<'_>, mapping: NodeId) {
+    let Some(node) = finder.stream.get(mapping, "value") else { return };
+    let says_image = |key: &str, is: fn(&str) -> bool| finder.text(mapping, key).is_some_and(is);
+    let is_variable = says_image("name", |name| name.contains("IMAGE"));
+    let is_patch = finder.stream.get(mapping, "op").is_some()
+        && says_image("path", |path| path.ends_with("/image") || path.ends_with("Image"));
+    let text = finder.stream.text(finder.stream.target(node));
+    let reference = text.filter(|_| is_variable || is_patch).and_then(Reference::parse);
+    if let Some(reference) = reference.filter(|reference| !reference.suffix.is_empty()) {
+        let written = finder.suffix(node, 0, &reference);
+        finder.record(reference.repository, node, written);
+    }
+}
+
 /// `tag: name:1.2.3`, which is no tag, where nothing beside it names the image.
 fn whole(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId) {
     let named = ["image", "name", "newName", "repository"];

@@ -20,8 +20,8 @@ const MAX_SIZE: usize = 256 << 20;
 /// Older refusals of one policy in one environment than these are forgotten.
 const MAX_REFUSALS: usize = 20;
 
-/// How far ahead of now a sight may be.
-const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// How far ahead of now a sight, or a registry's time, may be before it is no longer believed.
+pub const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// The key of a tag that was seen in a listing, whatever is behind it.
 const ANY_DIGEST: &str = "";

@@ -1,15 +1,13 @@
 //! What a tag and its digest must prove before they are written: that nobody refused them, that the
 //! tag did not move, that they are old enough, run where they must, and are signed.
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{Timestamp, Unit};
 
 use super::decide::{Case, Decision, Outcome, hold, update};
 use super::{Contents, Reason, ReasonCode, Stop, Verdict};
 use crate::image::{Digest, Platform, Shape, Tag};
+use crate::ledger::AHEAD;
 use crate::policy::DigestMode;
-
-/// How far ahead of ours a registry's clock may be before its times are no longer believed.
-const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 impl Case<'_, '_> {
     /// Why a candidate is not to be written, if anything speaks against it.

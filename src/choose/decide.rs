@@ -298,10 +298,8 @@ impl Case<'_, '_> {
 
     /// What the environment does not let through for now.
     fn hold_in_environment(&self, decision: Decision) -> Decision {
-        let holds = self.environment.holds.iter();
-        let mut active = holds
-            .filter(|hold| self.facts.now < hold.until && hold.images.is_match(&self.policy.name));
-        match active.next().filter(|_| decision.outcome == Outcome::Update) {
+        let active = self.environment.hold_on(&self.policy.name, self.facts.now);
+        match active.filter(|_| decision.outcome == Outcome::Update) {
             None => decision,
             Some(hold) => {
                 let message = format!("held until {}: {}", hold.until, hold.reason);

@@ -101,8 +101,7 @@ impl Carry<'_> {
     /// back, since the branch was made.
     fn is_ahead(&self, at: &Use, held: &Deployed) -> bool {
         let policy = &self.set.policies[at.policy];
-        let mut holds = self.set.environments[at.environment].holds.iter();
-        if holds.any(|hold| self.now < hold.until && hold.images.is_match(&policy.name)) {
+        if self.set.environments[at.environment].hold_on(&policy.name, self.now).is_some() {
             return false;
         }
         let (Some(now), Some(then)) = (&at.deployed.tag, &held.tag) else { return false };

@@ -155,6 +155,14 @@ pub struct Hold {
     pub place: Place,
 }
 
+impl Environment {
+    /// The hold that stops a policy's image now, if there is one.
+    #[must_use]
+    pub fn hold_on(&self, policy: &str, now: Timestamp) -> Option<&Hold> {
+        self.holds.iter().find(|hold| now < hold.until && hold.images.is_match(policy))
+    }
+}
+
 impl PolicySet {
     /// The policies of an environment.
     pub fn policies_of<'a>(

@@ -166,12 +166,11 @@ impl Memory {
             }
         }
         let is_timed = *policy.rule.order() == Order::Newest(Clock::Pushed);
-        if is_timed && listing.tags.len() <= MAX_SIGHTS {
-            for (tag, listed) in &listing.tags {
-                // Also what `match` leaves out: a wider one must not make an old tag new.
-                if listed.pushed.is_none() {
-                    self.is_urgent |= self.ledger.see(repository, tag, None, now);
-                }
+        // Also what `match` leaves out: a wider one must not make an old tag new.
+        let untimed = listing.tags.iter().filter(|(_, listed)| listed.pushed.is_none());
+        if is_timed && untimed.clone().count() <= MAX_SIGHTS {
+            for (tag, _) in untimed {
+                self.is_urgent |= self.ledger.see(repository, tag, None, now);
             }
         }
     }

@@ -95,11 +95,14 @@ fn prove_within(
     edits: &[Edit],
     values: &BTreeMap<NodeId, String>,
 ) -> Result<(), Refused> {
-    for (node, value) in values {
-        let own = edits.iter().filter(|edit| edit.node == *node);
-        let inner: Vec<_> = own.filter_map(|edit| edit.inner.as_ref()).collect();
-        if let Some(before) = scalars.get(node).filter(|_| !inner.is_empty()) {
-            same_within(&before.value, value, &inner)?;
+    let mut inner: BTreeMap<NodeId, BTreeMap<usize, &(Range<usize>, String)>> = BTreeMap::new();
+    for edit in edits {
+        let Some(within) = &edit.inner else { continue };
+        inner.entry(edit.node).or_default().insert(within.0.start, within);
+    }
+    for (node, changed) in inner {
+        if let (Some(before), Some(value)) = (scalars.get(&node), values.get(&node)) {
+            same_within(&before.value, value, &changed)?;
         }
     }
     Ok(())
@@ -149,14 +152,14 @@ pub fn splice<'e>(
 fn same_within(
     before: &str,
     after: &str,
-    changed: &[&(Range<usize>, String)],
+    changed: &BTreeMap<usize, &(Range<usize>, String)>,
 ) -> Result<(), Refused> {
     let before = Stream::parse(before).map_err(Refused::Syntax)?;
     let after = Stream::parse(after).map_err(Refused::Syntax)?;
     let expected = |node: NodeId| {
         let span = before.node(node).span();
         before.text(node)?;
-        changed.iter().find(|(raw, _)| *raw == span).map(|(_, value)| value.clone())
+        changed.get(&span.start).filter(|(raw, _)| *raw == span).map(|(_, value)| value.clone())
     };
     Ok(same_but_for(&before, &after, &expected)?)
 }

@@ -1,5 +1,7 @@
 //! Pieces of scalars that a marker or a target gives to a policy, whatever their shape.
 
+use std::collections::BTreeMap;
+
 use super::{Part, Slot};
 use crate::image::{Digest, Reference, Repository, Tag, split_registry};
 
@@ -14,6 +16,23 @@ pub(super) struct Claim {
     pub(super) text: String,
     /// What it shares with the other parts of its image: the mapping that they are in.
     pub(super) parent: usize,
+}
+
+/// The bytes of a file that are claimed.
+#[derive(Default)]
+pub(super) struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    /// Takes a piece; `false` when one of its bytes is taken.
+    pub(super) fn take(&mut self, slot: &Slot) -> bool {
+        let (start, end) = (slot.start, slot.start + slot.range.len().max(1));
+        let before = self.0.range(..end).next_back();
+        let is_free = before.is_none_or(|(_, taken)| *taken <= start);
+        if is_free {
+            self.0.insert(start, end);
+        }
+        is_free
+    }
 }
 
 /// Pieces of one mapping that are claimed for one policy.
@@ -35,13 +54,16 @@ pub struct Claimed {
     pub slots: Vec<Slot>,
 }
 
+/// So many places of one mapping can wait for more parts; in a long list, each is one by itself.
+const MAX_OPEN: usize = 16;
+
 /// Puts the parts of one image, each claimed once, together: a name, a tag and a digest beside each
 /// other. A whole reference, or a part that comes again, is a place of its own.
 pub(super) fn group(claims: Vec<Claim>) -> Vec<Claimed> {
     let mut groups: Vec<(usize, Claimed)> = Vec::new();
     for claim in claims {
         let open = groups.iter_mut().rev();
-        let mut open = open.take_while(|(parent, _)| *parent == claim.parent);
+        let mut open = open.take_while(|(parent, _)| *parent == claim.parent).take(MAX_OPEN);
         match open.find(|(_, group)| group.takes(&claim)) {
             Some((_, group)) => group.add(claim),
             None => {

@@ -3,7 +3,7 @@
 
 use super::finder::Finder;
 use super::{Found, Inner, Obstacle, Scalar, Site, Slot};
-use crate::yaml::{Data, NodeId, Stream, Style};
+use crate::yaml::{Data, Locator, NodeId, Stream, Style};
 
 /// Keys whose text is YAML, beside names of files.
 const KEYS: [&str; 2] = ["values", "patch"];
@@ -34,9 +34,10 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
     // A template, or no YAML at all; what is in it is nobody's promise.
     let Ok(inner) = Stream::parse(value) else { return };
     let found = find(value, &inner);
+    let Some(locator) = finder.stream.locator(finder.text, node) else { return };
     for site in found.sites {
         let repository = site.repository.clone();
-        match outer_site(finder, &inner, site, node) {
+        match outer_site(finder, &inner, site, (node, &locator)) {
             Ok(site) => finder.add(site),
             Err(obstacle) => finder.obstruct(repository, node, obstacle),
         }
@@ -51,14 +52,14 @@ fn outer_site(
     finder: &Finder<'_>,
     inner: &Stream,
     site: Site,
-    node: NodeId,
+    (node, locator): (NodeId, &Locator<'_>),
 ) -> Result<Site, Obstacle> {
     finder.editable(node)?;
     let slots = site.slots.iter().map(|slot| {
         let raw = inner.node(slot.node).span();
         let scalar = Scalar::of(inner, slot.node).ok_or(Obstacle::NotATag)?;
         let piece = slot.start..slot.start + slot.range.len();
-        let outer = finder.located(slot.part, node, piece)?;
+        let outer = Slot::within(locator, slot.part, node, piece).ok_or(Obstacle::Escaped)?;
         Ok(Slot { inner: Some(Inner { raw, scalar, range: slot.range.clone() }), ..outer })
     });
     let slots = slots.collect::<Result<Vec<_>, _>>()?;

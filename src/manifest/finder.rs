@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::claim::{self, Claim};
+use super::claim::{self, Taken};
 use super::marker::{self, Markers};
 use super::target::Reached;
 use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
@@ -19,13 +19,15 @@ const IGNORE: &str = "tagalong: ignore";
 /// A stream, and what was found in it so far.
 pub(super) struct Finder<'a> {
     pub(super) stream: &'a Stream<'a>,
-    text: &'a str,
+    pub(super) text: &'a str,
     /// The aliases of each anchored value. To change one is to change all of these places.
     aliases: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// Where anchored scalars are used: by the anchor, the places with the sites there.
     shared: BTreeMap<NodeId, Vec<(NodeId, usize)>>,
     /// Scalars that are claimed for a policy, which beats their shape.
     taken: BTreeSet<NodeId>,
+    /// Their claimed bytes.
+    pieces: Taken,
     found: Found,
 }
 
@@ -42,17 +44,20 @@ pub(super) struct Written {
 impl<'a> Finder<'a> {
     pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
         let Markers { claims, scalars, idle } = marker::find(text, stream);
+        let mut pieces = Taken::default();
+        for claim in &claims {
+            pieces.take(&claim.slot);
+        }
         let found = Found { claimed: claim::group(claims), idle, ..Found::default() };
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
-        Self { stream, text, aliases, shared, taken: scalars, found }
+        Self { stream, text, aliases, shared, taken: scalars, pieces, found }
     }
 
     /// Gives places to the policies whose targets reach them; those of markers stay theirs.
-    pub(super) fn claim(&mut self, reached: Reached) {
-        let is_free = |claim: &&Claim| !self.taken.contains(&claim.slot.node);
-        let own: Vec<Claim> = reached.claims.iter().filter(is_free).cloned().collect();
-        self.taken.extend(own.iter().map(|claim| claim.slot.node));
-        self.found.claimed.extend(claim::group(own));
+    pub(super) fn claim(&mut self, mut reached: Reached) {
+        reached.yield_to(&mut self.pieces);
+        self.taken.extend(reached.claims.iter().map(|claim| claim.slot.node));
+        self.found.claimed.extend(claim::group(reached.claims.clone()));
         self.found.reached.push(reached);
     }
 
@@ -93,12 +98,6 @@ impl<'a> Finder<'a> {
                 std::iter::once(&merged).chain(self.stream.items(merged)).take(MAX_MERGED);
             all.find_map(|base| self.stream.get(self.stream.target(*base), key))
         })
-    }
-
-    /// Whether a key stands twice: programs differ in which one they read.
-    pub(super) fn is_repeated(&self, mapping: NodeId, key: &str) -> bool {
-        let entries = self.stream.entries(mapping).iter();
-        entries.filter(|(k, _)| self.stream.text(*k) == Some(key)).count() > 1
     }
 
     /// Records an image whose tag and digest were collected from the entries around its name.
@@ -152,7 +151,7 @@ impl<'a> Finder<'a> {
 
     /// Collects what the first of `tag_keys` that exists, and `digest`, hold.
     pub(super) fn siblings(&self, mapping: NodeId, tag_keys: &[&str]) -> Result<Written, Obstacle> {
-        if self.is_repeated(mapping, "repository") {
+        if self.stream.is_repeated(mapping, "repository") {
             return Err(Obstacle::Repeated);
         }
         self.siblings_named(mapping, tag_keys, "digest")
@@ -167,7 +166,7 @@ impl<'a> Finder<'a> {
     ) -> Result<Written, Obstacle> {
         let mut written = Written::default();
         let tag_keys = || tag_keys.iter().map(AsRef::as_ref);
-        if tag_keys().chain([digest_key]).any(|key| self.is_repeated(mapping, key)) {
+        if tag_keys().chain([digest_key]).any(|key| self.stream.is_repeated(mapping, key)) {
             return Err(Obstacle::Repeated);
         }
         let tag = tag_keys().find_map(|key| self.stream.get(mapping, key));

@@ -28,7 +28,7 @@ pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
 
 use crate::image::{Digest, Repository, Tag};
-use crate::yaml::{Data, NodeId, Outline, Stream, Style};
+use crate::yaml::{Data, Locator, NodeId, Outline, Stream, Style};
 
 /// What one file names.
 #[derive(Debug, Default)]
@@ -185,13 +185,18 @@ impl Slot {
         node: NodeId,
         range: Range<usize>,
     ) -> Option<Self> {
-        let start = stream.locate(text, node, range.clone())?.start;
-        let at = stream.node(node);
-        let Data::Scalar { style, .. } = at.data else { return None };
-        // The bytes of a block begin on the line behind its mark.
-        let first = at.line() + usize::from(style == Style::Block);
-        let line = first + text.get(at.span().start..start)?.matches('\n').count();
-        Some(Self { part, node, range, start, line, inner: None })
+        Self::within(&stream.locator(text, node)?, part, node, range)
+    }
+
+    /// The same, with the way into the scalar.
+    fn within(
+        locator: &Locator<'_>,
+        part: Part,
+        node: NodeId,
+        range: Range<usize>,
+    ) -> Option<Self> {
+        let (bytes, line) = locator.find(range.clone())?;
+        Some(Self { part, node, range, start: bytes.start, line, inner: None })
     }
 }
 

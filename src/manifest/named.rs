@@ -58,7 +58,7 @@ pub(super) fn capital(word: &str) -> String {
 fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: NodeId) {
     let target = finder.stream.target(node);
     let Some(reference) = finder.stream.text(target).and_then(Reference::parse) else { return };
-    let written = if finder.is_repeated(mapping, key) {
+    let written = if finder.stream.is_repeated(mapping, key) {
         Err(Obstacle::Repeated)
     } else if reference.suffix.is_empty() {
         let joint = if stem.ends_with('-') { "-" } else { "_" };

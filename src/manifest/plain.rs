@@ -1,9 +1,7 @@
 //! Files that are not YAML, such as Helm's templates: marked lines, each read by itself, and what
 //! targets match.
 
-use std::collections::BTreeSet;
-
-use super::claim::{self, Claim};
+use super::claim::{self, Claim, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
 use super::target::{self, Aim, Reached};
 use super::{Claimed, Scalar, Scalars, Slot};
@@ -33,19 +31,18 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
         }
         start += line.len();
     }
-    let mut taken: BTreeSet<usize> = claims.iter().map(|claim: &Claim| claim.slot.start).collect();
+    let mut taken = Taken::default();
+    for claim in &claims {
+        taken.take(&claim.slot);
+    }
     for aim in aims {
         let mut reached = target::in_text(*aim, text);
-        let own = std::mem::take(&mut reached.claims);
-        // Markers come first, and each piece is one policy's.
-        let own: Vec<Claim> =
-            own.into_iter().filter(|claim| taken.insert(claim.slot.start)).collect();
-        for claim in &own {
+        reached.yield_to(&mut taken);
+        for claim in &reached.claims {
             let scalar = Scalar { value: claim.text.as_str().into(), style: None };
             plain.scalars.insert(claim.slot.node, scalar);
         }
-        reached.claims.clone_from(&own);
-        plain.claimed.extend(claim::group(own));
+        plain.claimed.extend(claim::group(reached.claims.clone()));
         plain.reached.push(reached);
     }
     plain.claimed.extend(claim::group(claims));

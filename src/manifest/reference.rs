@@ -22,7 +22,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         }
         return;
     };
-    let written = if finder.is_repeated(mapping, "image") {
+    let written = if finder.stream.is_repeated(mapping, "image") {
         Err(Obstacle::Repeated)
     } else if reference.suffix.is_empty() {
         finder.siblings(mapping, &["tag", "version"])

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use regex::Captures;
 
-use super::claim::Claim;
+use super::claim::{Claim, Taken};
 use super::{Part, Slot};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::policy::{PartName, Query, Reach, Step, Target};
-use crate::yaml::{Data, NodeId, Stream, to_json};
+use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
 
 /// More places than this in one file are somebody's mistake.
 const MAX_PLACES: usize = 10_000;
@@ -30,7 +30,23 @@ pub(super) struct Reached {
     pub(super) missed: Vec<(usize, &'static str)>,
 }
 
+/// Why a place is not claimed, where somebody else has it.
+const TAKEN: &str = "a marker or another target has this place";
+
 impl Reached {
+    /// Gives up the places that somebody else has.
+    pub(super) fn yield_to(&mut self, taken: &mut Taken) {
+        let mut free = Vec::with_capacity(self.claims.len());
+        for claim in std::mem::take(&mut self.claims) {
+            if taken.take(&claim.slot) {
+                free.push(claim);
+            } else {
+                self.missed.push((claim.slot.line, TAKEN));
+            }
+        }
+        self.claims = free;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.claims.is_empty() && self.missed.is_empty()
     }
@@ -43,21 +59,27 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
         Reach::Path(query, part) => {
             for (node, parent) in nodes(query, stream) {
                 let length = stream.text(node).map_or(0, str::len);
-                claim_node(
-                    aim,
-                    (text, stream),
-                    part_of(*part),
-                    (node, 0..length, parent),
-                    &mut reached,
-                );
+                let at = Piece { node, range: 0..length, parent };
+                let locator = stream.locator(text, node);
+                claim(aim, stream, locator.as_ref(), part_of(*part), at, &mut reached);
             }
         }
         Reach::Match(_) => {
+            let scalars = scalars(stream);
+            let mut way: Option<(NodeId, Option<Locator<'_>>)> = None;
             for found in matches(aim, text) {
-                match scalar_at(text, stream, &found.bytes) {
+                let node = scalar_at(stream, &scalars, &found.bytes);
+                if let Some(node) =
+                    node.filter(|node| way.as_ref().is_none_or(|(at, _)| at != node))
+                {
+                    way = Some((node, stream.locator(text, node)));
+                }
+                let locator = node.and(way.as_ref()).and_then(|(_, locator)| locator.as_ref());
+                let range = locator.and_then(|locator| locator.piece(&found.bytes));
+                match node.zip(range) {
                     Some((node, range)) => {
-                        let at = (node, range, found.number);
-                        claim_node(aim, (text, stream), found.part, at, &mut reached);
+                        let at = Piece { node, range, parent: found.number };
+                        claim(aim, stream, locator, found.part, at, &mut reached);
                     }
                     None => reached.missed.push((found.line, "what it matches is in no value")),
                 }
@@ -135,16 +157,25 @@ fn groups(captures: &Captures<'_>) -> Vec<(Part, Range<usize>)> {
     groups
 }
 
+/// A piece of a node, and what it shares with the other parts of its image.
+struct Piece {
+    node: NodeId,
+    range: Range<usize>,
+    parent: usize,
+}
+
 /// Claims a piece of a scalar, where it is one that can be changed.
-fn claim_node(
+fn claim(
     aim: Aim<'_>,
-    (text, stream): (&str, &Stream),
+    stream: &Stream,
+    locator: Option<&Locator<'_>>,
     part: Part,
-    (node, range, parent): (NodeId, Range<usize>, NodeId),
+    Piece { node, range, parent }: Piece,
     reached: &mut Reached,
 ) {
     let line = stream.node(node).line();
-    let Some(value) = stream.text(node).and_then(|value| value.get(range.clone())) else {
+    let value = stream.text(node).and_then(|value| value.get(range.clone()));
+    let Some((value, locator)) = value.zip(locator) else {
         let is_alias = matches!(stream.node(node).data, Data::Alias(_));
         let why = if is_alias { "an alias is not followed" } else { "it leads to no text" };
         return reached.missed.push((line, why));
@@ -152,7 +183,7 @@ fn claim_node(
     if let Some(why) = fault(part, value) {
         return reached.missed.push((line, why));
     }
-    match Slot::locate(text, stream, part, node, range) {
+    match Slot::within(locator, part, node, range) {
         Some(slot) => {
             let (policy, text) = (aim.policy.to_owned(), value.to_owned());
             reached.claims.push(Claim { policy, slot, text, parent });
@@ -215,15 +246,16 @@ fn follow(stream: &Stream, root: NodeId, way: &[Step]) -> Option<(NodeId, NodeId
     })
 }
 
-/// The scalar that some bytes are in, and the piece of its value.
-fn scalar_at(text: &str, stream: &Stream, bytes: &Range<usize>) -> Option<(NodeId, Range<usize>)> {
-    let (node, _) = stream.nodes().find(|(id, node)| {
-        let span = node.span();
-        stream.text(*id).is_some() && span.start <= bytes.start && bytes.end <= span.end
-    })?;
-    let (value, piece) = (stream.text(node)?, text.get(bytes.clone())?);
-    let mut places = value.match_indices(piece).map(|(at, _)| at..at + piece.len());
-    let place =
-        places.find(|range| stream.locate(text, node, range.clone()).as_ref() == Some(bytes))?;
-    Some((node, place))
+/// The scalars of a stream that take up bytes, in the order of the text.
+fn scalars(stream: &Stream) -> Vec<NodeId> {
+    let scalars =
+        stream.nodes().filter(|(id, node)| stream.text(*id).is_some() && !node.span().is_empty());
+    scalars.map(|(id, _)| id).collect()
+}
+
+/// The scalar that some bytes are in.
+fn scalar_at(stream: &Stream, scalars: &[NodeId], bytes: &Range<usize>) -> Option<NodeId> {
+    let behind = scalars.partition_point(|id| stream.node(*id).span().start <= bytes.start);
+    let node = *scalars.get(behind.checked_sub(1)?)?;
+    (bytes.end <= stream.node(node).span().end).then_some(node)
 }

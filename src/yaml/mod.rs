@@ -11,6 +11,7 @@ mod stream;
 mod value;
 
 pub use compare::{Mismatch, same_but_for};
+pub use locate::Locator;
 pub use outline::Outline;
 pub use resolve::{Resolved, resolve};
 pub use stream::{Comment, Data, Node, NodeId, Stream, Style, SyntaxError};

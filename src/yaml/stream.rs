@@ -13,6 +13,9 @@ const MAX_COMMENT_RUN: usize = 1_000_000;
 /// Configuration files have a node for about so many bytes.
 const BYTES_FOR_A_NODE: usize = 12;
 
+/// In larger mappings, keys are looked up by halving.
+const LARGE_MAPPING: usize = 64;
+
 /// Which node of a [`Stream`].
 pub type NodeId = usize;
 
@@ -24,6 +27,9 @@ pub struct Stream<'t> {
     comments: Vec<Comment<'t>>,
     /// Explicit tags (`!!str`), resolved, and the anchors' numbers, of the few nodes with one.
     properties: Vec<(NodeId, Properties)>,
+    /// The entries of large mappings, sorted by their keys, so that looking many keys up in one
+    /// takes no time that grows with its square.
+    sorted: HashMap<NodeId, Box<[(NodeId, NodeId)]>>,
 }
 
 /// One node: a scalar, a collection or an alias. Kept small, as files have many.
@@ -214,8 +220,24 @@ impl<'t> Stream<'t> {
     /// The value of the first entry with this key, not looking through aliases.
     #[must_use]
     pub fn get(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
-        let mut entries = self.entries(mapping).iter();
-        entries.find(|(k, _)| self.text(*k) == Some(key)).map(|(_, value)| *value)
+        self.all(mapping, key).next()
+    }
+
+    /// Whether a key stands twice in a mapping.
+    #[must_use]
+    pub fn is_repeated(&self, mapping: NodeId, key: &str) -> bool {
+        self.all(mapping, key).nth(1).is_some()
+    }
+
+    /// The values of a key, in order.
+    fn all<'s>(&'s self, mapping: NodeId, key: &'s str) -> impl Iterator<Item = NodeId> + 's {
+        let sorted = self.sorted.get(&mapping).map(|sorted| {
+            let first = sorted.partition_point(|(k, _)| self.text(*k) < Some(key));
+            let end = sorted.partition_point(|(k, _)| self.text(*k) <= Some(key));
+            &sorted[first..end]
+        });
+        let entries = sorted.unwrap_or_else(|| self.entries(mapping)).iter();
+        entries.filter(move |(k, _)| self.text(*k) == Some(key)).map(|(_, value)| *value)
     }
 
     /// A scalar's value; `None` for collections and aliases.
@@ -311,6 +333,17 @@ impl<'t> Builder<'t> {
             _ => Data::Sequence(children.into()),
         };
         self.children.truncate(first);
+        self.sort(id);
+    }
+
+    fn sort(&mut self, id: NodeId) {
+        let stream = &self.stream;
+        let entries = stream.entries(id);
+        if entries.len() > LARGE_MAPPING {
+            let mut sorted: Box<[_]> = entries.into();
+            sorted.sort_by_key(|(key, _)| stream.text(*key));
+            self.stream.sorted.insert(id, sorted);
+        }
     }
 
     fn add(&mut self, data: Data<'t>, span: &Span) -> NodeId {

@@ -77,9 +77,7 @@ impl<'a> Draft<'a> {
             let edits = site_edits(file, site, &self.decisions[*decision].decision, policy);
             all.extend(edits.into_iter().map(|edit| (edit, *decision)));
         }
-        // Two shapes can see one scalar, and then agree.
         all.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
-        all.dedup_by(|(a, _), (b, _)| a == b);
         all
     }
 
@@ -88,10 +86,12 @@ impl<'a> Draft<'a> {
     pub fn rewrite(
         &self,
         file: &Surveyed,
-        drafted: Drafted,
+        mut drafted: Drafted,
         read: Result<&[u8], Diagnostic>,
     ) -> Rewritten {
         let decisions = drafted.iter().map(|(_, decision)| *decision).collect();
+        // Two shapes can see one scalar, and then agree.
+        drafted.dedup_by(|(a, _), (b, _)| a == b);
         let result = read.and_then(|bytes| {
             let edits: Vec<Edit> = drafted.iter().map(|(edit, _)| edit.clone()).collect();
             let text =
@@ -112,20 +112,17 @@ impl<'a> Draft<'a> {
         applied: &Applied,
     ) -> NewFile {
         let environment = &self.set.environments[file.environment];
-        // Only templates of commit messages ask for objects.
+        // Only templates of commit messages ask for objects and whole values.
         let stream = environment.message.as_ref().and_then(|_| Stream::parse(text).ok());
+        let value =
+            |text: Option<&str>| text.filter(|_| stream.is_some()).unwrap_or_default().to_owned();
         let object = |node| stream.as_ref().map(|stream| object_of(stream, node));
         let edits = drafted.into_iter().map(|(edit, decision)| PlannedEdit {
             path: file.path.clone(),
             image: self.decisions[decision].image.clone(),
             environment: environment.name.clone(),
-            old_value: file
-                .basis
-                .scalars
-                .get(&edit.node)
-                .map(|s| s.value.to_string())
-                .unwrap_or_default(),
-            new_value: applied.values.get(&edit.node).cloned().unwrap_or_default(),
+            old_value: value(file.basis.scalars.get(&edit.node).map(|scalar| &*scalar.value)),
+            new_value: value(applied.values.get(&edit.node).map(String::as_str)),
             object: object(edit.node).unwrap_or_default(),
             edit,
         });

@@ -70,7 +70,7 @@ pub struct PlannedEdit {
     pub image: String,
     /// The environment's name.
     pub environment: String,
-    /// What the scalar holds before the change.
+    /// What the scalar holds before the change; empty where no template asks for it.
     pub old_value: String,
     /// What it holds after it.
     pub new_value: String,

@@ -100,6 +100,10 @@ fn prove_within(
         let Some(within) = &edit.inner else { continue };
         inner.entry(edit.node).or_default().insert(within.0.start, within);
     }
+    // What a target matches in such a text may be no scalar of it; the text itself is proven.
+    for edit in edits.iter().filter(|edit| edit.inner.is_none()) {
+        inner.remove(&edit.node);
+    }
     for (node, changed) in inner {
         if let (Some(before), Some(value)) = (scalars.get(&node), values.get(&node)) {
             same_within(&before.value, value, &changed)?;

@@ -42,13 +42,15 @@ pub fn values(scalars: &Scalars, edits: &[Edit]) -> BTreeMap<NodeId, String> {
         by_node.entry(edit.node).or_default().push(edit);
     }
     let spliced = by_node.into_iter().map(|(node, mut edits)| {
-        edits.sort_by_key(|edit| std::cmp::Reverse(edit.within.start));
-        let mut value = scalars.get(&node).map_or("", |scalar| &scalar.value).to_owned();
+        edits.sort_by_key(|edit| edit.within.start);
+        let old = scalars.get(&node).map_or("", |scalar| &scalar.value);
+        let (mut value, mut at) = (String::with_capacity(old.len() + 64), 0);
         for edit in edits {
-            if value.get(edit.within.clone()).is_some() {
-                value.replace_range(edit.within.clone(), &edit.text);
-            }
+            value.push_str(old.get(at..edit.within.start).unwrap_or_default());
+            value.push_str(&edit.text);
+            at = edit.within.end;
         }
+        value.push_str(old.get(at..).unwrap_or_default());
         (node, value)
     });
     spliced.collect()

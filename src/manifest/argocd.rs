@@ -12,17 +12,19 @@ use crate::yaml::NodeId;
 
 /// Looks at a mapping that has a `kustomize` or a `helm`.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
-    let inner = |finder: &Finder<'_>, key: &str, list: &str| {
-        let node = finder.stream.target(finder.stream.get(mapping, key)?);
-        let items = finder.stream.target(finder.stream.get(node, list)?);
-        Some(finder.stream.items(items).to_vec())
-    };
-    for item in inner(finder, "kustomize", "images").into_iter().flatten() {
-        image(finder, item);
+    for item in list(finder, mapping, "kustomize", "images") {
+        image(finder, *item);
     }
-    if let Some(items) = inner(finder, "helm", "parameters") {
-        parameters(finder, &items);
-    }
+    let items = list(finder, mapping, "helm", "parameters");
+    parameters(finder, items);
+}
+
+/// The items of a list in a mapping. One that aliases repeat is looked at once.
+fn list<'a>(finder: &mut Finder<'a>, mapping: NodeId, key: &str, list: &str) -> &'a [NodeId] {
+    let stream = finder.stream;
+    let node = stream.get(mapping, key).and_then(|node| stream.get(stream.target(node), list));
+    let node = node.map(|node| stream.target(node)).filter(|node| finder.lists.insert(*node));
+    node.map_or(&[], |node| stream.items(node))
 }
 
 /// `name:tag`, `old=new:tag`, `old=new@digest`.

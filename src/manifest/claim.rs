@@ -25,13 +25,17 @@ pub(super) struct Taken(BTreeMap<usize, usize>);
 impl Taken {
     /// Takes a piece; `false` when one of its bytes is taken.
     pub(super) fn take(&mut self, slot: &Slot) -> bool {
-        let (start, end) = (slot.start, slot.start + slot.range.len().max(1));
-        let before = self.0.range(..end).next_back();
-        let is_free = before.is_none_or(|(_, taken)| *taken <= start);
+        let is_free = self.is_free(slot);
         if is_free {
-            self.0.insert(start, end);
+            self.0.insert(slot.start, slot.start + slot.range.len().max(1));
         }
         is_free
+    }
+
+    /// Whether none of a piece's bytes is taken.
+    pub(super) fn is_free(&self, slot: &Slot) -> bool {
+        let before = self.0.range(..slot.start + slot.range.len().max(1)).next_back();
+        before.is_none_or(|(_, taken)| *taken <= slot.start)
     }
 }
 
@@ -114,6 +118,9 @@ impl Claimed {
             slot.part = Part::Suffix;
             slot.range.start += name.len();
             slot.start += name.len();
+            if let Some(inner) = &mut slot.inner {
+                inner.range.start += name.len();
+            }
         }
         self
     }

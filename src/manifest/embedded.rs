@@ -2,11 +2,14 @@
 //! that stand in a kustomization.
 
 use super::finder::Finder;
-use super::{Found, Inner, Obstacle, Scalar, Site, Slot};
+use super::{Claimed, Found, Idle, Idleness, Inner, Obstacle, Scalar, Site, Slot};
 use crate::yaml::{Data, Locator, NodeId, Stream, Style};
 
 /// Keys whose text is YAML, beside names of files.
 const KEYS: [&str; 2] = ["values", "patch"];
+
+/// How such names end.
+const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Looks at every block scalar of a mapping whose key says that it is YAML. `find` looks into it.
 pub(super) fn visit(
@@ -15,12 +18,15 @@ pub(super) fn visit(
     find: impl Fn(&str, &Stream) -> Found,
 ) {
     for (key, node) in finder.stream.entries(mapping) {
-        let key = finder.stream.text(*key).unwrap_or_default();
-        if key == "patchesStrategicMerge" {
+        let name = finder.stream.text(*key).unwrap_or_default();
+        if finder.is_ignored(*key) {
+            continue;
+        }
+        if name == "patchesStrategicMerge" {
             for item in finder.stream.items(*node) {
                 text(finder, *item, &find);
             }
-        } else if KEYS.contains(&key) || [".yaml", ".yml"].iter().any(|end| key.ends_with(end)) {
+        } else if KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end)) {
             text(finder, *node, &find);
         }
     }
@@ -31,15 +37,33 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
     let Data::Scalar { value, style: Style::Block } = &finder.stream.node(node).data else {
         return;
     };
-    // A template, or no YAML at all; what is in it is nobody's promise.
-    let Ok(inner) = Stream::parse(value) else { return };
-    let found = find(value, &inner);
     let Some(locator) = finder.stream.locator(finder.text, node) else { return };
+    let Ok(inner) = Stream::parse(value) else { return finder.add_unreadable(node) };
+    let found = find(value, &inner);
+    for claimed in found.claimed {
+        match outer_slots(&inner, &claimed.slots, (node, &locator)) {
+            Some(slots) => {
+                let line = slots.first().map_or(claimed.line, |slot| slot.line);
+                finder.add_claimed(Claimed { line, slots, ..claimed });
+            }
+            None => finder.add_idle(Idle { line: locator.line(), why: Idleness::Escaped }),
+        }
+    }
+    for idle in found.idle {
+        finder.add_idle(Idle { line: locator.line() + idle.line - 1, ..idle });
+    }
     for site in found.sites {
-        let repository = site.repository.clone();
-        match outer_site(finder, &inner, site, (node, &locator)) {
-            Ok(site) => finder.add(site),
-            Err(obstacle) => finder.obstruct(repository, node, obstacle),
+        match outer_slots(&inner, &site.slots, (node, &locator))
+            .filter(|_| finder.editable(node).is_ok())
+        {
+            Some(slots) => {
+                let line = slots.first().map_or(site.line, |slot| slot.line);
+                finder.add(Site { line, slots, ..site }, node);
+            }
+            None => {
+                let obstacle = finder.editable(node).err().unwrap_or(Obstacle::Escaped);
+                finder.obstruct(site.repository, node, obstacle);
+            }
         }
     }
     for obstructed in found.obstructed {
@@ -47,22 +71,18 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
     }
 }
 
-/// The same site, as pieces of the outer scalar.
-fn outer_site(
-    finder: &Finder<'_>,
+/// The same pieces, in the outer scalar; `None` where one does not stand there as it is.
+fn outer_slots(
     inner: &Stream,
-    site: Site,
+    slots: &[Slot],
     (node, locator): (NodeId, &Locator<'_>),
-) -> Result<Site, Obstacle> {
-    finder.editable(node)?;
-    let slots = site.slots.iter().map(|slot| {
+) -> Option<Vec<Slot>> {
+    let slots = slots.iter().map(|slot| {
         let raw = inner.node(slot.node).span();
-        let scalar = Scalar::of(inner, slot.node).ok_or(Obstacle::NotATag)?;
+        let scalar = Scalar::of(inner, slot.node)?;
         let piece = slot.start..slot.start + slot.range.len();
-        let outer = Slot::within(locator, slot.part, node, piece).ok_or(Obstacle::Escaped)?;
-        Ok(Slot { inner: Some(Inner { raw, scalar, range: slot.range.clone() }), ..outer })
+        let outer = Slot::within(locator, slot.part, node, piece)?;
+        Some(Slot { inner: Some(Inner { raw, scalar, range: slot.range.clone() }), ..outer })
     });
-    let slots = slots.collect::<Result<Vec<_>, _>>()?;
-    let line = slots.first().map_or(site.line, |slot| slot.line);
-    Ok(Site { line, slots, ..site })
+    slots.collect()
 }

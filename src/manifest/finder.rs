@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::claim::{self, Taken};
-use super::marker::{self, Markers};
+use super::claim::{self, Claim, Claimed, Taken};
+use super::marker::{self, Idle, Markers};
+use super::sharing::{self, Sharing};
 use super::target::Reached;
 use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
+/// Why a target does not change a place.
+const SHARED: &str = "it is shared through an alias";
+
 /// More mappings than anybody merges into one; every use of a list walks it.
 const MAX_MERGED: usize = 16;
-
-/// The comment that takes a line out.
-const IGNORE: &str = "tagalong: ignore";
 
 /// A stream, and what was found in it so far.
 pub(super) struct Finder<'a> {
@@ -28,6 +29,10 @@ pub(super) struct Finder<'a> {
     taken: BTreeSet<NodeId>,
     /// Their claimed bytes.
     pieces: Taken,
+    /// Lists that were looked at, behind however many aliases.
+    pub(super) lists: BTreeSet<NodeId>,
+    /// What names the image of each site.
+    names: Vec<NodeId>,
     found: Found,
 }
 
@@ -50,11 +55,18 @@ impl<'a> Finder<'a> {
         }
         let found = Found { claimed: claim::group(claims), idle, ..Found::default() };
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
-        Self { stream, text, aliases, shared, taken: scalars, pieces, found }
+        let (lists, names) = (BTreeSet::new(), Vec::new());
+        Self { stream, text, aliases, shared, taken: scalars, pieces, lists, names, found }
     }
 
     /// Gives places to the policies whose targets reach them; those of markers stay theirs.
     pub(super) fn claim(&mut self, mut reached: Reached) {
+        let ignored = |claim: &Claim| self.is_ignored(claim.slot.node);
+        reached.claims.retain(|claim| !ignored(claim));
+        let (shared, own) = reached.claims.into_iter().partition(|c| self.is_shared(c.slot.node));
+        reached.claims = own;
+        let shared: Vec<Claim> = shared;
+        reached.missed.extend(shared.iter().map(|claim| (claim.slot.line, SHARED)));
         reached.yield_to(&mut self.pieces);
         self.taken.extend(reached.claims.iter().map(|claim| claim.slot.node));
         self.found.claimed.extend(claim::group(reached.claims.clone()));
@@ -80,8 +92,22 @@ impl<'a> Finder<'a> {
             let (repository, obstacle) = (site.repository.clone(), Obstacle::Aliased);
             self.found.obstructed.push(Obstructed { repository, node, obstacle });
         }
+        for site in self.shared_collections() {
+            let (repository, node) = (self.found.sites[site].repository.clone(), self.names[site]);
+            self.found.sites[site].slots.clear();
+            self.obstruct(repository, node, Obstacle::Aliased);
+        }
         self.found.sites.retain(|site| !site.slots.is_empty());
         self.found
+    }
+
+    /// Sites in collections that others use for something else.
+    fn shared_collections(&self) -> Vec<usize> {
+        let Some(sharing) = Sharing::of(self.stream, &self.aliases) else { return Vec::new() };
+        let users = sharing::users(&self.found.sites, &self.names);
+        let sites = self.found.sites.iter().zip(&self.names).enumerate();
+        let stopped = sites.filter(|(_, (site, name))| sharing.stops(site, **name, &users));
+        stopped.map(|(index, _)| index).collect()
     }
 
     /// The text of a mapping's entry, looking through aliases, because it is only read.
@@ -123,6 +149,7 @@ impl<'a> Finder<'a> {
                 let line =
                     shared.first().map_or(line, |(_, place)| self.stream.node(*place).line());
                 let site = self.found.sites.len();
+                self.names.push(name);
                 for (target, place) in shared {
                     self.shared.entry(target).or_default().push((place, site));
                 }
@@ -133,16 +160,33 @@ impl<'a> Finder<'a> {
     }
 
     /// Adds a site that was found elsewhere.
-    pub(super) fn add(&mut self, site: Site) {
-        let is_taken = |slot: &Slot| self.taken.contains(&slot.node);
-        if !site.slots.iter().any(is_taken) {
+    pub(super) fn add(&mut self, site: Site, name: NodeId) {
+        if site.slots.iter().all(|slot| self.pieces.is_free(slot)) {
+            self.names.push(name);
             self.found.sites.push(site);
         }
     }
 
+    /// Adds what markers within a text claim, and those that do nothing.
+    pub(super) fn add_claimed(&mut self, claimed: Claimed) {
+        for slot in &claimed.slots {
+            self.pieces.take(slot);
+        }
+        self.found.claimed.push(claimed);
+    }
+
+    pub(super) fn add_idle(&mut self, idle: Idle) {
+        self.found.idle.push(idle);
+    }
+
+    /// Notes a text that should be YAML and is not.
+    pub(super) fn add_unreadable(&mut self, node: NodeId) {
+        self.found.unreadable.push(node);
+    }
+
     /// Whether `# tagalong: ignore` stands on the line.
-    fn is_ignored(&self, node: NodeId) -> bool {
-        self.stream.comments_on(self.stream.node(node).line()).any(|comment| comment == IGNORE)
+    pub(super) fn is_ignored(&self, node: NodeId) -> bool {
+        self.stream.comments_on(self.stream.node(node).line()).any(marker::is_ignore)
     }
 
     pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {

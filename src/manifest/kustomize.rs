@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Obstacle;
 use super::finder::Finder;
 use crate::image::Repository;
 use crate::yaml::{NodeId, Stream};
@@ -18,9 +19,17 @@ pub(super) fn items(path: &str, stream: &Stream) -> BTreeSet<NodeId> {
             Some(kind) => matches!(kind, "Kustomization" | "Component"),
             None => by_name,
         };
-        stream.get(*root, "images").filter(|_| is_kustomize)
+        // Flux's object of this name has them in its `spec`.
+        let spec = stream.get(*root, "spec").map_or(*root, |spec| stream.target(spec));
+        let own = stream.get(*root, "images").or_else(|| stream.get(spec, "images"));
+        own.filter(|_| is_kustomize)
     });
-    lists.flat_map(|list| stream.items(list).iter().copied()).collect()
+    // Post-renderers of Flux's HelmReleases.
+    let inner = stream
+        .nodes()
+        .filter_map(|(id, _)| stream.get(stream.target(stream.get(id, "kustomize")?), "images"));
+    let items = lists.chain(inner).flat_map(|list| stream.items(stream.target(list)).iter());
+    items.copied().filter(|item| stream.get(*item, "name").is_some()).collect()
 }
 
 /// Looks at one item. What runs is `newName` where it is given.
@@ -28,6 +37,8 @@ pub(super) fn visit(finder: &mut Finder<'_>, item: NodeId) {
     let key = if finder.stream.get(item, "newName").is_some() { "newName" } else { "name" };
     let Some(node) = finder.stream.get(item, key) else { return };
     let Some(Ok(repository)) = finder.text(item, key).map(Repository::parse) else { return };
-    let written = finder.siblings(item, &["newTag"]);
+    let is_clear = ["name", "newName"].iter().all(|key| !finder.stream.is_repeated(item, key));
+    let written =
+        if is_clear { finder.siblings(item, &["newTag"]) } else { Err(Obstacle::Repeated) };
     finder.record(repository, node, written);
 }

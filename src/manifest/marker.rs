@@ -74,7 +74,7 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
         return markers;
     }
     let places = Places::of(stream);
-    let (found, idle) = places.marked(stream);
+    let (found, idle) = places.marked(text, stream);
     markers.idle = idle;
     for (node, line, read) in found {
         if !markers.scalars.insert(node) {
@@ -97,6 +97,14 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
 /// Whether a text can have a marker in it.
 pub(super) fn is_in(text: &str) -> bool {
     NEEDLES.iter().any(|part| text.contains(part))
+}
+
+/// Whether a comment takes its line out: `tagalong: ignore`, and perhaps why.
+pub(super) fn is_ignore(comment: &str) -> bool {
+    let word =
+        comment.trim_start_matches('#').trim().strip_prefix("tagalong:").map(str::trim_start);
+    let rest = word.and_then(|word| word.strip_prefix("ignore"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', ',', ';', ':', '(']))
 }
 
 /// Whether a comment is a marker and nothing else.
@@ -174,7 +182,7 @@ impl Places {
 
     /// Every marker with its scalar and line: those on a line with it first, which beat one above
     /// it. And those that are beside none.
-    fn marked(&self, stream: &Stream) -> (Vec<(NodeId, usize, Marker)>, Vec<Idle>) {
+    fn marked(&self, text: &str, stream: &Stream) -> (Vec<(NodeId, usize, Marker)>, Vec<Idle>) {
         let (mut beside, mut above, mut idle) = (Vec::new(), Vec::new(), Vec::new());
         for comment in stream.comments() {
             let line = comment.line();
@@ -182,12 +190,17 @@ impl Places {
             let before = before.filter(|(end, _)| *end <= comment.start()).max();
             let Some(read) = parse(comment.text()) else {
                 // On a line of its own, it is a line that was commented out.
-                if before.is_some() && comment.text().contains(NEEDLES[0]) {
+                let is_meant = comment.text().contains(NEEDLES[0])
+                    || comment.text().trim_start().starts_with(NEEDLES[1]);
+                if before.is_some() && is_meant && !is_ignore(comment.text()) {
                     idle.push(Idle { line, why: Idleness::Mixed });
                 }
                 continue;
             };
-            match (before, self.items.get(&(line + 1))) {
+            // A marker for the next line has its own.
+            let start = text[..comment.start()].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+            let is_alone = text[start..comment.start()].trim().is_empty();
+            match (before, self.items.get(&(line + 1)).filter(|_| is_alone)) {
                 (Some((_, node)), _) => beside.push((*node, line, read)),
                 (None, Some(item)) => above.push((*item, line, read)),
                 (None, None) => idle.push(Idle { line, why: Idleness::Alone }),
@@ -265,6 +278,9 @@ args:
             ("# {\"$imagepolicy\": \"apps:shop\"}\na: b\n", 1, Idleness::Alone),
             ("a: b # x {\"$imagepolicy\": \"apps:shop\"}\n", 1, Idleness::Mixed),
             ("a: \"\\x62\" # tagalong: shop\n", 1, Idleness::Escaped),
+            ("a: b # tagalong: shop:tag please\n", 1, Idleness::Mixed),
+            ("z: &z a\nl:\n- *z # tagalong: shop\n- b\n", 3, Idleness::Alone),
+            ("l:\n- \"a\n  b\" # tagalong: shop\n- b\n", 3, Idleness::Alone),
         ];
         for (text, line, why) in cases {
             assert_eq!(
@@ -273,7 +289,7 @@ args:
                 "{text}"
             );
         }
-        for text in ["# a: b # tagalong: shop\nc: d\n", "a: b # tagalong: ignore\n"] {
+        for text in ["# a: b # tagalong: shop\nc: d\n", "a: b # tagalong:ignore - why\n"] {
             assert_eq!(find(text, &Stream::parse(text).unwrap()).idle, [], "{text}");
         }
     }

@@ -13,6 +13,7 @@ mod oci_source;
 mod plain;
 mod reference;
 mod search;
+mod sharing;
 mod survey;
 mod target;
 mod values;
@@ -43,6 +44,8 @@ pub struct Found {
     pub idle: Vec<Idle>,
     /// What each target reaches.
     reached: Vec<target::Reached>,
+    /// Texts that should be YAML and are not.
+    unreadable: Vec<NodeId>,
 }
 
 /// A scalar that a site is in.

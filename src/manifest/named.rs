@@ -2,7 +2,7 @@
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
 use super::finder::{Finder, Written, join};
-use super::{Obstacle, Part};
+use super::{Obstacle, Part, reference};
 use crate::image::{Reference, Repository, Tag};
 use crate::yaml::NodeId;
 
@@ -69,7 +69,10 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     } else {
         finder.suffix(node, 0, &reference)
     };
-    finder.record(reference.repository, node, written);
+    let registry = finder.text(mapping, &beside(stem, "registry"));
+    let text = finder.stream.text(target).unwrap_or_default();
+    let repository = reference::with_registry(registry, text, reference);
+    finder.record(repository, node, written);
 }
 
 /// `fooRepository` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.

@@ -1,6 +1,7 @@
 //! Flux's `OCIRepository`: `url: oci://…` with `ref.tag` and `ref.digest`
 //! (<https://fluxcd.io/flux/components/source/ocirepositories/#reference>).
 
+use super::Obstacle;
 use super::finder::Finder;
 use crate::image::Repository;
 use crate::yaml::NodeId;
@@ -11,6 +12,10 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(reference) = finder.stream.get(mapping, "ref") else { return };
     let name = finder.text(mapping, "url").and_then(|url| url.strip_prefix("oci://"));
     let Some(Ok(repository)) = name.map(Repository::parse) else { return };
-    let written = finder.siblings(finder.stream.target(reference), &["tag"]);
+    let reference = finder.stream.target(reference);
+    // A range beside a tag is what counts.
+    let has_both = ["semver", "tag"].iter().all(|key| finder.text(reference, key).is_some());
+    let written =
+        if has_both { Err(Obstacle::NotATag) } else { finder.siblings(reference, &["tag"]) };
     finder.record(repository, node, written);
 }

@@ -7,7 +7,7 @@ use super::target::Reached;
 use super::{Aim, Basis, Claimed, OtherName, Rest, Scalars, Site, find, is_candidate, notes};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{PolicySet, Reach};
+use crate::policy::{Policy, PolicySet, Reach};
 use crate::yaml::{Stream, SyntaxError};
 
 /// Larger files are reported and left alone, in bytes.
@@ -185,7 +185,14 @@ impl<'p> Survey<'p> {
         let found = find(path, text, stream, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>());
         let Some(environment) = environment else {
             for site in &found.sites {
-                self.outside(path, site, stream, seen);
+                let node = site.slots.first().map_or(0, |slot| slot.node);
+                let policy = self.repositories.get(&site.repository).copied();
+                seen.outside(policy, notes::place(path, stream, node));
+            }
+            for claimed in &found.claimed {
+                let named = |policy: &Policy| policy.name == claimed.policy;
+                let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
+                seen.outside(self.set.policies.iter().position(named), place);
             }
             return;
         };
@@ -202,6 +209,19 @@ impl<'p> Survey<'p> {
         sites.extend(self.claimed(path, environment, found.claimed, seen));
         seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &found.reached);
+        for node in found.unreadable {
+            let names = |repository: &&Repository| {
+                stream.text(node).is_some_and(|text| text.contains(repository.base_name()))
+            };
+            if self.lookup[environment].keys().any(names) {
+                let message = "the text here is not YAML, and may name an image; left alone";
+                seen.problem(
+                    Code::FileUnreadable,
+                    message.to_owned(),
+                    notes::place(path, stream, node),
+                );
+            }
+        }
         if !sites.is_empty() && is_encrypted(stream) {
             let message =
                 "SOPS signs every value of this file, so a change would break it; left alone";
@@ -230,7 +250,11 @@ impl<'p> Survey<'p> {
         seen.problems.extend(idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &reached);
         let has_sites = !sites.is_empty();
-        if has_sites {
+        if has_sites && text.lines().any(|line| line.starts_with("sops_mac=")) {
+            let message =
+                "SOPS signs every value of this file, so a change would break it; left alone";
+            seen.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+        } else if has_sites {
             let basis = Basis { scalars, rest: Rest::Text };
             seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
         }
@@ -282,19 +306,18 @@ impl<'p> Survey<'p> {
             claimed: Some(other),
         }
     }
-
-    fn outside(&self, path: &str, site: &Site, stream: &Stream, seen: &mut Seen) {
-        if let Some(policy) = self.repositories.get(&site.repository) {
-            let node = site.slots.first().map_or(0, |slot| slot.node);
-            let place = notes::place(path, stream, node);
-            seen.outside.entry(*policy).or_insert((0, place)).0 += 1;
-        }
-    }
 }
 
 impl Seen {
     fn problem(&mut self, code: Code, message: String, place: Place) {
         self.problems.push(Diagnostic::warning(code, message).at(place));
+    }
+
+    /// Counts a place of a policy that is in no environment.
+    fn outside(&mut self, policy: Option<usize>, place: Place) {
+        if let Some(policy) = policy {
+            self.outside.entry(policy).or_insert((0, place)).0 += 1;
+        }
     }
 
     /// Notes where targets lead, and where they lead in vain.

@@ -30,6 +30,9 @@ pub(super) struct Reached {
     pub(super) missed: Vec<(usize, &'static str)>,
 }
 
+/// What is said of the places beyond [`MAX_PLACES`].
+const TOO_MANY: &str = "there are more than 10,000 such places";
+
 /// Why a place is not claimed, where somebody else has it.
 const TAKEN: &str = "a marker or another target has this place";
 
@@ -57,7 +60,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
     let mut reached = Reached::default();
     match &aim.target.reach {
         Reach::Path(query, part) => {
-            for (node, parent) in nodes(query, stream) {
+            for (node, parent) in nodes(query, stream, &mut reached) {
                 let length = stream.text(node).map_or(0, str::len);
                 let at = Piece { node, range: 0..length, parent };
                 let locator = stream.locator(text, node);
@@ -67,7 +70,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
         Reach::Match(_) => {
             let scalars = scalars(stream);
             let mut way: Option<(NodeId, Option<Locator<'_>>)> = None;
-            for found in matches(aim, text) {
+            for found in matches(aim, text, &mut reached) {
                 let node = scalar_at(stream, &scalars, &found.bytes);
                 if let Some(node) =
                     node.filter(|node| way.as_ref().is_none_or(|(at, _)| at != node))
@@ -95,7 +98,7 @@ pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
     if let Reach::Path(..) = aim.target.reach {
         reached.missed.push((1, "this is not YAML, so a path leads nowhere"));
     }
-    for found in matches(aim, text) {
+    for found in matches(aim, text, &mut reached) {
         let value = &text[found.bytes.clone()];
         match fault(found.part, value) {
             Some(why) => reached.missed.push((found.line, why)),
@@ -127,11 +130,15 @@ struct Matched {
     number: usize,
 }
 
-fn matches(aim: Aim<'_>, text: &str) -> Vec<Matched> {
+fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
     let Reach::Match(pattern) = &aim.target.reach else { return Vec::new() };
     let (mut line, mut counted) = (1, 0);
     let mut found = Vec::new();
-    for (number, captures) in pattern.captures_iter(text).take(MAX_PLACES).enumerate() {
+    for (number, captures) in pattern.captures_iter(text).enumerate() {
+        if number == MAX_PLACES {
+            reached.missed.push((line, TOO_MANY));
+            break;
+        }
         for (part, bytes) in groups(&captures) {
             line += text.get(counted..bytes.start).unwrap_or_default().matches('\n').count();
             counted = counted.max(bytes.start);
@@ -225,24 +232,40 @@ fn part_of(name: PartName) -> Part {
 }
 
 /// The nodes that a path leads to, with the collections that they are in.
-fn nodes(query: &Query, stream: &Stream) -> Vec<(NodeId, NodeId)> {
-    let documents = stream.documents().iter();
-    let found = documents.filter_map(|root| Some((*root, to_json(stream, *root)?)));
-    let found = found.flat_map(|(root, document)| {
-        let ways = query.ways(&document).into_iter().take(MAX_PLACES);
-        ways.filter_map(|way| follow(stream, root, &way)).collect::<Vec<_>>()
-    });
-    found.collect()
+fn nodes(query: &Query, stream: &Stream, reached: &mut Reached) -> Vec<(NodeId, NodeId)> {
+    let mut found = Vec::new();
+    for root in stream.documents() {
+        let line = stream.node(*root).line();
+        let Some(document) = to_json(stream, *root) else {
+            reached.missed.push((line, "aliases or nesting multiply this document beyond reason"));
+            continue;
+        };
+        let ways = query.ways(&document);
+        if ways.len() > MAX_PLACES {
+            reached.missed.push((line, TOO_MANY));
+        }
+        for way in ways.into_iter().take(MAX_PLACES) {
+            match follow(stream, *root, &way) {
+                Ok(place) => found.push(place),
+                Err(node) => {
+                    reached.missed.push((stream.node(node).line(), "a key stands twice here"));
+                }
+            }
+        }
+    }
+    found
 }
 
-fn follow(stream: &Stream, root: NodeId, way: &[Step]) -> Option<(NodeId, NodeId)> {
+/// Where a way leads; the mapping that has a key of it twice.
+fn follow(stream: &Stream, root: NodeId, way: &[Step]) -> Result<(NodeId, NodeId), NodeId> {
     way.iter().try_fold((root, root), |(node, _), step| {
         let parent = stream.target(node);
         let child = match step {
+            Step::Key(key) if stream.is_repeated(parent, key) => None,
             Step::Key(key) => stream.get(parent, key),
             Step::Index(index) => stream.items(parent).get(*index).copied(),
         };
-        Some((child?, parent))
+        child.map(|child| (child, parent)).ok_or(parent)
     })
 }
 

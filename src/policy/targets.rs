@@ -146,8 +146,11 @@ fn pattern_of(pattern: &str) -> Result<Regex, Diagnostic> {
         return Err(problem("no group says what is to be changed".to_owned())
             .help(format!("as in `VERSION=(?<tag>\\S+)`; groups are {known}")));
     }
-    let lines =
-        RegexBuilder::new(pattern).multi_line(true).size_limit(tags::REGEX_SIZE_LIMIT).build();
+    let lines = RegexBuilder::new(pattern)
+        .multi_line(true)
+        .crlf(true)
+        .size_limit(tags::REGEX_SIZE_LIMIT)
+        .build();
     lines.map_err(|error| problem(error.to_string()))
 }
 

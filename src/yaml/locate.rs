@@ -48,6 +48,12 @@ impl Stream<'_> {
 }
 
 impl Locator<'_> {
+    /// The line of the first byte, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
     /// The bytes of the text that hold this piece of the value, character for character, and their
     /// line.
     ///

@@ -1,0 +1,112 @@
+//! Collections that aliases and merge keys use in more places than one: what is changed in them is
+//! changed in all of these places.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Site;
+use crate::image::Repository;
+use crate::yaml::{Data, NodeId, Stream};
+
+/// The anchored collections of a stream, and who uses them.
+pub(super) struct Sharing<'a> {
+    stream: &'a Stream<'a>,
+    /// The aliases of each anchored collection.
+    aliases: BTreeMap<NodeId, &'a BTreeSet<NodeId>>,
+    /// The collection that each node is in, where there is an anchored one.
+    parents: Vec<NodeId>,
+    /// The mapping that merges, by the alias in its `<<`.
+    merging: BTreeMap<NodeId, NodeId>,
+}
+
+impl<'a> Sharing<'a> {
+    pub(super) fn of(
+        stream: &'a Stream<'a>,
+        aliases: &'a BTreeMap<NodeId, BTreeSet<NodeId>>,
+    ) -> Option<Self> {
+        let is_collection = |id: &NodeId| stream.text(*id).is_none();
+        let aliases: BTreeMap<_, _> = aliases
+            .iter()
+            .filter(|(id, _)| is_collection(id))
+            .map(|(id, set)| (*id, set))
+            .collect();
+        if aliases.is_empty() {
+            return None;
+        }
+        let mut sharing = Self {
+            stream,
+            aliases,
+            parents: vec![0; stream.nodes().len()],
+            merging: BTreeMap::new(),
+        };
+        for (id, node) in stream.nodes() {
+            match &node.data {
+                Data::Sequence(items) => items.iter().for_each(|item| sharing.parents[*item] = id),
+                Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
+                    (sharing.parents[*key], sharing.parents[*value]) = (id, id);
+                    if stream.text(*key) == Some("<<") {
+                        let merged = std::iter::once(value).chain(stream.items(*value));
+                        sharing.merging.extend(merged.map(|alias| (*alias, id)));
+                    }
+                }),
+                _ => {}
+            }
+        }
+        Some(sharing)
+    }
+
+    /// Whether a site cannot be changed, because somebody uses its pieces for another image, or
+    /// nobody knows for what.
+    pub(super) fn stops(&self, site: &Site, name: NodeId, others: &Users<'_>) -> bool {
+        site.slots.iter().any(|slot| {
+            self.around(slot.node).any(|anchored| {
+                let aliases = self.aliases[&anchored];
+                if self.around(name).any(|around| around == anchored) {
+                    return aliases.iter().any(|alias| self.renames(*alias));
+                }
+                // The name is elsewhere: each user has to be a place of this image.
+                let known = others.get(&slot.node);
+                known.is_none_or(|(names, images)| {
+                    names.len() != aliases.len() + 1 || images.len() != 1
+                })
+            })
+        })
+    }
+
+    /// The anchored collections that a node is in.
+    fn around(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let up = std::iter::successors(Some(node), |id| {
+            let parent = self.parents[*id];
+            (parent < *id).then_some(parent)
+        });
+        up.filter(|id| self.aliases.contains_key(id))
+    }
+
+    /// Whether a mapping that merges another one gives it another name.
+    fn renames(&self, alias: NodeId) -> bool {
+        let names = |key: &str| {
+            let key = key.to_ascii_lowercase();
+            ["image", "repository", "registry", "name", "url"]
+                .iter()
+                .any(|word| key.ends_with(word))
+        };
+        let Some(mapping) = self.merging.get(&alias) else { return false };
+        let mut keys = self.stream.entries(*mapping).iter();
+        keys.any(|(key, _)| self.stream.text(*key).is_some_and(names))
+    }
+}
+
+/// By the scalar that they change: the names of the sites, and the images.
+pub(super) type Users<'a> = BTreeMap<NodeId, (BTreeSet<NodeId>, BTreeSet<&'a Repository>)>;
+
+/// Who changes which scalar.
+pub(super) fn users<'a>(sites: &'a [Site], names: &[NodeId]) -> Users<'a> {
+    let mut users = Users::new();
+    for (site, name) in sites.iter().zip(names) {
+        for slot in &site.slots {
+            let (names, images) = users.entry(slot.node).or_default();
+            names.insert(*name);
+            images.insert(&site.repository);
+        }
+    }
+    users
+}

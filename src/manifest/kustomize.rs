@@ -28,7 +28,9 @@ pub(super) fn items(path: &str, stream: &Stream) -> BTreeSet<NodeId> {
     let inner = stream
         .nodes()
         .filter_map(|(id, _)| stream.get(stream.target(stream.get(id, "kustomize")?), "images"));
-    let items = lists.chain(inner).flat_map(|list| stream.items(stream.target(list)).iter());
+    // However many aliases repeat a list, it is one.
+    let lists: BTreeSet<NodeId> = lists.chain(inner).map(|list| stream.target(list)).collect();
+    let items = lists.iter().flat_map(|list| stream.items(*list));
     items.copied().filter(|item| stream.get(*item, "name").is_some()).collect()
 }
 

@@ -18,7 +18,7 @@ mod survey;
 mod target;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub use claim::Claimed;
@@ -207,9 +207,11 @@ impl Basis {
     /// What is to be kept of a file with these pieces.
     #[must_use]
     pub fn new<'a>(stream: &Stream, slots: impl Iterator<Item = &'a Slot>) -> Self {
-        let scalars = slots.filter_map(|slot| Some((slot.node, Scalar::of(stream, slot.node)?)));
+        // Many pieces can be in one scalar.
+        let nodes: BTreeSet<NodeId> = slots.map(|slot| slot.node).collect();
+        let scalars = nodes.iter().filter_map(|node| Some((*node, Scalar::of(stream, *node)?)));
         let scalars: Scalars = scalars.collect();
-        let rest = Rest::Yaml(stream.outline(&scalars.keys().copied().collect()));
+        let rest = Rest::Yaml(stream.outline(&nodes));
         Self { scalars, rest }
     }
 }

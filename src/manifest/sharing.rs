@@ -9,13 +9,12 @@ use crate::yaml::{Data, NodeId, Stream};
 
 /// The anchored collections of a stream, and who uses them.
 pub(super) struct Sharing<'a> {
-    stream: &'a Stream<'a>,
     /// The aliases of each anchored collection.
     aliases: BTreeMap<NodeId, &'a BTreeSet<NodeId>>,
     /// The collection that each node is in, where there is an anchored one.
     parents: Vec<NodeId>,
-    /// The mapping that merges, by the alias in its `<<`.
-    merging: BTreeMap<NodeId, NodeId>,
+    /// Those that a mapping merges to which it gives another name.
+    renamed: BTreeSet<NodeId>,
 }
 
 impl<'a> Sharing<'a> {
@@ -32,12 +31,8 @@ impl<'a> Sharing<'a> {
         if aliases.is_empty() {
             return None;
         }
-        let mut sharing = Self {
-            stream,
-            aliases,
-            parents: vec![0; stream.nodes().len()],
-            merging: BTreeMap::new(),
-        };
+        let mut sharing =
+            Self { aliases, parents: vec![0; stream.nodes().len()], renamed: BTreeSet::new() };
         for (id, node) in stream.nodes() {
             match &node.data {
                 Data::Sequence(items) => items.iter().for_each(|item| sharing.parents[*item] = id),
@@ -45,7 +40,8 @@ impl<'a> Sharing<'a> {
                     (sharing.parents[*key], sharing.parents[*value]) = (id, id);
                     if stream.text(*key) == Some("<<") {
                         let merged = std::iter::once(value).chain(stream.items(*value));
-                        sharing.merging.extend(merged.map(|alias| (*alias, id)));
+                        let merged = merged.map(|alias| stream.target(*alias));
+                        sharing.renamed.extend(merged.filter(|_| names_itself(stream, id)));
                     }
                 }),
                 _ => {}
@@ -61,7 +57,7 @@ impl<'a> Sharing<'a> {
             self.around(slot.node).any(|anchored| {
                 let aliases = self.aliases[&anchored];
                 if self.around(name).any(|around| around == anchored) {
-                    return aliases.iter().any(|alias| self.renames(*alias));
+                    return self.renamed.contains(&anchored);
                 }
                 // The name is elsewhere: each user has to be a place of this image.
                 let known = others.get(&slot.node);
@@ -80,19 +76,15 @@ impl<'a> Sharing<'a> {
         });
         up.filter(|id| self.aliases.contains_key(id))
     }
+}
 
-    /// Whether a mapping that merges another one gives it another name.
-    fn renames(&self, alias: NodeId) -> bool {
-        let names = |key: &str| {
-            let key = key.to_ascii_lowercase();
-            ["image", "repository", "registry", "name", "url"]
-                .iter()
-                .any(|word| key.ends_with(word))
-        };
-        let Some(mapping) = self.merging.get(&alias) else { return false };
-        let mut keys = self.stream.entries(*mapping).iter();
-        keys.any(|(key, _)| self.stream.text(*key).is_some_and(names))
-    }
+/// Whether a mapping has a key that names an image.
+fn names_itself(stream: &Stream, mapping: NodeId) -> bool {
+    let names = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        ["image", "repository", "registry", "name", "url"].iter().any(|word| key.ends_with(word))
+    };
+    stream.entries(mapping).iter().any(|(key, _)| stream.text(*key).is_some_and(names))
 }
 
 /// By the scalar that they change: the names of the sites, and the images.

@@ -161,3 +161,37 @@ fn in_a_branch_links_and_submodules_are_told_and_modes_stay() {
     assert_eq!(modes, ["120000", "160000", "040000", "100755"], "{listed}");
     assert_eq!(repo.show("main", "run.yaml"), SITE.replace("v1.0.0", "v1.1.0"));
 }
+
+/// One file of 200 kB each that makes work grow with its square, where each step looks at all others.
+#[test]
+fn many_of_anything_is_no_more_work_than_its_size() {
+    let many = |head: &str, line: &str, tail: &str| {
+        head.to_owned() + &line.repeat(200_000 / line.len()) + tail
+    };
+    let cases = [
+        many("data:\n  values.yaml: |\n", "    - image: ghcr.io/acme/shop:v1.0.0\n", ""),
+        many("k: &k {images: [\n", "ghcr.io/acme/shop:v1.0.0,\n", "]}\nl:\n")
+            + &many("", "- {kustomize: *k}\n", ""),
+        many(
+            "h: &h {parameters: [\n",
+            "{name: a.image, value: 'ghcr.io/acme/shop:v1'},\n",
+            "]}\nl:\n",
+        ) + &many("", "- {helm: *h}\n", ""),
+        many("a: &t ghcr.io/acme/shop:v1.0.0\nl:\n", "- {image: *t}\n", ""),
+        many("l:\n", "- v1.0.0 # tagalong: shop:tag\n", ""),
+        many("", "image: ghcr.io/acme/shop:v1.0.0\n---\n", ""),
+        many("", "fooImage: ghcr.io/acme/shop:v1.0.0\n", ""),
+    ];
+    let world = World::new();
+    let catalog = world.file("catalog.yaml", CATALOG);
+    for (number, text) in cases.iter().enumerate() {
+        let tree = world.tree(&[("policies/p.yaml", POLICY), ("a.yaml", text)]);
+        let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+        let times = world.dir("out").join(format!("{number}"));
+        let mut command = std::process::Command::new("/usr/bin/env");
+        command.args(["bash", "-c", "ulimit -t 60 -v 1000000; exec \"$@\" >\"$0\""]).arg(&times);
+        command.arg(env!("CARGO_BIN_EXE_tagalong")).args(args);
+        let status = command.status().unwrap();
+        assert!(status.success(), "case {number} takes too much: {status}");
+    }
+}

@@ -187,7 +187,7 @@ jobRepository: acme/f
 jobTag: v6
 chartRepository: https://charts.example.com
 image: {registry: ghcr.io, name: acme/g, tag: v7}
-only: {tag: 'acme/h:v8'}
+only: {tag: 'acme/h:v8', imageName: acme/k, imageTag: v10}
 baseImage: acme/i
 x: {fooImage: acme/j, fooImageTag: v9}
 coverImage: photo.png
@@ -201,6 +201,7 @@ coverImage: photo.png
             "ghcr.io/acme/f v6  12",
             "ghcr.io/acme/g v7  14",
             "docker.io/acme/h v8  15",
+            "docker.io/acme/k v10  15",
             "docker.io/acme/j v9  17",
             "docker.io/acme/i Untagged",
             "docker.io/library/photo.png Untagged",
@@ -216,6 +217,7 @@ services:
   b: {image: 'ghcr.io/acme/b:${TAG-v1}'}
   c: {image: 'ghcr.io/acme/c:${TAG}'}
   d: {image: '${REPO}:1.0'}
+  e: {image: '${IMAGE:-ghcr.io/acme/e:v5}'}
 spec: {url: 'oci://ghcr.io/acme/manifests', ref: {tag: v1}}
 other: {url: 'oci://ghcr.io/acme/charts', ref: {semver: 1.x}}
 git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
@@ -223,7 +225,8 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
         let want = [
             "ghcr.io/acme/a 1.2.3  2",
             "ghcr.io/acme/b v1  3",
-            "ghcr.io/acme/manifests v1  6",
+            "ghcr.io/acme/e v5  6",
+            "ghcr.io/acme/manifests v1  7",
             "ghcr.io/acme/c NotATag",
             "ghcr.io/acme/charts Untagged",
         ];

@@ -20,10 +20,17 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
             image(finder, mapping, key, stem, node);
         } else if let Some(stem) = stem(key, "repository") {
             repository(finder, mapping, stem, node);
+        } else if let Some(stem) = stem(key, "name").filter(|stem| is_of_image(stem)) {
+            repository(finder, mapping, stem, node);
         } else if key == "tag" || stem(key, "tag").is_some() {
             whole(finder, mapping, node);
         }
     }
+}
+
+/// Whether what stands before `Name` says that it is an image's.
+fn is_of_image(stem: &str) -> bool {
+    stem.to_ascii_lowercase().trim_end_matches(['_', '-']).ends_with("image")
 }
 
 /// What stands before a word at the end of a key: `foo` in `fooTag`, `foo_` in `foo_tag`.
@@ -75,7 +82,7 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     finder.record(repository, node, written);
 }
 
-/// `fooRepository` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.
+/// `fooRepository` or `imageName` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.
 fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId) {
     let tag = beside(stem, "tag");
     if finder.stream.get(mapping, &tag).is_none() {
@@ -136,20 +143,32 @@ fn whole(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId) {
     }
 }
 
-/// A reference with a default, as Compose writes it: `name:${TAG:-1.2.3}`.
+/// A reference with a default, as Compose writes it: `name:${TAG:-1.2.3}`, `${IMAGE:-name:1.2.3}`.
 pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) -> bool {
-    let Some((name, rest)) = text.split_once(":${") else { return false };
-    let Some(inner) = rest.strip_suffix('}') else { return false };
+    let Some((before, inner)) = text.strip_suffix('}').and_then(|text| text.split_once("${"))
+    else {
+        return false;
+    };
     let Some((variable, default)) = inner.split_once(":-").or_else(|| inner.split_once('-')) else {
         return false;
     };
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let Ok(repository) = Repository::parse(name) else { return false };
-    let Some(tag) = Tag::parse(default) else { return false };
     if variable.is_empty() || !variable.bytes().all(is_word) {
         return false;
     }
-    let range = text.len() - 1 - default.len()..text.len() - 1;
+    let start = text.len() - 1 - default.len();
+    if before.is_empty() {
+        let reference = Reference::parse(default).filter(|found| !found.suffix.is_empty());
+        let Some(reference) = reference else { return false };
+        let written = finder.suffix(node, start, &reference);
+        finder.record(reference.repository, node, written);
+        return true;
+    }
+    let Some(Ok(repository)) = before.strip_suffix(':').map(Repository::parse) else {
+        return false;
+    };
+    let Some(tag) = Tag::parse(default) else { return false };
+    let range = start..text.len() - 1;
     let mut written = Written { tag: Some(tag), ..Written::default() };
     let written = finder.slot(Part::Tag, node, range, &mut written).map(|()| written);
     finder.record(repository, node, written);

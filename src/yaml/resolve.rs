@@ -29,7 +29,7 @@ pub enum Resolved {
 const PATTERNS: [&str; 8] = [
     r"^(~|null|Null|NULL|)$",
     r"^(y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$",
-    r"^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)$",
+    r"^[-+]?(0[bB][01_]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+|[0-9][0-9_]*)$",
     r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+$",
     r"^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$",
     r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*$",
@@ -67,7 +67,7 @@ mod tests {
             (Resolved::Text, "1.2.3 v1 1.2.x latest 1-alpine 0b2x 2024-11 _1 e5 0x 1e"),
             (Resolved::Null, "~ null NULL"),
             (Resolved::Bool, "true False on OFF y N yes"),
-            (Resolved::Int, "1 011 0x1F 0o17 1_000 1:30 20240101 09"),
+            (Resolved::Int, "1 011 0x1F 0X1f 0B1 0O7 0o17 1_000 1:30 20240101 09"),
             (Resolved::Float, "1.2 0.10 1e5 1.5E-3 .5 1. 1_0.5 .inf .NaN"),
             (Resolved::Timestamp, "2024-11-01 2024-1-1 2001-12-14T21:59:43Z"),
         ];

@@ -68,7 +68,7 @@ fn write(survey: &Survey<'_>, file: &Surveyed, text: &str, tag: &str) -> Option<
     if edits.is_empty() {
         return None;
     }
-    let rewritten = draft.rewrite(file, edits, Ok(text.as_bytes()));
+    let rewritten = draft.rewrite(file, &edits, Ok(text.as_bytes()));
     let plan = assemble(draft, vec![(file, rewritten)], Vec::new());
     let change = plan.change_sets.first()?.files.get(&file.path)?;
     let (before, after) = plan.texts(change, text.to_owned()).expect("the text is the same");

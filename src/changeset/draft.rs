@@ -86,20 +86,21 @@ impl<'a> Draft<'a> {
     pub fn rewrite(
         &self,
         file: &Surveyed,
-        mut drafted: Drafted,
+        drafted: &Drafted,
         read: Result<&[u8], Diagnostic>,
     ) -> Rewritten {
         let decisions = drafted.iter().map(|(_, decision)| *decision).collect();
-        // Two shapes can see one scalar, and then agree.
-        drafted.dedup_by(|(a, _), (b, _)| a == b);
         let result = read.and_then(|bytes| {
-            let edits: Vec<Edit> = drafted.iter().map(|(edit, _)| edit.clone()).collect();
+            let mut drafted = drafted.clone();
+            // Two shapes can see one scalar, and then agree.
+            drafted.dedup_by(|(a, _), (b, _)| a == b);
+            let (edits, by): (Vec<Edit>, Vec<usize>) = drafted.into_iter().unzip();
             let text =
                 std::str::from_utf8(bytes).map_err(|_not_text| refused(file, &Refused::Changed))?;
             let again = |text: &str| self.survey.again(&file.path, text);
             let applied =
                 apply(text, &file.basis, &edits, again).map_err(|why| refused(file, &why))?;
-            Ok(self.new_file(file, drafted, text, &applied))
+            Ok(self.new_file(file, edits.into_iter().zip(by), text, &applied))
         });
         Rewritten { decisions, result }
     }
@@ -107,7 +108,7 @@ impl<'a> Draft<'a> {
     fn new_file(
         &self,
         file: &Surveyed,
-        drafted: Drafted,
+        drafted: impl Iterator<Item = (Edit, usize)>,
         text: &str,
         applied: &Applied,
     ) -> NewFile {
@@ -117,7 +118,7 @@ impl<'a> Draft<'a> {
         let value =
             |text: Option<&str>| text.filter(|_| stream.is_some()).unwrap_or_default().to_owned();
         let object = |node| stream.as_ref().map(|stream| object_of(stream, node));
-        let edits = drafted.into_iter().map(|(edit, decision)| PlannedEdit {
+        let edits = drafted.map(|(edit, decision)| PlannedEdit {
             path: file.path.clone(),
             image: self.decisions[decision].image.clone(),
             environment: environment.name.clone(),

@@ -6,14 +6,19 @@ use std::collections::BTreeMap;
 
 use super::finder::{Finder, Written, join};
 use super::named::capital;
-use super::{Obstacle, reference};
+use super::{Obstacle, kustomize, reference};
 use crate::image::Reference;
 use crate::yaml::NodeId;
 
 /// Looks at a mapping that has a `kustomize` or a `helm`.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     for item in list(finder, mapping, "kustomize", "images") {
-        image(finder, *item);
+        // Post-renderers of Flux's HelmReleases have mappings where Argo CD has texts.
+        if finder.stream.get(*item, "name").is_some() {
+            kustomize::visit(finder, *item);
+        } else {
+            image(finder, *item);
+        }
     }
     let items = list(finder, mapping, "helm", "parameters");
     parameters(finder, items);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Part, Slot};
 use crate::image::{Digest, Reference, Repository, Tag, split_registry};
+use crate::yaml::NodeId;
 
 /// One piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +15,17 @@ pub(super) struct Claim {
     pub(super) slot: Slot,
     /// What it holds.
     pub(super) text: String,
-    /// What it shares with the other parts of its image: the mapping that they are in.
-    pub(super) parent: usize,
+    /// What it shares with the other parts of its image.
+    pub(super) parent: Parent,
+}
+
+/// What the parts of one image have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Parent {
+    /// The mapping that they are in.
+    Mapping(NodeId),
+    /// The match of a regular expression, or the line: where it starts.
+    Text(usize),
 }
 
 /// The bytes of a file that are claimed.
@@ -63,8 +73,9 @@ const MAX_OPEN: usize = 16;
 
 /// Puts the parts of one image, each claimed once, together: a name, a tag and a digest beside each
 /// other. A whole reference, or a part that comes again, is a place of its own.
-pub(super) fn group(claims: Vec<Claim>) -> Vec<Claimed> {
-    let mut groups: Vec<(usize, Claimed)> = Vec::new();
+pub(super) fn group(mut claims: Vec<Claim>) -> Vec<Claimed> {
+    claims.sort_by_key(|claim| claim.parent);
+    let mut groups: Vec<(Parent, Claimed)> = Vec::new();
     for claim in claims {
         let open = groups.iter_mut().rev();
         let mut open = open.take_while(|(parent, _)| *parent == claim.parent).take(MAX_OPEN);

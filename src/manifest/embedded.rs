@@ -19,15 +19,14 @@ pub(super) fn visit(
 ) {
     for (key, node) in finder.stream.entries(mapping) {
         let name = finder.stream.text(*key).unwrap_or_default();
-        if finder.is_ignored(*key) {
+        let is_list = name == "patchesStrategicMerge";
+        let is_text = KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end));
+        if !(is_list || is_text) || finder.is_ignored(*key) {
             continue;
         }
-        if name == "patchesStrategicMerge" {
-            for item in finder.stream.items(*node) {
-                text(finder, *item, &find);
-            }
-        } else if KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end)) {
-            text(finder, *node, &find);
+        let items = if is_list { finder.stream.items(*node) } else { std::slice::from_ref(node) };
+        for item in items {
+            text(finder, *item, &find);
         }
     }
 }

@@ -19,9 +19,7 @@ pub fn is_candidate(path: &str) -> bool {
 #[must_use]
 pub fn find(path: &str, text: &str, stream: &Stream, aims: &[Aim<'_>]) -> Found {
     let mut finder = Finder::new(text, stream);
-    for aim in aims {
-        finder.claim(target::in_yaml(*aim, text, stream));
-    }
+    finder.claim(aims.iter().map(|aim| target::in_yaml(*aim, text, stream)));
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
         if !matches!(node.data, Data::Mapping(_)) {

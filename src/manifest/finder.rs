@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::claim::{self, Claim, Claimed, Taken};
+use super::claim::{self, Claimed, Taken};
 use super::marker::{self, Idle, Markers};
 use super::sharing::{self, Sharing};
 use super::target::Reached;
@@ -59,18 +59,31 @@ impl<'a> Finder<'a> {
         Self { stream, text, aliases, shared, taken: scalars, pieces, lists, names, found }
     }
 
-    /// Gives places to the policies whose targets reach them; those of markers stay theirs.
-    pub(super) fn claim(&mut self, mut reached: Reached) {
-        let ignored = |claim: &Claim| self.is_ignored(claim.slot.node);
-        reached.claims.retain(|claim| !ignored(claim));
-        let (shared, own) = reached.claims.into_iter().partition(|c| self.is_shared(c.slot.node));
-        reached.claims = own;
-        let shared: Vec<Claim> = shared;
-        reached.missed.extend(shared.iter().map(|claim| (claim.slot.line, SHARED)));
+    /// Gives places to the policies whose targets reach them; those of markers stay theirs. What
+    /// several targets of a policy reach beside each other is one image.
+    pub(super) fn claim(&mut self, all: impl IntoIterator<Item = Reached>) {
+        let mut claims = Vec::new();
+        for mut reached in all {
+            self.settle(&mut reached);
+            self.taken.extend(reached.claims.iter().map(|claim| claim.slot.node));
+            claims.extend(reached.claims.iter().cloned());
+            self.found.reached.push(reached);
+        }
+        self.found.claimed.extend(claim::group(claims));
+    }
+
+    /// Leaves a target what it may change.
+    fn settle(&mut self, reached: &mut Reached) {
+        for claim in std::mem::take(&mut reached.claims) {
+            if self.is_ignored(claim.slot.node) {
+                reached.ignored += 1;
+            } else if self.is_shared(claim.slot.node) {
+                reached.missed.push((claim.slot.line, SHARED));
+            } else {
+                reached.claims.push(claim);
+            }
+        }
         reached.yield_to(&mut self.pieces);
-        self.taken.extend(reached.claims.iter().map(|claim| claim.slot.node));
-        self.found.claimed.extend(claim::group(reached.claims.clone()));
-        self.found.reached.push(reached);
     }
 
     /// What was found. An anchored scalar is changed when every place that uses it is a site of one

@@ -24,12 +24,8 @@ pub(super) fn items(path: &str, stream: &Stream) -> BTreeSet<NodeId> {
         let own = stream.get(*root, "images").or_else(|| stream.get(spec, "images"));
         own.filter(|_| is_kustomize)
     });
-    // Post-renderers of Flux's HelmReleases.
-    let inner = stream
-        .nodes()
-        .filter_map(|(id, _)| stream.get(stream.target(stream.get(id, "kustomize")?), "images"));
     // However many aliases repeat a list, it is one.
-    let lists: BTreeSet<NodeId> = lists.chain(inner).map(|list| stream.target(list)).collect();
+    let lists: BTreeSet<NodeId> = lists.map(|list| stream.target(list)).collect();
     let items = lists.iter().flat_map(|list| stream.items(*list));
     items.copied().filter(|item| stream.get(*item, "name").is_some()).collect()
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::claim::Claim;
+use super::claim::{Claim, Parent};
 use super::{Part, Slot};
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -87,10 +87,13 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
             continue;
         };
         let parent = places.parents.get(&node).copied().unwrap_or(node);
-        markers.claims.push(Claim { policy: read.policy, slot, text: value.to_owned(), parent });
+        markers.claims.push(Claim {
+            policy: read.policy,
+            slot,
+            text: value.to_owned(),
+            parent: Parent::Mapping(parent),
+        });
     }
-    // Parts of one mapping stand together, those on lines above their scalar as well.
-    markers.claims.sort_by_key(|claim| claim.parent);
     markers
 }
 
@@ -105,6 +108,13 @@ pub(super) fn is_ignore(comment: &str) -> bool {
         comment.trim_start_matches('#').trim().strip_prefix("tagalong:").map(str::trim_start);
     let rest = word.and_then(|word| word.strip_prefix("ignore"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', ',', ';', ':', '(']))
+}
+
+/// Whether the line at a place of a text that is not YAML is taken out.
+pub(super) fn is_ignored_at(text: &str, at: usize) -> bool {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    line.match_indices('#').any(|(hash, _)| is_ignore(&line[hash..]))
 }
 
 /// Whether a comment is a marker and nothing else.

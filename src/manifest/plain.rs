@@ -1,7 +1,7 @@
 //! Files that are not YAML, such as Helm's templates: marked lines, each read by itself, and what
 //! targets match.
 
-use super::claim::{self, Claim, Taken};
+use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
 use super::target::{self, Aim, Reached};
 use super::{Claimed, Scalar, Scalars, Slot};
@@ -35,6 +35,7 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
     for claim in &claims {
         taken.take(&claim.slot);
     }
+    let mut aimed = Vec::new();
     for aim in aims {
         let mut reached = target::in_text(*aim, text);
         reached.yield_to(&mut taken);
@@ -42,9 +43,10 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
             let scalar = Scalar { value: claim.text.as_str().into(), style: None };
             plain.scalars.insert(claim.slot.node, scalar);
         }
-        plain.claimed.extend(claim::group(reached.claims.clone()));
+        aimed.extend(reached.claims.iter().cloned());
         plain.reached.push(reached);
     }
+    plain.claimed.extend(claim::group(aimed));
     plain.claimed.extend(claim::group(claims));
     plain
 }
@@ -82,6 +84,6 @@ fn marked_line(
         let scalar = Scalar::of(&stream, claim.slot.node);
         plain.scalars.extend(scalar.map(|scalar| (start, scalar)));
         let slot = Slot { node: start, start, line: number, ..claim.slot };
-        claims.push(Claim { slot, parent: start, ..claim });
+        claims.push(Claim { slot, parent: Parent::Text(start), ..claim });
     }
 }

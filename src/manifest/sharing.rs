@@ -31,8 +31,9 @@ impl<'a> Sharing<'a> {
         if aliases.is_empty() {
             return None;
         }
-        let mut sharing =
-            Self { aliases, parents: vec![0; stream.nodes().len()], renamed: BTreeSet::new() };
+        // A root is in nothing but itself.
+        let parents = (0..stream.nodes().len()).collect();
+        let mut sharing = Self { aliases, parents, renamed: BTreeSet::new() };
         for (id, node) in stream.nodes() {
             match &node.data {
                 Data::Sequence(items) => items.iter().for_each(|item| sharing.parents[*item] = id),

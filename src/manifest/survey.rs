@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plain::{self, Plain};
-use super::target::Reached;
+use super::target::{Reached, TargetId};
 use super::{Aim, Basis, Claimed, OtherName, Rest, Scalars, Site, find, is_candidate, notes};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -21,9 +21,6 @@ pub struct Survey<'p> {
     /// The policies' repositories, for sites outside every environment.
     repositories: BTreeMap<&'p Repository, usize>,
 }
-
-/// A target, as the indices of its policy and in that policy.
-type TargetId = (usize, usize);
 
 /// What one file holds.
 #[derive(Debug, Default)]
@@ -74,10 +71,7 @@ impl<'p> Survey<'p> {
         let mut seen = Seen::default();
         let text = match std::str::from_utf8(bytes) {
             _ if bytes.len() > MAX_FILE => {
-                let message = format!(
-                    "{} bytes are more than the limit of {MAX_FILE}; left alone",
-                    bytes.len()
-                );
+                let message = format!("more than the limit of {MAX_FILE} bytes; left alone");
                 seen.problem(Code::FileTooLarge, message, Place::of_file(path));
                 return seen;
             }
@@ -108,8 +102,8 @@ impl<'p> Survey<'p> {
     /// The scalars of the sites of a file that is not YAML, in a new text of it.
     #[must_use]
     pub fn again(&self, path: &str, text: &str) -> Scalars {
-        let aims: Vec<_> = self.aims(path, self.environment(path));
-        plain::find(text, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>()).scalars
+        let aims = self.aims(path, self.environment(path));
+        plain::find(text, &aims).scalars
     }
 
     /// Everything that was found, in the order of the files that were looked at.
@@ -145,14 +139,16 @@ impl<'p> Survey<'p> {
     }
 
     /// The targets that name a file.
-    fn aims(&self, path: &str, environment: Option<usize>) -> Vec<(TargetId, Aim<'p>)> {
+    fn aims(&self, path: &str, environment: Option<usize>) -> Vec<Aim<'p>> {
         let policies = environment.map(|index| &self.set.environments[index].policies);
         let aims = policies.into_iter().flatten().flat_map(|index| {
             let policy = &self.set.policies[*index];
             let targets = policy.targets.iter().enumerate();
             let targets = targets.filter(|(_, target)| target.files.is_match(path));
-            targets.map(move |(target, aim)| {
-                ((*index, target), Aim { policy: &policy.name, target: aim })
+            targets.map(move |(target, aim)| Aim {
+                id: (*index, target),
+                policy: &policy.name,
+                target: aim,
             })
         });
         aims.collect()
@@ -179,10 +175,10 @@ impl<'p> Survey<'p> {
         &self,
         (path, text, stream): (&str, &str, &Stream),
         environment: Option<usize>,
-        aims: &[(TargetId, Aim<'p>)],
+        aims: &[Aim<'p>],
         seen: &mut Seen,
     ) {
-        let found = find(path, text, stream, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>());
+        let found = find(path, text, stream, aims);
         let Some(environment) = environment else {
             for site in &found.sites {
                 let node = site.slots.first().map_or(0, |slot| slot.node);
@@ -223,11 +219,8 @@ impl<'p> Survey<'p> {
             }
         }
         if !sites.is_empty() && is_encrypted(stream) {
-            let message =
-                "SOPS signs every value of this file, so a change would break it; left alone";
-            return seen.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
-        }
-        if !sites.is_empty() {
+            seen.encrypted(path);
+        } else if !sites.is_empty() {
             let slots = sites.iter().flat_map(|(site, _)| &site.slots);
             let basis = Basis::new(stream, slots);
             seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
@@ -240,25 +233,24 @@ impl<'p> Survey<'p> {
         path: &str,
         text: &str,
         environment: Option<usize>,
-        aims: &[(TargetId, Aim<'p>)],
+        aims: &[Aim<'p>],
         seen: &mut Seen,
     ) -> bool {
         let Some(environment) = environment else { return false };
-        let Plain { claimed, scalars, idle, reached } =
-            plain::find(text, &aims.iter().map(|(_, aim)| *aim).collect::<Vec<_>>());
+        let Plain { claimed, scalars, idle, reached } = plain::find(text, aims);
         let sites = self.claimed(path, environment, claimed, seen);
         seen.problems.extend(idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &reached);
-        let has_sites = !sites.is_empty();
-        if has_sites && text.lines().any(|line| line.starts_with("sops_mac=")) {
-            let message =
-                "SOPS signs every value of this file, so a change would break it; left alone";
-            seen.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
-        } else if has_sites {
-            let basis = Basis { scalars, rest: Rest::Text };
-            seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
+        if sites.is_empty() {
+            return false;
         }
-        has_sites
+        if text.lines().any(|line| line.starts_with("sops_mac=")) {
+            seen.encrypted(path);
+            return false;
+        }
+        let basis = Basis { scalars, rest: Rest::Text };
+        seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
+        true
     }
 
     /// The sites of markers and targets, where their policies apply.
@@ -313,6 +305,12 @@ impl Seen {
         self.problems.push(Diagnostic::warning(code, message).at(place));
     }
 
+    /// Notes a file that cannot be changed without the key that it is encrypted with.
+    fn encrypted(&mut self, path: &str) {
+        let message = "SOPS signs every value of this file, so a change would break it; left alone";
+        self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+    }
+
     /// Counts a place of a policy that is in no environment.
     fn outside(&mut self, policy: Option<usize>, place: Place) {
         if let Some(policy) = policy {
@@ -321,9 +319,9 @@ impl Seen {
     }
 
     /// Notes where targets lead, and where they lead in vain.
-    fn reached(&mut self, path: &str, aims: &[(TargetId, Aim<'_>)], reached: &[Reached]) {
-        for ((id, aim), reached) in aims.iter().zip(reached) {
-            self.reached.extend((!reached.is_empty()).then_some(*id));
+    fn reached(&mut self, path: &str, aims: &[Aim<'_>], reached: &[Reached]) {
+        for (aim, reached) in aims.iter().zip(reached) {
+            self.reached.extend((!reached.is_empty()).then_some(aim.id));
             self.problems.extend(reached.missed.iter().map(|(line, why)| {
                 let message =
                     format!("a target of `{}` leads here, but {why}; left alone", aim.policy);
@@ -334,8 +332,8 @@ impl Seen {
 }
 
 /// Whether a file is to be read as YAML: by its name, or because a path leads into it.
-fn is_yaml(path: &str, aims: &[(TargetId, Aim<'_>)]) -> bool {
-    is_candidate(path) || aims.iter().any(|(_, aim)| matches!(aim.target.reach, Reach::Path(..)))
+fn is_yaml(path: &str, aims: &[Aim<'_>]) -> bool {
+    is_candidate(path) || aims.iter().any(|aim| matches!(aim.target.reach, Reach::Path(..)))
 }
 
 fn unparsable(path: &str, text: &str, error: &SyntaxError, has_sites: bool) -> Diagnostic {

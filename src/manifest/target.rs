@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use regex::Captures;
 
-use super::claim::{Claim, Taken};
-use super::{Part, Slot};
+use super::claim::{Claim, Parent, Taken};
+use super::{Part, Slot, marker};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::policy::{PartName, Query, Reach, Step, Target};
 use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
@@ -13,9 +13,14 @@ use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
 /// More places than this in one file are somebody's mistake.
 const MAX_PLACES: usize = 10_000;
 
+/// A target, as the indices of its policy and in that policy.
+pub(super) type TargetId = (usize, usize);
+
 /// A target of a policy.
 #[derive(Clone, Copy)]
 pub struct Aim<'p> {
+    /// Which one it is.
+    pub(super) id: TargetId,
     /// The policy's name.
     pub policy: &'p str,
     /// The target.
@@ -26,6 +31,8 @@ pub struct Aim<'p> {
 #[derive(Debug, Default)]
 pub(super) struct Reached {
     pub(super) claims: Vec<Claim>,
+    /// Places on lines that say `# tagalong: ignore`.
+    pub(super) ignored: usize,
     /// Places that it leads to, and that cannot be changed: the line, and why.
     pub(super) missed: Vec<(usize, &'static str)>,
 }
@@ -51,7 +58,7 @@ impl Reached {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.missed.is_empty()
+        self.claims.is_empty() && self.missed.is_empty() && self.ignored == 0
     }
 }
 
@@ -62,7 +69,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
         Reach::Path(query, part) => {
             for (node, parent) in nodes(query, stream, &mut reached) {
                 let length = stream.text(node).map_or(0, str::len);
-                let at = Piece { node, range: 0..length, parent };
+                let at = Piece { node, range: 0..length, parent: Parent::Mapping(parent) };
                 let locator = stream.locator(text, node);
                 claim(aim, stream, locator.as_ref(), part_of(*part), at, &mut reached);
             }
@@ -81,7 +88,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
                 let range = locator.and_then(|locator| locator.piece(&found.bytes));
                 match node.zip(range) {
                     Some((node, range)) => {
-                        let at = Piece { node, range, parent: found.number };
+                        let at = Piece { node, range, parent: found.parent };
                         claim(aim, stream, locator, found.part, at, &mut reached);
                     }
                     None => reached.missed.push((found.line, "what it matches is in no value")),
@@ -101,6 +108,7 @@ pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
     for found in matches(aim, text, &mut reached) {
         let value = &text[found.bytes.clone()];
         match fault(found.part, value) {
+            _ if marker::is_ignored_at(text, found.bytes.start) => reached.ignored += 1,
             Some(why) => reached.missed.push((found.line, why)),
             None => {
                 let (start, line) = (found.bytes.start, found.line);
@@ -114,7 +122,7 @@ pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
                     inner: None,
                 };
                 let (policy, text) = (aim.policy.to_owned(), value.to_owned());
-                reached.claims.push(Claim { policy, slot, text, parent: found.number });
+                reached.claims.push(Claim { policy, slot, text, parent: found.parent });
             }
         }
     }
@@ -126,8 +134,8 @@ struct Matched {
     part: Part,
     bytes: Range<usize>,
     line: usize,
-    /// Which match it is of: its parts are of one image.
-    number: usize,
+    /// The match that it is of: its parts are of one image.
+    parent: Parent,
 }
 
 fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
@@ -139,10 +147,11 @@ fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
             reached.missed.push((line, TOO_MANY));
             break;
         }
+        let parent = Parent::Text(captures.get_match().start());
         for (part, bytes) in groups(&captures) {
             line += text.get(counted..bytes.start).unwrap_or_default().matches('\n').count();
             counted = counted.max(bytes.start);
-            found.push(Matched { part, bytes, line, number });
+            found.push(Matched { part, bytes, line, parent });
         }
     }
     found
@@ -168,7 +177,7 @@ fn groups(captures: &Captures<'_>) -> Vec<(Part, Range<usize>)> {
 struct Piece {
     node: NodeId,
     range: Range<usize>,
-    parent: usize,
+    parent: Parent,
 }
 
 /// Claims a piece of a scalar, where it is one that can be changed.

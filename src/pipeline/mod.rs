@@ -275,6 +275,7 @@ fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> (Vec<Surveyed>, Vec<
         seen.map_or_else(|problem| left_alone.push(problem), |seen| looked.push(seen));
     }
     let is_covered = |path: &str| set.environments.iter().any(|e| e.paths.contains(path));
+    left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
     left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
         let message = "a symbolic link or submodule; left alone";
         Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
@@ -301,7 +302,7 @@ fn rewrite(
         tree,
         &drafted,
         |(file, _)| &file.path,
-        |(file, edits), bytes| (*file, draft.rewrite(file, edits.clone(), bytes)),
+        |(file, edits), bytes| (*file, draft.rewrite(file, edits, bytes)),
     );
     assemble(draft, rewritten, diagnostics)
 }

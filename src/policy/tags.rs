@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::image::Tag;
 
 /// The largest compiled size of a regular expression, in bytes.
-pub(super) const REGEX_SIZE_LIMIT: usize = 1 << 20;
+const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// The longest regular expression, in bytes.
 const MAX_PATTERN: usize = 1 << 10;

@@ -1,7 +1,7 @@
 //! Places that a policy names itself: `targets`.
 
 use globset::{GlobSet, GlobSetBuilder};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::Value;
 use serde_json_path::{JsonPath, PathElement};
 
@@ -134,8 +134,9 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
 const GROUPS: [&str; 5] = ["image", "registry", "repository", "tag", "digest"];
 
 fn pattern_of(pattern: &str) -> Result<Regex, Diagnostic> {
-    let single = tags::compile(pattern)?;
-    let named: Vec<&str> = single.capture_names().flatten().collect();
+    // `^` and `$` are those of lines, whichever way these end.
+    let lines = tags::compile(&format!("(?mR){pattern}"))?;
+    let named: Vec<&str> = lines.capture_names().flatten().collect();
     let problem = |message: String| Diagnostic::error(Code::PolicyTarget, message);
     let known = GROUPS.join(", ");
     if let Some(unknown) = named.iter().find(|name| !GROUPS.contains(name)) {
@@ -146,12 +147,7 @@ fn pattern_of(pattern: &str) -> Result<Regex, Diagnostic> {
         return Err(problem("no group says what is to be changed".to_owned())
             .help(format!("as in `VERSION=(?<tag>\\S+)`; groups are {known}")));
     }
-    let lines = RegexBuilder::new(pattern)
-        .multi_line(true)
-        .crlf(true)
-        .size_limit(tags::REGEX_SIZE_LIMIT)
-        .build();
-    lines.map_err(|error| problem(error.to_string()))
+    Ok(lines)
 }
 
 #[cfg(test)]

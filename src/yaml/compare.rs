@@ -32,7 +32,7 @@ pub fn same_but_for(
     after: &Stream,
     changed: &dyn Fn(NodeId) -> Option<String>,
 ) -> Result<(), Mismatch> {
-    let (old, new): (Vec<_>, Vec<_>) = (before.nodes().collect(), after.nodes().collect());
+    let (old, new) = (before.nodes(), after.nodes());
     let comments = (before.comments(), after.comments());
     if old.len() != new.len()
         || before.documents() != after.documents()
@@ -41,7 +41,7 @@ pub fn same_but_for(
     {
         return Err(Mismatch::Structure);
     }
-    for ((id, old), (_, new)) in old.into_iter().zip(new) {
+    for ((id, old), (_, new)) in old.zip(new) {
         if !same_node(old, new, changed(id).as_deref()) {
             return Err(Mismatch::Node { line: old.line() });
         }

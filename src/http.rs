@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, ClientBuilder};
 use url::{Host, Url};
+
+use crate::secret::Secret;
 
 /// Who we say we are.
 pub const USER_AGENT: &str = concat!("tagalong/", env!("CARGO_PKG_VERSION"));
@@ -48,6 +51,26 @@ impl Resolve for Outside {
             Ok(addresses)
         })
     }
+}
+
+/// The `Authorization` header for a user and a password.
+#[must_use]
+pub fn basic(user: &str, password: &Secret) -> Option<HeaderValue> {
+    use base64::Engine as _;
+    let pair = format!("{user}:{}", password.expose());
+    sensitive(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+}
+
+/// The `Authorization` header for a token.
+#[must_use]
+pub fn bearer(token: &Secret) -> Option<HeaderValue> {
+    sensitive(&format!("Bearer {}", token.expose()))
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Whether a host is loopback, private, link-local (cloud metadata), unspecified or the like, or a

@@ -13,6 +13,7 @@ pub mod signature;
 pub mod edit;
 pub mod changeset;
 
+pub mod secret;
 pub mod cli;
 pub mod settings;
 pub mod worktree;

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use url::Url;
 
 use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs};
 use crate::diagnostic::Colour;
+use crate::secret::Secret;
 
 /// What surrounds a run: everything that the environment says.
-#[derive(Debug)]
 pub struct Surroundings {
     /// Whether standard output takes colours.
     pub stdout: Colour,
@@ -33,14 +32,14 @@ pub struct Surroundings {
 }
 
 /// Where GitHub is, and who we are there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GitHubSettings {
     /// The REST API: `https://api.github.com`, or an Enterprise Server's `https://host/api/v3`.
     pub api_url: Url,
     /// The web and git server: `https://github.com`.
     pub server_url: Url,
     /// The token for both.
-    pub token: Option<SecretString>,
+    pub token: Option<Secret>,
 }
 
 /// A config repository.
@@ -146,7 +145,7 @@ impl Surroundings {
             github: GitHubSettings {
                 api_url: url("GITHUB_API_URL", "https://api.github.com")?,
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
-                token: var("GITHUB_TOKEN").map(SecretString::from),
+                token: var("GITHUB_TOKEN").map(Secret::from),
             },
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),

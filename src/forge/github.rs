@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use octocrab::Octocrab;
-use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::{ForgeError, open_pulls};
@@ -119,7 +118,7 @@ impl GitHub {
             // make a second pull request.
             Octocrab::builder()
                 .base_uri(base)
-                .map(|builder| builder.personal_token(token.expose_secret().to_owned()))
+                .map(|builder| builder.personal_token(token.expose().to_owned()))
                 .and_then(|builder| builder.build_with_reqwest(http.clone()))
                 .map_err(|error| ForgeError::read(&error, owner))
         };

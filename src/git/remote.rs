@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
 use url::Url;
 
+use crate::secret::Secret;
+
 /// A repository to read from and to push to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Remote {
     /// A repository on this machine.
     Path(PathBuf),
@@ -15,7 +16,7 @@ pub enum Remote {
         /// Its address, without credentials.
         url: Url,
         /// The token to log in with, when it is meant for this server.
-        token: Option<SecretString>,
+        token: Option<Secret>,
     },
 }
 

@@ -9,12 +9,12 @@ use std::io::Write as _;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::pkt::{self, Frame};
 use super::{GitError, Oid, matters};
 use crate::http::{self, USER_AGENT};
+use crate::secret::Secret;
 
 /// GitHub takes any user name with a token; this is the one that it documents for Apps.
 const TOKEN_USER: &str = "x-access-token";
@@ -49,7 +49,7 @@ pub(super) struct Command<'a> {
 }
 
 impl<'a> Smart<'a> {
-    pub(super) fn new(url: &'a Url, token: Option<&SecretString>) -> Result<Self, GitError> {
+    pub(super) fn new(url: &'a Url, token: Option<&Secret>) -> Result<Self, GitError> {
         let client = http::client(url.authority())
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -57,7 +57,11 @@ impl<'a> Smart<'a> {
                 subject: url.to_string(),
                 message: error.to_string(),
             })?;
-        Ok(Self { client, url, authorization: token.and_then(basic) })
+        Ok(Self {
+            client,
+            url,
+            authorization: token.and_then(|token| http::basic(TOKEN_USER, token)),
+        })
     }
 
     /// Lists the branches, for fetching (`git-upload-pack`) or pushing (`git-receive-pack`).
@@ -287,15 +291,6 @@ fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, String> {
 fn said(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message).replace(['\n', '\r'], " ");
     crate::changeset::one_line(text.trim())
-}
-
-fn basic(token: &SecretString) -> Option<HeaderValue> {
-    use base64::Engine as _;
-    let pair = format!("{TOKEN_USER}:{}", token.expose_secret());
-    let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -12,6 +11,8 @@ use super::ScanError;
 use super::credentials::Credential;
 use super::page::read_capped;
 use super::realm::{self, Realm};
+use crate::http;
+use crate::secret::Secret;
 
 /// What the specification says a token lives without `expires_in`.
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
@@ -41,7 +42,7 @@ pub(super) enum Challenge {
 /// A token and when it ends.
 #[derive(Clone)]
 pub(super) struct Token {
-    value: SecretString,
+    value: Secret,
     until: Instant,
 }
 
@@ -84,7 +85,7 @@ impl Token {
     }
 
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        sensitive(&format!("Bearer {}", self.value.expose_secret()))
+        http::bearer(&self.value)
     }
 }
 
@@ -97,15 +98,13 @@ struct TokenAnswer {
 
 /// The `Authorization` header for user and password.
 pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
-    use base64::Engine as _;
     let Credential::Password(user, password) = credential else { return None };
-    let pair = format!("{user}:{}", password.expose_secret());
-    sensitive(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+    http::basic(user, password)
 }
 
 /// Gets a token to pull from one repository, with the credential where the realm is trusted.
 pub(super) async fn token(
-    http: &reqwest::Client,
+    client: &reqwest::Client,
     realm: &Realm,
     service: Option<&str>,
     path: &str,
@@ -119,9 +118,9 @@ pub(super) async fn token(
             form.append_pair("grant_type", "refresh_token").append_pair("scope", &scope);
             form.append_pair("service", service.unwrap_or_default())
                 .append_pair("client_id", "tagalong");
-            form.append_pair("refresh_token", refresh.expose_secret());
+            form.append_pair("refresh_token", refresh.expose());
             let kind = "application/x-www-form-urlencoded";
-            http.post(realm.url.clone()).header("content-type", kind).body(form.finish())
+            client.post(realm.url.clone()).header("content-type", kind).body(form.finish())
         }
         other => {
             let mut url = realm.url.clone();
@@ -130,7 +129,7 @@ pub(super) async fn token(
                 url.query_pairs_mut().append_pair("service", service);
             }
             let header = other.and_then(basic);
-            let request = http.get(url);
+            let request = client.get(url);
             match header {
                 Some(header) => request.header(AUTHORIZATION, header),
                 None => request,
@@ -164,12 +163,6 @@ fn refused(status: u16, with_credential: bool) -> ScanError {
             ScanError::Unauthorized(message)
         }
     }
-}
-
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError as RetrievalError, DockerCredential};
-use secrecy::SecretString;
 
 use super::ScanError;
+use crate::secret::Secret;
 
 /// A helper that asks a cloud takes a second or two; one that asks a person never answers.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -17,9 +17,9 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 #[derive(Clone)]
 pub(super) enum Credential {
     /// User and password, or a user and a token that stands for one.
-    Password(String, SecretString),
+    Password(String, Secret),
     /// A refresh token for the token server.
-    Identity(SecretString),
+    Identity(Secret),
 }
 
 /// Looks up the credential that docker would use for a registry.

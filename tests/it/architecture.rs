@@ -17,11 +17,12 @@ const CORE: [(&str, &[&str]); 10] = [
 ];
 
 /// The edges, each with the rooms beside the core that it may know.
-const EDGES: [(&str, &[&str]); 6] = [
+const EDGES: [(&str, &[&str]); 7] = [
     ("worktree.rs", &[]),
-    ("http.rs", &[]),
-    ("registry", &["http"]),
-    ("git", &["http"]),
+    ("secret.rs", &[]),
+    ("http.rs", &["secret"]),
+    ("registry", &["http", "secret"]),
+    ("git", &["http", "secret"]),
     ("forge", &["http", "settings"]),
     ("report", &[]),
 ];
@@ -50,11 +51,12 @@ const IMPURE: [&str; 19] = [
 ];
 
 /// Libraries that one room alone names.
-const ONE_ROOM: [(&str, &[&str]); 10] = [
+const ONE_ROOM: [(&str, &[&str]); 11] = [
     ("granit_parser", &["yaml/"]),
     ("octocrab", &["forge/"]),
     ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
     ("docker_credential", &["registry/"]),
+    ("secrecy", &["secret.rs"]),
     ("indicatif", &["report/"]),
     ("serde_json_path", &["policy/targets.rs"]),
     ("cap_std", &["worktree.rs"]),

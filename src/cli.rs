@@ -97,6 +97,13 @@ pub struct DecideArgs {
     /// Take this as the present time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub now: Option<Timestamp>,
+    /// Say what is special about registries: mirrors, authorities, proxies and the like; see
+    /// `tagalong schema registries`.
+    #[arg(long, value_name = "FILE", env = "TAGALONG_REGISTRIES")]
+    pub registries: Option<PathBuf>,
+    /// Keep what registries answer from run to run.
+    #[arg(long, value_name = "DIR", env = "TAGALONG_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Ask a registry over plain HTTP; loopback addresses need no mention.
     #[arg(long, value_name = "HOST", env = "TAGALONG_PLAIN_HTTP", value_delimiter = ',')]
     pub plain_http: Vec<String>,
@@ -122,6 +129,10 @@ pub struct RunArgs {
     /// What is decided.
     #[command(flatten)]
     pub decide: DecideArgs,
+    /// An image that was just pushed, as REPOSITORY:TAG: only its policies are looked at, and the
+    /// tag is a hint that one request to the registry confirms.
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["catalog", "images"])]
+    pub image_ref: Option<String>,
     /// Deliver all changes this way, whatever the environments say.
     #[arg(long, value_name = "WAY")]
     pub deliver: Option<Via>,
@@ -173,6 +184,8 @@ pub enum SchemaKind {
     Policies,
     /// `tagalong.yaml`.
     Settings,
+    /// The operator's file about registries, for `--registries`.
+    Registries,
     /// The output of `plan --format json` and `run --format json`.
     Plan,
     /// The output of `explain --format json`.

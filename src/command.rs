@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
-use crate::policy::{Via, policy_schema, settings_schema};
+use crate::policy::{policy_schema, registries_schema, settings_schema};
 use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 
@@ -81,9 +81,7 @@ async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
 }
 
 async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
-    let place =
-        if args.deliver == Some(Via::Worktree) { Place::Directory } else { Place::Repository };
-    let settings = match around.decide(&args.decide, place) {
+    let settings = match around.run(args) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
@@ -160,6 +158,7 @@ fn schema(which: SchemaKind) -> Exit {
     let schema = match which {
         SchemaKind::Policies => policy_schema(),
         SchemaKind::Settings => settings_schema(),
+        SchemaKind::Registries => registries_schema(),
         SchemaKind::Plan => report::output_schema::<Report>(),
         SchemaKind::Explain => report::output_schema::<ExplainReport>(),
     };
@@ -175,7 +174,9 @@ fn show(
 ) -> Exit {
     let plan = &planning.plan;
     let printed = match format {
-        Format::Json => print(format!("{}\n", Report::new(plan, deliveries).to_json()).as_bytes()),
+        Format::Json => print(
+            format!("{}\n", Report::new(plan, &planning.usage, deliveries).to_json()).as_bytes(),
+        ),
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
             complain(&report::diagnostics(&plan.diagnostics, source, around.stderr));
@@ -185,7 +186,7 @@ fn show(
         }
     };
     if let Some(path) = &around.step_summary {
-        let summary = report::job_summary(plan, deliveries.unwrap_or_default());
+        let summary = report::job_summary(plan, &planning.usage, deliveries.unwrap_or_default());
         let appended = OpenOptions::new().append(true).create(true).open(path);
         if let Err(error) = appended.and_then(|mut file| file.write_all(summary.as_bytes())) {
             complain(&format!("the job summary cannot be written: {error}\n"));
@@ -253,13 +254,15 @@ fn complain(text: &str) {
 }
 
 fn log(verbose: u8) {
+    // Libraries that handle identities have nothing to say that might not hold one.
+    let quiet = "reqsign_core=off,reqsign_aws_core=off,reqsign_aws_v4=off";
     let level = match verbose {
         0 => "warn",
         1 => "tagalong=info,warn",
         _ => "tagalong=debug,info",
     };
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
+        .with_env_filter(EnvFilter::new(format!("{level},{quiet}")))
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false)

@@ -1,5 +1,8 @@
 //! Texts that are never shown.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// A secret: wiped from memory when it goes, and without `Debug`, `Display` and `Serialize`, so that
@@ -18,5 +21,28 @@ impl Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text.into())
+    }
+}
+
+/// The variables of the environment, read once. They hold secrets, so they are not shown either.
+#[derive(Clone, Default)]
+pub struct Variables(Arc<BTreeMap<String, String>>);
+
+impl Variables {
+    /// A variable that is set to something.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(Arc::new(variables.into_iter().collect()))
     }
 }

@@ -7,9 +7,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 use url::Url;
 
-use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs};
+use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs, RunArgs};
 use crate::diagnostic::Colour;
-use crate::secret::Secret;
+use crate::image::{Digest, Reference, Repository, Tag};
+use crate::policy::Via;
+use crate::registry::Packages;
+use crate::secret::{Secret, Variables};
 
 /// What surrounds a run: everything that the environment says.
 pub struct Surroundings {
@@ -21,6 +24,8 @@ pub struct Surroundings {
     pub progress: bool,
     /// Where GitHub's API is, with whose token.
     pub github: GitHubSettings,
+    /// All variables, for identities.
+    pub variables: Variables,
     /// The file of the job summary, in GitHub Actions.
     pub step_summary: Option<PathBuf>,
     /// `OWNER/NAME` of the workflow's repository, in GitHub Actions.
@@ -72,7 +77,7 @@ pub struct Scope {
 }
 
 /// What is decided, and with what.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DecideSettings {
     /// The repository.
     pub scope: Scope,
@@ -90,10 +95,31 @@ pub struct DecideSettings {
     pub now: Timestamp,
     /// What this machine's clock said, and when, unless the time was given.
     pub clock: Option<(Timestamp, Instant)>,
+    /// The operator's file about registries.
+    pub registries: Option<PathBuf>,
     /// Registries that the operator allows to be asked over plain HTTP.
     pub plain_http: Vec<String>,
     /// Registries whose credentials may go to another host, as `(registry, host)`.
     pub token_hosts: Vec<(String, String)>,
+    /// Where answers of registries are kept.
+    pub cache: Option<PathBuf>,
+    /// The image that was just pushed.
+    pub pushed: Option<Pushed>,
+    /// Where identities for registries are found.
+    pub variables: Variables,
+    /// The token for the registry that belongs to the GitHub server.
+    pub packages: Option<Packages>,
+}
+
+/// An image that was just pushed, as somebody says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// The image repository.
+    pub repository: Repository,
+    /// The tag.
+    pub tag: Tag,
+    /// The digest, where it is said.
+    pub digest: Option<Digest>,
 }
 
 /// Where a command works when nothing is named.
@@ -120,6 +146,9 @@ pub enum InvalidSetting {
     /// A URL with a user or password in it: it would be seen in process lists and logs.
     #[error("--repo: leave the user and password out of the URL and set GITHUB_TOKEN instead")]
     UrlCredentials,
+    /// `--image-ref` that names no image with a tag.
+    #[error("--image-ref {0}: write REPOSITORY:TAG, as in ghcr.io/acme/shop:v2.4.0")]
+    ImageRef(String),
     /// `--token-host` without `=`.
     #[error("--token-host {0}: write REGISTRY=HOST, as in registry.example.com=auth.example.com")]
     TokenHost(String),
@@ -147,6 +176,7 @@ impl Surroundings {
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
                 token: var("GITHUB_TOKEN").map(Secret::from),
             },
+            variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -170,6 +200,17 @@ impl Surroundings {
             trust_root: args.trust_root.clone(),
             format: args.format,
         })
+    }
+
+    /// Completes the arguments of `run`.
+    ///
+    /// # Errors
+    /// When an argument cannot be used.
+    pub fn run(&self, args: &RunArgs) -> Result<DecideSettings, InvalidSetting> {
+        let in_place = args.deliver == Some(Via::Worktree);
+        let place = if in_place { Place::Directory } else { Place::Repository };
+        let pushed = args.image_ref.as_deref().map(Pushed::read).transpose()?;
+        Ok(DecideSettings { pushed, ..self.decide(&args.decide, place)? })
     }
 
     /// Completes the arguments of a command that decides.
@@ -196,13 +237,47 @@ impl Surroundings {
             ledger: args.ledger.clone(),
             now: args.now.unwrap_or(self.now),
             clock: args.now.is_none().then_some((self.now, self.started)),
+            registries: args.registries.clone(),
             plain_http: args.plain_http.clone(),
+            cache: args.cache_dir.clone(),
+            pushed: None,
+            variables: self.variables.clone(),
+            packages: self.github.packages(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,
         })
     }
 }
 
+impl DecideSettings {
+    /// Whether everything is looked at that the repository declares.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.environments.is_empty() && self.images.is_empty() && self.pushed.is_none()
+    }
+}
+
+impl Pushed {
+    /// Reads `REPOSITORY:TAG`, with a digest behind it or not.
+    fn read(text: &str) -> Result<Self, InvalidSetting> {
+        let invalid = || InvalidSetting::ImageRef(text.to_owned());
+        let reference = Reference::parse(text).ok_or_else(invalid)?;
+        let (repository, digest) = (reference.repository, reference.digest);
+        Ok(Self { repository, tag: reference.tag.ok_or_else(invalid)?, digest })
+    }
+}
+
 impl GitHubSettings {
+    /// The registry that belongs to the server, with the token: `ghcr.io`, or `containers.HOST` on an
+    /// Enterprise Server
+    /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>).
+    fn packages(&self) -> Option<Packages> {
+        let host = match self.server_url.host_str()? {
+            "github.com" => "ghcr.io".to_owned(),
+            host => format!("containers.{host}"),
+        };
+        Some(Packages { host, token: self.token.clone()? })
+    }
+
     /// Reads `PATH`, `URL` or `OWNER/NAME`.
     fn repo(&self, text: &str) -> Result<RepoSpec, InvalidSetting> {
         if std::path::Path::new(text).is_dir() {
@@ -261,6 +336,14 @@ fn github_word(word: &str) -> Option<String> {
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
     let value = var(name).unwrap_or_else(|| default.to_owned());
     Url::parse(&value).map_err(|_error| InvalidSetting::Url(name))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variables() -> Variables {
+    // What is not UTF-8 is no name, path or token that anybody of us reads.
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -26,6 +26,8 @@ pub struct Listing {
     pub tags: BTreeMap<Tag, Listed>,
     /// Texts in the answer that are not tags; they were dropped.
     pub dropped: usize,
+    /// Whether these are only the tags that were asked about: what is not among them may be there.
+    pub is_partial: bool,
 }
 
 /// What is known of one tag: of most nothing, and there can be a million of them.
@@ -246,6 +248,14 @@ fn row(tag: &Tag, listed: &Listed) -> String {
 }
 
 impl Listing {
+    /// A tag that the registry confirmed, and those that are deployed, which nobody asked about.
+    pub fn confirmed(tag: &Tag, digest: &Digest, deployed: impl IntoIterator<Item = Tag>) -> Self {
+        let deployed = deployed.into_iter().map(|tag| (tag, Listed::default()));
+        let mut listing = Self { tags: deployed.collect(), dropped: 0, is_partial: true };
+        listing.tags.entry(tag.clone()).or_default().digest = Some(digest.clone());
+        listing
+    }
+
     /// Keeps what follows the tag grammar, counts the rest.
     #[must_use]
     pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {

@@ -134,7 +134,7 @@ impl Case<'_, '_> {
         let message = format!(
             "{repository} lists {count} tags, and listed {before} before; `allowShrunken: true` overrules"
         );
-        (count * 2 < before && !self.policy.allow.shrunken)
+        (count * 2 < before && !self.policy.allow.shrunken && !self.listing.is_partial)
             .then(|| Reason::new(ReasonCode::ShrunkenListing, message))
     }
 

@@ -15,6 +15,7 @@ use crate::diagnostic::Colour;
 use crate::git::{Author, Clone, GitError, Remote, Update, branch_ref};
 use crate::pipeline::{self, Failure, Planning};
 use crate::report;
+use crate::secret::Variables;
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
 use registry::EmbeddedRegistry;
 
@@ -102,6 +103,7 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
 async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, DemoError> {
     let offline = Surroundings {
         progress: false,
+        variables: Variables::default(),
         github: GitHubSettings { token: None, ..around.github.clone() },
         step_summary: None,
         workflow_repository: None,
@@ -126,8 +128,13 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         ledger: None,
         now,
         clock: None,
+        registries: None,
         plain_http: Vec::new(),
         token_hosts: Vec::new(),
+        cache: None,
+        pushed: None,
+        variables: Variables::default(),
+        packages: None,
     }
 }
 

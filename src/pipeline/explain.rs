@@ -51,7 +51,7 @@ pub async fn explain(
     check_names(&loaded.set, &settings)?;
     let repositories: BTreeSet<&Repository> =
         policies.iter().map(|policy| &policy.repository).collect();
-    tags.list(&repositories, &loaded.repository, around.progress).await?;
+    tags.list(&repositories, &loaded.set, &loaded.repository, around.progress).await;
     let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
     let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
     let explained = explain_all(&planning, &settings, &tags);

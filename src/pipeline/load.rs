@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Failure, Hits, Invalid, Tree};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::manifest::{MAX_FILE, Search, is_candidate};
 use crate::policy::{
-    Environment, PolicyFile, PolicyReader, PolicySet, RepositorySettings, SETTINGS_FILE, Signer,
+    Environment, PolicyFile, PolicyReader, PolicySet, RegistrySettings, RepositorySettings,
+    SETTINGS_FILE, Signer, read_registries,
 };
 use crate::settings::Scope;
 use crate::signature::{TrustRoot, Verifier, Verifiers};
@@ -252,7 +254,25 @@ fn doubly(first: &Environment, second: &Environment, path: &str) -> Diagnostic {
 /// The policies of `--policies FILE` or `-`.
 pub(super) fn given(scope: &Scope) -> Result<Option<PolicyFile>, Failure> {
     let Some(path) = &scope.policies else { return Ok(None) };
-    let failed = |why: String| Failure::Argument(format!("--policies {}: {why}", path.display()));
+    read_argument("--policies", path).map(Some)
+}
+
+/// The operator's file about registries.
+///
+/// # Errors
+/// When it cannot be read, or says what cannot be.
+pub(super) fn registries(path: Option<&Path>) -> Result<Vec<RegistrySettings>, Failure> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let file = read_argument("--registries", path)?;
+    read_registries(&file).map_err(|diagnostics| {
+        let sources = [(file.path, file.text)].into();
+        Failure::Invalid(Box::new(Invalid { diagnostics, sources }))
+    })
+}
+
+/// A file that an argument names; `-` is standard input.
+fn read_argument(option: &str, path: &Path) -> Result<PolicyFile, Failure> {
+    let failed = |why: String| Failure::Argument(format!("{option} {}: {why}", path.display()));
     let mut text = String::new();
     let limit = MAX_FILE as u64 + 1;
     let read = if path.as_os_str() == "-" {
@@ -264,5 +284,5 @@ pub(super) fn given(scope: &Scope) -> Result<Option<PolicyFile>, Failure> {
     if text.len() > MAX_FILE {
         return Err(failed(format!("more than {MAX_FILE} bytes")));
     }
-    Ok(Some(PolicyFile::new(path.display().to_string(), text)))
+    Ok(PolicyFile::new(path.display().to_string(), text))
 }

@@ -152,7 +152,8 @@ impl Memory {
         let Ok(listing) = tags.catalog().listing(repository) else { return };
         let before = self.ledger.listed(repository);
         let is_believed = before.is_none_or(|before| listing.tags.len() * 2 >= before);
-        if !listing.tags.is_empty() && (is_believed || policy.allow.shrunken) {
+        let is_whole = !listing.tags.is_empty() && !listing.is_partial;
+        if is_whole && (is_believed || policy.allow.shrunken) {
             self.ledger.list(repository, listing.tags.len());
         }
         if tags.skewed().contains_key(repository) {
@@ -168,7 +169,7 @@ impl Memory {
         let is_timed = *policy.rule.order() == Order::Newest(Clock::Pushed);
         // Also what `match` leaves out: a wider one must not make an old tag new.
         let untimed = listing.tags.iter().filter(|(_, listed)| listed.pushed.is_none());
-        if is_timed && untimed.clone().count() <= MAX_SIGHTS {
+        if is_timed && !listing.is_partial && untimed.clone().count() <= MAX_SIGHTS {
             for (tag, _) in untimed {
                 self.is_urgent |= self.ledger.see(repository, tag, None, now);
             }

@@ -33,6 +33,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
 use crate::policy::{PolicySet, Via};
+use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Scope, Surroundings};
 
@@ -66,6 +67,8 @@ pub struct Invalid {
 pub struct Planning {
     /// The plan.
     pub plan: Plan,
+    /// What asking registries for it cost.
+    pub usage: Usage,
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
     /// Whether something could not be decided, also where an open branch says what to do.
@@ -223,14 +226,21 @@ async fn plan_tree(
     }
     check_names(&set, settings)?;
     let (files, found) = survey(&tree, &set, &mut hits);
-    if settings.environments.is_empty() && settings.images.is_empty() {
+    if settings.is_whole() {
         diagnostics.extend(notes::unused(&set, &files, &found));
     }
     diagnostics.extend(found);
     let uses = selected(uses(&files), &set, settings);
     let repositories: BTreeSet<_> =
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
-    tags.list(&repositories, &repository, progress).await?;
+    match &settings.pushed {
+        Some(pushed) => {
+            let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
+            tags.confirm(pushed, deployed, &repository).await;
+            diagnostics.extend(notes::unused_push(pushed, &uses));
+        }
+        None => tags.list(&repositories, &set, &repository, progress).await,
+    }
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
     let proposals = proposals(&tree, &set, &files, request).await;
@@ -252,12 +262,11 @@ async fn plan_tree(
     if memory.is_lost() {
         plan.diagnostics.extend(notes::unkept(&plan));
     }
-    let is_whole = settings.environments.is_empty()
-        && settings.images.is_empty()
-        && settings.scope.policies.is_none();
+    let is_whole = settings.is_whole() && settings.scope.policies.is_none();
     memory.learn(&set, &plan, tags, settings.now, is_whole);
     tags.save(settings)?;
-    Ok(Planning { plan, sources, undecided, set, memory, tree, author, proposals })
+    let usage = tags.usage().await;
+    Ok(Planning { plan, usage, sources, undecided, set, memory, tree, author, proposals })
 }
 
 /// Finds out what the files with a hit name.
@@ -345,7 +354,11 @@ fn name_branches(plan: &mut Plan, tree: &Tree) {
 /// The uses that `--env` and `--image` leave.
 fn selected(uses: BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) -> Vec<Use> {
     let wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
-    let uses = uses.into_iter().filter(|u| {
+    let is_pushed = |u: &Use| {
+        let repository = &set.policies[u.policy].repository;
+        settings.pushed.as_ref().is_none_or(|pushed| pushed.repository == *repository)
+    };
+    let uses = uses.into_iter().filter(is_pushed).filter(|u| {
         wanted(&settings.environments, &set.environments[u.environment].name)
             && wanted(&settings.images, &set.policies[u.policy].name)
     });

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::changeset::{Plan, Planned};
+use crate::changeset::{Plan, Planned, Use};
 use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
 use crate::manifest::Surveyed;
 use crate::policy::{Policy, PolicySet};
+use crate::settings::Pushed;
 
 /// Alarms, changed variants, and holds that have ended.
 pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic> {
@@ -28,6 +29,16 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         }));
     }
     notes
+}
+
+/// An image that was pushed and that nobody waits for, which is a misspelt name or none of ours.
+pub(super) fn unused_push(pushed: &Pushed, uses: &[Use]) -> Option<Diagnostic> {
+    let message = format!(
+        "nothing deploys {} by a policy, so there is nothing to do for {}",
+        pushed.repository, pushed.tag
+    );
+    let note = Diagnostic::warning(Code::PolicyUnused, message);
+    uses.is_empty().then(|| note.help("compare `--image-ref` with the `image` of the policies"))
 }
 
 /// Policies whose image nothing names, not even in a way that is left alone, and environments in

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Failure;
-use crate::choose::{Answers, Catalog, Question, Reason, ReasonCode};
+use super::{Failure, load};
+use crate::choose::{Answers, Catalog, Listing, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Digest, Repository, Tag};
-use crate::policy::{PolicySet, RepositorySettings};
-use crate::registry::{self, Options, Registry};
+use crate::policy::{PolicySet, RegistrySettings, RepositorySettings};
+use crate::registry::{self, Options, Registry, Usage};
 use crate::report::Progress;
-use crate::settings::DecideSettings;
+use crate::settings::{DecideSettings, Pushed};
 use crate::signature::Verifiers;
 
 /// Clocks that differ by more than this, in seconds, are not compared.
@@ -43,15 +43,7 @@ impl Tags {
                 let catalog = Catalog::parse(&text).map_err(|error| failed(error.to_string()))?;
                 (catalog, None)
             }
-            None => {
-                let options = Options {
-                    plain_http: settings.plain_http.clone(),
-                    clock: settings.clock,
-                    plain_http_anonymous: Vec::new(),
-                    token_hosts: settings.token_hosts.clone(),
-                };
-                (Catalog::default(), Some(options))
-            }
+            None => (Catalog::default(), Some(options(settings)?)),
         };
         Ok(Self {
             catalog,
@@ -68,30 +60,25 @@ impl Tags {
         &self.catalog
     }
 
-    /// Lists the repositories that are not known yet.
-    ///
-    /// # Errors
-    /// When no client can be made.
+    /// Lists the repositories that are not known yet, with times where one of the policies goes by
+    /// them.
     pub async fn list(
         &mut self,
         repositories: &BTreeSet<&Repository>,
+        set: &PolicySet,
         settings: &RepositorySettings,
         progress: bool,
-    ) -> Result<(), Failure> {
+    ) {
         let new: Vec<_> =
             repositories.iter().filter(|r| !self.catalog.0.contains_key(**r)).copied().collect();
-        let Some(options) = &mut self.options else { return Ok(()) };
-        if new.is_empty() {
-            return Ok(());
+        if new.is_empty() || !self.connect(settings) {
+            return;
         }
-        if self.client.is_none() {
-            let plain = settings.registries.iter().filter(|registry| registry.plain_http);
-            options.plain_http_anonymous = plain.map(|registry| registry.host.clone()).collect();
-            self.client = Some(Registry::new(options.clone()));
-        }
-        let Some(client) = &self.client else { return Ok(()) };
+        let Some(client) = &self.client else { return };
+        let timed = set.policies.iter().filter(|policy| policy.needs_times());
+        let timed = timed.map(|policy| &policy.repository).collect();
         let bar = Progress::new(progress, "asking registries for tags", new.len());
-        let listed = registry::scan(client, new, &|| bar.step()).await;
+        let listed = registry::scan(client, new, &timed, &|| bar.step()).await;
         for repository in listed.0.keys() {
             let ahead = client.seconds_ahead(repository).await;
             if ahead.unsigned_abs() > LARGEST_SKEW {
@@ -99,7 +86,53 @@ impl Tags {
             }
         }
         self.catalog.0.extend(listed.0);
-        Ok(())
+    }
+
+    /// Confirms an image that was just pushed, by one request; what else the registry has is not
+    /// asked for.
+    pub async fn confirm(
+        &mut self,
+        pushed: &Pushed,
+        deployed: impl IntoIterator<Item = Tag>,
+        settings: &RepositorySettings,
+    ) {
+        let repository = &pushed.repository;
+        if self.catalog.0.contains_key(repository) || !self.connect(settings) {
+            return;
+        }
+        let Some(client) = &self.client else { return };
+        let listing = match client.digest(repository, &pushed.tag).await {
+            Ok(found) if pushed.digest.as_ref().is_some_and(|said| *said != found) => {
+                let message = format!(
+                    "{repository}:{} is {} at the registry, and not what was said",
+                    pushed.tag,
+                    found.short()
+                );
+                Err(Reason::new(ReasonCode::TagMoved, message))
+            }
+            Ok(found) => Ok(Listing::confirmed(&pushed.tag, &found, deployed)),
+            Err(error) => Err(error.reason(repository)),
+        };
+        self.catalog.0.insert(repository.clone(), listing);
+    }
+
+    /// Makes the client when the first registry is needed; `false` when no registry is asked.
+    fn connect(&mut self, settings: &RepositorySettings) -> bool {
+        let Some(options) = &self.options else { return false };
+        self.client.get_or_insert_with(|| {
+            let mut options = options.clone();
+            options.registries.extend(settings.registries.iter().cloned());
+            Registry::new(options)
+        });
+        true
+    }
+
+    /// What asking cost so far.
+    pub async fn usage(&self) -> Usage {
+        match &self.client {
+            Some(client) => client.usage().await,
+            None => Usage::new(),
+        }
     }
 
     /// Everything that was asked beside the lists.
@@ -172,11 +205,14 @@ impl Tags {
         (dropped > 0).then(|| Diagnostic::warning(Code::TagsDropped, message))
     }
 
-    /// Writes `--save-catalog`.
+    /// Writes `--save-catalog`, and tidies the cache.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, settings: &DecideSettings) -> Result<(), Failure> {
+        if let Some(client) = &self.client {
+            client.prune();
+        }
         let Some(path) = &settings.save_catalog else { return Ok(()) };
         let known = self.catalog.with(&self.answers);
         let written = std::fs::write(path, known.to_yaml());
@@ -184,4 +220,37 @@ impl Tags {
             Failure::Argument(format!("--save-catalog {}: {error}", path.display()))
         })
     }
+}
+
+/// How registries are asked, as the operator says.
+fn options(settings: &DecideSettings) -> Result<Options, Failure> {
+    let mut registries = load::registries(settings.registries.as_deref())?;
+    for host in &settings.plain_http {
+        entry(&mut registries, host)?.plain_http = true;
+    }
+    for (registry, host) in &settings.token_hosts {
+        entry(&mut registries, registry)?.connection.token_hosts.push(host.clone());
+    }
+    Ok(Options {
+        registries,
+        variables: settings.variables.clone(),
+        packages: settings.packages.clone(),
+        cache: settings.cache.clone(),
+        now: settings.now,
+        clock: settings.clock,
+    })
+}
+
+/// What the operator says about a host.
+fn entry<'a>(
+    registries: &'a mut Vec<RegistrySettings>,
+    host: &str,
+) -> Result<&'a mut RegistrySettings, Failure> {
+    let fresh = RegistrySettings::by_operator(host).map_err(Failure::Argument)?;
+    let known = registries.iter().position(|one| one.prefix == fresh.prefix);
+    let index = known.unwrap_or_else(|| {
+        registries.push(fresh);
+        registries.len() - 1
+    });
+    Ok(&mut registries[index])
 }

@@ -101,6 +101,35 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
     }
 }
 
+/// Reads a file that holds one document, or none.
+///
+/// # Errors
+/// Every problem of the file, and those that `make` finds.
+pub(super) fn sole<T: DeserializeOwned + JsonSchema + Default, R>(
+    file: &PolicyFile,
+    make: impl FnOnce(T, Option<Places<'_>>) -> Result<R, Vec<Diagnostic>>,
+) -> Result<R, Vec<Diagnostic>> {
+    let stream = parse(file).map_err(|problem| vec![problem])?;
+    match stream.documents() {
+        [] => make(T::default(), None),
+        [root] if is_empty(&stream, *root) => make(T::default(), None),
+        [root] => {
+            let (document, problems) = Document::read(&file.path, &stream, *root);
+            match document.filter(|_| problems.is_empty()) {
+                Some(document) => make(document.raw, Some(document.places)),
+                None => Err(problems),
+            }
+        }
+        [_, second, ..] => {
+            let at = stream.node(*second);
+            let (line, column) = (at.line(), at.column());
+            let place = Place { path: file.path.clone(), line, column, span: at.span() };
+            let message = "this file holds one document";
+            Err(vec![Diagnostic::error(Code::PolicyInvalidValue, message).at(place)])
+        }
+    }
+}
+
 /// Removes the entry (`images.NAME`, or a key of the top) that a pointer leads into.
 fn leave_out(value: &mut Value, pointer: &[String]) {
     let parent = match pointer {

@@ -11,6 +11,7 @@ mod order;
 mod paths;
 mod range;
 pub mod raw;
+mod registries;
 mod rule;
 mod schema;
 mod settings;
@@ -25,10 +26,13 @@ pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
-pub use raw::{DigestMode, Direction, PartName, Variant, Via};
+pub use raw::{DigestMode, Direction, PartName, RegistryKind, Variant, Via};
+pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};
-pub use schema::{policies as policy_schema, settings as settings_schema};
-pub use settings::{RegistrySettings, RepositorySettings, SETTINGS_FILE};
+pub use schema::{
+    policies as policy_schema, registries as registries_schema, settings as settings_schema,
+};
+pub use settings::{RepositorySettings, SETTINGS_FILE};
 pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
 
@@ -107,6 +111,12 @@ impl Policy {
     #[must_use]
     pub fn marked_only(&self) -> bool {
         self.finds == Finds::Marked
+    }
+
+    /// Whether it matters when the registry got a tag.
+    #[must_use]
+    pub fn needs_times(&self) -> bool {
+        self.checks.min_age.is_some() || *self.rule.order() == Order::Newest(Clock::Pushed)
     }
 }
 

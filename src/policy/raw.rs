@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions that editors show, through the JSON Schema.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -334,16 +335,78 @@ pub struct RawSettings {
     pub author: Option<RawAuthor>,
 }
 
+/// The operator's file about registries (`--registries`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(title = "tagalong registries")]
+pub struct RawRegistries {
+    /// What is special about registries.
+    pub registries: Vec<RawRegistry>,
+}
+
 /// What is special about one registry.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawRegistry {
-    /// The registry's host, with its port if it has one.
-    #[schemars(example = "registry.internal:5000", regex(pattern = r"^[A-Za-z0-9.\[\]:-]+$"))]
+    /// The registry's host as references name it, with its port if it has one; or a part of it, as a
+    /// prefix of repositories.
+    #[schemars(
+        example = "registry.internal:5000",
+        regex(pattern = r"^[A-Za-z0-9.\[\]:-]+(/.+)?$")
+    )]
     pub host: String,
-    /// Ask over plain HTTP, and anonymously. Loopback addresses need no mention.
+    /// What is asked instead: another registry, perhaps with a prefix, or a directory with OCI image
+    /// layouts (`oci:DIRECTORY`, in the operator's file).
+    #[schemars(example = "mirror.internal/docker-hub")]
+    pub mirror: Option<String>,
+    /// The product, where the host's name does not say it.
+    pub kind: Option<RegistryKind>,
+    /// Ask without credentials, whatever is known.
+    #[serde(default)]
+    pub anonymous: bool,
+    /// Ask over plain HTTP; without credentials, unless the operator's file says it. Loopback
+    /// addresses need no mention.
     #[serde(default)]
     pub plain_http: bool,
+    /// The most requests at once; 8 without this.
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: Option<u32>,
+    /// The most requests in a second.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub requests_per_second: Option<u32>,
+    /// Operator's file: the address to connect to, instead of what the host's name resolves to.
+    #[schemars(example = "10.0.0.5:443")]
+    pub address: Option<String>,
+    /// Operator's file: certificate authorities to trust as well, in PEM.
+    pub ca: Option<PathBuf>,
+    /// Operator's file: the certificate to show to the registry, in PEM.
+    pub client_certificate: Option<PathBuf>,
+    /// Operator's file: the key of that certificate, in PEM.
+    pub client_key: Option<PathBuf>,
+    /// Operator's file: the proxy to go through, or `none`.
+    #[schemars(example = "http://proxy.internal:3128")]
+    pub proxy: Option<String>,
+    /// Operator's file: hosts of token servers that the registry's credentials may go to.
+    #[serde(default)]
+    pub token_hosts: Vec<String>,
+}
+
+/// A product that answers as a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryKind {
+    /// Docker Hub.
+    DockerHub,
+    /// Google's Artifact Registry.
+    Google,
+    /// Azure Container Registry.
+    Azure,
+    /// Quay.
+    Quay,
+    /// Harbor.
+    Harbor,
+    /// Any other.
+    Other,
 }
 
 /// A commit's author.

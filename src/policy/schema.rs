@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
 
-use super::raw::{RawPolicies, RawSettings};
+use super::raw::{RawPolicies, RawRegistries, RawSettings};
 
 /// The schema of policy files.
 #[must_use]
@@ -17,6 +17,12 @@ pub fn policies() -> Value {
 #[must_use]
 pub fn settings() -> Value {
     schema_of::<RawSettings>()
+}
+
+/// The schema of the operator's file about registries.
+#[must_use]
+pub fn registries() -> Value {
+    schema_of::<RawRegistries>()
 }
 
 pub(super) fn schema_of<T: JsonSchema>() -> Value {

@@ -2,8 +2,9 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::file::{Document, PolicyFile, is_empty, parse};
+use super::file::{PolicyFile, sole};
 use super::raw::RawSettings;
+use super::registries::{self, RegistrySettings};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Where the settings of a config repository are.
@@ -24,44 +25,15 @@ pub struct RepositorySettings {
     pub author: Option<(String, String)>,
 }
 
-/// What is special about one registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistrySettings {
-    /// Host with port.
-    pub host: String,
-    /// Whether to ask over plain HTTP.
-    pub plain_http: bool,
-}
-
 impl RepositorySettings {
     /// Reads the settings file; the defaults where there is none.
     ///
     /// # Errors
     /// Every problem of the file.
     pub fn read(file: Option<&PolicyFile>) -> Result<Self, Vec<Diagnostic>> {
-        let Some(file) = file else { return Self::from_raw(RawSettings::default(), None) };
-        let stream = parse(file).map_err(|problem| vec![problem])?;
-        match stream.documents() {
-            [] => Self::from_raw(RawSettings::default(), None),
-            [root] if is_empty(&stream, *root) => Self::from_raw(RawSettings::default(), None),
-            [root] => {
-                let (document, problems) = Document::read(&file.path, &stream, *root);
-                match document.filter(|_| problems.is_empty()) {
-                    Some(document) => Self::from_raw(document.raw, Some(document.places)),
-                    None => Err(problems),
-                }
-            }
-            [_, second, ..] => {
-                let at = stream.node(*second);
-                let message = "a settings file holds one document";
-                let place = crate::diagnostic::Place {
-                    path: file.path.clone(),
-                    line: at.line(),
-                    column: at.column(),
-                    span: at.span(),
-                };
-                Err(vec![Diagnostic::error(Code::PolicyInvalidValue, message).at(place)])
-            }
+        match file {
+            Some(file) => sole(file, Self::from_raw),
+            None => Self::from_raw(RawSettings::default(), None),
         }
     }
 
@@ -83,14 +55,7 @@ impl RepositorySettings {
                 }
             }
         }
-        let registries = raw
-            .registries
-            .into_iter()
-            .map(|registry| RegistrySettings {
-                host: registry.host,
-                plain_http: registry.plain_http,
-            })
-            .collect();
+        let registries = registries::of_raw(raw.registries, places, false, &mut problems);
         let author = raw.author.map(|author| (author.name, author.email));
         match builder.build() {
             Ok(policies) if problems.is_empty() => {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::client::{Ask, MANIFESTS};
+use super::client::{Ask, MANIFESTS, Source};
 use super::manifest::MAX_MANIFEST;
-use super::page::read_capped;
 use super::{Registry, ScanError};
 use crate::choose::Verdict;
 use crate::image::{Digest, Repository};
@@ -124,16 +123,19 @@ impl Registry {
         reference: &str,
         accept: &'static str,
     ) -> Result<Attached, ScanError> {
-        let host = self.host(repository.api_host()).await?;
+        // Layouts hold images; signatures beside them are not looked for.
+        let Source::Registry(asked) = self.source(repository)? else {
+            return Ok(Attached::default());
+        };
+        let host = self.host(&asked).await?;
         let _permit = host.permits.acquire().await;
-        let path = format!("{}/{kind}/{reference}", repository.path());
-        let ask = Ask { method: Method::GET, path: &path, accept, repository };
-        let answer = match self.ask(&host, &ask).await {
+        let path = format!("{}/{kind}/{reference}", asked.path());
+        let answer = match self.ask(&host, &Ask::new(Method::GET, &path, accept, &asked)).await {
             Ok((_, answer)) => answer,
             Err(ScanError::NotFound | ScanError::Malformed(_)) => return Ok(Attached::default()),
             Err(error) => return Err(error),
         };
-        let body = read_capped(answer, MAX_MANIFEST).await?;
+        let body = self.read(&host, &asked, answer, MAX_MANIFEST).await?;
         Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 }

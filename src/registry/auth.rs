@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ScanError;
-use super::credentials::Credential;
+use super::credentials::{Credential, Found};
 use super::page::read_capped;
 use super::realm::{self, Realm};
 use crate::http;
@@ -51,7 +51,7 @@ impl Challenge {
     pub(super) fn read(
         headers: &HeaderMap,
         registry: &Url,
-        token_hosts: &[(String, String)],
+        token_hosts: &[String],
     ) -> Result<Self, ScanError> {
         let texts =
             headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -108,11 +108,11 @@ pub(super) async fn token(
     realm: &Realm,
     service: Option<&str>,
     path: &str,
-    credential: Option<&Credential>,
+    found: Option<&Found>,
 ) -> Result<Token, ScanError> {
     let scope = format!("repository:{path}:pull");
-    let credential = credential.filter(|_| realm.trusted);
-    let request = match credential {
+    let found = found.filter(|_| realm.trusted);
+    let request = match found.map(|found| &found.credential) {
         Some(Credential::Identity(refresh)) => {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token").append_pair("scope", &scope);
@@ -139,7 +139,7 @@ pub(super) async fn token(
     let answer = request.send().await?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(refused(status.as_u16(), credential.is_some()));
+        return Err(refused(status.as_u16(), found));
     }
     let body = read_capped(answer, MAX_ANSWER).await?;
     let malformed = || ScanError::Malformed("the token server's answer holds no token".to_owned());
@@ -150,14 +150,15 @@ pub(super) async fn token(
     Ok(Token { value: value.ok_or_else(malformed)?.into(), until: Instant::now() + life })
 }
 
-fn refused(status: u16, with_credential: bool) -> ScanError {
-    match (status, with_credential) {
+fn refused(status: u16, found: Option<&Found>) -> ScanError {
+    match (status, found) {
         (429, _) => ScanError::RateLimited(None),
         (500.., _) => ScanError::Unavailable(format!("the token server fails ({status})")),
-        (_, true) => {
-            ScanError::Unauthorized(format!("the token server refuses the credentials ({status})"))
-        }
-        (_, false) => {
+        (_, Some(found)) => ScanError::Unauthorized(format!(
+            "the token server refuses the credentials of {} ({status})",
+            found.origin
+        )),
+        (_, None) => {
             let message =
                 format!("the token server gives no anonymous token ({status}); log in with docker");
             ScanError::Unauthorized(message)

@@ -1,25 +1,27 @@
 //! The client: requests with the right credentials, bounded retries, and nothing followed blindly.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex as Lock};
+use std::time::{Duration, Instant};
 
 use backon::BackoffBuilder as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::auth::{self, Challenge};
-use super::host::{Endpoint, Host};
-use super::page::Pages;
-use super::{Options, ScanError, credentials, realm};
+use super::cache::Cache;
+use super::credentials::Credentials;
+use super::host::{Host, lock};
+use super::layout::Layouts;
+use super::listing::List;
+use super::page::{MAX_PAGE, Page, Pages};
+use super::usage::{Cost, Usage};
+use super::{Options, ScanError};
 use crate::choose::Listing;
 use crate::image::{Digest, Repository, Tag};
-
-/// Registries cap a page themselves; ECR refuses more than this.
-const PAGE_SIZE: &str = "1000";
+use crate::policy::{Mirror, RegistryKind};
 
 /// Media types of everything a tag can point at. An index is preferred: its digest is the one that
 /// stands for all platforms.
@@ -32,57 +34,150 @@ pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// No registry means more than a day, in seconds; clocks cannot add every number.
 const LONGEST_TOLD: u64 = 86_400;
-const RETRIES: usize = 3;
-const MAX_REDIRECTS: usize = 5;
+/// A list that takes longer is not to be had whole.
+const LONGEST_WALK: Duration = Duration::from_mins(10);
+pub(super) const RETRIES: usize = 3;
+pub(super) const MAX_REDIRECTS: usize = 5;
 
 /// A client for all registries of a run.
 pub struct Registry {
-    options: Options,
+    pub(super) options: Options,
+    pub(super) credentials: Credentials,
+    pub(super) cache: Option<Cache>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    usage: Lock<Usage>,
 }
 
 /// One request, without its credentials.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
-    /// Path and query behind `/v2/`.
+    /// Path and query; behind `/v2/` when it does not start with a slash.
     pub(super) path: &'a str,
     pub(super) accept: &'static str,
     pub(super) repository: &'a Repository,
+    /// What was answered last time, as far as it can be asked for.
+    pub(super) etag: Option<&'a str>,
+    /// Whether it is of the distribution protocol, with its logins.
+    pub(super) is_protocol: bool,
+}
+
+/// Where an image repository is looked up.
+pub(super) enum Source {
+    /// At a registry, by this name.
+    Registry(Repository),
+    /// In directories.
+    Layouts(Layouts),
+}
+
+impl<'a> Ask<'a> {
+    /// A request of the protocol.
+    pub(super) fn new(
+        method: Method,
+        path: &'a str,
+        accept: &'static str,
+        repository: &'a Repository,
+    ) -> Self {
+        Self { method, path, accept, repository, etag: None, is_protocol: true }
+    }
 }
 
 impl Registry {
     /// A client.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, hosts: Mutex::default() }
+        let (variables, packages) = (options.variables.clone(), options.packages.clone());
+        let credentials = Credentials::new(variables, packages, options.now);
+        let cache = options.cache.clone();
+        let cache = cache.and_then(|directory| Cache::open(directory, options.now.into()));
+        let (hosts, usage) = (Mutex::default(), Lock::default());
+        Self { options, credentials, cache, hosts, usage }
     }
 
-    /// Lists every tag of a repository, page by page.
+    /// Lists every tag of a repository, page by page; when `timed`, with the registry's times where it
+    /// has some.
     ///
     /// # Errors
     /// When the list cannot be had whole.
-    pub async fn tags(&self, repository: &Repository) -> Result<Listing, ScanError> {
-        let host = self.host(repository.api_host()).await?;
-        let _permit = host.permits.acquire().await;
-        // Docker Hub answers with all tags at once unless it is told a page size.
-        let query = if repository.registry() == "docker.io" {
-            String::new()
-        } else {
-            format!("?n={PAGE_SIZE}")
+    pub async fn tags(&self, repository: &Repository, timed: bool) -> Result<Listing, ScanError> {
+        let asked = match self.source(repository)? {
+            Source::Registry(asked) => asked,
+            Source::Layouts(layouts) => return layouts.tags(),
         };
-        let mut path = format!("{}/tags/list{query}", repository.path());
-        let mut pages: Option<Pages> = None;
+        let host = self.host(&asked).await?;
+        let own = List::timed(host.kind).filter(|_| timed);
+        if let Some((list, place)) = own.and_then(|list| Some((list, list.place(&asked)?))) {
+            match self.walk(&place, list).await {
+                Ok(listing) => return Ok(listing),
+                // Its times are a help; without the right to see them, the tags are still there.
+                Err(error) if !error.is_transient() => {
+                    tracing::info!(%repository, %error, "no times from the registry");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.walk(&asked, List::plain(host.kind)).await
+    }
+
+    /// Follows the pages of a list to its end.
+    async fn walk(&self, repository: &Repository, list: List) -> Result<Listing, ScanError> {
+        let host = self.host(repository).await?;
+        let _permit = host.permits.acquire().await;
+        let walked = tokio::time::timeout(LONGEST_WALK, self.pages(&host, repository, list)).await;
+        walked.unwrap_or_else(|_elapsed| {
+            let minutes = LONGEST_WALK.as_secs() / 60;
+            Err(ScanError::Incomplete(format!("it takes longer than {minutes} minutes")))
+        })
+    }
+
+    async fn pages(
+        &self,
+        host: &Host,
+        repository: &Repository,
+        list: List,
+    ) -> Result<Listing, ScanError> {
+        let name = format!("{list:?} {}/{}", host.name, repository.path());
+        let known = self.cache.as_ref().map(|cache| cache.pages(&name)).unwrap_or_default();
+        let mut keep = HashMap::new();
+        let mut path = list.first(repository.path());
+        let mut pages = Pages::new(&path);
         loop {
-            let ask =
-                Ask { method: Method::GET, path: &path, accept: "application/json", repository };
-            let (url, page) = self.ask(&host, &ask).await?;
-            let pages = pages.get_or_insert_with(|| Pages::new(url.clone()));
-            match pages.add(&url, page).await? {
-                Some(next) => path = behind_v2(&next),
+            let page = self.page(host, repository, (list, &path), known.get(&path)).await?;
+            let next = pages.add(&path, &page)?;
+            if self.cache.is_some() && !page.etag.is_empty() {
+                keep.insert(path, page);
+            }
+            match next {
+                Some(next) => path = next,
                 None => break,
             }
         }
-        Ok(pages.map(Pages::finish).unwrap_or_default())
+        if let Some(cache) = &self.cache {
+            cache.keep_pages(&name, keep);
+        }
+        Ok(pages.finish())
+    }
+
+    /// One page: the one of an earlier run, when the registry says that it has not changed.
+    async fn page(
+        &self,
+        host: &Host,
+        repository: &Repository,
+        (list, path): (List, &str),
+        known: Option<&Page>,
+    ) -> Result<Page, ScanError> {
+        let etag = known.map(|page| page.etag.as_str());
+        let ask = Ask::new(Method::GET, path, "application/json", repository);
+        let ask = Ask { etag, is_protocol: list.is_protocol(), ..ask };
+        let (url, answer) = self.ask(host, &ask).await?;
+        self.count(host, repository, |cost| cost.pages += 1);
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            self.count(host, repository, |cost| cost.cache_hits += 1);
+            let lie = || ScanError::Malformed("the registry repeats what it never said".to_owned());
+            return known.cloned().ok_or_else(lie);
+        }
+        let headers = answer.headers().clone();
+        let body = self.read(host, repository, answer, MAX_PAGE).await?;
+        list.read(&headers, &body, &url)
     }
 
     /// The digest behind a tag, by `HEAD`, which Docker Hub does not count as a pull.
@@ -90,27 +185,82 @@ impl Registry {
     /// # Errors
     /// When the registry does not say, or says something that is not a digest.
     pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, ScanError> {
-        let host = self.host(repository.api_host()).await?;
+        let asked = match self.source(repository)? {
+            Source::Registry(asked) => asked,
+            Source::Layouts(layouts) => return layouts.digest(tag),
+        };
+        let host = self.host(&asked).await?;
         let _permit = host.permits.acquire().await;
-        let path = format!("{}/manifests/{tag}", repository.path());
-        let ask = Ask { method: Method::HEAD, path: &path, accept: MANIFESTS, repository };
-        let (_, answer) = self.ask(&host, &ask).await?;
-        let digest =
-            answer.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
-        digest
-            .and_then(Digest::parse)
+        let path = format!("{}/manifests/{tag}", asked.path());
+        let (_, answer) =
+            self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await?;
+        named_digest(answer.headers())
             .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
+    }
+
+    /// Where a repository is looked up: at its mirror, when it has one.
+    pub(super) fn source(&self, repository: &Repository) -> Result<Source, ScanError> {
+        let name = repository.to_string();
+        let Some((mirror, rest)) = self.options.mirror(&name) else {
+            return Ok(Source::Registry(repository.clone()));
+        };
+        let rest = rest.trim_start_matches('/');
+        match mirror {
+            Mirror::Layouts(directory) => Ok(Source::Layouts(Layouts::new(directory, rest, &name))),
+            Mirror::Registry(prefix) => {
+                let mirrored = Repository::parse(&format!("{prefix}/{rest}"));
+                let wrong =
+                    |error| ScanError::Malformed(format!("its mirror has no such name: {error}"));
+                mirrored.map(Source::Registry).map_err(wrong)
+            }
+        }
     }
 
     /// How far the clock of a repository's registry is ahead of ours, in seconds, by its last answer.
     pub async fn seconds_ahead(&self, repository: &Repository) -> i64 {
+        let Ok(Source::Registry(asked)) = self.source(repository) else { return 0 };
         let hosts = self.hosts.lock().await;
-        hosts.get(repository.api_host()).map_or(0, |host| host.ahead.load(Ordering::Relaxed))
+        hosts.get(asked.api_host()).map_or(0, |host| host.ahead.load(Ordering::Relaxed))
+    }
+
+    /// What was asked so far, and what it cost.
+    pub async fn usage(&self) -> Usage {
+        let mut usage = lock(&self.usage).clone();
+        for (name, host) in self.hosts.lock().await.iter() {
+            if let Some(asked) = usage.get_mut(name) {
+                let budget = *lock(&host.budget);
+                (asked.remaining, asked.limit) = (budget.remaining, budget.limit);
+            }
+        }
+        usage
+    }
+
+    /// Removes from the cache what nobody uses.
+    pub fn prune(&self) {
+        if let Some(cache) = &self.cache {
+            cache.prune();
+        }
+    }
+
+    /// Adds to what an image costs.
+    pub(super) fn count(&self, host: &Host, repository: &Repository, add: impl FnOnce(&mut Cost)) {
+        let mut usage = lock(&self.usage);
+        // Names are only copied the first time.
+        if !usage.contains_key(&host.name) {
+            usage.insert(host.name.clone(), super::usage::Asked::default());
+        }
+        let Some(asked) = usage.get_mut(&host.name) else { return };
+        if let Some(cost) = asked.images.get_mut(repository) {
+            return add(cost);
+        }
+        let mut cost = Cost::default();
+        add(&mut cost);
+        asked.images.insert(repository.clone(), cost);
     }
 
     /// How far an answer's date is ahead of our clock. That is the one at the start of the run, moved
     /// on by a clock that does not jump.
-    fn ahead(&self, headers: &HeaderMap) -> Option<i64> {
+    pub(super) fn ahead(&self, headers: &HeaderMap) -> Option<i64> {
         let date = headers.get(DATE)?.to_str().ok()?;
         let date = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
         let (then, since) = self.options.clock?;
@@ -118,18 +268,42 @@ impl Registry {
         Some(date.as_second() - then.as_second() - elapsed)
     }
 
-    pub(super) async fn host(&self, name: &str) -> Result<Arc<Host>, ScanError> {
+    pub(super) async fn host(&self, repository: &Repository) -> Result<Arc<Host>, ScanError> {
         let mut hosts = self.hosts.lock().await;
-        if let Some(host) = hosts.get(name) {
+        if let Some(host) = hosts.get(repository.api_host()) {
             return Ok(Arc::clone(host));
         }
-        let host = Arc::new(Host::new(name, &self.options)?);
-        hosts.insert(name.to_owned(), Arc::clone(&host));
+        let host = Arc::new(Host::new(repository, &self.options)?);
+        hosts.insert(host.name.clone(), Arc::clone(&host));
         Ok(host)
+    }
+
+    /// Reads a body up to a limit.
+    pub(super) async fn read(
+        &self,
+        host: &Host,
+        repository: &Repository,
+        answer: Response,
+        limit: usize,
+    ) -> Result<Vec<u8>, ScanError> {
+        let body = super::page::read_capped(answer, limit).await?;
+        self.count(host, repository, |cost| cost.bytes += body.len() as u64);
+        Ok(body)
     }
 
     /// Asks until there is an answer, a final refusal, or no patience left.
     pub(super) async fn ask(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+    ) -> Result<(Url, Response), ScanError> {
+        let since = Instant::now();
+        let answer = self.ask_patiently(host, ask).await;
+        self.count(host, ask.repository, |cost| cost.time += since.elapsed());
+        answer
+    }
+
+    async fn ask_patiently(
         &self,
         host: &Host,
         ask: &Ask<'_>,
@@ -139,13 +313,14 @@ impl Registry {
             .with_min_delay(Duration::from_millis(250));
         let mut pauses = backoff.with_max_times(RETRIES).build();
         loop {
-            let wait = host.pause().await;
+            let wait = host.pause();
             if wait > LONGEST_WAIT {
                 return Err(ScanError::RateLimited(Some(wait.as_secs())));
             }
             tokio::time::sleep(wait).await;
+            spare(host, ask)?;
             let (error, told) = match self.ask_once(host, ask).await {
-                Ok((url, answer)) => match failure(&answer) {
+                Ok((url, answer)) => match failure(&answer, ask) {
                     None => return Ok((url, answer)),
                     Some(error) => (error, retry_after(answer.headers())),
                 },
@@ -154,8 +329,8 @@ impl Registry {
             let pause = pauses.next().filter(|_| error.is_transient());
             // A limit is the host's: the next image waits for it as well, however this one ends.
             match (&error, told.or(pause)) {
-                (ScanError::RateLimited(_), Some(told)) => host.hold_off(told).await,
-                (ScanError::RateLimited(_), None) => host.hold_off(2 * LONGEST_WAIT).await,
+                (ScanError::RateLimited(_), Some(told)) => host.hold_off(told),
+                (ScanError::RateLimited(_), None) => host.hold_off(2 * LONGEST_WAIT),
                 _ => {}
             }
             let Some(pause) = pause else { return Err(error) };
@@ -165,201 +340,35 @@ impl Registry {
             }
         }
     }
+}
 
-    /// Asks once, logging in when the registry wants it.
-    async fn ask_once(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
-        let (endpoint, first) = self.endpoint(host, ask).await?;
-        let url = join(&endpoint.base, ask.path)?;
-        if let Some(answer) = first {
-            return Ok((url, answer));
-        }
-        let answer = self.authorized(host, ask, &endpoint, &url).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok((url, answer));
-        }
-        // A token that ended early, or a repository that is closed on a registry that is not.
-        host.tokens.lock().await.remove(ask.repository.path());
-        let challenge =
-            Challenge::read(answer.headers(), &endpoint.base, &self.options.token_hosts)?;
-        if challenge == endpoint.challenge && !matches!(challenge, Challenge::Bearer { .. }) {
-            return Ok((url, answer));
-        }
-        let endpoint = Endpoint { challenge, ..endpoint };
-        let answer = self.authorized(host, ask, &endpoint, &url).await?;
-        Ok((url, answer))
-    }
-
-    /// How the registry wants to be asked. The first request of a run finds out, and its answer is
-    /// handed on when no login was needed.
-    async fn endpoint(
-        &self,
-        host: &Host,
-        ask: &Ask<'_>,
-    ) -> Result<(Endpoint, Option<Response>), ScanError> {
-        let mut probe = host.endpoint.lock().await;
-        if let Some(known) = &probe.known {
-            return known.clone().map(|endpoint| (endpoint, None));
-        }
-        let mut last = ScanError::Unavailable("the registry has no address".to_owned());
-        for base in host.bases(&self.options) {
-            let url = join(&base, ask.path)?;
-            let answer = match self.send(host, ask, &url, None).await {
-                // What a server that speaks TLS says to plain HTTP.
-                Ok(answer)
-                    if answer.status() == StatusCode::BAD_REQUEST && base.scheme() == "http" =>
-                {
-                    last = ScanError::Malformed(
-                        "the registry does not understand the request (400)".to_owned(),
-                    );
-                    continue;
-                }
-                Ok(answer) => answer,
-                Err(error @ ScanError::Unavailable(_)) => {
-                    last = error;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let challenge = match answer.status() {
-                StatusCode::UNAUTHORIZED => {
-                    Challenge::read(answer.headers(), &base, &self.options.token_hosts)
-                }
-                _ => Ok(Challenge::Open),
-            };
-            let endpoint = challenge.map(|challenge| Endpoint { base, challenge });
-            probe.known = Some(endpoint.clone());
-            let endpoint = endpoint?;
-            let answer = (endpoint.challenge == Challenge::Open).then_some(answer);
-            return Ok((endpoint, answer));
-        }
-        // A host that stays out of reach is not tried again for every image on it.
-        probe.failures += 1;
-        if probe.failures > RETRIES {
-            probe.known = Some(Err(last.clone()));
-        }
-        Err(last)
-    }
-
-    async fn authorized(
-        &self,
-        host: &Host,
-        ask: &Ask<'_>,
-        endpoint: &Endpoint,
-        url: &Url,
-    ) -> Result<Response, ScanError> {
-        let authorization = match &endpoint.challenge {
-            Challenge::Open => None,
-            Challenge::Basic => {
-                let credential = self.credential(host).await?;
-                let header = credential.as_ref().and_then(auth::basic);
-                let missing = || {
-                    ScanError::Unauthorized(format!(
-                        "{} wants a login; log in with docker",
-                        host.name
-                    ))
-                };
-                Some(header.ok_or_else(missing)?)
-            }
-            Challenge::Bearer { realm, service } => {
-                let path = ask.repository.path();
-                let cached =
-                    host.tokens.lock().await.get(path).filter(|token| token.is_fresh()).cloned();
-                let token = match cached {
-                    Some(token) => token,
-                    None => {
-                        let credential = self.credential(host).await?;
-                        if credential.is_some() && !realm.trusted {
-                            tracing::warn!(
-                                registry = host.name,
-                                token_server = realm.url.host_str(),
-                                "asking for an anonymous token: credentials go to the registry's own \
-                                 token server only; --token-host allows another"
-                            );
-                        }
-                        auth::token(
-                            if realm.trusted { &host.client } else { &host.elsewhere },
-                            realm,
-                            service.as_deref(),
-                            path,
-                            credential.as_ref(),
-                        )
-                        .await?
-                    }
-                };
-                host.tokens.lock().await.insert(path.to_owned(), token.clone());
-                token.header()
-            }
-        };
-        self.send(host, ask, url, authorization).await
-    }
-
-    async fn credential(&self, host: &Host) -> Result<Option<credentials::Credential>, ScanError> {
-        if host.anonymous {
-            return Ok(None);
-        }
-        host.credential.get_or_try_init(|| credentials::find(&host.name)).await.cloned()
-    }
-
-    /// Sends a request; redirects are followed a few times, and leave the credentials behind when
-    /// scheme, host or port change.
-    async fn send(
-        &self,
-        host: &Host,
-        ask: &Ask<'_>,
-        url: &Url,
-        authorization: Option<HeaderValue>,
-    ) -> Result<Response, ScanError> {
-        let mut at = url.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let foreign = at.origin() != url.origin();
-            let client = if foreign { &host.elsewhere } else { &host.client };
-            let mut request =
-                client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
-            if let Some(value) = authorization.as_ref().filter(|_| !foreign) {
-                request = request.header(AUTHORIZATION, value.clone());
-            }
-            tracing::debug!(method = %ask.method, url = %at, "asking the registry");
-            let answer = request.send().await?;
-            if let (Some(ahead), false) = (self.ahead(answer.headers()), foreign) {
-                host.ahead.store(ahead, Ordering::Relaxed);
-            }
-            if !answer.status().is_redirection() {
-                if foreign && answer.status() == StatusCode::UNAUTHORIZED {
-                    return Err(ScanError::Unauthorized(
-                        "the registry redirects to a host that wants a login".to_owned(),
-                    ));
-                }
-                return Ok(answer);
-            }
-            at = redirect(&at, &answer)?;
-        }
-        Err(ScanError::Malformed("the registry redirects too often".to_owned()))
+/// Leaves a registry in peace that allows only a few requests still. Docker Hub counts manifests
+/// that are read, and nothing else (<https://docs.docker.com/docker-hub/usage/pulls/>).
+fn spare(host: &Host, ask: &Ask<'_>) -> Result<(), ScanError> {
+    let counts = host.kind != RegistryKind::DockerHub
+        || ask.method == Method::GET && ask.path.contains("/manifests/");
+    let budget = *lock(&host.budget);
+    match budget.pause().filter(|_| counts) {
+        Some(pause) => Err(ScanError::Spared {
+            remaining: budget.remaining.unwrap_or(0),
+            seconds: pause.as_secs(),
+        }),
+        None => Ok(()),
     }
 }
 
-fn redirect(from: &Url, answer: &Response) -> Result<Url, ScanError> {
-    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let to = location.and_then(|location| from.join(location).ok());
-    to.filter(|to| realm::may_follow(from, to)).ok_or_else(|| {
-        ScanError::Malformed("the registry redirects to an address that is not followed".to_owned())
-    })
-}
-
-fn join(base: &Url, path: &str) -> Result<Url, ScanError> {
-    base.join(path).map_err(|error| ScanError::Malformed(error.to_string()))
-}
-
-/// Path and query of a page behind `/v2/`, so that it is asked for like the first one.
-fn behind_v2(url: &Url) -> String {
-    let path = url.path().strip_prefix("/v2/").unwrap_or(url.path());
-    url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+/// The digest that an answer names.
+pub(super) fn named_digest(headers: &HeaderMap) -> Option<Digest> {
+    let digest = headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
+    digest.and_then(Digest::parse)
 }
 
 /// What an answer means when it is not the one that was hoped for.
-fn failure(answer: &Response) -> Option<ScanError> {
+fn failure(answer: &Response, ask: &Ask<'_>) -> Option<ScanError> {
     let status = answer.status();
     match status.as_u16() {
         200..=299 => None,
+        304 if ask.etag.is_some() => None,
         401 => Some(ScanError::Unauthorized("the registry refuses the login (401)".to_owned())),
         403 => Some(ScanError::Denied),
         404 => Some(ScanError::NotFound),
@@ -389,6 +398,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::header::HeaderValue;
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

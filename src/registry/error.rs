@@ -18,6 +18,16 @@ pub enum ScanError {
     /// 429, or a wait that is too long.
     #[error("the registry limits requests{}", .0.map_or(String::new(), |s| format!(" and asks to wait {s} seconds")))]
     RateLimited(Option<u64>),
+    /// Few requests are allowed still, and they are left to others.
+    #[error(
+        "the registry allows {remaining} more requests for the next {seconds} seconds, which are left to others"
+    )]
+    Spared {
+        /// How many it allows.
+        remaining: u64,
+        /// For how long.
+        seconds: u64,
+    },
     /// No connection, a broken one, a time-out or a 5xx.
     #[error("{0}")]
     Unavailable(String),
@@ -52,7 +62,7 @@ impl ScanError {
             Self::NotFound => ReasonCode::NotFound,
             Self::Unauthorized(_) => ReasonCode::Unauthorized,
             Self::Denied => ReasonCode::Denied,
-            Self::RateLimited(_) => ReasonCode::RateLimited,
+            Self::RateLimited(_) | Self::Spared { .. } => ReasonCode::RateLimited,
             Self::Unavailable(_) => ReasonCode::Unavailable,
             Self::Malformed(_) => ReasonCode::MalformedAnswer,
             Self::Incomplete(_) => ReasonCode::IncompleteListing,

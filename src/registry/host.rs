@@ -1,19 +1,31 @@
 //! What is known of one registry during a run.
 
 use std::collections::HashMap;
+use std::net::ToSocketAddrs as _;
+use std::num::NonZeroU32;
+use std::sync::Mutex as Lock;
 use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
 use super::auth::{Challenge, Token};
-use super::credentials::Credential;
+use super::budget::Budget;
+use super::kind::{self, Cloud};
 use super::{Options, ScanError};
 use crate::http;
+use crate::image::Repository;
+use crate::policy::{Connection, RegistryKind, RegistrySettings};
 
 /// Requests to one registry at once; a registry that serves a team takes this without notice.
-const AT_ONCE: usize = 8;
+const AT_ONCE: u32 = 8;
+
+/// Requests a second to Amazon's registries, which allow so many of most kinds
+/// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
+const ECR_RATE: u32 = 20;
 
 /// A whole request.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,25 +34,32 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) struct Host {
     /// Host and port of its API.
     pub(super) name: String,
+    /// The product, by its name or by what somebody says.
+    pub(super) kind: RegistryKind,
     /// Asks it, and the token server that is vouched for.
     pub(super) client: reqwest::Client,
     /// Asks other hosts that it names.
     pub(super) elsewhere: reqwest::Client,
     /// Bounds how many requests are under way.
     pub(super) permits: Semaphore,
+    /// Bounds how many are sent in a second.
+    rate: Option<DefaultDirectRateLimiter>,
     /// When it may be asked again, after it said that it is asked too often.
-    pub(super) not_before: Mutex<Option<Instant>>,
+    not_before: Lock<Option<Instant>>,
+    /// What it still allows.
+    pub(super) budget: Lock<Budget>,
     /// How it wants to be asked. Locked while the first request finds out, so that the others do
     /// not all run into the same challenge.
     pub(super) endpoint: Mutex<Probe>,
     /// Tokens by repository path.
     pub(super) tokens: Mutex<HashMap<String, Token>>,
-    /// Looked up once, when the registry asks for it.
-    pub(super) credential: tokio::sync::OnceCell<Option<Credential>>,
     /// Whether a credential may be sent at all.
     pub(super) anonymous: bool,
+    /// Hosts of token servers that credentials may go to.
+    pub(super) token_hosts: Vec<String>,
     /// How far its clock is ahead of ours, in seconds, by its last answer.
     pub(super) ahead: AtomicI64,
+    plain_http: bool,
 }
 
 /// What the first requests found out.
@@ -59,48 +78,61 @@ pub(super) struct Endpoint {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, options: &Options) -> Result<Self, ScanError> {
-        let listed = |hosts: &[String]| hosts.iter().any(|host| host == name);
-        let bounded = |builder: reqwest::ClientBuilder| {
-            builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()
+    /// The registry of a repository.
+    pub(super) fn new(repository: &Repository, options: &Options) -> Result<Self, ScanError> {
+        let name = repository.api_host();
+        let settings = options.settings(repository.registry());
+        let Connection { token_hosts, .. } = &settings.connection;
+        let is_ours = settings.by_operator || http::is_loopback(name);
+        let bounded = |builder: ClientBuilder| {
+            let builder = builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+            // Not every cause is a connection's: a certificate may be the reason.
+            builder.build().map_err(|error| unusable(&error.to_string()))
         };
         Ok(Self {
             name: name.to_owned(),
-            client: bounded(http::client(name))?,
-            elsewhere: bounded(http::client_outside())?,
-            permits: Semaphore::new(AT_ONCE),
-            not_before: Mutex::default(),
+            kind: settings.kind.unwrap_or_else(|| kind::of_host(name)),
+            client: bounded(itself(name, &settings)?)?,
+            elsewhere: bounded(connected(http::client_outside(), &settings.connection)?)?,
+            permits: Semaphore::new(settings.concurrency.unwrap_or(AT_ONCE) as usize),
+            rate: rate(name, &settings).map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            not_before: Lock::default(),
+            budget: Lock::default(),
             endpoint: Mutex::default(),
             tokens: Mutex::new(HashMap::new()),
-            credential: tokio::sync::OnceCell::new(),
-            anonymous: listed(&options.plain_http_anonymous)
-                && !listed(&options.plain_http)
-                && !http::is_loopback(name),
+            anonymous: settings.anonymous || settings.plain_http && !is_ours,
+            token_hosts: token_hosts.clone(),
             ahead: AtomicI64::new(0),
+            plain_http: settings.plain_http,
         })
     }
 
     /// Notes that nobody asks before a time.
-    pub(super) async fn hold_off(&self, pause: Duration) {
+    pub(super) fn hold_off(&self, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut not_before = self.not_before.lock().await;
+        let mut not_before = lock(&self.not_before);
         *not_before = Some(not_before.map_or(until, |known| known.max(until)));
     }
 
     /// How long to wait before the next request.
-    pub(super) async fn pause(&self) -> Duration {
-        let not_before = *self.not_before.lock().await;
+    pub(super) fn pause(&self) -> Duration {
+        let not_before = *lock(&self.not_before);
         not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits until a request fits into the rate.
+    pub(super) async fn turn(&self) {
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
+        }
     }
 
     /// The addresses to try for the first request, in order.
     ///
     /// A registry on this machine is asked over plain HTTP, and over HTTPS when it does not
     /// understand that. Others are asked over plain HTTP only where somebody says so.
-    pub(super) fn bases(&self, options: &Options) -> Vec<Url> {
-        let plain = [&options.plain_http, &options.plain_http_anonymous];
-        let plain = plain.iter().any(|hosts| hosts.contains(&self.name));
-        let schemes: &[&str] = match (plain, http::is_loopback(&self.name)) {
+    pub(super) fn bases(&self) -> Vec<Url> {
+        let schemes: &[&str] = match (self.plain_http, http::is_loopback(&self.name)) {
             (true, _) => &["http"],
             (false, true) => &["http", "https"],
             (false, false) => &["https"],
@@ -110,4 +142,73 @@ impl Host {
             .filter_map(|scheme| Url::parse(&format!("{scheme}://{}/v2/", self.name)).ok())
             .collect()
     }
+}
+
+/// Locks what nobody holds while something can fail.
+pub(super) fn lock<T>(shared: &Lock<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The client for the registry itself.
+fn itself(name: &str, settings: &RegistrySettings) -> Result<ClientBuilder, ScanError> {
+    let mut builder = connected(http::client(name), &settings.connection)?;
+    if let Some(address) = &settings.connection.address {
+        let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+        let at = found.ok_or_else(|| unusable(&format!("{address} is no address")))?;
+        let host = Url::parse(&format!("http://{name}/")).ok();
+        let host = host.as_ref().and_then(Url::host_str).unwrap_or(name);
+        builder = builder.resolve(host, at);
+        if at.ip().is_loopback() {
+            builder = builder.no_proxy();
+        }
+    }
+    if let Some((certificate, key)) = &settings.connection.client {
+        let mut pem = read(key)?;
+        pem.push(b'\n');
+        pem.extend(read(certificate)?);
+        let wrong = |_error| unusable("the client's certificate and key are not in PEM");
+        builder = builder.identity(Identity::from_pem(&pem).map_err(wrong)?);
+    }
+    Ok(builder)
+}
+
+/// What holds for every connection that is made for a registry.
+fn connected(
+    mut builder: ClientBuilder,
+    connection: &Connection,
+) -> Result<ClientBuilder, ScanError> {
+    if let Some(ca) = &connection.ca {
+        let wrong = |_error| unusable(&format!("{} is not in PEM", ca.display()));
+        let certificates = Certificate::from_pem_bundle(&read(ca)?).map_err(wrong)?;
+        if certificates.is_empty() {
+            return Err(unusable(&format!("{} holds no certificate", ca.display())));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    match connection.proxy.as_deref() {
+        None => Ok(builder),
+        Some("none") => Ok(builder.no_proxy()),
+        Some(proxy) => {
+            // The address of a proxy can hold a password.
+            let proxy = Proxy::all(proxy).map_err(|_error| unusable("the proxy is no address"))?;
+            Ok(builder.proxy(proxy))
+        }
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, ScanError> {
+    std::fs::read(path).map_err(|error| unusable(&format!("{}: {error}", path.display())))
+}
+
+/// Something in the operator's file about this registry cannot be used.
+fn unusable(why: &str) -> ScanError {
+    ScanError::Malformed(format!("what is set up for this registry cannot be used: {why}"))
+}
+
+fn rate(name: &str, settings: &RegistrySettings) -> Option<NonZeroU32> {
+    let usual = match kind::cloud(name) {
+        Some(Cloud::Ecr(_) | Cloud::EcrPublic) => Some(ECR_RATE),
+        _ => None,
+    };
+    settings.requests_per_second.or(usual).and_then(NonZeroU32::new)
 }

@@ -5,10 +5,9 @@
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::client::{Ask, MANIFESTS};
-use super::page::read_capped;
+use super::client::{Ask, MANIFESTS, Source, named_digest};
 use super::{Registry, ScanError};
 use crate::choose::Contents;
 use crate::image::{Digest, Platform, Repository, Tag};
@@ -18,13 +17,16 @@ use crate::image::{Digest, Platform, Repository, Tag};
 /// asks registries to take.
 pub(super) const MAX_MANIFEST: usize = 4 << 20;
 
-/// The largest image configuration, in bytes.
-const MAX_CONFIG: usize = 8 << 20;
+/// The largest image configuration, in bytes: a few kilobytes are usual.
+const MAX_CONFIG: usize = 1 << 20;
 
 /// An index or an image manifest, as far as it matters here.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Manifest {
+    media_type: Option<String>,
     manifests: Option<Vec<Entry>>,
+    layers: Option<Vec<IgnoredAny>>,
     config: Option<Descriptor>,
 }
 
@@ -65,7 +67,7 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Contents, ScanError> {
-        let manifest: Manifest = self.manifest(repository, digest).await?;
+        let manifest = self.image(repository, digest).await?;
         if let Some(entries) = manifest.manifests {
             let platforms = entries
                 .into_iter()
@@ -88,7 +90,7 @@ impl Registry {
         tag: &Tag,
     ) -> Result<Timestamp, ScanError> {
         let digest = self.digest(repository, tag).await?;
-        let mut manifest: Manifest = self.manifest(repository, &digest).await?;
+        let mut manifest = self.image(repository, &digest).await?;
         if let Some(entries) = manifest.manifests.take() {
             let is_image = |entry: &Entry| {
                 let platform = entry.platform.as_ref().and_then(Described::read);
@@ -97,11 +99,26 @@ impl Registry {
             let first = entries.into_iter().find(is_image);
             let digest = first.and_then(|entry| Digest::parse(&entry.digest));
             let digest = digest.ok_or_else(|| malformed("holds no image"))?;
-            manifest = self.manifest(repository, &digest).await?;
+            manifest = self.image(repository, &digest).await?;
         }
         let config = self.config(repository, manifest.config).await?;
         let created = config.created.and_then(|created| created.parse().ok());
         created.ok_or_else(|| malformed("does not say when it was made"))
+    }
+
+    /// An index or an image manifest that can be read in one way only: a client that took it for the
+    /// other would run something else
+    /// ([GHSA-qq97-vm5h-rrhg](https://github.com/distribution/distribution/security/advisories/GHSA-qq97-vm5h-rrhg)).
+    async fn image(&self, repository: &Repository, digest: &Digest) -> Result<Manifest, ScanError> {
+        let manifest: Manifest = self.manifest(repository, digest).await?;
+        let is_index = manifest.manifests.is_some();
+        let is_image = manifest.layers.is_some() || manifest.config.is_some();
+        let said = manifest.media_type.as_deref().unwrap_or_default();
+        let says_index = said.contains("index") || said.contains("manifest.list");
+        if is_index == is_image || !said.is_empty() && says_index != is_index {
+            return Err(malformed("is an index and a manifest at once, or neither"));
+        }
+        Ok(manifest)
     }
 
     pub(super) async fn manifest<T: DeserializeOwned>(
@@ -109,8 +126,7 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<T, ScanError> {
-        let path = format!("{}/manifests/{digest}", repository.path());
-        let body = self.content(repository, &path, MANIFESTS, digest, MAX_MANIFEST).await?;
+        let body = self.content(repository, "manifests", MANIFESTS, digest, MAX_MANIFEST).await?;
         read(&body)
     }
 
@@ -132,29 +148,44 @@ impl Registry {
         digest: &Digest,
         limit: usize,
     ) -> Result<Vec<u8>, ScanError> {
-        let path = format!("{}/blobs/{digest}", repository.path());
-        self.content(repository, &path, "*/*", digest, limit).await
+        self.content(repository, "blobs", "*/*", digest, limit).await
     }
 
-    /// What is at a path, when it has the digest that it was asked for by.
+    /// A manifest or a blob, when it has the digest that it was asked for by.
     async fn content(
         &self,
         repository: &Repository,
-        path: &str,
+        kind: &str,
         accept: &'static str,
         digest: &Digest,
         limit: usize,
     ) -> Result<Vec<u8>, ScanError> {
-        let host = self.host(repository.api_host()).await?;
-        let _permit = host.permits.acquire().await;
-        let ask = Ask { method: Method::GET, path, accept, repository };
-        let (_, answer) = self.ask(&host, &ask).await?;
-        let body = read_capped(answer, limit).await?;
-        if Digest::of(digest.algorithm(), &body).as_ref() == Some(digest) {
-            return Ok(body);
+        let asked = match self.source(repository)? {
+            Source::Registry(asked) => asked,
+            Source::Layouts(layouts) => return layouts.content(digest, limit),
+        };
+        let host = self.host(&asked).await?;
+        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.content(digest)) {
+            self.count(&host, &asked, |cost| cost.cache_hits += 1);
+            return Ok(kept);
         }
-        let message = format!("what the registry sends for {} has another digest", digest.short());
-        Err(ScanError::Malformed(message))
+        let _permit = host.permits.acquire().await;
+        let path = format!("{}/{kind}/{digest}", asked.path());
+        let (_, answer) = self.ask(&host, &Ask::new(Method::GET, &path, accept, &asked)).await?;
+        let named =
+            named_digest(answer.headers()).filter(|named| named.algorithm() == digest.algorithm());
+        let body = self.read(&host, &asked, answer, limit).await?;
+        if named.is_some_and(|named| named != *digest)
+            || Digest::of(digest.algorithm(), &body).as_ref() != Some(digest)
+        {
+            let message =
+                format!("what the registry sends for {} has another digest", digest.short());
+            return Err(ScanError::Malformed(message));
+        }
+        if let Some(cache) = &self.cache {
+            cache.keep_content(digest, &body);
+        }
+        Ok(body)
     }
 }
 

@@ -6,15 +6,23 @@
 
 mod attached;
 mod auth;
+mod budget;
+mod cache;
 mod client;
 mod credentials;
 mod error;
 mod host;
+mod kind;
+mod layout;
+mod listing;
+mod login;
 mod manifest;
 mod page;
 mod realm;
+mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt as _};
@@ -22,36 +30,64 @@ use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 pub use client::Registry;
+pub use credentials::Packages;
 pub use error::ScanError;
+pub use usage::{Asked, Cost, Usage};
 
 use crate::choose::{Answer, Answers, Catalog, Question};
 use crate::image::Repository;
+use crate::policy::{Mirror, RegistrySettings};
+use crate::secret::Variables;
 use crate::signature::Verifiers;
 
 /// How many image repositories are asked for at once, over all hosts.
 const AT_ONCE: usize = 32;
 
 /// How a client behaves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
-    /// Hosts asked over plain HTTP because the operator says so; credentials may be sent.
-    pub plain_http: Vec<String>,
-    /// Hosts asked over plain HTTP because the config repository says so; always anonymously.
-    pub plain_http_anonymous: Vec<String>,
+    /// What is special about registries; the operator's entries count before the repository's.
+    pub registries: Vec<RegistrySettings>,
+    /// Where clouds and helpers find identities.
+    pub variables: Variables,
+    /// The token of a workflow for its own registry.
+    pub packages: Option<Packages>,
+    /// Where answers are kept from run to run.
+    pub cache: Option<PathBuf>,
+    /// When the run started.
+    pub now: Timestamp,
     /// What this machine's clock said at some moment; without it, clocks are not compared.
     pub clock: Option<(Timestamp, Instant)>,
-    /// Hosts, other than a registry's own, that its credentials may go to: `(registry, host)`.
-    pub token_hosts: Vec<(String, String)>,
 }
 
-/// Lists many repositories at once; `done` is called for each.
+impl Options {
+    /// What is special about a registry.
+    fn settings(&self, registry: &str) -> RegistrySettings {
+        let of_host = || self.registries.iter().filter(|one| one.prefix == registry);
+        let found = of_host().find(|one| one.by_operator).or_else(|| of_host().next());
+        found.cloned().unwrap_or_else(|| RegistrySettings::of(registry))
+    }
+
+    /// The mirror of a repository, as `host/path`, and what follows the part that has the mirror. The
+    /// longest such part counts; of two entries for it, the operator's.
+    fn mirror<'a>(&'a self, name: &'a str) -> Option<(&'a Mirror, &'a str)> {
+        let covering =
+            self.registries.iter().filter(|one| one.mirror.is_some() && one.covers(name));
+        let nearest = covering.max_by_key(|one| (one.prefix.len(), one.by_operator))?;
+        Some((nearest.mirror.as_ref()?, &name[nearest.prefix.len()..]))
+    }
+}
+
+/// Lists many repositories at once, those that are `timed` with the registry's times where it has
+/// some; `done` is called for each.
 pub async fn scan(
     registry: &Registry,
     repositories: impl IntoIterator<Item = &Repository>,
+    timed: &BTreeSet<&Repository>,
     done: &(dyn Fn() + Sync),
 ) -> Catalog {
     let lists = stream::iter(repositories).map(|repository| async move {
-        let listing = registry.tags(repository).await;
+        let listing = registry.tags(repository, timed.contains(repository)).await;
         done();
         (repository.clone(), listing.map_err(|error| error.reason(repository)))
     });

@@ -1,17 +1,18 @@
 //! Pages of a tag listing: reading one, and finding the next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
-use serde::Deserialize;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, LINK};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ScanError;
 use crate::choose::Listing;
 
 /// The largest page, in bytes after inflation.
-const MAX_PAGE: usize = 8 << 20;
+pub(super) const MAX_PAGE: usize = 8 << 20;
 
 /// More pages than any honest registry needs for the largest number of tags.
 const MAX_PAGES: usize = 2_000;
@@ -19,42 +20,101 @@ const MAX_PAGES: usize = 2_000;
 /// The most tags of one repository.
 pub(super) const MAX_TAGS: usize = 200_000;
 
+/// A longer validator is not kept, in bytes.
+const MAX_ETAG: usize = 1_024;
+
+/// One page of a list of tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Page {
+    /// What it takes to ask whether it changed; empty where the registry has nothing like that.
+    #[serde(default)]
+    pub(super) etag: String,
+    pub(super) tags: Vec<String>,
+    /// When the registry got each, where it says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) pushed: BTreeMap<String, Timestamp>,
+    /// Path and query of the next one.
+    pub(super) next: Option<String>,
+}
+
 /// Collects pages and notices when they do not lead anywhere.
 pub(super) struct Pages {
     listing: Listing,
-    seen: BTreeSet<Url>,
+    seen: BTreeSet<String>,
 }
 
+/// A page by the [specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags),
+/// with what Google adds (<https://cloud.google.com/artifact-registry/docs/docker/store-docker-container-images>).
 #[derive(Deserialize)]
 struct Body {
     tags: Option<Vec<String>>,
+    #[serde(default)]
+    manifest: BTreeMap<String, Uploaded>,
+}
+
+/// What Google says of a manifest, by its digest.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Uploaded {
+    tag: Vec<String>,
+    time_uploaded_ms: String,
+}
+
+impl Page {
+    /// Reads a page by the specification.
+    pub(super) fn read(headers: &HeaderMap, body: &[u8], url: &Url) -> Result<Self, ScanError> {
+        let next = next(headers, url)?;
+        let body: Body = parse(headers, body)?;
+        let mut pushed = BTreeMap::new();
+        for uploaded in body.manifest.into_values() {
+            let at = uploaded.time_uploaded_ms.parse().ok();
+            let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            pushed.extend(
+                at.into_iter().flat_map(|at| uploaded.tag.iter().map(move |tag| (tag.clone(), at))),
+            );
+        }
+        Ok(Self { etag: etag(headers), tags: body.tags.unwrap_or_default(), pushed, next })
+    }
+}
+
+/// Reads a body that should be JSON.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, ScanError> {
+    let is_html = content_type(headers).contains("html");
+    serde_json::from_slice(body).map_err(|_error| not_a_listing(is_html, body))
+}
+
+/// What it takes to ask whether an answer changed.
+pub(super) fn etag(headers: &HeaderMap) -> String {
+    let etag = headers.get(ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if etag.len() > MAX_ETAG { String::new() } else { etag.to_owned() }
 }
 
 impl Pages {
-    pub(super) fn new(first: Url) -> Self {
-        Self { listing: Listing::default(), seen: BTreeSet::from([first]) }
+    pub(super) fn new(first: &str) -> Self {
+        Self { listing: Listing::default(), seen: BTreeSet::from([first.to_owned()]) }
     }
 
-    /// Adds a page; the next one's address, if there is one.
-    pub(super) async fn add(
-        &mut self,
-        url: &Url,
-        page: Response,
-    ) -> Result<Option<Url>, ScanError> {
-        let next = next(page.headers(), url)?;
-        let is_html = content_type(page.headers()).contains("html");
-        let body = read_capped(page, MAX_PAGE).await?;
-        let body: Body =
-            serde_json::from_slice(&body).map_err(|_error| not_a_listing(is_html, &body))?;
-        let texts = body.tags.unwrap_or_default();
-        let page = Listing::from_texts(texts.iter().map(String::as_str));
+    /// Adds the page that was at a path; the next one's path and query, if there is one.
+    pub(super) fn add(&mut self, path: &str, page: &Page) -> Result<Option<String>, ScanError> {
         let before = self.listing.tags.len();
-        self.listing.dropped += page.dropped;
-        self.listing.tags.extend(page.tags);
+        let mut found = Listing::from_texts(page.tags.iter().map(String::as_str));
+        for (tag, listed) in &mut found.tags {
+            if let Some(at) = page.pushed.get(tag.as_str()) {
+                listed.pushed = Some(*at);
+            }
+        }
+        self.listing.dropped += found.dropped;
+        self.listing.tags.extend(found.tags);
         if self.listing.tags.len() > MAX_TAGS {
             return Err(ScanError::Incomplete(format!("more than {MAX_TAGS} tags")));
         }
-        let Some(next) = next else { return Ok(None) };
+        let Some(next) = page.next.clone() else { return Ok(None) };
+        if without_query(&next) != without_query(path) {
+            return Err(elsewhere());
+        }
         if self.listing.tags.len() == before {
             return Err(ScanError::Incomplete(
                 "a page adds no tag, and names another page".to_owned(),
@@ -71,22 +131,48 @@ impl Pages {
     }
 }
 
-/// The `rel="next"` link of a page ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)), which must
-/// stay on the same listing of the same registry: another origin could be asked anything.
-fn next(headers: &HeaderMap, page: &Url) -> Result<Option<Url>, ScanError> {
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
+fn elsewhere() -> ScanError {
+    ScanError::Incomplete("the next page is on another address".to_owned())
+}
+
+/// The `rel="next"` link of a page ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)) as path and
+/// query, which must stay on the same listing of the same registry: another origin could be asked
+/// anything.
+pub(super) fn next(headers: &HeaderMap, page: &Url) -> Result<Option<String>, ScanError> {
     let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(target) = values.flat_map(links).find_map(|(target, rel)| rel.then_some(target))
     else {
         return Ok(None);
     };
-    let elsewhere = || ScanError::Incomplete("the next page is on another address".to_owned());
-    let mut url = page.join(target).map_err(|_error| elsewhere())?;
-    url.set_fragment(None);
-    // Behind a proxy that ends TLS, a registry can name itself with the inner scheme or port.
-    if url.origin() != page.origin() || url.path() != page.path() || target.is_empty() {
+    if target.is_empty() {
         return Err(elsewhere());
     }
-    Ok(Some(url))
+    following(page, target).map(Some)
+}
+
+/// Path and query of a page that an answer names.
+pub(super) fn following(page: &Url, target: &str) -> Result<String, ScanError> {
+    let url = page.join(target).map_err(|_error| elsewhere())?;
+    // Behind a proxy that ends TLS, a registry can name itself with the inner scheme or port.
+    if url.origin() != page.origin() || !is_same_list(page.path(), url.path()) {
+        return Err(elsewhere());
+    }
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(format!("{}{query}", page.path()))
+}
+
+/// Whether a link means this list. Artifactory leaves out the first part of the path, which is the
+/// name of its own repository (RTFACT-18971); what is asked for is this list in any case.
+fn is_same_list(page: &str, link: &str) -> bool {
+    page == link
+        || page
+            .strip_prefix("/v2/")
+            .zip(link.strip_prefix("/v2/"))
+            .is_some_and(|(page, link)| page.split_once('/').is_some_and(|(_, rest)| rest == link))
 }
 
 /// Each link of a header value, with whether its relation is `next`.
@@ -141,12 +227,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(LINK, HeaderValue::from_str(link).unwrap());
         let page = Url::parse("https://r.io/v2/a/b/tags/list?n=2").unwrap();
-        next(&headers, &page).map(|url| url.map(|url| url.to_string()))
+        next(&headers, &page)
     }
 
     #[test]
     fn links_of_all_spellings_are_followed() {
-        let want = "https://r.io/v2/a/b/tags/list?last=x&n=2";
+        let want = "/v2/a/b/tags/list?last=x&n=2";
         for link in [
             r#"</v2/a/b/tags/list?last=x&n=2>; rel="next""#,
             "<https://r.io/v2/a/b/tags/list?last=x&n=2>;rel=next",

@@ -9,6 +9,7 @@ use crate::choose::{Outcome, Reason};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::image::{Digest, Tag};
 use crate::policy::Via;
+use crate::registry::{Asked, Cost, Usage};
 
 /// What `plan --format json` and `run --format json` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -25,6 +26,9 @@ pub struct Report {
     change_sets: Vec<ChangeSetRow>,
     /// What was left out or could not be used.
     diagnostics: Vec<DiagnosticRow>,
+    /// What asking registries cost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    registries: Vec<RegistryRow>,
     /// What became of the change sets; only from `run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<Vec<DeliveryRow>>,
@@ -140,6 +144,49 @@ enum SeverityName {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+struct RegistryRow {
+    /// The host that was asked.
+    host: String,
+    /// What all its images cost together.
+    #[serde(flatten)]
+    cost: CostRow,
+    /// How many requests it allows still, when it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u64>,
+    /// Out of how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    /// What each image cost.
+    images: Vec<ImageCostRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ImageCostRow {
+    /// The image repository that was asked for; the mirror's, where there is one.
+    repository: String,
+    /// What it cost.
+    #[serde(flatten)]
+    cost: CostRow,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct CostRow {
+    /// Requests that were sent, those for tokens and repeated ones as well.
+    requests: u64,
+    /// Pages of tag lists.
+    pages: u64,
+    /// Bytes of answers, after inflation.
+    bytes: u64,
+    /// Answers that the cache held.
+    cache_hits: u64,
+    /// How long the requests took together, with waits.
+    milliseconds: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct DeliveryRow {
     /// The environment's name.
     environment: String,
@@ -160,15 +207,16 @@ struct DeliveryRow {
 }
 
 impl Report {
-    /// The report of a plan, and of its deliveries where there were any.
+    /// The report of a plan, of what asking for it cost, and of its deliveries where there were any.
     #[must_use]
-    pub fn new(plan: &Plan, deliveries: Option<&[Delivery]>) -> Self {
+    pub fn new(plan: &Plan, usage: &Usage, deliveries: Option<&[Delivery]>) -> Self {
         Self {
             version: 1,
             decisions: plan.decisions.iter().map(decision).collect(),
             edits: plan.edits.iter().map(edit).collect(),
             change_sets: plan.change_sets.iter().map(change_set).collect(),
             diagnostics: plan.diagnostics.iter().map(diagnostic).collect(),
+            registries: usage.iter().map(|(host, asked)| registry(host, asked)).collect(),
             deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
         }
     }
@@ -183,7 +231,8 @@ impl Report {
 /// The report when nothing could be planned.
 #[must_use]
 pub fn diagnostics_only(diagnostics: &[Diagnostic]) -> Report {
-    Report::new(&Plan { diagnostics: diagnostics.to_vec(), ..Plan::default() }, None)
+    let plan = Plan { diagnostics: diagnostics.to_vec(), ..Plan::default() };
+    Report::new(&plan, &Usage::new(), None)
 }
 
 /// The schema of an output.
@@ -259,6 +308,30 @@ fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
         column: line.map(|place| place.column),
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
+    }
+}
+
+fn registry(host: &str, asked: &Asked) -> RegistryRow {
+    let images = asked.images.iter().map(|(repository, image)| ImageCostRow {
+        repository: repository.to_string(),
+        cost: cost(image),
+    });
+    RegistryRow {
+        host: host.to_owned(),
+        cost: cost(&asked.total()),
+        remaining: asked.remaining,
+        limit: asked.limit,
+        images: images.collect(),
+    }
+}
+
+fn cost(cost: &Cost) -> CostRow {
+    CostRow {
+        requests: cost.requests,
+        pages: cost.pages,
+        bytes: cost.bytes,
+        cache_hits: cost.cache_hits,
+        milliseconds: u64::try_from(cost.time.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -6,13 +6,14 @@ use super::Delivery;
 use crate::changeset::{Plan, code_span};
 use crate::choose::{Deployed, Outcome};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::registry::Usage;
 
 /// GitHub takes 1 MiB for a step's summary; rows beyond this are counted.
 const MAX_ROWS: usize = 500;
 
 /// What was decided, delivered and left out, as tables.
 #[must_use]
-pub fn job_summary(plan: &Plan, deliveries: &[Delivery]) -> String {
+pub fn job_summary(plan: &Plan, usage: &Usage, deliveries: &[Delivery]) -> String {
     let mut out = String::from("## Tagalong\n\n");
     let changing =
         plan.decisions.iter().filter(|planned| planned.decision.outcome != Outcome::Keep);
@@ -47,8 +48,41 @@ pub fn job_summary(plan: &Plan, deliveries: &[Delivery]) -> String {
     )
     .ok();
     out.extend(deliveries.iter().map(delivery));
+    out.push_str(&costs(usage));
     let problems = plan.diagnostics.iter().filter(|d| d.severity != Severity::Info);
     out.extend(problems.take(MAX_ROWS).map(problem));
+    out
+}
+
+/// What asking registries cost, a row for each.
+fn costs(usage: &Usage) -> String {
+    if usage.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "\n| registry | images | requests | pages | bytes | from cache | time | left |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (host, asked) in usage.iter().take(MAX_ROWS) {
+        let cost = asked.total();
+        let left = match (asked.remaining, asked.limit) {
+            (Some(remaining), Some(limit)) => format!("{remaining} of {limit}"),
+            (Some(remaining), None) => remaining.to_string(),
+            (None, _) => String::new(),
+        };
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {:.1} s | {left} |",
+            code_span(host),
+            asked.images.len(),
+            cost.requests,
+            cost.pages,
+            cost.bytes,
+            cost.cache_hits,
+            cost.time.as_secs_f64()
+        )
+        .ok();
+    }
+    out.push('\n');
     out
 }
 

@@ -1,0 +1,133 @@
+//! Who we are at a registry: by docker's and podman's files, by their helpers, by the workflow's own
+//! token, or by the identity that a cloud gives to this machine.
+
+mod aws;
+mod azure;
+mod cloud;
+mod docker;
+mod google;
+mod helper;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, OnceCell};
+use url::Url;
+
+use self::docker::{Files, Stored};
+use super::ScanError;
+use super::kind::{self, Cloud};
+use crate::secret::{Secret, Variables};
+
+/// Who we are at one registry. No variant shows itself.
+#[derive(Clone)]
+pub(super) enum Credential {
+    /// User and password, or a user and a token that stands for one.
+    Password(String, Secret),
+    /// A refresh token for the token server.
+    Identity(Secret),
+    /// A token for the registry itself.
+    Bearer(Secret),
+}
+
+/// A credential, and where it is from.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) credential: Credential,
+    /// A file, a program, a variable or a cloud, for messages.
+    pub(super) origin: String,
+}
+
+/// The token of a workflow, and the host of the registry that it opens.
+#[derive(Clone)]
+pub struct Packages {
+    /// `ghcr.io`, or `containers.` and the host of an Enterprise Server.
+    pub host: String,
+    /// The token.
+    pub token: Secret,
+}
+
+/// Where credentials come from. Files are read once, and programs and clouds asked once for each
+/// registry, when the first registry wants a login.
+pub(super) struct Credentials {
+    variables: Variables,
+    packages: Option<Packages>,
+    /// When the run started, for what has to be signed.
+    now: Timestamp,
+    files: OnceCell<Result<Files, String>>,
+    asked: Mutex<HashMap<String, Arc<OnceCell<Option<Found>>>>>,
+}
+
+/// The registry that wants a login.
+pub(super) struct Asking<'a> {
+    /// Host and port of its API.
+    pub(super) host: &'a str,
+    /// The repository's path.
+    pub(super) path: &'a str,
+    /// The address of its API.
+    pub(super) base: &'a Url,
+    /// Asks it.
+    pub(super) client: &'a reqwest::Client,
+}
+
+impl Credentials {
+    pub(super) fn new(variables: Variables, packages: Option<Packages>, now: Timestamp) -> Self {
+        Self { variables, packages, now, files: OnceCell::new(), asked: Mutex::default() }
+    }
+
+    /// Who we are at a registry; `None` when nobody said.
+    pub(super) async fn find(&self, asking: &Asking<'_>) -> Result<Option<Found>, ScanError> {
+        let failed = |why: String| {
+            ScanError::Unauthorized(format!("the credentials for {}: {why}", asking.host))
+        };
+        let files = self.files.get_or_init(async || Files::read(&self.variables)).await;
+        let stored = match files {
+            Ok(files) => files.find(asking.host, asking.path).map_err(failed)?,
+            Err(why) => return Err(failed(why.clone())),
+        };
+        match stored {
+            Some(Stored::Login(found)) => Ok(Some(found)),
+            Some(Stored::Helper { name, server, is_for_this }) => {
+                let key = format!("{name} {server}");
+                let get = helper::get(&name, &server, &self.variables);
+                match self.once(key, get).await.map_err(failed)? {
+                    None if !is_for_this => self.ambient(asking).await.map_err(failed),
+                    found => Ok(found),
+                }
+            }
+            None => self.ambient(asking).await.map_err(failed),
+        }
+    }
+
+    /// What nobody wrote down: the workflow's token, and the identities of clouds.
+    async fn ambient(&self, asking: &Asking<'_>) -> Result<Option<Found>, String> {
+        if let Some(packages) = self.packages.as_ref().filter(|p| p.host == asking.host) {
+            // Any user name goes with a token.
+            let user = self.variables.get("GITHUB_ACTOR").unwrap_or("tagalong").to_owned();
+            let credential = Credential::Password(user, packages.token.clone());
+            return Ok(Some(Found { credential, origin: "GITHUB_TOKEN".to_owned() }));
+        }
+        let Some(cloud) = kind::cloud(asking.host) else { return Ok(None) };
+        let login = async {
+            match &cloud {
+                Cloud::Ecr(ecr) => aws::private(ecr, &self.variables).await,
+                Cloud::EcrPublic => aws::public(&self.variables).await,
+                Cloud::Google => google::login(&self.variables, self.now).await,
+                Cloud::Azure => azure::login(asking.base, asking.client, &self.variables).await,
+            }
+        };
+        // One identity opens all of Google's registries.
+        let key = if cloud == Cloud::Google { "google" } else { asking.host };
+        self.once(key.to_owned(), login).await
+    }
+
+    async fn once(
+        &self,
+        key: String,
+        ask: impl Future<Output = Result<Option<Found>, String>>,
+    ) -> Result<Option<Found>, String> {
+        let cell = Arc::clone(self.asked.lock().await.entry(key).or_default());
+        cell.get_or_try_init(|| ask).await.cloned()
+    }
+}

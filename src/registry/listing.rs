@@ -1,0 +1,177 @@
+//! Which list of a repository's tags is asked for: the one of the specification, or the registry's own,
+//! which says as well when it got each tag.
+
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use url::Url;
+
+use super::ScanError;
+use super::page::{self, Page};
+use crate::image::Repository;
+use crate::policy::RegistryKind;
+
+/// Registries cap a page themselves; ECR refuses more than this.
+const PAGE_SIZE: &str = "1000";
+
+/// Where Docker Hub's own interface is, beside its registry.
+const HUB_API: &str = "hub.docker.com";
+
+/// A list of tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// By the
+    /// [specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags).
+    Tags,
+    /// The same without a page size: Docker Hub answers with all tags at once unless it is told one.
+    TagsAtOnce,
+    /// <https://docs.docker.com/reference/api/hub/latest/#tag/repositories/operation/ListRepositoryTags>
+    Hub,
+    /// <https://docs.quay.io/api/swagger/#operation--api-v1-repository--repository--tag--get>
+    Quay,
+    /// <https://github.com/goharbor/harbor/blob/main/api/v2.0/swagger.yaml> (`listArtifacts`)
+    Harbor,
+}
+
+impl List {
+    /// The list by the specification.
+    pub(super) fn plain(kind: RegistryKind) -> Self {
+        if kind == RegistryKind::DockerHub { Self::TagsAtOnce } else { Self::Tags }
+    }
+
+    /// The registry's own list, where it has one with times. Google's times are in the plain one.
+    pub(super) fn timed(kind: RegistryKind) -> Option<Self> {
+        match kind {
+            RegistryKind::DockerHub => Some(Self::Hub),
+            RegistryKind::Quay => Some(Self::Quay),
+            RegistryKind::Harbor => Some(Self::Harbor),
+            RegistryKind::Google | RegistryKind::Azure | RegistryKind::Other => None,
+        }
+    }
+
+    /// Whether it is part of the distribution protocol, with its logins.
+    pub(super) fn is_protocol(self) -> bool {
+        matches!(self, Self::Tags | Self::TagsAtOnce)
+    }
+
+    /// The repository as the host with this list has it.
+    pub(super) fn place(self, repository: &Repository) -> Option<Repository> {
+        if self == Self::Hub && repository.registry() == "docker.io" {
+            return Repository::parse(&format!("{HUB_API}/{}", repository.path())).ok();
+        }
+        Some(repository.clone())
+    }
+
+    /// Path and query of the first page.
+    pub(super) fn first(self, path: &str) -> String {
+        match self {
+            Self::Tags => format!("/v2/{path}/tags/list?n={PAGE_SIZE}"),
+            Self::TagsAtOnce => format!("/v2/{path}/tags/list"),
+            Self::Hub => format!("/v2/repositories/{path}/tags?page_size=100"),
+            Self::Quay => {
+                format!("/api/v1/repository/{path}/tag/?limit=100&onlyActiveTags=true&page=1")
+            }
+            Self::Harbor => {
+                let (project, rest) = path.split_once('/').unwrap_or((path, ""));
+                // Slashes in a name are encoded twice.
+                let rest = rest.replace('/', "%252F");
+                format!(
+                    "/api/v2.0/projects/{project}/repositories/{rest}/artifacts?page=1&page_size=100&with_tag=true"
+                )
+            }
+        }
+    }
+
+    /// Reads a page.
+    pub(super) fn read(
+        self,
+        headers: &HeaderMap,
+        body: &[u8],
+        url: &Url,
+    ) -> Result<Page, ScanError> {
+        let (page, next) = match self {
+            Self::Tags | Self::TagsAtOnce => return Page::read(headers, body, url),
+            Self::Hub => {
+                let found: Hub = page::parse(headers, body)?;
+                let next = found.next.map(|next| page::following(url, &next)).transpose()?;
+                (
+                    page_of(found.results.into_iter().map(|tag| (tag.name, tag.tag_last_pushed))),
+                    next,
+                )
+            }
+            Self::Quay => {
+                let found: Quay = page::parse(headers, body)?;
+                let next = found.has_additional.then(|| quay_page(url, found.page + 1));
+                let time =
+                    |tag: &QuayTag| tag.start_ts.and_then(|at| Timestamp::from_second(at).ok());
+                (
+                    page_of(
+                        found
+                            .tags
+                            .into_iter()
+                            .map(|tag| (time(&tag), tag.name))
+                            .map(|(t, n)| (n, t)),
+                    ),
+                    next,
+                )
+            }
+            Self::Harbor => {
+                let found: Vec<Artifact> = page::parse(headers, body)?;
+                let tags = found.into_iter().flat_map(|artifact| artifact.tags.unwrap_or_default());
+                (page_of(tags.map(|tag| (tag.name, tag.push_time))), page::next(headers, url)?)
+            }
+        };
+        Ok(Page { etag: page::etag(headers), next, ..page })
+    }
+}
+
+#[derive(Deserialize)]
+struct Hub {
+    next: Option<String>,
+    results: Vec<HubTag>,
+}
+
+#[derive(Deserialize)]
+struct HubTag {
+    name: String,
+    tag_last_pushed: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Quay {
+    #[serde(default)]
+    has_additional: bool,
+    #[serde(default)]
+    page: u32,
+    tags: Vec<QuayTag>,
+}
+
+#[derive(Deserialize)]
+struct QuayTag {
+    name: String,
+    start_ts: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    tags: Option<Vec<HarborTag>>,
+}
+
+#[derive(Deserialize)]
+struct HarborTag {
+    name: String,
+    push_time: Option<Timestamp>,
+}
+
+fn page_of(tags: impl Iterator<Item = (String, Option<Timestamp>)>) -> Page {
+    let mut page = Page::default();
+    for (name, at) in tags {
+        page.pushed.extend(at.map(|at| (name.clone(), at)));
+        page.tags.push(name);
+    }
+    page
+}
+
+fn quay_page(url: &Url, number: u32) -> String {
+    format!("{}?limit=100&onlyActiveTags=true&page={number}", url.path())
+}

@@ -1,0 +1,261 @@
+//! How a registry wants to be asked, and the request that it then gets.
+
+use std::sync::atomic::Ordering;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::auth::{self, Challenge};
+use super::budget::Budget;
+use super::client::{Ask, MAX_REDIRECTS, RETRIES};
+use super::credentials::{Asking, Credential, Found};
+use super::host::{Endpoint, Host, lock};
+use super::{Registry, ScanError, realm};
+use crate::http;
+
+impl Registry {
+    /// Asks once, logging in when the registry wants it.
+    pub(super) async fn ask_once(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+    ) -> Result<(Url, Response), ScanError> {
+        if !ask.is_protocol {
+            return self.ask_beside(host, ask).await;
+        }
+        let (endpoint, first) = self.endpoint(host, ask).await?;
+        let url = join(&endpoint.base, ask.path)?;
+        if let Some(answer) = first {
+            return Ok((url, answer));
+        }
+        let answer = self.authorized(host, ask, &endpoint, &url).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok((url, answer));
+        }
+        // A token that ended early, or a repository that is closed on a registry that is not.
+        host.tokens.lock().await.remove(ask.repository.path());
+        let challenge = Challenge::read(answer.headers(), &endpoint.base, &host.token_hosts)?;
+        if challenge == endpoint.challenge && !matches!(challenge, Challenge::Bearer { .. }) {
+            return Ok((url, answer));
+        }
+        let endpoint = Endpoint { challenge, ..endpoint };
+        let answer = self.authorized(host, ask, &endpoint, &url).await?;
+        Ok((url, answer))
+    }
+
+    /// Asks an interface of the registry beside the protocol, which takes a password without being
+    /// asked for one.
+    async fn ask_beside(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
+        let known = host.endpoint.lock().await.known.clone().and_then(Result::ok);
+        let base = known.map(|endpoint| endpoint.base).or_else(|| host.bases().into_iter().next());
+        let base = base.ok_or_else(no_address)?;
+        let url = join(&base, ask.path)?;
+        let found = self.credential(host, ask, &base).await?;
+        let header = found.and_then(|found| auth::basic(&found.credential));
+        let answer = self.send(host, ask, &url, header).await?;
+        Ok((url, answer))
+    }
+
+    /// How the registry wants to be asked. The first request of a run finds out, and its answer is
+    /// handed on when no login was needed.
+    async fn endpoint(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+    ) -> Result<(Endpoint, Option<Response>), ScanError> {
+        let mut probe = host.endpoint.lock().await;
+        if let Some(known) = &probe.known {
+            return known.clone().map(|endpoint| (endpoint, None));
+        }
+        let mut last = no_address();
+        for base in host.bases() {
+            let url = join(&base, ask.path)?;
+            let answer = match self.send(host, ask, &url, None).await {
+                // What a server that speaks TLS says to plain HTTP.
+                Ok(answer)
+                    if answer.status() == StatusCode::BAD_REQUEST && base.scheme() == "http" =>
+                {
+                    last = ScanError::Malformed(
+                        "the registry does not understand the request (400)".to_owned(),
+                    );
+                    continue;
+                }
+                Ok(answer) => answer,
+                Err(error @ ScanError::Unavailable(_)) => {
+                    last = error;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let challenge = match answer.status() {
+                StatusCode::UNAUTHORIZED => {
+                    Challenge::read(answer.headers(), &base, &host.token_hosts)
+                }
+                _ => Ok(Challenge::Open),
+            };
+            let endpoint = challenge.map(|challenge| Endpoint { base, challenge });
+            probe.known = Some(endpoint.clone());
+            let endpoint = endpoint?;
+            let answer = (endpoint.challenge == Challenge::Open).then_some(answer);
+            return Ok((endpoint, answer));
+        }
+        // A host that stays out of reach is not tried again for every image on it.
+        probe.failures += 1;
+        if probe.failures > RETRIES {
+            probe.known = Some(Err(last.clone()));
+        }
+        Err(last)
+    }
+
+    async fn authorized(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        endpoint: &Endpoint,
+        url: &Url,
+    ) -> Result<Response, ScanError> {
+        let authorization = match &endpoint.challenge {
+            Challenge::Open => None,
+            Challenge::Basic => {
+                let found = self.credential(host, ask, &endpoint.base).await?;
+                let header = found.as_ref().and_then(|found| auth::basic(&found.credential));
+                let missing = || {
+                    ScanError::Unauthorized(format!(
+                        "{} wants a login; log in with docker",
+                        host.name
+                    ))
+                };
+                let header = header.ok_or_else(missing)?;
+                let answer = self.send(host, ask, url, Some(header)).await?;
+                return match (answer.status(), found) {
+                    (StatusCode::UNAUTHORIZED, Some(found)) => Err(refused(&found)),
+                    _ => Ok(answer),
+                };
+            }
+            Challenge::Bearer { .. } => self.token(host, ask, endpoint).await?,
+        };
+        self.send(host, ask, url, authorization).await
+    }
+
+    /// A token for a repository.
+    async fn token(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        endpoint: &Endpoint,
+    ) -> Result<Option<HeaderValue>, ScanError> {
+        let Challenge::Bearer { realm, service } = &endpoint.challenge else { return Ok(None) };
+        let path = ask.repository.path();
+        let cached = host.tokens.lock().await.get(path).filter(|token| token.is_fresh()).cloned();
+        if let Some(token) = cached {
+            return Ok(token.header());
+        }
+        let found = self.credential(host, ask, &endpoint.base).await?;
+        if let Some(Found { credential: Credential::Bearer(token), .. }) = &found {
+            return Ok(http::bearer(token));
+        }
+        if found.is_some() && !realm.trusted {
+            tracing::warn!(
+                registry = host.name,
+                token_server = realm.url.host_str(),
+                "asking for an anonymous token: credentials go to the registry's own token server \
+                 only; --token-host allows another"
+            );
+        }
+        let client = if realm.trusted { &host.client } else { &host.elsewhere };
+        host.turn().await;
+        self.count(host, ask.repository, |cost| cost.requests += 1);
+        let token = auth::token(client, realm, service.as_deref(), path, found.as_ref()).await?;
+        host.tokens.lock().await.insert(path.to_owned(), token.clone());
+        Ok(token.header())
+    }
+
+    async fn credential(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        base: &Url,
+    ) -> Result<Option<Found>, ScanError> {
+        if host.anonymous {
+            return Ok(None);
+        }
+        let path = ask.repository.path();
+        let asking = Asking { host: &host.name, path, base, client: &host.client };
+        // Rarely needed, and large.
+        Box::pin(self.credentials.find(&asking)).await
+    }
+
+    /// Sends a request; redirects are followed a few times, and leave the credentials behind when
+    /// scheme, host or port change.
+    async fn send(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, ScanError> {
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let foreign = at.origin() != url.origin();
+            let client = if foreign { &host.elsewhere } else { &host.client };
+            let mut request =
+                client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
+            if let Some(value) = authorization.as_ref().filter(|_| !foreign) {
+                request = request.header(AUTHORIZATION, value.clone());
+            }
+            if let Some(etag) = ask.etag {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            host.turn().await;
+            tracing::debug!(method = %ask.method, url = %at, "asking the registry");
+            self.count(host, ask.repository, |cost| cost.requests += 1);
+            let answer = request.send().await?;
+            if !foreign {
+                self.learn(host, &answer);
+            }
+            // 304 is no redirection: it says that nothing changed.
+            if !answer.status().is_redirection() || answer.status() == StatusCode::NOT_MODIFIED {
+                if foreign && answer.status() == StatusCode::UNAUTHORIZED {
+                    return Err(ScanError::Unauthorized(
+                        "the registry redirects to a host that wants a login".to_owned(),
+                    ));
+                }
+                return Ok(answer);
+            }
+            at = redirect(&at, &answer)?;
+        }
+        Err(ScanError::Malformed("the registry redirects too often".to_owned()))
+    }
+
+    /// Remembers what the registry's own answers say beside their content.
+    fn learn(&self, host: &Host, answer: &Response) {
+        if let Some(ahead) = self.ahead(answer.headers()) {
+            host.ahead.store(ahead, Ordering::Relaxed);
+        }
+        if let Some(budget) = Budget::read(answer.headers(), self.options.now) {
+            *lock(&host.budget) = budget;
+        }
+    }
+}
+
+/// A login that is there and that the registry does not take.
+fn refused(found: &Found) -> ScanError {
+    ScanError::Unauthorized(format!("the registry refuses the login of {} (401)", found.origin))
+}
+
+fn no_address() -> ScanError {
+    ScanError::Unavailable("the registry has no address".to_owned())
+}
+
+fn redirect(from: &Url, answer: &Response) -> Result<Url, ScanError> {
+    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let to = location.and_then(|location| from.join(location).ok());
+    to.filter(|to| realm::may_follow(from, to)).ok_or_else(|| {
+        ScanError::Malformed("the registry redirects to an address that is not followed".to_owned())
+    })
+}
+
+fn join(base: &Url, path: &str) -> Result<Url, ScanError> {
+    base.join(path).map_err(|error| ScanError::Malformed(error.to_string()))
+}

@@ -266,7 +266,20 @@ async fn plan_tree(
     memory.learn(&set, &plan, tags, settings.now, is_whole);
     tags.save(settings)?;
     let usage = tags.usage().await;
+    log(&usage);
     Ok(Planning { plan, usage, sources, undecided, set, memory, tree, author, proposals })
+}
+
+/// Says what asking for each image cost.
+fn log(usage: &Usage) {
+    for (registry, asked) in usage {
+        for (image, cost) in &asked.images {
+            let (requests, pages, bytes) = (cost.requests, cost.pages, cost.bytes);
+            let (cache_hits, time) = (cost.cache_hits, cost.time);
+            let remaining = asked.remaining;
+            tracing::info!(registry, %image, requests, pages, bytes, cache_hits, ?time, remaining);
+        }
+    }
 }
 
 /// Finds out what the files with a hit name.

@@ -14,6 +14,7 @@ mod world;
 
 mod architecture;
 mod check;
+mod credentials;
 mod faults;
 mod flux;
 mod fuzz;
@@ -24,6 +25,7 @@ mod memory;
 mod policies;
 mod pull_requests;
 mod real_parts;
+mod registries;
 mod schemas;
 mod shapes;
 mod workload;

@@ -70,13 +70,20 @@ pub(super) async fn get(
         return Err("the name of the credential helper is no program's".to_owned());
     }
     let program = format!("docker-credential-{name}");
-    match tokio::time::timeout(TIMEOUT, ask(&program, server, variables)).await {
-        Ok(answer) => answer.map_err(|why| format!("the credential helper {program} {why}")),
-        Err(_elapsed) => Err(format!(
-            "the credential helper {program} did not answer within {} seconds",
-            TIMEOUT.as_secs()
-        )),
-    }
+    let asked = within(TIMEOUT, &program, server, variables).await;
+    asked.map_err(|why| format!("the credential helper {program} {why}"))
+}
+
+async fn within(
+    limit: Duration,
+    program: &str,
+    server: &str,
+    variables: &Variables,
+) -> Result<Option<Found>, String> {
+    let asked = tokio::time::timeout(limit, ask(program, server, variables)).await;
+    asked.unwrap_or_else(|_elapsed| {
+        Err(format!("did not answer within {} seconds", limit.as_secs()))
+    })
 }
 
 async fn ask(program: &str, server: &str, variables: &Variables) -> Result<Option<Found>, String> {
@@ -119,4 +126,32 @@ fn is_passed(name: &str) -> bool {
     PASSED.contains(&name)
         || PASSED_PROXIES.contains(&name)
         || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that waits for a person is ended, and its end is waited for.
+    #[test]
+    fn a_helper_that_does_not_answer_is_ended() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker-credential-slow");
+        let pid = directory.path().join("pid");
+        let script = format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", pid.display());
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let program = path.to_str().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let limit = Duration::from_millis(300);
+        let variables = Variables::from_iter([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        let answer = runtime.block_on(within(limit, program, "r.io", &variables));
+        assert!(answer.is_err_and(|why| why.starts_with("did not answer")));
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let status = format!("/proc/{}/stat", pid.trim());
+        // A signal takes a moment; then it is gone, or a zombie that the runtime did not reap yet.
+        let is_alive = || std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z"));
+        assert!((0..100_000).any(|_| !is_alive()));
+    }
 }

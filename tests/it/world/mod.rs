@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use bot::{Bot, Output};
 pub use github::GitHub;
-pub use registry::{Lie, Registry};
+pub use registry::{Lie, Paging, Registry};
 pub use repo::Repo;
 
 /// Everything that one test needs; servers end with it.

@@ -3,6 +3,7 @@
 //! It differs from a real one: there are no blobs and no manifests, only digests made of names.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -22,7 +23,15 @@ struct Held {
     tags: BTreeMap<String, Vec<String>>,
     /// Answers to give instead, by a part of the path, in turn; the last one stays.
     lies: Vec<(String, VecDeque<Lie>)>,
+    host: String,
     page: Option<usize>,
+    paging: Paging,
+    /// Whether pages have validators.
+    etags: bool,
+    /// Headers of every answer.
+    headers: Vec<(String, String)>,
+    under_way: usize,
+    most: usize,
     requests: Vec<Seen>,
 }
 
@@ -30,8 +39,34 @@ struct Held {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
+    /// The host that it was meant for.
+    pub host: String,
     pub path: String,
     pub authorization: Option<String>,
+    pub if_none_match: Option<String>,
+    pub body: String,
+}
+
+/// How a registry divides its lists, as real ones do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paging {
+    /// By the number that is asked for, up to 1,000, with a relative link.
+    #[default]
+    Specified,
+    /// All at once, whatever is asked for: docker-registry 2.
+    Whole,
+    /// All at once without a number: Docker Hub.
+    Hub,
+    /// 100 a page, with an opaque place in the link: Quay.
+    Quay,
+    /// Refuses more than 1,000; an absolute link: Amazon.
+    Ecr,
+    /// In the order of the text: Chainguard.
+    Lexical,
+    /// The link forgets the first part of the name: Artifactory.
+    Artifactory,
+    /// Fewer than asked for, long before the end, which the specification allows.
+    Short,
 }
 
 /// An answer that is given instead of the truth.
@@ -45,6 +80,10 @@ pub enum Lie {
     Cut(String),
     /// A body of this many bytes that never ends by itself.
     Flood(usize),
+    /// A body of this many bytes, compressed to very few.
+    Bomb(usize),
+    /// A byte a second, for ever.
+    Drip,
 }
 
 impl Lie {
@@ -77,6 +116,7 @@ impl Registry {
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let host = listener.local_addr().unwrap().to_string();
+        state.lock().unwrap().host.clone_from(&host);
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { host, state }
     }
@@ -90,6 +130,26 @@ impl Registry {
     /// Answers with pages of this many tags.
     pub fn pages_of(&self, size: usize) {
         self.state.lock().unwrap().page = Some(size);
+    }
+
+    /// Divides lists in some way.
+    pub fn paging(&self, paging: Paging) {
+        self.state.lock().unwrap().paging = paging;
+    }
+
+    /// Gives validators to pages.
+    pub fn with_etags(&self) {
+        self.state.lock().unwrap().etags = true;
+    }
+
+    /// Says something with every answer.
+    pub fn says(&self, name: &str, value: &str) {
+        self.state.lock().unwrap().headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The most requests that were under way at once.
+    pub fn most_at_once(&self) -> usize {
+        self.state.lock().unwrap().most
     }
 
     /// Gives these answers, in turn, to requests whose path contains `part`.
@@ -122,13 +182,53 @@ impl Held {
 
 async fn answer(State(state): State<Arc<Mutex<Held>>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
-    let authorization = request.headers().get("authorization");
-    let authorization = authorization.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (parts, body) = request.into_parts();
+    let header =
+        |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (authorization, if_none_match) = (header("authorization"), header("if-none-match"));
+    let method = parts.method.to_string();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let host = parts.uri.authority().map(ToString::to_string).or_else(|| header("host"));
+    let host = host.unwrap_or_default();
+    let seen = Seen { method, host, path: path.clone(), authorization, if_none_match, body };
+    {
+        let mut held = state.lock().unwrap();
+        held.under_way += 1;
+        held.most = held.most.max(held.under_way);
+        held.requests.push(seen.clone());
+    }
+    // Gives requests that are under way a chance to meet.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     let mut held = state.lock().unwrap();
-    let method = request.method().to_string();
-    held.requests.push(Seen { method, path: path.clone(), authorization });
-    match held.lie(&path) {
-        Lie::Truth => truth(&held, request.method(), &path),
+    held.under_way -= 1;
+    let mut answer = respond(&mut held, &parts.method, &seen);
+    for (name, value) in &held.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        answer.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+    }
+    answer
+}
+
+fn respond(held: &mut Held, method: &Method, seen: &Seen) -> Response {
+    match held.lie(&seen.path) {
+        Lie::Truth => truth(held, method, seen),
+        Lie::Bomb(size) => {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            let chunk = vec![b' '; 1 << 20];
+            (0..size >> 20).for_each(|_| encoder.write_all(&chunk).unwrap());
+            ([("content-encoding", "gzip")], encoder.finish().unwrap()).into_response()
+        }
+        Lie::Drip => {
+            let drip = futures::stream::unfold((), |()| async {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+            });
+            Body::from_stream(drip).into_response()
+        }
         Lie::Answer(status, headers, body) => {
             let mut map = HeaderMap::new();
             for (name, value) in headers {
@@ -151,13 +251,14 @@ async fn answer(State(state): State<Arc<Mutex<Held>>>, request: Request) -> Resp
     }
 }
 
-fn truth(held: &Held, method: &Method, path: &str) -> Response {
+fn truth(held: &Held, method: &Method, seen: &Seen) -> Response {
+    let path = &seen.path;
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let Some(rest) = path.strip_prefix("/v2/") else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        return held.tags.get(name).map_or(unknown(), |tags| page(held.page, name, tags, query));
+        return held.tags.get(name).map_or(unknown(), |tags| page(held, (name, tags), query, seen));
     }
     match rest.split_once("/manifests/") {
         Some((name, tag))
@@ -170,18 +271,51 @@ fn truth(held: &Held, method: &Method, path: &str) -> Response {
     }
 }
 
-fn page(size: Option<usize>, name: &str, tags: &[String], query: &str) -> Response {
-    let last = query.split('&').find_map(|pair| pair.strip_prefix("last="));
+fn page(held: &Held, (name, tags): (&str, &[String]), query: &str, seen: &Seen) -> Response {
+    let value =
+        |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+    let asked = value("n").map(|n| n.parse::<usize>().unwrap());
+    let mut tags = tags.to_vec();
+    let size = match held.paging {
+        Paging::Whole => tags.len(),
+        Paging::Hub if asked.is_none() => tags.len(),
+        Paging::Ecr if asked.is_some_and(|n| n > 1000) => {
+            return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        }
+        Paging::Quay => 100,
+        Paging::Short => 70,
+        _ => asked.unwrap_or(100).min(1000),
+    };
+    let size = held.page.unwrap_or(size).max(1);
+    if held.paging == Paging::Lexical {
+        tags.sort();
+    }
+    let last = value("last").or_else(|| value("next_page"));
     let start = last.map_or(0, |last| tags.iter().position(|tag| tag == last).unwrap() + 1);
-    let size = size.unwrap_or(tags.len().max(1));
     let shown: Vec<&String> = tags.iter().skip(start).take(size).collect();
     let mut headers = HeaderMap::new();
     if start + size < tags.len() {
-        let link =
-            format!("</v2/{name}/tags/list?last={}&n={size}>; rel=\"next\"", shown.last().unwrap());
-        headers.insert("link", HeaderValue::from_str(&link).unwrap());
+        let last = shown.last().unwrap();
+        let link = match held.paging {
+            Paging::Quay => format!("/v2/{name}/tags/list?n={size}&next_page={last}"),
+            Paging::Ecr => format!("http://{}/v2/{name}/tags/list?last={last}&n={size}", held.host),
+            Paging::Artifactory => {
+                let (_, name) = name.split_once('/').unwrap();
+                format!("/v2/{name}/tags/list?last={last}&n={size}")
+            }
+            _ => format!("/v2/{name}/tags/list?last={last}&n={size}"),
+        };
+        headers.insert("link", HeaderValue::from_str(&format!("<{link}>; rel=\"next\"")).unwrap());
     }
-    (headers, axum::Json(serde_json::json!({"name": name, "tags": shown}))).into_response()
+    let body = serde_json::json!({"name": name, "tags": shown});
+    if held.etags {
+        let etag = format!("\"{}\"", &digest_of(&body.to_string())[7..20]);
+        headers.insert("etag", HeaderValue::from_str(&etag).unwrap());
+        if seen.if_none_match.as_deref() == Some(&etag) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+    }
+    (headers, axum::Json(body)).into_response()
 }
 
 fn unknown() -> Response {

@@ -7,18 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::SigningKey as _;
 use serde_json::json;
 
-use crate::world::parts::{Access, DockerRegistry};
+use crate::world::parts::{Access, RealRegistry};
 use crate::world::{Output, World, arg};
 
 struct Story {
     world: World,
-    registry: DockerRegistry,
+    registry: RealRegistry,
 }
 
 impl Story {
     fn new() -> Self {
         let world = World::new();
-        let registry = DockerRegistry::start(&world, &Access::Open);
+        let registry = RealRegistry::start(&world, &Access::Open);
         Self { world, registry }
     }
 

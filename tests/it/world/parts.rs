@@ -1,6 +1,7 @@
-//! The real registry: Debian's `docker-registry`, started on a free port with a time limit.
+//! Real registries, started on free ports with a time limit: Debian's `docker-registry`, and
+//! `ferro-oci-server`, which divides its lists.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -19,8 +20,8 @@ use super::registry::digest_of;
 pub const USER: &str = "bot";
 pub const PASSWORD: &str = "canary-p4ssword";
 
-/// A running `docker-registry`.
-pub struct DockerRegistry {
+/// A running registry.
+pub struct RealRegistry {
     pub host: String,
     client: reqwest::Client,
     scheme: &'static str,
@@ -35,6 +36,10 @@ pub enum Access<'a> {
     Password(&'a Authority),
     /// Tokens of this server.
     Token(&'a TokenServer),
+    /// Whoever says anything, after the challenge of this server.
+    Anything(&'a TokenServer),
+    /// A certificate of this authority over TLS.
+    Certificate(&'a Authority),
 }
 
 /// A certificate authority of the test, and one certificate of it for `localhost`.
@@ -42,6 +47,8 @@ pub struct Authority {
     pub ca: PathBuf,
     certificate: PathBuf,
     key: PathBuf,
+    /// A client's certificate, and its key.
+    pub client: (PathBuf, PathBuf),
 }
 
 impl Authority {
@@ -51,13 +58,20 @@ impl Authority {
         let ca_key = rcgen::KeyPair::generate().unwrap();
         let ca = params.self_signed(&ca_key).unwrap();
         let issuer = rcgen::Issuer::new(params, ca_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&key, &issuer).unwrap();
+        let leaf = |name: &str, usage| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.extended_key_usages = vec![usage];
+            let certificate = params.signed_by(&key, &issuer).unwrap();
+            (certificate.pem(), key.serialize_pem())
+        };
+        let (certificate, key) = leaf("localhost", rcgen::ExtendedKeyUsagePurpose::ServerAuth);
+        let client = leaf("bot", rcgen::ExtendedKeyUsagePurpose::ClientAuth);
         Self {
             ca: world.file("tls/ca.pem", &ca.pem()),
-            certificate: world.file("tls/server.pem", &leaf.pem()),
-            key: world.file("tls/server.key", &key.serialize_pem()),
+            certificate: world.file("tls/server.pem", &certificate),
+            key: world.file("tls/server.key", &key),
+            client: (world.file("tls/bot.pem", &client.0), world.file("tls/bot.key", &client.1)),
         }
     }
 }
@@ -135,10 +149,24 @@ fn basic() -> String {
     format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")))
 }
 
-impl DockerRegistry {
+impl RealRegistry {
     pub fn start(world: &World, access: &Access<'_>) -> Self {
         let (scheme, http, auth, authorization) = match access {
             Access::Open => ("http", String::new(), String::new(), None),
+            Access::Certificate(authority) => {
+                let (certificate, key) = (authority.certificate.display(), authority.key.display());
+                let ca = authority.ca.display();
+                let tls =
+                    format!(", tls: {{certificate: {certificate}, key: {key}, clientcas: [{ca}]}}");
+                ("https", tls, String::new(), None)
+            }
+            Access::Anything(server) => {
+                let realm = &server.host;
+                let auth = format!(
+                    "auth: {{silly: {{realm: 'http://{realm}/token', service: registry}}}}\n"
+                );
+                ("http", String::new(), auth, Some(basic()))
+            }
             Access::Password(authority) => {
                 let hash = bcrypt::hash(PASSWORD, 4).unwrap();
                 let file = world.file("htpasswd", &format!("{USER}:{hash}\n"));
@@ -165,14 +193,34 @@ impl DockerRegistry {
         );
         let config = world.file(&format!("registry-{scheme}-{}.yml", auth.len()), &config);
         let (process, port) = serve(&config);
-        let ca = match access {
-            Access::Password(authority) => Some(std::fs::read(&authority.ca).unwrap()),
-            Access::Open | Access::Token(_) => None,
-        };
-        let roots = ca.iter().map(|pem| reqwest::Certificate::from_pem(pem).unwrap());
-        let client = reqwest::Client::builder().tls_certs_merge(roots).build().unwrap();
+        let mut client = reqwest::Client::builder();
+        if let Access::Password(authority) | Access::Certificate(authority) = access {
+            let read = |path: &Path| std::fs::read(path).unwrap();
+            let ca = reqwest::Certificate::from_pem(&read(&authority.ca)).unwrap();
+            let pair = [read(&authority.client.1), read(&authority.client.0)].concat();
+            let identity = reqwest::Identity::from_pem(&pair).unwrap();
+            client = client.tls_certs_merge([ca]).identity(identity);
+        }
+        let client = client.build().unwrap();
         let name = if scheme == "https" { "localhost" } else { "127.0.0.1" };
         Self { host: format!("{name}:{port}"), client, scheme, authorization, process }
+    }
+
+    /// A registry that divides its lists as it is asked to.
+    pub fn paging(world: &World) -> Self {
+        let program =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/target/parts/ferro/bin/ferro-oci-server");
+        // It does not say which port it found, so it is told a free one.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let host = format!("127.0.0.1:{port}");
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "600", program]);
+        command.env("FERRO_OCI_LISTEN", &host).env("FERRO_OCI_STORAGE_DIR", world.dir("ferro"));
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let log = BufReader::new(process.stdout.take().unwrap());
+        wait_for(log, "listening", "ferro-oci-server");
+        let client = reqwest::Client::new();
+        Self { host, client, scheme: "http", authorization: None, process }
     }
 
     /// Pushes an image without layers; its digest.
@@ -229,8 +277,9 @@ impl DockerRegistry {
         let base = format!("{}://{}/v2/{repository}", self.scheme, self.host);
         world.runtime.block_on(async {
             let start = self.send(self.client.post(format!("{base}/blobs/uploads/")), 202).await;
-            let location = start.headers()["location"].to_str().unwrap().to_owned();
-            let put = format!("{location}&digest={}", digest_of(content));
+            let location = start.headers()["location"].to_str().unwrap();
+            let mut put = start.url().join(location).unwrap();
+            put.query_pairs_mut().append_pair("digest", &digest_of(content));
             self.send(self.client.put(put).body(content.to_owned()), 201).await;
         });
         digest_of(content)
@@ -262,7 +311,7 @@ impl DockerRegistry {
     }
 }
 
-impl Drop for DockerRegistry {
+impl Drop for RealRegistry {
     fn drop(&mut self) {
         let _gone = self.process.kill();
         let _waited = self.process.wait();
@@ -270,7 +319,6 @@ impl Drop for DockerRegistry {
 }
 
 /// Starts it, and reads the port that it found from its log.
-#[expect(clippy::zombie_processes, reason = "a registry that did not start has ended")]
 fn serve(config: &Path) -> (Child, u16) {
     let mut process = Command::new("timeout")
         .args(["--foreground", "600", "docker-registry", "serve"])
@@ -280,16 +328,23 @@ fn serve(config: &Path) -> (Child, u16) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("docker-registry is missing; run scripts/test, which installs it");
-    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let log = BufReader::new(process.stderr.take().unwrap());
+    let line = wait_for(log, "listening on 127.0.0.1:", "docker-registry");
+    let port = line.chars().take_while(char::is_ascii_digit).collect::<String>();
+    (process, port.parse().unwrap())
+}
+
+/// Reads a log up to a line with some words; what follows them.
+fn wait_for(mut log: impl BufRead + Send + 'static, words: &str, program: &str) -> String {
     let mut seen = String::new();
     loop {
         let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "docker-registry ended:\n{seen}");
-        if let Some(rest) = line.split("listening on 127.0.0.1:").nth(1) {
-            let port = rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+        assert!(log.read_line(&mut line).unwrap() > 0, "{program} ended:\n{seen}");
+        if let Some(rest) = line.split(words).nth(1) {
+            let rest = rest.to_owned();
             // The log goes on; nobody reads it, and it must not fill a pipe.
             std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-            return (process, port.parse().unwrap());
+            return rest;
         }
         seen.push_str(&line);
     }

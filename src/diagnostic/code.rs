@@ -126,8 +126,6 @@ codes! {
     LedgerNotKept = "ledger.not-kept",
     /// The clocks here and at a registry are far apart, so that no age is counted.
     ClockSkew = "clock.skew",
-    /// Credentials were not sent where the registry asked for them.
-    RegistryAnonymous = "registry.anonymous",
 }
 
 impl fmt::Display for Code {

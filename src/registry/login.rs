@@ -13,6 +13,7 @@ use super::credentials::{Asking, Credential, Found};
 use super::host::{Endpoint, Host, lock};
 use super::{Registry, ScanError, realm};
 use crate::http;
+use crate::policy::RegistryKind;
 
 impl Registry {
     /// Asks once, logging in when the registry wants it.
@@ -44,14 +45,17 @@ impl Registry {
         Ok((url, answer))
     }
 
-    /// Asks an interface of the registry beside the protocol, which takes a password without being
-    /// asked for one.
+    /// Asks an interface of the registry beside the protocol. Harbor's takes the password of the
+    /// protocol, without asking for it.
     async fn ask_beside(&self, host: &Host, ask: &Ask<'_>) -> Result<(Url, Response), ScanError> {
         let known = host.endpoint.lock().await.known.clone().and_then(Result::ok);
         let base = known.map(|endpoint| endpoint.base).or_else(|| host.bases().into_iter().next());
         let base = base.ok_or_else(no_address)?;
         let url = join(&base, ask.path)?;
-        let found = self.credential(host, ask, &base).await?;
+        let found = match host.kind {
+            RegistryKind::Harbor => self.credential(host, ask, &base).await?,
+            _ => None,
+        };
         let header = found.and_then(|found| auth::basic(&found.credential));
         let answer = self.send(host, ask, &url, header).await?;
         Ok((url, answer))

@@ -237,7 +237,7 @@ fn the_workflows_token_opens_its_own_registry_alone() {
     case.found(&token);
     assert_eq!(case.sent("/token"), [basic("bot", "canary-gh")]);
     let case = Case::new("ghcr.io").bearer(Lie::status(403));
-    case.refused(&token, "GITHUB_TOKEN (403)");
+    case.refused(&token, "the credentials of GITHUB_TOKEN (it needs `packages: read`");
     assert_eq!(case.sent("/token").len(), 1);
     for host in ["ghcr.io.evil.invalid", "xghcr.io", "containers.ghe.example"] {
         let case = Case::new(host).bearer(answer());

@@ -134,6 +134,7 @@ fn no_more_requests_are_under_way_than_somebody_says() {
     for (settings, most) in [("concurrency: 2", 2), ("concurrency: 1", 1), ("plainHttp: true", 8)] {
         let world = World::new();
         let registry = world.registry();
+        registry.hesitates();
         let mut policies = "images:\n".to_owned();
         let mut sites = String::new();
         for n in 0..40 {

@@ -45,15 +45,71 @@ fn a_million_tags_fit_into_memory() {
     command.args(["plan", "--repo", arg(&tree), "--format", "json"]);
     let out = Bot::from(command, &world.dir("home")).run().exits(0);
     let edits = out.json()["edits"].as_array().unwrap().len();
-    let text = std::fs::read_to_string(times).unwrap();
-    let numbers: Vec<f64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
-    let [wall, user, system, kilobytes] = numbers[..] else { panic!("{text}") };
+    let numbers = measured(&world);
+    let [wall, user, system, kilobytes] = numbers[..] else { panic!("{numbers:?}") };
     let (cpu, memory, requests) = (user + system, kilobytes / 1024.0, registry.seen().len());
     println!(
         "| 1,000 policies, 1,000,000 tags ({edits} lines) | {wall} | {cpu:.2} | {memory:.0} | {requests} | | |"
     );
     assert_eq!(edits, REPOSITORIES * ENVIRONMENTS);
     assert!(memory < 300.0, "{memory} MiB");
+}
+
+/// A thousand lists of a thousand tags each, against fetching the same addresses and nothing more.
+#[test]
+#[expect(clippy::print_stdout, reason = "the script shows the table")]
+#[ignore = "scripts/bench runs it"]
+fn a_thousand_lists_take_hardly_longer_than_their_bytes() {
+    const REPOSITORIES: usize = 1000;
+    let binary = std::env::var("TAGALONG_BENCH_BIN").expect("scripts/bench sets it");
+    let world = World::new();
+    let registry = world.registry();
+    let tags: Vec<String> = (0..1000).map(|n| format!("v1.{}.{}", n / 100, n % 100)).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let (mut policies, mut sites, mut urls) =
+        ("images:\n".to_owned(), String::new(), String::new());
+    for n in 0..REPOSITORIES {
+        let name = format!("team/app-{n}");
+        registry.push(&name, &tags);
+        let image = format!("{}/{name}", registry.host);
+        policies += &format!("  app-{n}: {{image: {image}, tags: {{semver: '*'}}}}\n");
+        sites += &format!("---\nimage: {image}:v1.0.0\n");
+        let url = format!("http://{}/v2/{name}/tags/list?n=1000", registry.host);
+        urls += &format!("url = \"{url}\"\noutput = \"/dev/null\"\n");
+    }
+    let tree = world.tree(&[("policies/p.yaml", &policies), ("a.yaml", &sites)]);
+    let urls = world.file("urls", &urls);
+    let raw = || {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["-f", "%e %U %S %M", "-o", arg(&world.dir("out").join("time")), "curl"]);
+        command.args(["--silent", "--parallel", "--parallel-max", "8", "--config", arg(&urls)]);
+        Bot::from(command, &world.dir("home")).run().exits(0);
+        measured(&world)[0]
+    };
+    let ours = || {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["-f", "%e %U %S %M", "-o", arg(&world.dir("out").join("time")), &binary]);
+        command.args(["plan", "--repo", arg(&tree), "--format", "json"]);
+        let out = Bot::from(command, &world.dir("home")).run().exits(0);
+        assert_eq!(out.json()["registries"][0]["requests"], REPOSITORIES);
+        measured(&world)
+    };
+    let mut pairs: Vec<(f64, Vec<f64>)> = (0..5).map(|_| (raw(), ours())).collect();
+    pairs.sort_by(|a, b| (a.1[0] / a.0).total_cmp(&(b.1[0] / b.0)));
+    let (raw, ours) = &pairs[2];
+    let [wall, user, system, kilobytes] = ours[..] else { panic!("{ours:?}") };
+    let (cpu, memory, ratio) = (user + system, kilobytes / 1024.0, wall / raw);
+    println!(
+        "| 1,000 lists of 1,000 tags | {wall} | {cpu:.2} | {memory:.0} | {REPOSITORIES}; {ratio:.2} times `curl` ({raw} s) | | |"
+    );
+    assert!(memory < 200.0, "{memory} MiB");
+    assert!(ratio <= 1.5, "{ratio} times the raw fetch");
+}
+
+/// What `time` wrote: wall, user and system seconds, and kilobytes.
+fn measured(world: &World) -> Vec<f64> {
+    let text = std::fs::read_to_string(world.dir("out").join("time")).unwrap();
+    text.split_whitespace().map(|n| n.parse().unwrap()).collect()
 }
 
 /// Opens one pull request for a whole repository, then runs again with nothing to do.

@@ -20,6 +20,10 @@ use super::ScanError;
 use super::kind::{self, Cloud};
 use crate::secret::{Secret, Variables};
 
+/// What messages call a workflow's token: it is sent without anybody having said so.
+const WORKFLOW: &str =
+    "GITHUB_TOKEN (it needs `packages: read`; `anonymous: true` in `registries` does without it)";
+
 /// Who we are at one registry. No variant shows itself.
 #[derive(Clone)]
 pub(super) enum Credential {
@@ -106,7 +110,7 @@ impl Credentials {
             // Any user name goes with a token.
             let user = self.variables.get("GITHUB_ACTOR").unwrap_or("tagalong").to_owned();
             let credential = Credential::Password(user, packages.token.clone());
-            return Ok(Some(Found { credential, origin: "GITHUB_TOKEN".to_owned() }));
+            return Ok(Some(Found { credential, origin: WORKFLOW.to_owned() }));
         }
         let Some(cloud) = kind::cloud(asking.host) else { return Ok(None) };
         let login = async {

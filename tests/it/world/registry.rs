@@ -30,6 +30,7 @@ struct Held {
     etags: bool,
     /// Headers of every answer.
     headers: Vec<(String, String)>,
+    hesitates: bool,
     under_way: usize,
     most: usize,
     requests: Vec<Seen>,
@@ -147,6 +148,11 @@ impl Registry {
         self.state.lock().unwrap().headers.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Lets requests that are under way meet.
+    pub fn hesitates(&self) {
+        self.state.lock().unwrap().hesitates = true;
+    }
+
     /// The most requests that were under way at once.
     pub fn most_at_once(&self) -> usize {
         self.state.lock().unwrap().most
@@ -199,7 +205,8 @@ async fn answer(State(state): State<Arc<Mutex<Held>>>, request: Request) -> Resp
         held.requests.push(seen.clone());
     }
     // Gives requests that are under way a chance to meet.
-    for _ in 0..100 {
+    let pauses = if state.lock().unwrap().hesitates { 100 } else { 0 };
+    for _ in 0..pauses {
         tokio::task::yield_now().await;
     }
     let mut held = state.lock().unwrap();

@@ -414,6 +414,41 @@ fn a_pushed_image_is_confirmed_by_one_request() {
     }
 }
 
+/// What waits in the open pull request for other images stays there.
+#[test]
+fn a_pushed_image_joins_the_open_pull_request() {
+    let world = World::new();
+    let registry = world.registry();
+    registry.push("acme/shop", &["v1.0.0"]);
+    registry.push("acme/web", &["v1.0.0", "v1.1.0"]);
+    let host = &registry.host;
+    let policies = format!(
+        "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n  web: {{image: {host}/acme/web, tags: {{semver: '*'}}}}\n"
+    );
+    let site = format!("image: {host}/acme/shop:v1.0.0\n---\nimage: {host}/acme/web:v1.0.0\n");
+    let github = world.github(&[("policies/p.yaml", &policies), ("a.yaml", &site)]);
+    let run = |more: &[&str]| {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json"];
+        let bot = world.bot(args.into_iter().chain(more.iter().copied()));
+        github.env(bot).run().exits(0).deliveries()
+    };
+    assert_eq!(run(&[]), ["default created"]);
+    registry.push("acme/shop", &["v1.2.0"]);
+    registry.seen();
+    let reference = format!("{host}/acme/shop:v1.2.0");
+    assert_eq!(run(&["--image-ref", &reference]), ["default updated"]);
+    assert_eq!(registry.seen(), ["HEAD /v2/acme/shop/manifests/v1.2.0"]);
+    let shown = github.repo.show("tagalong/default", "a.yaml");
+    assert_eq!(
+        shown,
+        format!("image: {host}/acme/shop:v1.2.0\n---\nimage: {host}/acme/web:v1.1.0\n")
+    );
+    assert_eq!(run(&["--image-ref", &reference]), ["default unchanged"]);
+    // A whole run says again why each of them moves, once.
+    assert_eq!(run(&[]), ["default updated"]);
+    assert_eq!(run(&[]), ["default unchanged"]);
+}
+
 /// What lies of a registry's own interfaces must not reach a tree: the same as its list's.
 #[test]
 fn manifests_that_say_two_things_are_not_used() {

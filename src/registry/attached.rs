@@ -127,7 +127,7 @@ impl Registry {
         let Source::Registry(asked) = self.source(repository)? else {
             return Ok(Attached::default());
         };
-        let host = self.host(&asked).await?;
+        let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
         let path = format!("{}/{kind}/{reference}", asked.path());
         let answer = match self.ask(&host, &Ask::new(Method::GET, &path, accept, &asked)).await {

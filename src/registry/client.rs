@@ -103,7 +103,7 @@ impl Registry {
             Source::Registry(asked) => asked,
             Source::Layouts(layouts) => return layouts.tags(),
         };
-        let host = self.host(&asked).await?;
+        let host = self.host(&asked).await;
         let own = List::timed(host.kind).filter(|_| timed);
         if let Some((list, place)) = own.and_then(|list| Some((list, list.place(&asked)?))) {
             match self.walk(&place, list).await {
@@ -120,7 +120,7 @@ impl Registry {
 
     /// Follows the pages of a list to its end.
     async fn walk(&self, repository: &Repository, list: List) -> Result<Listing, ScanError> {
-        let host = self.host(repository).await?;
+        let host = self.host(repository).await;
         let _permit = host.permits.acquire().await;
         let walked = tokio::time::timeout(LONGEST_WALK, self.pages(&host, repository, list)).await;
         walked.unwrap_or_else(|_elapsed| {
@@ -189,7 +189,7 @@ impl Registry {
             Source::Registry(asked) => asked,
             Source::Layouts(layouts) => return layouts.digest(tag),
         };
-        let host = self.host(&asked).await?;
+        let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
         let path = format!("{}/manifests/{tag}", asked.path());
         let (_, answer) =
@@ -268,14 +268,14 @@ impl Registry {
         Some(date.as_second() - then.as_second() - elapsed)
     }
 
-    pub(super) async fn host(&self, repository: &Repository) -> Result<Arc<Host>, ScanError> {
+    pub(super) async fn host(&self, repository: &Repository) -> Arc<Host> {
         let mut hosts = self.hosts.lock().await;
         if let Some(host) = hosts.get(repository.api_host()) {
-            return Ok(Arc::clone(host));
+            return Arc::clone(host);
         }
-        let host = Arc::new(Host::new(repository, &self.options)?);
+        let host = Arc::new(Host::new(repository, &self.options));
         hosts.insert(host.name.clone(), Arc::clone(&host));
-        Ok(host)
+        host
     }
 
     /// Reads a body up to a limit.

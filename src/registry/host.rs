@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
-use tokio::sync::{Mutex, Semaphore};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 use url::Url;
 
 use super::auth::{Challenge, Token};
@@ -36,10 +36,15 @@ pub(super) struct Host {
     pub(super) name: String,
     /// The product, by its name or by what somebody says.
     pub(super) kind: RegistryKind,
-    /// Asks it, and the token server that is vouched for.
-    pub(super) client: reqwest::Client,
+    /// What the clients are made from.
+    settings: RegistrySettings,
+    /// Asks it over HTTPS, and the token server that is vouched for. Made when needed: to read the
+    /// machine's certificates takes longer than a short list.
+    secure: OnceCell<Client>,
+    /// Asks it over plain HTTP, and trusts no certificate.
+    plain: OnceCell<Client>,
     /// Asks other hosts that it names.
-    pub(super) elsewhere: reqwest::Client,
+    elsewhere: OnceCell<Client>,
     /// Bounds how many requests are under way.
     pub(super) permits: Semaphore,
     /// Bounds how many are sent in a second.
@@ -55,11 +60,8 @@ pub(super) struct Host {
     pub(super) tokens: Mutex<HashMap<String, Token>>,
     /// Whether a credential may be sent at all.
     pub(super) anonymous: bool,
-    /// Hosts of token servers that credentials may go to.
-    pub(super) token_hosts: Vec<String>,
     /// How far its clock is ahead of ours, in seconds, by its last answer.
     pub(super) ahead: AtomicI64,
-    plain_http: bool,
 }
 
 /// What the first requests found out.
@@ -79,21 +81,16 @@ pub(super) struct Endpoint {
 
 impl Host {
     /// The registry of a repository.
-    pub(super) fn new(repository: &Repository, options: &Options) -> Result<Self, ScanError> {
+    pub(super) fn new(repository: &Repository, options: &Options) -> Self {
         let name = repository.api_host();
         let settings = options.settings(repository.registry());
-        let Connection { token_hosts, .. } = &settings.connection;
         let is_ours = settings.by_operator || http::is_loopback(name);
-        let bounded = |builder: ClientBuilder| {
-            let builder = builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
-            // Not every cause is a connection's: a certificate may be the reason.
-            builder.build().map_err(|error| unusable(&error.to_string()))
-        };
-        Ok(Self {
+        Self {
             name: name.to_owned(),
             kind: settings.kind.unwrap_or_else(|| kind::of_host(name)),
-            client: bounded(itself(name, &settings)?)?,
-            elsewhere: bounded(connected(http::client_outside(), &settings.connection)?)?,
+            secure: OnceCell::new(),
+            plain: OnceCell::new(),
+            elsewhere: OnceCell::new(),
             permits: Semaphore::new(settings.concurrency.unwrap_or(AT_ONCE) as usize),
             rate: rate(name, &settings).map(|rate| RateLimiter::direct(Quota::per_second(rate))),
             not_before: Lock::default(),
@@ -101,10 +98,34 @@ impl Host {
             endpoint: Mutex::default(),
             tokens: Mutex::new(HashMap::new()),
             anonymous: settings.anonymous || settings.plain_http && !is_ours,
-            token_hosts: token_hosts.clone(),
             ahead: AtomicI64::new(0),
-            plain_http: settings.plain_http,
-        })
+            settings,
+        }
+    }
+
+    /// The client for an address of the registry itself, or of a token server that is vouched for.
+    pub(super) async fn client(&self, url: &Url) -> Result<&Client, ScanError> {
+        let make = async |is_secure| {
+            let builder =
+                connected(http::client(&self.name), &self.settings.connection, is_secure)?;
+            bounded(itself(builder, &self.name, &self.settings, is_secure)?)
+        };
+        match url.scheme() {
+            "http" => self.plain.get_or_try_init(|| make(false)).await,
+            _ => self.secure.get_or_try_init(|| make(true)).await,
+        }
+    }
+
+    /// The client for other hosts that the registry names.
+    pub(super) async fn elsewhere(&self) -> Result<&Client, ScanError> {
+        let make =
+            async || bounded(connected(http::client_outside(), &self.settings.connection, true)?);
+        self.elsewhere.get_or_try_init(make).await
+    }
+
+    /// Hosts of token servers that credentials may go to.
+    pub(super) fn token_hosts(&self) -> &[String] {
+        &self.settings.connection.token_hosts
     }
 
     /// Notes that nobody asks before a time.
@@ -132,7 +153,7 @@ impl Host {
     /// A registry on this machine is asked over plain HTTP, and over HTTPS when it does not
     /// understand that. Others are asked over plain HTTP only where somebody says so.
     pub(super) fn bases(&self) -> Vec<Url> {
-        let schemes: &[&str] = match (self.plain_http, http::is_loopback(&self.name)) {
+        let schemes: &[&str] = match (self.settings.plain_http, http::is_loopback(&self.name)) {
             (true, _) => &["http"],
             (false, true) => &["http", "https"],
             (false, false) => &["https"],
@@ -144,14 +165,24 @@ impl Host {
     }
 }
 
+fn bounded(builder: ClientBuilder) -> Result<Client, ScanError> {
+    let builder = builder.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    // Not every cause is a connection's: a certificate may be the reason.
+    builder.build().map_err(|error| unusable(&error.to_string()))
+}
+
 /// Locks what nobody holds while something can fail.
 pub(super) fn lock<T>(shared: &Lock<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The client for the registry itself.
-fn itself(name: &str, settings: &RegistrySettings) -> Result<ClientBuilder, ScanError> {
-    let mut builder = connected(http::client(name), &settings.connection)?;
+fn itself(
+    mut builder: ClientBuilder,
+    name: &str,
+    settings: &RegistrySettings,
+    is_secure: bool,
+) -> Result<ClientBuilder, ScanError> {
     if let Some(address) = &settings.connection.address {
         let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
         let at = found.ok_or_else(|| unusable(&format!("{address} is no address")))?;
@@ -162,7 +193,7 @@ fn itself(name: &str, settings: &RegistrySettings) -> Result<ClientBuilder, Scan
             builder = builder.no_proxy();
         }
     }
-    if let Some((certificate, key)) = &settings.connection.client {
+    if let Some((certificate, key)) = settings.connection.client.as_ref().filter(|_| is_secure) {
         let mut pem = read(key)?;
         pem.push(b'\n');
         pem.extend(read(certificate)?);
@@ -176,8 +207,11 @@ fn itself(name: &str, settings: &RegistrySettings) -> Result<ClientBuilder, Scan
 fn connected(
     mut builder: ClientBuilder,
     connection: &Connection,
+    is_secure: bool,
 ) -> Result<ClientBuilder, ScanError> {
-    if let Some(ca) = &connection.ca {
+    if !is_secure {
+        builder = builder.tls_certs_only([]);
+    } else if let Some(ca) = &connection.ca {
         let wrong = |_error| unusable(&format!("{} is not in PEM", ca.display()));
         let certificates = Certificate::from_pem_bundle(&read(ca)?).map_err(wrong)?;
         if certificates.is_empty() {

@@ -36,7 +36,7 @@ impl Registry {
         }
         // A token that ended early, or a repository that is closed on a registry that is not.
         host.tokens.lock().await.remove(ask.repository.path());
-        let challenge = Challenge::read(answer.headers(), &endpoint.base, &host.token_hosts)?;
+        let challenge = Challenge::read(answer.headers(), &endpoint.base, host.token_hosts())?;
         if challenge == endpoint.challenge && !matches!(challenge, Challenge::Bearer { .. }) {
             return Ok((url, answer));
         }
@@ -94,7 +94,7 @@ impl Registry {
             };
             let challenge = match answer.status() {
                 StatusCode::UNAUTHORIZED => {
-                    Challenge::read(answer.headers(), &base, &host.token_hosts)
+                    Challenge::read(answer.headers(), &base, host.token_hosts())
                 }
                 _ => Ok(Challenge::Open),
             };
@@ -167,7 +167,8 @@ impl Registry {
                  only; --token-host allows another"
             );
         }
-        let client = if realm.trusted { &host.client } else { &host.elsewhere };
+        let client =
+            if realm.trusted { host.client(&realm.url).await? } else { host.elsewhere().await? };
         host.turn().await;
         self.count(host, ask.repository, |cost| cost.requests += 1);
         let token = auth::token(client, realm, service.as_deref(), path, found.as_ref()).await?;
@@ -185,7 +186,8 @@ impl Registry {
             return Ok(None);
         }
         let path = ask.repository.path();
-        let asking = Asking { host: &host.name, path, base, client: &host.client };
+        let client = host.client(base).await?;
+        let asking = Asking { host: &host.name, path, base, client };
         // Rarely needed, and large.
         Box::pin(self.credentials.find(&asking)).await
     }
@@ -202,7 +204,7 @@ impl Registry {
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let foreign = at.origin() != url.origin();
-            let client = if foreign { &host.elsewhere } else { &host.client };
+            let client = if foreign { host.elsewhere().await? } else { host.client(&at).await? };
             let mut request =
                 client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
             if let Some(value) = authorization.as_ref().filter(|_| !foreign) {

@@ -164,7 +164,7 @@ impl Registry {
             Source::Registry(asked) => asked,
             Source::Layouts(layouts) => return layouts.content(digest, limit),
         };
-        let host = self.host(&asked).await?;
+        let host = self.host(&asked).await;
         if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.content(digest)) {
             self.count(&host, &asked, |cost| cost.cache_hits += 1);
             return Ok(kept);

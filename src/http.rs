@@ -96,15 +96,33 @@ fn is_internal_address(address: IpAddr) -> bool {
                 || v4.is_private()
                 || v4.is_link_local()
                 || shared
+                // Clouds have their metadata there as well, and so have some laboratories.
+                || v4.octets() == [168, 63, 129, 16]
+                || (a, b) == (198, 18) || (a, b) == (198, 19)
+                || v4.octets()[..3] == [192, 0, 0]
                 || a == 0
                 || a >= 224
         }
         IpAddr::V6(v6) => {
             let mapped = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4());
-            let [first, ..] = v6.segments();
+            let [first, second, ..] = v6.segments();
+            let octets = v6.octets();
+            // Addresses of version 4 in those of version 6: behind NAT64, and 6to4.
+            let embedded = match (first, second) {
+                (0x64, 0xff9b) => Some([octets[12], octets[13], octets[14], octets[15]]),
+                (0x2002, _) => Some([octets[2], octets[3], octets[4], octets[5]]),
+                _ => None,
+            };
+            let embedded =
+                embedded.is_some_and(|octets| is_internal_address(IpAddr::V4(octets.into())));
             let local = first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80;
             let mapped = mapped.is_some_and(|v4| is_internal_address(IpAddr::V4(v4)));
-            v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || local || mapped
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || local
+                || mapped
+                || embedded
         }
     }
 }

@@ -14,7 +14,8 @@ use super::realm::{self, Realm};
 use crate::http;
 use crate::secret::Secret;
 
-/// What the specification says a token lives without `expires_in`.
+/// What the specification says a token lives without `expires_in`, and at least, as docker has it: a
+/// token that ends sooner would be fetched for every request.
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 
 /// A token is not used in the last moments of its life.
@@ -144,9 +145,11 @@ pub(super) async fn token(
     let body = read_capped(answer, MAX_ANSWER).await?;
     let malformed = || ScanError::Malformed("the token server's answer holds no token".to_owned());
     let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_error| malformed())?;
-    let value = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let life =
-        answer.expires_in.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
+    let texts = [answer.token, answer.access_token];
+    let value = texts.into_iter().flatten().find(|token| !token.is_empty());
+    let life = answer
+        .expires_in
+        .map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)).max(DEFAULT_LIFE));
     Ok(Token { value: value.ok_or_else(malformed)?.into(), until: Instant::now() + life })
 }
 

@@ -13,6 +13,8 @@ use crate::policy::RegistryKind;
 pub(super) struct Ecr {
     /// The region that it is in.
     pub(super) region: String,
+    /// Whether it is the one with validated cryptography, whose service has another name.
+    pub(super) is_fips: bool,
     /// What its service's endpoints end in: `amazonaws.com`, or China's `amazonaws.com.cn`.
     pub(super) suffix: &'static str,
 }
@@ -33,7 +35,7 @@ pub(super) enum Cloud {
 
 // Accounts have twelve digits. `dkr-ecr` and `on.aws` are the names for both versions of IP.
 static ECR: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\A[0-9]{12}\.dkr(?:\.ecr(?:-fips)?\.(?<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)\.(?<suffix>amazonaws\.com(?:\.cn)?)|-ecr(?:-fips)?\.(?<dual>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)\.on\.aws)\z").ok()
+    Regex::new(r"\A[0-9]{12}\.dkr(?:\.ecr(?<fips>-fips)?\.(?<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)\.(?<suffix>amazonaws\.com(?:\.cn)?)|-ecr(?<dualfips>-fips)?\.(?<dual>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)\.on\.aws)\z").ok()
 });
 static GOOGLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\A(?:(?:[a-z]+\.)?gcr\.io|[a-z]+(?:-[a-z]+[0-9]+)?-docker\.pkg\.dev)\z").ok()
@@ -46,13 +48,16 @@ static AZURE: LazyLock<Option<Regex>> =
 pub(super) fn cloud(host: &str) -> Option<Cloud> {
     if let Some(found) = ECR.as_ref().and_then(|ecr| ecr.captures(host)) {
         let region = found.name("region").or_else(|| found.name("dual"))?.as_str().to_owned();
+        let is_fips = found.name("fips").or_else(|| found.name("dualfips")).is_some();
         let is_china = region.starts_with("cn-");
         // A region and a suffix of different partitions are no registry of Amazon's.
         let written = found.name("suffix").map(|suffix| suffix.as_str() == "amazonaws.com.cn");
         let suffix = if is_china { "amazonaws.com.cn" } else { "amazonaws.com" };
-        return written
-            .is_none_or(|chinese| chinese == is_china)
-            .then_some(Cloud::Ecr(Ecr { region, suffix }));
+        return written.is_none_or(|chinese| chinese == is_china).then_some(Cloud::Ecr(Ecr {
+            region,
+            is_fips,
+            suffix,
+        }));
     }
     let is = |pattern: &LazyLock<Option<Regex>>| {
         pattern.as_ref().is_some_and(|pattern| pattern.is_match(host))
@@ -82,8 +87,10 @@ mod tests {
 
     #[test]
     fn clouds_are_known_by_their_names() {
-        let ecr =
-            |region: &str, suffix| Some(Cloud::Ecr(Ecr { region: region.to_owned(), suffix }));
+        let ecr = |region: &str, suffix| {
+            let is_fips = region.contains("gov");
+            Some(Cloud::Ecr(Ecr { region: region.to_owned(), is_fips, suffix }))
+        };
         let cases = [
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", ecr("eu-west-1", "amazonaws.com")),
             (

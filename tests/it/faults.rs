@@ -224,7 +224,8 @@ fn a_token_server_elsewhere_gets_credentials_when_the_operator_says_so() {
 
 #[test]
 fn a_token_is_used_again_until_it_ends() {
-    for (life, fetched) in [(300, 1), (0, 2)] {
+    // Docker believes no token that lives less than a minute.
+    for (life, fetched) in [(300, 1), (0, 1)] {
         let pair = Pair::new();
         let challenge = format!("Bearer realm=\"http://{}/token\"", pair.bad.host);
         pair.bad.lies("/tags/list", [Lie::header(401, "www-authenticate", &challenge), Lie::Truth]);

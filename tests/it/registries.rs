@@ -309,7 +309,7 @@ fn pages_of_other_interfaces_are_followed_to_the_end() {
     let tree =
         deployed(&world, &image, "{alphabetical: asc, match: '^[a-z]+$'}, minAge: 1d", &files);
     world.tree(&[("a.yaml", &format!("image: {image}:aaa\n"))]);
-    assert_eq!(plan(&world, &tree, &[]).exits(0).decisions(), ["shop hold - too-young"]);
+    assert_eq!(plan(&world, &tree, &[]).exits(0).decisions(), ["shop hold bbb too-young"]);
     for elsewhere in
         ["\"http://127.0.0.1:1/v2/repositories/acme/shop/tags?page=2\"", "\"/v2/other?page=2\""]
     {

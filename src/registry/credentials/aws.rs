@@ -22,11 +22,15 @@ use url::Url;
 
 use super::{Credential, Found, cloud};
 use crate::registry::kind::Ecr;
+use crate::registry::page::read_capped;
 use crate::secret::{Secret, Variables};
 
 /// The public registry has its service in one region
 /// (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
 const PUBLIC: &str = "https://api.ecr-public.us-east-1.amazonaws.com/";
+
+/// The largest answer of a service, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Variables of which one is set where an identity is meant to be used.
 const HINTS: [&str; 5] = [
@@ -72,6 +76,7 @@ struct Authorization {
 pub(super) async fn private(ecr: &Ecr, variables: &Variables) -> Result<Option<Found>, String> {
     let url = match endpoint(variables, "AWS_ENDPOINT_URL_ECR") {
         Some(url) => url.to_owned(),
+        None if ecr.is_fips => format!("https://ecr-fips.{}.{}/", ecr.region, ecr.suffix),
         None => format!("https://api.ecr.{}.{}/", ecr.region, ecr.suffix),
     };
     let service = Service {
@@ -247,8 +252,9 @@ impl HttpSend for Http {
         let answer =
             request.send().await.map_err(|error| failed(error.without_url().to_string()))?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| failed(error.without_url().to_string()))?;
-        let mut answer = http::Response::new(body);
+        let body =
+            read_capped(answer, MAX_ANSWER).await.map_err(|error| failed(error.to_string()))?;
+        let mut answer = http::Response::new(Bytes::from(body));
         *answer.status_mut() = status;
         Ok(answer)
     }

@@ -9,6 +9,8 @@ use super::{Credential, Found};
 use crate::secret::{Secret, Variables};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
+/// Where else the metadata server is, as Azure's own libraries have it.
+const HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 const METADATA: &str = "http://169.254.169.254";
 /// What an identity is asked for: registries, and nothing else.
 const RESOURCE: &str = "https://containerregistry.azure.net";
@@ -88,7 +90,7 @@ async fn application(variables: &Variables) -> Result<Option<String>, String> {
 /// the machine's metadata server.
 async fn machine(variables: &Variables) -> Result<Option<String>, String> {
     let service = variables.get("IDENTITY_ENDPOINT").zip(variables.get("IDENTITY_HEADER"));
-    let metadata = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or(METADATA);
+    let metadata = variables.get(HOST).unwrap_or(METADATA);
     let (at, version) = match service {
         Some((at, _)) => (at.to_owned(), "2019-08-01"),
         None => {
@@ -106,9 +108,11 @@ async fn machine(variables: &Variables) -> Result<Option<String>, String> {
         Some((_, header)) => request.header("x-identity-header", header),
         None => request.header("metadata", "true"),
     };
-    match cloud::ask::<Token>("Azure's managed identity", request).await {
+    let is_guess = service.is_none() && variables.get(HOST).is_none();
+    let who = "Azure's managed identity";
+    match cloud::ask_if_there::<Token>(who, request, is_guess).await {
         Ok(token) => Ok(Some(token.access_token)),
         Err(Missing::NotHere) if service.is_none() => Ok(None),
-        Err(missing) => Err(missing.of("Azure's managed identity")),
+        Err(missing) => Err(missing.of(who)),
     }
 }

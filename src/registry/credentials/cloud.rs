@@ -41,11 +41,24 @@ pub(super) async fn ask<T: DeserializeOwned>(
     who: &str,
     request: RequestBuilder,
 ) -> Result<T, Missing> {
+    ask_if_there(who, request, false).await
+}
+
+/// The same; when it is a guess that somebody is there, one who knows no identity is nobody.
+pub(super) async fn ask_if_there<T: DeserializeOwned>(
+    who: &str,
+    request: RequestBuilder,
+    is_guess: bool,
+) -> Result<T, Missing> {
     let answer = request.send().await.map_err(|error| match error {
         error if error.is_connect() => Missing::NotHere,
         _ => Missing::Refused(format!("{who} did not answer")),
     })?;
     let status = answer.status();
+    // A metadata server of another cloud, or of a machine without an identity.
+    if is_guess && matches!(status.as_u16(), 400 | 404) {
+        return Err(Missing::NotHere);
+    }
     if !status.is_success() {
         return Err(Missing::Refused(format!("{who} gives no identity ({status})")));
     }

@@ -2,7 +2,7 @@
 //! ([config.json](https://docs.docker.com/reference/cli/docker/login/),
 //! [auth.json](https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md)).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -21,6 +21,11 @@ const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
 /// A larger file holds something else, in bytes.
 const MAX_FILE: u64 = 1 << 20;
+
+/// A variable with a whole file in it.
+const INLINE: &str = "DOCKER_AUTH_CONFIG";
+/// A variable that names the one file that counts.
+const NAMED: &str = "REGISTRY_AUTH_FILE";
 
 /// The files, in the order in which they count.
 pub(super) struct Files(Vec<(PathBuf, File)>);
@@ -44,8 +49,8 @@ pub(super) enum Stored {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct File {
-    auths: HashMap<String, Auth>,
-    cred_helpers: HashMap<String, String>,
+    auths: BTreeMap<String, Auth>,
+    cred_helpers: BTreeMap<String, String>,
     creds_store: String,
 }
 
@@ -67,11 +72,16 @@ impl Files {
     /// When a file is there and cannot be read; the message names it, and nothing that it holds.
     pub(super) fn read(variables: &Variables) -> Result<Self, String> {
         let mut files = Vec::new();
+        // As GitLab's runners and docker's own command line have it.
+        if let Some(text) = variables.get(INLINE) {
+            files.push((PathBuf::from(INLINE), parse(text.as_bytes(), INLINE)?));
+        }
+        let is_named = variables.get(NAMED).is_some();
         for path in paths(variables) {
             let size = match std::fs::metadata(&path) {
                 Ok(found) if found.is_file() => found.len(),
                 Ok(_) => continue,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => continue,
                 Err(error) => return Err(format!("{}: {error}", path.display())),
             };
             if size > MAX_FILE {
@@ -79,14 +89,7 @@ impl Files {
             }
             let failed = |why: String| format!("{}: {why}", path.display());
             let text = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
-            // What the parser says can quote the file.
-            let file = serde_json::from_slice(&text).map_err(|error| {
-                failed(format!(
-                    "no such JSON as docker writes (line {}, column {})",
-                    error.line(),
-                    error.column()
-                ))
-            })?;
+            let file = parse(&text, &path.display().to_string())?;
             files.push((path, file));
         }
         Ok(Self(files))
@@ -119,9 +122,11 @@ impl File {
         let full = format!("{host}/{path}");
         let covers =
             |key: &str| full.strip_prefix(key).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-        let entries = self.auths.iter().map(|(key, auth)| (named(key), auth));
-        let entries = entries.filter(|(key, auth)| covers(key) && !auth.is_empty());
-        if let Some((_, auth)) = entries.max_by_key(|(key, _)| key.len()) {
+        let entries = self.auths.iter().map(|(key, auth)| (named(key), key, auth));
+        let entries = entries.filter(|(name, _, auth)| covers(name) && !auth.is_empty());
+        // Of two spellings of one registry, the plain one.
+        let nearest = entries.max_by_key(|(name, key, _)| (name.len(), name == *key));
+        if let Some((_, _, auth)) = nearest {
             let login = auth.read(at).map_err(|why| format!("{}: {why}", at.display()))?;
             return Ok(Some(Stored::Login(login)));
         }
@@ -157,9 +162,17 @@ impl Auth {
     }
 }
 
+fn parse(text: &[u8], name: &str) -> Result<File, String> {
+    // What the parser says can quote the file.
+    serde_json::from_slice(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("{name}: no such JSON as docker writes (line {line}, column {column})")
+    })
+}
+
 /// Where the files are: podman's before docker's.
 fn paths(variables: &Variables) -> Vec<PathBuf> {
-    if let Some(file) = variables.get("REGISTRY_AUTH_FILE") {
+    if let Some(file) = variables.get(NAMED) {
         return vec![PathBuf::from(file)];
     }
     let under = |name: &str| variables.get(name).map(PathBuf::from);

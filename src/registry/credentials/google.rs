@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::cloud::{self, Missing};
 use super::{Credential, Found};
+use crate::registry::page::read_capped;
 use crate::secret::{Secret, Variables};
 
 const USER: &str = "oauth2accesstoken";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const METADATA: &str = "metadata.google.internal";
+
+/// The largest token of another side, in bytes.
+const MAX_SUBJECT: usize = 1 << 20;
 
 /// How long a signed request for a token counts, in seconds.
 const ASSERTION_LIFE: i64 = 600;
@@ -141,7 +145,9 @@ async fn metadata(variables: &Variables) -> Result<Option<String>, String> {
     let at = "computeMetadata/v1/instance/service-accounts/default/token";
     let url = cloud::url(&format!("http://{host}/{at}"))?;
     let request = cloud::client(&url)?.get(url).header("metadata-flavor", "Google");
-    match cloud::ask::<Token>("Google's metadata server", request).await {
+    let is_guess = variables.get("GCE_METADATA_HOST").is_none();
+    let who = "Google's metadata server";
+    match cloud::ask_if_there::<Token>(who, request, is_guess).await {
         Ok(token) => Ok(Some(token.access_token)),
         Err(Missing::NotHere) => Ok(None),
         Err(Missing::Refused(why)) => Err(why),
@@ -214,7 +220,8 @@ impl Source {
                 let failed = || "the source of the subject token does not give it".to_owned();
                 let answer = request.send().await.map_err(|_error| failed())?;
                 let answer = answer.error_for_status().map_err(|_error| failed())?;
-                answer.text().await.map_err(|_error| failed())?
+                let body = read_capped(answer, MAX_SUBJECT).await.map_err(|_error| failed())?;
+                String::from_utf8(body).map_err(|_error| failed())?
             }
             (None, None) => {
                 return Err(

@@ -4,9 +4,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::{Credential, Found};
 use crate::secret::{Secret, Variables};
@@ -24,7 +25,7 @@ const UNKNOWN: &str = "credentials not found";
 const TOKEN_USER: &str = "<token>";
 
 /// Variables that a helper gets: where its own files and its cloud's identity are. Everything else,
-/// such as the token for GitHub, is none of its business.
+/// such as the token for GitHub, is none of its business; which cloud it asks is not known.
 const PASSED: [&str; 16] = [
     "PATH",
     "HOME",
@@ -71,7 +72,8 @@ pub(super) async fn get(
     }
     let program = format!("docker-credential-{name}");
     let asked = within(TIMEOUT, &program, server, variables).await;
-    asked.map_err(|why| format!("the credential helper {program} {why}"))
+    let asked = asked.map_err(|why| format!("the credential helper {program} {why}"))?;
+    Ok(asked.map(|credential| Found { credential, origin: program }))
 }
 
 async fn within(
@@ -79,25 +81,42 @@ async fn within(
     program: &str,
     server: &str,
     variables: &Variables,
-) -> Result<Option<Found>, String> {
-    let asked = tokio::time::timeout(limit, ask(program, server, variables)).await;
+) -> Result<Option<Credential>, String> {
+    let process = start(program, variables)?;
+    let group = process.id();
+    let asked = tokio::time::timeout(limit, ask(process, server)).await;
+    if asked.is_err() {
+        end(group);
+    }
     asked.unwrap_or_else(|_elapsed| {
         Err(format!("did not answer within {} seconds", limit.as_secs()))
     })
 }
 
-async fn ask(program: &str, server: &str, variables: &Variables) -> Result<Option<Found>, String> {
-    let mut process = Command::new(program)
+fn start(program: &str, variables: &Variables) -> Result<Child, String> {
+    Command::new(program)
         .arg("get")
         .env_clear()
         .envs(variables.iter().filter(|(name, _)| is_passed(name)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        // One that is waited for no longer does not stay behind.
+        // One that is waited for no longer does not stay behind, nor what it started.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot be run: {error}"))
+}
+
+/// Ends a helper with all that it started.
+fn end(group: Option<u32>) {
+    let group = group.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = group {
+        rustix::process::kill_process_group(group, Signal::KILL).ok();
+    }
+}
+
+async fn ask(mut process: Child, server: &str) -> Result<Option<Credential>, String> {
     if let Some(mut input) = process.stdin.take() {
         // One that does not read its input may still answer.
         input.write_all(server.as_bytes()).await.ok();
@@ -119,7 +138,7 @@ async fn ask(program: &str, server: &str, variables: &Variables) -> Result<Optio
         TOKEN_USER => Credential::Identity(secret),
         _ => Credential::Password(answer.username, secret),
     };
-    Ok(Some(Found { credential, origin: program.to_owned() }))
+    Ok(Some(credential))
 }
 
 fn is_passed(name: &str) -> bool {
@@ -139,7 +158,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("docker-credential-slow");
         let pid = directory.path().join("pid");
-        let script = format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", pid.display());
+        let script = format!("#!/bin/sh\nsleep 600 &\necho $! > {}\nwait\n", pid.display());
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = path.to_str().unwrap();

@@ -52,6 +52,9 @@ pub struct Packages {
     pub token: Secret,
 }
 
+/// An answer, or a failure: nobody is asked twice for the same.
+type Answer = Arc<OnceCell<Result<Option<Found>, String>>>;
+
 /// Where credentials come from. Files are read once, and programs and clouds asked once for each
 /// registry, when the first registry wants a login.
 pub(super) struct Credentials {
@@ -60,7 +63,7 @@ pub(super) struct Credentials {
     /// When the run started, for what has to be signed.
     now: Timestamp,
     files: OnceCell<Result<Files, String>>,
-    asked: Mutex<HashMap<String, Arc<OnceCell<Option<Found>>>>>,
+    asked: Mutex<HashMap<String, Answer>>,
 }
 
 /// The registry that wants a login.
@@ -132,6 +135,6 @@ impl Credentials {
         ask: impl Future<Output = Result<Option<Found>, String>>,
     ) -> Result<Option<Found>, String> {
         let cell = Arc::clone(self.asked.lock().await.entry(key).or_default());
-        cell.get_or_try_init(|| ask).await.cloned()
+        cell.get_or_init(|| ask).await.clone()
     }
 }

@@ -24,6 +24,22 @@ impl From<String> for Secret {
     }
 }
 
+/// The same text, as long as before, with stars instead of the user and password of every address in
+/// it, for excerpts of files.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''));
+        let at = part[..end.unwrap_or(part.len())].rfind('@').unwrap_or(0);
+        masked.push_str("://");
+        masked.extend(std::iter::repeat_n('*', at));
+        masked.push_str(&part[at..]);
+    }
+    masked
+}
+
 /// The variables of the environment, read once. They hold secrets, so they are not shown either.
 #[derive(Clone, Default)]
 pub struct Variables(Arc<BTreeMap<String, String>>);
@@ -44,5 +60,26 @@ impl Variables {
 impl FromIterator<(String, String)> for Variables {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self(Arc::new(variables.into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_show_no_passwords() {
+        for (text, want) in [
+            (
+                "proxy: http://bot:pw@proxy:3128/\nca: x@y",
+                "proxy: http://******@proxy:3128/\nca: x@y",
+            ),
+            ("'https://ü@h' # a://b@c", "'https://**@h' # a://*@c"),
+            ("http://proxy:3128/@", "http://proxy:3128/@"),
+            ("a: b", "a: b"),
+        ] {
+            assert_eq!(masked(text), want);
+            assert_eq!(masked(text).len(), text.len());
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::policy::{
     Environment, PolicyFile, PolicyReader, PolicySet, RegistrySettings, RepositorySettings,
     SETTINGS_FILE, Signer, read_registries,
 };
+use crate::secret::masked;
 use crate::settings::Scope;
 use crate::signature::{TrustRoot, Verifier, Verifiers};
 use crate::yaml::Stream;
@@ -265,7 +266,7 @@ pub(super) fn registries(path: Option<&Path>) -> Result<Vec<RegistrySettings>, F
     let Some(path) = path else { return Ok(Vec::new()) };
     let file = read_argument("--registries", path)?;
     read_registries(&file).map_err(|diagnostics| {
-        let sources = [(file.path, file.text)].into();
+        let sources = [(file.path, masked(&file.text))].into();
         Failure::Invalid(Box::new(Invalid { diagnostics, sources }))
     })
 }

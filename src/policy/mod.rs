@@ -26,7 +26,7 @@ pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
-pub use raw::{DigestMode, Direction, PartName, RegistryKind, Variant, Via};
+pub use raw::{DigestMode, Direction, PartName, ProxyAddress, RegistryKind, Variant, Via};
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{

@@ -385,10 +385,22 @@ pub struct RawRegistry {
     pub client_key: Option<PathBuf>,
     /// Operator's file: the proxy to go through, or `none`.
     #[schemars(example = "http://proxy.internal:3128")]
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyAddress>,
     /// Operator's file: hosts of token servers that the registry's credentials may go to.
     #[serde(default)]
     pub token_hosts: Vec<String>,
+}
+
+/// The address of a proxy. It can hold a password, so `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct ProxyAddress(pub String);
+
+impl std::fmt::Debug for ProxyAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProxyAddress")
+    }
 }
 
 /// A product that answers as a registry.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::file::{Places, PolicyFile, sole};
-use super::raw::{RawRegistries, RawRegistry, RegistryKind};
+use super::raw::{ProxyAddress, RawRegistries, RawRegistry, RegistryKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Repository;
 
@@ -53,7 +53,7 @@ pub struct Connection {
     /// Files with a certificate to show, and its key.
     pub client: Option<(PathBuf, PathBuf)>,
     /// The proxy; `none` for no proxy.
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyAddress>,
     /// Hosts of token servers that credentials may go to.
     pub token_hosts: Vec<String>,
 }
@@ -148,6 +148,33 @@ fn reserved(raw: &RawRegistry) -> Vec<&'static str> {
     keys.into_iter().filter_map(|(key, is_used)| is_used.then_some(key)).collect()
 }
 
+/// The keys of an entry that say how a whole host is asked.
+fn of_whole_hosts(raw: &RawRegistry) -> Vec<&'static str> {
+    let keys = [
+        ("kind", raw.kind.is_some()),
+        ("anonymous", raw.anonymous),
+        ("plainHttp", raw.plain_http),
+        ("concurrency", raw.concurrency.is_some()),
+        ("requestsPerSecond", raw.requests_per_second.is_some()),
+    ];
+    let keys = keys.into_iter().filter_map(|(key, is_used)| is_used.then_some(key));
+    keys.chain(reserved(raw).into_iter().filter(|key| *key != "mirror")).collect()
+}
+
+/// An address is where a host is; a port that the host has is the address's as well.
+fn check_address(address: &str, host: &str) -> Result<(), String> {
+    let port = |text: &str| text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    match (port(address), port(host)) {
+        (Some(said), Some(own)) if said != own => {
+            Err(format!("the port is {own}, as `host` has it, and not {said}"))
+        }
+        (Some(_), _) => Ok(()),
+        (None, own) => {
+            Err(format!("write the address with its port: `{address}:{}`", own.unwrap_or(443)))
+        }
+    }
+}
+
 fn not_here(key: &str) -> Diagnostic {
     invalid(format!("`{key}` is for the operator to say, not for the repository"))
         .help("put this entry into the file that `--registries` names")
@@ -162,6 +189,15 @@ fn registry(
     by_operator: bool,
 ) -> Result<RegistrySettings, (&'static str, String)> {
     let mirror = raw.mirror.as_deref().map(mirror).transpose().map_err(|why| ("mirror", why))?;
+    let prefix = prefix(&raw.host).map_err(|why| ("host", why))?;
+    if prefix.contains('/')
+        && let Some(key) = of_whole_hosts(&raw).first()
+    {
+        return Err((key, format!("`{key}` is for a whole host; a part of one can have a mirror")));
+    }
+    if let Some(address) = &raw.address {
+        check_address(address, &prefix).map_err(|why| ("address", why))?;
+    }
     let client = match (raw.client_certificate, raw.client_key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -173,7 +209,7 @@ fn registry(
         }
     };
     Ok(RegistrySettings {
-        prefix: prefix(&raw.host).map_err(|why| ("host", why))?,
+        prefix,
         mirror,
         kind: raw.kind,
         anonymous: raw.anonymous,
@@ -242,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_proxy_is_not_shown() {
+        let text = "registries:\n- host: r.io\n  proxy: http://bot:canary@proxy:3128\n";
+        let read = read_registries(&PolicyFile::new("r", text)).unwrap();
+        assert!(!format!("{read:?}").contains("canary"));
+    }
+
+    #[test]
     fn a_prefix_ends_at_a_component() {
         let settings = RegistrySettings::of("r.io/hub");
         for (name, want) in
@@ -265,6 +308,10 @@ mod tests {
             ("registries:\n- host: r.io\n  clientKey: k.pem\n", 3),
             ("registries:\n- host: r.io\n  kind: nexus\n", 3),
             ("registries:\n- host: r.io\n  concurrency: 0\n", 3),
+            ("registries:\n- host: r.io/hub\n  anonymous: true\n", 3),
+            ("registries:\n- host: r.io/hub\n  mirror: m.io\n  ca: ca.pem\n", 4),
+            ("registries:\n- host: r.io:443\n  address: 10.0.0.5:5000\n", 3),
+            ("registries:\n- host: r.io:5000\n  address: 10.0.0.5\n", 3),
             ("registries:\n- host: r.io\npolicies: []\n", 3),
         ] {
             let problems = read_registries(&PolicyFile::new("r", text)).unwrap_err();

@@ -88,7 +88,8 @@ impl Registry {
         let (variables, packages) = (options.variables.clone(), options.packages.clone());
         let credentials = Credentials::new(variables, packages, options.now);
         let cache = options.cache.clone();
-        let cache = cache.and_then(|directory| Cache::open(directory, options.now.into()));
+        let clock = options.clock.map(|(then, _)| then.into());
+        let cache = cache.and_then(|directory| Cache::open(directory, clock));
         let (hosts, usage) = (Mutex::default(), Lock::default());
         Self { options, credentials, cache, hosts, usage }
     }
@@ -143,7 +144,7 @@ impl Registry {
         loop {
             let page = self.page(host, repository, (list, &path), known.get(&path)).await?;
             let next = pages.add(&path, &page)?;
-            if self.cache.is_some() && !page.etag.is_empty() {
+            if self.cache.is_some() && page.is_worth_keeping() {
                 keep.insert(path, page);
             }
             match next {
@@ -208,7 +209,9 @@ impl Registry {
         match mirror {
             Mirror::Layouts(directory) => Ok(Source::Layouts(Layouts::new(directory, rest, &name))),
             Mirror::Registry(prefix) => {
-                let mirrored = Repository::parse(&format!("{prefix}/{rest}"));
+                // An entry for exactly one repository names exactly one.
+                let name = format!("{prefix}/{rest}");
+                let mirrored = Repository::parse(name.trim_end_matches('/'));
                 let wrong =
                     |error| ScanError::Malformed(format!("its mirror has no such name: {error}"));
                 mirrored.map(Source::Registry).map_err(wrong)

@@ -189,9 +189,6 @@ fn itself(
         let host = Url::parse(&format!("http://{name}/")).ok();
         let host = host.as_ref().and_then(Url::host_str).unwrap_or(name);
         builder = builder.resolve(host, at);
-        if at.ip().is_loopback() {
-            builder = builder.no_proxy();
-        }
     }
     if let Some((certificate, key)) = settings.connection.client.as_ref().filter(|_| is_secure) {
         let mut pem = read(key)?;
@@ -219,7 +216,9 @@ fn connected(
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    match connection.proxy.as_deref() {
+    match connection.proxy.as_ref().map(|proxy| proxy.0.as_str()) {
+        // Who says where a host is means the way there as well.
+        None if connection.address.is_some() => Ok(builder.no_proxy()),
         None => Ok(builder),
         Some("none") => Ok(builder.no_proxy()),
         Some(proxy) => {

@@ -76,7 +76,7 @@ impl List {
                 // Slashes in a name are encoded twice.
                 let rest = rest.replace('/', "%252F");
                 format!(
-                    "/api/v2.0/projects/{project}/repositories/{rest}/artifacts?page=1&page_size=100&with_tag=true"
+                    "/api/v2.0/projects/{project}/repositories/{rest}/artifacts?page=1&page_size=100&with_tag=true&q=tags%3D*"
                 )
             }
         }
@@ -101,19 +101,9 @@ impl List {
             }
             Self::Quay => {
                 let found: Quay = page::parse(headers, body)?;
-                let next = found.has_additional.then(|| quay_page(url, found.page + 1));
-                let time =
-                    |tag: &QuayTag| tag.start_ts.and_then(|at| Timestamp::from_second(at).ok());
-                (
-                    page_of(
-                        found
-                            .tags
-                            .into_iter()
-                            .map(|tag| (time(&tag), tag.name))
-                            .map(|(t, n)| (n, t)),
-                    ),
-                    next,
-                )
+                let next = quay_next(url, &found)?;
+                let time = |at: Option<i64>| at.and_then(|at| Timestamp::from_second(at).ok());
+                (page_of(found.tags.into_iter().map(|tag| (tag.name, time(tag.start_ts)))), next)
             }
             Self::Harbor => {
                 let found: Vec<Artifact> = page::parse(headers, body)?;
@@ -139,9 +129,7 @@ struct HubTag {
 
 #[derive(Deserialize)]
 struct Quay {
-    #[serde(default)]
     has_additional: bool,
-    #[serde(default)]
     page: u32,
     tags: Vec<QuayTag>,
 }
@@ -172,6 +160,12 @@ fn page_of(tags: impl Iterator<Item = (String, Option<Timestamp>)>) -> Page {
     page
 }
 
-fn quay_page(url: &Url, number: u32) -> String {
-    format!("{}?limit=100&onlyActiveTags=true&page={number}", url.path())
+/// The page behind this one, which has to be the one that was asked for.
+fn quay_next(url: &Url, found: &Quay) -> Result<Option<String>, ScanError> {
+    let asked = url.query_pairs().find(|(key, _)| key == "page").map(|(_, page)| page.into_owned());
+    if asked != Some(found.page.to_string()) {
+        return Err(ScanError::Incomplete("the answer is another page".to_owned()));
+    }
+    let next = found.page.checked_add(1).filter(|_| found.has_additional);
+    Ok(next.map(|page| format!("{}?limit=100&onlyActiveTags=true&page={page}", url.path())))
 }

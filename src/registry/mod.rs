@@ -61,19 +61,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// What is special about a registry.
+    /// What is special about a registry. Either file can say that no credential is sent.
     fn settings(&self, registry: &str) -> RegistrySettings {
         let of_host = || self.registries.iter().filter(|one| one.prefix == registry);
         let found = of_host().find(|one| one.by_operator).or_else(|| of_host().next());
-        found.cloned().unwrap_or_else(|| RegistrySettings::of(registry))
+        let found = found.cloned().unwrap_or_else(|| RegistrySettings::of(registry));
+        RegistrySettings { anonymous: of_host().any(|one| one.anonymous), ..found }
     }
 
     /// The mirror of a repository, as `host/path`, and what follows the part that has the mirror. The
-    /// longest such part counts; of two entries for it, the operator's.
+    /// longest such part counts. Where the operator says anything, the repository says nothing.
     fn mirror<'a>(&'a self, name: &'a str) -> Option<(&'a Mirror, &'a str)> {
-        let covering =
-            self.registries.iter().filter(|one| one.mirror.is_some() && one.covers(name));
-        let nearest = covering.max_by_key(|one| (one.prefix.len(), one.by_operator))?;
+        let covering = || self.registries.iter().filter(|one| one.covers(name));
+        let is_set = covering().any(|one| one.by_operator);
+        let covering = covering().filter(|one| one.mirror.is_some() && one.by_operator == is_set);
+        let nearest = covering.max_by_key(|one| one.prefix.len())?;
         Some((nearest.mirror.as_ref()?, &name[nearest.prefix.len()..]))
     }
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, LINK};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ScanError;
 use crate::choose::Listing;
+use crate::image::Tag;
 
 /// The largest page, in bytes after inflation.
 pub(super) const MAX_PAGE: usize = 8 << 20;
@@ -41,13 +43,18 @@ pub(super) struct Page {
 pub(super) struct Pages {
     listing: Listing,
     seen: BTreeSet<String>,
+    /// How many texts stood in all pages, whatever they were worth.
+    texts: usize,
 }
 
 /// A page by the [specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags),
 /// with what Google adds (<https://cloud.google.com/artifact-registry/docs/docker/store-docker-container-images>).
 #[derive(Deserialize)]
 struct Body {
+    // Some write `null` for none; without the key it is not a list.
+    #[serde(deserialize_with = "Option::deserialize")]
     tags: Option<Vec<String>>,
+    errors: Option<IgnoredAny>,
     #[serde(default)]
     manifest: BTreeMap<String, Uploaded>,
 }
@@ -57,7 +64,16 @@ struct Body {
 #[serde(rename_all = "camelCase", default)]
 struct Uploaded {
     tag: Vec<String>,
-    time_uploaded_ms: String,
+    /// A number in a text.
+    time_uploaded_ms: serde_json::Value,
+}
+
+impl Uploaded {
+    fn at(&self) -> Option<Timestamp> {
+        let told = &self.time_uploaded_ms;
+        let milliseconds = told.as_i64().or_else(|| told.as_str()?.parse().ok())?;
+        Timestamp::from_millisecond(milliseconds).ok()
+    }
 }
 
 impl Page {
@@ -65,15 +81,23 @@ impl Page {
     pub(super) fn read(headers: &HeaderMap, body: &[u8], url: &Url) -> Result<Self, ScanError> {
         let next = next(headers, url)?;
         let body: Body = parse(headers, body)?;
+        if body.errors.is_some() {
+            let why = "the answer is a tag list and an error at once";
+            return Err(ScanError::Malformed(why.to_owned()));
+        }
         let mut pushed = BTreeMap::new();
         for uploaded in body.manifest.into_values() {
-            let at = uploaded.time_uploaded_ms.parse().ok();
-            let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-            pushed.extend(
-                at.into_iter().flat_map(|at| uploaded.tag.iter().map(move |tag| (tag.clone(), at))),
-            );
+            let at = uploaded.at();
+            pushed.extend(uploaded.tag.into_iter().filter_map(|tag| Some((tag, at?))));
         }
         Ok(Self { etag: etag(headers), tags: body.tags.unwrap_or_default(), pushed, next })
+    }
+}
+
+impl Page {
+    /// Whether it can be asked for again, and holds nothing but tags.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        !self.etag.is_empty() && self.tags.iter().all(|tag| Tag::parse(tag).is_some())
     }
 }
 
@@ -94,12 +118,13 @@ pub(super) fn etag(headers: &HeaderMap) -> String {
 
 impl Pages {
     pub(super) fn new(first: &str) -> Self {
-        Self { listing: Listing::default(), seen: BTreeSet::from([first.to_owned()]) }
+        Self { listing: Listing::default(), seen: BTreeSet::from([first.to_owned()]), texts: 0 }
     }
 
     /// Adds the page that was at a path; the next one's path and query, if there is one.
     pub(super) fn add(&mut self, path: &str, page: &Page) -> Result<Option<String>, ScanError> {
         let before = self.listing.tags.len();
+        self.texts += page.tags.len();
         let mut found = Listing::from_texts(page.tags.iter().map(String::as_str));
         for (tag, listed) in &mut found.tags {
             if let Some(at) = page.pushed.get(tag.as_str()) {
@@ -108,7 +133,7 @@ impl Pages {
         }
         self.listing.dropped += found.dropped;
         self.listing.tags.extend(found.tags);
-        if self.listing.tags.len() > MAX_TAGS {
+        if self.texts > MAX_TAGS {
             return Err(ScanError::Incomplete(format!("more than {MAX_TAGS} tags")));
         }
         let Some(next) = page.next.clone() else { return Ok(None) };
@@ -143,15 +168,19 @@ fn elsewhere() -> ScanError {
 /// query, which must stay on the same listing of the same registry: another origin could be asked
 /// anything.
 pub(super) fn next(headers: &HeaderMap, page: &Url) -> Result<Option<String>, ScanError> {
-    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = values.flat_map(links).find_map(|(target, rel)| rel.then_some(target))
-    else {
-        return Ok(None);
-    };
-    if target.is_empty() {
-        return Err(elsewhere());
+    for value in headers.get_all(LINK) {
+        let unclear = || ScanError::Incomplete("where the next page is cannot be read".to_owned());
+        let value = value.to_str().map_err(|_error| unclear())?;
+        if !value.trim().is_empty() && links(value).next().is_none() {
+            return Err(unclear());
+        }
+        match links(value).find(|(_, is_next)| *is_next) {
+            Some(("", _)) => return Err(elsewhere()),
+            Some((target, _)) => return following(page, target).map(Some),
+            None => {}
+        }
     }
-    following(page, target).map(Some)
+    Ok(None)
 }
 
 /// Path and query of a page that an answer names.
@@ -175,17 +204,19 @@ fn is_same_list(page: &str, link: &str) -> bool {
             .is_some_and(|(page, link)| page.split_once('/').is_some_and(|(_, rest)| rest == link))
 }
 
-/// Each link of a header value, with whether its relation is `next`.
+/// Each link of a header value, with whether its relation is `next`; one that does not say what it is
+/// can be nothing else here.
 fn links(value: &str) -> impl Iterator<Item = (&str, bool)> {
     value.split('<').skip(1).filter_map(|link| {
         let (target, params) = link.split_once('>')?;
-        let is_next = params.split([';', ',']).any(|param| {
-            let (key, value) = param.split_once('=').unwrap_or_default();
-            let relations = value.trim().trim_matches('"').split_ascii_whitespace();
-            key.trim().eq_ignore_ascii_case("rel")
-                && relations.into_iter().any(|rel| rel.eq_ignore_ascii_case("next"))
+        let mut relations = params.split([';', ',']).filter_map(|param| {
+            let (key, value) = param.split_once('=')?;
+            key.trim().eq_ignore_ascii_case("rel").then_some(value.trim().trim_matches('"'))
         });
-        Some((target.trim(), is_next))
+        let is_next = |relations: &str| {
+            relations.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+        };
+        Some((target.trim(), relations.next().is_none_or(is_next)))
     })
 }
 
@@ -241,7 +272,40 @@ mod tests {
         ] {
             assert_eq!(next_of(link), Ok(Some(want.to_owned())), "{link}");
         }
+        assert_eq!(next_of("</v2/a/b/tags/list?last=x&n=2>"), Ok(Some(want.to_owned())));
         assert_eq!(next_of(r#"</v2/a/b/tags/list?last=x>; rel="prev""#), Ok(None));
+        assert_eq!(next_of(""), Ok(None));
+    }
+
+    #[test]
+    fn a_page_says_all_that_it_has_to() {
+        let url = Url::parse("https://r.io/v2/a/b/tags/list").unwrap();
+        let read = |body: &str| Page::read(&HeaderMap::new(), body.as_bytes(), &url);
+        assert_eq!(read(r#"{"name": "a/b", "tags": null}"#), Ok(Page::default()));
+        for bad in ["{}", r#"{"name": "a/b"}"#, r#"{"tags": [], "errors": [{"code": "DENIED"}]}"#] {
+            assert!(matches!(read(bad), Err(ScanError::Malformed(_))), "{bad}");
+        }
+        let google = |time: &str| {
+            let body = format!(
+                r#"{{"tags": ["v1"], "manifest": {{"sha256:x": {{"tag": ["v1"], "timeUploadedMs": {time}}}}}}}"#
+            );
+            read(&body).unwrap().pushed.get("v1").map(|at| at.as_second())
+        };
+        assert_eq!(google("\"1700000000000\""), Some(1_700_000_000));
+        assert_eq!(google("1700000000000"), Some(1_700_000_000));
+        assert_eq!((google("\"soon\""), google("null")), (None, None));
+    }
+
+    #[test]
+    fn all_texts_count_against_the_limit() {
+        let mut pages = Pages::new("/a?1");
+        let page = |next: &str| Page {
+            tags: vec!["same".to_owned(); MAX_TAGS],
+            next: Some(next.to_owned()),
+            ..Page::default()
+        };
+        assert!(pages.add("/a?1", &page("/a?2")).is_ok());
+        assert!(matches!(pages.add("/a?2", &page("/a?3")), Err(ScanError::Incomplete(_))));
     }
 
     #[test]
@@ -254,6 +318,8 @@ mod tests {
             r#"</v2/a/b/../c/tags/list>; rel="next""#,
             r#"<>; rel="next""#,
             r#"<//evil.io/v2/a/b/tags/list>; rel="next""#,
+            "/v2/a/b/tags/list?last=x",
+            "<\u{e9}>; rel=next",
         ] {
             assert!(matches!(next_of(link), Err(ScanError::Incomplete(_))), "{link}");
         }

@@ -259,7 +259,7 @@ fn registries_own_times_order_tags() {
         ),
         (
             "harbor",
-            "/api/v2.0/projects/acme/repositories/sub%252Fshop/artifacts?page=1&page_size=100&with_tag=true",
+            "/api/v2.0/projects/acme/repositories/sub%252Fshop/artifacts?page=1&page_size=100&with_tag=true&q=tags%3D*",
             harbor,
         ),
         ("google", "/v2/acme/sub/shop/tags/list?n=1000", google),

@@ -21,6 +21,19 @@ pub enum Question {
     Signed(String, Repository, Digest),
 }
 
+impl Question {
+    /// The repository that it is about.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        match self {
+            Self::Digest(repository, _)
+            | Self::Contents(repository, _)
+            | Self::Created(repository, _)
+            | Self::Signed(_, repository, _) => repository,
+        }
+    }
+}
+
 /// The platforms of an index, each with the digest of its manifest. A manifest that stands alone is
 /// its own entry.
 pub type Contents = BTreeMap<Platform, Digest>;

@@ -13,6 +13,7 @@ use super::proposals::Proposals;
 use crate::changeset::{Decided, Use, branch_name};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
+use crate::image::Tag;
 use crate::manifest::{Site, Surveyed, find};
 use crate::policy::{Order, PolicySet, Via};
 use crate::yaml::Stream;
@@ -24,6 +25,8 @@ pub(super) struct Carry<'a> {
     pub(super) author: &'a Author,
     pub(super) proposals: &'a Proposals,
     pub(super) now: Timestamp,
+    /// Whether the run knows one pushed tag only, so that the branch may know a better one.
+    pub(super) is_partial: bool,
 }
 
 /// Replaces undecided and adds missing decisions by what open pull requests propose.
@@ -32,6 +35,10 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
         decided.iter().enumerate().map(|(index, decided)| (decided.at.clone(), index)).collect();
     let is_open = |at: &Use| {
         known.get(at).is_none_or(|index| decided[*index].decision.outcome == Outcome::Undecided)
+            || with.is_partial
+    };
+    let is_better = |at: &Use, held: &Deployed| {
+        known.get(at).is_none_or(|index| with.outranks(at, held, &decided[*index].decision))
     };
     let mut proposed: BTreeMap<Use, Option<Deployed>> = BTreeMap::new();
     for file in files {
@@ -45,6 +52,9 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
         for (at, held) in
             uses.into_iter().zip(held).filter(|(at, held)| is_open(at) && with.is_ahead(at, held))
         {
+            if !is_better(&at, &held) {
+                continue;
+            }
             // Sites of one use that hold different things are nothing that we wrote.
             let slot = proposed.entry(at).or_insert_with(|| Some(held.clone()));
             *slot = slot.take().filter(|other| *other == held);
@@ -95,6 +105,17 @@ impl Carry<'_> {
         let held =
             |site: Site| Deployed { tag: site.tag, digest: site.digest, ..Deployed::default() };
         same.then(|| sites.into_iter().map(held).collect())
+    }
+
+    /// Whether what the branch holds is above what this run decided, if it decided anything.
+    fn outranks(&self, at: &Use, held: &Deployed, decision: &Decision) -> bool {
+        if decision.outcome == Outcome::Undecided {
+            return true;
+        }
+        let ranker = self.set.policies[at.policy].rule.ranker(None);
+        let rank = |tag: Option<&Tag>| ranker.rank_deployed(tag?, None);
+        let ranks = rank(held.tag.as_ref()).zip(rank(decision.to.as_ref()));
+        ranks.is_some_and(|(then, now)| then.compare(&now) == Ordering::Greater)
     }
 
     /// Whether what the branch holds is above what is deployed now: the base may have moved on, or

@@ -252,7 +252,14 @@ async fn plan_tree(
     let deciding = Deciding { set: &set, verifiers: &verifiers, ledger, now, progress };
     let mut decided = deciding.decide(uses, tags).await;
     let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
-    let with = carry::Carry { tree: &tree, set: &set, author: &author, proposals: &proposals, now };
+    let with = carry::Carry {
+        tree: &tree,
+        set: &set,
+        author: &author,
+        proposals: &proposals,
+        now,
+        is_partial: settings.pushed.is_some(),
+    };
     carry::carry(&with, &files, &mut decided);
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     diagnostics.extend(tags.skews(&set));

@@ -6,7 +6,7 @@ use super::{Failure, load};
 use crate::choose::{Answers, Catalog, Listing, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Digest, Repository, Tag};
-use crate::policy::{PolicySet, RegistrySettings, RepositorySettings};
+use crate::policy::{PolicySet, RegistrySettings, RepositorySettings, Times};
 use crate::registry::{self, Options, Registry, Usage};
 use crate::report::Progress;
 use crate::settings::{DecideSettings, Pushed};
@@ -75,8 +75,11 @@ impl Tags {
             return;
         }
         let Some(client) = &self.client else { return };
-        let timed = set.policies.iter().filter(|policy| policy.needs_times());
-        let timed = timed.map(|policy| &policy.repository).collect();
+        let mut timed: BTreeMap<&Repository, Times> = BTreeMap::new();
+        for policy in &set.policies {
+            let need = timed.entry(&policy.repository).or_default();
+            *need = (*need).max(policy.times());
+        }
         let bar = Progress::new(progress, "asking registries for tags", new.len());
         let listed = registry::scan(client, new, &timed, &|| bar.step()).await;
         for repository in listed.0.keys() {

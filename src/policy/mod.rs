@@ -115,9 +115,25 @@ impl Policy {
 
     /// Whether it matters when the registry got a tag.
     #[must_use]
-    pub fn needs_times(&self) -> bool {
-        self.checks.min_age.is_some() || *self.rule.order() == Order::Newest(Clock::Pushed)
+    pub fn times(&self) -> Times {
+        match (self.rule.order(), self.checks.min_age) {
+            (Order::Newest(Clock::Pushed), _) => Times::Needed,
+            (_, Some(_)) => Times::Welcome,
+            (_, None) => Times::Unneeded,
+        }
     }
+}
+
+/// Whether it matters when a registry got its tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Times {
+    /// It does not.
+    #[default]
+    Unneeded,
+    /// An age is asked for, and without them our own first sight counts.
+    Welcome,
+    /// The order is by them.
+    Needed,
 }
 
 /// The paths that one cluster or stage syncs, and how changes get there.

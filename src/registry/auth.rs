@@ -157,10 +157,16 @@ fn refused(status: u16, found: Option<&Found>) -> ScanError {
     match (status, found) {
         (429, _) => ScanError::RateLimited(None),
         (500.., _) => ScanError::Unavailable(format!("the token server fails ({status})")),
-        (_, Some(found)) => ScanError::Unauthorized(format!(
-            "the token server refuses the credentials of {} ({status})",
-            found.origin
-        )),
+        (_, Some(found)) => {
+            let message =
+                format!("the token server refuses the credentials of {} ({status})", found.origin);
+            // Other refusals can be about this one repository.
+            if status == 401 {
+                ScanError::Refused(message)
+            } else {
+                ScanError::Unauthorized(message)
+            }
+        }
         (_, None) => {
             let message =
                 format!("the token server gives no anonymous token ({status}); log in with docker");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 
-/// So many requests are left to others who share the limit.
+/// So many requests are left to others who share the limit, or a tenth of a small limit.
 const RESERVE: u64 = 10;
 
 /// What a limit lasts when the registry does not say it.
@@ -58,7 +58,8 @@ impl Budget {
 
     /// How long to leave the registry in peace: what is left is for others.
     pub(super) fn pause(&self) -> Option<Duration> {
-        let is_low = self.remaining.is_some_and(|remaining| remaining < RESERVE);
+        let reserve = self.limit.map_or(RESERVE, |limit| RESERVE.min(limit.div_ceil(10)));
+        let is_low = self.remaining.is_some_and(|remaining| remaining < reserve);
         let left = self.until?.saturating_duration_since(Instant::now());
         (is_low && !left.is_zero()).then_some(left)
     }
@@ -136,5 +137,7 @@ mod tests {
         assert!(budget(10).pause().is_none());
         assert!(Budget { until: Some(Instant::now()), ..budget(0) }.pause().is_none());
         assert!(Budget::default().pause().is_none());
+        let small = |remaining| Budget { limit: Some(20), ..budget(remaining) };
+        assert!(small(1).pause().is_some() && small(2).pause().is_none());
     }
 }

@@ -164,12 +164,12 @@ mod tests {
     #[test]
     fn only_own_files_are_removed_and_by_the_real_clock() {
         let directory = tempfile::tempdir().unwrap();
-        let now = SystemTime::now();
-        let later = now + 2 * UNUSED;
         let keep = |name: &str| directory.path().join(FORM).join(name);
         let open = |now| Cache::open(directory.path().to_owned(), now).unwrap();
         open(None).keep_content(&Digest::of("sha256", b"x").unwrap(), b"x");
         let own = fs::read_dir(directory.path().join(FORM)).unwrap().next().unwrap().unwrap();
+        let now = own.metadata().unwrap().modified().unwrap();
+        let later = now + 2 * UNUSED;
         fs::write(keep("id_ed25519"), "").unwrap();
         fs::write(keep("tags-notes"), "").unwrap();
         for (clock, is_kept) in [(None, true), (Some(now), true), (Some(later), false)] {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use backon::BackoffBuilder as _;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
+use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -16,12 +17,13 @@ use super::credentials::Credentials;
 use super::host::{Host, lock};
 use super::layout::Layouts;
 use super::listing::List;
+use super::manifest::MAX_MANIFEST;
 use super::page::{MAX_PAGE, Page, Pages};
 use super::usage::{Cost, Usage};
 use super::{Options, ScanError};
 use crate::choose::Listing;
 use crate::image::{Digest, Repository, Tag};
-use crate::policy::{Mirror, RegistryKind};
+use crate::policy::{Mirror, RegistryKind, Times};
 
 /// Media types of everything a tag can point at. An index is preferred: its digest is the one that
 /// stands for all platforms.
@@ -29,6 +31,9 @@ pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
+
+/// The header that names what an answer holds.
+const DIGEST: &str = "docker-content-digest";
 
 /// A run waits this long when a registry asks it to; longer waits are for the next run.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -59,6 +64,13 @@ pub(super) struct Ask<'a> {
     pub(super) etag: Option<&'a str>,
     /// Whether it is of the distribution protocol, with its logins.
     pub(super) is_protocol: bool,
+}
+
+/// What all manifests have in common.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Versioned {
+    schema_version: u32,
 }
 
 /// Where an image repository is looked up.
@@ -94,23 +106,24 @@ impl Registry {
         Self { options, credentials, cache, hosts, usage }
     }
 
-    /// Lists every tag of a repository, page by page; when `timed`, with the registry's times where it
-    /// has some.
+    /// Lists every tag of a repository, page by page, with the registry's times where they matter and
+    /// it has some.
     ///
     /// # Errors
     /// When the list cannot be had whole.
-    pub async fn tags(&self, repository: &Repository, timed: bool) -> Result<Listing, ScanError> {
+    pub async fn tags(&self, repository: &Repository, times: Times) -> Result<Listing, ScanError> {
         let asked = match self.source(repository)? {
             Source::Registry(asked) => asked,
             Source::Layouts(layouts) => return layouts.tags(),
         };
         let host = self.host(&asked).await;
-        let own = List::timed(host.kind).filter(|_| timed);
+        let own = List::timed(host.kind).filter(|_| times != Times::Unneeded);
         if let Some((list, place)) = own.and_then(|list| Some((list, list.place(&asked)?))) {
             match self.walk(&place, list).await {
                 Ok(listing) => return Ok(listing),
-                // Its times are a help; without the right to see them, the tags are still there.
-                Err(error) if !error.is_transient() => {
+                // Its times are a help; without the right to see them, the tags are still there. An
+                // order by them does not change because they were out of reach for a moment.
+                Err(error) if times != Times::Needed || !error.is_transient() => {
                     tracing::info!(%repository, %error, "no times from the registry");
                 }
                 Err(error) => return Err(error),
@@ -195,8 +208,16 @@ impl Registry {
         let path = format!("{}/manifests/{tag}", asked.path());
         let (_, answer) =
             self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await?;
-        named_digest(answer.headers())
-            .ok_or_else(|| ScanError::Malformed("the registry does not name the digest".to_owned()))
+        let none = || ScanError::Malformed("the registry does not name the digest".to_owned());
+        if answer.headers().contains_key(DIGEST) {
+            return named_digest(answer.headers()).ok_or_else(none);
+        }
+        // Not everybody names it, which the specification leaves free.
+        let (_, answer) = self.ask(&host, &Ask::new(Method::GET, &path, MANIFESTS, &asked)).await?;
+        let bytes = self.read(&host, &asked, answer, MAX_MANIFEST).await?;
+        let is_manifest = serde_json::from_slice::<Versioned>(&bytes)
+            .is_ok_and(|manifest| manifest.schema_version == 2);
+        Digest::of("sha256", &bytes).filter(|_| is_manifest).ok_or_else(none)
     }
 
     /// Where a repository is looked up: at its mirror, when it has one.
@@ -300,8 +321,12 @@ impl Registry {
         host: &Host,
         ask: &Ask<'_>,
     ) -> Result<(Url, Response), ScanError> {
+        if let Some(error) = host.given_up() {
+            return Err(error);
+        }
         let since = Instant::now();
         let answer = self.ask_patiently(host, ask).await;
+        host.note(answer.as_ref().err());
         self.count(host, ask.repository, |cost| cost.time += since.elapsed());
         answer
     }
@@ -320,8 +345,7 @@ impl Registry {
             if wait > LONGEST_WAIT {
                 return Err(ScanError::RateLimited(Some(wait.as_secs())));
             }
-            tokio::time::sleep(wait).await;
-            spare(host, ask)?;
+            tokio::time::sleep(wait.max(spare(host, ask)?)).await;
             let (error, told) = match self.ask_once(host, ask).await {
                 Ok((url, answer)) => match failure(&answer, ask) {
                     None => return Ok((url, answer)),
@@ -345,24 +369,25 @@ impl Registry {
     }
 }
 
-/// Leaves a registry in peace that allows only a few requests still. Docker Hub counts manifests
-/// that are read, and nothing else (<https://docs.docker.com/docker-hub/usage/pulls/>).
-fn spare(host: &Host, ask: &Ask<'_>) -> Result<(), ScanError> {
+/// Leaves a registry in peace that allows only a few requests still: how long to wait, unless that is
+/// too long. Docker Hub counts manifests that are read, and nothing else
+/// (<https://docs.docker.com/docker-hub/usage/pulls/>).
+fn spare(host: &Host, ask: &Ask<'_>) -> Result<Duration, ScanError> {
     let counts = host.kind != RegistryKind::DockerHub
         || ask.method == Method::GET && ask.path.contains("/manifests/");
     let budget = *lock(&host.budget);
     match budget.pause().filter(|_| counts) {
-        Some(pause) => Err(ScanError::Spared {
+        Some(pause) if pause > LONGEST_WAIT => Err(ScanError::Spared {
             remaining: budget.remaining.unwrap_or(0),
             seconds: pause.as_secs(),
         }),
-        None => Ok(()),
+        pause => Ok(pause.unwrap_or_default()),
     }
 }
 
 /// The digest that an answer names.
 pub(super) fn named_digest(headers: &HeaderMap) -> Option<Digest> {
-    let digest = headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
+    let digest = headers.get(DIGEST).and_then(|value| value.to_str().ok());
     digest.and_then(Digest::parse)
 }
 

@@ -9,9 +9,15 @@ pub enum ScanError {
     /// 404.
     #[error("the registry does not know this repository or tag (404)")]
     NotFound,
+    /// No image layout where the mirror says.
+    #[error("there is no image layout: {} is missing", .0.display())]
+    NoLayout(std::path::PathBuf),
     /// 401, or a token server that refused.
     #[error("{0}")]
     Unauthorized(String),
+    /// A login that is not taken anywhere: 401 in spite of it.
+    #[error("{0}")]
+    Refused(String),
     /// 403.
     #[error("the credentials do not allow to read this repository (403)")]
     Denied,
@@ -59,8 +65,8 @@ impl ScanError {
 
     fn code(&self) -> ReasonCode {
         match self {
-            Self::NotFound => ReasonCode::NotFound,
-            Self::Unauthorized(_) => ReasonCode::Unauthorized,
+            Self::NotFound | Self::NoLayout(_) => ReasonCode::NotFound,
+            Self::Unauthorized(_) | Self::Refused(_) => ReasonCode::Unauthorized,
             Self::Denied => ReasonCode::Denied,
             Self::RateLimited(_) | Self::Spared { .. } => ReasonCode::RateLimited,
             Self::Unavailable(_) => ReasonCode::Unavailable,

@@ -15,6 +15,7 @@ use url::Url;
 use super::auth::{Challenge, Token};
 use super::budget::Budget;
 use super::kind::{self, Cloud};
+use super::listing::HUB_API;
 use super::{Options, ScanError};
 use crate::http;
 use crate::image::Repository;
@@ -26,6 +27,9 @@ const AT_ONCE: u32 = 8;
 /// Requests a second to Amazon's registries, which allow so many of most kinds
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html>).
 const ECR_RATE: u32 = 20;
+
+/// After so many requests in a row without an answer, each of them repeated, a registry is left alone.
+const GIVE_UP: usize = 8;
 
 /// A whole request.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -49,6 +53,8 @@ pub(super) struct Host {
     pub(super) permits: Semaphore,
     /// Bounds how many are sent in a second.
     rate: Option<DefaultDirectRateLimiter>,
+    /// How many requests in a row had no answer, and why the last one had none.
+    failed: Lock<(usize, Option<ScanError>)>,
     /// When it may be asked again, after it said that it is asked too often.
     not_before: Lock<Option<Instant>>,
     /// What it still allows.
@@ -58,8 +64,12 @@ pub(super) struct Host {
     pub(super) endpoint: Mutex<Probe>,
     /// Tokens by repository path.
     pub(super) tokens: Mutex<HashMap<String, Token>>,
+    /// Whether each login is taken. Locked while the first request with it finds out.
+    pub(super) logins: Mutex<HashMap<[u8; 32], Result<(), ScanError>>>,
     /// Whether a credential may be sent at all.
     pub(super) anonymous: bool,
+    /// Whether who runs this vouches for what is said of it.
+    pub(super) is_ours: bool,
     /// How far its clock is ahead of ours, in seconds, by its last answer.
     pub(super) ahead: AtomicI64,
 }
@@ -83,7 +93,7 @@ impl Host {
     /// The registry of a repository.
     pub(super) fn new(repository: &Repository, options: &Options) -> Self {
         let name = repository.api_host();
-        let settings = options.settings(repository.registry());
+        let settings = settings(repository.registry(), options);
         let is_ours = settings.by_operator || http::is_loopback(name);
         Self {
             name: name.to_owned(),
@@ -93,11 +103,14 @@ impl Host {
             elsewhere: OnceCell::new(),
             permits: Semaphore::new(settings.concurrency.unwrap_or(AT_ONCE) as usize),
             rate: rate(name, &settings).map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            failed: Lock::default(),
             not_before: Lock::default(),
             budget: Lock::default(),
             endpoint: Mutex::default(),
             tokens: Mutex::new(HashMap::new()),
             anonymous: settings.anonymous || settings.plain_http && !is_ours,
+            is_ours,
+            logins: Mutex::default(),
             ahead: AtomicI64::new(0),
             settings,
         }
@@ -141,6 +154,21 @@ impl Host {
         not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
+    /// Why nobody asks this registry any more: so many requests in a row had no answer that each
+    /// further image would only wait for nothing.
+    pub(super) fn given_up(&self) -> Option<ScanError> {
+        let failed = lock(&self.failed);
+        failed.1.clone().filter(|_| failed.0 >= GIVE_UP)
+    }
+
+    /// Notes how a request ended, after all that was tried for it.
+    pub(super) fn note(&self, error: Option<&ScanError>) {
+        let error = error.filter(|error| error.is_transient()).cloned();
+        let mut failed = lock(&self.failed);
+        let count = if error.is_some() { failed.0 + 1 } else { 0 };
+        *failed = (count, error);
+    }
+
     /// Waits until a request fits into the rate.
     pub(super) async fn turn(&self) {
         if let Some(rate) = &self.rate {
@@ -163,6 +191,16 @@ impl Host {
             .filter_map(|scheme| Url::parse(&format!("{scheme}://{}/v2/", self.name)).ok())
             .collect()
     }
+}
+
+/// What is said of a registry; of Docker Hub's other host, what is said of Docker Hub.
+fn settings(registry: &str, options: &Options) -> RegistrySettings {
+    if registry != HUB_API {
+        return options.settings(registry);
+    }
+    let mut settings = options.settings("docker.io");
+    settings.connection.address = None;
+    settings
 }
 
 fn bounded(builder: ClientBuilder) -> Result<Client, ScanError> {

@@ -58,8 +58,11 @@ impl Layouts {
 
     pub(super) fn digest(&self, tag: &Tag) -> Result<Digest, ScanError> {
         let entries = self.entries()?;
-        let entry = entries.iter().find(|entry| self.tag(entry) == Some(tag.as_str()));
-        let entry = entry.ok_or(ScanError::NotFound)?;
+        let mut named = entries.iter().filter(|entry| self.tag(entry) == Some(tag.as_str()));
+        let entry = named.next().ok_or(ScanError::NotFound)?;
+        if named.any(|other| other.digest != entry.digest) {
+            return Err(self.wrong("index.json", &format!("says two things about {tag}")));
+        }
         let wrong = || self.wrong("index.json", "names a digest that is none");
         Digest::parse(&entry.digest).ok_or_else(wrong)
     }
@@ -76,7 +79,7 @@ impl Layouts {
 
     fn entries(&self) -> Result<Vec<Entry>, ScanError> {
         if !self.directory.join("oci-layout").is_file() {
-            return Err(ScanError::NotFound);
+            return Err(ScanError::NoLayout(self.directory.join("oci-layout")));
         }
         let bytes = self.read("index.json", MAX_MANIFEST)?;
         let index: Result<Index, _> = serde_json::from_slice(&bytes);
@@ -102,7 +105,6 @@ impl Layouts {
         match read {
             Ok(size) if size > limit => Err(self.wrong(name, "is too large")),
             Ok(_) => Ok(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ScanError::NotFound),
             Err(error) => Err(self.wrong(name, &format!("cannot be read: {error}"))),
         }
     }

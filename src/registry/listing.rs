@@ -15,7 +15,7 @@ use crate::policy::RegistryKind;
 const PAGE_SIZE: &str = "1000";
 
 /// Where Docker Hub's own interface is, beside its registry.
-const HUB_API: &str = "hub.docker.com";
+pub(super) const HUB_API: &str = "hub.docker.com";
 
 /// A list of tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

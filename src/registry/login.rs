@@ -35,13 +35,20 @@ impl Registry {
             return Ok((url, answer));
         }
         // A token that ended early, or a repository that is closed on a registry that is not.
-        host.tokens.lock().await.remove(ask.repository.path());
+        if matches!(endpoint.challenge, Challenge::Bearer { .. }) {
+            host.tokens.lock().await.remove(ask.repository.path());
+        }
         let challenge = Challenge::read(answer.headers(), &endpoint.base, host.token_hosts())?;
         if challenge == endpoint.challenge && !matches!(challenge, Challenge::Bearer { .. }) {
             return Ok((url, answer));
         }
+        let was_open = endpoint.challenge == Challenge::Open;
         let endpoint = Endpoint { challenge, ..endpoint };
         let answer = self.authorized(host, ask, &endpoint, &url).await?;
+        // Tokens are to be had without a login as well, so the next request starts with one.
+        if was_open && matches!(endpoint.challenge, Challenge::Bearer { .. }) {
+            host.endpoint.lock().await.known = Some(Ok(endpoint));
+        }
         Ok((url, answer))
     }
 
@@ -53,11 +60,15 @@ impl Registry {
         let base = base.ok_or_else(no_address)?;
         let url = join(&base, ask.path)?;
         let found = match host.kind {
-            RegistryKind::Harbor => self.credential(host, ask, &base).await?,
+            // That it is Harbor must not be the word of who may only write to the repository.
+            RegistryKind::Harbor if host.is_ours => self.credential(host, ask, &base).await?,
             _ => None,
         };
-        let header = found.and_then(|found| auth::basic(&found.credential));
-        let answer = self.send(host, ask, &url, header).await?;
+        let basic = found.and_then(|found| Some((auth::basic(&found.credential)?, found)));
+        let answer = match basic {
+            Some((header, found)) => self.send_login(host, ask, &url, (header, &found)).await?,
+            None => self.send(host, ask, &url, None).await?,
+        };
         Ok((url, answer))
     }
 
@@ -99,7 +110,11 @@ impl Registry {
                 _ => Ok(Challenge::Open),
             };
             let endpoint = challenge.map(|challenge| Endpoint { base, challenge });
-            probe.known = Some(endpoint.clone());
+            // One who is overloaded has not said yet how it wants to be asked.
+            let status = answer.status();
+            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                probe.known = Some(endpoint.clone());
+            }
             let endpoint = endpoint?;
             let answer = (endpoint.challenge == Challenge::Open).then_some(answer);
             return Ok((endpoint, answer));
@@ -124,22 +139,34 @@ impl Registry {
             Challenge::Basic => {
                 let found = self.credential(host, ask, &endpoint.base).await?;
                 let header = found.as_ref().and_then(|found| auth::basic(&found.credential));
-                let missing = || {
-                    ScanError::Unauthorized(format!(
-                        "{} wants a login; log in with docker",
-                        host.name
-                    ))
-                };
-                let header = header.ok_or_else(missing)?;
-                let answer = self.send(host, ask, url, Some(header)).await?;
-                return match (answer.status(), found) {
-                    (StatusCode::UNAUTHORIZED, Some(found)) => Err(refused(&found)),
-                    _ => Ok(answer),
+                return match (header, found) {
+                    (Some(header), Some(found)) => {
+                        self.send_login(host, ask, url, (header, &found)).await
+                    }
+                    (_, found) => Err(missing(host, found.as_ref())),
                 };
             }
             Challenge::Bearer { .. } => self.token(host, ask, endpoint).await?,
         };
         self.send(host, ask, url, authorization).await
+    }
+
+    /// Sends user and password.
+    async fn send_login(
+        &self,
+        host: &Host,
+        ask: &Ask<'_>,
+        url: &Url,
+        (header, found): (HeaderValue, &Found),
+    ) -> Result<Response, ScanError> {
+        let send = async {
+            let answer = self.send(host, ask, url, Some(header)).await?;
+            match answer.status() {
+                StatusCode::UNAUTHORIZED => Err(refused(found)),
+                _ => Ok(answer),
+            }
+        };
+        proven(host, found, send).await
     }
 
     /// A token for a repository.
@@ -171,7 +198,11 @@ impl Registry {
             if realm.trusted { host.client(&realm.url).await? } else { host.elsewhere().await? };
         host.turn().await;
         self.count(host, ask.repository, |cost| cost.requests += 1);
-        let token = auth::token(client, realm, service.as_deref(), path, found.as_ref()).await?;
+        let token = auth::token(client, realm, service.as_deref(), path, found.as_ref());
+        let token = match &found {
+            Some(found) if realm.trusted => proven(host, found, token).await?,
+            _ => token.await?,
+        };
         host.tokens.lock().await.insert(path.to_owned(), token.clone());
         Ok(token.header())
     }
@@ -214,7 +245,7 @@ impl Registry {
                 request = request.header(IF_NONE_MATCH, etag);
             }
             host.turn().await;
-            tracing::debug!(method = %ask.method, url = %at, "asking the registry");
+            tracing::debug!(method = %ask.method, url = %shown(&at, foreign), "asking the registry");
             self.count(host, ask.repository, |cost| cost.requests += 1);
             let answer = request.send().await?;
             if !foreign {
@@ -245,9 +276,56 @@ impl Registry {
     }
 }
 
+/// Sends a login. While the first request finds out whether it is taken, the others wait: a wrong
+/// password that is sent for every image locks the account out.
+async fn proven<T>(
+    host: &Host,
+    found: &Found,
+    ask: impl Future<Output = Result<T, ScanError>>,
+) -> Result<T, ScanError> {
+    let login = found.fingerprint();
+    let mut logins = host.logins.lock().await;
+    if let Some(known) = logins.get(&login).cloned() {
+        drop(logins);
+        known?;
+        return ask.await;
+    }
+    let answer = ask.await;
+    match &answer {
+        Ok(_) => logins.insert(login, Ok(())),
+        Err(error @ ScanError::Refused(_)) => logins.insert(login, Err(error.clone())),
+        Err(_) => None,
+    };
+    answer
+}
+
 /// A login that is there and that the registry does not take.
 fn refused(found: &Found) -> ScanError {
-    ScanError::Unauthorized(format!("the registry refuses the login of {} (401)", found.origin))
+    ScanError::Refused(format!("the registry refuses the login of {} (401)", found.origin))
+}
+
+/// A login that is wanted, and is not there or of another kind.
+fn missing(host: &Host, found: Option<&Found>) -> ScanError {
+    let name = &host.name;
+    ScanError::Unauthorized(match found {
+        Some(found) => format!(
+            "{name} wants a user and a password, and {} holds a token for something else",
+            found.origin
+        ),
+        None if host.anonymous => {
+            format!("{name} wants a login, and its entry in `registries` says to send none")
+        }
+        None => format!("{name} wants a login, and none is known; `docker login {name}` keeps one"),
+    })
+}
+
+/// An address for the log. What a registry redirects to can have a signature in its query.
+fn shown(url: &Url, foreign: bool) -> String {
+    let mut url = url.clone();
+    if foreign {
+        url.set_query(None);
+    }
+    url.to_string()
 }
 
 fn no_address() -> ScanError {

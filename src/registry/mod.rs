@@ -21,7 +21,7 @@ mod page;
 mod realm;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -36,12 +36,13 @@ pub use usage::{Asked, Cost, Usage};
 
 use crate::choose::{Answer, Answers, Catalog, Question};
 use crate::image::Repository;
-use crate::policy::{Mirror, RegistrySettings};
+use crate::policy::{Mirror, RegistrySettings, Times};
 use crate::secret::Variables;
 use crate::signature::Verifiers;
 
-/// How many image repositories are asked for at once, over all hosts.
-const AT_ONCE: usize = 32;
+/// How many image repositories of one host are asked for at once, at most; what is said of the host
+/// counts as well.
+const AT_ONCE: usize = 64;
 
 /// How a client behaves.
 #[derive(Clone, Default)]
@@ -80,20 +81,40 @@ impl Options {
     }
 }
 
-/// Lists many repositories at once, those that are `timed` with the registry's times where it has
-/// some; `done` is called for each.
+/// Lists many repositories at once, with the registry's times where a policy goes by them; `done` is called for each.
 pub async fn scan(
     registry: &Registry,
     repositories: impl IntoIterator<Item = &Repository>,
-    timed: &BTreeSet<&Repository>,
+    timed: &BTreeMap<&Repository, Times>,
     done: &(dyn Fn() + Sync),
 ) -> Catalog {
-    let lists = stream::iter(repositories).map(|repository| async move {
-        let listing = registry.tags(repository, timed.contains(repository)).await;
-        done();
-        (repository.clone(), listing.map_err(|error| error.reason(repository)))
+    let list = |repository: &'_ Repository| {
+        let repository = repository.clone();
+        async move {
+            let need = timed.get(&repository).copied().unwrap_or_default();
+            let listing = registry.tags(&repository, need).await;
+            done();
+            let listing = listing.map_err(|error| error.reason(&repository));
+            (repository, listing)
+        }
+    };
+    Catalog(beside(repositories, |repository| repository, list).await.into_iter().collect())
+}
+
+/// Works on many things at once, host by host, so that a slow one keeps nobody else waiting.
+async fn beside<T, R, F: Future<Output = R>>(
+    things: impl IntoIterator<Item = T>,
+    repository: impl Fn(&T) -> &Repository,
+    work: impl Fn(T) -> F,
+) -> Vec<R> {
+    let mut hosts: BTreeMap<String, Vec<T>> = BTreeMap::new();
+    for thing in things {
+        hosts.entry(repository(&thing).api_host().to_owned()).or_default().push(thing);
+    }
+    let lanes = hosts.into_values().map(|things| {
+        Box::pin(stream::iter(things.into_iter().map(&work)).buffer_unordered(AT_ONCE))
     });
-    Catalog(lists.buffer_unordered(AT_ONCE).collect::<BTreeMap<_, _>>().await)
+    stream::select_all(lanes).collect().await
 }
 
 /// Answers many questions at once; `done` is called for each.
@@ -104,13 +125,12 @@ pub async fn answer(
     answers: &mut Answers,
     done: &(dyn Fn() + Sync),
 ) {
-    let found = stream::iter(questions).map(|question| async move {
+    let find = |question: Question| async move {
         let answer = learn(registry, verifiers, &question).await;
         done();
         (question, answer)
-    });
-    let found: Vec<_> = found.buffer_unordered(AT_ONCE).collect().await;
-    for (question, answer) in found {
+    };
+    for (question, answer) in beside(questions, Question::repository, find).await {
         match answer {
             Ok(answer) => answers.learn(question, answer),
             Err(error) => answers.refuse(question, |subject| error.reason_for(&subject)),
@@ -139,5 +159,30 @@ async fn learn(
             }
             None => Err(ScanError::Malformed("there is nothing to verify it with".to_owned())),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_host_keeps_no_other_waiting() {
+        let named = |host, n| Repository::parse(&format!("{host}.io/app-{n}")).unwrap();
+        let all: Vec<_> =
+            ["a", "b"].iter().flat_map(|h| (0..100).map(move |n| named(h, n))).collect();
+        let answered = tokio::sync::Semaphore::new(0);
+        let work = async |repository: Repository| {
+            if repository.registry() == "b.io" {
+                answered.add_permits(1);
+            } else {
+                // Slow until every image of the other host is answered.
+                answered.acquire_many(100).await.unwrap().forget();
+                answered.add_permits(100);
+            }
+        };
+        let all = beside(all, |repository| repository, work);
+        let all = tokio::time::timeout(std::time::Duration::from_mins(1), all).await;
+        assert_eq!(all.unwrap().len(), 200);
     }
 }

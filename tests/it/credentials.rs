@@ -160,6 +160,44 @@ fn a_wrong_password_is_an_error_that_says_where_it_is_from() {
     assert_eq!(case.sent("/token"), [basic("u", "canary")]);
 }
 
+/// Twenty images on a registry, so that most of them are asked for at once.
+fn many(case: &Case) -> PathBuf {
+    let mut policies = "images:\n".to_owned();
+    let mut sites = String::new();
+    for n in 0..20 {
+        case.registry.push(&format!("acme/{n}"), &["v1.0.0", "v1.1.0"]);
+        let image = format!("{}/acme/{n}", case.host);
+        policies += &format!("  a{n}: {{image: {image}, tags: {{semver: '*'}}}}\n");
+        sites += &format!("---\nimage: {image}:v1.0.0\n");
+    }
+    case.world.tree(&[("policies/p.yaml", &policies), ("a.yaml", &sites)]);
+    case.world.file("home/.docker/config.json", &auths(&[(case.host, "u:canary")]))
+}
+
+/// Accounts are locked after a few wrong passwords.
+#[test]
+fn a_wrong_password_is_sent_once() {
+    let case = Case::new("registry.invalid");
+    let challenge = Lie::header(401, "www-authenticate", "Basic realm=\"x\"");
+    case.registry.lies("/tags/list", [challenge]);
+    many(&case);
+    case.plan(&[]).exits(3);
+    assert_eq!(case.sent("/tags").iter().flatten().count(), 1);
+    let case = Case::new("registry.invalid").bearer(Lie::status(401));
+    many(&case);
+    case.plan(&[]).exits(3);
+    assert_eq!(case.sent("/token"), [basic("u", "canary")]);
+    // One that was taken is sent on, though it opens not everything.
+    let challenge = || Lie::header(401, "www-authenticate", "Basic realm=\"x\"");
+    let case = Case::new("registry.invalid");
+    case.registry.lies("/tags/list", [challenge(), Lie::Truth]);
+    case.registry.lies("/acme/7/tags/list", [challenge()]);
+    many(&case);
+    let out = case.plan(&[]).exits(3);
+    let decisions = out.decisions();
+    assert_eq!(decisions.iter().filter(|d| d.contains("unauthorized")).count(), 1, "{decisions:?}");
+}
+
 /// Puts a helper on the path that runs this.
 fn helper(world: &World, script: &str) -> String {
     let path = world.file("bin/docker-credential-test", &format!("#!/bin/sh\n{script}\n"));

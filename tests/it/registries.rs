@@ -98,8 +98,8 @@ fn the_last_requests_of_a_limit_are_left_to_others() {
     let limited = |kind: &str, remaining: &str| {
         let world = World::new();
         let registry = world.registry();
-        registry.says("ratelimit-limit", "100;w=21600");
-        registry.says("ratelimit-remaining", &format!("{remaining};w=21600"));
+        registry.says("ratelimit-limit", "100");
+        registry.says("ratelimit-remaining", remaining);
         let mut policies = "images:\n".to_owned();
         let mut sites = String::new();
         for name in ["a", "b", "c"] {
@@ -121,12 +121,77 @@ fn the_last_requests_of_a_limit_are_left_to_others() {
         assert_eq!(report["limit"], 100);
         (out.code, registry.seen().len(), report["remaining"].clone(), out.decisions())
     };
-    assert_eq!(limited("other", "10").1, 6);
-    let (code, requests, remaining, decisions) = limited("other", "9");
+    assert_eq!(limited("other", "10;w=21600").1, 6);
+    // What lasts a second is waited for.
+    assert_eq!(limited("other", "0;w=1").1, 6);
+    let (code, requests, remaining, decisions) = limited("other", "9;w=21600");
     assert_eq!((code, requests, remaining), (3, 1, Value::from(9)));
     assert_eq!(decisions.iter().filter(|d| d.contains("rate-limited")).count(), 2, "{decisions:?}");
     // Docker Hub counts neither lists nor `HEAD`.
-    assert_eq!(limited("docker-hub", "0").1, 6);
+    assert_eq!(limited("docker-hub", "0;w=21600").1, 6);
+}
+
+/// A tree with policies for so many images of a registry, which are asked for one by one.
+fn many(world: &World, registry: &Registry, count: usize) -> std::path::PathBuf {
+    let mut policies = "images:\n".to_owned();
+    let mut sites = String::new();
+    for n in 0..count {
+        registry.push(&format!("app-{n:02}"), &["v1.0.0", "v1.1.0"]);
+        let image = format!("{}/app-{n:02}", registry.host);
+        policies += &format!("  app-{n:02}: {{image: {image}, tags: {{semver: '*'}}}}\n");
+        sites += &format!("---\nimage: {image}:v1.0.0\n");
+    }
+    let settings = format!("registries: [{{host: '{}', concurrency: 1}}]\n", registry.host);
+    world.tree(&[("policies/p.yaml", &policies), ("a.yaml", &sites), ("tagalong.yaml", &settings)])
+}
+
+#[test]
+fn a_registry_that_only_fails_is_left_alone() {
+    let world = World::new();
+    let registry = world.registry();
+    let tree = many(&world, &registry, 40);
+    registry.lies("/tags/list", [Lie::header(500, "retry-after", "0")]);
+    let decisions = plan(&world, &tree, &[]).exits(3).decisions();
+    assert!(decisions.iter().all(|d| d.ends_with("undecided - unavailable")), "{decisions:?}");
+    assert_eq!(registry.seen().len(), 8 * 4);
+    // A few broken repositories are no broken registry.
+    let good = (0..40).step_by(5).map(|n| format!("/app-{n:02}/tags/list"));
+    good.for_each(|path| registry.lies(&path, [Lie::Truth]));
+    let decisions = plan(&world, &tree, &[]).exits(3).decisions();
+    assert_eq!(decisions.iter().filter(|d| d.contains("update")).count(), 8, "{decisions:?}");
+}
+
+/// Some repositories of an open registry are closed; who asks for a token once asks for it first.
+#[test]
+fn a_challenge_that_comes_late_is_remembered() {
+    let world = World::new();
+    let registry = world.registry();
+    let tree = many(&world, &registry, 4);
+    let challenge = format!("Bearer realm=\"http://{}/token\"", registry.host);
+    let challenge = Lie::header(401, "www-authenticate", &challenge);
+    registry.lies("/app-01/tags/list", [challenge, Lie::Truth]);
+    registry.lies("/token", [Lie::json(r#"{"token": "t"}"#)]);
+    plan(&world, &tree, &[]).exits(0);
+    let seen = registry.requests();
+    let seen = seen.iter().filter(|seen| seen.path.contains("/tags/list"));
+    let seen: Vec<_> = seen.map(|seen| seen.authorization.is_some()).collect();
+    assert_eq!(seen, [false, false, true, true, true]);
+}
+
+#[test]
+fn a_digest_that_nobody_names_is_computed() {
+    let world = World::new();
+    let registry = world.registry();
+    registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+    let image = format!("{}/acme/shop", registry.host);
+    let tree = deployed(&world, &image, "{semver: '*'}, digest: pin", &[]);
+    let manifest = r#"{"schemaVersion": 2}"#;
+    registry.lies("/manifests/", [Lie::json(manifest)]);
+    let out = plan(&world, &tree, &[]).exits(0);
+    assert_eq!(out.json()["edits"][0]["new"], format!("v1.1.0@{}", digest_of(manifest)));
+    let path = "/v2/acme/shop/manifests/v1.1.0";
+    let list = "GET /v2/acme/shop/tags/list?n=1000".to_owned();
+    assert_eq!(registry.seen(), [list, format!("HEAD {path}"), format!("GET {path}")]);
 }
 
 #[test]
@@ -190,12 +255,14 @@ fn a_mirror_is_asked_instead_and_names_stay() {
     other.push("app", &["v1.0.0", "v1.3.0"]);
     let settings = format!(
         "registries:\n- {{host: docker.io, mirror: '{0}/hub'}}\n\
-         - {{host: alias.invalid, mirror: '{1}'}}\n- {{host: alias.invalid/team, mirror: '{0}/special'}}\n",
+         - {{host: alias.invalid, mirror: '{1}'}}\n- {{host: alias.invalid/team, mirror: '{0}/special'}}\n\
+         - {{host: alias.invalid/one/exactly, mirror: '{0}/special/app'}}\n",
         mirror.host, other.host
     );
     let policies = "images:\n  nginx: {image: nginx, tags: {semver: '*'}, digest: pin}\n  \
-        app: {image: alias.invalid/app, tags: {semver: '*'}}\n  team: {image: alias.invalid/team/app, tags: {semver: '*'}}\n";
-    let sites = "image: nginx:v1.0.0\n---\nimage: alias.invalid/app:v1.0.0\n---\nimage: alias.invalid/team/app:v1.0.0\n";
+        app: {image: alias.invalid/app, tags: {semver: '*'}}\n  team: {image: alias.invalid/team/app, tags: {semver: '*'}}\n  \
+        one: {image: alias.invalid/one/exactly, tags: {semver: '*'}}\n";
+    let sites = "image: alias.invalid/one/exactly:v1.0.0\n---\nimage: nginx:v1.0.0\n---\nimage: alias.invalid/app:v1.0.0\n---\nimage: alias.invalid/team/app:v1.0.0\n";
     let tree = world.tree(&[
         ("policies/p.yaml", policies),
         ("a.yaml", sites),
@@ -204,10 +271,15 @@ fn a_mirror_is_asked_instead_and_names_stay() {
     let out = plan(&world, &tree, &[]).exits(0);
     assert_eq!(
         out.decisions(),
-        ["app update v1.3.0 newer", "nginx update v1.1.0 newer", "team update v1.2.0 newer"]
+        [
+            "app update v1.3.0 newer",
+            "nginx update v1.1.0 newer",
+            "one update v1.2.0 newer",
+            "team update v1.2.0 newer"
+        ]
     );
     let digest = digest_of("hub/library/nginx:v1.1.0");
-    assert_eq!(out.json()["edits"][0]["new"], format!("v1.1.0@{digest}"));
+    assert_eq!(out.json()["edits"][1]["new"], format!("v1.1.0@{digest}"));
     // The operator's entry for a host counts alone.
     let elsewhere = world.registry();
     elsewhere.push("library/nginx", &["v1.0.0", "v9.0.0"]);
@@ -215,6 +287,18 @@ fn a_mirror_is_asked_instead_and_names_stay() {
     let file = world.file("registries.yaml", &file);
     let out = plan(&world, &tree, &["--registries", arg(&file)]).exits(0);
     assert_eq!(out.decisions()[1], "nginx update v9.0.0 newer");
+    // Where the operator says where a host is, the repository leads nobody away from there.
+    elsewhere.push("app", &["v1.0.0", "v8.0.0"]);
+    elsewhere.push("team/app", &["v1.0.0", "v8.1.0"]);
+    let file = format!(
+        "registries: [{{host: alias.invalid, plainHttp: true, address: '{}'}}]\n",
+        elsewhere.host
+    );
+    let file = world.file("registries.yaml", &file);
+    let decisions = plan(&world, &tree, &["--registries", arg(&file)]).exits(3).decisions();
+    let decisions = [decisions[0].as_str(), &decisions[2], &decisions[3]];
+    let want = ["app update v8.0.0 newer", "one undecided - not-found", "team update v8.1.0 newer"];
+    assert_eq!(decisions, want);
     let wrong = world.file("wrong.yaml", "registries:\n- host: r.io\n  cas: x\n");
     plan(&world, &tree, &["--registries", arg(&wrong)]).exits(2).says(&["`cas`", "`ca`"]);
 }
@@ -237,6 +321,31 @@ fn a_proxy_and_an_address_are_the_operators_to_say() {
         std::fs::remove_file(tree.join("tagalong.yaml")).unwrap();
     }
     assert_eq!(registry.seen().len(), 2);
+}
+
+/// Docker Hub has its times at another host, which what is said of Docker Hub holds for as well.
+#[test]
+fn docker_hubs_other_host_is_reached_the_same_way() {
+    let world = World::new();
+    let registry = world.registry();
+    let path = "/v2/repositories/acme/shop/tags?page_size=100";
+    let answer = r#"{"next": null, "results": [{"name": "v1.1.0", "tag_last_pushed": "2026-01-03T00:00:00Z"},
+        {"name": "v1.0.0", "tag_last_pushed": "2026-01-02T00:00:00Z"}]}"#;
+    registry.lies(path, [Lie::json(answer)]);
+    let tree = deployed(&world, "acme/shop", "{newest: pushed, match: '^v1'}", &[]);
+    let entry = format!(
+        "registries: [{{host: docker.io, plainHttp: true, proxy: 'http://bot:canary@{}'}}]\n",
+        registry.host
+    );
+    let file = world.file("registries.yaml", &entry);
+    let out = plan(&world, &tree, &["-v", "-v", "--registries", arg(&file)]).exits(0);
+    assert_eq!(out.decisions(), ["shop update v1.1.0 newer"]);
+    let seen = registry.requests();
+    assert_eq!((seen[0].host.as_str(), seen.len()), ("hub.docker.com", 1));
+    assert!(!format!("{}{}", out.stdout, out.stderr).contains("canary"));
+    let file = world.file("registries.yaml", &entry.replace("plainHttp", "planHttp"));
+    let out = plan(&world, &tree, &["--registries", arg(&file)]).exits(2).says(&["planHttp"]);
+    assert!(!format!("{}{}", out.stdout, out.stderr).contains("canary"), "{}", out.stderr);
 }
 
 /// The times of tags by the interfaces that registries have for them.
@@ -361,6 +470,15 @@ fn layouts_on_disk_are_a_source() {
     ];
     let digest = layout(&world, "images", &names);
     assert_eq!(run().exits(0).json()["edits"][0]["new"], format!("v1.2.0@{digest}"));
+    // Two things under one name are neither.
+    let index = directory.join("index.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    let mut two: Value = serde_json::from_str(&text).unwrap();
+    let second = serde_json::json!({"digest": digest_of("x"), "annotations": {NAME: "ghcr.io/acme/shop:v1.2.0"}});
+    two["manifests"].as_array_mut().unwrap().push(second);
+    std::fs::write(&index, two.to_string()).unwrap();
+    run().exits(3).says(&["says two things about v1.2.0"]);
+    std::fs::write(&index, text).unwrap();
     let blob = directory.join("blobs").join(digest.replace(':', "/"));
     std::fs::write(blob, "{}").unwrap();
     assert_eq!(run().exits(3).decisions(), ["shop undecided v1.2.0 no-digest"]);
@@ -444,6 +562,11 @@ fn a_pushed_image_joins_the_open_pull_request() {
         format!("image: {host}/acme/shop:v1.2.0\n---\nimage: {host}/acme/web:v1.1.0\n")
     );
     assert_eq!(run(&["--image-ref", &reference]), ["default unchanged"]);
+    // An older one that comes late takes nothing back.
+    registry.push("acme/shop", &["v1.1.0"]);
+    let older = format!("{host}/acme/shop:v1.1.0");
+    run(&["--image-ref", &older]);
+    assert_eq!(github.repo.show("tagalong/default", "a.yaml"), shown);
     // A whole run says again why each of them moves, once.
     assert_eq!(run(&[]), ["default updated"]);
     assert_eq!(run(&[]), ["default unchanged"]);

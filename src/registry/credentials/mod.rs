@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
@@ -41,6 +42,18 @@ pub(super) struct Found {
     pub(super) credential: Credential,
     /// A file, a program, a variable or a cloud, for messages.
     pub(super) origin: String,
+}
+
+impl Found {
+    /// What tells this credential from others.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let (user, secret) = match &self.credential {
+            Credential::Password(user, password) => (user.as_str(), password),
+            Credential::Identity(token) | Credential::Bearer(token) => ("", token),
+        };
+        let text = Sha256::new().chain_update(user).chain_update([0]);
+        text.chain_update(secret.expose()).finalize().into()
+    }
 }
 
 /// The token of a workflow, and the host of the registry that it opens.

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
-use crate::policy::{policy_schema, registries_schema, settings_schema};
+use crate::policy::{self, policy_schema, registries_schema, settings_schema};
 use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 
@@ -19,11 +19,13 @@ use crate::settings::{InvalidSetting, Place, Surroundings};
 #[must_use]
 pub fn main(cli: Cli) -> ExitCode {
     log(cli.verbose);
+    // Another core has nothing to do yet.
+    std::thread::spawn(policy::prepare);
     let around = match Surroundings::read(cli.color) {
         Ok(around) => around,
         Err(error) => return code(refuse(&error)),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return code(fail(&error.to_string())),
     };

@@ -6,6 +6,10 @@ const MAX_CHARS: usize = 200;
 /// One line without control, bidirectional or invisible characters, of bounded length.
 #[must_use]
 pub fn one_line(text: &str) -> String {
+    // Nearly all of it.
+    if text.len() <= MAX_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let visible = text.chars().filter(|c| !is_invisible(*c));
     let mut line: String = visible.clone().take(MAX_CHARS).collect();
     if visible.count() > MAX_CHARS {

@@ -1,11 +1,10 @@
 //! One policy or settings file: its documents, judged by a schema, with places for every value.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::schema_of;
+use super::schema::{Judge, Judged};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::yaml::{NodeId, Stream, to_json};
 
@@ -70,7 +69,7 @@ pub(super) fn is_empty(stream: &Stream, root: NodeId) -> bool {
     stream.text(root) == Some("") && stream.node(root).span().is_empty()
 }
 
-impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
+impl<'a, T: DeserializeOwned + Judged> Document<'a, T> {
     /// Checks one document against the schema of `T`. Entries with a problem are left out, so that
     /// what is wrong with the others is found as well.
     pub(super) fn read(
@@ -83,9 +82,8 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
             let message = "aliases multiply this document beyond reason";
             return (None, vec![Diagnostic::error(Code::PolicySyntax, message).at(places.of(&[]))]);
         };
-        let schema = schema_of::<T>();
         let mut problems = places.duplicate_keys();
-        let (violations, pointers) = violations(&schema, &value, places);
+        let (violations, pointers) = violations(T::judge(), &value, places);
         problems.extend(violations);
         problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.span.start));
         for pointer in &pointers {
@@ -105,7 +103,7 @@ impl<'a, T: DeserializeOwned + JsonSchema> Document<'a, T> {
 ///
 /// # Errors
 /// Every problem of the file, and those that `make` finds.
-pub(super) fn sole<T: DeserializeOwned + JsonSchema + Default, R>(
+pub(super) fn sole<T: DeserializeOwned + Judged + Default, R>(
     file: &PolicyFile,
     make: impl FnOnce(T, Option<Places<'_>>) -> Result<R, Vec<Diagnostic>>,
 ) -> Result<R, Vec<Diagnostic>> {
@@ -191,14 +189,14 @@ impl Places<'_> {
 
 /// Every way in which a value violates a schema, as diagnostics, and where.
 fn violations(
-    schema: &Value,
+    judge: &Judge,
     value: &Value,
     places: Places<'_>,
 ) -> (Vec<Diagnostic>, Vec<Vec<String>>) {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => {
-            return (vec![Diagnostic::error(Code::PolicySyntax, error.to_string())], Vec::new());
+    let (schema, validator) = match judge {
+        Judge { schema, validator: Ok(validator) } => (schema, validator),
+        Judge { validator: Err(why), .. } => {
+            return (vec![Diagnostic::error(Code::PolicySyntax, why.clone())], Vec::new());
         }
     };
     let (mut problems, mut pointers) = (Vec::new(), Vec::new());

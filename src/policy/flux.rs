@@ -11,7 +11,6 @@ mod selector;
 use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobSet, GlobSetBuilder};
-use regex::Regex;
 
 use object::Object;
 use selector::Selector;
@@ -38,9 +37,6 @@ const MAX_EXCLUSIONS: usize = 25;
 const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
 
 type Name = (String, String);
-
-/// Regular expressions by their text: a repository repeats a few of them in many resources.
-type Patterns = BTreeMap<String, Result<Regex, Diagnostic>>;
 
 /// Fields of a kind of resource.
 type Fields = (&'static str, Vec<String>);
@@ -122,11 +118,10 @@ impl Flux {
     pub(super) fn policies(&mut self) -> Vec<Policy> {
         self.report_ignored();
         let chosen = std::mem::take(&mut self.policies);
-        let mut compiled = Patterns::new();
         let mut policies = Vec::new();
         for (key, chosen) in &chosen {
             let place = chosen.place.clone();
-            match self.resolve(key, &chosen.spec, place.clone(), &mut compiled) {
+            match self.resolve(key, &chosen.spec, place.clone()) {
                 Ok(policy) => policies.push(policy),
                 Err((code, why)) => {
                     let message = format!("ImagePolicy `{}` is left out: {why}", marker_name(key));
@@ -280,13 +275,7 @@ impl Flux {
         self.automations.push((key, automation));
     }
 
-    fn resolve(
-        &self,
-        key: &Name,
-        chosen: &Spec,
-        place: Place,
-        compiled: &mut Patterns,
-    ) -> Result<Policy, (Code, String)> {
+    fn resolve(&self, key: &Name, chosen: &Spec, place: Place) -> Result<Policy, (Code, String)> {
         let invalid = |why: String| (Code::FluxInvalid, why);
         let twice = [("ImagePolicy", key.clone()), ("ImageRepository", chosen.repository.clone())];
         if let Some((kind, name)) = twice.iter().find(|twice| self.twice.contains(*twice)) {
@@ -313,11 +302,7 @@ impl Flux {
         if scanned.exclusions.len() > MAX_EXCLUSIONS {
             return Err(invalid(format!("exclusionList has more than {MAX_EXCLUSIONS} entries")));
         }
-        let matcher = chosen.pattern.as_ref().map(|pattern| {
-            let known = compiled.entry(pattern.clone());
-            known.or_insert_with(|| tags::compile(pattern)).clone()
-        });
-        let matcher = matcher.transpose();
+        let matcher = chosen.pattern.as_deref().map(tags::compile).transpose();
         let exclude = tags::compile_all(&scanned.exclusions);
         let rule = TagRule {
             matcher: matcher.map_err(|p| invalid(format!("filterTags.pattern: {}", p.message)))?,

@@ -30,7 +30,8 @@ pub use raw::{DigestMode, Direction, PartName, ProxyAddress, RegistryKind, Varia
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{
-    policies as policy_schema, registries as registries_schema, settings as settings_schema,
+    policies as policy_schema, prepare, registries as registries_schema,
+    settings as settings_schema,
 };
 pub use settings::{RepositorySettings, SETTINGS_FILE};
 pub use targets::{Query, Reach, Step, Target};

@@ -1,5 +1,8 @@
 //! The JSON Schemas of policy and settings files, derived from their types.
 
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -25,7 +28,47 @@ pub fn registries() -> Value {
     schema_of::<RawRegistries>()
 }
 
-pub(super) fn schema_of<T: JsonSchema>() -> Value {
+/// A schema, and what judges values by it. Both are made once: it takes longer than to judge a file.
+pub(super) struct Judge {
+    pub(super) schema: Value,
+    /// Or why the schema is none.
+    pub(super) validator: Result<Validator, String>,
+}
+
+/// A form that files are judged by.
+pub(super) trait Judged: JsonSchema {
+    /// What judges them.
+    fn judge() -> &'static Judge;
+}
+
+macro_rules! judged {
+    ($($form:ty),*) => {$(
+        impl Judged for $form {
+            fn judge() -> &'static Judge {
+                static JUDGE: LazyLock<Judge> = LazyLock::new(Judge::of::<$form>);
+                &JUDGE
+            }
+        }
+    )*};
+}
+
+judged!(RawPolicies, RawSettings, RawRegistries);
+
+impl Judge {
+    fn of<T: JsonSchema>() -> Self {
+        let schema = schema_of::<T>();
+        let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string());
+        Self { schema, validator }
+    }
+}
+
+/// Makes ready what every run needs to judge its files, ahead of the first one.
+pub fn prepare() {
+    RawPolicies::judge();
+    RawSettings::judge();
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     RecursiveTransform(forbid_null).transform(&mut schema);
     schema.to_value()

@@ -1,5 +1,8 @@
 //! Reads `tags`: the filters and the one order of a policy.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::raw::{Newest, RawTags};
@@ -12,6 +15,9 @@ const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// The longest regular expression, in bytes.
 const MAX_PATTERN: usize = 1 << 10;
+
+/// More regular expressions than this are not remembered.
+const MAX_KNOWN: usize = 1_000;
 
 /// More regular expressions than this are not read in one list.
 const MAX_PATTERNS: usize = 50;
@@ -93,11 +99,27 @@ fn unmatchable(order: &Order, raw: &RawTags) -> Option<Diagnostic> {
     Some(Diagnostic::warning(Code::PolicyUnmatchable, message).help(help))
 }
 
+/// Compiles an expression. Policies of one team share theirs, so those that are known are not compiled
+/// again.
 pub(super) fn compile(pattern: &str) -> Result<Regex, Diagnostic> {
+    static KNOWN: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
     if pattern.len() > MAX_PATTERN {
         let message = format!("the regular expression is longer than {MAX_PATTERN} bytes");
         return Err(Diagnostic::error(Code::PolicyInvalidRegex, message));
     }
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = known().get(pattern) {
+        return Ok(regex.clone());
+    }
+    let regex = compile_anew(pattern)?;
+    let mut known = known();
+    if known.len() < MAX_KNOWN {
+        known.insert(pattern.to_owned(), regex.clone());
+    }
+    Ok(regex)
+}
+
+fn compile_anew(pattern: &str) -> Result<Regex, Diagnostic> {
     RegexBuilder::new(pattern).size_limit(REGEX_SIZE_LIMIT).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             Diagnostic::error(Code::PolicyInvalidRegex, "the regular expression is too large")

@@ -64,12 +64,10 @@ fn write(survey: &Survey<'_>, file: &Surveyed, text: &str, tag: &str) -> Option<
     let uses = uses(std::slice::from_ref(file)).into_iter();
     let decided = uses.map(|at| Decided { at, decision: decision.clone() }).collect();
     let draft = Draft::new(&SET, survey, std::slice::from_ref(file), decided);
-    let edits = draft.edits(file);
-    if edits.is_empty() {
-        return None;
-    }
+    // One environment, whose changes go together.
+    let (bundle, edits) = draft.edits(file).into_iter().next()?;
     let rewritten = draft.rewrite(file, &edits, Ok(text.as_bytes()));
-    let plan = assemble(draft, vec![(file, rewritten)], Vec::new());
+    let plan = assemble(draft, vec![(file, bundle, rewritten)]);
     let change = plan.change_sets.first()?.files.get(&file.path)?;
     let (before, after) = plan.texts(change, text.to_owned()).expect("the text is the same");
     let back = plan.texts(change, after.clone()).expect("the way back is known");

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::branch::{branch_name, hex};
+use super::branch::{ALL_ENVIRONMENTS, Bundle, hex};
 use super::draft::{Draft, NewFile, Rewritten};
 use super::words::{body, commit_message, title};
 use super::{ChangeSet, FileChange, Move, Plan, go_template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{OtherName, Part, Site, Surveyed};
-use crate::policy::PolicySet;
+use crate::policy::{Environment, Group, PolicySet};
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,17 +53,14 @@ fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
     Use { environment: file.environment, policy, deployed }
 }
 
-/// Makes the plan: the edits of every file that was rewritten, change sets by environment, the rest as it was decided.
+/// Makes the plan: the edits of every file that was rewritten, change sets by bundle, the rest as it was
+/// decided.
 #[must_use]
-pub fn assemble(
-    draft: Draft<'_>,
-    rewritten: Vec<(&Surveyed, Rewritten)>,
-    diagnostics: Vec<Diagnostic>,
-) -> Plan {
+pub fn assemble(draft: Draft<'_>, rewritten: Vec<(&Surveyed, Bundle, Rewritten)>) -> Plan {
     let set = draft.set;
-    let mut plan = Plan { diagnostics, decisions: draft.decisions, ..Plan::default() };
-    let mut changed: BTreeMap<usize, BTreeMap<String, FileChange>> = BTreeMap::new();
-    for (file, Rewritten { decisions, result }) in rewritten {
+    let mut plan = Plan { decisions: draft.decisions, ..Plan::default() };
+    let mut changed: BTreeMap<Bundle, BTreeMap<String, FileChange>> = BTreeMap::new();
+    for (file, bundle, Rewritten { decisions, result }) in rewritten {
         for decision in decisions {
             plan.decisions[decision].edited = true;
         }
@@ -73,14 +70,14 @@ pub fn assemble(
                 plan.edits.extend(edits);
                 let change =
                     FileChange { before, after, edits: (first..plan.edits.len()).collect() };
-                changed.entry(file.environment).or_default().insert(file.path.clone(), change);
+                changed.entry(bundle).or_default().insert(file.path.clone(), change);
             }
             Err(problem) => plan.diagnostics.push(problem),
         }
     }
     settle(&mut plan);
-    for (environment, files) in changed {
-        let (set, problem) = change_set(set, environment, files, &plan);
+    for (bundle, files) in changed {
+        let (set, problem) = change_set(set, &bundle, files, &plan);
         plan.change_sets.push(set);
         plan.diagnostics.extend(problem);
     }
@@ -100,29 +97,31 @@ fn settle(plan: &mut Plan) {
 
 fn change_set(
     set: &PolicySet,
-    environment: usize,
+    bundle: &Bundle,
     files: BTreeMap<String, FileChange>,
     plan: &Plan,
 ) -> (ChangeSet, Option<Diagnostic>) {
-    let environment = &set.environments[environment];
-    let edits =
-        plan.edits.iter().enumerate().filter(|(_, edit)| edit.environment == environment.name);
-    let edits: Vec<usize> = edits.map(|(index, _)| index).collect();
-    let moves = moves(&environment.name, &files, plan);
+    let environment = environment_of(set, bundle);
+    let name = bundle.environment.map_or(ALL_ENVIRONMENTS, |_| &environment.name);
+    let edits: BTreeSet<usize> = files.values().flat_map(|file| &file.edits).copied().collect();
+    let moves = moves(bundle, &files, plan);
+    let deliver = &environment.deliver;
     let mut change_set = ChangeSet {
-        environment: environment.name.clone(),
-        via: environment.via,
-        labels: environment.labels.clone(),
-        branch: branch_name(&environment.name),
-        title: title(&environment.name, &moves),
+        environment: name.to_owned(),
+        via: deliver.via,
+        commits: deliver.commits,
+        pull: deliver.pull.clone(),
+        merge: deliver.merge.clone(),
+        limits: deliver.limits,
+        branch: bundle.branch(set),
+        title: title(name, &moves),
         body: String::new(),
         message: String::new(),
         change: fingerprint(&files),
         carried: plan.decisions.iter().any(|planned| {
-            planned.environment == environment.name
-                && planned.decision.reason.code == ReasonCode::Carried
+            planned.bundle == *bundle && planned.decision.reason.code == ReasonCode::Carried
         }),
-        edits,
+        edits: edits.into_iter().collect(),
         files,
     };
     let own = match &environment.message {
@@ -142,12 +141,22 @@ fn change_set(
     (change_set, problem)
 }
 
-/// The updates of an environment that reach at least one changed file.
-fn moves(environment: &str, files: &BTreeMap<String, FileChange>, plan: &Plan) -> Vec<Move> {
-    let updates = plan.decisions.iter().filter(|planned| {
-        planned.environment == environment && planned.decision.outcome == Outcome::Update
-    });
+/// The environment that says how a bundle is delivered: its own, or the first of those that go
+/// together.
+fn environment_of<'a>(set: &'a PolicySet, bundle: &Bundle) -> &'a Environment {
+    let is_together = |e: &&Environment| matches!(e.deliver.group, Group::All);
+    let first = || set.environments.iter().find(is_together).unwrap_or(&set.environments[0]);
+    bundle.environment.map_or_else(first, |index| &set.environments[index])
+}
+
+/// The updates of a bundle that reach at least one changed file.
+fn moves(bundle: &Bundle, files: &BTreeMap<String, FileChange>, plan: &Plan) -> Vec<Move> {
+    let updates = plan
+        .decisions
+        .iter()
+        .filter(|planned| planned.bundle == *bundle && planned.decision.outcome == Outcome::Update);
     let moves = updates.map(|planned| Move {
+        environment: planned.environment.clone(),
         image: planned.image.clone(),
         repository: planned.repository.clone(),
         from: planned.deployed.clone(),

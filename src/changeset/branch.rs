@@ -1,18 +1,71 @@
-//! The branch of a change set: always the same for the same group, so that a run finds its own.
+//! What goes together, and its branch: always the same for the same bundle, so that a run finds its own.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
+
+use crate::policy::{Group, PolicySet, Via};
 
 /// What every branch of ours begins with.
 pub const BRANCH_PREFIX: &str = "tagalong/";
 
 const MAX_SLUG: usize = 60;
 
+/// What stands for the name of an environment where a change set is of several.
+pub const ALL_ENVIRONMENTS: &str = "*";
+
+/// What is delivered together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bundle {
+    /// Index of the environment; `None` for all that say so.
+    pub(super) environment: Option<usize>,
+    /// The part of its changes; `None` for all of them.
+    pub(super) part: Option<String>,
+}
+
+impl Bundle {
+    /// What an environment's changes of an image go with. Only pull requests divide them: what goes
+    /// straight to a branch goes together.
+    #[must_use]
+    pub fn of(set: &PolicySet, environment: usize, policy: usize) -> Self {
+        let deliver = &set.environments[environment].deliver;
+        match (&deliver.group, deliver.via) {
+            (Group::All, Via::PullRequest) => Self::default(),
+            (group, Via::PullRequest) => {
+                let part = group.part(&set.policies[policy].name);
+                Self { environment: Some(environment), part }
+            }
+            (_, Via::Push | Via::Worktree) => Self { environment: Some(environment), part: None },
+        }
+    }
+
+    /// The bundles of an environment that are known before anything is decided.
+    #[must_use]
+    pub fn certain(set: &PolicySet, environment: usize) -> Option<Self> {
+        let whole = Self { environment: Some(environment), part: None };
+        match set.environments[environment].deliver.group {
+            Group::Environment | Group::Named(_) => Some(whole),
+            Group::All => Some(Self::default()),
+            Group::Image => None,
+        }
+    }
+
+    /// The branch of its pull request.
+    #[must_use]
+    pub fn branch(&self, set: &PolicySet) -> String {
+        let environment = self.environment.map(|index| set.environments[index].name.as_str());
+        match (environment, &self.part) {
+            (Some(environment), None) => branch_name(environment),
+            (Some(environment), Some(part)) => branch_name(&format!("{environment}/{part}")),
+            // Names of environments hold no spaces.
+            (None, _) => branch_name("all environments"),
+        }
+    }
+}
+
 /// `tagalong/<name>`; names that are not their own slug get eight digits of their hash, so that two
 /// different names never share a branch. Always a name that `git check-ref-format` accepts.
-#[must_use]
-pub fn branch_name(name: &str) -> String {
+pub(super) fn branch_name(name: &str) -> String {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut slug = words.collect::<Vec<_>>().join("-");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Decided, Object, Planned, PlannedEdit, Use};
+use super::{Bundle, Decided, Object, Planned, PlannedEdit, Use};
 use crate::choose::{Decision, Outcome};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::edit::{Applied, Edit, Refused, Target, apply, edits};
@@ -67,17 +67,24 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// The edits that a file needs, in its order; none when it stays as it is.
+    /// The edits that a file needs, in its order, by what they are delivered with; none when it stays as
+    /// it is.
     #[must_use]
-    pub fn edits(&self, file: &Surveyed) -> Drafted {
-        let mut all = Drafted::new();
+    pub fn edits(&self, file: &Surveyed) -> BTreeMap<Bundle, Drafted> {
+        let mut all: BTreeMap<Bundle, Drafted> = BTreeMap::new();
         for (at, (site, policy)) in file.uses().zip(&file.sites) {
             let Some(decision) = self.index.get(&at) else { continue };
             let policy = &self.set.policies[*policy];
-            let edits = site_edits(file, site, &self.decisions[*decision].decision, policy);
-            all.extend(edits.into_iter().map(|edit| (edit, *decision)));
+            let planned = &self.decisions[*decision];
+            let edits = site_edits(file, site, &planned.decision, policy);
+            if !edits.is_empty() {
+                let bundle = all.entry(planned.bundle.clone()).or_default();
+                bundle.extend(edits.into_iter().map(|edit| (edit, *decision)));
+            }
         }
-        all.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
+        for edits in all.values_mut() {
+            edits.sort_by_key(|(edit, _)| (edit.span.start, edit.span.end));
+        }
         all
     }
 
@@ -147,6 +154,7 @@ fn planned(set: &PolicySet, decided: Decided) -> Planned {
         image: policy.name.clone(),
         repository: policy.repository.clone(),
         environment: set.environments[decided.at.environment].name.clone(),
+        bundle: Bundle::of(set, decided.at.environment, decided.at.policy),
         deployed: decided.at.deployed,
         decision: decided.decision,
         sites: Vec::new(),

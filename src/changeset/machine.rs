@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeSet, Move};
+use super::{ALL_ENVIRONMENTS, ChangeSet, Move};
 
 /// What stands around the block.
 const OPENING: &str = "<!-- tagalong: ";
@@ -25,11 +25,17 @@ pub struct Proposed {
     /// What moves; empty when that is too much for a body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<ProposedMove>,
+    /// Why we took it back ourselves; nobody said no to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
 }
 
 /// One image that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposedMove {
+    /// The environment, where the change is of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The policy's name.
     pub image: String,
     /// What was deployed, as `tag`, `@digest` or `tag@digest`.
@@ -41,7 +47,9 @@ pub struct ProposedMove {
 impl Proposed {
     /// What a change set proposes.
     pub(super) fn new(set: &ChangeSet, moves: &[Move]) -> Self {
+        let is_of_all = set.environment == ALL_ENVIRONMENTS;
         let proposed = moves.iter().map(|row| ProposedMove {
+            environment: is_of_all.then(|| row.environment.clone()),
             image: row.image.clone(),
             from: row.from.to_string(),
             to: row.to.to_string(),
@@ -54,7 +62,7 @@ impl Proposed {
             moves.clear();
         }
         let (environment, change) = (set.environment.clone(), set.change.clone());
-        Self { version: VERSION, environment, change, moves }
+        Self { version: VERSION, environment, change, moves, withdrawn: None }
     }
 
     /// The block as it stands in a body. Tags, digests and names hold nothing that could end it.
@@ -69,6 +77,21 @@ impl Proposed {
         let (json, _) = rest.split_once(CLOSING)?;
         let proposed: Self = serde_json::from_str(json).ok()?;
         (proposed.version == VERSION).then_some(proposed)
+    }
+
+    /// A body whose block says that we took the change back, and why.
+    #[must_use]
+    pub fn withdraw(body: &str, why: &str) -> String {
+        let Some(proposed) = Self::read(body) else { return body.to_owned() };
+        let block = Self { withdrawn: Some(why.to_owned()), ..proposed }.block();
+        let (before, _) = body.rsplit_once(OPENING).unwrap_or((body, ""));
+        format!("{before}{block}\n")
+    }
+
+    /// The environment of one of its moves.
+    #[must_use]
+    pub fn environment_of<'a>(&'a self, moved: &'a ProposedMove) -> &'a str {
+        moved.environment.as_ref().unwrap_or(&self.environment)
     }
 }
 
@@ -94,6 +117,7 @@ mod tests {
     #[test]
     fn a_block_survives_the_body() {
         let moved = |from: &str, to: &str| ProposedMove {
+            environment: None,
             image: "shop".into(),
             from: from.into(),
             to: to.into(),
@@ -103,9 +127,14 @@ mod tests {
             environment: "prod".into(),
             change: "abc".into(),
             moves: vec![moved("v1", "v2@sha256:0")],
+            withdrawn: None,
         };
         let body = format!("words <!-- tagalong: nonsense -->\r\n{}\r\n", proposed.block());
-        assert_eq!(Proposed::read(&body), Some(proposed));
+        assert_eq!(Proposed::read(&body), Some(proposed.clone()));
+        let withdrawn = Proposed::withdraw(&body, "done");
+        assert!(withdrawn.starts_with("words "));
+        let why = Some("done".to_owned());
+        assert_eq!(Proposed::read(&withdrawn), Some(Proposed { withdrawn: why, ..proposed }));
         assert_eq!(Proposed::read("<!-- tagalong: {\"version\":2} -->"), None);
         assert_eq!(Proposed::read("no block"), None);
         let old = r#"<!-- tagalong: {"version":1,"environment":"p","change":"c"} -->"#;
@@ -115,9 +144,14 @@ mod tests {
     #[test]
     fn a_refusal_is_of_the_tag_unless_only_the_digest_moves() {
         let refused = |from: &str, to: &str| {
-            ProposedMove { image: String::new(), from: from.into(), to: to.into() }
-                .refused()
-                .to_owned()
+            ProposedMove {
+                environment: None,
+                image: String::new(),
+                from: from.into(),
+                to: to.into(),
+            }
+            .refused()
+            .to_owned()
         };
         assert_eq!(refused("v1", "v2"), "v2");
         assert_eq!(refused("v1@sha256:a", "v2@sha256:b"), "v2");

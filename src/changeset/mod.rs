@@ -13,7 +13,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub use assemble::{Decided, Use, assemble, uses};
-pub use branch::{BRANCH_PREFIX, branch_name};
+pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use text::{code_span, harmless, one_line};
@@ -25,7 +25,7 @@ use crate::choose::{Decision, Deployed};
 use crate::diagnostic::Diagnostic;
 use crate::edit::{Edit, splice};
 use crate::image::Repository;
-use crate::policy::Via;
+use crate::policy::{Commits, Limits, Merge, PullRequestSettings, Via};
 
 /// Everything that a run would do, and why. Nothing of it is done yet.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ pub struct Planned {
     pub repository: Repository,
     /// The environment's name.
     pub environment: String,
+    /// What it is delivered with.
+    pub bundle: Bundle,
     /// What the sites hold.
     pub deployed: Deployed,
     /// What is to happen.
@@ -94,12 +96,18 @@ pub struct Object {
 /// The changes of one branch, one commit, one pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {
-    /// The environment's name.
+    /// The environment's name, or [`ALL_ENVIRONMENTS`].
     pub environment: String,
     /// How it is delivered.
     pub via: Via,
-    /// Labels of the pull request.
-    pub labels: Vec<String>,
+    /// How it is divided into commits.
+    pub commits: Commits,
+    /// What the pull request carries beside its texts.
+    pub pull: PullRequestSettings,
+    /// Who merges it.
+    pub merge: Merge,
+    /// How many pull requests there may be beside it.
+    pub limits: Limits,
     /// The branch.
     pub branch: String,
     /// The title of the pull request, and the subject of the commit.
@@ -129,7 +137,35 @@ pub struct FileChange {
     pub edits: Vec<usize>,
 }
 
+impl ChangeSet {
+    /// The message of one of several commits. The last one says what all of them are.
+    #[must_use]
+    pub fn message_of(&self, image: &str, is_last: bool) -> String {
+        let subject = format!("Update {image}");
+        let trailers = self.message.rsplit("\n\n").next().unwrap_or_default();
+        if is_last { format!("{subject}\n\n{trailers}") } else { format!("{subject}\n") }
+    }
+}
+
 impl Plan {
+    /// The change set that a decision is carried out in.
+    #[must_use]
+    pub fn set_of(&self, planned: &Planned) -> Option<&ChangeSet> {
+        let has = |set: &&ChangeSet| {
+            set.edits
+                .iter()
+                .map(|edit| &self.edits[*edit])
+                .any(|edit| edit.image == planned.image && edit.environment == planned.environment)
+        };
+        self.change_sets.iter().find(has)
+    }
+
+    /// A file's text with some of the edits of a change, from the text before the change.
+    pub fn partly<'a>(&self, text: &str, edits: impl Iterator<Item = &'a usize>) -> Option<String> {
+        let edits = edits.map(|index| &self.edits[*index].edit);
+        splice(text, edits.map(|edit| (edit.line, edit.span.clone(), &*edit.old, &*edit.new))).ok()
+    }
+
     /// What a file held and what it is to hold, from its text before or after the change; `None` for
     /// any other text.
     #[must_use]
@@ -156,6 +192,8 @@ impl Plan {
 /// One row of the texts: an image that moves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Move {
+    /// The environment's name.
+    pub environment: String,
     /// The policy's name.
     pub image: String,
     /// The image repository.

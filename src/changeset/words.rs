@@ -1,10 +1,11 @@
 //! Titles, commit messages and bodies.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::machine::Proposed;
 use super::text::{code_span, one_line};
-use super::{ChangeSet, Move};
+use super::{ALL_ENVIRONMENTS, ChangeSet, Move};
 use crate::choose::Deployed;
 use crate::policy::IMPLICIT_ENVIRONMENT;
 
@@ -23,11 +24,11 @@ const MAX_COMMIT_ROWS: usize = 200;
 #[must_use]
 pub fn title(environment: &str, moves: &[Move]) -> String {
     let place = match environment {
-        IMPLICIT_ENVIRONMENT => String::new(),
+        IMPLICIT_ENVIRONMENT | ALL_ENVIRONMENTS => String::new(),
         name => format!(" in {name}"),
     };
-    let mut images: Vec<&str> = moves.iter().map(|m| m.image.as_str()).collect();
-    images.dedup();
+    let images: BTreeSet<&str> = moves.iter().map(|m| m.image.as_str()).collect();
+    let images: Vec<&str> = images.into_iter().collect();
     let candidates = match (&images[..], moves) {
         ([image], [first, ..]) => {
             let to = match &first.to.tag {
@@ -75,7 +76,7 @@ pub fn commit_message(set: &ChangeSet, moves: &[Move], written: Option<&str>) ->
 #[must_use]
 pub(super) fn body(set: &ChangeSet, moves: &[Move]) -> String {
     let intro = match &*set.environment {
-        IMPLICIT_ENVIRONMENT => {
+        IMPLICIT_ENVIRONMENT | ALL_ENVIRONMENTS => {
             "These images have newer tags that their policies choose.".to_owned()
         }
         name => format!("These images of `{name}` have newer tags that their policies choose."),
@@ -137,6 +138,7 @@ mod tests {
     fn a_move(image: &str, from: &str, to: &str) -> Move {
         let digest = || Digest::parse(&format!("sha256:{}", "c".repeat(64)));
         Move {
+            environment: "prod".into(),
             image: image.into(),
             repository: Repository::parse("ghcr.io/acme/shop").unwrap(),
             from: Deployed { tag: Tag::parse(from), ..Deployed::default() },
@@ -186,7 +188,10 @@ mod tests {
         let set = ChangeSet {
             environment: "prod".into(),
             via: crate::policy::Via::PullRequest,
-            labels: Vec::new(),
+            commits: crate::policy::Commits::default(),
+            pull: crate::policy::PullRequestSettings::default(),
+            merge: crate::policy::Merge::default(),
+            limits: crate::policy::Limits::default(),
             branch: String::new(),
             title: "T".into(),
             body: String::new(),

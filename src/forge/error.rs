@@ -23,6 +23,12 @@ pub enum ForgeError {
         "pull requests are disabled in {0} (410): enable them in the repository's settings, or deliver by push"
     )]
     Disabled(String),
+    /// 405: a merge that is not possible now.
+    #[error("GitHub does not merge it (405): {0}")]
+    NotMergeable(String),
+    /// 409: the branch is not where it was.
+    #[error("its branch moved meanwhile (409)")]
+    HeadMoved,
     /// 422: what was sent is refused.
     #[error("GitHub refuses the pull request (422): {0}")]
     Invalid(String),
@@ -54,6 +60,8 @@ impl ForgeError {
             403 | 429 if limited => Self::RateLimited(retry_after),
             403 => Self::Forbidden(said),
             404 => Self::NotFound(subject.to_owned()),
+            405 => Self::NotMergeable(said),
+            409 => Self::HeadMoved,
             410 => Self::Disabled(subject.to_owned()),
             422 => Self::Invalid(said),
             429 => Self::RateLimited(None),

@@ -1,13 +1,13 @@
-//! The client: create, and update when something differs.
+//! The client: every request goes through here, with its pace and its patience.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use octocrab::Octocrab;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 
-use super::{ForgeError, open_pulls};
-use crate::changeset::ChangeSet;
+use super::pace::Pace;
+use super::{Allowed, ForgeError, Found, pulls};
 use crate::http;
 use crate::settings::GitHubSettings;
 
@@ -15,90 +15,11 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One repository on GitHub.
 pub struct GitHub {
-    rest: Octocrab,
+    pub(super) rest: Octocrab,
     graphql: Octocrab,
     owner: String,
     name: String,
-}
-
-/// A pull request, as far as it concerns us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PullRequest {
-    /// Its number.
-    pub number: u64,
-    /// Its page.
-    pub url: String,
-    pub(super) title: String,
-    /// Its body.
-    pub body: String,
-    pub(super) labels: Vec<String>,
-}
-
-/// What there is for one branch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pulls {
-    /// The open pull request.
-    pub open: Option<PullRequest>,
-    /// The last one that was closed without being merged.
-    pub closed: Option<PullRequest>,
-    /// The last ones that were merged, the newest first.
-    pub merged: Vec<PullRequest>,
-}
-
-/// The label with which people take back that they closed a pull request. GitHub opens none again
-/// whose branch was written anew.
-const RETRY: &str = "tagalong:retry";
-
-impl PullRequest {
-    /// Whether people want what it proposes after all, though it was closed.
-    #[must_use]
-    pub fn is_wanted_again(&self) -> bool {
-        self.labels.iter().any(|label| label == RETRY)
-    }
-
-    /// Whether this is a pull request of ours for the same change.
-    #[must_use]
-    pub fn proposes(&self, set: &ChangeSet) -> bool {
-        self.body.contains(&format!("\"change\":\"{}\"", set.change))
-    }
-}
-
-/// A pull request as the REST API answers; what it says of title and body was just sent.
-#[derive(Deserialize)]
-struct Sent {
-    number: u64,
-    html_url: String,
-}
-
-/// What had to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upserted {
-    /// It did not exist.
-    Created(PullRequest),
-    /// Its title or body differed.
-    Updated(PullRequest),
-    /// Nothing differed.
-    Unchanged(PullRequest),
-}
-
-#[derive(Serialize)]
-struct NewPull<'a> {
-    title: &'a str,
-    body: &'a str,
-    head: &'a str,
-    base: &'a str,
-    maintainer_can_modify: bool,
-}
-
-#[derive(Serialize)]
-struct PullPatch<'a> {
-    title: &'a str,
-    body: &'a str,
-}
-
-#[derive(Serialize)]
-struct Labels<'a> {
-    labels: &'a [String],
+    pace: Pace,
 }
 
 impl GitHub {
@@ -123,99 +44,62 @@ impl GitHub {
                 .map_err(|error| ForgeError::read(&error, owner))
         };
         let (rest, graphql) = (client(rest)?, client(graphql)?);
-        Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned() })
+        let pace = Pace::of(settings.api_url.host_str().unwrap_or_default());
+        Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned(), pace })
     }
 
-    /// The pull requests of these branches to a base.
+    /// The pull requests of these branches to a base, and what the repository allows.
     ///
     /// # Errors
     /// When GitHub refuses, or cannot be reached.
-    pub async fn pulls(
-        &self,
-        branches: &[&str],
-        base: &str,
-    ) -> Result<BTreeMap<String, Pulls>, ForgeError> {
-        let mut found = BTreeMap::new();
-        for branches in branches.chunks(open_pulls::BRANCHES) {
-            let question = open_pulls::question(&self.owner, &self.name, base, branches);
-            let answer: open_pulls::Answer = self.read(self.graphql.graphql(&question).await)?;
+    pub async fn pulls(&self, branches: &[&str], base: &str) -> Result<Found, ForgeError> {
+        let (mut found, mut allowed) = (BTreeMap::new(), Allowed::default());
+        for branches in branches.chunks(pulls::BRANCHES) {
+            let question = pulls::question(&self.owner, &self.name, base, branches);
+            let answer: pulls::Answer = self.ask(&question).await?;
             let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
-            found.extend(open_pulls::read(answer, branches).ok_or_else(unknown)?);
+            let (pulls, said) = pulls::read(answer, branches).ok_or_else(unknown)?;
+            found.extend(pulls);
+            allowed = said;
         }
-        Ok(found)
+        Ok((found, allowed))
     }
 
-    /// Makes the open pull request of a branch, if there is one, say what the change set says, and
-    /// opens it otherwise.
-    ///
-    /// # Errors
-    /// When GitHub refuses, or cannot be reached.
-    pub async fn upsert(
+    /// Asks GraphQL; what only asks is asked again when GitHub stumbles.
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
-        found: Option<PullRequest>,
-        set: &ChangeSet,
-        base: &str,
-    ) -> Result<Upserted, ForgeError> {
-        let Some(found) = found else {
-            return match self.create(set, base).await {
-                // Another run was faster, or the answer to an earlier request was lost.
-                Err(ForgeError::Invalid(why)) if why.contains("already exists") => {
-                    let found = self.pulls(&[&set.branch], base).await?.remove(&set.branch);
-                    let found =
-                        found.and_then(|pulls| pulls.open).ok_or(ForgeError::Invalid(why))?;
-                    self.update(found, set).await
-                }
-                created => created.map(Upserted::Created),
-            };
+        question: &serde_json::Value,
+    ) -> Result<T, ForgeError> {
+        self.pace.patiently(|| async { self.read(self.graphql.graphql(question).await) }).await
+    }
+
+    /// Has GraphQL change something, once.
+    pub(super) async fn mutate(&self, mutation: &serde_json::Value) -> Result<(), ForgeError> {
+        let send = || async {
+            let answer: octocrab::Result<serde_json::Value> = self.graphql.graphql(mutation).await;
+            self.read(answer).map(|_answer| ())
         };
-        self.update(found, set).await
+        self.pace.write(send).await
     }
 
-    async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
-        let (title, body, head) = (&*set.title, &*set.body, &*set.branch);
-        let new = NewPull { title, body, head, base, maintainer_can_modify: true };
-        let answer: Sent = self.read(self.rest.post(self.route("pulls"), Some(&new)).await)?;
-        let (title, body, labels) = (set.title.clone(), set.body.clone(), Vec::new());
-        Ok(PullRequest { number: answer.number, url: answer.html_url, title, body, labels })
+    /// Has REST change something, once.
+    pub(super) async fn write<T>(
+        &self,
+        send: impl AsyncFn() -> octocrab::Result<T>,
+    ) -> Result<T, ForgeError> {
+        self.pace.write(|| async { self.read(send().await) }).await
     }
 
-    async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
-        if found.title == set.title && same_text(&found.body, &set.body) {
-            return Ok(Upserted::Unchanged(found));
-        }
-        let patch = PullPatch { title: &set.title, body: &set.body };
-        let route = self.route(&format!("pulls/{}", found.number));
-        let _sent: Sent = self.read(self.rest.patch(route, Some(&patch)).await)?;
-        Ok(Upserted::Updated(found))
+    /// Reads something over REST.
+    pub(super) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ForgeError> {
+        self.pace.patiently(|| async { self.read(self.rest.get(route, None::<&()>).await) }).await
     }
 
-    /// Adds labels that are missing; whether there were any. Labels of people stay.
-    ///
-    /// # Errors
-    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
-    pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
-        let has = |label: &String| pull.labels.iter().any(|has| has.eq_ignore_ascii_case(label));
-        let missing: Vec<String> = labels.iter().filter(|label| !has(label)).cloned().collect();
-        if missing.is_empty() {
-            return Ok(false);
-        }
-        let route = self.route(&format!("issues/{}/labels", pull.number));
-        let answer: octocrab::Result<serde_json::Value> =
-            self.rest.post(route, Some(&Labels { labels: &missing })).await;
-        self.read(answer).map(|_labels| true)
-    }
-
-    fn route(&self, rest: &str) -> String {
+    pub(super) fn route(&self, rest: &str) -> String {
         format!("/repos/{}/{}/{rest}", self.owner, self.name)
     }
 
     fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, ForgeError> {
         answer.map_err(|error| ForgeError::read(&error, &format!("{}/{}", self.owner, self.name)))
     }
-}
-
-/// GitHub may return a body with other line ends than it was sent.
-fn same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found) == lines(wanted)
 }

@@ -1,9 +1,167 @@
 //! Pull requests on GitHub: found with one GraphQL question, written over the
-//! [REST API](https://docs.github.com/en/rest/pulls/pulls).
+//! [REST API](https://docs.github.com/en/rest/pulls/pulls), merged when they are what was verified.
 
 mod error;
 mod github;
-mod open_pulls;
+mod merge;
+mod pace;
+mod pulls;
+mod write;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 
 pub use error::ForgeError;
-pub use github::{GitHub, PullRequest, Pulls, Upserted};
+pub use github::GitHub;
+pub use merge::{Compared, Merged};
+pub use write::Upserted;
+
+use crate::changeset::ChangeSet;
+use crate::policy::MergeMethod;
+
+/// The label with which people take back that they closed a pull request. GitHub opens none again
+/// whose branch was written anew.
+const RETRY: &str = "tagalong:retry";
+
+/// The label with which people have a pull request left as it is.
+const HOLD: &str = "tagalong:hold";
+
+/// The label with which people have a branch written anew, whatever they put there.
+pub const REBASE: &str = "tagalong:rebase";
+
+/// A pull request, as far as it concerns us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what GitHub says of it")]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+    /// Its title.
+    pub title: String,
+    /// Its body.
+    pub body: String,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What GraphQL calls it.
+    pub id: String,
+    /// The commit of its branch.
+    pub head: String,
+    /// Who opened it.
+    pub author: String,
+    /// Whether it is a draft.
+    pub is_draft: bool,
+    /// Whether GitHub would merge it.
+    pub state: MergeState,
+    /// Whether a review is asked for that nobody has given.
+    pub wants_review: bool,
+    /// Whether GitHub is to merge it by itself.
+    pub is_armed: bool,
+    /// What checked its commit.
+    pub checks: Vec<Check>,
+    /// Whether there are more checks than were read.
+    pub more_checks: bool,
+}
+
+/// Whether GitHub would merge
+/// (<https://docs.github.com/en/graphql/reference/enums#mergestatestatus>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MergeState {
+    /// The base must be in the branch first.
+    Behind,
+    /// Rules of the repository are in the way.
+    Blocked,
+    /// Nothing is in the way.
+    Clean,
+    /// It conflicts with the base.
+    Dirty,
+    /// It is a draft.
+    Draft,
+    /// Nothing is in the way, and hooks look at it.
+    HasHooks,
+    /// Checks fail or run that are not required.
+    Unstable,
+    /// GitHub has not found out yet, or says something new.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// A check run or a status of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed; `None` while it runs.
+    pub passed: Option<bool>,
+    /// Whether it looked at anything: skipped ones did not.
+    pub counts: bool,
+}
+
+/// What there is for one branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulls {
+    /// The open pull request.
+    pub open: Option<PullRequest>,
+    /// The last one that was closed without being merged.
+    pub closed: Option<PullRequest>,
+    /// The last ones that were merged, the newest first.
+    pub merged: Vec<PullRequest>,
+}
+
+/// What a repository allows, and who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// The login of the token.
+    pub viewer: String,
+    /// How pull requests may be merged, the plainest history first.
+    pub methods: Vec<MergeMethod>,
+    /// Whether GitHub merges by itself.
+    pub auto_merge: bool,
+    /// Whether GitHub deletes branches that were merged.
+    pub deletes_branches: bool,
+}
+
+impl Allowed {
+    /// Whether the token is that of a workflow, whose pull requests start no checks
+    /// (<https://docs.github.com/en/actions/concepts/security/github_token>).
+    #[must_use]
+    pub fn is_workflow(&self) -> bool {
+        matches!(self.viewer.as_str(), "github-actions[bot]" | "github-actions")
+    }
+}
+
+impl PullRequest {
+    /// Whether people want what it proposes after all, though it was closed.
+    #[must_use]
+    pub fn is_wanted_again(&self) -> bool {
+        self.has(RETRY)
+    }
+
+    /// Whether people have it left as it is.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.has(HOLD)
+    }
+
+    /// Whether people want its branch written anew.
+    #[must_use]
+    pub fn is_to_be_rewritten(&self) -> bool {
+        self.has(REBASE)
+    }
+
+    /// Whether this is a pull request of ours for the same change.
+    #[must_use]
+    pub fn proposes(&self, set: &ChangeSet) -> bool {
+        self.body.contains(&format!("\"change\":\"{}\"", set.change))
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.labels.iter().any(|has| has == label)
+    }
+}
+
+/// The pull requests of branches, and what the repository allows.
+pub type Found = (BTreeMap<String, Pulls>, Allowed);

@@ -166,6 +166,13 @@ impl Clone {
         Some(blob.content().to_vec())
     }
 
+    /// The remote's branches whose names begin with `prefix`.
+    pub fn branches(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let prefix = branch_ref(prefix);
+        let names = self.advertised.keys().filter(move |name| name.starts_with(&prefix));
+        names.filter_map(|name| name.strip_prefix(BRANCHES))
+    }
+
     /// What a branch of ours holds.
     ///
     /// # Errors

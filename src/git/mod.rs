@@ -26,6 +26,13 @@ const OWN_REFS: &str = "refs/tagalong/";
 
 const BRANCHES: &str = "refs/heads/";
 
+/// The name of the object that a file's text is, without storing it.
+#[must_use]
+pub fn blob_id(text: &str) -> String {
+    let id = Oid::hash_object(git2::ObjectType::Blob, text.as_bytes());
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
 /// The reference of a branch.
 #[must_use]
 pub fn branch_ref(branch: &str) -> String {

@@ -5,15 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use git2::{Buf, ObjectType, TreeWalkMode, TreeWalkResult};
 
 use super::smart::{Command, Smart};
-use super::{Clone, GitError, Oid, Remote, local, short};
+use super::{Clone, GitError, Oid, Remote, branch_ref, local, short};
 
 /// One reference to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The full name of the reference.
     pub reference: String,
-    /// The commit to put there.
+    /// The commit to put there; zero to delete it.
     pub commit: Oid,
+}
+
+impl Update {
+    /// Deletes a branch.
+    #[must_use]
+    pub fn delete(branch: &str) -> Self {
+        Self { reference: branch_ref(branch), commit: Oid::ZERO_SHA1 }
+    }
+
+    fn is_deletion(&self) -> bool {
+        self.commit == Oid::ZERO_SHA1
+    }
 }
 
 /// What became of each reference of a push.
@@ -46,9 +58,12 @@ impl Clone {
                 {
                     return Err(GitError::Moved(short(moved.reference).to_owned()));
                 }
-                let pack =
-                    self.pack(updates).map_err(|error| GitError::from_git(&subject, &error))?;
-                smart.push(&commands, &pack).await?
+                // With nothing but deletions, no pack is sent.
+                let is_empty = updates.iter().all(Update::is_deletion);
+                let pack = if is_empty { None } else { Some(self.pack(updates)) };
+                let pack = pack.transpose();
+                let pack = pack.map_err(|error| GitError::from_git(&subject, &error))?;
+                smart.push(&commands, pack.as_deref().unwrap_or_default()).await?
             }
         };
         let refused = answers.values().any(Option::is_some);
@@ -68,7 +83,7 @@ impl Clone {
     fn pack(&self, updates: &[Update]) -> Result<Buf, git2::Error> {
         let mut builder = self.repository.packbuilder()?;
         let mut seen: BTreeSet<Oid> = BTreeSet::new();
-        for update in updates {
+        for update in updates.iter().filter(|update| !update.is_deletion()) {
             let mut next = update.commit;
             // Pushed changes follow one another; what was fetched, the server has.
             while !self.advertised.values().any(|known| *known == next) && seen.insert(next) {

@@ -109,7 +109,8 @@ impl<'a> Smart<'a> {
         let mut body = Vec::new();
         for (index, command) in commands.iter().enumerate() {
             let Command { reference, old, new } = command;
-            let abilities = format!("\0 report-status side-band-64k agent={USER_AGENT}");
+            let abilities =
+                format!("\0 report-status side-band-64k delete-refs agent={USER_AGENT}");
             let abilities = if index == 0 { abilities } else { String::new() };
             pkt::put(&mut body, &format!("{old} {new} {reference}{abilities}"));
         }

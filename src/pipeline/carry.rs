@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Tree;
 use super::proposals::Proposals;
-use crate::changeset::{Decided, Use, branch_name};
+use crate::changeset::{Bundle, Decided, Use};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::image::Tag;
@@ -48,11 +48,8 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
         if claimed || !uses.iter().any(is_open) {
             continue;
         }
-        let held = with.held(file).unwrap_or_default();
-        for (at, held) in
-            uses.into_iter().zip(held).filter(|(at, held)| is_open(at) && with.is_ahead(at, held))
-        {
-            if !is_better(&at, &held) {
+        for (at, held) in with.held(file, uses) {
+            if !is_open(&at) || !with.is_ahead(&at, &held) || !is_better(&at, &held) {
                 continue;
             }
             // Sites of one use that hold different things are nothing that we wrote.
@@ -83,16 +80,31 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
 }
 
 impl Carry<'_> {
-    /// What each site of a file holds on the own branch of its environment, when that has an open
-    /// pull request, is ours, and has the same sites.
-    fn held(&self, file: &Surveyed) -> Option<Vec<Deployed>> {
+    /// What each site of a file holds on the own branch of what its change goes with.
+    fn held(&self, file: &Surveyed, uses: Vec<Use>) -> Vec<(Use, Deployed)> {
+        let mut branches: BTreeMap<String, Option<Vec<Deployed>>> = BTreeMap::new();
+        let mut all = Vec::new();
+        for (index, at) in uses.into_iter().enumerate() {
+            if self.set.environments[at.environment].deliver.via != Via::PullRequest {
+                continue;
+            }
+            let branch = Bundle::of(self.set, at.environment, at.policy).branch(self.set);
+            let held = branches.entry(branch);
+            let branch = held.key().clone();
+            let held = held.or_insert_with(|| self.on_branch(file, &branch));
+            all.extend(held.as_ref().and_then(|held| Some((at, held.get(index)?.clone()))));
+        }
+        all
+    }
+
+    /// What each site of a file holds on a branch, when that has an open pull request, is ours, and has
+    /// the same sites.
+    fn on_branch(&self, file: &Surveyed, branch: &str) -> Option<Vec<Deployed>> {
         let Tree::Git { clone, .. } = self.tree else { return None };
-        let environment = &self.set.environments[file.environment];
-        let branch = branch_name(&environment.name);
-        if environment.via != Via::PullRequest || !self.proposals.is_open(&branch) {
+        if !self.proposals.is_open(branch) {
             return None;
         }
-        let BranchState::Ours { commit, .. } = clone.state(&branch, self.author).ok()? else {
+        let BranchState::Ours { commit, .. } = clone.state(branch, self.author).ok()? else {
             return None;
         };
         let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;

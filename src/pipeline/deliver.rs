@@ -1,17 +1,19 @@
 //! From a plan to files, commits and pull requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{LEDGER_FILE, Memory};
+use super::merge::Merging;
 use super::proposals::Proposals;
+use super::pulls::{self, Stale};
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::Upserted;
+use crate::forge::PullRequest;
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
-use crate::policy::Via;
+use crate::policy::{Commits, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
 use crate::worktree::{WorkTree, WorkTreeError};
@@ -22,7 +24,7 @@ pub(super) struct Raced {
 }
 
 /// What is to be pushed for a change set.
-enum Step {
+pub(super) enum Step {
     /// A commit has to get onto a branch.
     Push(Update),
     /// The branch holds the change already.
@@ -37,14 +39,16 @@ pub(super) async fn deliver(
     settings: &DecideSettings,
 ) -> Result<Run, Raced> {
     let now = settings.now;
-    let (deliveries, kept) = match &planning.tree {
+    // What a narrower run does not look at is not over.
+    let is_whole = settings.is_whole() && settings.scope.policies.is_none();
+    let (deliveries, kept, is_stuck) = match &planning.tree {
         Tree::Work(work) => {
             let sets = planning.plan.change_sets.iter();
-            (sets.map(|set| write(work, &planning.plan, set)).collect(), Ok(()))
+            (sets.map(|set| write(work, &planning.plan, set)).collect(), Ok(()), false)
         }
         Tree::Git { clone, .. } => {
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
-            let context = Context { clone, plan, author: &planning.author, now };
+            let context = Context { clone, plan, author: &planning.author, now, is_whole };
             context.deliver(proposals, &mut planning.memory).await?
         }
     };
@@ -52,7 +56,7 @@ pub(super) async fn deliver(
         let message = format!("what must be remembered is not kept: {why}");
         planning.plan.diagnostics.push(Diagnostic::warning(Code::LedgerNotKept, message));
     }
-    Ok(Run { planning, deliveries })
+    Ok(Run { planning, deliveries, is_stuck })
 }
 
 /// Writes a change set's files.
@@ -82,20 +86,28 @@ struct Context<'a> {
     plan: &'a Plan,
     author: &'a Author,
     now: jiff::Timestamp,
+    is_whole: bool,
 }
 
 impl Context<'_> {
-    /// Pushes branches, opens and updates pull requests; whether the ledger was kept.
+    /// Pushes branches, opens, updates, closes and merges pull requests; whether the ledger was kept,
+    /// and whether what was merged is in the way of something else.
     async fn deliver(
         &self,
         proposals: &mut Proposals,
         memory: &mut Memory,
-    ) -> Result<(Vec<Delivery>, Result<(), String>), Raced> {
+    ) -> Result<(Vec<Delivery>, Result<(), String>, bool), Raced> {
         let plan = self.plan;
         let mut tip = self.clone.base();
-        let steps = plan.change_sets.iter().map(|set| self.step(set, proposals, &mut tip));
+        let mut room = pulls::Room::of(plan, proposals);
+        let steps = plan.change_sets.iter().map(|set| {
+            let step = self.step(set, proposals, &mut tip);
+            room.check(set, step, proposals)
+        });
         let steps: Vec<Step> = steps.collect();
+        let stale = if self.is_whole { self.stale(proposals) } else { Stale::default() };
         let mut updates = updates(&steps);
+        updates.extend(stale.branches.iter().map(|branch| Update::delete(branch)));
         // What a direct push brings is only remembered when it has arrived, so the ledger follows.
         let is_direct = plan.change_sets.iter().any(|set| set.via == Via::Push);
         let alone = updates.is_empty();
@@ -104,7 +116,7 @@ impl Context<'_> {
         let pushed = push(self.clone, updates).await?;
         let mut deliveries = Vec::new();
         for (set, step) in plan.change_sets.iter().zip(&steps) {
-            let delivery = finish(set, step, &pushed, proposals).await;
+            let delivery = pulls::finish(set, step, &pushed, proposals).await;
             if delivery.outcome == DeliveryOutcome::Pushed && set.via == Via::Push {
                 memory.delivered(set);
             }
@@ -122,7 +134,15 @@ impl Context<'_> {
             },
             Ok(_) => judge(&pushed),
         };
-        Ok((deliveries, kept))
+        deliveries.extend(stale.close(proposals).await);
+        let merging = Merging { clone: self.clone, plan, proposals };
+        let is_stuck = merging.merge(&mut deliveries).await;
+        Ok((deliveries, kept, is_stuck))
+    }
+
+    /// What is over.
+    fn stale(&self, proposals: &Proposals) -> Stale {
+        Stale::of(self.plan, proposals, |branch| self.clone.state(branch, self.author).ok())
     }
 
     /// The commit of the ledger, when there is something new in it.
@@ -165,26 +185,35 @@ impl Context<'_> {
 
     /// Whether the branch is left as it is: it holds the change, or somebody else's.
     fn stand(&self, set: &ChangeSet, proposals: &Proposals) -> Option<Step> {
+        // People want the branch written anew, whatever is on it.
+        let is_unwanted = proposals.open(&set.branch).is_some_and(PullRequest::is_to_be_rewritten);
         match self.clone.state(&set.branch, self.author) {
             // Without an open pull request the branch is a left-over, perhaps merged long ago.
             Ok(BranchState::Ours { commit, change })
-                if change == set.change && proposals.is_open(&set.branch) =>
+                if change == set.change && proposals.is_open(&set.branch) && !is_unwanted =>
             {
                 Some(Step::Stand(commit))
             }
-            Ok(BranchState::Foreign { author, .. }) => {
+            Ok(BranchState::Foreign { author, .. }) if !is_unwanted => {
                 let message =
                     format!("{author} committed to `{}`, so it is left alone", set.branch);
                 Some(Step::Stop(DeliveryOutcome::Frozen, message))
             }
-            Ok(BranchState::Ours { .. } | BranchState::Absent) => None,
+            Ok(_) => None,
             Err(error) => Some(Step::Stop(DeliveryOutcome::Failed, error.to_string())),
         }
     }
 
     fn commit(&self, set: &ChangeSet, branch: &str, parent: Oid) -> Step {
-        let files = new_files(self.clone, self.plan, set);
-        match self.clone.commit(parent, files, &set.message, self.author, self.now) {
+        let commits = || -> Result<Oid, GitError> {
+            let mut tip = parent;
+            for (message, files) in commits(self.clone, self.plan, set)? {
+                let files = files.into_iter().map(Ok);
+                tip = self.clone.commit(tip, files, &message, self.author, self.now)?;
+            }
+            Ok(tip)
+        };
+        match commits() {
             Ok(commit) => Step::Push(Update { reference: branch_ref(branch), commit }),
             Err(error) => Step::Stop(DeliveryOutcome::Failed, error.to_string()),
         }
@@ -200,12 +229,51 @@ pub fn new_files(
     set.files.iter().map(|(path, file)| {
         let text = String::from_utf8(clone.read(path)?).ok();
         let texts = text.and_then(|text| plan.texts(file, text));
-        let (_, after) = texts.ok_or_else(|| GitError::Other {
-            subject: path.clone(),
-            message: "it is not what the plan was made from".to_owned(),
-        })?;
+        let (_, after) = texts.ok_or_else(|| changed(path))?;
         Ok((path.clone(), after))
     })
+}
+
+/// The commits of a change set: their messages, and the files that they change. Each holds what the ones
+/// before it hold as well.
+fn commits(
+    clone: &Clone,
+    plan: &Plan,
+    set: &ChangeSet,
+) -> Result<Vec<(String, Vec<File>)>, GitError> {
+    let images: BTreeSet<&String> = set.edits.iter().map(|edit| &plan.edits[*edit].image).collect();
+    if set.commits == Commits::ChangeSet || images.len() < 2 {
+        let files: Result<Vec<File>, GitError> = new_files(clone, plan, set).collect();
+        return Ok(vec![(set.message.clone(), files?)]);
+    }
+    let mut all = Vec::new();
+    let mut done: BTreeSet<&String> = BTreeSet::new();
+    let last = images.len() - 1;
+    for (index, image) in images.into_iter().enumerate() {
+        done.insert(image);
+        let mut files = Vec::new();
+        for (path, file) in &set.files {
+            let is_done = |edit: &usize| done.contains(&plan.edits[*edit].image);
+            let is_touched = file.edits.iter().any(|edit| plan.edits[*edit].image == *image);
+            if !is_touched {
+                continue;
+            }
+            let edits = file.edits.iter().filter(|edit| is_done(edit));
+            let text = String::from_utf8(clone.read(path)?).unwrap_or_default();
+            files.push((path.clone(), plan.partly(&text, edits).ok_or_else(|| changed(path))?));
+        }
+        let message = set.message_of(image, index == last);
+        all.push((message, files));
+    }
+    Ok(all)
+}
+
+/// A path and its new content.
+type File = (String, String);
+
+fn changed(path: &str) -> GitError {
+    let message = "it is not what the plan was made from".to_owned();
+    GitError::Other { subject: path.to_owned(), message }
 }
 
 /// What is to be pushed.
@@ -219,7 +287,7 @@ fn updates(steps: &[Step]) -> Vec<Update> {
 }
 
 /// What became of each reference.
-type Answers = BTreeMap<String, Result<(), String>>;
+pub(super) type Answers = BTreeMap<String, Result<(), String>>;
 
 /// Whether the ledger arrived, when it was pushed.
 fn judge(pushed: &Answers) -> Result<(), String> {
@@ -255,66 +323,8 @@ async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers, Raced> {
     Ok(answers.collect())
 }
 
-/// Opens or updates the pull request of what was pushed.
-async fn finish(
-    set: &ChangeSet,
-    step: &Step,
-    pushed: &BTreeMap<String, Result<(), String>>,
-    proposals: &mut Proposals,
-) -> Delivery {
-    let (branch, commit) = match step {
-        Step::Push(update) => (set.branch.clone(), update.commit),
-        Step::Stand(commit) => (set.branch.clone(), *commit),
-        Step::Stop(outcome, message) => {
-            let branch = Some(set.branch.clone()).filter(|_| *outcome == DeliveryOutcome::Frozen);
-            return Delivery { message: Some(message.clone()), branch, ..delivery(set, *outcome) };
-        }
-    };
-    if let Some(Err(why)) = pushed.get(&branch_ref(&branch)) {
-        return Delivery {
-            message: Some(why.clone()),
-            branch: Some(branch),
-            ..delivery(set, DeliveryOutcome::Failed)
-        };
-    }
-    let at = Delivery {
-        branch: Some(branch),
-        commit: Some(commit.to_string()),
-        ..delivery(set, DeliveryOutcome::Pushed)
-    };
-    let Proposals::Known { forge, base, pulls } = proposals else { return at };
-    if set.via != Via::PullRequest {
-        return at;
-    }
-    let open = pulls.remove(&set.branch).and_then(|pulls| pulls.open);
-    if let (Step::Stand(_), true, Some(pull)) = (step, set.carried, &open) {
-        // The words of the run that decided everything stay.
-        let pull_request = Some((pull.number, pull.url.clone()));
-        return Delivery { outcome: DeliveryOutcome::Unchanged, pull_request, ..at };
-    }
-    let (outcome, pull) = match forge.upsert(open, set, base).await {
-        Ok(Upserted::Created(pull)) => (DeliveryOutcome::Created, pull),
-        Ok(Upserted::Updated(pull)) => (DeliveryOutcome::Updated, pull),
-        // New commits on the branch are an update, even when the words are the same.
-        Ok(Upserted::Unchanged(pull)) if matches!(step, Step::Push(_)) => {
-            (DeliveryOutcome::Updated, pull)
-        }
-        Ok(Upserted::Unchanged(pull)) => (DeliveryOutcome::Unchanged, pull),
-        Err(error) => {
-            let message = Some(error.to_string());
-            return Delivery { outcome: DeliveryOutcome::Failed, message, ..at };
-        }
-    };
-    let (outcome, message) = match (forge.label(&pull, &set.labels).await, outcome) {
-        (Ok(true), DeliveryOutcome::Unchanged) => (DeliveryOutcome::Updated, None),
-        (Ok(_), outcome) => (outcome, None),
-        // The change is proposed; that its labels are missing does not undo that.
-        (Err(error), outcome) => (outcome, Some(format!("without its labels: {error}"))),
-    };
-    Delivery { outcome, message, pull_request: Some((pull.number, pull.url)), ..at }
-}
-
-fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {
+/// A delivery of a change set that nothing is known of yet.
+pub(super) fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {
     Delivery {
         environment: set.environment.clone(),
         via: set.via,

@@ -79,7 +79,7 @@ impl Memory {
                     for moved in &proposed.moves {
                         let (why, at) = (why.clone(), now);
                         let refusal = Refusal { why, pull_request: Some(*number), at };
-                        let environment = &proposed.environment;
+                        let environment = proposed.environment_of(moved);
                         self.ledger.refuse(environment, &moved.image, moved.refused(), refusal);
                     }
                 }
@@ -95,6 +95,7 @@ impl Memory {
                 continue;
             };
             let moved = ProposedMove {
+                environment: None,
                 image: policy.name.clone(),
                 from: delivered.from.clone(),
                 to: delivered.to.clone(),

@@ -6,8 +6,11 @@ mod deliver;
 mod explain;
 mod load;
 mod memory;
+mod merge;
 mod notes;
 mod proposals;
+mod pulls;
+mod settle;
 mod sweep;
 mod tags;
 mod tree;
@@ -17,18 +20,17 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 
-use decide::Deciding;
 pub use deliver::new_files;
 pub use explain::{Explained, explain};
 pub use load::Loaded;
 use memory::{Held, Memory};
 use proposals::Proposals;
+use settle::Settling;
 pub use sweep::Hits;
 pub use tags::Tags;
 pub use tree::Tree;
 
-use crate::changeset::{Decided, Draft, Drafted, Plan, Use, assemble, uses};
-use crate::choose::Outcome;
+use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
@@ -86,6 +88,8 @@ pub struct Run {
     pub planning: Planning,
     /// What became of it.
     pub deliveries: Vec<Delivery>,
+    /// Whether what was merged is in the way of something that is ready.
+    is_stuck: bool,
 }
 
 /// How a command ends; the number is its exit code.
@@ -145,6 +149,7 @@ pub async fn run(
         .with_jitter()
         .with_min_delay(Duration::from_millis(100));
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
+    let mut earlier = Vec::new();
     loop {
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
         let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
@@ -163,7 +168,14 @@ pub async fn run(
                 );
                 return Err(Failure::Failed(message));
             }
-            (Ok(run), _) => return Ok(run),
+            (Ok(run), Some(_)) if run.is_stuck => {
+                let merged = |d: &Delivery| d.outcome == DeliveryOutcome::Merged;
+                earlier.extend(run.deliveries.into_iter().filter(merged));
+            }
+            (Ok(mut run), _) => {
+                run.deliveries.splice(0..0, earlier);
+                return Ok(run);
+            }
         }
     }
 }
@@ -222,7 +234,7 @@ async fn plan_tree(
     let (settings, progress) = (request.settings, request.around.progress);
     let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
     if let Deliver::Via(Some(via)) = request.deliver {
-        set.environments.iter_mut().for_each(|environment| environment.via = via);
+        set.environments.iter_mut().for_each(|environment| environment.deliver.via = via);
     }
     check_names(&set, settings)?;
     let (files, found) = survey(&tree, &set, &mut hits);
@@ -243,27 +255,25 @@ async fn plan_tree(
     }
     let author =
         repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
-    let proposals = proposals(&tree, &set, &files, request).await;
+    let mut proposals = proposals(&tree, &set, &files, request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let held = held(&files);
-    memory.hear(&proposals.heard(&set, &held), settings.now);
     memory.notice_reverts(&set, &held, settings.now);
-    let (now, ledger) = (settings.now, &memory.ledger);
-    let deciding = Deciding { set: &set, verifiers: &verifiers, ledger, now, progress };
-    let mut decided = deciding.decide(uses, tags).await;
-    let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
-    let with = carry::Carry {
+    let settling = Settling {
         tree: &tree,
         set: &set,
+        files: &files,
+        verifiers: &verifiers,
         author: &author,
-        proposals: &proposals,
-        now,
+        held: &held,
+        now: settings.now,
+        progress,
         is_partial: settings.pushed.is_some(),
     };
-    carry::carry(&with, &files, &mut decided);
+    let (mut plan, undecided) = settling.settle(&uses, tags, &mut memory, &mut proposals).await;
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     diagnostics.extend(tags.skews(&set));
-    let mut plan = rewrite(&tree, &set, &files, decided, diagnostics);
+    plan.diagnostics.splice(0..0, diagnostics);
     name_branches(&mut plan, &tree);
     plan.diagnostics.extend(notes::of(&plan, &set, settings.now));
     if memory.is_lost() {
@@ -315,25 +325,21 @@ fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> (Vec<Surveyed>, Vec<
 }
 
 /// Makes the new texts of the files that change, and the plan of it all.
-fn rewrite(
-    tree: &Tree,
-    set: &PolicySet,
-    files: &[Surveyed],
-    decided: Vec<Decided>,
-    diagnostics: Vec<Diagnostic>,
-) -> Plan {
+fn rewrite(tree: &Tree, set: &PolicySet, files: &[Surveyed], decided: Vec<Decided>) -> Plan {
     let survey = Survey::new(set);
     let draft = Draft::new(set, &survey, files, decided);
-    let drafted = files.iter().map(|file| (file, draft.edits(file)));
-    let drafted: Vec<(&Surveyed, Drafted)> =
-        drafted.filter(|(_, edits)| !edits.is_empty()).collect();
+    let drafted = files.iter().flat_map(|file| {
+        let bundles = draft.edits(file).into_iter();
+        bundles.map(move |(bundle, edits)| (file, bundle, edits))
+    });
+    let drafted: Vec<(&Surveyed, Bundle, Drafted)> = drafted.collect();
     let rewritten = sweep::each(
         tree,
         &drafted,
-        |(file, _)| &file.path,
-        |(file, edits), bytes| (*file, draft.rewrite(file, edits, bytes)),
+        |(file, ..)| &file.path,
+        |(file, bundle, edits), bytes| (*file, bundle.clone(), draft.rewrite(file, edits, bytes)),
     );
-    assemble(draft, rewritten, diagnostics)
+    assemble(draft, rewritten)
 }
 
 /// The pull requests of the environments that a run may deliver to.
@@ -348,10 +354,10 @@ async fn proposals(
     }
     let only = &request.settings.environments;
     let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
-    let environments = involved.into_iter().map(|index| &set.environments[index]);
-    let selected =
-        environments.filter(|environment| only.is_empty() || only.contains(&environment.name));
-    Proposals::find(selected, tree, request.around).await
+    let is_selected =
+        |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
+    let selected = involved.into_iter().filter(is_selected);
+    Proposals::find(selected, set, tree, request.around).await
 }
 
 /// What each environment holds of each policy's image.

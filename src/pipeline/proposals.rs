@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tree;
 use super::memory::{Heard, Held, is_reverted};
-use crate::changeset::{ChangeSet, Proposed, branch_name};
-use crate::forge::{GitHub, PullRequest, Pulls};
-use crate::policy::{Environment, PolicySet, Via};
+use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
+use crate::forge::{Allowed, GitHub, PullRequest, Pulls};
+use crate::policy::{PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
 
@@ -17,8 +17,37 @@ pub(super) enum Proposals {
     None,
     /// They cannot be opened, and why not.
     Impossible(String),
-    /// What there is, by branch.
-    Known { forge: Box<GitHub>, base: String, pulls: BTreeMap<String, Pulls> },
+    /// What there is.
+    Known(Box<Known>),
+}
+
+/// The pull requests of a repository, as far as they were asked for.
+pub(super) struct Known {
+    pub(super) forge: GitHub,
+    pub(super) base: String,
+    /// By branch.
+    pub(super) pulls: BTreeMap<String, Pulls>,
+    /// What the repository allows, and who asks.
+    pub(super) allowed: Allowed,
+    /// Branches that were asked for.
+    asked: BTreeSet<String>,
+}
+
+impl Known {
+    /// Asks for branches that were not asked for yet; whether there were any.
+    async fn ask(&mut self, branches: BTreeSet<String>) -> Result<bool, String> {
+        let new: Vec<String> = branches.difference(&self.asked).cloned().collect();
+        if new.is_empty() {
+            return Ok(false);
+        }
+        let names: Vec<&str> = new.iter().map(String::as_str).collect();
+        let (pulls, allowed) =
+            self.forge.pulls(&names, &self.base).await.map_err(|error| error.to_string())?;
+        self.pulls.extend(pulls);
+        self.allowed = allowed;
+        self.asked.extend(new);
+        Ok(true)
+    }
 }
 
 /// What was merged, and is not deployed any more. Of each image the newest that was merged counts.
@@ -27,12 +56,14 @@ fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> 
     let mut heard = Vec::new();
     for pull in merged {
         let Some(mut proposed) = Proposed::read(&pull.body) else { continue };
-        let environment = set.environments.iter().position(|e| e.name == proposed.environment);
-        let Some(environment) = environment else { continue };
+        let whole = proposed.clone();
         proposed.moves.retain(|moved| {
+            let name = whole.environment_of(moved);
+            let environment = set.environments.iter().position(|e| e.name == name);
             let policy = set.policies.iter().position(|policy| policy.name == moved.image);
-            let first = seen.insert(moved.image.clone());
-            let tags = policy.and_then(|policy| held.get(&(environment, policy)));
+            let first = seen.insert((name.to_owned(), moved.image.clone()));
+            let at = environment.zip(policy);
+            let tags = at.and_then(|at| held.get(&at));
             first
                 && policy
                     .zip(tags)
@@ -47,19 +78,23 @@ fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> 
 }
 
 impl Proposals {
-    /// Asks for the pull requests of environments, in one question.
-    pub(super) async fn find<'a>(
-        environments: impl Iterator<Item = &'a Environment>,
+    /// Asks for the pull requests of these environments that can be known before anything is decided,
+    /// and of all own branches that there are.
+    pub(super) async fn find(
+        environments: impl Iterator<Item = usize>,
+        set: &PolicySet,
         tree: &Tree,
         around: &Surroundings,
     ) -> Self {
-        let wanted = environments.filter(|environment| environment.via == Via::PullRequest);
-        let branches: Vec<String> =
-            wanted.map(|environment| branch_name(&environment.name)).collect();
         let Tree::Git { clone, github } = tree else { return Self::None };
-        if branches.is_empty() {
+        let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
+        let wanted: Vec<usize> = environments.filter(is_wanted).collect();
+        if wanted.is_empty() {
             return Self::None;
         }
+        let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));
+        let mut branches: BTreeSet<String> = certain.map(|bundle| bundle.branch(set)).collect();
+        branches.extend(clone.branches(BRANCH_PREFIX).map(str::to_owned));
         let Some((owner, name)) = github else {
             let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
                            `--deliver push`";
@@ -67,28 +102,43 @@ impl Proposals {
         };
         let base = clone.branch().to_owned();
         let forge = match GitHub::new(&around.github, owner, name) {
-            Ok(forge) => Box::new(forge),
+            Ok(forge) => forge,
             Err(error) => return Self::Impossible(error.to_string()),
         };
-        let branches: Vec<&str> = branches.iter().map(String::as_str).collect();
-        match forge.pulls(&branches, &base).await {
-            Ok(pulls) => Self::Known { forge, base, pulls },
-            Err(error) => Self::Impossible(error.to_string()),
+        let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
+        let mut known = Box::new(Known { forge, base, pulls, allowed, asked });
+        match known.ask(branches).await {
+            Ok(_) => Self::Known(known),
+            Err(why) => Self::Impossible(why),
+        }
+    }
+
+    /// Asks for the pull requests of a plan's branches that nobody knew of before; whether there were
+    /// any such branches.
+    pub(super) async fn ask(&mut self, plan: &Plan) -> bool {
+        let Self::Known(known) = self else { return false };
+        let wanted = plan.change_sets.iter().filter(|set| set.via == Via::PullRequest);
+        match known.ask(wanted.map(|set| set.branch.clone()).collect()).await {
+            Ok(asked) => asked,
+            Err(why) => {
+                *self = Self::Impossible(why);
+                false
+            }
         }
     }
 
     /// What people said to what was proposed: closed, merged and reverted, or opened again.
     pub(super) fn heard(&self, set: &PolicySet, held: &Held) -> Vec<Heard> {
-        let Self::Known { pulls, .. } = self else { return Vec::new() };
+        let Self::Known(known) = self else { return Vec::new() };
         let mut heard = Vec::new();
-        for pulls in pulls.values() {
+        for pulls in known.pulls.values() {
             heard.extend(pulls.open.iter().map(|pull| Heard::Open(pull.number)));
             heard.extend(pulls.closed.iter().filter_map(|pull| {
                 if pull.is_wanted_again() {
                     return Some(Heard::Open(pull.number));
                 }
                 let why = format!("#{} was closed", pull.number);
-                let proposed = Proposed::read(&pull.body)?;
+                let proposed = Proposed::read(&pull.body).filter(|p| p.withdrawn.is_none())?;
                 Some(Heard::Refused { proposed, number: pull.number, why })
             }));
             heard.extend(reverted(&pulls.merged, set, held));
@@ -101,11 +151,14 @@ impl Proposals {
         match self {
             Self::None => None,
             Self::Impossible(why) => Some((DeliveryOutcome::Failed, why.clone())),
-            Self::Known { pulls, .. } => {
-                let pulls = pulls.get(&set.branch)?;
+            Self::Known(known) => {
+                let pulls = known.pulls.get(&set.branch)?;
                 let closed = pulls.closed.as_ref().filter(|closed| !closed.is_wanted_again());
                 let closed = closed.filter(|closed| closed.proposes(set));
                 let closed = closed.filter(|_| pulls.open.is_none())?;
+                if Proposed::read(&closed.body).is_some_and(|closed| closed.withdrawn.is_some()) {
+                    return None;
+                }
                 let message = format!(
                     "#{} with this change was closed, so it is not proposed again",
                     closed.number
@@ -115,13 +168,14 @@ impl Proposals {
         }
     }
 
+    /// The open pull request of a branch.
+    pub(super) fn open(&self, branch: &str) -> Option<&PullRequest> {
+        let Self::Known(known) = self else { return None };
+        known.pulls.get(branch)?.open.as_ref()
+    }
+
     /// Whether a branch has an open pull request.
     pub(super) fn is_open(&self, branch: &str) -> bool {
-        match self {
-            Self::Known { pulls, .. } => {
-                pulls.get(branch).is_some_and(|pulls| pulls.open.is_some())
-            }
-            Self::None | Self::Impossible(_) => false,
-        }
+        self.open(branch).is_some()
     }
 }

@@ -20,8 +20,8 @@ use super::paths::{self, Paths};
 use super::rule::TagRule;
 use super::tags;
 use super::{
-    Allow, Checks, DigestMode, Direction, Environment, Finds, MessageTemplate, Order, Policy,
-    Range, Span, Variant, Via,
+    Allow, Checks, Deliver, DigestMode, Direction, Environment, Finds, MessageTemplate, Order,
+    Policy, Range, Span, Variant, Via,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -142,8 +142,7 @@ impl Flux {
                 name: format!("{}-{}", key.0, key.1),
                 paths: Paths { written: vec![automation.path.clone()], globs: GlobSet::empty() },
                 policies: self.selected(key, automation, policies),
-                via: automation.via,
-                labels: Vec::new(),
+                deliver: Deliver::via(automation.via),
                 holds: Vec::new(),
                 message: automation.message.clone(),
                 place: automation.place.clone(),
@@ -393,11 +392,12 @@ fn united(first: Environment, second: Environment) -> Environment {
     let policies: BTreeSet<usize> = first.policies.into_iter().chain(second.policies).collect();
     let mut written = first.paths.written;
     written.extend(second.paths.written);
-    let via = if second.via == Via::PullRequest { second.via } else { first.via };
+    let is_by_pull_request = second.deliver.via == Via::PullRequest;
+    let deliver = if is_by_pull_request { second.deliver } else { first.deliver };
     Environment {
         policies: policies.into_iter().collect(),
         paths: Paths { written, globs: GlobSet::empty() },
-        via,
+        deliver,
         ..first
     }
 }

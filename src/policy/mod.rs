@@ -5,6 +5,7 @@
 
 mod calver;
 mod checks;
+mod deliver;
 mod file;
 mod flux;
 mod order;
@@ -21,12 +22,16 @@ mod validate;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
+pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
-pub use raw::{DigestMode, Direction, PartName, ProxyAddress, RegistryKind, Variant, Via};
+pub use raw::{
+    AutoMerge, Commits, DigestMode, Direction, MergeMethod, PartName, ProxyAddress, RegistryKind,
+    Variant, Via,
+};
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{
@@ -147,9 +152,7 @@ pub struct Environment {
     /// The policies that apply in it, as indices into [`PolicySet::policies`].
     pub policies: Vec<usize>,
     /// How changes are delivered.
-    pub via: Via,
-    /// Labels of its pull requests.
-    pub labels: Vec<String>,
+    pub deliver: Deliver,
     /// What is not to be changed for a time.
     pub holds: Vec<Hold>,
     /// How commits are worded, where Flux's automation says it.

@@ -2,11 +2,17 @@
 //!
 //! The doc comments here are the descriptions that editors show, through the JSON Schema.
 
+mod deliver;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use deliver::{
+    AutoMerge, Commits, MergeMethod, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
+};
 
 /// Policies and environments of a tagalong config repository.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -264,61 +270,6 @@ pub struct RawHold {
 
 fn every_image() -> Vec<String> {
     vec!["*".to_owned()]
-}
-
-/// How changes are delivered.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct RawDeliver {
-    /// The way.
-    pub via: RawVia,
-    /// Labels of the pull request.
-    #[schemars(example = ["staging"])]
-    pub labels: Vec<String>,
-}
-
-/// The way a change reaches the repository, as a policy can say it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RawVia {
-    /// A branch and a pull request.
-    #[default]
-    PullRequest,
-    /// A commit on the branch itself.
-    Push,
-}
-
-impl From<RawVia> for Via {
-    fn from(raw: RawVia) -> Self {
-        match raw {
-            RawVia::PullRequest => Self::PullRequest,
-            RawVia::Push => Self::Push,
-        }
-    }
-}
-
-/// The way a change reaches the repository.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Deserialize,
-    serde::Serialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Via {
-    /// A branch and a pull request.
-    #[default]
-    PullRequest,
-    /// A commit on the branch itself.
-    Push,
-    /// Files in the work tree; nothing is committed.
-    Worktree,
 }
 
 /// Settings of a tagalong config repository (`tagalong.yaml`).

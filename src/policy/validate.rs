@@ -12,8 +12,8 @@ use super::flux::Flux;
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
-    Allow, DigestMode, Environment, Finds, Hold, IMPLICIT_ENVIRONMENT, Policy, PolicySet, TagRule,
-    Via, checks, tags, targets,
+    Allow, Deliver, DigestMode, Environment, Finds, Hold, IMPLICIT_ENVIRONMENT, Policy, PolicySet,
+    TagRule, checks, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -211,12 +211,16 @@ impl PolicyReader {
         let images = raw.images.iter().enumerate();
         let images = images.map(|(index, image)| (image.clone(), at("images", index))).collect();
         let holds = self.holds(&raw.holds, |index| at("holds", index));
+        let deliver = Deliver::read(raw.deliver).unwrap_or_else(|(key, why)| {
+            let place = places.of(&["environments", &name, "deliver", key]);
+            self.problems.push(Diagnostic::error(Code::PolicyInvalidValue, why).at(place));
+            Deliver::default()
+        });
         let environment = Environment {
             name: name.clone(),
             paths: Paths { written, globs },
             policies: Vec::new(),
-            via: raw.deliver.via.into(),
-            labels: raw.deliver.labels,
+            deliver,
             holds,
             message: None,
             place,
@@ -408,8 +412,7 @@ fn implicit(policies: usize) -> Environment {
         name: IMPLICIT_ENVIRONMENT.to_owned(),
         paths: Paths { written, globs: builder.build().unwrap_or_else(|_| GlobSet::empty()) },
         policies: (0..policies).collect(),
-        via: Via::default(),
-        labels: Vec::new(),
+        deliver: Deliver::default(),
         holds: Vec::new(),
         message: None,
         place: Place::default(),

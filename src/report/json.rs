@@ -288,7 +288,7 @@ fn change_set(set: &ChangeSet) -> ChangeSetRow {
         branch: set.branch.clone(),
         title: set.title.clone(),
         body: set.body.clone(),
-        labels: set.labels.clone(),
+        labels: set.pull.labels.clone(),
         edits: set.edits.clone(),
     }
 }

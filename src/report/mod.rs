@@ -49,6 +49,12 @@ pub enum DeliveryOutcome {
     Written,
     /// A person's commit is on the branch, so it is left alone.
     Frozen,
+    /// A pull request was merged.
+    Merged,
+    /// A pull request was closed, because nothing is left to propose or another one proposes it.
+    Closed,
+    /// It waits: for people who hold it, or because there are as many pull requests as there may be.
+    Waiting,
     /// A person closed the pull request of this very change, so it is not proposed again.
     Refused,
     /// It could not be delivered.

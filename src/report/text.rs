@@ -142,6 +142,9 @@ pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
             DeliveryOutcome::Pushed => ("pushed", GREEN),
             DeliveryOutcome::Written => ("written", GREEN),
             DeliveryOutcome::Frozen => ("left alone", YELLOW),
+            DeliveryOutcome::Merged => ("merged", GREEN),
+            DeliveryOutcome::Closed => ("closed", ""),
+            DeliveryOutcome::Waiting => ("waiting", YELLOW),
             DeliveryOutcome::Refused => ("refused", YELLOW),
             DeliveryOutcome::Failed => ("failed", RED),
         };

@@ -21,6 +21,7 @@ mod fuzz;
 mod hostile;
 mod hostile_files;
 mod images;
+mod lifecycle;
 mod memory;
 mod policies;
 mod pull_requests;

@@ -103,7 +103,19 @@ fn a_persons_commit_on_the_branch_is_left_alone() {
     let out = story.run(&[]).exits(0).says(&["Ada committed to `tagalong/staging`"]);
     assert_eq!(out.deliveries(), ["staging frozen"]);
     assert_eq!(story.github.repo.head(BRANCH), head);
+    // The pull request says so, once.
+    assert_eq!(story.github.writes(), ["PATCH /api/v3/repos/acme/fleet/pulls/1"]);
+    let body = story.github.pulls()[0].body.clone();
+    assert!(body.starts_with("> **Left alone**: ``Ada committed to "), "{body}");
+    story.run(&[]).exits(0);
     assert_eq!(story.github.writes(), Vec::<String>::new());
+    // Until people say otherwise.
+    story.github.edit(1, |pull| pull.labels.push("tagalong:rebase".into()));
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert!(story.site(BRANCH).ends_with(":v1.2.0 # here\n"));
+    let pull = &story.github.pulls()[0];
+    assert_eq!(pull.labels, ["staging", "bump"]);
+    assert!(!pull.body.contains("Left alone"));
 }
 
 #[test]
@@ -161,8 +173,8 @@ fn the_answer_to_a_creation_may_be_lost() {
         message: "Bad Gateway",
         after_effect: true,
     });
-    assert_eq!(story.run(&[]).exits(1).deliveries(), ["staging failed"]);
-    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
     assert_eq!(story.github.pulls().len(), 1);
     assert_eq!(story.github.pulls()[0].labels, ["staging", "bump"]);
 }
@@ -224,19 +236,19 @@ fn what_was_merged_and_taken_back_is_not_proposed_again() {
 #[test]
 fn labels_that_cannot_be_set_do_not_undo_the_pull_request() {
     let story = Story::new();
-    let fault = || Fault {
-        method: "POST",
-        part: "/labels",
+    let fault = |method, part| Fault {
+        method,
+        part,
         status: 403,
         headers: Vec::new(),
         message: "No",
         after_effect: false,
     };
-    story.github.fault(fault());
-    let out = story.run(&[]).exits(0).says(&["without its labels"]);
+    story.github.fault(fault("PATCH", "/issues/1"));
+    let out = story.run(&[]).exits(0).says(&["without all of its labels"]);
     assert_eq!(out.json()["deliveries"][0]["pullRequest"], 1);
     story.registry.push("acme/shop", &["v1.2.0"]);
-    story.github.fault(fault());
+    story.github.fault(fault("POST", "/labels"));
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
     assert_eq!(story.github.pulls()[0].title, "Update shop to v1.2.0 in staging");
 }
@@ -380,8 +392,8 @@ fn refusals_say_what_to_change() {
         (
             403,
             "You have exceeded a secondary rate limit",
-            vec![("retry-after", "60")],
-            "asks to wait 60 seconds",
+            vec![("retry-after", "3600")],
+            "asks to wait 3600 seconds",
         ),
         (404, "Not Found", vec![], "GitHub does not know acme/fleet"),
         (410, "Pull requests are disabled", vec![], "enable them in the repository's settings"),

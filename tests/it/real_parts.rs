@@ -212,6 +212,7 @@ fn the_whole_story_on_real_servers() {
     github.repo.commit(branch, "A person's hand", &[("note.txt", "mine\n")]);
     registry.push(&world, "acme/shop", "v1.3.0");
     let head = github.repo.head(branch);
+    assert_eq!(run().deliveries(), ["default frozen"]);
     github.seen();
     assert_eq!(run().deliveries(), ["default frozen"]);
     assert_eq!((github.writes(), github.repo.head(branch)), (Vec::new(), head));

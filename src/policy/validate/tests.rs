@@ -181,7 +181,13 @@ fn flux(text: &str) -> Vec<String> {
     let (set, problems) = read_text(text);
     let environments = set.environments.iter().map(|e| {
         let names: Vec<_> = set.policies_of(e).map(|policy| policy.name.as_str()).collect();
-        format!("{} {:?} {} {}", e.name, e.via, e.paths.written().join("+"), names.join("+"))
+        format!(
+            "{} {:?} {} {}",
+            e.name,
+            e.deliver.via,
+            e.paths.written().join("+"),
+            names.join("+")
+        )
     });
     environments.chain(problems.iter().map(|d| format!("{} {}", d.code, d.message))).collect()
 }

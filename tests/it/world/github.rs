@@ -1,8 +1,9 @@
 //! A GitHub with one repository: pull requests over a real bare repository, git over HTTP.
 //!
 //! Answers start from GitHub's published examples, and every request and answer is judged by its
-//! published description. It differs from the original: one user, no rate limits unless
-//! scripted, no checks, no reviews, and merges are always squashes.
+//! published description. It differs from the original: one user, no rate limits unless scripted,
+//! checks that a test sets, no reviews, merges that are always squashes, and auto-merge that is
+//! only noted.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,13 @@ pub const TOKEN: &str = "ghs_canaryTokenOfTheTests";
 const PULLS: &str = "/repos/{owner}/{repo}/pulls";
 const PULL: &str = "/repos/{owner}/{repo}/pulls/{pull_number}";
 const LABELS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels";
+const LABEL: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}";
+const ISSUE: &str = "/repos/{owner}/{repo}/issues/{issue_number}";
+const COMMENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
+const REVIEWERS: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers";
+const MERGE: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/merge";
+const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
+const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
 
 pub struct GitHub {
     pub url: String,
@@ -34,6 +42,9 @@ struct Held {
     root: PathBuf,
     repo: Repo,
     pulls: Vec<Pull>,
+    /// What the repository allows: GraphQL's fields.
+    settings: Value,
+    viewer: String,
     /// Answers to give instead, for a method and a part of the path, each once.
     faults: VecDeque<Fault>,
     requests: Vec<String>,
@@ -50,6 +61,16 @@ pub struct Pull {
     pub state: &'static str,
     pub merged: bool,
     pub labels: Vec<String>,
+    pub draft: bool,
+    pub assignees: Vec<String>,
+    pub reviewers: Vec<String>,
+    pub milestone: Option<u64>,
+    pub comments: Vec<String>,
+    /// `GraphQL`'s check runs and statuses of the head, as a test sets them.
+    pub checks: Vec<Value>,
+    /// `GraphQL`'s `mergeStateStatus`, where a test sets it.
+    pub state_status: Option<&'static str>,
+    pub armed: bool,
 }
 
 /// A failure by script.
@@ -72,6 +93,11 @@ impl GitHub {
             root: root.to_owned(),
             repo: repo.clone(),
             pulls: Vec::new(),
+            settings: json!({
+                "squashMergeAllowed": true, "mergeCommitAllowed": true, "rebaseMergeAllowed": true,
+                "autoMergeAllowed": true, "deleteBranchOnMerge": false,
+            }),
+            viewer: "bot".to_owned(),
             faults: VecDeque::new(),
             requests: Vec::new(),
             violations: Vec::new(),
@@ -107,6 +133,16 @@ impl GitHub {
         self.state.lock().unwrap().merge(number)
     }
 
+    /// What the repository allows.
+    pub fn allows(&self, setting: &str, is_allowed: bool) {
+        self.state.lock().unwrap().settings[setting] = json!(is_allowed);
+    }
+
+    /// Whose the token is.
+    pub fn token_is_of(&self, login: &str) {
+        login.clone_into(&mut self.state.lock().unwrap().viewer);
+    }
+
     pub fn mergeable(&self, number: u64) -> bool {
         let held = self.state.lock().unwrap();
         let pull = held.pulls.iter().find(|pull| pull.number == number).unwrap();
@@ -123,6 +159,8 @@ impl GitHub {
         let writes = |seen: &String| {
             seen.starts_with("POST /api/v3")
                 || seen.starts_with("PATCH")
+                || seen.starts_with("PUT")
+                || seen.starts_with("DELETE")
                 || seen.contains("receive-pack")
         };
         self.seen().into_iter().filter(writes).collect()
@@ -225,9 +263,28 @@ impl Held {
         match (method.as_str(), &parts[..]) {
             ("POST", ["pulls"]) => self.create(&body_value),
             ("PATCH", ["pulls", number]) => self.update(number.parse().unwrap(), &body_value),
+            ("PUT", ["pulls", number, "merge"]) => {
+                self.merge_by_api(number.parse().unwrap(), &body_value)
+            }
+            ("POST", ["pulls", number, "requested_reviewers"]) => {
+                self.request(number.parse().unwrap(), &body_value)
+            }
+            ("PATCH", ["issues", number]) => self.issue(number.parse().unwrap(), &body_value),
             ("POST", ["issues", number, "labels"]) => {
                 self.label(number.parse().unwrap(), &body_value)
             }
+            ("DELETE", ["issues", number, "labels", name]) => {
+                self.unlabel(number.parse().unwrap(), &name.replace("%3A", ":"))
+            }
+            ("POST", ["issues", number, "comments"]) => {
+                self.comment(number.parse().unwrap(), &body_value)
+            }
+            ("GET", ["milestones"]) => {
+                let mut milestone = openapi::example("milestone");
+                (milestone["number"], milestone["title"]) = (json!(7), json!("2026-12"));
+                self.judged("GET", MILESTONES, 200, json!([milestone]))
+            }
+            ("GET", ["compare", basehead @ ..]) => self.compare(&basehead.join("/")),
             _ => said(404, "Not Found"),
         }
     }
@@ -239,10 +296,20 @@ impl Held {
                 "number": pull.number, "url": format!("{}/acme/fleet/pull/{}", self.url, pull.number), "title": pull.title,
                 "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
+                "id": format!("PR_{}", pull.number), "headRefOid": self.repo.head(&pull.head), "isDraft": pull.draft,
+                "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": "bot", "armed": pull.armed,
+                "checks": pull.checks,
             })
         });
-        let input = json!({"query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>()});
+        let input = json!({
+            "query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>(),
+            "repository": self.settings, "viewer": self.viewer,
+        });
         let answer = openapi::graphql(&input);
+        for effect in answer["effects"].as_array().into_iter().flatten() {
+            let pull = self.pulls.iter_mut().find(|pull| effect["number"] == pull.number);
+            pull.unwrap().armed = effect["kind"] == "arm";
+        }
         self.violations
             .extend(answer["violations"].as_array().into_iter().flatten().map(Value::to_string));
         axum::Json(answer["answer"].clone()).into_response()
@@ -263,6 +330,7 @@ impl Held {
             return invalid("custom", "No commits between main and the branch");
         }
         let number = self.pulls.len() as u64 + 1;
+        let body_draft = body["draft"] == json!(true);
         let (title, body) = (text("title"), text("body"));
         let pull = Pull {
             number,
@@ -273,6 +341,14 @@ impl Held {
             state: "open",
             merged: false,
             labels: Vec::new(),
+            draft: body_draft,
+            assignees: Vec::new(),
+            reviewers: Vec::new(),
+            milestone: None,
+            comments: Vec::new(),
+            checks: Vec::new(),
+            state_status: None,
+            armed: false,
         };
         self.pulls.push(pull.clone());
         let shown = self.fill(&openapi::example("pull-request"), &pull);
@@ -291,6 +367,9 @@ impl Held {
         };
         set(&mut pull.title, "title");
         set(&mut pull.body, "body");
+        if body["state"] == json!("closed") {
+            pull.state = "closed";
+        }
         let pull = pull.clone();
         let shown = self.fill(&openapi::example("pull-request"), &pull);
         self.judged("PATCH", PULL, 200, shown)
@@ -307,6 +386,104 @@ impl Held {
         self.judged("POST", LABELS, 200, shown)
     }
 
+    /// What GitHub says of a merge.
+    fn status(&self, pull: &Pull) -> &'static str {
+        let known = if self.merged_tree(pull).is_some() { "CLEAN" } else { "DIRTY" };
+        pull.state_status.unwrap_or(known)
+    }
+
+    fn merge_by_api(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PUT", MERGE, "request", body));
+        let Some(pull) = self.pulls.iter().find(|pull| pull.number == number).cloned() else {
+            return said(404, "Not Found");
+        };
+        if pull.state != "open" || matches!(self.status(&pull), "BLOCKED" | "BEHIND") {
+            return said(405, "Pull Request is not mergeable");
+        }
+        if body["sha"].as_str() != Some(&self.repo.head(&pull.head)) {
+            return said(409, "Head branch was modified. Review and try the merge again.");
+        }
+        if !self.merge(number) {
+            return said(405, "Merge conflict: the pull request cannot be merged");
+        }
+        let merged = json!({"sha": self.repo.head(&pull.base), "merged": true, "message": "Pull Request successfully merged"});
+        self.judged("PUT", MERGE, 200, merged)
+    }
+
+    fn request(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", REVIEWERS, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        for key in ["reviewers", "team_reviewers"] {
+            let names = body[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+            pull.reviewers.extend(names.map(str::to_owned));
+        }
+        let pull = pull.clone();
+        let shown = self.fill(&openapi::example("pull-request-review-request"), &pull);
+        self.judged("POST", REVIEWERS, 201, shown)
+    }
+
+    fn issue(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PATCH", ISSUE, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        let texts = |key: &str| {
+            let all = body[key].as_array().into_iter().flatten();
+            all.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        pull.labels = texts("labels");
+        pull.assignees = texts("assignees");
+        pull.milestone = body["milestone"].as_u64();
+        let shown = openapi::example("issue");
+        self.judged("PATCH", ISSUE, 200, shown)
+    }
+
+    fn unlabel(&mut self, number: u64, name: &str) -> Response {
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        pull.labels.retain(|label| label != name);
+        let shown: Value = pull.labels.iter().map(|name| label(name)).collect();
+        self.judged("DELETE", LABEL, 200, shown)
+    }
+
+    fn comment(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", COMMENTS, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        pull.comments.push(body["body"].as_str().unwrap_or_default().to_owned());
+        let shown = openapi::example("issue-comment");
+        self.judged("POST", COMMENTS, 201, shown)
+    }
+
+    /// What git says of two commits, in the form of the published example.
+    fn compare(&mut self, basehead: &str) -> Response {
+        let (base, head) = basehead.split_once("...").unwrap();
+        let mut shown = openapi::example("commit-comparison");
+        let commits = self.repo.git(&["rev-list", "--reverse", &format!("{base}..{head}")]);
+        let row = shown["commits"][0].clone();
+        let rows = commits.lines().map(|sha| {
+            let mut row = row.clone();
+            row["sha"] = json!(sha);
+            row
+        });
+        shown["commits"] = rows.collect();
+        shown["total_commits"] = json!(commits.lines().count());
+        let between = format!("{base}...{head}");
+        let changes = self.repo.git(&["diff", "--raw", "--no-abbrev", "--no-renames", &between]);
+        let row = shown["files"][0].clone();
+        let rows = changes.lines().map(|line| {
+            let (fields, path) = line.split_once('\t').unwrap();
+            let fields: Vec<&str> = fields.split(' ').collect();
+            let status = match fields[4] {
+                "A" => "added",
+                "D" => "removed",
+                _ => "modified",
+            };
+            let mut row = row.clone();
+            (row["filename"], row["sha"], row["status"]) =
+                (json!(path), json!(fields[3]), json!(status));
+            row
+        });
+        shown["files"] = rows.collect();
+        self.judged("GET", COMPARE, 200, shown)
+    }
+
     /// An answer, after it was held against the description.
     fn judged(&mut self, method: &str, template: &str, status: u16, body: Value) -> Response {
         self.violations.extend(openapi::violations(method, template, &status.to_string(), &body));
@@ -319,6 +496,8 @@ impl Held {
         let web = format!("{}/acme/fleet/pull/{}", self.url, pull.number);
         for (key, value) in [
             ("number", json!(pull.number)),
+            ("node_id", json!(format!("PR_{}", pull.number))),
+            ("draft", json!(pull.draft)),
             ("title", json!(pull.title)),
             ("body", json!(pull.body.replace('\n', "\r\n"))),
             ("state", json!(pull.state)),

@@ -1,31 +1,76 @@
-// Executes a query on GitHub's published GraphQL schema over the pull requests of a test.
-// Arguments: the directory of packages. Input: {query, variables, pulls}. Output: {answer, violations}.
+// Executes operations on GitHub's published GraphQL schema over the pull requests of a test, one a line.
+// Arguments: the directory of packages. A line in: {query, variables, pulls, repository, viewer}. A line
+// out: {answer, violations, effects}.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
 
 const require = createRequire(process.argv[2] + '/');
 const { buildSchema, execute, parse, validate } = require('graphql');
 const sdl = readFileSync(process.argv[2] + '/@octokit/graphql-schema/schema.graphql', 'utf8');
 // The published text repeats some fields, which a strict reading refuses.
 const schema = buildSchema(sdl, { assumeValidSDL: true });
-const { query, variables, pulls } = JSON.parse(readFileSync(0, 'utf8'));
-
-const document = parse(query);
-const violations = validate(schema, document).map((error) => error.message);
-const connection = (all, { first }) => ({ nodes: all.slice(0, first) });
+const connection = (all, { first, last }) => ({
+    nodes: last === undefined ? all.slice(0, first) : all.slice(-last),
+    pageInfo: { hasNextPage: first !== undefined && all.length > first },
+});
+const context = (check) => (check.context === undefined
+    ? { __typename: 'CheckRun', ...check } : { __typename: 'StatusContext', ...check });
 const node = (pull) => ({
     ...pull,
     isCrossRepository: false,
+    author: { __typename: 'User', login: pull.author },
+    autoMergeRequest: pull.armed ? { enabledAt: '2026-01-01T00:00:00Z' } : null,
     labels: (args) => connection(pull.labels.map((name) => ({ name })), args),
+    commits: (args) => connection([{
+        commit: {
+            oid: pull.headRefOid,
+            statusCheckRollup: pull.checks.length
+                ? { contexts: (args) => connection(pull.checks.map(context), args) } : null,
+        },
+    }], args),
 });
-const rootValue = {
-    repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
-        pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
-            && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
-            .sort((a, b) => b.number - a.number).map(node), args),
-    },
+
+const run = async ({ query, variables, pulls, repository, viewer }) => {
+    const document = parse(query);
+    const violations = validate(schema, document).map((error) => error.message);
+    const effects = [];
+    const mutation = (kind) => ({ input }) => {
+        const pull = pulls.find((pull) => pull.id === input.pullRequestId);
+        if (!pull) throw new Error('Could not resolve to a node');
+        if (input.expectedHeadOid && input.expectedHeadOid !== pull.headRefOid) {
+            throw new Error('Head sha didn\'t match');
+        }
+        if (kind === 'arm' && !repository.autoMergeAllowed) {
+            throw new Error('Pull request Auto merge is not allowed for this repository');
+        }
+        if (kind === 'arm' && pull.mergeStateStatus === 'CLEAN') {
+            throw new Error('Pull request Pull request is in clean status');
+        }
+        effects.push({ kind, number: pull.number });
+        return { clientMutationId: null };
+    };
+    const rootValue = {
+        viewer: { login: viewer },
+        repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
+            ...repository,
+            pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
+                && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
+                .sort((a, b) => b.number - a.number).map(node), args),
+        },
+        enablePullRequestAutoMerge: mutation('arm'),
+        disablePullRequestAutoMerge: mutation('disarm'),
+    };
+    const isWrong = violations.length > 0;
+    const answer = isWrong ? { errors: violations.map((message) => ({ message })) }
+        : await execute({ schema, document, rootValue, variableValues: variables });
+    // What a mutation refuses is an answer; a query has none to refuse.
+    if (!query.startsWith('mutation')) {
+        violations.push(...(answer.errors ?? []).map((error) => error.message));
+    }
+    return { answer, violations, effects };
 };
-const answer = violations.length ? { errors: violations.map((message) => ({ message })) }
-    : await execute({ schema, document, rootValue, variableValues: variables });
-violations.push(...(answer.errors ?? []).map((error) => error.message));
-process.stdout.write(JSON.stringify({ answer, violations }));
+
+for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(JSON.stringify(await run(JSON.parse(line))) + '\n');
+}

@@ -1,9 +1,9 @@
 //! GitHub's published descriptions: examples to start answers from, and the judges of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 use serde_json::{Map, Value, json};
@@ -29,8 +29,15 @@ pub fn example(name: &str) -> Value {
     DESCRIPTION["components"]["examples"][name]["value"].clone()
 }
 
-/// Executes a query on the published GraphQL schema; its answer, and what is wrong with the query.
-pub fn graphql(input: &Value) -> Value {
+/// What executes GraphQL: one program for all tests of a run, as it takes long to read the schema. It
+/// ends when its input does.
+struct Node {
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+#[expect(clippy::zombie_processes, reason = "it ends with the tests, which nobody waits for")]
+static NODE: LazyLock<Mutex<Node>> = LazyLock::new(|| {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/world/graphql.mjs");
     let mut node = Command::new("node")
         .arg(script)
@@ -39,15 +46,19 @@ pub fn graphql(input: &Value) -> Value {
         .stdout(Stdio::piped())
         .spawn()
         .expect("node is missing; run scripts/test, which installs it");
-    let mut stdin = node.stdin.take().unwrap();
-    stdin.write_all(input.to_string().as_bytes()).unwrap();
-    drop(stdin);
-    let output = node.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "graphql.mjs failed; run scripts/test, which installs what it needs"
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    let (input, output) = (node.stdin.take().unwrap(), node.stdout.take().unwrap());
+    Mutex::new(Node { input, output: BufReader::new(output) })
+});
+
+/// Executes an operation on the published GraphQL schema; its answer, what is wrong with it, and what it
+/// does.
+pub fn graphql(input: &Value) -> Value {
+    let mut node = NODE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    writeln!(node.input, "{input}").unwrap();
+    let mut line = String::new();
+    node.output.read_line(&mut line).unwrap();
+    assert!(!line.is_empty(), "graphql.mjs failed; run scripts/test, which installs what it needs");
+    serde_json::from_str(&line).unwrap()
 }
 
 /// What is wrong with a body, by the description: `kind` is `request` or a status.

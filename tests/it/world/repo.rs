@@ -22,6 +22,16 @@ impl Repo {
 
     /// Somebody commits files on a branch, on top of what is there.
     pub fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) {
+        self.commit_by(&[], branch, message, files);
+    }
+
+    /// The same by somebody who says that it was the bot.
+    pub fn commit_as_bot(&self, branch: &str, message: &str, files: &[(&str, &str)]) {
+        let bot = ["-c", "user.name=tagalong", "-c", "user.email=tagalong@tagalong.invalid"];
+        self.commit_by(&bot, branch, message, files);
+    }
+
+    fn commit_by(&self, who: &[&str], branch: &str, message: &str, files: &[(&str, &str)]) {
         let work = tempfile::tempdir().unwrap();
         let at = |args: &[&str]| git(work.path(), args);
         at(&["init", "-q", "-b", "work", "."]);
@@ -36,7 +46,7 @@ impl Repo {
             std::fs::write(full, text).unwrap();
         }
         at(&["add", "-A"]);
-        at(&["commit", "-q", "--allow-empty", "-m", message]);
+        at(&[who, &["commit", "-q", "--allow-empty", "-m", message]].concat());
         at(&["push", "-q", self.bare.to_str().unwrap(), &format!("HEAD:refs/heads/{branch}")]);
     }
 

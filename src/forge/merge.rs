@@ -1,0 +1,141 @@
+//! Merges: by GitHub's auto-merge, or at once. Either names the commit that was verified
+//! ([REST](https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request),
+//! [GraphQL](https://docs.github.com/en/graphql/reference/mutations#enablepullrequestautomerge)).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ForgeError, GitHub, PullRequest};
+use crate::policy::MergeMethod;
+
+/// A comparison lists at most this many files.
+const MAX_FILES: usize = 300;
+
+/// How often a merge is tried again because the base moved at the same moment.
+const RETRIES: usize = 5;
+
+/// What became of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// It is done.
+    Done,
+    /// GitHub does not merge it now, for this reason.
+    NotNow(String),
+    /// It conflicts with what the base holds now.
+    Conflict,
+    /// Its branch is not at the commit that was verified any more.
+    Moved,
+}
+
+/// What a branch has that its base has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Its commits.
+    pub commits: Vec<String>,
+    /// Its files, by path, with the object that each holds; `None` when there are too many.
+    pub files: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Comparison {
+    total_commits: usize,
+    commits: Vec<CommitRow>,
+    #[serde(default)]
+    files: Vec<FileRow>,
+}
+
+#[derive(Deserialize)]
+struct CommitRow {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct FileRow {
+    filename: String,
+    status: String,
+    sha: Option<String>,
+}
+
+impl GitHub {
+    /// What a commit has that a base has not, from where they parted.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError> {
+        let route = self.route(&format!("compare/{base}...{head}"));
+        let found: Comparison = self.get(&route).await?;
+        let is_whole = found.files.len() < MAX_FILES && found.commits.len() == found.total_commits;
+        let modified = found.files.iter().all(|file| file.status == "modified");
+        let files =
+            found.files.into_iter().map(|file| (file.filename, file.sha.unwrap_or_default()));
+        Ok(Compared {
+            commits: found.commits.into_iter().map(|commit| commit.sha).collect(),
+            files: (is_whole && modified).then(|| files.collect()),
+        })
+    }
+
+    /// Merges a pull request, if its branch is still at the commit that was verified.
+    ///
+    /// # Errors
+    /// When GitHub refuses for another reason than the state of the pull request, or cannot be reached.
+    pub async fn merge(
+        &self,
+        pull: &PullRequest,
+        head: &str,
+        method: MergeMethod,
+    ) -> Result<Merged, ForgeError> {
+        let route = self.route(&format!("pulls/{}/merge", pull.number));
+        let body = json!({"sha": head, "merge_method": method});
+        for _ in 0..RETRIES {
+            let sent: Result<Value, ForgeError> =
+                self.write(async || self.rest.put(&route, Some(&body)).await).await;
+            match sent {
+                Ok(_) => return Ok(Merged::Done),
+                // Another merge was under way; GitHub says to try again.
+                Err(ForgeError::NotMergeable(why)) if why.contains("Base branch was modified") => {}
+                Err(ForgeError::NotMergeable(why)) if why.contains("conflict") => {
+                    return Ok(Merged::Conflict);
+                }
+                Err(ForgeError::NotMergeable(why)) => return Ok(Merged::NotNow(why)),
+                Err(ForgeError::HeadMoved) => return Ok(Merged::Moved),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Merged::NotNow("the base kept moving".to_owned()))
+    }
+
+    /// Has GitHub merge a pull request as soon as its rules allow it, if its branch is still at the
+    /// commit that was pushed.
+    ///
+    /// # Errors
+    /// When GitHub refuses, also because nothing is left to wait for, or cannot be reached.
+    pub async fn arm(
+        &self,
+        pull: &PullRequest,
+        head: &str,
+        method: MergeMethod,
+    ) -> Result<(), ForgeError> {
+        let method = match method {
+            MergeMethod::Squash => "SQUASH",
+            MergeMethod::Merge => "MERGE",
+            MergeMethod::Rebase => "REBASE",
+        };
+        let query = "mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) { \
+            enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $head, \
+            mergeMethod: $method}) { clientMutationId } }";
+        let variables = json!({"id": pull.id, "head": head, "method": method});
+        self.mutate(&json!({"query": query, "variables": variables})).await
+    }
+
+    /// Has GitHub not merge a pull request by itself any more.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn disarm(&self, pull: &PullRequest) -> Result<(), ForgeError> {
+        let query = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { \
+            clientMutationId } }";
+        self.mutate(&json!({"query": query, "variables": {"id": pull.id}})).await
+    }
+}

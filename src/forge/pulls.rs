@@ -1,0 +1,311 @@
+//! One question for the pull requests of many branches, over GitHub's
+//! [GraphQL API](https://docs.github.com/en/graphql/reference/objects#pullrequest).
+//!
+//! REST answers for one branch at a time, or with every open pull request of the repository.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Allowed, Check, MergeState, PullRequest, Pulls};
+use crate::policy::MergeMethod;
+
+/// More branches than this are asked for in several questions, which keeps each far below
+/// GitHub's limit on nodes.
+pub(super) const BRANCHES: usize = 50;
+
+/// A branch has one open pull request to a base; forks can have branches of the same name, which
+/// are told apart by a field.
+const PULLS: usize = 10;
+const LABELS: usize = 20;
+
+/// More checks than this on one commit are not read; a merge then waits for people.
+const CHECKS: usize = 100;
+
+/// What was merged earlier than this is not compared with what is deployed.
+const MERGED: usize = 5;
+
+/// What is asked of every pull request.
+const BRIEF: &str = "number url state title body isCrossRepository";
+
+/// What is asked of open ones beside that.
+const OPEN: &str = "id headRefOid isDraft mergeStateStatus reviewDecision author { login } \
+    autoMergeRequest { enabledAt }";
+
+/// Those of each state are asked for apart, so that none crowds the others out.
+const STATES: [(&str, &str, usize); 3] =
+    [("o", "OPEN", PULLS), ("c", "CLOSED", PULLS), ("m", "MERGED", MERGED)];
+
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    viewer: Viewer,
+    repository: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct Viewer {
+    login: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "what GitHub says of it")]
+struct Repository {
+    squash_merge_allowed: bool,
+    merge_commit_allowed: bool,
+    rebase_merge_allowed: bool,
+    auto_merge_allowed: bool,
+    delete_branch_on_merge: bool,
+    #[serde(flatten)]
+    pulls: BTreeMap<String, Nodes<Found>>,
+}
+
+#[derive(Deserialize)]
+struct Nodes<T> {
+    nodes: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Found {
+    number: u64,
+    url: String,
+    state: State,
+    title: String,
+    body: String,
+    is_cross_repository: bool,
+    labels: Option<Nodes<Named>>,
+    #[serde(flatten)]
+    open: Option<Open>,
+}
+
+/// What only open ones say.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Open {
+    id: String,
+    head_ref_oid: String,
+    is_draft: bool,
+    merge_state_status: MergeState,
+    review_decision: Option<String>,
+    author: Option<Viewer>,
+    auto_merge_request: Option<serde::de::IgnoredAny>,
+    commits: Nodes<Last>,
+}
+
+#[derive(Deserialize)]
+struct Last {
+    commit: Commit,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Commit {
+    oid: String,
+    status_check_rollup: Option<Rollup>,
+}
+
+#[derive(Deserialize)]
+struct Rollup {
+    contexts: Contexts,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Contexts {
+    page_info: PageInfo,
+    nodes: Vec<Context>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    has_next_page: bool,
+}
+
+/// A check run or a status.
+#[derive(Deserialize)]
+#[serde(tag = "__typename")]
+enum Context {
+    CheckRun { name: String, conclusion: Option<String> },
+    StatusContext { context: String, state: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum State {
+    Open,
+    Closed,
+    Merged,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// The question: names travel as variables, never as text of the query.
+pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -> Value {
+    let mut parameters = "$owner: String!, $name: String!, $base: String!".to_owned();
+    let mut fields = "squashMergeAllowed mergeCommitAllowed rebaseMergeAllowed autoMergeAllowed \
+        deleteBranchOnMerge "
+        .to_owned();
+    let mut variables = Map::new();
+    for (key, value) in [("owner", owner), ("name", name), ("base", base)] {
+        variables.insert(key.to_owned(), json!(value));
+    }
+    let commits = format!(
+        "commits(last: 1) {{ nodes {{ commit {{ oid statusCheckRollup {{ contexts(first: {CHECKS}) {{ \
+         pageInfo {{ hasNextPage }} nodes {{ __typename ... on CheckRun {{ name conclusion }} \
+         ... on StatusContext {{ context state }} }} }} }} }} }} }}"
+    );
+    for (index, branch) in branches.iter().enumerate() {
+        write!(parameters, ", $b{index}: String!").ok();
+        for (alias, state, first) in STATES {
+            let more = if state == "OPEN" { format!("{OPEN} {commits}") } else { String::new() };
+            write!(
+                fields,
+                "{alias}{index}: pullRequests(states: {state}, headRefName: $b{index}, baseRefName: $base, \
+                 first: {first}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ {BRIEF} {more} \
+                 labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
+            )
+            .ok();
+        }
+        variables.insert(format!("b{index}"), json!(branch));
+    }
+    let query = format!(
+        "query({parameters}) {{ viewer {{ login }} repository(owner: $owner, name: $name) {{ {fields}}} }}"
+    );
+    json!({"query": query, "variables": variables})
+}
+
+/// The pull requests by branch: the open one, the last one that was closed without a merge, and
+/// the last that were merged; and what the repository allows.
+/// `None` when GitHub does not know the repository.
+pub(super) fn read(
+    answer: Answer,
+    branches: &[&str],
+) -> Option<(BTreeMap<String, Pulls>, Allowed)> {
+    let mut found = BTreeMap::new();
+    let repository = answer.repository?;
+    let methods = [
+        (repository.squash_merge_allowed, MergeMethod::Squash),
+        (repository.merge_commit_allowed, MergeMethod::Merge),
+        (repository.rebase_merge_allowed, MergeMethod::Rebase),
+    ];
+    let methods =
+        methods.into_iter().filter_map(|(is_allowed, method)| is_allowed.then_some(method));
+    let allowed = Allowed {
+        viewer: answer.viewer.login,
+        methods: methods.collect(),
+        auto_merge: repository.auto_merge_allowed,
+        deletes_branches: repository.delete_branch_on_merge,
+    };
+    for (alias, pulls) in repository.pulls {
+        let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());
+        let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
+        let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
+        // A fork can have a branch of the same name. The newest comes first.
+        for pull in pulls.nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
+            let state = pull.state;
+            match state {
+                State::Open => drop(slot.open.get_or_insert_with(|| pull.into())),
+                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.into())),
+                State::Merged => slot.merged.push(pull.into()),
+            }
+        }
+    }
+    Some((found, allowed))
+}
+
+impl From<Context> for Check {
+    fn from(context: Context) -> Self {
+        // https://docs.github.com/en/graphql/reference/enums#checkconclusionstate
+        match context {
+            Context::CheckRun { name, conclusion } => {
+                let passed = conclusion
+                    .as_deref()
+                    .map(|conclusion| matches!(conclusion, "SUCCESS" | "NEUTRAL" | "SKIPPED"));
+                let counts = conclusion.as_deref() == Some("SUCCESS");
+                Self { name, passed, counts }
+            }
+            Context::StatusContext { context, state } => {
+                let passed = match state.as_str() {
+                    "SUCCESS" => Some(true),
+                    "PENDING" | "EXPECTED" => None,
+                    _ => Some(false),
+                };
+                Self { name: context, passed, counts: passed == Some(true) }
+            }
+        }
+    }
+}
+
+impl From<Found> for PullRequest {
+    fn from(pull: Found) -> Self {
+        let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
+        let mut read = Self {
+            number: pull.number,
+            url: pull.url,
+            title: pull.title,
+            body: pull.body,
+            labels: labels.map(|label| label.name).collect(),
+            ..Self::default()
+        };
+        let Some(open) = pull.open else { return read };
+        read.id = open.id;
+        read.head = open.head_ref_oid;
+        read.is_draft = open.is_draft;
+        read.state = open.merge_state_status;
+        read.wants_review = open.review_decision.is_some_and(|decision| decision != "APPROVED");
+        read.author = open.author.map(|author| author.login).unwrap_or_default();
+        read.is_armed = open.auto_merge_request.is_some();
+        let last = open.commits.nodes.into_iter().next_back();
+        // Checks of another commit say nothing about this one.
+        let commit = last.map(|last| last.commit).filter(|commit| commit.oid == read.head);
+        if let Some(contexts) = commit.and_then(|commit| commit.status_check_rollup) {
+            read.more_checks = contexts.contexts.page_info.has_next_page;
+            read.checks = contexts.contexts.nodes.into_iter().map(Check::from).collect();
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_variables_and_forks_are_passed_over() {
+        let branches = ["tagalong/a", "tagalong/b"];
+        let question = question("acme", "fleet", "main", &branches);
+        assert_eq!(question["variables"]["b1"], "tagalong/b");
+        assert!(!question["query"].as_str().unwrap().contains("tagalong"));
+        let pull = |number, state, fork| {
+            json!({"number": number, "url": "u", "state": state, "title": "t", "body": "b", "isCrossRepository": fork,
+                   "labels": {"nodes": [{"name": "l"}]}})
+        };
+        let answer = json!({"viewer": {"login": "bot"}, "repository": {
+            "squashMergeAllowed": true, "mergeCommitAllowed": false, "rebaseMergeAllowed": true,
+            "autoMergeAllowed": false, "deleteBranchOnMerge": true,
+            "o0": {"nodes": [pull(1, "OPEN", true), pull(2, "OPEN", false)]},
+            "c0": {"nodes": [pull(9, "CLOSED", false), pull(3, "CLOSED", false)]},
+            "o1": {"nodes": [pull(4, "OPEN", true)]},
+            "c1": {"nodes": []},
+        }});
+        let (found, allowed) = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
+        assert_eq!(allowed.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
+        let numbers = |pulls: &Pulls| {
+            [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
+        };
+        assert_eq!(numbers(&found["tagalong/a"]), [Some(2), Some(9)]);
+        assert_eq!(numbers(&found["tagalong/b"]), [None, None]);
+        assert_eq!(found["tagalong/a"].open.as_ref().unwrap().labels, ["l"]);
+        let unknown =
+            serde_json::from_value(json!({"viewer": {"login": "bot"}, "repository": null}))
+                .unwrap();
+        assert!(read(unknown, &branches).is_none());
+    }
+}

@@ -1,0 +1,214 @@
+//! What is written to pull requests: they are opened, kept up to date, labelled and closed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{ForgeError, GitHub, PullRequest};
+use crate::changeset::ChangeSet;
+
+/// A pull request as the REST API answers; what it says of title and body was just sent.
+#[derive(Deserialize)]
+struct Sent {
+    number: u64,
+    html_url: String,
+    node_id: String,
+}
+
+/// What had to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    /// It did not exist.
+    Created(PullRequest),
+    /// Its title or body differed.
+    Updated(PullRequest),
+    /// Nothing differed.
+    Unchanged(PullRequest),
+}
+
+#[derive(Serialize)]
+struct NewPull<'a> {
+    title: &'a str,
+    body: &'a str,
+    head: &'a str,
+    base: &'a str,
+    draft: bool,
+    maintainer_can_modify: bool,
+}
+
+impl GitHub {
+    /// Makes the open pull request of a branch, if there is one, say what the change set says, and
+    /// opens it otherwise.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn upsert(
+        &self,
+        found: Option<PullRequest>,
+        set: &ChangeSet,
+        base: &str,
+    ) -> Result<Upserted, ForgeError> {
+        let Some(found) = found else {
+            return match self.create(set, base).await {
+                // Another run was faster, or the answer was lost after the effect.
+                Err(error) if may_exist(&error) => {
+                    let (mut pulls, _) = self.pulls(&[&set.branch], base).await?;
+                    let open = pulls.remove(&set.branch).and_then(|pulls| pulls.open);
+                    match self.update(open.ok_or(error)?, set).await? {
+                        Upserted::Unchanged(pull) => Ok(Upserted::Created(pull)),
+                        other => Ok(other),
+                    }
+                }
+                created => created.map(Upserted::Created),
+            };
+        };
+        self.update(found, set).await
+    }
+
+    async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
+        let (title, body, head) = (&*set.title, &*set.body, &*set.branch);
+        let draft = set.pull.draft;
+        let new = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
+        let route = self.route("pulls");
+        let made: Sent = self.write(async || self.rest.post(&route, Some(&new)).await).await?;
+        Ok(PullRequest {
+            number: made.number,
+            url: made.html_url,
+            id: made.node_id,
+            title: set.title.clone(),
+            body: set.body.clone(),
+            is_draft: draft,
+            ..PullRequest::default()
+        })
+    }
+
+    async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
+        if found.title == set.title && same_text(&found.body, &set.body) {
+            return Ok(Upserted::Unchanged(found));
+        }
+        self.patch(found.number, &json!({"title": set.title, "body": set.body})).await?;
+        Ok(Upserted::Updated(found))
+    }
+
+    /// Adds labels that are missing; whether there were any. Labels of people stay.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
+    pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
+        let has = |label: &String| pull.labels.iter().any(|has| has.eq_ignore_ascii_case(label));
+        let missing: Vec<String> = labels.iter().filter(|label| !has(label)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        let body = json!({"labels": missing});
+        self.post(&format!("issues/{}/labels", pull.number), &body).await.map(|()| true)
+    }
+
+    /// Takes a label off.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+        let label = label.replace(':', "%3A");
+        let route = self.route(&format!("issues/{number}/labels/{label}"));
+        let _left: Value = self.write(async || self.rest.delete(&route, None::<&()>).await).await?;
+        Ok(())
+    }
+
+    /// Gives a new pull request its labels, assignees, milestone and reviewers. Later ones are
+    /// people's to change.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
+    pub async fn dress(
+        &self,
+        pull: &PullRequest,
+        set: &ChangeSet,
+        milestone: Option<u64>,
+    ) -> Result<(), ForgeError> {
+        let wanted = &set.pull;
+        let mut issue = Map::new();
+        for (key, names) in [("labels", &wanted.labels), ("assignees", &wanted.assignees)] {
+            if !names.is_empty() {
+                issue.insert(key.to_owned(), json!(names));
+            }
+        }
+        issue.extend(milestone.map(|number| ("milestone".to_owned(), json!(number))));
+        if !issue.is_empty() {
+            let route = self.route(&format!("issues/{}", pull.number));
+            let issue = Value::Object(issue);
+            let _sent: Value =
+                self.write(async || self.rest.patch(&route, Some(&issue)).await).await?;
+        }
+        let (teams, users): (Vec<&String>, Vec<&String>) =
+            wanted.reviewers.iter().partition(|name| name.contains('/'));
+        if wanted.reviewers.is_empty() {
+            return Ok(());
+        }
+        // Within the repository's organisation, teams go by the second half of their names.
+        let teams: Vec<&str> =
+            teams.iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
+        let body = json!({"reviewers": users, "team_reviewers": teams});
+        self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await
+    }
+
+    /// The number of an open milestone.
+    ///
+    /// # Errors
+    /// When GitHub refuses, cannot be reached, or has none with this title.
+    pub async fn milestone(&self, title: &str) -> Result<u64, ForgeError> {
+        #[derive(Deserialize)]
+        struct Milestone {
+            number: u64,
+            title: String,
+        }
+        let route = self.route("milestones?state=open&per_page=100");
+        let all: Vec<Milestone> = self.get(&route).await?;
+        let found = all.into_iter().find(|milestone| milestone.title == title);
+        let unknown = || ForgeError::NotFound(format!("an open milestone `{title}`"));
+        found.map(|milestone| milestone.number).ok_or_else(unknown)
+    }
+
+    /// Gives a pull request another body.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn rewrite(&self, number: u64, body: &str) -> Result<(), ForgeError> {
+        self.patch(number, &json!({"body": body})).await
+    }
+
+    /// Closes a pull request, with a body that says that we did, and a word for people.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn close(&self, number: u64, body: &str, word: &str) -> Result<(), ForgeError> {
+        self.patch(number, &json!({"state": "closed", "body": body})).await?;
+        self.post(&format!("issues/{number}/comments"), &json!({"body": word})).await
+    }
+
+    async fn patch(&self, number: u64, patch: &Value) -> Result<(), ForgeError> {
+        let route = self.route(&format!("pulls/{number}"));
+        let _sent: Sent = self.write(async || self.rest.patch(&route, Some(patch)).await).await?;
+        Ok(())
+    }
+
+    async fn post(&self, rest: &str, body: &Value) -> Result<(), ForgeError> {
+        let route = self.route(rest);
+        let _sent: Value = self.write(async || self.rest.post(&route, Some(body)).await).await?;
+        Ok(())
+    }
+}
+
+/// Whether a pull request can be there although its creation failed.
+fn may_exist(error: &ForgeError) -> bool {
+    match error {
+        ForgeError::Invalid(why) => why.contains("already exists"),
+        ForgeError::Unavailable(_) => true,
+        _ => false,
+    }
+}
+
+/// GitHub may return a body with other line ends than it was sent.
+fn same_text(found: &str, wanted: &str) -> bool {
+    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    lines(found) == lines(wanted)
+}

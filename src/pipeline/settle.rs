@@ -1,0 +1,58 @@
+//! Decides until nothing new is heard: what people said of a pull request can only be asked for when its
+//! branch is known, and can change what is decided.
+
+use jiff::Timestamp;
+
+use super::carry::{Carry, carry};
+use super::decide::Deciding;
+use super::memory::{Held, Memory};
+use super::proposals::Proposals;
+use super::{Tags, Tree, rewrite};
+use crate::changeset::{Plan, Use};
+use crate::choose::Outcome;
+use crate::git::Author;
+use crate::manifest::Surveyed;
+use crate::policy::PolicySet;
+use crate::signature::Verifiers;
+
+/// What decisions and texts are made from.
+pub(super) struct Settling<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) set: &'a PolicySet,
+    pub(super) files: &'a [Surveyed],
+    pub(super) verifiers: &'a Verifiers,
+    pub(super) author: &'a Author,
+    pub(super) held: &'a Held,
+    pub(super) now: Timestamp,
+    pub(super) progress: bool,
+    /// Whether the run knows one pushed tag only.
+    pub(super) is_partial: bool,
+}
+
+impl Settling<'_> {
+    /// The plan, and whether something could not be decided.
+    pub(super) async fn settle(
+        &self,
+        uses: &[Use],
+        tags: &mut Tags,
+        memory: &mut Memory,
+        proposals: &mut Proposals,
+    ) -> (Plan, bool) {
+        loop {
+            memory.hear(&proposals.heard(self.set, self.held), self.now);
+            let (set, verifiers, ledger) = (self.set, self.verifiers, &memory.ledger);
+            let (now, progress) = (self.now, self.progress);
+            let deciding = Deciding { set, verifiers, ledger, now, progress };
+            let mut decided = deciding.decide(uses.to_vec(), tags).await;
+            let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
+            let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
+            let with = Carry { tree, set, author, proposals, now, is_partial };
+            carry(&with, self.files, &mut decided);
+            let plan = rewrite(tree, set, self.files, decided);
+            // Branches are asked for once, so this ends.
+            if !proposals.ask(&plan).await {
+                return (plan, undecided);
+            }
+        }
+    }
+}

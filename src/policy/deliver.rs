@@ -1,0 +1,151 @@
+//! How an environment's changes reach the repository: what goes together, in what kind of pull request,
+//! and who merges it.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::Via;
+use super::raw::{AutoMerge, Commits, MergeMethod, RawDeliver, RawGroup, RawGrouping};
+
+/// How changes are delivered.
+#[derive(Clone, Debug, Default)]
+pub struct Deliver {
+    /// The way.
+    pub via: Via,
+    /// What goes together.
+    pub group: Group,
+    /// How a change is divided into commits.
+    pub commits: Commits,
+    /// What pull requests carry beside their texts.
+    pub pull: PullRequestSettings,
+    /// Who merges, and when.
+    pub merge: Merge,
+    /// How many pull requests there may be.
+    pub limits: Limits,
+}
+
+/// What goes together into one pull request.
+#[derive(Clone, Debug, Default)]
+pub enum Group {
+    /// Everything of the environment.
+    #[default]
+    Environment,
+    /// Each image by itself.
+    Image,
+    /// Everything of all environments that say so.
+    All,
+    /// The images that a group names; the others together.
+    Named(BTreeMap<String, GlobSet>),
+}
+
+/// What pull requests carry beside their texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullRequestSettings {
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Who is asked for a review: users, and teams as `organisation/team`.
+    pub reviewers: Vec<String>,
+    /// Who is assigned.
+    pub assignees: Vec<String>,
+    /// The title of a milestone.
+    pub milestone: Option<String>,
+    /// Whether they are opened as drafts.
+    pub draft: bool,
+}
+
+/// Who merges, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merge {
+    /// Who.
+    pub by: AutoMerge,
+    /// How; what the repository allows without this.
+    pub method: Option<MergeMethod>,
+    /// Checks that must have passed; without any named, all that there are, and at least one.
+    pub checks: Vec<String>,
+    /// Whether to merge where nothing checks.
+    pub without_checks: bool,
+}
+
+/// How many pull requests there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// At once.
+    pub open: Option<u32>,
+    /// Newly opened by one run.
+    pub new: Option<u32>,
+}
+
+impl Group {
+    /// The part of an environment's changes that an image's go with; `None` for all of them.
+    #[must_use]
+    pub fn part(&self, image: &str) -> Option<String> {
+        match self {
+            Self::Environment | Self::All => None,
+            Self::Image => Some(image.to_owned()),
+            Self::Named(groups) => {
+                let named = groups.iter().find(|(_, images)| images.is_match(image));
+                // A name of a group is no name of an image.
+                named.map(|(name, _)| format!("{name} "))
+            }
+        }
+    }
+}
+
+impl Deliver {
+    /// Changes that are delivered like this and in no special way.
+    #[must_use]
+    pub fn via(via: Via) -> Self {
+        Self { via, ..Self::default() }
+    }
+
+    /// Reads what is written.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub(super) fn read(raw: RawDeliver) -> Result<Self, (&'static str, String)> {
+        let is_team = |name: &String| name.split('/').count() <= 2 && !name.starts_with('@');
+        if let Some(wrong) = raw.reviewers.iter().find(|name| !is_team(name)) {
+            let why = format!("`{wrong}` is neither a user nor an organisation/team");
+            return Err(("reviewers", why));
+        }
+        Ok(Self {
+            via: raw.via.into(),
+            group: group(raw.group).map_err(|why| ("group", why))?,
+            commits: raw.commits,
+            pull: PullRequestSettings {
+                labels: raw.labels,
+                reviewers: raw.reviewers,
+                assignees: raw.assignees,
+                milestone: raw.milestone,
+                draft: raw.draft,
+            },
+            merge: Merge {
+                by: raw.auto_merge,
+                method: raw.merge_method,
+                checks: raw.checks,
+                without_checks: raw.without_checks,
+            },
+            limits: Limits { open: raw.max_open, new: raw.max_new },
+        })
+    }
+}
+
+fn group(raw: RawGroup) -> Result<Group, String> {
+    let named = match raw {
+        RawGroup::One(RawGrouping::Environment) => return Ok(Group::Environment),
+        RawGroup::One(RawGrouping::Image) => return Ok(Group::Image),
+        RawGroup::One(RawGrouping::All) => return Ok(Group::All),
+        RawGroup::Named(named) => named,
+    };
+    let mut groups = BTreeMap::new();
+    for (name, images) in named {
+        let mut globs = GlobSetBuilder::new();
+        for image in images {
+            let glob = GlobBuilder::new(&image).literal_separator(false).build();
+            globs.add(glob.map_err(|_error| format!("`{image}` is neither a name nor a glob"))?);
+        }
+        groups.insert(name, globs.build().map_err(|error| error.to_string())?);
+    }
+    Ok(Group::Named(groups))
+}

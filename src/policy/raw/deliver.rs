@@ -1,0 +1,159 @@
+//! How an environment's changes are delivered, as it is written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How changes are delivered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RawDeliver {
+    /// The way.
+    pub via: RawVia,
+    /// What goes together into one pull request: everything of the `environment`, each `image` by
+    /// itself, `all` environments that say so, or named groups of images, the others together.
+    #[schemars(example = &"image", example = BTreeMap::from([("web", vec!["frontend", "ui-*"])]))]
+    pub group: RawGroup,
+    /// How a change is divided into commits.
+    pub commits: Commits,
+    /// Who merges. A pull request is only merged as it was verified, and only when checks have passed.
+    pub auto_merge: AutoMerge,
+    /// How it is merged; the first of squash, merge and rebase that the repository allows without this.
+    pub merge_method: Option<MergeMethod>,
+    /// Names of the checks and statuses that must have passed before a merge; without this, all that
+    /// there are, and at least one.
+    #[schemars(example = ["ci/test"])]
+    pub checks: Vec<String>,
+    /// Merge also where nothing checks.
+    pub without_checks: bool,
+    /// Labels of the pull request.
+    #[schemars(example = ["staging"])]
+    pub labels: Vec<String>,
+    /// Who is asked for a review when one is opened: users, and teams as `organisation/team`.
+    #[schemars(example = ["octocat", "acme/sre"])]
+    pub reviewers: Vec<String>,
+    /// Who is assigned when one is opened.
+    #[schemars(example = ["octocat"])]
+    pub assignees: Vec<String>,
+    /// The title of an open milestone.
+    #[schemars(example = "2026-12")]
+    pub milestone: Option<String>,
+    /// Open it as a draft.
+    pub draft: bool,
+    /// The most pull requests of the environment that are open at once.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_open: Option<u32>,
+    /// The most that one run opens.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_new: Option<u32>,
+}
+
+/// What goes together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawGroup {
+    /// One rule.
+    One(RawGrouping),
+    /// Images by the name of their group, as names or globs of policies.
+    Named(BTreeMap<String, Vec<String>>),
+}
+
+impl Default for RawGroup {
+    fn default() -> Self {
+        Self::One(RawGrouping::Environment)
+    }
+}
+
+/// What goes together, by a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawGrouping {
+    /// Everything of the environment.
+    Environment,
+    /// Each image by itself.
+    Image,
+    /// Everything of all environments that say so.
+    All,
+}
+
+/// How a change is divided into commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Commits {
+    /// One for all of it.
+    #[default]
+    ChangeSet,
+    /// One for each image.
+    Image,
+}
+
+/// Who merges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AutoMerge {
+    /// People.
+    #[default]
+    Off,
+    /// GitHub, as soon as its own rules allow it (auto-merge, merge queues).
+    #[serde(rename = "github")]
+    GitHub,
+    /// A later run, when the checks have passed.
+    Bot,
+}
+
+/// How a pull request is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeMethod {
+    /// One commit on the base.
+    Squash,
+    /// A merge commit.
+    Merge,
+    /// The commits put onto the base.
+    Rebase,
+}
+
+/// The way a change reaches the repository, as a policy can say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawVia {
+    /// A branch and a pull request.
+    #[default]
+    PullRequest,
+    /// A commit on the branch itself.
+    Push,
+}
+
+impl From<RawVia> for Via {
+    fn from(raw: RawVia) -> Self {
+        match raw {
+            RawVia::PullRequest => Self::PullRequest,
+            RawVia::Push => Self::Push,
+        }
+    }
+}
+
+/// The way a change reaches the repository.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Deserialize,
+    serde::Serialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A branch and a pull request.
+    #[default]
+    PullRequest,
+    /// A commit on the branch itself.
+    Push,
+    /// Files in the work tree; nothing is committed.
+    Worktree,
+}

@@ -1,0 +1,456 @@
+//! The table of `docs/pull-requests.md`: what becomes of a pull request in each state, on each event. And
+//! groups, limits and merges.
+
+use serde_json::json;
+
+use crate::world::github::Fault;
+use crate::world::{GitHub, Output, Registry, World};
+
+/// Three images in two environments.
+struct Fleet {
+    world: World,
+    registry: Registry,
+    github: GitHub,
+}
+
+const IMAGES: [&str; 3] = ["api", "shop", "web"];
+
+impl Fleet {
+    /// With what `deliver` says for staging.
+    fn new(deliver: &str) -> Self {
+        let world = World::new();
+        let registry = world.registry();
+        let mut files = vec![("policies/p.yaml".to_owned(), policies(&registry.host, deliver))];
+        for image in IMAGES {
+            registry.push(&format!("acme/{image}"), &["v1.0.0", "v1.1.0"]);
+            for environment in ["staging", "prod"] {
+                let site = format!("image: {}/acme/{image}:v1.0.0\n", registry.host);
+                files.push((format!("{environment}/{image}.yaml"), site));
+            }
+        }
+        let files: Vec<_> =
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let github = world.github(&files);
+        Self { world, registry, github }
+    }
+
+    fn run(&self, more: &[&str]) -> Output {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json", "--env", "staging"];
+        self.github.env(self.world.bot(args.into_iter().chain(more.iter().copied()))).run()
+    }
+
+    /// A run of everything, which alone may say that something is over.
+    fn whole(&self) -> Output {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json"];
+        self.github.env(self.world.bot(args)).run()
+    }
+
+    fn redeliver(&self, deliver: &str) {
+        let policies = policies(&self.registry.host, deliver);
+        self.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+    }
+
+    fn deploy(&self, environment: &str, image: &str, tag: &str) {
+        let site = format!("image: {}/acme/{image}:{tag}\n", self.registry.host);
+        let path = format!("{environment}/{image}.yaml");
+        self.github.repo.commit("main", "By hand", &[(&path, &site)]);
+    }
+
+    fn deployed(&self, branch: &str, path: &str) -> String {
+        let text = self.github.repo.show(branch, path);
+        text.trim().rsplit(':').next().unwrap().to_owned()
+    }
+
+    fn checks(&self, number: u64, checks: &[(&str, Option<&str>)]) {
+        let checks =
+            checks.iter().map(|(name, conclusion)| json!({"name": name, "conclusion": conclusion}));
+        self.github.edit(number, |pull| pull.checks = checks.collect());
+    }
+
+    /// Open pull requests as `number title`.
+    fn open(&self) -> Vec<String> {
+        let pulls = self.github.pulls().into_iter().filter(|pull| pull.state == "open");
+        pulls.map(|pull| format!("{} {}", pull.number, pull.title)).collect()
+    }
+}
+
+fn policies(host: &str, deliver: &str) -> String {
+    let images = IMAGES.map(|image| {
+        format!("  {image}: {{image: {host}/acme/{image}, tags: {{semver: '1.x'}}}}\n")
+    });
+    format!(
+        "images:\n{}environments:\n  staging: {{paths: [staging], deliver: {{{deliver}}}}}\n  \
+         prod: {{paths: [prod], deliver: {{{deliver}}}}}\n",
+        images.concat()
+    )
+}
+
+#[test]
+fn pull_requests_are_for_images_groups_environments_or_all() {
+    for (group, want) in [
+        ("group: environment", vec!["1 Update 3 images in prod", "2 Update 3 images in staging"]),
+        (
+            "group: image",
+            vec![
+                "1 Update api to v1.1.0 in prod",
+                "2 Update shop to v1.1.0 in prod",
+                "3 Update web to v1.1.0 in prod",
+                "4 Update api to v1.1.0 in staging",
+                "5 Update shop to v1.1.0 in staging",
+                "6 Update web to v1.1.0 in staging",
+            ],
+        ),
+        (
+            "group: {front: ['w*', shop]}",
+            vec![
+                "1 Update api to v1.1.0 in prod",
+                "2 Update shop and web in prod",
+                "3 Update api to v1.1.0 in staging",
+                "4 Update shop and web in staging",
+            ],
+        ),
+        ("group: all", vec!["1 Update 3 images"]),
+    ] {
+        let fleet = Fleet::new(group);
+        fleet.whole().exits(0);
+        assert_eq!(fleet.open(), want, "{group}");
+        fleet.github.seen();
+        fleet.whole().exits(0);
+        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{group}");
+        // All that is proposed is there, once each.
+        for pull in fleet.github.pulls() {
+            assert!(fleet.github.merge(pull.number), "{group}");
+        }
+        for image in IMAGES {
+            for environment in ["staging", "prod"] {
+                let path = format!("{environment}/{image}.yaml");
+                assert_eq!(fleet.deployed("main", &path), "v1.1.0", "{group}");
+            }
+        }
+        // Their branches are not needed any more.
+        fleet.whole().exits(0);
+        let branches = fleet.github.repo.git(&["branch", "--list", "tagalong/*"]);
+        assert_eq!(branches, "", "{group}");
+    }
+}
+
+#[test]
+fn two_images_of_one_file_go_apart() {
+    let fleet = Fleet::new("group: image");
+    let host = &fleet.registry.host;
+    let both = format!(
+        "image: {host}/acme/api:v1.0.0\n---\n# between\n---\nimage: {host}/acme/web:v1.0.0\n"
+    );
+    fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
+    fleet.run(&[]).exits(0);
+    let branch = |number: usize| fleet.github.pulls()[number - 1].head.clone();
+    let api = fleet.github.repo.show(&branch(1), "staging/both.yaml");
+    assert_eq!(api, both.replace("api:v1.0.0", "api:v1.1.0"));
+    let web = fleet.github.repo.show(&branch(3), "staging/both.yaml");
+    assert_eq!(web, both.replace("web:v1.0.0", "web:v1.1.0"));
+}
+
+#[test]
+fn a_commit_for_each_image() {
+    let fleet = Fleet::new("commits: image");
+    let out = fleet.run(&[]).exits(0);
+    let log = fleet.github.repo.git(&["log", "--format=%s", "main..tagalong/staging"]);
+    assert_eq!(log, "Update web\nUpdate shop\nUpdate api\n");
+    let head = out.json()["deliveries"][0]["commit"].as_str().unwrap().to_owned();
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
+}
+
+#[test]
+fn what_is_left_of_another_grouping_is_closed() {
+    let fleet = Fleet::new("group: environment");
+    fleet.whole().exits(0);
+    fleet.redeliver("group: image");
+    let out = fleet.whole().exits(0);
+    let deliveries = out.deliveries();
+    assert_eq!(deliveries.iter().filter(|d| d.ends_with("created")).count(), 6, "{deliveries:?}");
+    assert_eq!(deliveries.iter().filter(|d| d.ends_with("closed")).count(), 2, "{deliveries:?}");
+    assert!(fleet.github.pulls()[0].comments[0].contains("another pull request proposes it"));
+    assert_eq!(fleet.open().len(), 6);
+    // Our own closing is nobody's refusal.
+    fleet.redeliver("group: environment");
+    fleet.whole().exits(0);
+    assert_eq!(fleet.open(), ["9 Update 3 images in prod", "10 Update 3 images in staging"]);
+    assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging unchanged"]);
+}
+
+#[test]
+fn what_nothing_is_left_of_is_closed_by_a_whole_run() {
+    let fleet = Fleet::new("group: image");
+    fleet.whole().exits(0);
+    fleet.deploy("staging", "web", "v1.1.0");
+    fleet.run(&[]).exits(0);
+    assert_eq!(fleet.open().len(), 6, "a run of a part knows nothing of the rest");
+    let out = fleet.whole().exits(0);
+    assert!(out.deliveries().contains(&"staging closed".to_owned()), "{:?}", out.deliveries());
+    let pull = &fleet.github.pulls()[5];
+    assert_eq!((pull.state, pull.merged), ("closed", false));
+    assert!(pull.comments[0].starts_with("Closed: nothing is left of it"), "{:?}", pull.comments);
+    // It comes back when there is something again.
+    fleet.registry.push("acme/web", &["v1.2.0"]);
+    fleet.whole().exits(0);
+    assert!(
+        fleet.open().contains(&"7 Update web to v1.2.0 in staging".to_owned()),
+        "{:?}",
+        fleet.open()
+    );
+}
+
+#[test]
+fn what_cannot_be_decided_is_not_over() {
+    let fleet = Fleet::new("group: image");
+    fleet.whole().exits(0);
+    fleet.registry.lies("/acme/web/tags/list", [crate::world::Lie::status(404)]);
+    fleet.deploy("staging", "web", "v1.1.0");
+    fleet.whole().exits(3);
+    assert_eq!(fleet.open().len(), 6);
+}
+
+#[test]
+fn there_are_no_more_than_there_may_be() {
+    let fleet = Fleet::new("group: image, maxOpen: 2, maxNew: 1");
+    let run = || fleet.run(&[]).exits(0).deliveries();
+    assert_eq!(run(), ["staging created", "staging waiting", "staging waiting"]);
+    assert_eq!(run(), ["staging unchanged", "staging created", "staging waiting"]);
+    assert_eq!(run(), ["staging unchanged", "staging unchanged", "staging waiting"]);
+    assert!(fleet.github.merge(1));
+    assert_eq!(run(), ["staging unchanged", "staging created"]);
+}
+
+#[test]
+fn people_are_asked_when_it_is_opened() {
+    let fleet = Fleet::new(
+        "labels: [bump], reviewers: [ada, acme/sre], assignees: [eve], milestone: '2026-12', draft: true",
+    );
+    fleet.run(&[]).exits(0);
+    let pull = fleet.github.pulls()[0].clone();
+    assert_eq!(
+        (pull.labels, pull.reviewers),
+        (vec!["bump".into()], vec!["ada".into(), "sre".to_owned()])
+    );
+    assert_eq!((pull.assignees, pull.milestone, pull.draft), (vec!["eve".into()], Some(7), true));
+    fleet.github.edit(1, |pull| pull.reviewers.clear());
+    fleet.github.seen();
+    fleet.run(&[]).exits(0);
+    assert_eq!(fleet.github.writes(), Vec::<String>::new(), "later they are people's");
+}
+
+#[test]
+fn what_people_hold_stays_as_it_is() {
+    let fleet = Fleet::new("autoMerge: bot, withoutChecks: true");
+    let fleet_held = |held: bool| {
+        fleet.github.edit(1, |pull| {
+            pull.labels = if held { vec!["tagalong:hold".into()] } else { Vec::new() };
+        });
+    };
+    fleet.redeliver("autoMerge: off");
+    fleet.run(&[]).exits(0);
+    fleet.redeliver("autoMerge: bot, withoutChecks: true");
+    fleet_held(true);
+    fleet.registry.push("acme/web", &["v1.2.0"]);
+    let head = fleet.github.repo.head("tagalong/staging");
+    let out = fleet.run(&[]).exits(0).says(&["tagalong:hold"]);
+    assert_eq!(out.deliveries(), ["staging waiting"]);
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    fleet_held(false);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+    assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.2.0");
+}
+
+/// What the checks of its commit say, and whether it is merged.
+#[test]
+fn the_bot_merges_what_was_checked() {
+    type Checks = &'static [(&'static str, Option<&'static str>)];
+    let cases: [(&str, Checks, &str, &str); 12] = [
+        ("", &[("test", Some("SUCCESS"))], "merged", ""),
+        ("", &[("test", Some("SUCCESS")), ("docs", Some("SKIPPED"))], "merged", ""),
+        ("", &[], "unchanged", "nothing checked it"),
+        ("", &[("docs", Some("SKIPPED"))], "unchanged", "nothing checked it"),
+        ("", &[("test", Some("SUCCESS")), ("lint", None)], "unchanged", "`lint` is not done"),
+        ("", &[("test", Some("FAILURE"))], "unchanged", "`test` did not pass"),
+        ("", &[("test", Some("ACTION_REQUIRED"))], "unchanged", "`test` did not pass"),
+        ("checks: [test], ", &[("test", Some("SUCCESS")), ("lint", None)], "merged", ""),
+        ("checks: [test], ", &[("lint", Some("SUCCESS"))], "unchanged", "`test` has not reported"),
+        (
+            "checks: [test], ",
+            &[("test", Some("SUCCESS")), ("test", Some("FAILURE"))],
+            "unchanged",
+            "did not pass",
+        ),
+        ("withoutChecks: true, ", &[], "unchanged", ""),
+        ("withoutChecks: true, ", &[("test", Some("FAILURE"))], "unchanged", "did not pass"),
+    ];
+    for (more, checks, outcome, why) in cases {
+        let fleet = Fleet::new("autoMerge: off");
+        fleet.run(&[]).exits(0);
+        fleet.redeliver(&format!("{more}autoMerge: bot"));
+        fleet.checks(1, checks);
+        let outcome =
+            if more.starts_with("without") && checks.is_empty() { "merged" } else { outcome };
+        let out = fleet.run(&[]).exits(0).says(&[why]);
+        assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{more}{checks:?}");
+        let merged = fleet.github.pulls()[0].merged;
+        assert_eq!(merged, outcome == "merged", "{more}{checks:?}");
+        assert_eq!(fleet.deployed("main", "staging/web.yaml") == "v1.1.0", merged);
+    }
+}
+
+#[test]
+fn what_github_holds_up_is_not_merged() {
+    for (state, why) in [
+        ("BLOCKED", "the repository's rules are not met"),
+        ("BEHIND", "the base has to be in its branch first"),
+        ("DIRTY", "it conflicts with the base"),
+    ] {
+        let fleet = Fleet::new("autoMerge: bot");
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.edit(1, |pull| pull.state_status = Some(state));
+        let out = fleet.run(&[]).exits(0).says(&[why]);
+        assert_eq!(out.deliveries(), ["staging unchanged"], "{state}");
+    }
+    let fleet = Fleet::new("autoMerge: bot, draft: true");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.run(&[]).exits(0).says(&["it is a draft"]);
+    fleet.github.edit(1, |pull| pull.draft = false);
+    fleet.github.token_is_of("somebody-else");
+    fleet.run(&[]).exits(0).says(&["bot opened it"]);
+    fleet.github.token_is_of("bot");
+    for method in ["squashMergeAllowed", "mergeCommitAllowed", "rebaseMergeAllowed"] {
+        fleet.github.allows(method, false);
+    }
+    fleet.run(&[]).exits(0).says(&["the repository does not allow this way to merge"]);
+    fleet.github.allows("rebaseMergeAllowed", true);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+#[test]
+fn a_workflows_own_token_starts_no_checks() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.github.token_is_of("github-actions[bot]");
+    fleet.run(&[]).exits(0);
+    fleet.run(&[]).exits(0).says(&["bot opened it"]);
+    fleet.github.token_is_of("bot[bot]");
+    fleet.run(&[]).exits(0).says(&["nothing checked it"]);
+}
+
+/// R24 of the requirements: the head moves between the check and the merge.
+#[test]
+fn a_branch_that_moves_is_not_merged() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.github.fault(Fault {
+        method: "PUT",
+        part: "/merge",
+        status: 409,
+        headers: Vec::new(),
+        message: "Head branch was modified. Review and try the merge again.",
+        after_effect: false,
+    });
+    let out = fleet.run(&[]).exits(0).says(&["its branch moved before it was merged"]);
+    assert_eq!(out.deliveries(), ["staging unchanged"]);
+    // Another merge that was under way is waited for.
+    fleet.github.fault(Fault {
+        method: "PUT",
+        part: "/merge",
+        status: 405,
+        headers: Vec::new(),
+        message: "Base branch was modified. Review and try the merge again.",
+        after_effect: false,
+    });
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+/// A commit that looks like ours and changes something else.
+#[test]
+fn what_is_not_exactly_our_edits_is_not_merged() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    let repo = &fleet.github.repo;
+    let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
+    repo.commit_as_bot("tagalong/staging", message.trim(), &[("staging/evil.yaml", "a: 1\n")]);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    let out = fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
+    assert_eq!(out.deliveries(), ["staging unchanged"]);
+    assert!(!fleet.github.pulls()[0].merged);
+}
+
+#[test]
+fn all_that_are_ready_are_merged_in_one_run() {
+    let fleet = Fleet::new("group: image, autoMerge: bot");
+    fleet.whole().exits(0);
+    for number in 1..=6 {
+        fleet.checks(number, &[("test", Some("SUCCESS"))]);
+    }
+    fleet.checks(3, &[("test", None)]);
+    let mut deliveries = fleet.whole().exits(0).deliveries();
+    deliveries.sort();
+    let merged = ["prod merged", "prod merged", "prod unchanged"];
+    assert_eq!(deliveries, [&merged[..], &["staging merged"; 3]].concat());
+    assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
+}
+
+/// Two images on neighbouring lines: the second merge conflicts with the first, and is made anew.
+#[test]
+fn a_conflict_with_what_was_merged_is_planned_anew() {
+    let fleet = Fleet::new("group: image, autoMerge: bot, withoutChecks: true");
+    let host = &fleet.registry.host;
+    let both =
+        format!("a: {{image: {host}/acme/api:v1.0.0}}\nb: {{image: {host}/acme/web:v1.0.0}}\n");
+    fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
+    fleet.run(&[]).exits(0);
+    let both = fleet.github.repo.show("main", "staging/both.yaml");
+    assert!(both.contains("api:v1.1.0") && both.contains("web:v1.1.0"), "{both}");
+    assert_eq!(fleet.open(), Vec::<String>::new());
+}
+
+#[test]
+fn github_merges_when_it_may() {
+    let fleet = Fleet::new("autoMerge: github");
+    fleet.run(&[]).exits(0).says(&["auto-merge has nothing to wait for"]);
+    assert!(!fleet.github.pulls()[0].armed);
+    fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
+    fleet.run(&[]).exits(0);
+    assert!(fleet.github.pulls()[0].armed);
+    fleet.github.seen();
+    fleet.run(&[]).exits(0);
+    assert_eq!(fleet.github.seen().iter().filter(|seen| seen.contains("graphql")).count(), 1);
+    // What a person changed is a person's to merge.
+    fleet.github.repo.commit("tagalong/staging", "Mine", &[("staging/extra.yaml", "a: 1\n")]);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging frozen"]);
+    assert!(!fleet.github.pulls()[0].armed);
+    let fleet = Fleet::new("autoMerge: github");
+    fleet.github.allows("autoMergeAllowed", false);
+    fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);
+}
+
+#[test]
+fn a_closed_one_is_not_opened_again_until_something_newer() {
+    let fleet = Fleet::new("group: image");
+    fleet.run(&[]).exits(0);
+    // Closed, and its branch deleted, as GitHub's button does.
+    fleet.github.edit(3, |pull| pull.state = "closed");
+    let branch = fleet.github.pulls()[2].head.clone();
+    fleet.github.repo.git(&["update-ref", "-d", &format!("refs/heads/{branch}")]);
+    let out = fleet.run(&[]).exits(0);
+    assert_eq!(out.deliveries(), ["staging unchanged", "staging unchanged"]);
+    assert!(
+        out.decisions().contains(&"web hold v1.1.0 refused".to_owned()),
+        "{:?}",
+        out.decisions()
+    );
+    fleet.registry.push("acme/web", &["v1.2.0"]);
+    fleet.run(&[]).exits(0);
+    assert!(
+        fleet.open().contains(&"4 Update web to v1.2.0 in staging".to_owned()),
+        "{:?}",
+        fleet.open()
+    );
+}

@@ -1,5 +1,7 @@
 //! What is written to pull requests: they are opened, kept up to date, labelled and closed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -126,29 +128,32 @@ impl GitHub {
         milestone: Option<u64>,
     ) -> Result<(), ForgeError> {
         let wanted = &set.pull;
-        let mut issue = Map::new();
-        for (key, names) in [("labels", &wanted.labels), ("assignees", &wanted.assignees)] {
-            if !names.is_empty() {
-                issue.insert(key.to_owned(), json!(names));
-            }
-        }
-        issue.extend(milestone.map(|number| ("milestone".to_owned(), json!(number))));
-        if !issue.is_empty() {
-            let route = self.route(&format!("issues/{}", pull.number));
-            let issue = Value::Object(issue);
-            let _sent: Value =
-                self.write(async || self.rest.patch(&route, Some(&issue)).await).await?;
-        }
         let (teams, users): (Vec<&String>, Vec<&String>) =
             wanted.reviewers.iter().partition(|name| name.contains('/'));
-        if wanted.reviewers.is_empty() {
+        if !wanted.reviewers.is_empty() {
+            // Within the repository's organisation, teams go by the second half of their names.
+            let teams: Vec<&str> =
+                teams.iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
+            let body = json!({"reviewers": users, "team_reviewers": teams});
+            self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await?;
+        }
+        let mut issue = Map::new();
+        // The list replaces what is there.
+        let labels: BTreeSet<&String> = pull.labels.iter().chain(&wanted.labels).collect();
+        if !labels.is_empty() {
+            issue.insert("labels".to_owned(), json!(labels));
+        }
+        if !wanted.assignees.is_empty() {
+            issue.insert("assignees".to_owned(), json!(wanted.assignees));
+        }
+        issue.extend(milestone.map(|number| ("milestone".to_owned(), json!(number))));
+        if issue.is_empty() {
             return Ok(());
         }
-        // Within the repository's organisation, teams go by the second half of their names.
-        let teams: Vec<&str> =
-            teams.iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
-        let body = json!({"reviewers": users, "team_reviewers": teams});
-        self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await
+        let route = self.route(&format!("issues/{}", pull.number));
+        let issue = Value::Object(issue);
+        let _sent: Value = self.write(async || self.rest.patch(&route, Some(&issue)).await).await?;
+        Ok(())
     }
 
     /// The number of an open milestone.

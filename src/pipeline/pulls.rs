@@ -261,7 +261,10 @@ async fn dress(
 ) -> (DeliveryOutcome, Option<String>) {
     let forge = &known.forge;
     let dressed: Result<bool, ForgeError> = async {
-        if outcome == DeliveryOutcome::Created {
+        // Labels come last, so where none of them is, an earlier run did not get so far.
+        let has = |label| pull.labels.contains(label);
+        let is_bare = !set.pull.labels.is_empty() && !set.pull.labels.iter().any(has);
+        if outcome == DeliveryOutcome::Created || is_bare {
             let milestone = match &set.pull.milestone {
                 Some(title) => Some(forge.milestone(title).await?),
                 None => None,

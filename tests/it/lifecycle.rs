@@ -4,20 +4,20 @@
 use serde_json::json;
 
 use crate::world::github::Fault;
-use crate::world::{GitHub, Output, Registry, World};
+use crate::world::{Bot, GitHub, Output, Registry, World};
 
 /// Three images in two environments.
-struct Fleet {
-    world: World,
-    registry: Registry,
-    github: GitHub,
+pub struct Fleet {
+    pub world: World,
+    pub registry: Registry,
+    pub github: GitHub,
 }
 
-const IMAGES: [&str; 3] = ["api", "shop", "web"];
+pub const IMAGES: [&str; 3] = ["api", "shop", "web"];
 
 impl Fleet {
     /// With what `deliver` says for staging.
-    fn new(deliver: &str) -> Self {
+    pub fn new(deliver: &str) -> Self {
         let world = World::new();
         let registry = world.registry();
         let mut files = vec![("policies/p.yaml".to_owned(), policies(&registry.host, deliver))];
@@ -40,9 +40,13 @@ impl Fleet {
     }
 
     /// A run of everything, which alone may say that something is over.
-    fn whole(&self) -> Output {
+    pub fn whole(&self) -> Output {
+        self.bot().run()
+    }
+
+    pub fn bot(&self) -> Bot {
         let args = ["run", "--repo", "acme/fleet", "--format", "json"];
-        self.github.env(self.world.bot(args)).run()
+        self.github.env(self.world.bot(args))
     }
 
     fn redeliver(&self, deliver: &str) {
@@ -56,19 +60,19 @@ impl Fleet {
         self.github.repo.commit("main", "By hand", &[(&path, &site)]);
     }
 
-    fn deployed(&self, branch: &str, path: &str) -> String {
+    pub fn deployed(&self, branch: &str, path: &str) -> String {
         let text = self.github.repo.show(branch, path);
         text.trim().rsplit(':').next().unwrap().to_owned()
     }
 
-    fn checks(&self, number: u64, checks: &[(&str, Option<&str>)]) {
+    pub fn checks(&self, number: u64, checks: &[(&str, Option<&str>)]) {
         let checks =
             checks.iter().map(|(name, conclusion)| json!({"name": name, "conclusion": conclusion}));
         self.github.edit(number, |pull| pull.checks = checks.collect());
     }
 
     /// Open pull requests as `number title`.
-    fn open(&self) -> Vec<String> {
+    pub fn open(&self) -> Vec<String> {
         let pulls = self.github.pulls().into_iter().filter(|pull| pull.state == "open");
         pulls.map(|pull| format!("{} {}", pull.number, pull.title)).collect()
     }

@@ -14,6 +14,7 @@ mod world;
 
 mod architecture;
 mod check;
+mod convergence;
 mod credentials;
 mod faults;
 mod flux;

@@ -1,7 +1,7 @@
 //! The built binary as a user runs it, with nothing of the tester's environment.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 pub struct Bot(Command);
 
@@ -28,6 +28,11 @@ impl Bot {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
+    }
+
+    /// Starts it, and leaves it to itself.
+    pub fn start(mut self) -> Child {
+        self.0.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     pub fn run(mut self) -> Output {

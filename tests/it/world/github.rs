@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -49,9 +49,28 @@ struct Held {
     faults: VecDeque<Fault>,
     requests: Vec<String>,
     violations: Vec<String>,
+    chaos: Option<Chaos>,
+    ambush: Option<Ambush>,
 }
 
-#[derive(Clone, Debug)]
+/// Delays and failures by a seed.
+struct Chaos {
+    seed: u64,
+    /// What a replica that lags behind still shows.
+    stale: Vec<Pull>,
+}
+
+/// A request at which a test wants to do something to the bot.
+struct Ambush {
+    /// How many requests come before it.
+    left: usize,
+    /// Whether it has its effect first.
+    after_effect: bool,
+    arrived: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pull {
     pub number: u64,
     pub title: String,
@@ -101,6 +120,8 @@ impl GitHub {
             faults: VecDeque::new(),
             requests: Vec::new(),
             violations: Vec::new(),
+            chaos: None,
+            ambush: None,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         runtime.spawn(async move { axum::serve(listener, router).await });
@@ -116,6 +137,26 @@ impl GitHub {
 
     pub fn fault(&self, fault: Fault) {
         self.state.lock().unwrap().faults.push_back(fault);
+    }
+
+    /// Delays and fails by a seed; `None` to stop that.
+    pub fn chaos(&self, seed: Option<u64>) {
+        let mut held = self.state.lock().unwrap();
+        held.chaos = seed.map(|seed| Chaos { seed, stale: Vec::new() });
+    }
+
+    /// Waits at the request that so many others come before: with its effect or without it. Something
+    /// arrives when it is there, and it goes on, and fails, when the sender is dropped.
+    pub fn ambush(
+        &self,
+        left: usize,
+        after_effect: bool,
+    ) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (arrived, here) = mpsc::channel();
+        let (goes_on, go_on) = mpsc::channel();
+        let ambush = Ambush { left, after_effect, arrived, go_on };
+        self.state.lock().unwrap().ambush = Some(ambush);
+        (here, goes_on)
     }
 
     pub fn pulls(&self) -> Vec<Pull> {
@@ -184,30 +225,74 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     tokio::task::spawn_blocking(move || {
-        let user = login(&headers);
+        let ambush = state.lock().unwrap().ambushed();
+        let chance = state.lock().unwrap().chance();
+        std::thread::sleep(std::time::Duration::from_millis(chance.unwrap_or(0) % 8));
+        let fails = |nth: u64| chance.is_some_and(|chance| chance / 8 % 16 == nth);
+        if fails(0) || ambush.as_ref().is_some_and(|ambush| !ambush.after_effect) {
+            ambush.into_iter().for_each(Ambush::spring);
+            return StatusCode::BAD_GATEWAY.into_response();
+        }
+        let answer = answered(&state, &method, &uri, &headers, &body, fails(2));
+        if fails(1) || ambush.is_some() {
+            ambush.into_iter().for_each(Ambush::spring);
+            return StatusCode::BAD_GATEWAY.into_response();
+        }
+        answer
+    })
+    .await
+    .unwrap()
+}
+
+fn answered(
+    state: &Arc<Mutex<Held>>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+    is_stale: bool,
+) -> Response {
+    {
+        let user = login(headers);
         let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
         if path.contains(".git/") {
-            let (method, headers) = (method.as_str(), &headers);
-            let request =
-                git_http::Request { method, path: &path, query: &query, headers, body: &body };
-            return git(&state, user.as_deref(), &request);
+            let request = git_http::Request {
+                method: method.as_str(),
+                path: &path,
+                query: &query,
+                headers,
+                body,
+            };
+            return git(state, user.as_deref(), &request);
         }
         let mut held = state.lock().unwrap();
+        if is_stale && path.contains("graphql") {
+            let lagging = held.chaos.as_ref().unwrap().stale.clone();
+            let pulls = std::mem::replace(&mut held.pulls, lagging);
+            let answer = held.api(method, &path, body, user.as_deref());
+            held.pulls = pulls;
+            return answer;
+        }
         held.requests.push(format!("{method} {path}"));
         let fault =
             held.faults.iter().position(|f| f.method == method.as_str() && path.contains(f.part));
         let fault = fault.and_then(|index| held.faults.remove(index));
         match fault {
             Some(fault) if fault.after_effect => {
-                let _lost = held.api(&method, &path, &body, user.as_deref());
+                let _lost = held.api(method, &path, body, user.as_deref());
                 failure(&fault)
             }
             Some(fault) => failure(&fault),
-            None => held.api(&method, &path, &body, user.as_deref()),
+            None => held.api(method, &path, body, user.as_deref()),
         }
-    })
-    .await
-    .unwrap()
+    }
+}
+
+impl Ambush {
+    fn spring(self) {
+        self.arrived.send(()).unwrap();
+        self.go_on.recv().unwrap_err();
+    }
 }
 
 fn failure(fault: &Fault) -> Response {
@@ -248,6 +333,30 @@ fn git(state: &Arc<Mutex<Held>>, user: Option<&str>, request: &git_http::Request
 }
 
 impl Held {
+    /// The ambush, when this is its request.
+    fn ambushed(&mut self) -> Option<Ambush> {
+        let ambush = self.ambush.as_mut()?;
+        if ambush.left == 0 {
+            return self.ambush.take();
+        }
+        ambush.left -= 1;
+        None
+    }
+
+    /// A number by the seed, when there is one (splitmix64).
+    fn chance(&mut self) -> Option<u64> {
+        let pulls = self.pulls.clone();
+        let chaos = self.chaos.as_mut()?;
+        chaos.seed = chaos.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = chaos.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        if z % 3 == 0 {
+            chaos.stale = pulls;
+        }
+        Some(z ^ (z >> 31))
+    }
+
     fn api(&mut self, method: &Method, path: &str, body: &Bytes, user: Option<&str>) -> Response {
         if user.is_none() {
             return said(401, "Bad credentials");
@@ -416,6 +525,7 @@ impl Held {
         for key in ["reviewers", "team_reviewers"] {
             let names = body[key].as_array().into_iter().flatten().filter_map(Value::as_str);
             pull.reviewers.extend(names.map(str::to_owned));
+            pull.reviewers.dedup();
         }
         let pull = pull.clone();
         let shown = self.fill(&openapi::example("pull-request-review-request"), &pull);

@@ -15,6 +15,7 @@ use crate::registry::Packages;
 use crate::secret::{Secret, Variables};
 
 /// What surrounds a run: everything that the environment says.
+#[derive(Clone)]
 pub struct Surroundings {
     /// Whether standard output takes colours.
     pub stdout: Colour,
@@ -45,6 +46,17 @@ pub struct GitHubSettings {
     pub server_url: Url,
     /// The token for both.
     pub token: Option<Secret>,
+    /// The app that signs in for a token.
+    pub app: Option<App>,
+}
+
+/// A GitHub App.
+#[derive(Clone)]
+pub struct App {
+    /// Its number, or its client id.
+    pub id: String,
+    /// A private key of it, in PEM.
+    pub key: Secret,
 }
 
 /// A config repository.
@@ -134,6 +146,11 @@ pub enum Place {
 /// An argument or variable that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
+    /// An app without its key, or a key that cannot be read.
+    #[error(
+        "GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY, or GITHUB_APP_PRIVATE_KEY_FILE that can be read{0}"
+    )]
+    App(String),
     /// A variable that must be a URL is not.
     #[error("{0} is not a URL")]
     Url(&'static str),
@@ -175,6 +192,7 @@ impl Surroundings {
                 api_url: url("GITHUB_API_URL", "https://api.github.com")?,
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
                 token: var("GITHUB_TOKEN").map(Secret::from),
+                app: app()?,
             },
             variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
@@ -264,6 +282,18 @@ impl Pushed {
         let (repository, digest) = (reference.repository, reference.digest);
         Ok(Self { repository, tag: reference.tag.ok_or_else(invalid)?, digest })
     }
+}
+
+/// The app, when one is named: it comes before a token.
+fn app() -> Result<Option<App>, InvalidSetting> {
+    let Some(id) = var("GITHUB_APP_ID") else { return Ok(None) };
+    let key = match (var("GITHUB_APP_PRIVATE_KEY"), var("GITHUB_APP_PRIVATE_KEY_FILE")) {
+        (Some(key), _) => key,
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| InvalidSetting::App(format!(": {error}")))?,
+        (None, None) => return Err(InvalidSetting::App(String::new())),
+    };
+    Ok(Some(App { id, key: key.into() }))
 }
 
 impl GitHubSettings {
@@ -360,6 +390,7 @@ mod tests {
             api_url: Url::parse("https://ghe.example.com/api/v3").unwrap(),
             server_url: Url::parse("https://ghe.example.com/").unwrap(),
             token: None,
+            app: None,
         }
     }
 

@@ -9,6 +9,15 @@ pub enum ForgeError {
     /// No token was given.
     #[error("pull requests need a token: set GITHUB_TOKEN")]
     NoToken,
+    /// The app's id and key are not accepted.
+    #[error(
+        "GitHub does not accept the app: GITHUB_APP_ID must be its number or client id, and \
+         GITHUB_APP_PRIVATE_KEY a private key of it, in PEM"
+    )]
+    BadApp,
+    /// The app is not installed where it should work.
+    #[error("the app is not installed on {0}: install it there, with access to this repository")]
+    NotInstalled(String),
     /// 403 that is not a limit.
     #[error(
         "the token may not do this (403: {0}): it needs `pull_requests: write` and `contents: write`; \

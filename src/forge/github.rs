@@ -11,7 +11,7 @@ use super::{Allowed, ForgeError, Found, pulls};
 use crate::http;
 use crate::settings::GitHubSettings;
 
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One repository on GitHub.
 pub struct GitHub {

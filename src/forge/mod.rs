@@ -1,6 +1,7 @@
 //! Pull requests on GitHub: found with one GraphQL question, written over the
 //! [REST API](https://docs.github.com/en/rest/pulls/pulls), merged when they are what was verified.
 
+mod app;
 mod error;
 mod github;
 mod merge;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use app::sign_in;
 pub use error::ForgeError;
 pub use github::GitHub;
 pub use merge::{Compared, Merged};
@@ -137,19 +139,19 @@ impl PullRequest {
     /// Whether people want what it proposes after all, though it was closed.
     #[must_use]
     pub fn is_wanted_again(&self) -> bool {
-        self.has(RETRY)
+        self.has_label(RETRY)
     }
 
     /// Whether people have it left as it is.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.has(HOLD)
+        self.has_label(HOLD)
     }
 
     /// Whether people want its branch written anew.
     #[must_use]
     pub fn is_to_be_rewritten(&self) -> bool {
-        self.has(REBASE)
+        self.has_label(REBASE)
     }
 
     /// Whether this is a pull request of ours for the same change.
@@ -158,8 +160,10 @@ impl PullRequest {
         self.body.contains(&format!("\"change\":\"{}\"", set.change))
     }
 
-    fn has(&self, label: &str) -> bool {
-        self.labels.iter().any(|has| has == label)
+    /// Whether it has a label, however that is written: GitHub has each once.
+    #[must_use]
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.iter().any(|has| has.eq_ignore_ascii_case(label))
     }
 }
 

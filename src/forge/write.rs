@@ -1,7 +1,5 @@
 //! What is written to pull requests: they are opened, kept up to date, labelled and closed.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -96,8 +94,7 @@ impl GitHub {
     /// # Errors
     /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
     pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
-        let has = |label: &String| pull.labels.iter().any(|has| has.eq_ignore_ascii_case(label));
-        let missing: Vec<String> = labels.iter().filter(|label| !has(label)).cloned().collect();
+        let missing: Vec<&String> = labels.iter().filter(|label| !pull.has_label(label)).collect();
         if missing.is_empty() {
             return Ok(false);
         }
@@ -139,7 +136,8 @@ impl GitHub {
         }
         let mut issue = Map::new();
         // The list replaces what is there.
-        let labels: BTreeSet<&String> = pull.labels.iter().chain(&wanted.labels).collect();
+        let missing = wanted.labels.iter().filter(|label| !pull.has_label(label));
+        let labels: Vec<&String> = pull.labels.iter().chain(missing).collect();
         if !labels.is_empty() {
             issue.insert("labels".to_owned(), json!(labels));
         }

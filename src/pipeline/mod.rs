@@ -32,12 +32,13 @@ pub use tree::Tree;
 
 use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
+use crate::forge;
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
 use crate::policy::{PolicySet, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
-use crate::settings::{DecideSettings, Scope, Surroundings};
+use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
 
 /// How often a run reads the repository again because somebody else pushed.
 const MAX_ATTEMPTS: usize = 8;
@@ -112,6 +113,7 @@ pub enum Exit {
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
+    let around = &signed_in(scope, around).await?;
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
     let mut loaded = Loaded::read(&tree, given.as_ref(), scope)?;
@@ -121,11 +123,25 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     Ok(loaded)
 }
 
+/// The surroundings with a token of the app, where one is named and the repository is on GitHub.
+async fn signed_in(scope: &Scope, around: &Surroundings) -> Result<Surroundings, Failure> {
+    let mut around = around.clone();
+    let RepoSpec::Remote { github: Some((owner, name)), .. } = &scope.repo else {
+        return Ok(around);
+    };
+    if let Some(app) = &around.github.app {
+        let token = forge::sign_in(&around.github, app, (owner, name), around.now).await;
+        around.github.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
+    }
+    Ok(around)
+}
+
 /// Reads the repository as it is and plans.
 ///
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
@@ -143,6 +159,7 @@ pub async fn run(
     via: Option<Via>,
     around: &Surroundings,
 ) -> Result<Run, Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let backoff = backon::ExponentialBuilder::default()

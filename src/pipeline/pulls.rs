@@ -262,8 +262,8 @@ async fn dress(
     let forge = &known.forge;
     let dressed: Result<bool, ForgeError> = async {
         // Labels come last, so where none of them is, an earlier run did not get so far.
-        let has = |label| pull.labels.contains(label);
-        let is_bare = !set.pull.labels.is_empty() && !set.pull.labels.iter().any(has);
+        let labels = &set.pull.labels;
+        let is_bare = !labels.is_empty() && !labels.iter().any(|label| pull.has_label(label));
         if outcome == DeliveryOutcome::Created || is_bare {
             let milestone = match &set.pull.milestone {
                 Some(title) => Some(forge.milestone(title).await?),

@@ -23,7 +23,7 @@ const EDGES: [(&str, &[&str]); 7] = [
     ("http.rs", &["secret"]),
     ("registry", &["http", "secret"]),
     ("git", &["http", "secret"]),
-    ("forge", &["http", "settings"]),
+    ("forge", &["http", "secret", "settings"]),
     ("report", &["registry"]),
 ];
 
@@ -57,7 +57,7 @@ const ONE_ROOM: [(&str, &[&str]); 13] = [
     ("git2", &["git/", "demo/", "pipeline/tree.rs"]),
     ("use reqsign", &["registry/credentials/"]),
     ("governor", &["registry/"]),
-    ("jsonwebtoken", &["registry/credentials/"]),
+    ("jsonwebtoken", &["registry/credentials/", "forge/app.rs"]),
     ("secrecy", &["secret.rs"]),
     ("indicatif", &["report/"]),
     ("serde_json_path", &["policy/targets.rs"]),

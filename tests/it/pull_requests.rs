@@ -1,7 +1,7 @@
 //! The life of a pull request on the world's GitHub.
 
 use crate::world::github::{Fault, TOKEN};
-use crate::world::{GitHub, Lie, Output, Registry, World};
+use crate::world::{Bot, GitHub, Lie, Output, Registry, World, arg};
 
 const BRANCH: &str = "tagalong/staging";
 
@@ -425,6 +425,37 @@ fn a_server_without_the_repository_or_the_right_is_named() {
     wrong.exits(1).says(&["the server refuses the login"]);
     let branch = story.github.env(bot(&["run", "--repo", "acme/fleet", "--branch", "nope"])).run();
     branch.exits(1).says(&["no branch `nope`"]);
+}
+
+/// An app signs in with its key, for this repository alone.
+#[test]
+fn an_app_gets_its_token() {
+    let story = Story::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
+    let app = |bot: Bot| story.github.env(bot).env("GITHUB_TOKEN", "").env("GITHUB_APP_ID", "123");
+    let run = |env: (&str, &str), more: &[&str]| {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json", "-v", "-v"];
+        let bot = story.world.bot(args.into_iter().chain(more.iter().copied()));
+        app(bot).env(env.0, env.1).run()
+    };
+    let out = run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(0);
+    assert_eq!(out.deliveries(), ["staging created"]);
+    assert!(!format!("{}{}", out.stdout, out.stderr).contains(TOKEN));
+    let seen = story.github.seen();
+    let asked = seen.iter().filter(|seen| seen.contains("install")).collect::<Vec<_>>();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    let file = story.world.file("key.pem", &key);
+    run(("GITHUB_APP_PRIVATE_KEY_FILE", arg(&file)), &[]).exits(0);
+    run(("GITHUB_APP_PRIVATE_KEY", "no key"), &[])
+        .exits(1)
+        .says(&["GitHub does not accept the app"]);
+    run(("UNSET", ""), &[]).exits(2).says(&["GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY"]);
+    let gone = story.world.bot(["run", "--repo", "acme/other"]);
+    app(gone)
+        .env("GITHUB_APP_PRIVATE_KEY", &key)
+        .run()
+        .exits(1)
+        .says(&["not installed on acme/other"]);
 }
 
 #[test]

@@ -28,6 +28,8 @@ const ISSUE: &str = "/repos/{owner}/{repo}/issues/{issue_number}";
 const COMMENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
 const REVIEWERS: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers";
 const MERGE: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/merge";
+const INSTALLATION: &str = "/repos/{owner}/{repo}/installation";
+const TOKENS: &str = "/app/installations/{installation_id}/access_tokens";
 const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
 const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
 
@@ -311,7 +313,13 @@ fn login(headers: &HeaderMap) -> Option<String> {
         String::from_utf8(bytes).ok()?.split_once(':').map(|(_, password)| password.to_owned())
     });
     let token = basic.or_else(|| value.strip_prefix("Bearer ").map(str::to_owned))?;
-    (token == TOKEN).then(|| "bot".to_owned())
+    if token == TOKEN {
+        return Some("bot".to_owned());
+    }
+    // An app's proof; what it is signed with, the test of the app looks at.
+    let claims = token.split('.').nth(1)?;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
+    Some(format!("proof {}", String::from_utf8(claims).ok()?))
 }
 
 fn git(state: &Arc<Mutex<Held>>, user: Option<&str>, request: &git_http::Request<'_>) -> Response {
@@ -322,7 +330,7 @@ fn git(state: &Arc<Mutex<Held>>, user: Option<&str>, request: &git_http::Request
             .push(format!("{} {}?{}{challenged}", request.method, request.path, request.query));
         held.root.clone()
     };
-    let Some(user) = user else {
+    let Some(user) = user.filter(|user| *user == "bot") else {
         let mut response = StatusCode::UNAUTHORIZED.into_response();
         response
             .headers_mut()
@@ -358,10 +366,13 @@ impl Held {
     }
 
     fn api(&mut self, method: &Method, path: &str, body: &Bytes, user: Option<&str>) -> Response {
-        if user.is_none() {
+        let body_value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        if let Some(answer) = self.app(method, path, &body_value, user) {
+            return answer;
+        }
+        if user != Some("bot") {
             return said(401, "Bad credentials");
         }
-        let body_value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         if (method.as_str(), path) == ("POST", "/api/graphql") {
             return self.graphql(&body_value);
         }
@@ -396,6 +407,42 @@ impl Held {
             ("GET", ["compare", basehead @ ..]) => self.compare(&basehead.join("/")),
             _ => said(404, "Not Found"),
         }
+    }
+
+    /// What only an app asks, with the proof of its key instead of a token.
+    fn app(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: &Value,
+        user: Option<&str>,
+    ) -> Option<Response> {
+        let is_ours = match (method.as_str(), path) {
+            ("GET", "/api/v3/repos/acme/fleet/installation") => true,
+            ("POST", "/api/v3/app/installations/7/access_tokens") => false,
+            ("GET", path) if path.ends_with("/installation") => {
+                return Some(said(404, "Not Found"));
+            }
+            _ => return None,
+        };
+        let now = jiff::Timestamp::now().as_second();
+        let proof = user.and_then(|user| user.strip_prefix("proof "));
+        let claims: Value =
+            proof.map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+        let (from, until) =
+            (claims["iat"].as_i64().unwrap_or(0), claims["exp"].as_i64().unwrap_or(0));
+        if claims["iss"] != "123" || from > now || until < now || until - now > 600 {
+            return Some(said(401, "A JSON web token could not be decoded"));
+        }
+        if is_ours {
+            let mut shown = openapi::example("installation");
+            shown["id"] = json!(7);
+            return Some(self.judged("GET", INSTALLATION, 200, shown));
+        }
+        self.violations.extend(openapi::violations("POST", TOKENS, "request", body));
+        let mut shown = openapi::example("installation-token");
+        shown["token"] = json!(TOKEN);
+        Some(self.judged("POST", TOKENS, 201, shown))
     }
 
     /// Executes a query on GitHub's published schema, with graphql-js.

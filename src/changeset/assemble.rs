@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::branch::{ALL_ENVIRONMENTS, Bundle, hex};
 use super::draft::{Draft, NewFile, Rewritten};
 use super::words::{body, commit_message, title};
-use super::{ChangeSet, FileChange, Move, Plan, go_template};
+use super::{ChangeSet, FileChange, Move, Plan, go_template, template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{OtherName, Part, Site, Surveyed};
@@ -77,9 +77,9 @@ pub fn assemble(draft: Draft<'_>, rewritten: Vec<(&Surveyed, Bundle, Rewritten)>
     }
     settle(&mut plan);
     for (bundle, files) in changed {
-        let (set, problem) = change_set(set, &bundle, files, &plan);
+        let (set, problems) = change_set(set, &bundle, files, &plan);
         plan.change_sets.push(set);
-        plan.diagnostics.extend(problem);
+        plan.diagnostics.extend(problems);
     }
     plan
 }
@@ -100,7 +100,7 @@ fn change_set(
     bundle: &Bundle,
     files: BTreeMap<String, FileChange>,
     plan: &Plan,
-) -> (ChangeSet, Option<Diagnostic>) {
+) -> (ChangeSet, Vec<Diagnostic>) {
     let environment = environment_of(set, bundle);
     let name = bundle.environment.map_or(ALL_ENVIRONMENTS, |_| &environment.name);
     let edits: BTreeSet<usize> = files.values().flat_map(|file| &file.edits).copied().collect();
@@ -124,21 +124,42 @@ fn change_set(
         edits: edits.into_iter().collect(),
         files,
     };
-    let own = match &environment.message {
-        Some(template) => {
-            let edits: Vec<_> = change_set.edits.iter().map(|index| &plan.edits[*index]).collect();
-            Some(go_template::render(template, &edits))
-        }
-        None => None,
+    let texts = &deliver.texts;
+    let mut problems = Vec::new();
+    let mut used = |key: &str, text: Result<String, String>| {
+        text.map_err(|why| {
+            let message = format!("the template of the {key} is not used: {why}");
+            let problem = Diagnostic::warning(Code::DeliverTemplate, message);
+            problems.push(problem.at(environment.place.clone()));
+        })
+        .ok()
     };
-    let written = own.as_ref().and_then(|own| own.as_deref().ok());
-    change_set.message = commit_message(&change_set, &moves, written);
-    change_set.body = body(&change_set, &moves);
-    let problem = own.and_then(Result::err).map(|why| {
+    let own = texts.title.as_ref().map(|text| template::title(text, name, &moves));
+    if let Some(title) = own.and_then(|own| used("title", own)) {
+        change_set.title = title;
+    }
+    let own = texts.message.as_ref().map(|text| template::plain(text, name, &moves));
+    let own = own.and_then(|own| used("message", own));
+    let flux = environment.message.as_ref().map(|template| {
+        let edits: Vec<_> = change_set.edits.iter().map(|index| &plan.edits[*index]).collect();
+        go_template::render(template, &edits)
+    });
+    let (flux, wrong) = match flux {
+        Some(Ok(written)) => (Some(written), None),
+        Some(Err(why)) => (None, Some(why)),
+        None => (None, None),
+    };
+    change_set.message = commit_message(&change_set, &moves, own.or(flux).as_deref());
+    let (body, unused) = body(&change_set, &moves, texts.body.as_deref());
+    change_set.body = body;
+    if let Some(why) = unused {
+        used("body", Err(why));
+    }
+    problems.extend(wrong.map(|why| {
         let message = format!("its commit message template is not used: {why}");
         Diagnostic::warning(Code::FluxTemplate, message).at(environment.place.clone())
-    });
-    (change_set, problem)
+    }));
+    (change_set, problems)
 }
 
 /// The environment that says how a bundle is delivered: its own, or the first of those that go

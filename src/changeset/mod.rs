@@ -7,6 +7,7 @@ mod branch;
 mod draft;
 mod go_template;
 mod machine;
+mod template;
 mod text;
 mod words;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::machine::Proposed;
+use super::template;
 use super::text::{code_span, one_line};
 use super::{ALL_ENVIRONMENTS, ChangeSet, Move};
 use crate::choose::Deployed;
@@ -72,9 +73,13 @@ pub fn commit_message(set: &ChangeSet, moves: &[Move], written: Option<&str>) ->
     message
 }
 
-/// The body: a table of what moves from where to where, why, and a block for machines.
-#[must_use]
-pub(super) fn body(set: &ChangeSet, moves: &[Move]) -> String {
+/// The body: a table of what moves from where to where, why, or what a template makes of that; and a
+/// block for machines.
+pub(super) fn body(
+    set: &ChangeSet,
+    moves: &[Move],
+    template: Option<&str>,
+) -> (String, Option<String>) {
     let intro = match &*set.environment {
         IMPLICIT_ENVIRONMENT | ALL_ENVIRONMENTS => {
             "These images have newer tags that their policies choose.".to_owned()
@@ -86,17 +91,34 @@ pub(super) fn body(set: &ChangeSet, moves: &[Move]) -> String {
         "\nThis branch is rewritten when something newer appears. A commit of yours on it stops that; \
          merging or closing is up to you.\n\n{machine}\n"
     );
-    let mut body =
-        format!("{intro}\n\n| image | from | to | where | why |\n|---|---|---|---|---|\n");
+    let room = MAX_BODY - MAX_TITLE - footer.len();
+    let usual = |room| format!("{intro}\n\n{}", table(moves, room));
+    let Some(template) = template else { return (usual(room - intro.len()) + &footer, None) };
+    let rows = table(moves, room / 2);
+    match template::markdown(template, &set.environment, moves, &rows) {
+        // The block is ours alone.
+        Ok(text) if text.len() <= room && !text.contains("<!--") => (text + "\n" + &footer, None),
+        Ok(text) if text.len() > room => {
+            let why = format!("it gives more than {room} bytes");
+            (usual(room - intro.len()) + &footer, Some(why))
+        }
+        Ok(_) => (usual(room - intro.len()) + &footer, Some("it holds an HTML comment".to_owned())),
+        Err(why) => (usual(room - intro.len()) + &footer, Some(why)),
+    }
+}
+
+/// The rows that fit.
+fn table(moves: &[Move], room: usize) -> String {
+    let mut table = "| image | from | to | where | why |\n|---|---|---|---|---|\n".to_owned();
     for (index, row) in moves.iter().enumerate() {
         let line = table_row(row);
-        if body.len() + line.len() + footer.len() > MAX_BODY - MAX_TITLE {
-            write!(body, "\n{} more images are in the commit.\n", moves.len() - index).ok();
+        if table.len() + line.len() + MAX_TITLE > room {
+            write!(table, "\n{} more images are in the commit.\n", moves.len() - index).ok();
             break;
         }
-        body.push_str(&line);
+        table.push_str(&line);
     }
-    body + &footer
+    table
 }
 
 fn table_row(row: &Move) -> String {
@@ -121,7 +143,7 @@ fn count(number: usize, noun: &str) -> String {
 }
 
 /// From and to in as many words as tell them apart.
-fn arrow(row: &Move) -> (String, String) {
+pub(super) fn arrow(row: &Move) -> (String, String) {
     let describe = |deployed: &Deployed| {
         let tag = deployed.tag.as_ref().map(|tag| tag.as_str().to_owned());
         let digest = deployed.digest.as_ref().map(|digest| format!("@{}", digest.short()));
@@ -201,7 +223,7 @@ mod tests {
             edits: Vec::new(),
             files: std::collections::BTreeMap::new(),
         };
-        let small = body(&set, &[a_move("shop", "v1", "v2")]);
+        let small = body(&set, &[a_move("shop", "v1", "v2")], None).0;
         assert!(
             small.contains("| `shop` (`ghcr.io/acme/shop`) | `v1` | `v2` | ``a\\|`b`.yaml:3`` |"),
             "{small}"
@@ -212,7 +234,7 @@ mod tests {
             )
         );
         let many: Vec<_> = (0..2000).map(|n| a_move(&format!("i{n}"), "v1", "v2")).collect();
-        let large = body(&set, &many);
+        let large = body(&set, &many, None).0;
         assert!(large.len() <= MAX_BODY && large.contains("more images are in the commit"));
         let message = commit_message(&set, &many, None);
         assert!(

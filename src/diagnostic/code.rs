@@ -110,6 +110,8 @@ codes! {
     FluxInvalid = "flux.invalid",
     /// The template of a commit message cannot be rendered; the usual message is written.
     FluxTemplate = "flux.template",
+    /// A template of a title, body or message cannot be used; the usual text is written.
+    DeliverTemplate = "deliver.template",
     /// A field of Flux's resources means nothing outside a cluster.
     FluxIgnored = "flux.ignored",
     /// After the change the file would differ in more than was asked for; it was left alone.

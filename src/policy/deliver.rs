@@ -23,6 +23,8 @@ pub struct Deliver {
     pub merge: Merge,
     /// How many pull requests there may be.
     pub limits: Limits,
+    /// How texts are worded.
+    pub texts: Texts,
 }
 
 /// What goes together into one pull request.
@@ -52,6 +54,17 @@ pub struct PullRequestSettings {
     pub milestone: Option<String>,
     /// Whether they are opened as drafts.
     pub draft: bool,
+}
+
+/// Templates of texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// Of the title.
+    pub title: Option<String>,
+    /// Of the body.
+    pub body: Option<String>,
+    /// Of the commit message.
+    pub message: Option<String>,
 }
 
 /// Who merges, and when.
@@ -127,8 +140,24 @@ impl Deliver {
                 without_checks: raw.without_checks,
             },
             limits: Limits { open: raw.max_open, new: raw.max_new },
+            texts: texts(raw.title, raw.body, raw.message)?,
         })
     }
+}
+
+/// Templates that can be read; what they name is only known when they are used.
+fn texts(
+    title: Option<String>,
+    body: Option<String>,
+    message: Option<String>,
+) -> Result<Texts, (&'static str, String)> {
+    for (key, template) in [("title", &title), ("body", &body), ("message", &message)] {
+        let Some(template) = template else { continue };
+        let mut engine = minijinja::Environment::new();
+        let read = engine.add_template(key, template);
+        read.map_err(|error| (key, format!("not a template: {error}")))?;
+    }
+    Ok(Texts { title, body, message })
 }
 
 fn group(raw: RawGroup) -> Result<Group, String> {

@@ -22,7 +22,7 @@ mod validate;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
-pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings};
+pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings, Texts};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::API_GROUP as FLUX_API_GROUP;
 pub use order::{Clock, Key, Level, Order, Span};

@@ -245,6 +245,29 @@ fn people_are_asked_when_it_is_opened() {
 }
 
 #[test]
+fn texts_are_what_templates_make_of_them() {
+    let fleet = Fleet::new(
+        "group: image, title: 'deps({{ environment }}): {{ images[0].image }}', \
+         message: \"fix: {{ images[0].image }} to {{ images[0].to }}\\n\\nWhy: {{ images[0].why }}\", \
+         body: \"Team: {{ images[0].repository }}\\n\\n{{ table }}\"",
+    );
+    fleet.run(&[]).exits(0);
+    let pull = &fleet.github.pulls()[0];
+    assert_eq!(pull.title, "deps(staging): api");
+    let start = format!("Team: `{}/acme/api`\n\n| image | from |", fleet.registry.host);
+    assert!(pull.body.starts_with(&start), "{}", pull.body);
+    let message = fleet.github.repo.git(&["log", "-1", "--format=%B", &pull.head]);
+    let start =
+        "fix: api to v1.1.0\n\nWhy: v1.1.0 is above v1.0.0\n\nTagalong-Environment: staging\n";
+    assert!(message.starts_with(start), "{message}");
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging unchanged"; 3]);
+    fleet.redeliver("title: '{{ nothing }}'");
+    fleet.run(&[]).exits(0).says(&["deliver.template", "the template of the title is not used"]);
+    fleet.redeliver("title: '{% for'");
+    fleet.run(&[]).exits(2).says(&["not a template"]);
+}
+
+#[test]
 fn what_people_hold_stays_as_it_is() {
     let fleet = Fleet::new("autoMerge: bot, withoutChecks: true");
     let fleet_held = |held: bool| {

@@ -27,6 +27,16 @@ pub struct RawDeliver {
     pub checks: Vec<String>,
     /// Merge also where nothing checks.
     pub without_checks: bool,
+    /// A template of the title: `environment`, and `images` with `image`, `repository`, `from`, `to`,
+    /// `why`, `files` and `environment` each.
+    #[schemars(example = &"deps({{ environment }}): {{ images | map(attribute='image') | join(', ') }}")]
+    pub title: Option<String>,
+    /// A template of the body, in Markdown; also with `table`, the usual rows.
+    #[schemars(example = &"Rolled out by the platform team.\n\n{{ table }}")]
+    pub body: Option<String>,
+    /// A template of the commit message.
+    #[schemars(example = &"deps: {{ environment }}")]
+    pub message: Option<String>,
     /// Labels of the pull request.
     #[schemars(example = ["staging"])]
     pub labels: Vec<String>,

@@ -11,7 +11,7 @@ use super::{ChangeSet, FileChange, Move, Plan, go_template, template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{OtherName, Part, Site, Surveyed};
-use crate::policy::{Environment, Group, PolicySet};
+use crate::policy::{Environment, Group, PolicySet, Via};
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,7 +165,9 @@ fn change_set(
 /// The environment that says how a bundle is delivered: its own, or the first of those that go
 /// together.
 fn environment_of<'a>(set: &'a PolicySet, bundle: &Bundle) -> &'a Environment {
-    let is_together = |e: &&Environment| matches!(e.deliver.group, Group::All);
+    let is_together = |e: &&Environment| {
+        matches!(e.deliver.group, Group::All) && e.deliver.via == Via::PullRequest
+    };
     let first = || set.environments.iter().find(is_together).unwrap_or(&set.environments[0]);
     bundle.environment.map_or_else(first, |index| &set.environments[index])
 }

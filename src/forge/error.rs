@@ -59,9 +59,16 @@ impl ForgeError {
         };
         let header =
             |name: &str| source.headers.as_ref()?.get(name)?.to_str().ok().map(str::to_owned);
+        let is_used_up = header("x-ratelimit-remaining").as_deref() == Some("0");
         let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let reset = header("x-ratelimit-reset").zip(header("date")).filter(|_| is_used_up);
+        let retry_after = retry_after.or_else(|| {
+            let (at, now) = reset?;
+            let now = jiff::fmt::rfc2822::parse(&now).ok()?.timestamp().as_second();
+            u64::try_from(at.parse::<i64>().ok()?.saturating_sub(now)).ok()
+        });
         let limited = retry_after.is_some()
-            || header("x-ratelimit-remaining").as_deref() == Some("0")
+            || is_used_up
             || source.message.to_ascii_lowercase().contains("rate limit");
         let said = said(source);
         match source.status_code.as_u16() {

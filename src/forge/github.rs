@@ -48,15 +48,25 @@ impl GitHub {
         Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned(), pace })
     }
 
-    /// The pull requests of these branches to a base, and what the repository allows.
+    /// The pull requests of these branches to a base, with what checked them when that is wanted and the
+    /// token may see it; and what the repository allows.
     ///
     /// # Errors
     /// When GitHub refuses, or cannot be reached.
-    pub async fn pulls(&self, branches: &[&str], base: &str) -> Result<Found, ForgeError> {
+    pub async fn pulls(
+        &self,
+        branches: &[&str],
+        base: &str,
+        with_checks: bool,
+    ) -> Result<Found, ForgeError> {
         let (mut found, mut allowed) = (BTreeMap::new(), Allowed::default());
         for branches in branches.chunks(pulls::BRANCHES) {
-            let question = pulls::question(&self.owner, &self.name, base, branches);
-            let answer: pulls::Answer = self.ask(&question).await?;
+            let of = (self.owner.as_str(), self.name.as_str());
+            let question = |checks| pulls::question(of, base, branches, checks);
+            let answer: pulls::Answer = match self.ask(&question(with_checks)).await {
+                Err(ForgeError::Forbidden(_)) if with_checks => self.ask(&question(false)).await?,
+                answer => answer?,
+            };
             let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
             let (pulls, said) = pulls::read(answer, branches).ok_or_else(unknown)?;
             found.extend(pulls);

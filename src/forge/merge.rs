@@ -47,6 +47,16 @@ struct Comparison {
 }
 
 #[derive(Deserialize)]
+struct State {
+    merged: bool,
+}
+
+/// GitHub words it in these ways.
+fn is_conflict(why: &str) -> bool {
+    why.contains("conflict") || why.contains("is not mergeable")
+}
+
+#[derive(Deserialize)]
 struct CommitRow {
     sha: String,
 }
@@ -95,8 +105,14 @@ impl GitHub {
                 Ok(_) => return Ok(Merged::Done),
                 // Another merge was under way; GitHub says to try again.
                 Err(ForgeError::NotMergeable(why)) if why.contains("Base branch was modified") => {}
-                Err(ForgeError::NotMergeable(why)) if why.contains("conflict") => {
+                Err(ForgeError::NotMergeable(why)) if is_conflict(&why) => {
                     return Ok(Merged::Conflict);
+                }
+                // The answer may have been lost after the effect.
+                Err(error @ ForgeError::Unavailable(_)) => {
+                    let route = self.route(&format!("pulls/{}", pull.number));
+                    let there: State = self.get(&route).await?;
+                    return if there.merged { Ok(Merged::Done) } else { Err(error) };
                 }
                 Err(ForgeError::NotMergeable(why)) => return Ok(Merged::NotNow(why)),
                 Err(ForgeError::HeadMoved) => return Ok(Merged::Moved),

@@ -58,11 +58,13 @@ pub struct PullRequest {
     pub state: MergeState,
     /// Whether a review is asked for that nobody has given.
     pub wants_review: bool,
-    /// Whether GitHub is to merge it by itself.
-    pub is_armed: bool,
+    /// Whether a reviewer with the right to write wants something changed.
+    pub is_refused: bool,
+    /// Who has GitHub merge it by itself.
+    pub armed_by: Option<String>,
     /// What checked its commit.
     pub checks: Vec<Check>,
-    /// Whether there are more checks than were read.
+    /// Whether there are more checks than were read, or they could not be.
     pub more_checks: bool,
 }
 
@@ -127,6 +129,13 @@ pub struct Allowed {
 }
 
 impl Allowed {
+    /// Whether a login is the token's own. GraphQL names an app with and without the brackets.
+    #[must_use]
+    pub fn is_own(&self, login: &str) -> bool {
+        let plain = |login: &str| login.trim_end_matches("[bot]").to_owned();
+        plain(login) == plain(&self.viewer)
+    }
+
     /// Whether the token is that of a workflow, whose pull requests start no checks
     /// (<https://docs.github.com/en/actions/concepts/security/github_token>).
     #[must_use]
@@ -146,6 +155,12 @@ impl PullRequest {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.has_label(HOLD)
+    }
+
+    /// Whether GitHub cannot merge it, or wants the base in its branch first.
+    #[must_use]
+    pub fn is_in_conflict(&self) -> bool {
+        matches!(self.state, MergeState::Dirty | MergeState::Behind)
     }
 
     /// Whether people want its branch written anew.

@@ -28,11 +28,12 @@ const CHECKS: usize = 100;
 const MERGED: usize = 5;
 
 /// What is asked of every pull request.
-const BRIEF: &str = "number url state title body isCrossRepository";
+const BRIEF: &str = "number url state title body isCrossRepository headRefOid";
 
 /// What is asked of open ones beside that.
-const OPEN: &str = "id headRefOid isDraft mergeStateStatus reviewDecision author { login } \
-    autoMergeRequest { enabledAt }";
+const OPEN: &str = "id isDraft mergeStateStatus reviewDecision author { login } \
+    autoMergeRequest { enabledBy { login } } reviewRequests(first: 1) { totalCount } \
+    latestOpinionatedReviews(first: 20, writersOnly: true) { nodes { state } }";
 
 /// Those of each state are asked for apart, so that none crowds the others out.
 const STATES: [(&str, &str, usize); 3] =
@@ -76,6 +77,7 @@ struct Found {
     title: String,
     body: String,
     is_cross_repository: bool,
+    head_ref_oid: String,
     labels: Option<Nodes<Named>>,
     #[serde(flatten)]
     open: Option<Open>,
@@ -86,13 +88,32 @@ struct Found {
 #[serde(rename_all = "camelCase")]
 struct Open {
     id: String,
-    head_ref_oid: String,
     is_draft: bool,
     merge_state_status: MergeState,
     review_decision: Option<String>,
     author: Option<Viewer>,
-    auto_merge_request: Option<serde::de::IgnoredAny>,
-    commits: Nodes<Last>,
+    auto_merge_request: Option<AutoMergeRequest>,
+    review_requests: Count,
+    latest_opinionated_reviews: Option<Nodes<Review>>,
+    /// Only where checks are asked for.
+    commits: Option<Nodes<Last>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AutoMergeRequest {
+    enabled_by: Option<Viewer>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Count {
+    total_count: u64,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -146,8 +167,13 @@ struct Named {
     name: String,
 }
 
-/// The question: names travel as variables, never as text of the query.
-pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -> Value {
+/// The question: names travel as variables, never as text of the query. Not every token may see checks.
+pub(super) fn question(
+    (owner, name): (&str, &str),
+    base: &str,
+    branches: &[&str],
+    with_checks: bool,
+) -> Value {
     let mut parameters = "$owner: String!, $name: String!, $base: String!".to_owned();
     let mut fields = "squashMergeAllowed mergeCommitAllowed rebaseMergeAllowed autoMergeAllowed \
         deleteBranchOnMerge "
@@ -164,7 +190,11 @@ pub(super) fn question(owner: &str, name: &str, base: &str, branches: &[&str]) -
     for (index, branch) in branches.iter().enumerate() {
         write!(parameters, ", $b{index}: String!").ok();
         for (alias, state, first) in STATES {
-            let more = if state == "OPEN" { format!("{OPEN} {commits}") } else { String::new() };
+            let more = match (state, with_checks) {
+                ("OPEN", true) => format!("{OPEN} {commits}"),
+                ("OPEN", false) => OPEN.to_owned(),
+                _ => String::new(),
+            };
             write!(
                 fields,
                 "{alias}{index}: pullRequests(states: {state}, headRefName: $b{index}, baseRefName: $base, \
@@ -252,17 +282,24 @@ impl From<Found> for PullRequest {
             title: pull.title,
             body: pull.body,
             labels: labels.map(|label| label.name).collect(),
+            head: pull.head_ref_oid,
             ..Self::default()
         };
         let Some(open) = pull.open else { return read };
         read.id = open.id;
-        read.head = open.head_ref_oid;
         read.is_draft = open.is_draft;
         read.state = open.merge_state_status;
         read.wants_review = open.review_decision.is_some_and(|decision| decision != "APPROVED");
         read.author = open.author.map(|author| author.login).unwrap_or_default();
-        read.is_armed = open.auto_merge_request.is_some();
-        let last = open.commits.nodes.into_iter().next_back();
+        read.wants_review |= open.review_requests.total_count > 0;
+        let reviews = open.latest_opinionated_reviews.into_iter().flat_map(|reviews| reviews.nodes);
+        read.is_refused = reviews.into_iter().any(|review| review.state == "CHANGES_REQUESTED");
+        read.armed_by = open
+            .auto_merge_request
+            .map(|request| request.enabled_by.map(|by| by.login).unwrap_or_default());
+        // Checks that were not asked for are not none.
+        read.more_checks = open.commits.is_none();
+        let last = open.commits.and_then(|commits| commits.nodes.into_iter().next_back());
         // Checks of another commit say nothing about this one.
         let commit = last.map(|last| last.commit).filter(|commit| commit.oid == read.head);
         if let Some(contexts) = commit.and_then(|commit| commit.status_check_rollup) {
@@ -280,11 +317,11 @@ mod tests {
     #[test]
     fn names_are_variables_and_forks_are_passed_over() {
         let branches = ["tagalong/a", "tagalong/b"];
-        let question = question("acme", "fleet", "main", &branches);
+        let question = question(("acme", "fleet"), "main", &branches, true);
         assert_eq!(question["variables"]["b1"], "tagalong/b");
         assert!(!question["query"].as_str().unwrap().contains("tagalong"));
         let pull = |number, state, fork| {
-            json!({"number": number, "url": "u", "state": state, "title": "t", "body": "b", "isCrossRepository": fork,
+            json!({"number": number, "url": "u", "state": state, "title": "t", "body": "b", "isCrossRepository": fork, "headRefOid": "0",
                    "labels": {"nodes": [{"name": "l"}]}})
         };
         let answer = json!({"viewer": {"login": "bot"}, "repository": {

@@ -51,7 +51,7 @@ impl GitHub {
             return match self.create(set, base).await {
                 // Another run was faster, or the answer was lost after the effect.
                 Err(error) if may_exist(&error) => {
-                    let (mut pulls, _) = self.pulls(&[&set.branch], base).await?;
+                    let (mut pulls, _) = self.pulls(&[&set.branch], base, false).await?;
                     let open = pulls.remove(&set.branch).and_then(|pulls| pulls.open);
                     match self.update(open.ok_or(error)?, set).await? {
                         Upserted::Unchanged(pull) => Ok(Upserted::Created(pull)),
@@ -127,31 +127,28 @@ impl GitHub {
         let wanted = &set.pull;
         let (teams, users): (Vec<&String>, Vec<&String>) =
             wanted.reviewers.iter().partition(|name| name.contains('/'));
+        let mut done = Ok(());
         if !wanted.reviewers.is_empty() {
             // Within the repository's organisation, teams go by the second half of their names.
             let teams: Vec<&str> =
                 teams.iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
             let body = json!({"reviewers": users, "team_reviewers": teams});
-            self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await?;
+            done = self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await;
         }
         let mut issue = Map::new();
-        // The list replaces what is there.
-        let missing = wanted.labels.iter().filter(|label| !pull.has_label(label));
-        let labels: Vec<&String> = pull.labels.iter().chain(missing).collect();
-        if !labels.is_empty() {
-            issue.insert("labels".to_owned(), json!(labels));
-        }
         if !wanted.assignees.is_empty() {
             issue.insert("assignees".to_owned(), json!(wanted.assignees));
         }
         issue.extend(milestone.map(|number| ("milestone".to_owned(), json!(number))));
-        if issue.is_empty() {
-            return Ok(());
+        if !issue.is_empty() {
+            let route = self.route(&format!("issues/{}", pull.number));
+            let issue = Value::Object(issue);
+            let answer: Result<Value, ForgeError> =
+                self.write(async || self.rest.patch(&route, Some(&issue)).await).await;
+            done = done.and(answer.map(drop));
         }
-        let route = self.route(&format!("issues/{}", pull.number));
-        let issue = Value::Object(issue);
-        let _sent: Value = self.write(async || self.rest.patch(&route, Some(&issue)).await).await?;
-        Ok(())
+        // One that is refused does not keep the others away.
+        done.and(self.label(pull, &wanted.labels).await.map(drop))
     }
 
     /// The number of an open milestone.

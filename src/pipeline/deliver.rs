@@ -134,7 +134,8 @@ impl Context<'_> {
             },
             Ok(_) => judge(&pushed),
         };
-        deliveries.extend(stale.close(proposals).await);
+        let closed = stale.close(proposals, &deliveries).await;
+        deliveries.extend(closed);
         let merging = Merging { clone: self.clone, plan, proposals };
         let is_stuck = merging.merge(&mut deliveries).await;
         Ok((deliveries, kept, is_stuck))
@@ -186,13 +187,22 @@ impl Context<'_> {
     /// Whether the branch is left as it is: it holds the change, or somebody else's.
     fn stand(&self, set: &ChangeSet, proposals: &Proposals) -> Option<Step> {
         // People want the branch written anew, whatever is on it.
-        let is_unwanted = proposals.open(&set.branch).is_some_and(PullRequest::is_to_be_rewritten);
+        let open = proposals.open(&set.branch);
+        let is_unwanted = open.is_some_and(PullRequest::is_to_be_rewritten);
+        // It has to be made anew on what the base is now.
+        let is_old = open.is_some_and(PullRequest::is_in_conflict);
         match self.clone.state(&set.branch, self.author) {
             // Without an open pull request the branch is a left-over, perhaps merged long ago.
             Ok(BranchState::Ours { commit, change })
-                if change == set.change && proposals.is_open(&set.branch) && !is_unwanted =>
+                if change == set.change && open.is_some() && !is_unwanted && !is_old =>
             {
                 Some(Step::Stand(commit))
+            }
+            // One that was merged as it is has done its work.
+            Ok(BranchState::Foreign { commit, .. })
+                if open.is_none() && proposals.is_merged(&set.branch, &commit.to_string()) =>
+            {
+                None
             }
             Ok(BranchState::Foreign { author, .. }) if !is_unwanted => {
                 let message =

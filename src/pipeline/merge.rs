@@ -1,7 +1,7 @@
 //! Merges what may be merged: only what is exactly our edits, at the commit that was looked at, when its
 //! checks have passed. That nothing checked it is not a pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deliver::new_files;
 use super::proposals::{Known, Proposals};
@@ -34,13 +34,18 @@ impl Merging<'_> {
             else {
                 continue;
             };
+            // What checked and judged another commit says nothing about this one.
+            let is_new = pull.head != head;
             let said = match set.merge.by {
-                AutoMerge::Off => continue,
-                AutoMerge::GitHub => self.arm(known, set, pull, &head).await,
-                AutoMerge::Bot => {
-                    let is_new = delivery.outcome != DeliveryOutcome::Unchanged;
-                    self.merge_one(known, set, pull, &head, is_new).await
-                }
+                AutoMerge::Off => disarm(known, pull).await,
+                // What this run did not decide was not looked at by it.
+                _ if set.carried => wait("some of it could not be decided by this run"),
+                AutoMerge::GitHub => self.arm(known, set, pull, (&head, is_new)).await,
+                AutoMerge::Bot => match disarm(known, pull).await {
+                    Ok(_) if is_new => wait(""),
+                    Ok(_) => self.merge_one(known, set, pull, &head).await,
+                    Err(error) => Err(error),
+                },
             };
             match said {
                 Ok(Merged::Done) => delivery.outcome = DeliveryOutcome::Merged,
@@ -60,28 +65,35 @@ impl Merging<'_> {
         known: &Known,
         set: &ChangeSet,
         pull: &PullRequest,
-        head: &str,
+        (head, is_new): (&str, bool),
     ) -> Result<Merged, ForgeError> {
-        let wait = |why: &str| Ok(Merged::NotNow(why.to_owned()));
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
-        if pull.is_armed {
+        if pull.armed_by.is_some() || pull.is_draft {
             return wait("");
         }
         if !known.allowed.auto_merge {
             return wait("the repository's settings do not allow auto-merge");
         }
+        if !is_new && !known.allowed.is_own(&pull.author) {
+            return wait(&format!("{} opened it", pull.author));
+        }
+        if let Some(why) = self.difference(known, set, head).await? {
+            return wait(why);
+        }
         match known.forge.arm(pull, head, method).await {
             Ok(()) => wait(""),
+            // Nothing is left to wait for: it is ready now, or nothing ever checks it.
             Err(ForgeError::Unavailable(why) | ForgeError::Invalid(why))
-                if why.to_ascii_lowercase().contains("clean status") =>
+                if ["clean status", "unstable status"]
+                    .iter()
+                    .any(|state| why.to_ascii_lowercase().contains(state)) =>
             {
-                if set.merge.without_checks {
-                    return self.verified(known, set, pull, head, method).await;
+                if is_new {
+                    return wait(
+                        "no rule of the repository holds it up, so auto-merge has nothing to wait for",
+                    );
                 }
-                wait(
-                    "no rule of the repository holds it up, so auto-merge has nothing to wait for; require \
-                     checks, or set `withoutChecks: true`",
-                )
+                self.merge_one(known, set, pull, head).await
             }
             Err(error) => Err(error),
         }
@@ -93,48 +105,55 @@ impl Merging<'_> {
         set: &ChangeSet,
         pull: &PullRequest,
         head: &str,
-        is_new: bool,
     ) -> Result<Merged, ForgeError> {
-        let wait = |why: String| Ok(Merged::NotNow(why));
-        let Some(method) = method(known, set) else { return wait(NO_METHOD.to_owned()) };
-        if is_new && !set.merge.without_checks {
-            // What checked its last commit says nothing about this one.
-            return wait(String::new());
+        let Some(method) = method(known, set) else { return wait(NO_METHOD) };
+        if let Some(why) = obstacle(known, set, pull) {
+            return wait(&why);
         }
-        if let Some(why) = obstacle(known, set, pull, is_new) {
-            return wait(why);
+        match self.difference(known, set, head).await? {
+            Some(why) => wait(why),
+            None => known.forge.merge(pull, head, method).await,
         }
-        self.verified(known, set, pull, head, method).await
     }
 
-    /// Merges when the branch has our edits and nothing else.
-    async fn verified(
+    /// What a branch has that is not exactly our edits.
+    async fn difference(
         &self,
         known: &Known,
         set: &ChangeSet,
-        pull: &PullRequest,
         head: &str,
-        method: MergeMethod,
-    ) -> Result<Merged, ForgeError> {
+    ) -> Result<Option<&'static str>, ForgeError> {
         let found = known.forge.compare(&known.base, head).await?;
         let mut wanted = BTreeMap::new();
         for file in new_files(self.clone, self.plan, set) {
-            let Ok((path, text)) = file else { return Ok(Merged::Conflict) };
+            let Ok((path, text)) = file else { return Ok(Some("its files cannot be read")) };
             wanted.insert(path, blob_id(&text));
         }
+        let images: BTreeSet<&String> =
+            set.edits.iter().map(|edit| &self.plan.edits[*edit].image).collect();
         let commits = match set.commits {
             Commits::ChangeSet => 1,
-            Commits::Image => found.commits.len().max(1),
+            Commits::Image => images.len(),
         };
         let is_ours = found.commits.len() == commits
             && found.commits.last().map(String::as_str) == Some(head)
             && found.files.as_ref() == Some(&wanted);
-        if !is_ours {
-            let why = "its branch has something else than the edits that were planned";
-            return Ok(Merged::NotNow(why.to_owned()));
-        }
-        known.forge.merge(pull, head, method).await
+        let why = "its branch has something else than the edits that were planned";
+        Ok((!is_ours).then_some(why))
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends functions that can fail")]
+fn wait(why: &str) -> Result<Merged, ForgeError> {
+    Ok(Merged::NotNow(why.to_owned()))
+}
+
+/// Has GitHub not merge by itself what we had it merge; what a person did stays.
+pub(super) async fn disarm(known: &Known, pull: &PullRequest) -> Result<Merged, ForgeError> {
+    if pull.armed_by.as_ref().is_some_and(|by| known.allowed.is_own(by)) {
+        known.forge.disarm(pull).await?;
+    }
+    wait("")
 }
 
 const NO_METHOD: &str = "the repository does not allow this way to merge";
@@ -154,37 +173,29 @@ fn method(known: &Known, set: &ChangeSet) -> Option<MergeMethod> {
 }
 
 /// What a pull request waits for.
-fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest, is_new: bool) -> Option<String> {
-    // GraphQL names an app with and without the brackets.
-    let plain = |login: &str| login.trim_end_matches("[bot]").to_owned();
-    if !is_new && plain(&pull.author) != plain(&known.allowed.viewer) {
+fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
+    if !known.allowed.is_own(&pull.author) {
         return Some(format!("{} opened it", pull.author));
     }
-    // What was pushed a moment ago, GitHub judges when it merges.
-    let known_state = if is_new { MergeState::Unknown } else { pull.state };
-    let state = match known_state {
+    let state = match pull.state {
         MergeState::Behind => "the base has to be in its branch first",
         MergeState::Blocked => "the repository's rules are not met",
         MergeState::Dirty => "it conflicts with the base",
         _ if pull.is_draft => "it is a draft",
+        _ if pull.is_refused => "a reviewer wants changes",
         _ if pull.wants_review => "it waits for a review",
-        _ => return unchecked(known, set, pull, is_new),
+        _ => return unchecked(known, set, pull),
     };
     Some(state.to_owned())
 }
 
 /// Which check is missing.
-fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest, is_new: bool) -> Option<String> {
+fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
     let merge = &set.merge;
     if pull.more_checks && merge.checks.is_empty() {
         return Some(
-            "it has more checks than are read; name those that count in `checks`".to_owned(),
+            "not all of its checks can be read; name those that count in `checks`".to_owned(),
         );
-    }
-    for name in &merge.checks {
-        if !pull.checks.iter().any(|check| check.name == *name) {
-            return Some(format!("the check `{name}` has not reported"));
-        }
     }
     let counts = |check: &&Check| merge.checks.is_empty() || merge.checks.contains(&check.name);
     let counting: Vec<&Check> = pull.checks.iter().filter(counts).collect();
@@ -192,15 +203,18 @@ fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest, is_new: bool) -
         let how = if check.passed.is_none() { "is not done" } else { "did not pass" };
         return Some(format!("the check `{}` {how}", crate::changeset::one_line(&check.name)));
     }
+    for name in &merge.checks {
+        if !pull.checks.iter().any(|check| check.name == *name && check.counts) {
+            return Some(format!("the check `{name}` has not reported"));
+        }
+    }
+    if known.allowed.is_workflow() && merge.checks.is_empty() && !merge.without_checks {
+        let why = "nothing has to check it: pull requests of a workflow's own token start no checks; use the \
+                   token of an app or a person, or name what must have passed in `checks`";
+        return Some(why.to_owned());
+    }
     if merge.without_checks || counting.iter().any(|check| check.counts) {
         return None;
     }
-    Some(match (known.allowed.is_workflow(), is_new) {
-        (true, _) => {
-            "nothing checked it: pull requests of a workflow's own token start no checks; use the \
-                      token of an app or a person"
-                .to_owned()
-        }
-        (false, _) => "nothing checked it; `withoutChecks: true` merges all the same".to_owned(),
-    })
+    Some("nothing checked it; `withoutChecks: true` merges all the same".to_owned())
 }

@@ -186,10 +186,15 @@ pub async fn run(
                 return Err(Failure::Failed(message));
             }
             (Ok(run), Some(_)) if run.is_stuck => {
-                let merged = |d: &Delivery| d.outcome == DeliveryOutcome::Merged;
-                earlier.extend(run.deliveries.into_iter().filter(merged));
+                earlier.extend(run.deliveries);
             }
             (Ok(mut run), _) => {
+                // What happened to a branch last is what counts, unless it was the end of it.
+                let is_over = |d: &Delivery| {
+                    matches!(d.outcome, DeliveryOutcome::Merged | DeliveryOutcome::Closed)
+                };
+                let last: BTreeSet<_> = run.deliveries.iter().map(|d| d.branch.clone()).collect();
+                earlier.retain(|d| is_over(d) || !last.contains(&d.branch));
                 run.deliveries.splice(0..0, earlier);
                 return Ok(run);
             }

@@ -7,7 +7,7 @@ use super::Tree;
 use super::memory::{Heard, Held, is_reverted};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
 use crate::forge::{Allowed, GitHub, PullRequest, Pulls};
-use crate::policy::{PolicySet, Via};
+use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
 
@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) allowed: Allowed,
     /// Branches that were asked for.
     asked: BTreeSet<String>,
+    /// Whether it matters what checked them.
+    with_checks: bool,
 }
 
 impl Known {
@@ -41,8 +43,11 @@ impl Known {
             return Ok(false);
         }
         let names: Vec<&str> = new.iter().map(String::as_str).collect();
-        let (pulls, allowed) =
-            self.forge.pulls(&names, &self.base).await.map_err(|error| error.to_string())?;
+        let (pulls, allowed) = self
+            .forge
+            .pulls(&names, &self.base, self.with_checks)
+            .await
+            .map_err(|error| error.to_string())?;
         self.pulls.extend(pulls);
         self.allowed = allowed;
         self.asked.extend(new);
@@ -106,7 +111,9 @@ impl Proposals {
             Err(error) => return Self::Impossible(error.to_string()),
         };
         let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
-        let mut known = Box::new(Known { forge, base, pulls, allowed, asked });
+        let merges = |index: &usize| set.environments[*index].deliver.merge.by != AutoMerge::Off;
+        let with_checks = wanted.iter().any(merges);
+        let mut known = Box::new(Known { forge, base, pulls, allowed, asked, with_checks });
         match known.ask(branches).await {
             Ok(_) => Self::Known(known),
             Err(why) => Self::Impossible(why),
@@ -172,6 +179,13 @@ impl Proposals {
     pub(super) fn open(&self, branch: &str) -> Option<&PullRequest> {
         let Self::Known(known) = self else { return None };
         known.pulls.get(branch)?.open.as_ref()
+    }
+
+    /// Whether a commit of a branch was merged.
+    pub(super) fn is_merged(&self, branch: &str, commit: &str) -> bool {
+        let Self::Known(known) = self else { return false };
+        let pulls = known.pulls.get(branch);
+        pulls.is_some_and(|pulls| pulls.merged.iter().any(|pull| pull.head == commit))
     }
 
     /// Whether a branch has an open pull request.

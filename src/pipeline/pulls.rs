@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deliver::{Answers, Step, delivery};
+use super::merge::disarm;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_span};
 use crate::choose::Outcome;
@@ -57,8 +58,16 @@ impl Room {
 pub(super) struct Stale {
     /// Branches without a pull request that anybody could want back.
     pub(super) branches: Vec<String>,
-    /// Open pull requests, and why they are closed.
-    pulls: Vec<(PullRequest, String, String)>,
+    /// Open pull requests that are over.
+    pulls: Vec<Over>,
+}
+
+/// An open pull request that nothing is left of, or that others propose.
+struct Over {
+    pull: PullRequest,
+    branch: String,
+    /// The branches and titles of the others.
+    others: BTreeMap<String, String>,
 }
 
 impl Stale {
@@ -77,28 +86,47 @@ impl Stale {
             .filter(|(branch, _)| branch.starts_with(BRANCH_PREFIX) && !planned.contains(branch));
         for (branch, pulls) in others {
             // What a person committed to is that person's.
-            if !matches!(look(branch), Some(BranchState::Ours { .. })) {
-                continue;
-            }
-            match (&pulls.open, &pulls.closed) {
-                (Some(pull), _) if pull.is_held() => {}
-                (Some(pull), _) => {
-                    let why = over(pull, plan);
-                    stale.pulls.extend(why.map(|why| (pull.clone(), branch.clone(), why)));
+            let Some(BranchState::Ours { commit, .. }) = look(branch) else { continue };
+            let Some(pull) = &pulls.open else {
+                // Only what we know to be over: a branch can be that of a run for another base, or of one that
+                // has not opened its pull request yet, and a person can open again what a person closed.
+                let withdrawn = pulls.closed.iter().filter(|pull| is_withdrawn(pull));
+                let mut over = pulls.merged.iter().chain(withdrawn);
+                if over.any(|pull| pull.head == commit.to_string()) && *branch != known.base {
+                    stale.branches.push(branch.clone());
                 }
-                // A person who closed one can open it again, if its branch is there.
-                (None, Some(closed)) if !is_withdrawn(closed) => {}
-                (None, _) => stale.branches.push(branch.clone()),
-            }
+                continue;
+            };
+            let others = over(pull, plan).filter(|_| !pull.is_held());
+            stale.pulls.extend(others.map(|others| Over {
+                pull: pull.clone(),
+                branch: branch.clone(),
+                others,
+            }));
         }
         stale
     }
 
-    /// Closes what is open, with a word.
-    pub(super) async fn close(self, proposals: &Proposals) -> Vec<Delivery> {
+    /// Closes what is open, with a word; what others propose only when their pull requests are there.
+    pub(super) async fn close(
+        self,
+        proposals: &Proposals,
+        delivered: &[Delivery],
+    ) -> Vec<Delivery> {
         let Proposals::Known(known) = proposals else { return Vec::new() };
+        let is_there = |branch: &String| {
+            delivered.iter().any(|delivery| {
+                delivery.branch.as_ref() == Some(branch)
+                    && delivery.pull_request.is_some()
+                    && delivery.outcome != DeliveryOutcome::Failed
+            })
+        };
         let mut deliveries = Vec::new();
-        for (pull, branch, why) in self.pulls {
+        for Over { pull, branch, others } in self.pulls {
+            if !others.keys().all(is_there) {
+                continue;
+            }
+            let why = why_over(&others);
             let body = Proposed::withdraw(&pull.body, &why);
             let word = format!("Closed: {why}.");
             let closed = known.forge.close(pull.number, &body, &word).await;
@@ -121,6 +149,21 @@ impl Stale {
     }
 }
 
+fn why_over(others: &BTreeMap<String, String>) -> String {
+    if others.is_empty() {
+        return NOTHING_LEFT.to_owned();
+    }
+    let mut titles: Vec<String> =
+        others.values().take(MAX_TITLES).map(|title| code_span(title)).collect();
+    if others.len() > MAX_TITLES {
+        titles.push(format!("and {} more", others.len() - MAX_TITLES));
+    }
+    format!("another pull request proposes it: {}", titles.join(", "))
+}
+
+/// More titles are not listed.
+const MAX_TITLES: usize = 5;
+
 fn is_withdrawn(pull: &PullRequest) -> bool {
     Proposed::read(&pull.body).is_some_and(|proposed| proposed.withdrawn.is_some())
 }
@@ -128,34 +171,31 @@ fn is_withdrawn(pull: &PullRequest) -> bool {
 const NOTHING_LEFT: &str =
     "nothing is left of it: what it proposes is deployed, or not to be deployed now";
 
-/// Why an open pull request is over; `None` while something of it may still be wanted.
-fn over(pull: &PullRequest, plan: &Plan) -> Option<String> {
+/// The branches and titles that propose what an open pull request proposes, none when nothing is left of
+/// it; `None` while something of it may still be wanted.
+fn over(pull: &PullRequest, plan: &Plan) -> Option<BTreeMap<String, String>> {
     let proposed = Proposed::read(&pull.body)?;
-    let mut superseded = BTreeSet::new();
+    let mut others = BTreeMap::new();
     for moved in &proposed.moves {
         let environment = proposed.environment_of(moved);
         let is_it =
             |planned: &&Planned| planned.image == moved.image && planned.environment == environment;
+        // What nothing is decided about may be a file that cannot be read just now.
+        plan.decisions.iter().find(is_it)?;
         for planned in plan.decisions.iter().filter(is_it) {
             match planned.decision.outcome {
                 Outcome::Keep | Outcome::Hold => {}
                 Outcome::Undecided => return None,
-                // Another one has it, or its files cannot be changed just now.
                 Outcome::Update => {
-                    superseded.insert(&plan.set_of(planned)?.title);
+                    let set = plan.set_of(planned)?;
+                    others.insert(set.branch.clone(), set.title.clone());
                 }
             }
         }
     }
     let is_undecided = |planned: &Planned| planned.decision.outcome == Outcome::Undecided;
-    if proposed.moves.is_empty() && plan.decisions.iter().any(is_undecided) {
-        return None;
-    }
-    let titles: Vec<String> = superseded.into_iter().map(|title| format!("“{title}”")).collect();
-    if titles.is_empty() {
-        return Some(NOTHING_LEFT.to_owned());
-    }
-    Some(format!("another pull request proposes it: {}", titles.join(", ")))
+    let is_unknown = proposed.moves.is_empty() && plan.decisions.iter().any(is_undecided);
+    (!is_unknown).then_some(others)
 }
 
 /// Opens or updates the pull request of what was pushed.
@@ -224,10 +264,15 @@ async fn stopped(
     let is_frozen = outcome == DeliveryOutcome::Frozen;
     let open = proposals.open(&set.branch).cloned();
     let mut message = message;
-    if let (Proposals::Known(known), Some(pull), true) = (proposals, &open, is_frozen)
-        && let Err(error) = freeze(known, pull, &message).await
-    {
-        message = format!("{message}; the pull request does not say so: {error}");
+    if let (Proposals::Known(known), Some(pull)) = (proposals, &open) {
+        let done = match outcome {
+            DeliveryOutcome::Frozen => freeze(known, pull, &message).await,
+            DeliveryOutcome::Waiting if pull.is_held() => disarm(known, pull).await.map(drop),
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            message = format!("{message}; the pull request does not say so: {error}");
+        }
     }
     let branch = Some(set.branch.clone()).filter(|_| is_frozen || open.is_some());
     let pull_request = open.map(|pull| (pull.number, pull.url));
@@ -236,7 +281,7 @@ async fn stopped(
 
 /// Says in a pull request that people have it now, once, and has GitHub not merge it by itself.
 async fn freeze(known: &Known, pull: &PullRequest, why: &str) -> Result<(), ForgeError> {
-    if pull.is_armed {
+    if pull.armed_by.is_some() {
         known.forge.disarm(pull).await?;
     }
     if pull.body.starts_with(FROZEN) {

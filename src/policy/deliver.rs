@@ -112,6 +112,16 @@ impl Deliver {
         Self { via, ..Self::default() }
     }
 
+    /// Whether changes that are delivered like this can go together with those of another environment.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.commits == other.commits
+            && self.pull == other.pull
+            && self.merge == other.merge
+            && self.limits == other.limits
+            && self.texts == other.texts
+    }
+
     /// Reads what is written.
     ///
     /// # Errors

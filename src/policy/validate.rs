@@ -12,8 +12,8 @@ use super::flux::Flux;
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
-    Allow, Deliver, DigestMode, Environment, Finds, Hold, IMPLICIT_ENVIRONMENT, Policy, PolicySet,
-    TagRule, checks, tags, targets,
+    Allow, Deliver, DigestMode, Environment, Finds, Group, Hold, IMPLICIT_ENVIRONMENT, Policy,
+    PolicySet, TagRule, Via, checks, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -268,6 +268,7 @@ impl PolicyReader {
         for environment in &environments {
             self.ambiguities(environment, &policies);
         }
+        self.problems.extend(differently(&environments));
         self.problems.append(&mut self.flux.problems);
         if policies.is_empty() && self.declared.is_empty() && !any_error(&self.problems) {
             let message = match (files, kubernetes) {
@@ -403,6 +404,21 @@ fn twice(what: &str, name: &str, place: Place, other: &Place) -> Diagnostic {
     Diagnostic::error(Code::PolicyDuplicateName, format!("{what} `{name}` is declared twice"))
         .at(place)
         .help(format!("the other one is at {}:{}", other.path, other.line))
+}
+
+/// Environments that go together into one pull request, and say different things about it.
+fn differently(environments: &[Environment]) -> Option<Diagnostic> {
+    let is_together = |e: &&Environment| {
+        matches!(e.deliver.group, Group::All) && e.deliver.via == Via::PullRequest
+    };
+    let mut together = environments.iter().filter(is_together);
+    let first = together.next()?;
+    let other = together.find(|other| !other.deliver.is_like(&first.deliver))?;
+    let message = format!(
+        "`{}` and `{}` go together into one pull request, so the rest of `deliver` has to be the same",
+        first.name, other.name
+    );
+    Some(Diagnostic::error(Code::PolicyContradiction, message).at(other.place.clone()))
 }
 
 fn implicit(policies: usize) -> Environment {

@@ -285,6 +285,7 @@ fn what_people_hold_stays_as_it_is() {
     assert_eq!(out.deliveries(), ["staging waiting"]);
     assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
     fleet_held(false);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
     assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.2.0");
 }
@@ -293,7 +294,13 @@ fn what_people_hold_stays_as_it_is() {
 #[test]
 fn the_bot_merges_what_was_checked() {
     type Checks = &'static [(&'static str, Option<&'static str>)];
-    let cases: [(&str, Checks, &str, &str); 12] = [
+    let cases: [(&str, Checks, &str, &str); 13] = [
+        (
+            "checks: [test], ",
+            &[("test", Some("SKIPPED")), ("lint", Some("SUCCESS"))],
+            "unchanged",
+            "`test` has not reported",
+        ),
         ("", &[("test", Some("SUCCESS"))], "merged", ""),
         ("", &[("test", Some("SUCCESS")), ("docs", Some("SKIPPED"))], "merged", ""),
         ("", &[], "unchanged", "nothing checked it"),
@@ -309,7 +316,7 @@ fn the_bot_merges_what_was_checked() {
             "unchanged",
             "did not pass",
         ),
-        ("withoutChecks: true, ", &[], "unchanged", ""),
+        ("withoutChecks: true, ", &[], "merged", ""),
         ("withoutChecks: true, ", &[("test", Some("FAILURE"))], "unchanged", "did not pass"),
     ];
     for (more, checks, outcome, why) in cases {
@@ -317,8 +324,6 @@ fn the_bot_merges_what_was_checked() {
         fleet.run(&[]).exits(0);
         fleet.redeliver(&format!("{more}autoMerge: bot"));
         fleet.checks(1, checks);
-        let outcome =
-            if more.starts_with("without") && checks.is_empty() { "merged" } else { outcome };
         let out = fleet.run(&[]).exits(0).says(&[why]);
         assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{more}{checks:?}");
         let merged = fleet.github.pulls()[0].merged;
@@ -329,17 +334,17 @@ fn the_bot_merges_what_was_checked() {
 
 #[test]
 fn what_github_holds_up_is_not_merged() {
-    for (state, why) in [
-        ("BLOCKED", "the repository's rules are not met"),
-        ("BEHIND", "the base has to be in its branch first"),
-        ("DIRTY", "it conflicts with the base"),
-    ] {
+    let why = "the repository's rules are not met";
+    for (state, outcome, why) in
+        [("BLOCKED", "unchanged", why), ("BEHIND", "updated", ""), ("DIRTY", "updated", "")]
+    {
         let fleet = Fleet::new("autoMerge: bot");
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
         fleet.github.edit(1, |pull| pull.state_status = Some(state));
         let out = fleet.run(&[]).exits(0).says(&[why]);
-        assert_eq!(out.deliveries(), ["staging unchanged"], "{state}");
+        // What is behind the base is made anew from it, and what was checked was another commit.
+        assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{state}");
     }
     let fleet = Fleet::new("autoMerge: bot, draft: true");
     fleet.run(&[]).exits(0);
@@ -360,11 +365,114 @@ fn what_github_holds_up_is_not_merged() {
 #[test]
 fn a_workflows_own_token_starts_no_checks() {
     let fleet = Fleet::new("autoMerge: bot");
+    fleet.github.author_is("github-actions");
     fleet.github.token_is_of("github-actions[bot]");
     fleet.run(&[]).exits(0);
-    fleet.run(&[]).exits(0).says(&["bot opened it"]);
-    fleet.github.token_is_of("bot[bot]");
-    fleet.run(&[]).exits(0).says(&["nothing checked it"]);
+    fleet.run(&[]).exits(0).says(&["a workflow's own token start no checks"]);
+    // A status from elsewhere is not what the repository asks for.
+    fleet.checks(1, &[("dco", Some("SUCCESS"))]);
+    fleet.run(&[]).exits(0).says(&["a workflow's own token start no checks"]);
+    fleet.redeliver("autoMerge: bot, checks: [dco]");
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+#[test]
+fn reviews_hold_the_bot_up() {
+    let fleet = Fleet::new("autoMerge: bot, reviewers: [ada]");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.run(&[]).exits(0).says(&["it waits for a review"]);
+    fleet
+        .github
+        .edit(1, |pull| (pull.reviewers, pull.reviews) = (vec![], vec!["CHANGES_REQUESTED"]));
+    fleet.run(&[]).exits(0).says(&["a reviewer wants changes"]);
+    fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+/// What this run did not decide, it did not look at.
+#[test]
+fn what_is_only_carried_on_is_not_merged() {
+    let fleet = Fleet::new("group: image, autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    (1..=3).for_each(|number| fleet.checks(number, &[("test", Some("SUCCESS"))]));
+    fleet.registry.lies("/acme/web/tags/list", [crate::world::Lie::status(404)]);
+    let out = fleet.run(&[]).exits(3).says(&["some of it could not be decided"]);
+    assert_eq!(out.deliveries(), ["staging merged", "staging merged", "staging unchanged"]);
+}
+
+#[test]
+fn environments_that_go_together_say_the_same() {
+    let fleet = Fleet::new("group: all");
+    let policies = policies(&fleet.registry.host, "group: all").replacen(
+        "group: all",
+        "group: all, autoMerge: bot",
+        1,
+    );
+    fleet.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+    fleet.whole().exits(2).says(&["go together into one pull request"]);
+}
+
+/// Own branches of which nothing says that they are over.
+#[test]
+fn branches_that_somebody_may_need_stay() {
+    let fleet = Fleet::new("group: image");
+    fleet.whole().exits(0);
+    let branches = || fleet.github.repo.git(&["branch", "--list", "tagalong/*"]);
+    let all = branches();
+    // A pull request to another base; one that a person closed; one that is not there yet.
+    fleet.github.edit(1, |pull| pull.base = "release".into());
+    fleet.github.edit(2, |pull| pull.state = "closed");
+    for image in IMAGES {
+        fleet.deploy("prod", image, "v1.1.0");
+    }
+    fleet.whole().exits(0);
+    fleet.whole().exits(0);
+    let left = branches();
+    for number in [1, 2] {
+        let head = &fleet.github.pulls()[number - 1].head;
+        assert!(all.contains(head.as_str()) && left.contains(head.as_str()), "{head}: {left}");
+    }
+    assert_eq!(all.lines().count() - 1, left.lines().count(), "{left}");
+}
+
+#[test]
+fn limits_are_waited_for_and_end_a_run_in_time() {
+    let fleet = Fleet::new("group: image");
+    let limited = |seconds: &'static str| Fault {
+        method: "POST",
+        part: "/pulls",
+        status: 403,
+        headers: vec![("retry-after", seconds)],
+        message: "You have exceeded a secondary rate limit",
+        after_effect: false,
+    };
+    fleet.github.fault(limited("1"));
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
+    fleet.github.seen();
+    fleet.registry.push("acme/api", &["v1.2.0"]);
+    let fleet = Fleet::new("group: image");
+    fleet.github.fault(limited("18446744073709551615"));
+    assert_eq!(fleet.run(&[]).exits(1).deliveries(), ["staging failed"; 3]);
+    let asked = fleet.github.writes().iter().filter(|seen| seen.ends_with("/pulls")).count();
+    assert_eq!(asked, 1, "nothing is sent before the time that was told");
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
+}
+
+#[test]
+fn the_answer_to_a_merge_may_be_lost() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.github.fault(Fault {
+        method: "PUT",
+        part: "/merge",
+        status: 502,
+        headers: Vec::new(),
+        message: "Bad Gateway",
+        after_effect: true,
+    });
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
 /// R24 of the requirements: the head moves between the check and the merge.
@@ -433,6 +541,9 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
         format!("a: {{image: {host}/acme/api:v1.0.0}}\nb: {{image: {host}/acme/web:v1.0.0}}\n");
     fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
     fleet.run(&[]).exits(0);
+    let deliveries = fleet.run(&[]).exits(0).deliveries();
+    assert!(deliveries.contains(&"staging updated".to_owned()), "{deliveries:?}");
+    fleet.run(&[]).exits(0);
     let both = fleet.github.repo.show("main", "staging/both.yaml");
     assert!(both.contains("api:v1.1.0") && both.contains("web:v1.1.0"), "{both}");
     assert_eq!(fleet.open(), Vec::<String>::new());
@@ -453,6 +564,20 @@ fn github_merges_when_it_may() {
     fleet.github.repo.commit("tagalong/staging", "Mine", &[("staging/extra.yaml", "a: 1\n")]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging frozen"]);
     assert!(!fleet.github.pulls()[0].armed);
+    // Nor what people hold, or what is not to be merged any more; what a person switched on stays on.
+    for (deliver, label, by, stays) in [
+        ("autoMerge: github", "tagalong:hold", "bot", false),
+        ("autoMerge: off", "x", "bot", false),
+        ("autoMerge: off", "x", "ada", true),
+    ] {
+        let fleet = Fleet::new(deliver);
+        fleet.run(&[]).exits(0);
+        fleet.github.edit(1, |pull| {
+            (pull.armed, pull.armed_by, pull.labels) = (true, by, vec![label.to_owned()]);
+        });
+        fleet.run(&[]).exits(0);
+        assert_eq!(fleet.github.pulls()[0].armed, stays, "{deliver} {label} {by}");
+    }
     let fleet = Fleet::new("autoMerge: github");
     fleet.github.allows("autoMergeAllowed", false);
     fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);

@@ -244,7 +244,7 @@ fn labels_that_cannot_be_set_do_not_undo_the_pull_request() {
         message: "No",
         after_effect: false,
     };
-    story.github.fault(fault("PATCH", "/issues/1"));
+    story.github.fault(fault("POST", "/labels"));
     let out = story.run(&[]).exits(0).says(&["without all of its labels"]);
     assert_eq!(out.json()["deliveries"][0]["pullRequest"], 1);
     story.registry.push("acme/shop", &["v1.2.0"]);

@@ -47,6 +47,7 @@ struct Held {
     /// What the repository allows: GraphQL's fields.
     settings: Value,
     viewer: String,
+    author: String,
     /// Answers to give instead, for a method and a part of the path, each once.
     faults: VecDeque<Fault>,
     requests: Vec<String>,
@@ -92,6 +93,11 @@ pub struct Pull {
     /// `GraphQL`'s `mergeStateStatus`, where a test sets it.
     pub state_status: Option<&'static str>,
     pub armed: bool,
+    pub armed_by: &'static str,
+    /// `GraphQL`'s states of reviews.
+    pub reviews: Vec<&'static str>,
+    /// What was merged.
+    pub merged_head: String,
 }
 
 /// A failure by script.
@@ -119,6 +125,7 @@ impl GitHub {
                 "autoMergeAllowed": true, "deleteBranchOnMerge": false,
             }),
             viewer: "bot".to_owned(),
+            author: "bot".to_owned(),
             faults: VecDeque::new(),
             requests: Vec::new(),
             violations: Vec::new(),
@@ -179,6 +186,11 @@ impl GitHub {
     /// What the repository allows.
     pub fn allows(&self, setting: &str, is_allowed: bool) {
         self.state.lock().unwrap().settings[setting] = json!(is_allowed);
+    }
+
+    /// Who opens pull requests.
+    pub fn author_is(&self, login: &str) {
+        login.clone_into(&mut self.state.lock().unwrap().author);
     }
 
     /// Whose the token is.
@@ -383,6 +395,12 @@ impl Held {
         match (method.as_str(), &parts[..]) {
             ("POST", ["pulls"]) => self.create(&body_value),
             ("PATCH", ["pulls", number]) => self.update(number.parse().unwrap(), &body_value),
+            ("GET", ["pulls", number]) => {
+                let number: u64 = number.parse().unwrap();
+                let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
+                let shown = self.fill(&openapi::example("pull-request"), &pull);
+                self.judged("GET", PULL, 200, shown)
+            }
             ("PUT", ["pulls", number, "merge"]) => {
                 self.merge_by_api(number.parse().unwrap(), &body_value)
             }
@@ -452,8 +470,9 @@ impl Held {
                 "number": pull.number, "url": format!("{}/acme/fleet/pull/{}", self.url, pull.number), "title": pull.title,
                 "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
-                "id": format!("PR_{}", pull.number), "headRefOid": self.repo.head(&pull.head), "isDraft": pull.draft,
-                "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": "bot", "armed": pull.armed,
+                "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
+                "armedBy": pull.armed_by, "reviewers": pull.reviewers, "reviews": pull.reviews,
+                "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": self.author, "armed": pull.armed,
                 "checks": pull.checks,
             })
         });
@@ -505,6 +524,9 @@ impl Held {
             checks: Vec::new(),
             state_status: None,
             armed: false,
+            armed_by: "bot",
+            reviews: Vec::new(),
+            merged_head: String::new(),
         };
         self.pulls.push(pull.clone());
         let shown = self.fill(&openapi::example("pull-request"), &pull);
@@ -540,6 +562,13 @@ impl Held {
         pull.labels.extend(new.map(str::to_owned));
         let shown: Value = pull.labels.iter().map(|name| label(name)).collect();
         self.judged("POST", LABELS, 200, shown)
+    }
+
+    /// The commit of a pull request, also when its branch is gone.
+    fn head_of(&self, pull: &Pull) -> String {
+        let now = self.repo.head(&pull.head);
+        let then = if pull.merged { pull.merged_head.clone() } else { now };
+        if then.is_empty() { "0".repeat(40) } else { then }
     }
 
     /// What GitHub says of a merge.
@@ -586,7 +615,7 @@ impl Held {
             let all = body[key].as_array().into_iter().flatten();
             all.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
         };
-        pull.labels = texts("labels");
+        assert!(body["labels"].is_null(), "labels are added, not replaced");
         pull.assignees = texts("assignees");
         pull.milestone = body["milestone"].as_u64();
         let shown = openapi::example("issue");
@@ -692,8 +721,9 @@ impl Held {
         let base = self.repo.head(&pull.base);
         let commit = self.repo.git(&["commit-tree", &tree, "-p", &base, "-m", &pull.title]);
         self.repo.git(&["update-ref", &format!("refs/heads/{}", pull.base), commit.trim(), &base]);
+        let head = self.repo.head(&pull.head);
         let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
-        (pull.state, pull.merged) = ("closed", true);
+        (pull.state, pull.merged, pull.merged_head) = ("closed", true, head);
         true
     }
 }

@@ -20,7 +20,9 @@ const node = (pull) => ({
     ...pull,
     isCrossRepository: false,
     author: { __typename: 'User', login: pull.author },
-    autoMergeRequest: pull.armed ? { enabledAt: '2026-01-01T00:00:00Z' } : null,
+    autoMergeRequest: pull.armed ? { enabledBy: { __typename: 'User', login: pull.armedBy } } : null,
+    reviewRequests: { totalCount: pull.reviewers.length },
+    latestOpinionatedReviews: (args) => connection(pull.reviews.map((state) => ({ state })), args),
     labels: (args) => connection(pull.labels.map((name) => ({ name })), args),
     commits: (args) => connection([{
         commit: {

@@ -110,6 +110,8 @@ codes! {
     FluxInvalid = "flux.invalid",
     /// The template of a commit message cannot be rendered; the usual message is written.
     FluxTemplate = "flux.template",
+    /// The issue that shows everything could not be brought up to date.
+    DashboardNotKept = "dashboard.not-kept",
     /// A template of a title, body or message cannot be used; the usual text is written.
     DeliverTemplate = "deliver.template",
     /// A field of Flux's resources means nothing outside a cluster.

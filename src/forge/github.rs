@@ -105,6 +105,11 @@ impl GitHub {
         self.pace.patiently(|| async { self.read(self.rest.get(route, None::<&()>).await) }).await
     }
 
+    /// Owner and name.
+    pub(super) fn name(&self) -> (&str, &str) {
+        (&self.owner, &self.name)
+    }
+
     pub(super) fn route(&self, rest: &str) -> String {
         format!("/repos/{}/{}/{rest}", self.owner, self.name)
     }

@@ -4,6 +4,7 @@
 mod app;
 mod error;
 mod github;
+mod issue;
 mod merge;
 mod pace;
 mod pulls;

@@ -14,11 +14,14 @@ pub struct Author {
     pub name: String,
     /// The address.
     pub email: String,
+    /// What every commit says at its end.
+    pub trailers: Vec<String>,
 }
 
 impl Default for Author {
     fn default() -> Self {
-        Self { name: "tagalong".to_owned(), email: "tagalong@tagalong.invalid".to_owned() }
+        let (name, email) = ("tagalong".to_owned(), "tagalong@tagalong.invalid".to_owned());
+        Self { name, email, trailers: Vec::new() }
     }
 }
 
@@ -53,8 +56,10 @@ impl Clone {
         let tree = self.repository.find_tree(tree).map_err(git)?;
         let time = time_of(now);
         let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
+        let trailers = author.trailers.iter().map(|trailer| format!("{trailer}\n"));
+        let message = trailers.fold(message.to_owned(), |message, trailer| message + &trailer);
         self.repository
-            .commit(None, &signature, &signature, message, &tree, &[&parent])
+            .commit(None, &signature, &signature, &message, &tree, &[&parent])
             .map_err(git)
     }
 }

@@ -10,11 +10,11 @@ use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::PullRequest;
+use crate::forge::{ForgeError, PullRequest};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
 use crate::policy::{Commits, Via};
-use crate::report::{Delivery, DeliveryOutcome};
+use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
 use crate::worktree::{WorkTree, WorkTreeError};
 
@@ -56,7 +56,20 @@ pub(super) async fn deliver(
         let message = format!("what must be remembered is not kept: {why}");
         planning.plan.diagnostics.push(Diagnostic::warning(Code::LedgerNotKept, message));
     }
+    if is_whole && let Err(why) = show(&planning, &deliveries).await {
+        let message = format!("the dashboard is not up to date: {why}");
+        planning.plan.diagnostics.push(Diagnostic::warning(Code::DashboardNotKept, message));
+    }
     Ok(Run { planning, deliveries, is_stuck })
+}
+
+/// Brings the issue up to date that shows everything, where one is wanted.
+async fn show(planning: &Planning, deliveries: &[Delivery]) -> Result<(), ForgeError> {
+    let (Some(title), Proposals::Known(known)) = (&planning.dashboard, &planning.proposals) else {
+        return Ok(());
+    };
+    let body = report::dashboard(&planning.plan, deliveries);
+    known.forge.keep_issue(&known.allowed, DASHBOARD, (title, &body)).await.map(drop)
 }
 
 /// Writes a change set's files.

@@ -35,7 +35,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::forge;
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
-use crate::policy::{PolicySet, Via};
+use crate::policy::{CommitAuthor, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
@@ -81,6 +81,8 @@ pub struct Planning {
     tree: Tree,
     author: Author,
     proposals: Proposals,
+    /// The title of the issue that shows everything.
+    dashboard: Option<String>,
 }
 
 /// What a run did.
@@ -267,16 +269,8 @@ async fn plan_tree(
     let uses = selected(uses(&files), &set, settings);
     let repositories: BTreeSet<_> =
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
-    match &settings.pushed {
-        Some(pushed) => {
-            let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
-            tags.confirm(pushed, deployed, &repository).await;
-            diagnostics.extend(notes::unused_push(pushed, &uses));
-        }
-        None => tags.list(&repositories, &set, &repository, progress).await,
-    }
-    let author =
-        repository.author.clone().map(|(name, email)| Author { name, email }).unwrap_or_default();
+    diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
+    let author = author(&repository);
     let mut proposals = proposals(&tree, &set, &files, request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let held = held(&files);
@@ -306,7 +300,46 @@ async fn plan_tree(
     tags.save(settings)?;
     let usage = tags.usage().await;
     log(&usage);
-    Ok(Planning { plan, usage, sources, undecided, set, memory, tree, author, proposals })
+    let dashboard = repository.dashboard;
+    Ok(Planning {
+        plan,
+        usage,
+        sources,
+        undecided,
+        set,
+        memory,
+        tree,
+        author,
+        proposals,
+        dashboard,
+    })
+}
+
+/// Asks for the tags of what is deployed, or for the one that was pushed.
+async fn ask(
+    uses: &[Use],
+    set: &PolicySet,
+    repository: &RepositorySettings,
+    request: &Request<'_>,
+    tags: &mut Tags,
+) -> Option<Diagnostic> {
+    let Some(pushed) = &request.settings.pushed else {
+        let repositories = uses.iter().map(|u| &set.policies[u.policy].repository).collect();
+        tags.list(&repositories, set, repository, request.around.progress).await;
+        return None;
+    };
+    let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
+    tags.confirm(pushed, deployed, repository).await;
+    notes::unused_push(pushed, uses)
+}
+
+/// Who commits.
+fn author(repository: &RepositorySettings) -> Author {
+    let author = repository.author.clone().map(|author| {
+        let CommitAuthor { name, email, trailers } = author;
+        Author { name, email, trailers }
+    });
+    author.unwrap_or_default()
 }
 
 /// Says what asking for each image cost.

@@ -38,7 +38,7 @@ pub use schema::{
     policies as policy_schema, prepare, registries as registries_schema,
     settings as settings_schema,
 };
-pub use settings::{RepositorySettings, SETTINGS_FILE};
+pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
 pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
 

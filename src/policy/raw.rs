@@ -284,6 +284,10 @@ pub struct RawSettings {
     pub registries: Vec<RawRegistry>,
     /// The author of commits.
     pub author: Option<RawAuthor>,
+    /// The title of an issue that shows every image, what was decided, and what waits for whom. It has the
+    /// label `tagalong`, and is kept up to date by runs of everything.
+    #[schemars(example = &"Images", length(min = 1, max = 200))]
+    pub dashboard: Option<String>,
 }
 
 /// The operator's file about registries (`--registries`).
@@ -382,4 +386,11 @@ pub struct RawAuthor {
     /// The address.
     #[schemars(example = "tagalong@example.com", length(min = 1))]
     pub email: String,
+    /// Whether commits say `Signed-off-by`, which is the author's word on the licence.
+    #[serde(default)]
+    pub sign_off: bool,
+    /// Who else made the commits, as `Name <address>`.
+    #[serde(default)]
+    #[schemars(example = ["Ada <ada@example.com>"])]
+    pub co_authors: Vec<String>,
 }

@@ -21,8 +21,21 @@ pub struct RepositorySettings {
     pub policy_globs: Vec<String>,
     /// What is special about registries.
     pub registries: Vec<RegistrySettings>,
-    /// Name and address of the author of commits.
-    pub author: Option<(String, String)>,
+    /// The author of commits.
+    pub author: Option<CommitAuthor>,
+    /// The title of the issue that shows everything.
+    pub dashboard: Option<String>,
+}
+
+/// The author of commits, and what commits say beside that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitAuthor {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+    /// Trailers of every commit.
+    pub trailers: Vec<String>,
 }
 
 impl RepositorySettings {
@@ -56,15 +69,33 @@ impl RepositorySettings {
             }
         }
         let registries = registries::of_raw(raw.registries, places, false, &mut problems);
-        let author = raw.author.map(|author| (author.name, author.email));
+        let author = raw.author.map(|author| {
+            let signed = format!("Signed-off-by: {} <{}>", author.name, author.email);
+            let others = author.co_authors.iter().map(|who| format!("Co-authored-by: {who}"));
+            let trailers = others.chain(author.sign_off.then_some(signed)).collect();
+            CommitAuthor { name: author.name, email: author.email, trailers }
+        });
+        if let Some(wrong) = author.iter().flat_map(|a| &a.trailers).find(|t| !is_trailer(t)) {
+            let message = format!("`{}` is not `Name <address>`", wrong.escape_debug());
+            let place = places.map(|places| places.of(&["author"]));
+            let problem = Diagnostic::error(Code::PolicyInvalidValue, message);
+            problems.push(Diagnostic { place, ..problem });
+        }
+        let dashboard = raw.dashboard;
         match builder.build() {
             Ok(policies) if problems.is_empty() => {
-                Ok(Self { policies, policy_globs, registries, author })
+                Ok(Self { policies, policy_globs, registries, author, dashboard })
             }
             Ok(_) => Err(problems),
             Err(error) => Err(vec![Diagnostic::error(Code::PolicyPaths, error.to_string())]),
         }
     }
+}
+
+/// Whether a trailer is one line that ends in an address.
+fn is_trailer(text: &str) -> bool {
+    let is_line = !text.contains(char::is_control);
+    is_line && text.ends_with('>') && text.contains(" <") && text.contains('@')
 }
 
 #[cfg(test)]

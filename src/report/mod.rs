@@ -1,11 +1,13 @@
 //! What people, programs and GitHub are told.
 
+mod dashboard;
 mod explain;
 mod json;
 mod progress;
 mod summary;
 mod text;
 
+pub use dashboard::{DASHBOARD, dashboard};
 pub use explain::{ExplainReport, Explained};
 pub use json::{Report, diagnostics_only, output_schema};
 pub use progress::Progress;

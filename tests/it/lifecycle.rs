@@ -413,6 +413,47 @@ fn environments_that_go_together_say_the_same() {
     fleet.whole().exits(2).says(&["go together into one pull request"]);
 }
 
+#[test]
+fn a_dashboard_shows_everything_and_is_written_when_it_changes() {
+    let fleet = Fleet::new("group: image, maxNew: 1");
+    let settings = "dashboard: Images\nauthor: {name: b, email: b@x.io, signOff: true, coAuthors: ['Ada <a@x.io>']}\n";
+    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", settings)]);
+    // Somebody's issue with the same mark is somebody's.
+    fleet.github.open_issue("mallory", "<!-- tagalong: dashboard -->");
+    fleet.run(&[]).exits(0);
+    assert_eq!(fleet.github.issues().len(), 1, "a run of a part does not know everything");
+    fleet.whole().exits(0);
+    let shown = fleet.github.issues()[1].clone();
+    assert_eq!(
+        (shown["title"].as_str(), &shown["labels"][0]),
+        (Some("Images"), &json!("tagalong"))
+    );
+    let body = shown["body"].as_str().unwrap();
+    for part in [
+        "- #2 `prod`, to be merged\n",
+        "`prod`, for its turn, or for people: `` `maxNew`",
+        "## `staging`",
+        "| `web` | `v1.0.0` | to `v1.1.0` | `v1.1.0 is above v1.0.0` |",
+    ] {
+        assert!(body.contains(part), "{part}\n{body}");
+    }
+    (0..5).for_each(|_| drop(fleet.whole().exits(0)));
+    fleet.github.seen();
+    fleet.whole().exits(0);
+    assert_eq!(fleet.github.writes(), Vec::<String>::new());
+    fleet.deploy("prod", "api", "v1.1.0");
+    fleet.whole().exits(0);
+    let body = fleet.github.issues()[1]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("| `api` | `v1.1.0` | up to date |  |"), "{body}");
+    assert_eq!(fleet.github.issues()[0]["body"], "<!-- tagalong: dashboard -->");
+    let message =
+        fleet.github.repo.git(&["log", "-1", "--format=%B", &fleet.github.pulls()[1].head]);
+    assert!(
+        message.trim().ends_with("Co-authored-by: Ada <a@x.io>\nSigned-off-by: b <b@x.io>"),
+        "{message}"
+    );
+}
+
 /// Own branches of which nothing says that they are over.
 #[test]
 fn branches_that_somebody_may_need_stay() {

@@ -24,6 +24,7 @@ const PULLS: &str = "/repos/{owner}/{repo}/pulls";
 const PULL: &str = "/repos/{owner}/{repo}/pulls/{pull_number}";
 const LABELS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels";
 const LABEL: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}";
+const ISSUES: &str = "/repos/{owner}/{repo}/issues";
 const ISSUE: &str = "/repos/{owner}/{repo}/issues/{issue_number}";
 const COMMENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
 const REVIEWERS: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers";
@@ -47,6 +48,8 @@ struct Held {
     /// What the repository allows: GraphQL's fields.
     settings: Value,
     viewer: String,
+    /// `GraphQL`'s issues.
+    issues: Vec<Value>,
     author: String,
     /// Answers to give instead, for a method and a part of the path, each once.
     faults: VecDeque<Fault>,
@@ -125,6 +128,7 @@ impl GitHub {
                 "autoMergeAllowed": true, "deleteBranchOnMerge": false,
             }),
             viewer: "bot".to_owned(),
+            issues: Vec::new(),
             author: "bot".to_owned(),
             faults: VecDeque::new(),
             requests: Vec::new(),
@@ -186,6 +190,17 @@ impl GitHub {
     /// What the repository allows.
     pub fn allows(&self, setting: &str, is_allowed: bool) {
         self.state.lock().unwrap().settings[setting] = json!(is_allowed);
+    }
+
+    /// Issues, as `GraphQL` has them.
+    pub fn issues(&self) -> Vec<Value> {
+        self.state.lock().unwrap().issues.clone()
+    }
+
+    /// Somebody opens an issue.
+    pub fn open_issue(&self, author: &str, body: &str) {
+        let issue = json!({"number": 1000, "title": "x", "body": body, "author": author, "labels": ["tagalong"]});
+        self.state.lock().unwrap().issues.push(issue);
     }
 
     /// Who opens pull requests.
@@ -407,6 +422,10 @@ impl Held {
             ("POST", ["pulls", number, "requested_reviewers"]) => {
                 self.request(number.parse().unwrap(), &body_value)
             }
+            ("POST", ["issues"]) => self.new_issue(&body_value),
+            ("PATCH", ["issues", number]) if number.starts_with("100") => {
+                self.change_issue(number, &body_value)
+            }
             ("PATCH", ["issues", number]) => self.issue(number.parse().unwrap(), &body_value),
             ("POST", ["issues", number, "labels"]) => {
                 self.label(number.parse().unwrap(), &body_value)
@@ -478,7 +497,7 @@ impl Held {
         });
         let input = json!({
             "query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>(),
-            "repository": self.settings, "viewer": self.viewer,
+            "repository": self.settings, "viewer": self.viewer, "issues": self.issues,
         });
         let answer = openapi::graphql(&input);
         for effect in answer["effects"].as_array().into_iter().flatten() {
@@ -620,6 +639,25 @@ impl Held {
         pull.milestone = body["milestone"].as_u64();
         let shown = openapi::example("issue");
         self.judged("PATCH", ISSUE, 200, shown)
+    }
+
+    fn new_issue(&mut self, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", ISSUES, "request", body));
+        let number = 1000 + self.issues.len();
+        self.issues.push(json!({
+            "number": number, "title": body["title"], "body": body["body"], "author": self.author,
+            "labels": body["labels"],
+        }));
+        self.judged("POST", ISSUES, 201, openapi::example("issue"))
+    }
+
+    fn change_issue(&mut self, number: &str, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PATCH", ISSUE, "request", body));
+        let index: usize = number.parse::<usize>().unwrap() - 1000;
+        for key in ["title", "body"] {
+            self.issues[index][key] = body[key].clone();
+        }
+        self.judged("PATCH", ISSUE, 200, openapi::example("issue"))
     }
 
     fn unlabel(&mut self, number: u64, name: &str) -> Response {

@@ -33,7 +33,7 @@ const node = (pull) => ({
     }], args),
 });
 
-const run = async ({ query, variables, pulls, repository, viewer }) => {
+const run = async ({ query, variables, pulls, issues, repository, viewer }) => {
     const document = parse(query);
     const violations = validate(schema, document).map((error) => error.message);
     const effects = [];
@@ -59,6 +59,9 @@ const run = async ({ query, variables, pulls, repository, viewer }) => {
             pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
                 && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
                 .sort((a, b) => b.number - a.number).map(node), args),
+            issues: (args) => connection(issues.filter((issue) => args.states.includes('OPEN')
+                && issue.labels.some((label) => args.labels.includes(label)))
+                .map((issue) => ({ ...issue, author: { __typename: 'User', login: issue.author } })), args),
         },
         enablePullRequestAutoMerge: mutation('arm'),
         disablePullRequestAutoMerge: mutation('disarm'),

@@ -1,0 +1,79 @@
+//! One issue that is kept up to date, found again by what its body holds.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Allowed, ForgeError, GitHub};
+
+/// The label that the issue is found by.
+const LABEL: &str = "tagalong";
+
+#[derive(Deserialize)]
+struct Answer {
+    repository: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    issues: Nodes,
+}
+
+#[derive(Deserialize)]
+struct Nodes {
+    nodes: Vec<Issue>,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    title: String,
+    body: String,
+    author: Option<Author>,
+}
+
+#[derive(Deserialize)]
+struct Author {
+    login: String,
+}
+
+impl GitHub {
+    /// Has the one open issue of ours with `mark` in its body say this; whether anything had to change.
+    ///
+    /// # Errors
+    /// When GitHub refuses, cannot be reached, or has no issues in this repository.
+    pub async fn keep_issue(
+        &self,
+        allowed: &Allowed,
+        mark: &str,
+        (title, body): (&str, &str),
+    ) -> Result<bool, ForgeError> {
+        let query = "query($owner: String!, $name: String!, $label: String!) { \
+            repository(owner: $owner, name: $name) { issues(first: 20, states: OPEN, labels: [$label], \
+            orderBy: {field: CREATED_AT, direction: ASC}) { nodes { number title body \
+            author { login } } } } }";
+        let (owner, name) = self.name();
+        let variables = json!({"owner": owner, "name": name, "label": LABEL});
+        let answer: Answer = self.ask(&json!({"query": query, "variables": variables})).await?;
+        let issues = answer.repository.map(|repository| repository.issues.nodes);
+        // Somebody else's with the same mark is not ours to write to.
+        let is_ours = |issue: &Issue| {
+            issue.body.contains(mark)
+                && issue.author.as_ref().is_some_and(|author| allowed.is_own(&author.login))
+        };
+        let Some(found) = issues.into_iter().flatten().find(is_ours) else {
+            let issue = json!({"title": title, "body": body, "labels": [LABEL]});
+            let route = self.route("issues");
+            let _sent: Value =
+                self.write(async || self.rest.post(&route, Some(&issue)).await).await?;
+            return Ok(true);
+        };
+        let same = found.body.replace("\r\n", "\n").trim_end() == body.trim_end();
+        if same && found.title == title {
+            return Ok(false);
+        }
+        let route = self.route(&format!("issues/{}", found.number));
+        let patch = json!({"title": title, "body": body});
+        let _sent: Value = self.write(async || self.rest.patch(&route, Some(&patch)).await).await?;
+        Ok(true)
+    }
+}

@@ -33,6 +33,9 @@ const HOLD: &str = "tagalong:hold";
 /// The label with which people have a branch written anew, whatever they put there.
 pub const REBASE: &str = "tagalong:rebase";
 
+/// The labels that say what to do.
+pub const ORDERS: [&str; 3] = [RETRY, HOLD, REBASE];
+
 /// A pull request, as far as it concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "what GitHub says of it")]

@@ -14,6 +14,32 @@ struct Sent {
     node_id: String,
 }
 
+/// Something that happened to a pull request.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "event")]
+    what: String,
+    actor: Option<Actor>,
+    label: Option<Label>,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
+}
+
+/// What a person may do; `maintain` is `write` here, and `triage` is `read`
+/// (<https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user>).
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+}
+
 /// What had to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upserted {
@@ -100,6 +126,29 @@ impl GitHub {
         }
         let body = json!({"labels": missing});
         self.post(&format!("issues/{}/labels", pull.number), &body).await.map(|()| true)
+    }
+
+    /// Whether whoever put a label on may write to the repository. Triage may label as well, and must not
+    /// thereby throw away what writers committed.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn is_labelled_by_writer(
+        &self,
+        number: u64,
+        label: &str,
+    ) -> Result<bool, ForgeError> {
+        let route = self.route(&format!("issues/{number}/events?per_page=100"));
+        let events: Vec<Event> = self.get(&route).await?;
+        let is_it = |event: &&Event| {
+            event.what == "labeled" && event.label.as_ref().is_some_and(|l| l.name == label)
+        };
+        let actor = events.iter().rfind(is_it).and_then(|event| event.actor.as_ref());
+        let Some(actor) = actor else { return Ok(false) };
+        let login = actor.login.replace('[', "%5B").replace(']', "%5D");
+        let route = self.route(&format!("collaborators/{login}/permission"));
+        let there: Permission = self.get(&route).await?;
+        Ok(matches!(there.permission.as_str(), "admin" | "write"))
     }
 
     /// Takes a label off.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Tree;
 use super::memory::{Heard, Held, is_reverted};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
-use crate::forge::{Allowed, GitHub, PullRequest, Pulls};
+use crate::forge::{Allowed, ForgeError, GitHub, ORDERS, PullRequest, Pulls};
 use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
@@ -50,8 +50,33 @@ impl Known {
             .map_err(|error| error.to_string())?;
         self.pulls.extend(pulls);
         self.allowed = allowed;
+        self.disobey(&new).await.map_err(|error| error.to_string())?;
         self.asked.extend(new);
         Ok(true)
+    }
+}
+
+impl Known {
+    /// Passes over orders of people who may not write to the repository.
+    async fn disobey(&mut self, branches: &[String]) -> Result<(), ForgeError> {
+        for branch in branches {
+            let Some(pulls) = self.pulls.get_mut(branch) else { continue };
+            for pull in pulls.open.iter_mut().chain(&mut pulls.closed) {
+                for order in
+                    ORDERS.into_iter().filter(|order| pull.has_label(order)).collect::<Vec<_>>()
+                {
+                    if !self.forge.is_labelled_by_writer(pull.number, order).await? {
+                        tracing::warn!(
+                            pull.number,
+                            order,
+                            "set by somebody who may not write; passed over"
+                        );
+                        pull.labels.retain(|label| !label.eq_ignore_ascii_case(order));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -110,7 +110,12 @@ fn a_persons_commit_on_the_branch_is_left_alone() {
     story.run(&[]).exits(0);
     assert_eq!(story.github.writes(), Vec::<String>::new());
     // Until people say otherwise.
-    story.github.edit(1, |pull| pull.labels.push("tagalong:rebase".into()));
+    story.github.edit(1, |pull| {
+        pull.labels.push("tagalong:rebase".into());
+        pull.labelled_by = "mallory";
+    });
+    assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging frozen"]);
+    story.github.edit(1, |pull| pull.labelled_by = "ada");
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
     assert!(story.site(BRANCH).ends_with(":v1.2.0 # here\n"));
     let pull = &story.github.pulls()[0];

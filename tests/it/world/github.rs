@@ -24,6 +24,8 @@ const PULLS: &str = "/repos/{owner}/{repo}/pulls";
 const PULL: &str = "/repos/{owner}/{repo}/pulls/{pull_number}";
 const LABELS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels";
 const LABEL: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}";
+const EVENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/events";
+const PERMISSION: &str = "/repos/{owner}/{repo}/collaborators/{username}/permission";
 const ISSUES: &str = "/repos/{owner}/{repo}/issues";
 const ISSUE: &str = "/repos/{owner}/{repo}/issues/{issue_number}";
 const COMMENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
@@ -97,6 +99,8 @@ pub struct Pull {
     pub state_status: Option<&'static str>,
     pub armed: bool,
     pub armed_by: &'static str,
+    /// Who set its labels; `ada` may write.
+    pub labelled_by: &'static str,
     /// `GraphQL`'s states of reviews.
     pub reviews: Vec<&'static str>,
     /// What was merged.
@@ -436,6 +440,8 @@ impl Held {
             ("POST", ["issues", number, "comments"]) => {
                 self.comment(number.parse().unwrap(), &body_value)
             }
+            ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
+            ("GET", ["collaborators", login, "permission"]) => self.permission(login),
             ("GET", ["milestones"]) => {
                 let mut milestone = openapi::example("milestone");
                 (milestone["number"], milestone["title"]) = (json!(7), json!("2026-12"));
@@ -544,6 +550,7 @@ impl Held {
             state_status: None,
             armed: false,
             armed_by: "bot",
+            labelled_by: "ada",
             reviews: Vec::new(),
             merged_head: String::new(),
         };
@@ -639,6 +646,29 @@ impl Held {
         pull.milestone = body["milestone"].as_u64();
         let shown = openapi::example("issue");
         self.judged("PATCH", ISSUE, 200, shown)
+    }
+
+    fn events(&mut self, number: u64) -> Response {
+        let pull = self.pulls.iter().find(|pull| pull.number == number).unwrap();
+        let row = openapi::example("issue-event-for-issue-items")[0].clone();
+        let rows = pull.labels.iter().map(|name| {
+            let mut row = row.clone();
+            row["event"] = json!("labeled");
+            row["actor"]["login"] = json!(pull.labelled_by);
+            row["label"] = json!({"name": name, "color": "ededed"});
+            row
+        });
+        let shown = rows.collect();
+        self.judged("GET", EVENTS, 200, shown)
+    }
+
+    fn permission(&mut self, login: &str) -> Response {
+        let name = "repository-collaborator-permission-response-if-user-has-admin-permissions";
+        let mut shown = openapi::example(name);
+        shown["permission"] = json!(if login == "ada" { "write" } else { "read" });
+        // The published example has a person without what the description requires.
+        shown["user"] = Value::Null;
+        self.judged("GET", PERMISSION, 200, shown)
     }
 
     fn new_issue(&mut self, body: &Value) -> Response {

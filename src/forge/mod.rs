@@ -28,7 +28,7 @@ use crate::policy::MergeMethod;
 const RETRY: &str = "tagalong:retry";
 
 /// The label with which people have a pull request left as it is.
-const HOLD: &str = "tagalong:hold";
+pub const HOLD: &str = "tagalong:hold";
 
 /// The label with which people have a branch written anew, whatever they put there.
 pub const REBASE: &str = "tagalong:rebase";
@@ -159,12 +159,6 @@ impl PullRequest {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.has_label(HOLD)
-    }
-
-    /// Whether GitHub cannot merge it, or wants the base in its branch first.
-    #[must_use]
-    pub fn is_in_conflict(&self) -> bool {
-        matches!(self.state, MergeState::Dirty | MergeState::Behind)
     }
 
     /// Whether people want its branch written anew.

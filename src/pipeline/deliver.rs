@@ -1,5 +1,6 @@
 //! From a plan to files, commits and pull requests.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{LEDGER_FILE, Memory};
@@ -10,10 +11,10 @@ use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{ForgeError, PullRequest};
+use crate::forge::{ForgeError, MergeState, PullRequest};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
-use crate::policy::{Commits, Via};
+use crate::policy::{AutoMerge, Commits, Via};
 use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
 use crate::worktree::{WorkTree, WorkTreeError};
@@ -48,7 +49,9 @@ pub(super) async fn deliver(
         }
         Tree::Git { clone, .. } => {
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
-            let context = Context { clone, plan, author: &planning.author, now, is_whole };
+            let refreshed = Cell::new(false);
+            let author = &planning.author;
+            let context = Context { clone, plan, author, now, is_whole, refreshed };
             context.deliver(proposals, &mut planning.memory).await?
         }
     };
@@ -100,6 +103,8 @@ struct Context<'a> {
     author: &'a Author,
     now: jiff::Timestamp,
     is_whole: bool,
+    /// Whether one that was only behind the base was made anew.
+    refreshed: Cell<bool>,
 }
 
 impl Context<'_> {
@@ -127,6 +132,11 @@ impl Context<'_> {
         let ledger = if is_direct { Ok(None) } else { self.ledger(memory, alone) };
         updates.extend(ledger.as_ref().ok().cloned().flatten());
         let pushed = push(self.clone, updates).await?;
+        for branch in &stale.branches {
+            if let Some(Err(why)) = pushed.get(&branch_ref(branch)) {
+                tracing::warn!(branch, why, "a branch that is over could not be deleted");
+            }
+        }
         let mut deliveries = Vec::new();
         for (set, step) in plan.change_sets.iter().zip(&steps) {
             let delivery = pulls::finish(set, step, &pushed, proposals).await;
@@ -203,7 +213,7 @@ impl Context<'_> {
         let open = proposals.open(&set.branch);
         let is_unwanted = open.is_some_and(PullRequest::is_to_be_rewritten);
         // It has to be made anew on what the base is now.
-        let is_old = open.is_some_and(PullRequest::is_in_conflict);
+        let is_old = open.is_some_and(|open| self.is_old(set, open));
         match self.clone.state(&set.branch, self.author) {
             // Without an open pull request the branch is a left-over, perhaps merged long ago.
             Ok(BranchState::Ours { commit, change })
@@ -224,6 +234,16 @@ impl Context<'_> {
             }
             Ok(_) => None,
             Err(error) => Some(Step::Stop(DeliveryOutcome::Failed, error.to_string())),
+        }
+    }
+
+    /// Whether a branch has to be made anew on what the base is now. Those that are only behind wait for
+    /// each other: a merge leaves the others behind again, and each is checked anew.
+    fn is_old(&self, set: &ChangeSet, open: &PullRequest) -> bool {
+        match open.state {
+            MergeState::Dirty => true,
+            MergeState::Behind => set.merge.by != AutoMerge::Off && !self.refreshed.replace(true),
+            _ => false,
         }
     }
 

@@ -23,7 +23,7 @@ impl Merging<'_> {
     /// conflicts with what was merged before it, so that it has to be made anew.
     pub(super) async fn merge(&self, deliveries: &mut [Delivery]) -> bool {
         let Proposals::Known(known) = self.proposals else { return false };
-        let mut is_stuck = false;
+        let (mut is_stuck, mut has_merged) = (false, false);
         for (set, delivery) in self.plan.change_sets.iter().zip(deliveries) {
             let is_proposed = matches!(
                 delivery.outcome,
@@ -48,15 +48,21 @@ impl Merging<'_> {
                 },
             };
             match said {
-                Ok(Merged::Done) => delivery.outcome = DeliveryOutcome::Merged,
-                Ok(Merged::Conflict) => is_stuck = true,
+                Ok(Merged::Done) => {
+                    delivery.outcome = DeliveryOutcome::Merged;
+                    has_merged = true;
+                }
+                Ok(Merged::Conflict) => {
+                    is_stuck = true;
+                    say(delivery, "not merged: it conflicts with the base");
+                }
                 Ok(Merged::Moved) => say(delivery, "its branch moved before it was merged"),
                 Ok(Merged::NotNow(why)) if why.is_empty() => {}
                 Ok(Merged::NotNow(why)) => say(delivery, &format!("not merged: {why}")),
                 Err(error) => say(delivery, &format!("not merged: {error}")),
             }
         }
-        is_stuck
+        is_stuck && has_merged
     }
 
     /// Has GitHub merge it.
@@ -123,7 +129,9 @@ impl Merging<'_> {
         set: &ChangeSet,
         head: &str,
     ) -> Result<Option<&'static str>, ForgeError> {
-        let found = known.forge.compare(&known.base, head).await?;
+        // By commit: the base may be called anything.
+        let base = self.clone.base().to_string();
+        let found = known.forge.compare(&base, head).await?;
         let mut wanted = BTreeMap::new();
         for file in new_files(self.clone, self.plan, set) {
             let Ok((path, text)) = file else { return Ok(Some("its files cannot be read")) };

@@ -130,6 +130,8 @@ pub struct Allowed {
     pub auto_merge: bool,
     /// Whether GitHub deletes branches that were merged.
     pub deletes_branches: bool,
+    /// The commit of the base.
+    pub base: Option<String>,
 }
 
 impl Allowed {

@@ -59,8 +59,19 @@ struct Repository {
     rebase_merge_allowed: bool,
     auto_merge_allowed: bool,
     delete_branch_on_merge: bool,
+    base: Option<Reference>,
     #[serde(flatten)]
     pulls: BTreeMap<String, Nodes<Found>>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    oid: String,
 }
 
 #[derive(Deserialize)]
@@ -174,12 +185,15 @@ pub(super) fn question(
     branches: &[&str],
     with_checks: bool,
 ) -> Value {
-    let mut parameters = "$owner: String!, $name: String!, $base: String!".to_owned();
+    let mut parameters =
+        "$owner: String!, $name: String!, $base: String!, $ref: String!".to_owned();
     let mut fields = "squashMergeAllowed mergeCommitAllowed rebaseMergeAllowed autoMergeAllowed \
-        deleteBranchOnMerge "
+        deleteBranchOnMerge base: ref(qualifiedName: $ref) { target { oid } } "
         .to_owned();
     let mut variables = Map::new();
-    for (key, value) in [("owner", owner), ("name", name), ("base", base)] {
+    let reference = format!("refs/heads/{base}");
+    let named = [("owner", owner), ("name", name), ("base", base), ("ref", &reference)];
+    for (key, value) in named {
         variables.insert(key.to_owned(), json!(value));
     }
     let commits = format!(
@@ -232,6 +246,7 @@ pub(super) fn read(
         methods: methods.collect(),
         auto_merge: repository.auto_merge_allowed,
         deletes_branches: repository.delete_branch_on_merge,
+        base: repository.base.and_then(|base| base.target).map(|target| target.oid),
     };
     for (alias, pulls) in repository.pulls {
         let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());

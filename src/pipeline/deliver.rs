@@ -38,7 +38,13 @@ pub(super) enum Step {
 pub(super) async fn deliver(
     mut planning: Planning,
     settings: &DecideSettings,
+    is_last: bool,
 ) -> Result<Run, Raced> {
+    // What was planned on an older base may be merged by now. The last try does without that, as GitHub's
+    // answer can be older than its git.
+    if let (Some(branch), false) = (planning.proposals.moved_base(), is_last) {
+        return Err(Raced { branch });
+    }
     let now = settings.now;
     // What a narrower run does not look at is not over.
     let is_whole = settings.is_whole() && settings.scope.policies.is_none();

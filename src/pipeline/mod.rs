@@ -174,8 +174,9 @@ pub async fn run(
         let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         let request = Request { settings, around, deliver: Deliver::Via(via) };
         let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
-        let delivered = deliver::deliver(planning, settings).await;
-        match (delivered, pauses.next()) {
+        let pause = pauses.next();
+        let delivered = deliver::deliver(planning, settings, pause.is_none()).await;
+        match (delivered, pause) {
             (Err(raced), Some(pause)) => {
                 tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
                 tokio::time::sleep(pause).await;

@@ -29,6 +29,8 @@ pub(super) struct Known {
     pub(super) pulls: BTreeMap<String, Pulls>,
     /// What the repository allows, and who asks.
     pub(super) allowed: Allowed,
+    /// The commit of the base that was read.
+    read: String,
     /// Branches that were asked for.
     asked: BTreeSet<String>,
     /// Whether it matters what checked them.
@@ -131,7 +133,7 @@ impl Proposals {
                            `--deliver push`";
             return Self::Impossible(message.to_owned());
         };
-        let base = clone.branch().to_owned();
+        let (base, read) = (clone.branch().to_owned(), clone.base().to_string());
         let forge = match GitHub::new(&around.github, owner, name) {
             Ok(forge) => forge,
             Err(error) => return Self::Impossible(error.to_string()),
@@ -139,7 +141,7 @@ impl Proposals {
         let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
         let merges = |index: &usize| set.environments[*index].deliver.merge.by != AutoMerge::Off;
         let with_checks = wanted.iter().any(merges);
-        let mut known = Box::new(Known { forge, base, pulls, allowed, asked, with_checks });
+        let mut known = Box::new(Known { forge, base, pulls, allowed, read, asked, with_checks });
         match known.ask(branches).await {
             Ok(_) => Self::Known(known),
             Err(why) => Self::Impossible(why),
@@ -174,7 +176,10 @@ impl Proposals {
                 let proposed = Proposed::read(&pull.body).filter(|p| p.withdrawn.is_none())?;
                 Some(Heard::Refused { proposed, number: pull.number, why })
             }));
-            heard.extend(reverted(&pulls.merged, set, held));
+            // What was merged after the base was read is not there yet, and not reverted for that.
+            if known.allowed.base.as_ref() == Some(&known.read) {
+                heard.extend(reverted(&pulls.merged, set, held));
+            }
         }
         heard
     }
@@ -205,6 +210,13 @@ impl Proposals {
     pub(super) fn open(&self, branch: &str) -> Option<&PullRequest> {
         let Self::Known(known) = self else { return None };
         known.pulls.get(branch)?.open.as_ref()
+    }
+
+    /// The base, when it is not where it was read any more.
+    pub(super) fn moved_base(&self) -> Option<String> {
+        let Self::Known(known) = self else { return None };
+        let is_there = known.allowed.base.as_ref().is_none_or(|base| *base == known.read);
+        (!is_there).then(|| known.base.clone())
     }
 
     /// Whether a commit of a branch was merged.

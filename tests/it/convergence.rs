@@ -111,6 +111,27 @@ fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish() {
     }
 }
 
+/// Somebody merges after the base was read, and before GitHub is asked what there is.
+#[test]
+fn a_merge_at_the_wrong_moment_is_no_revert() {
+    let fleet = Fleet::new("group: all");
+    fleet.whole().exits(0);
+    fleet.github.seen();
+    fleet.whole().exits(0);
+    let asks = |seen: &String| seen.contains("graphql");
+    let step = fleet.github.seen().iter().position(asks).unwrap();
+    let (arrives, go_on) = fleet.github.ambush(step, false);
+    std::thread::scope(|scope| {
+        let bot = scope.spawn(|| fleet.whole());
+        arrives.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert!(fleet.github.merge(1));
+        drop(go_on);
+        let out = bot.join().unwrap().exits(0);
+        assert!(!out.stdout.contains("reverted"), "{}", out.stdout);
+    });
+    assert_eq!(fleet.github.pulls().len(), 1, "nothing is proposed that was merged");
+}
+
 /// The same for merges: what was merged is merged once, and the rest by the next run.
 #[test]
 fn a_bot_that_is_killed_while_it_merges_merges_the_rest_later() {

@@ -33,7 +33,7 @@ const node = (pull) => ({
     }], args),
 });
 
-const run = async ({ query, variables, pulls, issues, repository, viewer }) => {
+const run = async ({ query, variables, pulls, issues, repository, viewer, heads }) => {
     const document = parse(query);
     const violations = validate(schema, document).map((error) => error.message);
     const effects = [];
@@ -56,6 +56,7 @@ const run = async ({ query, variables, pulls, issues, repository, viewer }) => {
         viewer: { login: viewer },
         repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
             ...repository,
+            ref: ({ qualifiedName }) => ({ target: { __typename: 'Commit', oid: heads[qualifiedName] } }),
             pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
                 && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
                 .sort((a, b) => b.number - a.number).map(node), args),

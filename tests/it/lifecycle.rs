@@ -556,6 +556,35 @@ fn what_is_not_exactly_our_edits_is_not_merged() {
     let out = fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
     assert_eq!(out.deliveries(), ["staging unchanged"]);
     assert!(!fleet.github.pulls()[0].merged);
+    // Also within one commit.
+    let main = repo.head("main");
+    repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
+    let edits = IMAGES.map(|image| {
+        let site = format!("image: {}/acme/{image}:v1.1.0\n", fleet.registry.host);
+        (format!("staging/{image}.yaml"), site)
+    });
+    let evil = [("staging/zevil.yaml".to_owned(), "a: 1\n".to_owned())];
+    let files: Vec<_> = edits.iter().chain(&evil).map(|(path, text)| (&**path, &**text)).collect();
+    repo.commit_as_bot("tagalong/staging", message.trim(), &files);
+    fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
+    assert!(!fleet.github.pulls()[0].merged);
+    repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
+    repo.commit_as_bot("tagalong/staging", message.trim(), &files[..3]);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+#[test]
+fn what_another_one_is_to_propose_stays_until_it_does() {
+    let fleet = Fleet::new("group: environment");
+    fleet.whole().exits(0);
+    fleet.redeliver("group: image, maxNew: 1");
+    for open in [2 + 2, 2 + 4] {
+        fleet.whole().exits(0);
+        assert_eq!(fleet.open().len(), open, "{:?}", fleet.open());
+    }
+    fleet.whole().exits(0);
+    assert_eq!(fleet.open().len(), 6, "{:?}", fleet.open());
+    assert!(fleet.open().iter().all(|title| title.contains("v1.1.0")), "{:?}", fleet.open());
 }
 
 #[test]

@@ -223,6 +223,15 @@ impl Ledger {
         }
     }
 
+    /// Environments and policies of which a pull request refused something.
+    pub fn refused_by_pull_requests(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.refused.iter().flat_map(|(environment, policies)| {
+            policies.iter().map(move |(policy, tags)| (environment, policy, tags))
+        });
+        all.filter(|(.., tags)| tags.values().any(|refusal| refusal.pull_request.is_some()))
+            .map(|(environment, policy, _)| (environment.as_str(), policy.as_str()))
+    }
+
     /// Takes back what a pull request refused, because it was opened again.
     pub fn reopen(&mut self, pull_request: u64) {
         for tags in self.refused.values_mut().flat_map(BTreeMap::values_mut) {

@@ -272,8 +272,8 @@ async fn plan_tree(
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
     let author = author(&repository);
-    let mut proposals = proposals(&tree, &set, &files, request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let mut proposals = proposals(&tree, &set, &files, &memory, request).await;
     let held = held(&files);
     memory.notice_reverts(&set, &held, settings.now);
     let settling = Settling {
@@ -403,6 +403,7 @@ async fn proposals(
     tree: &Tree,
     set: &PolicySet,
     files: &[Surveyed],
+    memory: &Memory,
     request: &Request<'_>,
 ) -> Proposals {
     if matches!(request.deliver, Deliver::Nothing) {
@@ -413,7 +414,7 @@ async fn proposals(
     let is_selected =
         |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
     let selected = involved.into_iter().filter(is_selected);
-    Proposals::find(selected, set, tree, request.around).await
+    Proposals::find(selected, set, tree, (memory, request.around)).await
 }
 
 /// What each environment holds of each policy's image.

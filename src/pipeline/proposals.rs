@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tree;
-use super::memory::{Heard, Held, is_reverted};
+use super::memory::{Heard, Held, Memory, is_reverted};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
 use crate::forge::{Allowed, GitHub, HOLD, ORDERS, PullRequest, Pulls};
 use crate::policy::{AutoMerge, PolicySet, Via};
@@ -117,7 +117,7 @@ impl Proposals {
         environments: impl Iterator<Item = usize>,
         set: &PolicySet,
         tree: &Tree,
-        around: &Surroundings,
+        (memory, around): (&Memory, &Surroundings),
     ) -> Self {
         let Tree::Git { clone, github } = tree else { return Self::None };
         let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
@@ -128,6 +128,14 @@ impl Proposals {
         let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));
         let mut branches: BTreeSet<String> = certain.map(|bundle| bundle.branch(set)).collect();
         branches.extend(clone.branches(BRANCH_PREFIX).map(str::to_owned));
+        // What was refused has no branch any more, and people can want it after all.
+        let refused =
+            memory.ledger.refused_by_pull_requests().filter_map(|(environment, policy)| {
+                let environment = set.environments.iter().position(|e| e.name == environment)?;
+                let policy = set.policies.iter().position(|p| p.name == policy)?;
+                wanted.contains(&environment).then(|| Bundle::of(set, environment, policy))
+            });
+        branches.extend(refused.map(|bundle| bundle.branch(set)));
         let Some((owner, name)) = github else {
             let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
                            `--deliver push`";

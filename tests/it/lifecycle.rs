@@ -619,6 +619,28 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
     assert_eq!(fleet.open(), Vec::<String>::new());
 }
 
+/// What was closed and its branch deleted can be wanted after all, also when the ledger has it.
+#[test]
+fn a_refusal_is_taken_back() {
+    let fleet = Fleet::new("group: image");
+    fleet.whole().exits(0);
+    let web = fleet.github.pulls()[5].clone();
+    fleet.github.edit(6, |pull| pull.state = "closed");
+    fleet.github.repo.git(&["update-ref", "-d", &format!("refs/heads/{}", web.head)]);
+    // Something else is pushed, and the refusal with it.
+    fleet.registry.push("acme/api", &["v1.2.0"]);
+    fleet.whole().exits(0);
+    let out = fleet.whole().exits(0);
+    assert!(
+        out.decisions().contains(&"web hold v1.1.0 refused".to_owned()),
+        "{:?}",
+        out.decisions()
+    );
+    fleet.github.edit(6, |pull| pull.labels = vec!["tagalong:retry".into()]);
+    fleet.whole().exits(0);
+    assert!(fleet.open().iter().any(|open| open.ends_with(&web.title)), "{:?}", fleet.open());
+}
+
 #[test]
 fn github_merges_when_it_may() {
     let fleet = Fleet::new("autoMerge: github");

@@ -68,9 +68,17 @@ impl GitHub {
                 answer => answer?,
             };
             let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
-            let (pulls, said) = pulls::read(answer, branches).ok_or_else(unknown)?;
+            let (pulls, said, crowded) = pulls::read(answer, branches).ok_or_else(unknown)?;
             found.extend(pulls);
             allowed = said;
+            for branch in crowded {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                query.append_pair("head", &format!("{}:{branch}", self.owner));
+                query.append_pair("base", base).append_pair("state", "all");
+                let route = format!("pulls?per_page=100&{}", query.finish());
+                let rows: Vec<pulls::Row> = self.get(&self.route(&route)).await?;
+                found.insert(branch, pulls::of_rows(rows));
+            }
         }
         Ok((found, allowed))
     }

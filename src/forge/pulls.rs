@@ -231,8 +231,8 @@ pub(super) fn question(
 pub(super) fn read(
     answer: Answer,
     branches: &[&str],
-) -> Option<(BTreeMap<String, Pulls>, Allowed)> {
-    let mut found = BTreeMap::new();
+) -> Option<(BTreeMap<String, Pulls>, Allowed, Vec<String>)> {
+    let (mut found, mut crowded) = (BTreeMap::new(), Vec::new());
     let repository = answer.repository?;
     let methods = [
         (repository.squash_merge_allowed, MergeMethod::Squash),
@@ -251,6 +251,11 @@ pub(super) fn read(
     for (alias, pulls) in repository.pulls {
         let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());
         let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
+        // So many of forks that ours may be behind them: anybody can open those.
+        let is_fork = |pull: &Found| pull.is_cross_repository;
+        if pulls.nodes.len() >= PULLS && pulls.nodes.iter().all(is_fork) {
+            crowded.push((*branch).to_owned());
+        }
         let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
         // A fork can have a branch of the same name. The newest comes first.
         for pull in pulls.nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
@@ -262,7 +267,58 @@ pub(super) fn read(
             }
         }
     }
-    Some((found, allowed))
+    Some((found, allowed, crowded))
+}
+
+/// A pull request as REST lists it, with less than GraphQL says.
+#[derive(Deserialize)]
+pub(super) struct Row {
+    number: u64,
+    html_url: String,
+    node_id: String,
+    title: String,
+    body: Option<String>,
+    state: String,
+    merged_at: Option<String>,
+    draft: Option<bool>,
+    head: Head,
+    user: Option<Viewer>,
+    labels: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    sha: String,
+}
+
+/// The pull requests of one branch of the repository itself, the newest first.
+pub(super) fn of_rows(rows: Vec<Row>) -> Pulls {
+    let mut pulls = Pulls::default();
+    for row in rows {
+        let (state, is_merged) = (row.state == "open", row.merged_at.is_some());
+        let pull = PullRequest {
+            number: row.number,
+            url: row.html_url,
+            title: row.title,
+            body: row.body.unwrap_or_default(),
+            labels: row.labels.into_iter().map(|label| label.name).collect(),
+            id: row.node_id,
+            head: row.head.sha,
+            author: row.user.map(|user| user.login).unwrap_or_default(),
+            is_draft: row.draft.unwrap_or_default(),
+            // Reviews and checks are not known, so it is not merged.
+            wants_review: true,
+            more_checks: true,
+            ..PullRequest::default()
+        };
+        match (state, is_merged) {
+            (true, _) => drop(pulls.open.get_or_insert(pull)),
+            (false, true) => pulls.merged.push(pull),
+            (false, false) => drop(pulls.closed.get_or_insert(pull)),
+        }
+    }
+    pulls.merged.truncate(MERGED);
+    pulls
 }
 
 impl From<Context> for Check {
@@ -347,8 +403,10 @@ mod tests {
             "o1": {"nodes": [pull(4, "OPEN", true)]},
             "c1": {"nodes": []},
         }});
-        let (found, allowed) = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
+        let (found, allowed, crowded) =
+            read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
         assert_eq!(allowed.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
+        assert!(crowded.is_empty());
         let numbers = |pulls: &Pulls| {
             [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
         };

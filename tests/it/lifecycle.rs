@@ -619,6 +619,18 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
     assert_eq!(fleet.open(), Vec::<String>::new());
 }
 
+/// Anybody can open pull requests from a fork's branch of the same name.
+#[test]
+fn outsiders_do_not_hide_what_is_ours() {
+    let fleet = Fleet::new("group: environment");
+    fleet.run(&[]).exits(0);
+    fleet.github.crowd("tagalong/staging");
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
+    fleet.registry.push("acme/web", &["v1.2.0"]);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
+    assert_eq!(fleet.github.pulls().iter().filter(|pull| !pull.fork).count(), 1);
+}
+
 /// What was closed and its branch deleted can be wanted after all, also when the ledger has it.
 #[test]
 fn a_refusal_is_taken_back() {

@@ -50,6 +50,8 @@ struct Held {
     /// What the repository allows: GraphQL's fields.
     settings: Value,
     viewer: String,
+    /// The query of the request that is answered.
+    query: String,
     /// `GraphQL`'s issues.
     issues: Vec<Value>,
     author: String,
@@ -79,6 +81,7 @@ struct Ambush {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a test sets of it")]
 pub struct Pull {
     pub number: u64,
     pub title: String,
@@ -99,6 +102,8 @@ pub struct Pull {
     pub state_status: Option<&'static str>,
     pub armed: bool,
     pub armed_by: &'static str,
+    /// Whether its branch is a fork's.
+    pub fork: bool,
     /// Who set its labels; `ada` may write.
     pub labelled_by: &'static str,
     /// `GraphQL`'s states of reviews.
@@ -132,6 +137,7 @@ impl GitHub {
                 "autoMergeAllowed": true, "deleteBranchOnMerge": false,
             }),
             viewer: "bot".to_owned(),
+            query: String::new(),
             issues: Vec::new(),
             author: "bot".to_owned(),
             faults: VecDeque::new(),
@@ -194,6 +200,11 @@ impl GitHub {
     /// What the repository allows.
     pub fn allows(&self, setting: &str, is_allowed: bool) {
         self.state.lock().unwrap().settings[setting] = json!(is_allowed);
+    }
+
+    /// Outsiders open many pull requests from branches of their own with this name.
+    pub fn crowd(&self, head: &str) {
+        self.state.lock().unwrap().crowd(head);
     }
 
     /// Issues, as `GraphQL` has them.
@@ -299,6 +310,7 @@ fn answered(
             return git(state, user.as_deref(), &request);
         }
         let mut held = state.lock().unwrap();
+        held.query = query;
         if is_stale && path.contains("graphql") {
             let lagging = held.chaos.as_ref().unwrap().stale.clone();
             let pulls = std::mem::replace(&mut held.pulls, lagging);
@@ -414,12 +426,8 @@ impl Held {
         match (method.as_str(), &parts[..]) {
             ("POST", ["pulls"]) => self.create(&body_value),
             ("PATCH", ["pulls", number]) => self.update(number.parse().unwrap(), &body_value),
-            ("GET", ["pulls", number]) => {
-                let number: u64 = number.parse().unwrap();
-                let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
-                let shown = self.fill(&openapi::example("pull-request"), &pull);
-                self.judged("GET", PULL, 200, shown)
-            }
+            ("GET", ["pulls"]) => self.list(),
+            ("GET", ["pulls", number]) => self.show(number.parse().unwrap()),
             ("PUT", ["pulls", number, "merge"]) => {
                 self.merge_by_api(number.parse().unwrap(), &body_value)
             }
@@ -442,11 +450,7 @@ impl Held {
             }
             ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
             ("GET", ["collaborators", login, "permission"]) => self.permission(login),
-            ("GET", ["milestones"]) => {
-                let mut milestone = openapi::example("milestone");
-                (milestone["number"], milestone["title"]) = (json!(7), json!("2026-12"));
-                self.judged("GET", MILESTONES, 200, json!([milestone]))
-            }
+            ("GET", ["milestones"]) => self.milestones(),
             ("GET", ["compare", basehead @ ..]) => self.compare(&basehead.join("/")),
             _ => said(404, "Not Found"),
         }
@@ -496,7 +500,7 @@ impl Held {
                 "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
                 "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
-                "armedBy": pull.armed_by, "reviewers": pull.reviewers, "reviews": pull.reviews,
+                "armedBy": pull.armed_by, "fork": pull.fork, "reviewers": pull.reviewers, "reviews": pull.reviews,
                 "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": self.author, "armed": pull.armed,
                 "checks": pull.checks,
             })
@@ -520,7 +524,9 @@ impl Held {
         self.violations.extend(openapi::violations("POST", PULLS, "request", body));
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let (head, base) = (text("head"), text("base"));
-        let open = |pull: &Pull| pull.state == "open" && pull.head == head && pull.base == base;
+        let open = |pull: &Pull| {
+            pull.state == "open" && pull.head == head && pull.base == base && !pull.fork
+        };
         if self.pulls.iter().any(open) {
             return invalid("custom", "A pull request already exists for acme:tagalong.");
         }
@@ -551,6 +557,7 @@ impl Held {
             state_status: None,
             armed: false,
             armed_by: "bot",
+            fork: false,
             labelled_by: "ada",
             reviews: Vec::new(),
             merged_head: String::new(),
@@ -649,6 +656,40 @@ impl Held {
         self.judged("PATCH", ISSUE, 200, shown)
     }
 
+    /// The pull requests of a branch of the repository itself.
+    fn list(&mut self) -> Response {
+        let pairs: std::collections::BTreeMap<String, String> =
+            url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect();
+        let row = openapi::example("pull-request-simple-items")[0].clone();
+        let is_it = |pull: &&Pull| {
+            format!("acme:{}", pull.head) == pairs["head"]
+                && pull.base == pairs["base"]
+                && !pull.fork
+        };
+        let pulls: Vec<Pull> = self.pulls.iter().filter(is_it).rev().cloned().collect();
+        let rows = pulls.iter().map(|pull| {
+            let mut row = self.fill(&row, pull);
+            row["head"]["sha"] = json!(self.head_of(pull));
+            row["user"]["login"] = json!(self.author);
+            row["merged_at"] =
+                if pull.merged { json!("2026-01-01T00:00:00Z") } else { Value::Null };
+            row
+        });
+        let shown = rows.collect();
+        self.judged("GET", PULLS, 200, shown)
+    }
+
+    /// Outsiders open pull requests from branches of this name.
+    fn crowd(&mut self, head: &str) {
+        for _ in 0..60 {
+            let mut pull = self.pulls[0].clone();
+            (pull.number, pull.fork) = (self.pulls.len() as u64 + 1, true);
+            (pull.state, pull.merged) = ("open", false);
+            head.clone_into(&mut pull.head);
+            self.pulls.push(pull);
+        }
+    }
+
     fn events(&mut self, number: u64) -> Response {
         let pull = self.pulls.iter().find(|pull| pull.number == number).unwrap();
         let row = openapi::example("issue-event-for-issue-items")[0].clone();
@@ -670,6 +711,18 @@ impl Held {
         // The published example has a person without what the description requires.
         shown["user"] = Value::Null;
         self.judged("GET", PERMISSION, 200, shown)
+    }
+
+    fn milestones(&mut self) -> Response {
+        let mut milestone = openapi::example("milestone");
+        (milestone["number"], milestone["title"]) = (json!(7), json!("2026-12"));
+        self.judged("GET", MILESTONES, 200, json!([milestone]))
+    }
+
+    fn show(&mut self, number: u64) -> Response {
+        let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
+        let shown = self.fill(&openapi::example("pull-request"), &pull);
+        self.judged("GET", PULL, 200, shown)
     }
 
     fn new_issue(&mut self, body: &Value) -> Response {

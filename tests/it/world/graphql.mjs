@@ -18,7 +18,7 @@ const context = (check) => (check.context === undefined
     ? { __typename: 'CheckRun', ...check } : { __typename: 'StatusContext', ...check });
 const node = (pull) => ({
     ...pull,
-    isCrossRepository: false,
+    isCrossRepository: pull.fork,
     author: { __typename: 'User', login: pull.author },
     autoMergeRequest: pull.armed ? { enabledBy: { __typename: 'User', login: pull.armedBy } } : null,
     reviewRequests: { totalCount: pull.reviewers.length },

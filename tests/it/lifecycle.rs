@@ -3,7 +3,6 @@
 
 use serde_json::json;
 
-use crate::world::github::Fault;
 use crate::world::{Bot, GitHub, Output, Registry, World};
 
 /// Three images in two environments.
@@ -34,7 +33,7 @@ impl Fleet {
         Self { world, registry, github }
     }
 
-    fn run(&self, more: &[&str]) -> Output {
+    pub fn run(&self, more: &[&str]) -> Output {
         let args = ["run", "--repo", "acme/fleet", "--format", "json", "--env", "staging"];
         self.github.env(self.world.bot(args.into_iter().chain(more.iter().copied()))).run()
     }
@@ -49,12 +48,12 @@ impl Fleet {
         self.github.env(self.world.bot(args))
     }
 
-    fn redeliver(&self, deliver: &str) {
+    pub fn redeliver(&self, deliver: &str) {
         let policies = policies(&self.registry.host, deliver);
         self.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
     }
 
-    fn deploy(&self, environment: &str, image: &str, tag: &str) {
+    pub fn deploy(&self, environment: &str, image: &str, tag: &str) {
         let site = format!("image: {}/acme/{image}:{tag}\n", self.registry.host);
         let path = format!("{environment}/{image}.yaml");
         self.github.repo.commit("main", "By hand", &[(&path, &site)]);
@@ -291,116 +290,7 @@ fn what_people_hold_stays_as_it_is() {
 }
 
 /// What the checks of its commit say, and whether it is merged.
-#[test]
-fn the_bot_merges_what_was_checked() {
-    type Checks = &'static [(&'static str, Option<&'static str>)];
-    let cases: [(&str, Checks, &str, &str); 13] = [
-        (
-            "checks: [test], ",
-            &[("test", Some("SKIPPED")), ("lint", Some("SUCCESS"))],
-            "unchanged",
-            "`test` has not reported",
-        ),
-        ("", &[("test", Some("SUCCESS"))], "merged", ""),
-        ("", &[("test", Some("SUCCESS")), ("docs", Some("SKIPPED"))], "merged", ""),
-        ("", &[], "unchanged", "nothing checked it"),
-        ("", &[("docs", Some("SKIPPED"))], "unchanged", "nothing checked it"),
-        ("", &[("test", Some("SUCCESS")), ("lint", None)], "unchanged", "`lint` is not done"),
-        ("", &[("test", Some("FAILURE"))], "unchanged", "`test` did not pass"),
-        ("", &[("test", Some("ACTION_REQUIRED"))], "unchanged", "`test` did not pass"),
-        ("checks: [test], ", &[("test", Some("SUCCESS")), ("lint", None)], "merged", ""),
-        ("checks: [test], ", &[("lint", Some("SUCCESS"))], "unchanged", "`test` has not reported"),
-        (
-            "checks: [test], ",
-            &[("test", Some("SUCCESS")), ("test", Some("FAILURE"))],
-            "unchanged",
-            "did not pass",
-        ),
-        ("withoutChecks: true, ", &[], "merged", ""),
-        ("withoutChecks: true, ", &[("test", Some("FAILURE"))], "unchanged", "did not pass"),
-    ];
-    for (more, checks, outcome, why) in cases {
-        let fleet = Fleet::new("autoMerge: off");
-        fleet.run(&[]).exits(0);
-        fleet.redeliver(&format!("{more}autoMerge: bot"));
-        fleet.checks(1, checks);
-        let out = fleet.run(&[]).exits(0).says(&[why]);
-        assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{more}{checks:?}");
-        let merged = fleet.github.pulls()[0].merged;
-        assert_eq!(merged, outcome == "merged", "{more}{checks:?}");
-        assert_eq!(fleet.deployed("main", "staging/web.yaml") == "v1.1.0", merged);
-    }
-}
-
-#[test]
-fn what_github_holds_up_is_not_merged() {
-    let why = "the repository's rules are not met";
-    for (state, outcome, why) in
-        [("BLOCKED", "unchanged", why), ("BEHIND", "updated", ""), ("DIRTY", "updated", "")]
-    {
-        let fleet = Fleet::new("autoMerge: bot");
-        fleet.run(&[]).exits(0);
-        fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| pull.state_status = Some(state));
-        let out = fleet.run(&[]).exits(0).says(&[why]);
-        // What is behind the base is made anew from it, and what was checked was another commit.
-        assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{state}");
-    }
-    let fleet = Fleet::new("autoMerge: bot, draft: true");
-    fleet.run(&[]).exits(0);
-    fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.run(&[]).exits(0).says(&["it is a draft"]);
-    fleet.github.edit(1, |pull| pull.draft = false);
-    fleet.github.token_is_of("somebody-else");
-    fleet.run(&[]).exits(0).says(&["bot opened it"]);
-    fleet.github.token_is_of("bot");
-    for method in ["squashMergeAllowed", "mergeCommitAllowed", "rebaseMergeAllowed"] {
-        fleet.github.allows(method, false);
-    }
-    fleet.run(&[]).exits(0).says(&["the repository does not allow this way to merge"]);
-    fleet.github.allows("rebaseMergeAllowed", true);
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
-#[test]
-fn a_workflows_own_token_starts_no_checks() {
-    let fleet = Fleet::new("autoMerge: bot");
-    fleet.github.author_is("github-actions");
-    fleet.github.token_is_of("github-actions[bot]");
-    fleet.run(&[]).exits(0);
-    fleet.run(&[]).exits(0).says(&["a workflow's own token start no checks"]);
-    // A status from elsewhere is not what the repository asks for.
-    fleet.checks(1, &[("dco", Some("SUCCESS"))]);
-    fleet.run(&[]).exits(0).says(&["a workflow's own token start no checks"]);
-    fleet.redeliver("autoMerge: bot, checks: [dco]");
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
-#[test]
-fn reviews_hold_the_bot_up() {
-    let fleet = Fleet::new("autoMerge: bot, reviewers: [ada]");
-    fleet.run(&[]).exits(0);
-    fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.run(&[]).exits(0).says(&["it waits for a review"]);
-    fleet
-        .github
-        .edit(1, |pull| (pull.reviewers, pull.reviews) = (vec![], vec!["CHANGES_REQUESTED"]));
-    fleet.run(&[]).exits(0).says(&["a reviewer wants changes"]);
-    fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
 /// What this run did not decide, it did not look at.
-#[test]
-fn what_is_only_carried_on_is_not_merged() {
-    let fleet = Fleet::new("group: image, autoMerge: bot");
-    fleet.run(&[]).exits(0);
-    (1..=3).for_each(|number| fleet.checks(number, &[("test", Some("SUCCESS"))]));
-    fleet.registry.lies("/acme/web/tags/list", [crate::world::Lie::status(404)]);
-    let out = fleet.run(&[]).exits(3).says(&["some of it could not be decided"]);
-    assert_eq!(out.deliveries(), ["staging merged", "staging merged", "staging unchanged"]);
-}
-
 #[test]
 fn environments_that_go_together_say_the_same() {
     let fleet = Fleet::new("group: all");
@@ -477,102 +367,8 @@ fn branches_that_somebody_may_need_stay() {
     assert_eq!(all.lines().count() - 1, left.lines().count(), "{left}");
 }
 
-#[test]
-fn limits_are_waited_for_and_end_a_run_in_time() {
-    let fleet = Fleet::new("group: image");
-    let limited = |seconds: &'static str| Fault {
-        method: "POST",
-        part: "/pulls",
-        status: 403,
-        headers: vec![("retry-after", seconds)],
-        message: "You have exceeded a secondary rate limit",
-        after_effect: false,
-    };
-    fleet.github.fault(limited("1"));
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
-    fleet.github.seen();
-    fleet.registry.push("acme/api", &["v1.2.0"]);
-    let fleet = Fleet::new("group: image");
-    fleet.github.fault(limited("18446744073709551615"));
-    assert_eq!(fleet.run(&[]).exits(1).deliveries(), ["staging failed"; 3]);
-    let asked = fleet.github.writes().iter().filter(|seen| seen.ends_with("/pulls")).count();
-    assert_eq!(asked, 1, "nothing is sent before the time that was told");
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
-}
-
-#[test]
-fn the_answer_to_a_merge_may_be_lost() {
-    let fleet = Fleet::new("autoMerge: bot");
-    fleet.run(&[]).exits(0);
-    fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 502,
-        headers: Vec::new(),
-        message: "Bad Gateway",
-        after_effect: true,
-    });
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
 /// R24 of the requirements: the head moves between the check and the merge.
-#[test]
-fn a_branch_that_moves_is_not_merged() {
-    let fleet = Fleet::new("autoMerge: bot");
-    fleet.run(&[]).exits(0);
-    fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 409,
-        headers: Vec::new(),
-        message: "Head branch was modified. Review and try the merge again.",
-        after_effect: false,
-    });
-    let out = fleet.run(&[]).exits(0).says(&["its branch moved before it was merged"]);
-    assert_eq!(out.deliveries(), ["staging unchanged"]);
-    // Another merge that was under way is waited for.
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 405,
-        headers: Vec::new(),
-        message: "Base branch was modified. Review and try the merge again.",
-        after_effect: false,
-    });
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
 /// A commit that looks like ours and changes something else.
-#[test]
-fn what_is_not_exactly_our_edits_is_not_merged() {
-    let fleet = Fleet::new("autoMerge: bot");
-    fleet.run(&[]).exits(0);
-    let repo = &fleet.github.repo;
-    let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
-    repo.commit_as_bot("tagalong/staging", message.trim(), &[("staging/evil.yaml", "a: 1\n")]);
-    fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    let out = fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
-    assert_eq!(out.deliveries(), ["staging unchanged"]);
-    assert!(!fleet.github.pulls()[0].merged);
-    // Also within one commit.
-    let main = repo.head("main");
-    repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
-    let edits = IMAGES.map(|image| {
-        let site = format!("image: {}/acme/{image}:v1.1.0\n", fleet.registry.host);
-        (format!("staging/{image}.yaml"), site)
-    });
-    let evil = [("staging/zevil.yaml".to_owned(), "a: 1\n".to_owned())];
-    let files: Vec<_> = edits.iter().chain(&evil).map(|(path, text)| (&**path, &**text)).collect();
-    repo.commit_as_bot("tagalong/staging", message.trim(), &files);
-    fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
-    assert!(!fleet.github.pulls()[0].merged);
-    repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
-    repo.commit_as_bot("tagalong/staging", message.trim(), &files[..3]);
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
-}
-
 #[test]
 fn what_another_one_is_to_propose_stays_until_it_does() {
     let fleet = Fleet::new("group: environment");
@@ -587,38 +383,7 @@ fn what_another_one_is_to_propose_stays_until_it_does() {
     assert!(fleet.open().iter().all(|title| title.contains("v1.1.0")), "{:?}", fleet.open());
 }
 
-#[test]
-fn all_that_are_ready_are_merged_in_one_run() {
-    let fleet = Fleet::new("group: image, autoMerge: bot");
-    fleet.whole().exits(0);
-    for number in 1..=6 {
-        fleet.checks(number, &[("test", Some("SUCCESS"))]);
-    }
-    fleet.checks(3, &[("test", None)]);
-    let mut deliveries = fleet.whole().exits(0).deliveries();
-    deliveries.sort();
-    let merged = ["prod merged", "prod merged", "prod unchanged"];
-    assert_eq!(deliveries, [&merged[..], &["staging merged"; 3]].concat());
-    assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
-}
-
 /// Two images on neighbouring lines: the second merge conflicts with the first, and is made anew.
-#[test]
-fn a_conflict_with_what_was_merged_is_planned_anew() {
-    let fleet = Fleet::new("group: image, autoMerge: bot, withoutChecks: true");
-    let host = &fleet.registry.host;
-    let both =
-        format!("a: {{image: {host}/acme/api:v1.0.0}}\nb: {{image: {host}/acme/web:v1.0.0}}\n");
-    fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
-    fleet.run(&[]).exits(0);
-    let deliveries = fleet.run(&[]).exits(0).deliveries();
-    assert!(deliveries.contains(&"staging updated".to_owned()), "{deliveries:?}");
-    fleet.run(&[]).exits(0);
-    let both = fleet.github.repo.show("main", "staging/both.yaml");
-    assert!(both.contains("api:v1.1.0") && both.contains("web:v1.1.0"), "{both}");
-    assert_eq!(fleet.open(), Vec::<String>::new());
-}
-
 /// Anybody can open pull requests from a fork's branch of the same name.
 #[test]
 fn outsiders_do_not_hide_what_is_ours() {
@@ -651,40 +416,6 @@ fn a_refusal_is_taken_back() {
     fleet.github.edit(6, |pull| pull.labels = vec!["tagalong:retry".into()]);
     fleet.whole().exits(0);
     assert!(fleet.open().iter().any(|open| open.ends_with(&web.title)), "{:?}", fleet.open());
-}
-
-#[test]
-fn github_merges_when_it_may() {
-    let fleet = Fleet::new("autoMerge: github");
-    fleet.run(&[]).exits(0).says(&["auto-merge has nothing to wait for"]);
-    assert!(!fleet.github.pulls()[0].armed);
-    fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
-    fleet.run(&[]).exits(0);
-    assert!(fleet.github.pulls()[0].armed);
-    fleet.github.seen();
-    fleet.run(&[]).exits(0);
-    assert_eq!(fleet.github.seen().iter().filter(|seen| seen.contains("graphql")).count(), 1);
-    // What a person changed is a person's to merge.
-    fleet.github.repo.commit("tagalong/staging", "Mine", &[("staging/extra.yaml", "a: 1\n")]);
-    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging frozen"]);
-    assert!(!fleet.github.pulls()[0].armed);
-    // Nor what people hold, or what is not to be merged any more; what a person switched on stays on.
-    for (deliver, label, by, stays) in [
-        ("autoMerge: github", "tagalong:hold", "bot", false),
-        ("autoMerge: off", "x", "bot", false),
-        ("autoMerge: off", "x", "ada", true),
-    ] {
-        let fleet = Fleet::new(deliver);
-        fleet.run(&[]).exits(0);
-        fleet.github.edit(1, |pull| {
-            (pull.armed, pull.armed_by, pull.labels) = (true, by, vec![label.to_owned()]);
-        });
-        fleet.run(&[]).exits(0);
-        assert_eq!(fleet.github.pulls()[0].armed, stays, "{deliver} {label} {by}");
-    }
-    let fleet = Fleet::new("autoMerge: github");
-    fleet.github.allows("autoMergeAllowed", false);
-    fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod hostile_files;
 mod images;
 mod lifecycle;
 mod memory;
+mod merging;
 mod policies;
 mod pull_requests;
 mod real_parts;

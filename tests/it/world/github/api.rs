@@ -1,0 +1,403 @@
+//! What the API answers, judged by its published description.
+
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::{Held, Pull, TOKEN, invalid, label, openapi, said};
+
+const PULLS: &str = "/repos/{owner}/{repo}/pulls";
+const PULL: &str = "/repos/{owner}/{repo}/pulls/{pull_number}";
+const LABELS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels";
+const LABEL: &str = "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}";
+const EVENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/events";
+const PERMISSION: &str = "/repos/{owner}/{repo}/collaborators/{username}/permission";
+const ISSUES: &str = "/repos/{owner}/{repo}/issues";
+const ISSUE: &str = "/repos/{owner}/{repo}/issues/{issue_number}";
+const COMMENTS: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
+const REVIEWERS: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers";
+const MERGE: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/merge";
+const INSTALLATION: &str = "/repos/{owner}/{repo}/installation";
+const TOKENS: &str = "/app/installations/{installation_id}/access_tokens";
+const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
+const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
+
+impl Held {
+    /// Executes a query on GitHub's published schema, with graphql-js.
+    pub(super) fn graphql(&mut self, body: &Value) -> Response {
+        let pulls = self.pulls.iter().map(|pull| {
+            json!({
+                "number": pull.number, "url": format!("{}/acme/fleet/pull/{}", self.url, pull.number), "title": pull.title,
+                "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
+                "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
+                "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
+                "armedBy": pull.armed_by, "fork": pull.fork, "reviewers": pull.reviewers, "reviews": pull.reviews,
+                "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": self.author, "armed": pull.armed,
+                "checks": pull.checks,
+            })
+        });
+        let input = json!({
+            "query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>(),
+            "repository": self.settings, "viewer": self.viewer, "issues": self.issues,
+            "heads": {"refs/heads/main": self.repo.head("main")},
+        });
+        let answer = openapi::graphql(&input);
+        for effect in answer["effects"].as_array().into_iter().flatten() {
+            let pull = self.pulls.iter_mut().find(|pull| effect["number"] == pull.number);
+            pull.unwrap().armed = effect["kind"] == "arm";
+        }
+        self.violations
+            .extend(answer["violations"].as_array().into_iter().flatten().map(Value::to_string));
+        axum::Json(answer["answer"].clone()).into_response()
+    }
+
+    /// What only an app asks, with the proof of its key instead of a token.
+    pub(super) fn app(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: &Value,
+        user: Option<&str>,
+    ) -> Option<Response> {
+        let is_ours = match (method.as_str(), path) {
+            ("GET", "/api/v3/repos/acme/fleet/installation") => true,
+            ("POST", "/api/v3/app/installations/7/access_tokens") => false,
+            ("GET", path) if path.ends_with("/installation") => {
+                return Some(said(404, "Not Found"));
+            }
+            _ => return None,
+        };
+        let now = jiff::Timestamp::now().as_second();
+        let proof = user.and_then(|user| user.strip_prefix("proof "));
+        let claims: Value =
+            proof.map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+        let (from, until) =
+            (claims["iat"].as_i64().unwrap_or(0), claims["exp"].as_i64().unwrap_or(0));
+        if claims["iss"] != "123" || from > now || until < now || until - now > 600 {
+            return Some(said(401, "A JSON web token could not be decoded"));
+        }
+        if is_ours {
+            let mut shown = openapi::example("installation");
+            shown["id"] = json!(7);
+            return Some(self.judged("GET", INSTALLATION, 200, shown));
+        }
+        self.violations.extend(openapi::violations("POST", TOKENS, "request", body));
+        let mut shown = openapi::example("installation-token");
+        shown["token"] = json!(TOKEN);
+        Some(self.judged("POST", TOKENS, 201, shown))
+    }
+
+    pub(super) fn create(&mut self, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", PULLS, "request", body));
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let (head, base) = (text("head"), text("base"));
+        let open = |pull: &Pull| {
+            pull.state == "open" && pull.head == head && pull.base == base && !pull.fork
+        };
+        if self.pulls.iter().any(open) {
+            return invalid("custom", "A pull request already exists for acme:tagalong.");
+        }
+        if self.repo.head(&head).is_empty() {
+            return invalid("invalid", "head");
+        }
+        if self.repo.head(&head) == self.repo.head(&base) {
+            return invalid("custom", "No commits between main and the branch");
+        }
+        let number = self.pulls.len() as u64 + 1;
+        let body_draft = body["draft"] == json!(true);
+        let (title, body) = (text("title"), text("body"));
+        let pull = Pull {
+            number,
+            title,
+            body,
+            head,
+            base,
+            state: "open",
+            merged: false,
+            labels: Vec::new(),
+            draft: body_draft,
+            assignees: Vec::new(),
+            reviewers: Vec::new(),
+            milestone: None,
+            comments: Vec::new(),
+            checks: Vec::new(),
+            state_status: None,
+            armed: false,
+            armed_by: "bot",
+            fork: false,
+            labelled_by: "ada",
+            reviews: Vec::new(),
+            merged_head: String::new(),
+        };
+        self.pulls.push(pull.clone());
+        let shown = self.fill(&openapi::example("pull-request"), &pull);
+        self.judged("POST", PULLS, 201, shown)
+    }
+
+    pub(super) fn update(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PATCH", PULL, "request", body));
+        let Some(pull) = self.pulls.iter_mut().find(|pull| pull.number == number) else {
+            return said(404, "Not Found");
+        };
+        let set = |slot: &mut String, name: &str| {
+            if let Some(text) = body[name].as_str() {
+                text.clone_into(slot);
+            }
+        };
+        set(&mut pull.title, "title");
+        set(&mut pull.body, "body");
+        if body["state"] == json!("closed") {
+            pull.state = "closed";
+        }
+        let pull = pull.clone();
+        let shown = self.fill(&openapi::example("pull-request"), &pull);
+        self.judged("PATCH", PULL, 200, shown)
+    }
+
+    pub(super) fn label(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", LABELS, "request", body));
+        let Some(pull) = self.pulls.iter_mut().find(|pull| pull.number == number) else {
+            return said(404, "Not Found");
+        };
+        let new = body["labels"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        pull.labels.extend(new.map(str::to_owned));
+        let shown: Value = pull.labels.iter().map(|name| label(name)).collect();
+        self.judged("POST", LABELS, 200, shown)
+    }
+
+    /// The commit of a pull request, also when its branch is gone.
+    pub(super) fn head_of(&self, pull: &Pull) -> String {
+        let now = self.repo.head(&pull.head);
+        let then = if pull.merged { pull.merged_head.clone() } else { now };
+        if then.is_empty() { "0".repeat(40) } else { then }
+    }
+
+    /// What GitHub says of a merge.
+    pub(super) fn status(&self, pull: &Pull) -> &'static str {
+        let known = if self.merged_tree(pull).is_some() { "CLEAN" } else { "DIRTY" };
+        pull.state_status.unwrap_or(known)
+    }
+
+    pub(super) fn merge_by_api(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PUT", MERGE, "request", body));
+        let Some(pull) = self.pulls.iter().find(|pull| pull.number == number).cloned() else {
+            return said(404, "Not Found");
+        };
+        if pull.state != "open" || matches!(self.status(&pull), "BLOCKED" | "BEHIND") {
+            return said(405, "Pull Request is not mergeable");
+        }
+        if body["sha"].as_str() != Some(&self.repo.head(&pull.head)) {
+            return said(409, "Head branch was modified. Review and try the merge again.");
+        }
+        if !self.merge(number) {
+            return said(405, "Merge conflict: the pull request cannot be merged");
+        }
+        let merged = json!({"sha": self.repo.head(&pull.base), "merged": true, "message": "Pull Request successfully merged"});
+        self.judged("PUT", MERGE, 200, merged)
+    }
+
+    pub(super) fn request(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", REVIEWERS, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        for key in ["reviewers", "team_reviewers"] {
+            let names = body[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+            pull.reviewers.extend(names.map(str::to_owned));
+            pull.reviewers.dedup();
+        }
+        let pull = pull.clone();
+        let shown = self.fill(&openapi::example("pull-request-review-request"), &pull);
+        self.judged("POST", REVIEWERS, 201, shown)
+    }
+
+    pub(super) fn issue(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PATCH", ISSUE, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        let texts = |key: &str| {
+            let all = body[key].as_array().into_iter().flatten();
+            all.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(body["labels"].is_null(), "labels are added, not replaced");
+        pull.assignees = texts("assignees");
+        pull.milestone = body["milestone"].as_u64();
+        let shown = openapi::example("issue");
+        self.judged("PATCH", ISSUE, 200, shown)
+    }
+
+    /// The pull requests of a branch of the repository itself.
+    pub(super) fn list(&mut self) -> Response {
+        let pairs: std::collections::BTreeMap<String, String> =
+            url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect();
+        let row = openapi::example("pull-request-simple-items")[0].clone();
+        let is_it = |pull: &&Pull| {
+            format!("acme:{}", pull.head) == pairs["head"]
+                && pull.base == pairs["base"]
+                && !pull.fork
+        };
+        let pulls: Vec<Pull> = self.pulls.iter().filter(is_it).rev().cloned().collect();
+        let rows = pulls.iter().map(|pull| {
+            let mut row = self.fill(&row, pull);
+            row["head"]["sha"] = json!(self.head_of(pull));
+            row["user"]["login"] = json!(self.author);
+            row["merged_at"] =
+                if pull.merged { json!("2026-01-01T00:00:00Z") } else { Value::Null };
+            row
+        });
+        let shown = rows.collect();
+        self.judged("GET", PULLS, 200, shown)
+    }
+
+    /// Outsiders open pull requests from branches of this name.
+    pub(super) fn crowd(&mut self, head: &str) {
+        for _ in 0..60 {
+            let mut pull = self.pulls[0].clone();
+            (pull.number, pull.fork) = (self.pulls.len() as u64 + 1, true);
+            (pull.state, pull.merged) = ("open", false);
+            head.clone_into(&mut pull.head);
+            self.pulls.push(pull);
+        }
+    }
+
+    pub(super) fn events(&mut self, number: u64) -> Response {
+        let pull = self.pulls.iter().find(|pull| pull.number == number).unwrap();
+        let row = openapi::example("issue-event-for-issue-items")[0].clone();
+        let rows = pull.labels.iter().map(|name| {
+            let mut row = row.clone();
+            row["event"] = json!("labeled");
+            row["actor"]["login"] = json!(pull.labelled_by);
+            row["label"] = json!({"name": name, "color": "ededed"});
+            row
+        });
+        let shown = rows.collect();
+        self.judged("GET", EVENTS, 200, shown)
+    }
+
+    pub(super) fn permission(&mut self, login: &str) -> Response {
+        let name = "repository-collaborator-permission-response-if-user-has-admin-permissions";
+        let mut shown = openapi::example(name);
+        shown["permission"] = json!(if login == "ada" { "write" } else { "read" });
+        // The published example has a person without what the description requires.
+        shown["user"] = Value::Null;
+        self.judged("GET", PERMISSION, 200, shown)
+    }
+
+    pub(super) fn milestones(&mut self) -> Response {
+        let mut milestone = openapi::example("milestone");
+        (milestone["number"], milestone["title"]) = (json!(7), json!("2026-12"));
+        self.judged("GET", MILESTONES, 200, json!([milestone]))
+    }
+
+    pub(super) fn show(&mut self, number: u64) -> Response {
+        let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
+        let shown = self.fill(&openapi::example("pull-request"), &pull);
+        self.judged("GET", PULL, 200, shown)
+    }
+
+    pub(super) fn new_issue(&mut self, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", ISSUES, "request", body));
+        let number = 1000 + self.issues.len();
+        self.issues.push(json!({
+            "number": number, "title": body["title"], "body": body["body"], "author": self.author,
+            "labels": body["labels"],
+        }));
+        self.judged("POST", ISSUES, 201, openapi::example("issue"))
+    }
+
+    pub(super) fn change_issue(&mut self, number: &str, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("PATCH", ISSUE, "request", body));
+        let index: usize = number.parse::<usize>().unwrap() - 1000;
+        for key in ["title", "body"] {
+            self.issues[index][key] = body[key].clone();
+        }
+        self.judged("PATCH", ISSUE, 200, openapi::example("issue"))
+    }
+
+    pub(super) fn unlabel(&mut self, number: u64, name: &str) -> Response {
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        pull.labels.retain(|label| label != name);
+        let shown: Value = pull.labels.iter().map(|name| label(name)).collect();
+        self.judged("DELETE", LABEL, 200, shown)
+    }
+
+    pub(super) fn comment(&mut self, number: u64, body: &Value) -> Response {
+        self.violations.extend(openapi::violations("POST", COMMENTS, "request", body));
+        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
+        pull.comments.push(body["body"].as_str().unwrap_or_default().to_owned());
+        let shown = openapi::example("issue-comment");
+        self.judged("POST", COMMENTS, 201, shown)
+    }
+
+    /// What git says of two commits, in the form of the published example.
+    pub(super) fn compare(&mut self, basehead: &str) -> Response {
+        let (base, head) = basehead.split_once("...").unwrap();
+        let mut shown = openapi::example("commit-comparison");
+        let commits = self.repo.git(&["rev-list", "--reverse", &format!("{base}..{head}")]);
+        let row = shown["commits"][0].clone();
+        let rows = commits.lines().map(|sha| {
+            let mut row = row.clone();
+            row["sha"] = json!(sha);
+            row
+        });
+        shown["commits"] = rows.collect();
+        shown["total_commits"] = json!(commits.lines().count());
+        let between = format!("{base}...{head}");
+        let changes = self.repo.git(&["diff", "--raw", "--no-abbrev", "--no-renames", &between]);
+        let row = shown["files"][0].clone();
+        let rows = changes.lines().map(|line| {
+            let (fields, path) = line.split_once('\t').unwrap();
+            let fields: Vec<&str> = fields.split(' ').collect();
+            let status = match fields[4] {
+                "A" => "added",
+                "D" => "removed",
+                _ => "modified",
+            };
+            let mut row = row.clone();
+            (row["filename"], row["sha"], row["status"]) =
+                (json!(path), json!(fields[3]), json!(status));
+            row
+        });
+        shown["files"] = rows.collect();
+        self.judged("GET", COMPARE, 200, shown)
+    }
+
+    /// An answer, after it was held against the description.
+    pub(super) fn judged(
+        &mut self,
+        method: &str,
+        template: &str,
+        status: u16,
+        body: Value,
+    ) -> Response {
+        self.violations.extend(openapi::violations(method, template, &status.to_string(), &body));
+        (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+    }
+
+    /// A published example made into this pull request.
+    pub(super) fn fill(&self, template: &Value, pull: &Pull) -> Value {
+        let mut out = template.clone();
+        let web = format!("{}/acme/fleet/pull/{}", self.url, pull.number);
+        for (key, value) in [
+            ("number", json!(pull.number)),
+            ("node_id", json!(format!("PR_{}", pull.number))),
+            ("draft", json!(pull.draft)),
+            ("title", json!(pull.title)),
+            ("body", json!(pull.body.replace('\n', "\r\n"))),
+            ("state", json!(pull.state)),
+            ("html_url", json!(web)),
+            // The published example has a team without the `type` that the description requires.
+            ("requested_teams", json!([])),
+            ("labels", pull.labels.iter().map(|name| label(name)).collect()),
+        ] {
+            out[key] = value;
+        }
+        for (side, branch) in [("head", &pull.head), ("base", &pull.base)] {
+            out[side]["ref"] = json!(branch);
+            out[side]["label"] = json!(format!("acme:{branch}"));
+            out[side]["sha"] = json!(self.repo.head(branch));
+        }
+        if out.get("merged").is_some() {
+            out["merged"] = json!(pull.merged);
+            out["mergeable"] = json!(self.merged_tree(pull).is_some());
+        }
+        out
+    }
+}

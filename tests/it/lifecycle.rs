@@ -289,8 +289,6 @@ fn what_people_hold_stays_as_it_is() {
     assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.2.0");
 }
 
-/// What the checks of its commit say, and whether it is merged.
-/// What this run did not decide, it did not look at.
 #[test]
 fn environments_that_go_together_say_the_same() {
     let fleet = Fleet::new("group: all");
@@ -367,8 +365,6 @@ fn branches_that_somebody_may_need_stay() {
     assert_eq!(all.lines().count() - 1, left.lines().count(), "{left}");
 }
 
-/// R24 of the requirements: the head moves between the check and the merge.
-/// A commit that looks like ours and changes something else.
 #[test]
 fn what_another_one_is_to_propose_stays_until_it_does() {
     let fleet = Fleet::new("group: environment");
@@ -383,7 +379,6 @@ fn what_another_one_is_to_propose_stays_until_it_does() {
     assert!(fleet.open().iter().all(|title| title.contains("v1.1.0")), "{:?}", fleet.open());
 }
 
-/// Two images on neighbouring lines: the second merge conflicts with the first, and is made anew.
 /// Anybody can open pull requests from a fork's branch of the same name.
 #[test]
 fn outsiders_do_not_hide_what_is_ours() {

@@ -3,6 +3,7 @@
 use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::github::Fault;
 
+/// What the checks of its commit say, and whether it is merged.
 #[test]
 fn the_bot_merges_what_was_checked() {
     type Checks = &'static [(&'static str, Option<&'static str>)];
@@ -102,6 +103,7 @@ fn reviews_hold_the_bot_up() {
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
+/// What this run did not decide, it did not look at.
 #[test]
 fn what_is_only_carried_on_is_not_merged() {
     let fleet = Fleet::new("group: image, autoMerge: bot");
@@ -151,6 +153,7 @@ fn the_answer_to_a_merge_may_be_lost() {
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
+/// R24 of the requirements: the head moves between the check and the merge.
 #[test]
 fn a_branch_that_moves_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
@@ -178,6 +181,7 @@ fn a_branch_that_moves_is_not_merged() {
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
+/// A commit that looks like ours and changes something else.
 #[test]
 fn what_is_not_exactly_our_edits_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
@@ -221,6 +225,7 @@ fn all_that_are_ready_are_merged_in_one_run() {
     assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
 }
 
+/// Two images on neighbouring lines: the second merge conflicts with the first, and is made anew.
 #[test]
 fn a_conflict_with_what_was_merged_is_planned_anew() {
     let fleet = Fleet::new("group: image, autoMerge: bot, withoutChecks: true");

@@ -11,7 +11,7 @@ mod template;
 mod text;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
@@ -149,6 +149,12 @@ impl ChangeSet {
 }
 
 impl Plan {
+    /// The policies whose images a change set moves.
+    #[must_use]
+    pub fn images(&self, set: &ChangeSet) -> BTreeSet<&String> {
+        set.edits.iter().map(|edit| &self.edits[*edit].image).collect()
+    }
+
     /// The change set that a decision is carried out in.
     #[must_use]
     pub fn set_of(&self, planned: &Planned) -> Option<&ChangeSet> {

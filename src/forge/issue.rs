@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Allowed, ForgeError, GitHub};
+use super::{Allowed, ForgeError, GitHub, Login, same_text};
 
 /// The label that the issue is found by.
 const LABEL: &str = "tagalong";
@@ -28,12 +28,7 @@ struct Issue {
     number: u64,
     title: String,
     body: String,
-    author: Option<Author>,
-}
-
-#[derive(Deserialize)]
-struct Author {
-    login: String,
+    author: Option<Login>,
 }
 
 impl GitHub {
@@ -67,8 +62,7 @@ impl GitHub {
                 self.write(async || self.rest.post(&route, Some(&issue)).await).await?;
             return Ok(true);
         };
-        let same = found.body.replace("\r\n", "\n").trim_end() == body.trim_end();
-        if same && found.title == title {
+        if same_text(&found.body, body) && found.title == title {
             return Ok(false);
         }
         let route = self.route(&format!("issues/{}", found.number));

@@ -108,6 +108,24 @@ pub struct Check {
     pub counts: bool,
 }
 
+/// Somebody, as GitHub's interfaces name people and apps.
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+/// A label.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// GitHub may return a body with other line ends than it was sent.
+fn same_text(found: &str, wanted: &str) -> bool {
+    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    lines(found) == lines(wanted)
+}
+
 /// What there is for one branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulls {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Allowed, Check, MergeState, PullRequest, Pulls};
+use super::{Allowed, Check, Login, MergeState, Named, PullRequest, Pulls};
 use crate::policy::MergeMethod;
 
 /// More branches than this are asked for in several questions, which keeps each far below
@@ -41,13 +41,8 @@ const STATES: [(&str, &str, usize); 3] =
 
 #[derive(Deserialize)]
 pub(super) struct Answer {
-    viewer: Viewer,
+    viewer: Login,
     repository: Option<Repository>,
-}
-
-#[derive(Deserialize)]
-struct Viewer {
-    login: String,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +97,7 @@ struct Open {
     is_draft: bool,
     merge_state_status: MergeState,
     review_decision: Option<String>,
-    author: Option<Viewer>,
+    author: Option<Login>,
     auto_merge_request: Option<AutoMergeRequest>,
     review_requests: Count,
     latest_opinionated_reviews: Option<Nodes<Review>>,
@@ -113,7 +108,7 @@ struct Open {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AutoMergeRequest {
-    enabled_by: Option<Viewer>,
+    enabled_by: Option<Login>,
 }
 
 #[derive(Deserialize)]
@@ -171,11 +166,6 @@ pub(super) enum State {
     Open,
     Closed,
     Merged,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
 }
 
 /// The question: names travel as variables, never as text of the query. Not every token may see checks.
@@ -282,7 +272,7 @@ pub(super) struct Row {
     merged_at: Option<String>,
     draft: Option<bool>,
     head: Head,
-    user: Option<Viewer>,
+    user: Option<Login>,
     labels: Vec<Named>,
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ForgeError, GitHub, PullRequest};
+use super::{ForgeError, GitHub, Login, Named, PullRequest, same_text};
 use crate::changeset::ChangeSet;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
@@ -19,18 +19,8 @@ struct Sent {
 struct Event {
     #[serde(rename = "event")]
     what: String,
-    actor: Option<Actor>,
-    label: Option<Label>,
-}
-
-#[derive(Deserialize)]
-struct Actor {
-    login: String,
-}
-
-#[derive(Deserialize)]
-struct Label {
-    name: String,
+    actor: Option<Login>,
+    label: Option<Named>,
 }
 
 /// What a person may do; `maintain` is `write` here, and `triage` is `read`
@@ -141,7 +131,8 @@ impl GitHub {
         let route = self.route(&format!("issues/{number}/events?per_page=100"));
         let events: Vec<Event> = self.get(&route).await?;
         let is_it = |event: &&Event| {
-            event.what == "labeled" && event.label.as_ref().is_some_and(|l| l.name == label)
+            let is_of = |it: &Named| it.name.eq_ignore_ascii_case(label);
+            event.what == "labeled" && event.label.as_ref().is_some_and(is_of)
         };
         let actor = events.iter().rfind(is_it).and_then(|event| event.actor.as_ref());
         let Some(actor) = actor else { return Ok(false) };
@@ -254,10 +245,4 @@ fn may_exist(error: &ForgeError) -> bool {
         ForgeError::Unavailable(_) => true,
         _ => false,
     }
-}
-
-/// GitHub may return a body with other line ends than it was sent.
-fn same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found) == lines(wanted)
 }

@@ -290,7 +290,7 @@ fn commits(
     plan: &Plan,
     set: &ChangeSet,
 ) -> Result<Vec<(String, Vec<File>)>, GitError> {
-    let images: BTreeSet<&String> = set.edits.iter().map(|edit| &plan.edits[*edit].image).collect();
+    let images = plan.images(set);
     if set.commits == Commits::ChangeSet || images.len() < 2 {
         let files: Result<Vec<File>, GitError> = new_files(clone, plan, set).collect();
         return Ok(vec![(set.message.clone(), files?)]);

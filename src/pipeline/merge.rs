@@ -1,7 +1,7 @@
 //! Merges what may be merged: only what is exactly our edits, at the commit that was looked at, when its
 //! checks have passed. That nothing checked it is not a pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::deliver::new_files;
 use super::proposals::{Known, Proposals};
@@ -10,6 +10,9 @@ use crate::forge::{Check, ForgeError, MergeState, Merged, PullRequest};
 use crate::git::{Clone, blob_id};
 use crate::policy::{AutoMerge, Commits, MergeMethod};
 use crate::report::{Delivery, DeliveryOutcome};
+
+/// Why something is not merged.
+const NO_METHOD: &str = "the repository does not allow this way to merge";
 
 /// What is needed to merge.
 pub(super) struct Merging<'a> {
@@ -137,11 +140,9 @@ impl Merging<'_> {
             let Ok((path, text)) = file else { return Ok(Some("its files cannot be read")) };
             wanted.insert(path, blob_id(&text));
         }
-        let images: BTreeSet<&String> =
-            set.edits.iter().map(|edit| &self.plan.edits[*edit].image).collect();
         let commits = match set.commits {
             Commits::ChangeSet => 1,
-            Commits::Image => images.len(),
+            Commits::Image => self.plan.images(set).len(),
         };
         let is_ours = found.commits.len() == commits
             && found.commits.last().map(String::as_str) == Some(head)
@@ -163,8 +164,6 @@ pub(super) async fn disarm(known: &Known, pull: &PullRequest) -> Result<Merged, 
     }
     wait("")
 }
-
-const NO_METHOD: &str = "the repository does not allow this way to merge";
 
 fn say(delivery: &mut Delivery, what: &str) {
     let before = delivery.message.take().map(|message| format!("{message}; ")).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Tree;
 use super::memory::{Heard, Held, Memory, is_reverted};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
-use crate::forge::{Allowed, GitHub, HOLD, ORDERS, PullRequest, Pulls};
+use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
 use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
@@ -35,6 +35,8 @@ pub(super) struct Known {
     asked: BTreeSet<String>,
     /// Whether it matters what checked them.
     with_checks: bool,
+    /// The numbers of milestones by their titles.
+    milestones: BTreeMap<String, Result<u64, ForgeError>>,
 }
 
 impl Known {
@@ -56,9 +58,17 @@ impl Known {
         self.asked.extend(new);
         Ok(true)
     }
-}
 
-impl Known {
+    /// The number of a milestone, asked for once.
+    pub(super) async fn milestone(&mut self, title: &str) -> Result<u64, ForgeError> {
+        if let Some(known) = self.milestones.get(title) {
+            return known.clone();
+        }
+        let found = self.forge.milestone(title).await;
+        self.milestones.insert(title.to_owned(), found.clone());
+        found
+    }
+
     /// Passes over orders of people who may not write to the repository.
     async fn disobey(&mut self, branches: &[String]) {
         for branch in branches {
@@ -149,7 +159,9 @@ impl Proposals {
         let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
         let merges = |index: &usize| set.environments[*index].deliver.merge.by != AutoMerge::Off;
         let with_checks = wanted.iter().any(merges);
-        let mut known = Box::new(Known { forge, base, pulls, allowed, read, asked, with_checks });
+        let milestones = BTreeMap::new();
+        let mut known =
+            Box::new(Known { forge, base, pulls, allowed, read, asked, with_checks, milestones });
         match known.ask(branches).await {
             Ok(_) => Self::Known(known),
             Err(why) => Self::Impossible(why),

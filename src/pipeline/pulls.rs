@@ -12,6 +12,16 @@ use crate::git::{BranchState, branch_ref};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
 
+/// Why one is closed that nothing else proposes.
+const NOTHING_LEFT: &str =
+    "nothing is left of it: what it proposes is deployed, or not to be deployed now";
+
+/// More titles are not listed.
+const MAX_TITLES: usize = 5;
+
+/// How a body begins that says that its branch is left alone.
+const FROZEN: &str = "> **Left alone**:";
+
 /// How many more pull requests each environment may have.
 pub(super) struct Room {
     open: BTreeMap<String, u32>,
@@ -161,15 +171,9 @@ fn why_over(others: &BTreeMap<String, String>) -> String {
     format!("another pull request proposes it: {}", titles.join(", "))
 }
 
-/// More titles are not listed.
-const MAX_TITLES: usize = 5;
-
 fn is_withdrawn(pull: &PullRequest) -> bool {
     Proposed::read(&pull.body).is_some_and(|proposed| proposed.withdrawn.is_some())
 }
-
-const NOTHING_LEFT: &str =
-    "nothing is left of it: what it proposes is deployed, or not to be deployed now";
 
 /// The branches and titles that propose what an open pull request proposes, none when nothing is left of
 /// it; `None` while something of it may still be wanted.
@@ -294,33 +298,31 @@ async fn freeze(known: &Known, pull: &PullRequest, why: &str) -> Result<(), Forg
     known.forge.rewrite(pull.number, &format!("{note}{}", pull.body)).await
 }
 
-/// How a body begins that says that its branch is left alone.
-const FROZEN: &str = "> **Left alone**:";
-
 /// What a pull request carries beside its texts. That it is missing does not undo the proposal.
 async fn dress(
-    known: &Known,
+    known: &mut Known,
     set: &ChangeSet,
     pull: &PullRequest,
     outcome: DeliveryOutcome,
 ) -> (DeliveryOutcome, Option<String>) {
-    let forge = &known.forge;
     let dressed: Result<bool, ForgeError> = async {
         // Labels come last, so where none of them is, an earlier run did not get so far.
         let labels = &set.pull.labels;
         let is_bare = !labels.is_empty() && !labels.iter().any(|label| pull.has_label(label));
         if outcome == DeliveryOutcome::Created || is_bare {
             let milestone = match &set.pull.milestone {
-                Some(title) => Some(forge.milestone(title).await?),
+                Some(title) => Some(known.milestone(title).await),
                 None => None,
             };
-            forge.dress(pull, set, milestone).await?;
-            return Ok(true);
+            let number = milestone.iter().flatten().next().copied();
+            known.forge.dress(pull, set, number).await?;
+            // One that is not there keeps nothing else away.
+            return milestone.transpose().map(|_| true);
         }
         if pull.is_to_be_rewritten() {
-            forge.unlabel(pull.number, REBASE).await?;
+            known.forge.unlabel(pull.number, REBASE).await?;
         }
-        forge.label(pull, &set.pull.labels).await
+        known.forge.label(pull, &set.pull.labels).await
     }
     .await;
     match (dressed, outcome) {

@@ -3,6 +3,12 @@
 use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::github::Fault;
 
+/// An answer to a merge.
+fn refusal(status: u16, message: &'static str, after_effect: bool) -> Fault {
+    let (method, part, headers) = ("PUT", "/merge", Vec::new());
+    Fault { method, part, status, headers, message, after_effect }
+}
+
 /// What the checks of its commit say, and whether it is merged.
 #[test]
 fn the_bot_merges_what_was_checked() {
@@ -142,14 +148,7 @@ fn the_answer_to_a_merge_may_be_lost() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 502,
-        headers: Vec::new(),
-        message: "Bad Gateway",
-        after_effect: true,
-    });
+    fleet.github.fault(refusal(502, "Bad Gateway", true));
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
@@ -159,25 +158,19 @@ fn a_branch_that_moves_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 409,
-        headers: Vec::new(),
-        message: "Head branch was modified. Review and try the merge again.",
-        after_effect: false,
-    });
+    fleet.github.fault(refusal(
+        409,
+        "Head branch was modified. Review and try the merge again.",
+        false,
+    ));
     let out = fleet.run(&[]).exits(0).says(&["its branch moved before it was merged"]);
     assert_eq!(out.deliveries(), ["staging unchanged"]);
     // Another merge that was under way is waited for.
-    fleet.github.fault(Fault {
-        method: "PUT",
-        part: "/merge",
-        status: 405,
-        headers: Vec::new(),
-        message: "Base branch was modified. Review and try the merge again.",
-        after_effect: false,
-    });
+    fleet.github.fault(refusal(
+        405,
+        "Base branch was modified. Review and try the merge again.",
+        false,
+    ));
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 

@@ -34,7 +34,8 @@ pub enum Merged {
 pub struct Compared {
     /// Its commits.
     pub commits: Vec<String>,
-    /// Its files, by path, with the object that each holds; `None` when there are too many.
+    /// Its files, by path, with the object that each holds; `None` when there are too many, or some
+    /// are new or gone.
     pub files: Option<BTreeMap<String, String>>,
 }
 

@@ -197,8 +197,11 @@ fn over(pull: &PullRequest, plan: &Plan) -> Option<BTreeMap<String, String>> {
             }
         }
     }
-    let is_undecided = |planned: &Planned| planned.decision.outcome == Outcome::Undecided;
-    let is_unknown = proposed.moves.is_empty() && plan.decisions.iter().any(is_undecided);
+    // A body without its moves, which were too many, says only that it is over when nothing moves.
+    let may_move = |planned: &Planned| {
+        matches!(planned.decision.outcome, Outcome::Update | Outcome::Undecided)
+    };
+    let is_unknown = proposed.moves.is_empty() && plan.decisions.iter().any(may_move);
     (!is_unknown).then_some(others)
 }
 

@@ -204,6 +204,24 @@ fn what_nothing_is_left_of_is_closed_by_a_whole_run() {
     );
 }
 
+/// A body whose block does not say what moves, because that was too much for it.
+#[test]
+fn what_does_not_say_what_it_moves_is_over_when_nothing_moves() {
+    let fleet = Fleet::new("group: environment");
+    fleet.whole().exits(0);
+    fleet.github.edit(2, |pull| {
+        let (start, rest) = pull.body.split_once(",\"moves\":").unwrap();
+        pull.body = format!("{start}{}", &rest[rest.find(']').unwrap() + 1..]);
+    });
+    fleet.redeliver("group: image, maxNew: 1");
+    fleet.whole().exits(0);
+    assert!(
+        fleet.open().contains(&"2 Update 3 images in staging".to_owned()),
+        "{:?}",
+        fleet.open()
+    );
+}
+
 #[test]
 fn what_cannot_be_decided_is_not_over() {
     let fleet = Fleet::new("group: image");

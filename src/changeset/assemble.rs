@@ -113,6 +113,7 @@ fn change_set(
         pull: deliver.pull.clone(),
         merge: deliver.merge.clone(),
         limits: deliver.limits,
+        schedule: deliver.schedule.clone(),
         branch: bundle.branch(set),
         title: title(name, &moves),
         body: String::new(),

@@ -214,6 +214,7 @@ mod tests {
             pull: crate::policy::PullRequestSettings::default(),
             merge: crate::policy::Merge::default(),
             limits: crate::policy::Limits::default(),
+            schedule: crate::policy::Windows::default(),
             branch: String::new(),
             title: "T".into(),
             body: String::new(),

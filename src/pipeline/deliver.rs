@@ -187,6 +187,9 @@ impl Context<'_> {
     /// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
     fn step(&self, set: &ChangeSet, proposals: &Proposals, tip: &mut Oid) -> Step {
         match set.via {
+            Via::Push | Via::PullRequest if !set.is_on_time(self.now) => {
+                Step::Stop(DeliveryOutcome::Waiting, off_schedule(set, self.now))
+            }
             Via::Push => {
                 let step = self.commit(set, self.clone.branch(), *tip);
                 if let Step::Push(update) = &step {
@@ -323,6 +326,14 @@ type File = (String, String);
 fn changed(path: &str) -> GitError {
     let message = "it is not what the plan was made from".to_owned();
     GitError::Other { subject: path.to_owned(), message }
+}
+
+/// What waits for its time.
+fn off_schedule(set: &ChangeSet, now: jiff::Timestamp) -> String {
+    match set.schedule.opens(now) {
+        Some(next) => format!("`schedule`: it waits until {next}"),
+        None => "`schedule`: no window opens any more".to_owned(),
+    }
 }
 
 /// What is to be pushed.

@@ -274,7 +274,8 @@ async fn stopped(
     if let (Proposals::Known(known), Some(pull)) = (proposals, &open) {
         let done = match outcome {
             DeliveryOutcome::Frozen => freeze(known, pull, &message).await,
-            DeliveryOutcome::Waiting if pull.is_held() => disarm(known, pull).await.map(drop),
+            // People hold it, or its time is not now.
+            DeliveryOutcome::Waiting => disarm(known, pull).await.map(drop),
             _ => Ok(()),
         };
         if let Err(error) = done {

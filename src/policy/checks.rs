@@ -98,7 +98,7 @@ const AGE_HELP: &str = "as in `3d`, `36h`, `1w`";
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
 
 /// Reads a duration of weeks, days (of 24 hours), hours, minutes and seconds.
-fn duration(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     let not = |_error| format!("`{}` is not a duration", text.escape_debug());
     let span: Span = text.parse().map_err(not)?;
     let duration = span

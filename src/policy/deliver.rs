@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::Via;
 use super::raw::{AutoMerge, Commits, MergeMethod, RawDeliver, RawGroup, RawGrouping};
+use super::{Via, Windows};
 
 /// How changes are delivered.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Deliver {
     pub merge: Merge,
     /// How many pull requests there may be.
     pub limits: Limits,
+    /// When; at any time where there are none.
+    pub schedule: Windows,
     /// How texts are worded.
     pub texts: Texts,
 }
@@ -119,6 +121,7 @@ impl Deliver {
             && self.pull == other.pull
             && self.merge == other.merge
             && self.limits == other.limits
+            && self.schedule == other.schedule
             && self.texts == other.texts
     }
 
@@ -149,6 +152,8 @@ impl Deliver {
                 checks: raw.checks,
                 without_checks: raw.without_checks,
             },
+            schedule: Windows::read(&raw.schedule)
+                .map_err(|(index, why)| ("schedule", format!("window {}: {why}", index + 1)))?,
             limits: Limits { open: raw.max_open, new: raw.max_new },
             texts: texts(raw.title, raw.body, raw.message)?,
         })

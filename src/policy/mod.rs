@@ -19,6 +19,7 @@ mod settings;
 mod tags;
 mod targets;
 mod validate;
+mod windows;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
@@ -41,6 +42,7 @@ pub use schema::{
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
 pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
+pub use windows::Windows;
 
 use std::collections::BTreeMap;
 

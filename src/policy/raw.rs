@@ -268,6 +268,27 @@ pub struct RawHold {
     pub reason: String,
 }
 
+/// A stretch of time: one that comes again (`cron`, `duration`), or a single one (`from`, `until`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RawWindow {
+    /// When it begins: minute, hour, day of the month, month, day of the week.
+    #[schemars(example = &"0 9 * * 1-4")]
+    pub cron: Option<String>,
+    /// How long it lasts from then.
+    #[schemars(example = &"6h")]
+    pub duration: Option<String>,
+    /// Where the clock hangs that `cron` is read by; UTC without this.
+    #[schemars(example = &"Europe/London")]
+    pub timezone: Option<String>,
+    /// When a single one begins; it has always begun without this.
+    #[schemars(example = &"2026-12-24T18:00:00+01:00")]
+    pub from: Option<String>,
+    /// When a single one ends; never without this.
+    #[schemars(example = &"2027-01-04T06:00:00Z")]
+    pub until: Option<String>,
+}
+
 fn every_image() -> Vec<String> {
     vec!["*".to_owned()]
 }

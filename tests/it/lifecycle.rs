@@ -244,6 +244,40 @@ fn there_are_no_more_than_there_may_be() {
 }
 
 #[test]
+fn what_is_not_due_waits() {
+    let schedule = "schedule: [{cron: '0 9 * * 1-4', duration: 6h, timezone: Europe/London}]";
+    let fleet = Fleet::new(&format!("{schedule}, autoMerge: github"));
+    let run = |now: &str| fleet.run(&["--now", now]).exits(0);
+    let (sunday, monday) = ("2027-11-21T12:00:00Z", "2027-11-22T12:00:00Z");
+    let waits = run(sunday).says(&["`schedule`: it waits until 2027-11-22T09:00:00Z"]);
+    assert_eq!(waits.deliveries(), ["staging waiting"]);
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), "");
+    assert_eq!(run(monday).deliveries(), ["staging created"]);
+    let head = fleet.github.repo.head("tagalong/staging");
+    // What is open stays as it is, and GitHub must not merge it meanwhile.
+    fleet.github.edit(1, |pull| pull.armed = true);
+    fleet.registry.push("acme/shop", &["v1.2.0"]);
+    let waits = run("2027-11-22T15:00:00Z");
+    assert_eq!(waits.deliveries(), ["staging waiting"]);
+    assert!(!fleet.github.pulls()[0].armed);
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    assert_eq!(run("2027-11-23T09:00:00Z").deliveries(), ["staging updated"]);
+    // A branch is not pushed to either, also not below what is due.
+    let fleet = Fleet::new(&format!("{schedule}, via: push"));
+    fleet.redeliver("via: push");
+    let policies = fleet.github.repo.show("main", "policies/p.yaml");
+    let policies = policies.replacen("via: push", &format!("{schedule}, via: push"), 1);
+    fleet.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+    let pushed = fleet.bot().args(&["--now", sunday]).run().exits(0).deliveries();
+    assert_eq!(pushed, ["prod pushed", "staging waiting"]);
+    assert_eq!(fleet.deployed("main", "staging/shop.yaml"), "v1.0.0");
+    assert_eq!(fleet.deployed("main", "prod/shop.yaml"), "v1.1.0");
+    // A freeze that ends no more is said as that.
+    let fleet = Fleet::new("schedule: [{until: '2027-01-01T00:00:00Z'}]");
+    fleet.run(&["--now", sunday]).exits(0).says(&["no window opens any more"]);
+}
+
+#[test]
 fn people_are_asked_when_it_is_opened() {
     let fleet = Fleet::new(
         "labels: [bump], reviewers: [ada, acme/sre], assignees: [eve], milestone: '2026-12', draft: true",

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::RawWindow;
+
 /// How changes are delivered.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -51,6 +53,9 @@ pub struct RawDeliver {
     pub milestone: Option<String>,
     /// Open it as a draft.
     pub draft: bool,
+    /// When pull requests are opened, brought up to date and merged, or branches are pushed to; at any time
+    /// without this.
+    pub schedule: Vec<RawWindow>,
     /// The most pull requests of the environment that are open at once.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_open: Option<u32>,

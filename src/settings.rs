@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub progress: bool,
     /// Where GitHub's API is, with whose token.
     pub github: GitHubSettings,
+    /// The key that commits are signed with, or its name.
+    pub signing_key: Option<Secret>,
     /// All variables, for identities.
     pub variables: Variables,
     /// The file of the job summary, in GitHub Actions.
@@ -151,6 +153,9 @@ pub enum InvalidSetting {
         "GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY, or GITHUB_APP_PRIVATE_KEY_FILE that can be read{0}"
     )]
     App(String),
+    /// A signing key that cannot be read.
+    #[error("TAGALONG_SIGNING_KEY_FILE cannot be read: {0}")]
+    SigningKey(String),
     /// A variable that must be a URL is not.
     #[error("{0} is not a URL")]
     Url(&'static str),
@@ -194,6 +199,7 @@ impl Surroundings {
                 token: var("GITHUB_TOKEN").map(Secret::from),
                 app: app()?,
             },
+            signing_key: signing_key()?,
             variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
@@ -294,6 +300,16 @@ fn app() -> Result<Option<App>, InvalidSetting> {
         (None, None) => return Err(InvalidSetting::App(String::new())),
     };
     Ok(Some(App { id, key: key.into() }))
+}
+
+/// The key that commits are signed with, from a variable or a file.
+fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
+    if let Some(key) = var("TAGALONG_SIGNING_KEY") {
+        return Ok(Some(key.into()));
+    }
+    let Some(file) = var("TAGALONG_SIGNING_KEY_FILE") else { return Ok(None) };
+    let key = std::fs::read_to_string(file);
+    key.map(|key| Some(key.into())).map_err(|error| InvalidSetting::SigningKey(error.to_string()))
 }
 
 impl GitHubSettings {

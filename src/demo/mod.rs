@@ -103,6 +103,7 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
 async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, DemoError> {
     let offline = Surroundings {
         progress: false,
+        signing_key: None,
         variables: Variables::default(),
         github: GitHubSettings { token: None, ..around.github.clone() },
         step_summary: None,
@@ -148,14 +149,14 @@ async fn publish(
     let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX).await?;
     let files = pipeline::new_files(&clone, plan, set);
     let commit = clone.commit(clone.base(), files, &set.message, &Author::default(), now)?;
-    pushed(clone.push(&[Update { reference: branch_ref(&set.branch), commit }]).await?)?;
+    pushed(clone.push(&[Update::new(branch_ref(&set.branch), commit)]).await?)?;
     Ok(commit)
 }
 
 /// Moves the main branch to the commit, as merging the pull request does.
 async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
     let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch).await?;
-    pushed(clone.push(&[Update { reference: branch_ref(clone.branch()), commit }]).await?)
+    pushed(clone.push(&[Update::new(branch_ref(clone.branch()), commit)]).await?)
 }
 
 fn pushed(answers: crate::git::Pushed) -> Result<(), DemoError> {

@@ -92,12 +92,11 @@ impl GitHub {
     }
 
     /// Has GraphQL change something, once.
-    pub(super) async fn mutate(&self, mutation: &serde_json::Value) -> Result<(), ForgeError> {
-        let send = || async {
-            let answer: octocrab::Result<serde_json::Value> = self.graphql.graphql(mutation).await;
-            self.read(answer).map(|_answer| ())
-        };
-        self.pace.write(send).await
+    pub(super) async fn mutate<T: DeserializeOwned>(
+        &self,
+        mutation: &serde_json::Value,
+    ) -> Result<T, ForgeError> {
+        self.pace.write(|| async { self.read(self.graphql.graphql(mutation).await) }).await
     }
 
     /// Has REST change something, once.

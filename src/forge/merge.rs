@@ -143,7 +143,8 @@ impl GitHub {
             enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $head, \
             mergeMethod: $method}) { clientMutationId } }";
         let variables = json!({"id": pull.id, "head": head, "method": method});
-        self.mutate(&json!({"query": query, "variables": variables})).await
+        let _said: Value = self.mutate(&json!({"query": query, "variables": variables})).await?;
+        Ok(())
     }
 
     /// Has GitHub not merge a pull request by itself any more.
@@ -153,6 +154,8 @@ impl GitHub {
     pub async fn disarm(&self, pull: &PullRequest) -> Result<(), ForgeError> {
         let query = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { \
             clientMutationId } }";
-        self.mutate(&json!({"query": query, "variables": {"id": pull.id}})).await
+        let mutation = json!({"query": query, "variables": {"id": pull.id}});
+        let _said: Value = self.mutate(&mutation).await?;
+        Ok(())
     }
 }

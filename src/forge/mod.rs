@@ -2,6 +2,7 @@
 //! [REST API](https://docs.github.com/en/rest/pulls/pulls), merged when they are what was verified.
 
 mod app;
+mod commit;
 mod error;
 mod github;
 mod issue;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use app::sign_in;
+pub use commit::{MadeCommit, NewCommit};
 pub use error::ForgeError;
 pub use github::GitHub;
 pub use merge::{Compared, Merged};

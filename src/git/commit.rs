@@ -4,11 +4,15 @@ use git2::Signature;
 use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
 
+use super::sign::Signing;
 use super::{BranchState, Clone, GitError, LEDGER_REF, Oid, Update};
 use crate::changeset::CHANGE_TRAILER;
 
+/// The committer of what is done on GitHub's pages and by its interfaces.
+const GITHUB: &str = "noreply@github.com";
+
 /// Who commits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Author {
     /// The name.
     pub name: String,
@@ -16,12 +20,23 @@ pub struct Author {
     pub email: String,
     /// What every commit says at its end.
     pub trailers: Vec<String>,
+    /// How commits are signed.
+    pub signing: Signing,
 }
 
 impl Default for Author {
     fn default() -> Self {
         let (name, email) = ("tagalong".to_owned(), "tagalong@tagalong.invalid".to_owned());
-        Self { name, email, trailers: Vec::new() }
+        Self { name, email, trailers: Vec::new(), signing: Signing::Off }
+    }
+}
+
+impl Author {
+    /// A commit message with what every commit says at its end.
+    #[must_use]
+    pub fn message(&self, message: &str) -> String {
+        let trailers = self.trailers.iter().map(|trailer| format!("{trailer}\n"));
+        trailers.fold(message.to_owned(), |message, trailer| message + &trailer)
     }
 }
 
@@ -53,14 +68,31 @@ impl Clone {
         }
         let tree =
             update.create_updated(&self.repository, &parent.tree().map_err(git)?).map_err(git)?;
+        self.write(tree, &[&parent], &author.message(message), author, now)
+    }
+
+    /// Writes a commit object, signed where that is wanted and done here.
+    fn write(
+        &self,
+        tree: Oid,
+        parents: &[&git2::Commit<'_>],
+        message: &str,
+        author: &Author,
+        now: Timestamp,
+    ) -> Result<Oid, GitError> {
+        let git = |error: git2::Error| GitError::from_git("the new commit", &error);
         let tree = self.repository.find_tree(tree).map_err(git)?;
         let time = time_of(now);
-        let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
-        let trailers = author.trailers.iter().map(|trailer| format!("{trailer}\n"));
-        let message = trailers.fold(message.to_owned(), |message, trailer| message + &trailer);
-        self.repository
-            .commit(None, &signature, &signature, &message, &tree, &[&parent])
-            .map_err(git)
+        let who = Signature::new(&author.name, &author.email, &time).map_err(git)?;
+        let text = self.repository.commit_create_buffer(&who, &who, message, &tree, parents);
+        let text = text.map_err(git)?;
+        let signature = author.signing.sign(&text).map_err(GitError::Unsigned)?;
+        let Some(signature) = signature else {
+            return self.repository.commit(None, &who, &who, message, &tree, parents).map_err(git);
+        };
+        let unread = |_error| GitError::Unsigned("the commit's text is not UTF-8".to_owned());
+        let text = std::str::from_utf8(&text).map_err(unread)?;
+        self.repository.commit_signed(text, signature.trim_end(), None).map_err(git)
     }
 }
 
@@ -83,17 +115,58 @@ impl Clone {
         let mut tree = self.repository.treebuilder(None).map_err(git)?;
         tree.insert(path, blob, git2::FileMode::Blob.into()).map_err(git)?;
         let tree = tree.write().map_err(git)?;
-        let tree = self.repository.find_tree(tree).map_err(git)?;
-        let time = time_of(now);
-        let signature = Signature::new(&author.name, &author.email, &time).map_err(git)?;
         let before = before.map_err(git)?;
         let parents: Vec<_> = before.iter().collect();
-        let message = "Remember\n";
-        let commit = self
-            .repository
-            .commit(None, &signature, &signature, message, &tree, &parents)
-            .map_err(git)?;
-        Ok(Update { reference: LEDGER_REF.to_owned(), commit })
+        let commit = self.write(tree, &parents, "Remember\n", author, now)?;
+        Ok(Update::new(LEDGER_REF.to_owned(), commit))
+    }
+}
+
+/// A commit of ours in plain words, for somebody else to make it again.
+pub struct Described {
+    /// The commit.
+    pub commit: Oid,
+    /// The commit before it.
+    pub parent: Oid,
+    /// The tree that comes of it.
+    pub tree: Oid,
+    /// The message.
+    pub message: String,
+    /// The files that it changes, with their new contents.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl Clone {
+    /// The commits up to this one that the server does not have, the first one first.
+    ///
+    /// # Errors
+    /// When an object cannot be read.
+    pub fn describe(&self, commit: Oid) -> Result<Vec<Described>, GitError> {
+        let git = |error: git2::Error| GitError::from_git("the new commit", &error);
+        let mut all = Vec::new();
+        let mut next = commit;
+        while !self.advertised.values().any(|known| *known == next) {
+            let found = self.repository.find_commit(next).map_err(git)?;
+            let before = found.parent(0).map_err(git)?;
+            let (old, new) = (before.tree().map_err(git)?, found.tree().map_err(git)?);
+            let changes = self.repository.diff_tree_to_tree(Some(&old), Some(&new), None);
+            let changes = changes.map_err(git)?;
+            let files = changes.deltas().map(|delta| {
+                let path = delta.new_file().path_bytes().unwrap_or_default();
+                let blob = self.repository.find_blob(delta.new_file().id())?;
+                Ok((String::from_utf8_lossy(path).into_owned(), blob.content().to_vec()))
+            });
+            all.push(Described {
+                commit: next,
+                parent: before.id(),
+                tree: new.id(),
+                message: found.message().unwrap_or_default().to_owned(),
+                files: files.collect::<Result<_, _>>().map_err(git)?,
+            });
+            next = before.id();
+        }
+        all.reverse();
+        Ok(all)
     }
 }
 
@@ -106,7 +179,11 @@ pub(super) fn state(commit: &git2::Commit<'_>, author: &Author) -> BranchState {
         email == author.email.as_bytes() || email == Author::default().email.as_bytes()
     };
     let message = commit.message().unwrap_or_default();
-    let ours = is_ours(&writer) && is_ours(&committer) && commit.parent_count() == 1;
+    // What GitHub makes for us is committed by GitHub, in the name of whoever the token belongs to. People
+    // who work on its pages are committed for in the same way, and do not write our trailer.
+    let is_githubs = author.signing.is_by_github() && committer.email_bytes() == GITHUB.as_bytes();
+    let is_ours = is_githubs || (is_ours(&writer) && is_ours(&committer));
+    let ours = is_ours && commit.parent_count() == 1;
     match change_of(message).filter(|_| ours) {
         Some(change) => BranchState::Ours { commit: commit.id(), change: change.to_owned() },
         None => BranchState::Foreign {

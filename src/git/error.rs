@@ -16,6 +16,9 @@ pub enum GitError {
     /// The branch that was asked for does not exist.
     #[error("{0}: the repository has no branch `{1}`")]
     NoBranch(String, String),
+    /// A commit that is to be signed cannot be.
+    #[error("the commit is not signed, so it is not pushed: {0}")]
+    Unsigned(String),
     /// The repository has no commit yet.
     #[error("{0}: the repository is empty")]
     Empty(String),

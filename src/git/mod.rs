@@ -10,13 +10,15 @@ mod local;
 mod pkt;
 mod push;
 mod remote;
+mod sign;
 mod smart;
 
 pub use clone::{BlobReader, Blobs, Clone};
-pub use commit::Author;
+pub use commit::{Author, Described};
 pub use error::GitError;
 pub use push::{Pushed, Update};
 pub use remote::Remote;
+pub use sign::Signing;
 
 /// Where the ledger is kept: a reference of our own, beside branches and tags.
 pub const LEDGER_REF: &str = "refs/tagalong/ledger";

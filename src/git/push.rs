@@ -14,13 +14,35 @@ pub struct Update {
     pub reference: String,
     /// The commit to put there; zero to delete it.
     pub commit: Oid,
+    /// Where it has to be at that moment; where this clone saw it, without this.
+    pub lease: Option<Oid>,
+    /// Whether the server made the commit, so that it is not here and need not be sent.
+    pub is_there: bool,
 }
 
 impl Update {
+    /// Puts a commit that was made here.
+    #[must_use]
+    pub fn new(reference: String, commit: Oid) -> Self {
+        Self { reference, commit, lease: None, is_there: false }
+    }
+
+    /// Puts a commit that the server has.
+    #[must_use]
+    pub fn of_server(reference: String, commit: Oid) -> Self {
+        Self { is_there: true, ..Self::new(reference, commit) }
+    }
+
     /// Deletes a branch.
     #[must_use]
     pub fn delete(branch: &str) -> Self {
-        Self { reference: branch_ref(branch), commit: Oid::ZERO_SHA1 }
+        Self::new(branch_ref(branch), Oid::ZERO_SHA1)
+    }
+
+    /// Deletes a branch that is at a commit which this clone does not know of.
+    #[must_use]
+    pub fn delete_at(branch: &str, lease: Oid) -> Self {
+        Self { lease: Some(lease), ..Self::delete(branch) }
     }
 
     fn is_deletion(&self) -> bool {
@@ -42,7 +64,7 @@ impl Clone {
         let nowhere = Oid::ZERO_SHA1;
         let commands = updates.iter().map(|update| Command {
             reference: &update.reference,
-            old: self.advertised.get(&update.reference).copied().unwrap_or(nowhere),
+            old: self.lease(update),
             new: update.commit,
         });
         let commands: Vec<Command<'_>> = commands.collect();
@@ -75,15 +97,23 @@ impl Clone {
             }
         };
         // Servers word a lost race in many ways; that the branch is elsewhere now is what makes it one.
-        let moved = |reference: &str| now.get(reference) != self.advertised.get(reference);
+        let moved = |update: &Update| {
+            now.get(&update.reference).copied().unwrap_or(nowhere) != self.lease(update)
+        };
         Ok(judge(updates, &answers, &moved))
+    }
+
+    /// Where a reference has to be.
+    fn lease(&self, update: &Update) -> Oid {
+        let seen = || self.advertised.get(&update.reference).copied();
+        update.lease.or_else(seen).unwrap_or(Oid::ZERO_SHA1)
     }
 
     /// A pack with the commits that were made here and what is new in their trees.
     fn pack(&self, updates: &[Update]) -> Result<Buf, git2::Error> {
         let mut builder = self.repository.packbuilder()?;
         let mut seen: BTreeSet<Oid> = BTreeSet::new();
-        for update in updates.iter().filter(|update| !update.is_deletion()) {
+        for update in updates.iter().filter(|update| !update.is_deletion() && !update.is_there) {
             let mut next = update.commit;
             // Pushed changes follow one another; what was fetched, the server has.
             while !self.advertised.values().any(|known| *known == next) && seen.insert(next) {
@@ -128,7 +158,7 @@ fn new_objects(old: &git2::Tree<'_>, new: &git2::Tree<'_>) -> Result<Vec<Oid>, g
 fn judge(
     updates: &[Update],
     answers: &BTreeMap<String, Option<String>>,
-    moved: &dyn Fn(&str) -> bool,
+    moved: &dyn Fn(&Update) -> bool,
 ) -> Pushed {
     let rejected = |reference: &str, reason: &str| {
         Err(GitError::Rejected {
@@ -138,9 +168,7 @@ fn judge(
     };
     let result = |update: &Update| match answers.get(&update.reference) {
         Some(None) => Ok(()),
-        Some(Some(_)) if moved(&update.reference) => {
-            Err(GitError::Moved(short(&update.reference).to_owned()))
-        }
+        Some(Some(_)) if moved(update) => Err(GitError::Moved(short(&update.reference).to_owned())),
         Some(Some(reason)) => rejected(&update.reference, reason),
         None => rejected(&update.reference, "the server did not say what became of it"),
     };

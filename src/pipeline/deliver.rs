@@ -7,6 +7,7 @@ use super::memory::{LEDGER_FILE, Memory};
 use super::merge::Merging;
 use super::proposals::Proposals;
 use super::pulls::{self, Stale};
+use super::sign::{self, Signed};
 use super::tree::GIT_TIMEOUT;
 use super::{Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
@@ -128,16 +129,20 @@ impl Context<'_> {
             let step = self.step(set, proposals, &mut tip);
             room.check(set, step, proposals)
         });
-        let steps: Vec<Step> = steps.collect();
+        let mut steps: Vec<Step> = steps.collect();
         let stale = if self.is_whole { self.stale(proposals) } else { Stale::default() };
-        let mut updates = updates(&steps);
+        let signed = sign::signed(self.clone, self.author, proposals, updates(&steps), self.now);
+        let signed = signed.await?;
+        signed.exchange(&mut steps);
+        let Signed { mut updates, failed, .. } = signed;
         updates.extend(stale.branches.iter().map(|branch| Update::delete(branch)));
         // What a direct push brings is only remembered when it has arrived, so the ledger follows.
         let is_direct = plan.change_sets.iter().any(|set| set.via == Via::Push);
         let alone = updates.is_empty();
         let ledger = if is_direct { Ok(None) } else { self.ledger(memory, alone) };
         updates.extend(ledger.as_ref().ok().cloned().flatten());
-        let pushed = push(self.clone, updates).await?;
+        let mut pushed = push(self.clone, updates).await?;
+        pushed.extend(failed);
         for branch in &stale.branches {
             if let Some(Err(why)) = pushed.get(&branch_ref(branch)) {
                 tracing::warn!(branch, why, "a branch that is over could not be deleted");
@@ -266,7 +271,7 @@ impl Context<'_> {
             Ok(tip)
         };
         match commits() {
-            Ok(commit) => Step::Push(Update { reference: branch_ref(branch), commit }),
+            Ok(commit) => Step::Push(Update::new(branch_ref(branch), commit)),
             Err(error) => Step::Stop(DeliveryOutcome::Failed, error.to_string()),
         }
     }
@@ -355,7 +360,7 @@ fn judge(pushed: &Answers) -> Result<(), String> {
 }
 
 /// Pushes all references at once.
-async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers, Raced> {
+pub(super) async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers, Raced> {
     if updates.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -11,6 +11,7 @@ mod notes;
 mod proposals;
 mod pulls;
 mod settle;
+mod sign;
 mod sweep;
 mod tags;
 mod tree;
@@ -35,7 +36,7 @@ use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::forge;
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
-use crate::policy::{CommitAuthor, PolicySet, RepositorySettings, Via};
+use crate::policy::{PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
@@ -271,9 +272,9 @@ async fn plan_tree(
     let repositories: BTreeSet<_> =
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
-    let author = author(&repository);
+    let author = sign::author(&repository, request)?;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
-    let mut proposals = proposals(&tree, &set, &files, &memory, request).await;
+    let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
     let held = held(&files);
     memory.notice_reverts(&set, &held, settings.now);
     let settling = Settling {
@@ -332,15 +333,6 @@ async fn ask(
     let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
     tags.confirm(pushed, deployed, repository).await;
     notes::unused_push(pushed, uses)
-}
-
-/// Who commits.
-fn author(repository: &RepositorySettings) -> Author {
-    let author = repository.author.clone().map(|author| {
-        let CommitAuthor { name, email, trailers } = author;
-        Author { name, email, trailers }
-    });
-    author.unwrap_or_default()
 }
 
 /// Says what asking for each image cost.
@@ -403,7 +395,7 @@ async fn proposals(
     tree: &Tree,
     set: &PolicySet,
     files: &[Surveyed],
-    memory: &Memory,
+    (memory, author): (&Memory, &Author),
     request: &Request<'_>,
 ) -> Proposals {
     if matches!(request.deliver, Deliver::Nothing) {
@@ -414,7 +406,7 @@ async fn proposals(
     let is_selected =
         |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
     let selected = involved.into_iter().filter(is_selected);
-    Proposals::find(selected, set, tree, (memory, request.around)).await
+    Proposals::find(selected, set, tree, (memory, author, request.around)).await
 }
 
 /// What each environment holds of each policy's image.

@@ -7,6 +7,7 @@ use super::Tree;
 use super::memory::{Heard, Held, Memory, is_reverted};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
 use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
+use crate::git::Author;
 use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::Surroundings;
@@ -127,12 +128,12 @@ impl Proposals {
         environments: impl Iterator<Item = usize>,
         set: &PolicySet,
         tree: &Tree,
-        (memory, around): (&Memory, &Surroundings),
+        (memory, author, around): (&Memory, &Author, &Surroundings),
     ) -> Self {
         let Tree::Git { clone, github } = tree else { return Self::None };
         let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
         let wanted: Vec<usize> = environments.filter(is_wanted).collect();
-        if wanted.is_empty() {
+        if wanted.is_empty() && !author.signing.is_by_github() {
             return Self::None;
         }
         let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));

@@ -31,7 +31,7 @@ pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{
     AutoMerge, Commits, DigestMode, Direction, MergeMethod, PartName, ProxyAddress, RegistryKind,
-    Variant, Via,
+    Sign, Variant, Via,
 };
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};

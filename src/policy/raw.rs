@@ -88,6 +88,19 @@ pub struct RawTarget {
     pub part: Option<PartName>,
 }
 
+/// How commits are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// GitHub makes and signs them, as whoever the token belongs to; no key is needed.
+    #[serde(rename = "github")]
+    GitHub,
+    /// With the OpenSSH private key in `TAGALONG_SIGNING_KEY`, or in the file of `TAGALONG_SIGNING_KEY_FILE`.
+    Ssh,
+    /// By the machine's `gpg`, with the key that `TAGALONG_SIGNING_KEY` names.
+    Gpg,
+}
+
 /// One text, or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -305,6 +318,8 @@ pub struct RawSettings {
     pub registries: Vec<RawRegistry>,
     /// The author of commits.
     pub author: Option<RawAuthor>,
+    /// How commits are signed; not without this. Keys come from the environment of a run, never from here.
+    pub sign: Option<Sign>,
     /// The title of an issue that shows every image, what was decided, and what waits for whom. It has the
     /// label `tagalong`, and is kept up to date by runs of everything.
     #[schemars(example = &"Images", length(min = 1, max = 200))]

@@ -3,7 +3,7 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::file::{PolicyFile, sole};
-use super::raw::RawSettings;
+use super::raw::{RawSettings, Sign};
 use super::registries::{self, RegistrySettings};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -23,6 +23,8 @@ pub struct RepositorySettings {
     pub registries: Vec<RegistrySettings>,
     /// The author of commits.
     pub author: Option<CommitAuthor>,
+    /// How commits are signed; not without this.
+    pub sign: Option<Sign>,
     /// The title of the issue that shows everything.
     pub dashboard: Option<String>,
 }
@@ -81,10 +83,10 @@ impl RepositorySettings {
             let problem = Diagnostic::error(Code::PolicyInvalidValue, message);
             problems.push(Diagnostic { place, ..problem });
         }
-        let dashboard = raw.dashboard;
+        let (dashboard, sign) = (raw.dashboard, raw.sign);
         match builder.build() {
             Ok(policies) if problems.is_empty() => {
-                Ok(Self { policies, policy_globs, registries, author, dashboard })
+                Ok(Self { policies, policy_globs, registries, author, sign, dashboard })
             }
             Ok(_) => Err(problems),
             Err(error) => Err(vec![Diagnostic::error(Code::PolicyPaths, error.to_string())]),

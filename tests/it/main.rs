@@ -31,4 +31,5 @@ mod real_parts;
 mod registries;
 mod schemas;
 mod shapes;
+mod signing;
 mod workload;

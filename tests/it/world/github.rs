@@ -36,6 +36,8 @@ struct Held {
     /// What the repository allows: GraphQL's fields.
     settings: Value,
     viewer: String,
+    /// Whether commits that it makes are signed.
+    signs: bool,
     /// The query of the request that is answered.
     query: String,
     /// `GraphQL`'s issues.
@@ -123,6 +125,7 @@ impl GitHub {
                 "autoMergeAllowed": true, "deleteBranchOnMerge": false,
             }),
             viewer: "bot".to_owned(),
+            signs: true,
             query: String::new(),
             issues: Vec::new(),
             author: "bot".to_owned(),
@@ -212,6 +215,11 @@ impl GitHub {
     /// Whose the token is.
     pub fn token_is_of(&self, login: &str) {
         login.clone_into(&mut self.state.lock().unwrap().viewer);
+    }
+
+    /// Whether commits that GitHub makes are signed.
+    pub fn signs(&self, is_signed: bool) {
+        self.state.lock().unwrap().signs = is_signed;
     }
 
     pub fn mergeable(&self, number: u64) -> bool {

@@ -1,5 +1,5 @@
 // Executes operations on GitHub's published GraphQL schema over the pull requests of a test, one a line.
-// Arguments: the directory of packages. A line in: {query, variables, pulls, repository, viewer}. A line
+// Arguments: the directory of packages. A line in: {query, variables, pulls, repository, viewer, made}. A line
 // out: {answer, violations, effects}.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -33,7 +33,7 @@ const node = (pull) => ({
     }], args),
 });
 
-const run = async ({ query, variables, pulls, issues, repository, viewer, heads }) => {
+const run = async ({ query, variables, pulls, issues, repository, viewer, heads, made }) => {
     const document = parse(query);
     const violations = validate(schema, document).map((error) => error.message);
     const effects = [];
@@ -65,6 +65,10 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads 
                 .map((issue) => ({ ...issue, author: { __typename: 'User', login: issue.author } })), args),
         },
         enablePullRequestAutoMerge: mutation('arm'),
+        createCommitOnBranch: () => {
+            if (!made) throw new Error('Expected branch to point to another commit');
+            return { commit: { oid: made.oid, tree: { oid: made.tree }, signature: { __typename: 'GpgSignature', isValid: made.isSigned } } };
+        },
         disablePullRequestAutoMerge: mutation('disarm'),
     };
     const isWrong = violations.length > 0;

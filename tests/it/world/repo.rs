@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 #[derive(Clone)]
 pub struct Repo {
     pub bare: PathBuf,
@@ -48,6 +51,48 @@ impl Repo {
         at(&["add", "-A"]);
         at(&[who, &["commit", "-q", "--allow-empty", "-m", message]].concat());
         at(&["push", "-q", self.bare.to_str().unwrap(), &format!("HEAD:refs/heads/{branch}")]);
+    }
+
+    /// GitHub commits files on a branch in somebody's name; their contents are in base64.
+    pub fn commit_by_github(
+        &self,
+        branch: &str,
+        message: &str,
+        files: impl Iterator<Item = (String, String)>,
+    ) -> String {
+        let work = tempfile::tempdir().unwrap();
+        let index = work.path().join("index");
+        let parent = self.head(branch);
+        let at = |args: &[&str]| {
+            let mut command = Command::new("git");
+            command.args(args).current_dir(&self.bare).env("GIT_INDEX_FILE", &index);
+            command
+                .env("GIT_AUTHOR_NAME", "bot")
+                .env("GIT_AUTHOR_EMAIL", "1+bot@users.noreply.github.com");
+            command
+                .env("GIT_COMMITTER_NAME", "GitHub")
+                .env("GIT_COMMITTER_EMAIL", "noreply@github.com");
+            let output = command.output().unwrap();
+            assert!(
+                output.status.success(),
+                "git {args:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        at(&["read-tree", &parent]);
+        for (path, contents) in files {
+            let file = work.path().join("content");
+            std::fs::write(&file, BASE64.decode(contents).unwrap()).unwrap();
+            let blob = at(&["hash-object", "-w", "--no-filters", file.to_str().unwrap()]);
+            let mode = at(&["ls-files", "--format=%(objectmode)", "--", &path]);
+            let mode = if mode.is_empty() { "100644".to_owned() } else { mode };
+            at(&["update-index", "--add", "--cacheinfo", &format!("{mode},{blob},{path}")]);
+        }
+        let tree = at(&["write-tree"]);
+        let commit = at(&["commit-tree", &tree, "-p", &parent, "-m", message]);
+        at(&["update-ref", &format!("refs/heads/{branch}"), &commit, &parent]);
+        commit
     }
 
     /// The content of a file on a branch.

@@ -1,0 +1,93 @@
+//! Commits that GitHub makes and signs
+//! ([GraphQL](https://docs.github.com/en/graphql/reference/mutations#createcommitonbranch)).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ForgeError, GitHub};
+
+/// A commit that GitHub is to make.
+pub struct NewCommit<'a> {
+    /// The branch, which must be at the parent.
+    pub branch: &'a str,
+    /// The commit before it.
+    pub parent: &'a str,
+    /// The message.
+    pub message: &'a str,
+    /// Paths and new contents; file modes stay.
+    pub files: &'a [(String, Vec<u8>)],
+}
+
+/// A commit that GitHub made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeCommit {
+    /// The commit.
+    pub oid: String,
+    /// Its tree.
+    pub tree: String,
+    /// Whether GitHub says that the signature is good.
+    pub is_signed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    create_commit_on_branch: Option<Payload>,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    commit: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    oid: String,
+    tree: Tree,
+    signature: Option<Signature>,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    oid: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Signature {
+    is_valid: bool,
+}
+
+impl GitHub {
+    /// Has GitHub commit on a branch, as whoever the token belongs to.
+    ///
+    /// # Errors
+    /// When the branch is elsewhere, GitHub refuses, or cannot be reached. It may be done all the same.
+    pub async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeError> {
+        let query = "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { \
+            commit { oid tree { oid } signature { isValid } } } }";
+        let (headline, body) = new.message.split_once('\n').unwrap_or((new.message, ""));
+        let files = new.files.iter();
+        let additions: Vec<Value> = files
+            .map(|(path, text)| json!({"path": path, "contents": STANDARD.encode(text)}))
+            .collect();
+        let (owner, name) = self.name();
+        let input = json!({
+            "branch": {"repositoryNameWithOwner": format!("{owner}/{name}"), "branchName": new.branch},
+            "expectedHeadOid": new.parent,
+            "message": {"headline": headline, "body": body.trim()},
+            "fileChanges": {"additions": additions},
+        });
+        let mutation = json!({"query": query, "variables": {"input": input}});
+        let answer: Answer = self.mutate(&mutation).await?;
+        let made = answer.create_commit_on_branch.and_then(|payload| payload.commit);
+        let made = made.ok_or_else(|| ForgeError::Unavailable("it made no commit".to_owned()))?;
+        Ok(MadeCommit {
+            oid: made.oid,
+            tree: made.tree.oid,
+            is_signed: made.signature.is_some_and(|signature| signature.is_valid),
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! Who commits, and who signs. What GitHub signs, it makes itself: the commits that were made here are
+//! made again on branches of their own, and then put where they belong, with the lease and all at once, as
+//! any other commits.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::deliver::{Answers, Raced, Step, push};
+use super::proposals::{Known, Proposals};
+use super::{Deliver, Failure, Request};
+use crate::forge::NewCommit;
+use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref};
+use crate::policy::{CommitAuthor, RepositorySettings, Sign, Via};
+use crate::settings::Surroundings;
+
+/// What begins the names of branches on which GitHub makes commits. A workflow that runs for pushes can
+/// leave them out by it.
+const TRANSIENT: &str = "tagalong-signing/";
+
+/// What is left of a run that was killed is removed after this time.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Who commits, and how it is signed.
+///
+/// # Errors
+/// When there is no key to sign with, or it cannot be used.
+pub(super) fn author(
+    repository: &RepositorySettings,
+    request: &Request<'_>,
+) -> Result<Author, Failure> {
+    let author = repository.author.clone().map(|author| {
+        let CommitAuthor { name, email, trailers } = author;
+        Author { name, email, trailers, signing: Signing::Off }
+    });
+    let commits = matches!(request.deliver, Deliver::Via(via) if via != Some(Via::Worktree));
+    let signing = match repository.sign.filter(|_| commits) {
+        Some(sign) => signing(sign, request.around).map_err(Failure::Argument)?,
+        None => Signing::Off,
+    };
+    Ok(Author { signing, ..author.unwrap_or_default() })
+}
+
+fn signing(sign: Sign, around: &Surroundings) -> Result<Signing, String> {
+    let key = around.signing_key.as_ref();
+    let signing = match (sign, key) {
+        (Sign::GitHub, _) => return Ok(Signing::GitHub),
+        (Sign::Ssh, Some(key)) => Signing::ssh(key),
+        (Sign::Gpg, Some(key)) => Signing::gpg(key.expose()),
+        (Sign::Ssh | Sign::Gpg, None) => {
+            let why =
+                "`sign` in tagalong.yaml needs TAGALONG_SIGNING_KEY, or TAGALONG_SIGNING_KEY_FILE";
+            return Err(why.to_owned());
+        }
+    };
+    signing.map_err(|why| format!("TAGALONG_SIGNING_KEY: {why}"))
+}
+
+/// What is to be pushed, after GitHub made its part.
+#[derive(Default)]
+pub(super) struct Signed {
+    pub(super) updates: Vec<Update>,
+    /// The commits that stand for those that were made here.
+    commits: BTreeMap<Oid, Oid>,
+    /// What could not be made, by the reference that it was for.
+    pub(super) failed: Answers,
+}
+
+impl Signed {
+    /// Names the commit that is really pushed.
+    pub(super) fn exchange(&self, steps: &mut [Step]) {
+        for step in steps {
+            if let Step::Push(update) = step {
+                update.commit = self.commits.get(&update.commit).copied().unwrap_or(update.commit);
+            }
+        }
+    }
+}
+
+/// Has GitHub make the commits of these updates where that is wanted.
+///
+/// # Errors
+/// When somebody else pushed meanwhile.
+pub(super) async fn signed(
+    clone: &Clone,
+    author: &Author,
+    proposals: &Proposals,
+    updates: Vec<Update>,
+    now: Timestamp,
+) -> Result<Signed, Raced> {
+    let mut signed = Signed { updates, ..Signed::default() };
+    if !author.signing.is_by_github() || signed.updates.is_empty() {
+        return Ok(signed);
+    }
+    let Proposals::Known(known) = proposals else {
+        let why = "`sign: github` needs a repository on GitHub, and a token".to_owned();
+        let all = std::mem::take(&mut signed.updates).into_iter();
+        signed.failed = all.map(|update| (update.reference, Err(why.clone()))).collect();
+        return Ok(signed);
+    };
+    let transient = |index: usize| {
+        format!("{TRANSIENT}{}-{}-{index}", now.as_second(), now.subsec_nanosecond())
+    };
+    let mut drafts = Vec::new();
+    for (index, update) in std::mem::take(&mut signed.updates).into_iter().enumerate() {
+        match clone.describe(update.commit) {
+            Ok(commits) => drafts.push(Draft { update, branch: transient(index), commits }),
+            Err(why) => drop(signed.failed.insert(update.reference, Err(why.to_string()))),
+        }
+    }
+    let begun = drafts.iter().filter_map(Draft::begin).collect();
+    let begun = push(clone, begun).await?;
+    for draft in drafts {
+        let there = begun.get(&branch_ref(&draft.branch)).cloned().unwrap_or(Ok(()));
+        let made = match there {
+            Ok(()) => draft.make(known, &mut signed.commits).await,
+            Err(why) => Err(why),
+        };
+        match made {
+            Ok(made) => {
+                signed.updates.push(Update::delete_at(&draft.branch, made));
+                signed.updates.push(Update::of_server(draft.update.reference, made));
+            }
+            Err(why) => drop(signed.failed.insert(draft.update.reference, Err(why))),
+        }
+    }
+    signed.updates.extend(abandoned(clone, now));
+    Ok(signed)
+}
+
+/// Branches that a killed run has left behind.
+fn abandoned(clone: &Clone, now: Timestamp) -> impl Iterator<Item = Update> {
+    let is_old = move |branch: &&str| {
+        let began = branch.strip_prefix(TRANSIENT).and_then(|rest| rest.split('-').next());
+        let began = began.and_then(|began| Timestamp::from_second(began.parse().ok()?).ok());
+        began.is_some_and(|began| now.duration_since(began) > ABANDONED)
+    };
+    clone.branches(TRANSIENT).filter(is_old).map(Update::delete)
+}
+
+/// Commits that GitHub is to make again.
+struct Draft {
+    /// Where they belong.
+    update: Update,
+    /// Where they are made.
+    branch: String,
+    commits: Vec<Described>,
+}
+
+impl Draft {
+    /// The branch at the commit that they follow.
+    fn begin(&self) -> Option<Update> {
+        let first = self.commits.first()?;
+        Some(Update::of_server(branch_ref(&self.branch), first.parent))
+    }
+
+    /// The last commit, which holds exactly what ours holds.
+    async fn make(&self, known: &Known, instead: &mut BTreeMap<Oid, Oid>) -> Result<Oid, String> {
+        let first = self.commits.first().ok_or("there is nothing to commit")?;
+        let mut parent = first.parent;
+        for commit in &self.commits {
+            let new = NewCommit {
+                branch: &self.branch,
+                parent: &parent.to_string(),
+                message: &commit.message,
+                files: &commit.files,
+            };
+            let made = known.forge.commit(&new).await.map_err(|error| error.to_string())?;
+            if made.tree != commit.tree.to_string() {
+                return Err("what GitHub committed is not what was planned".to_owned());
+            }
+            if !made.is_signed {
+                return Err("GitHub did not sign the commit".to_owned());
+            }
+            parent = Oid::from_str(&made.oid).map_err(|error| error.to_string())?;
+            instead.insert(commit.commit, parent);
+        }
+        Ok(parent)
+    }
+}

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod cli;
 pub mod settings;
 pub mod worktree;
+pub mod store;
 pub mod http;
 pub mod registry;
 pub mod git;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::cache::Cache;
+use super::cache::Pages as Kept;
 use super::credentials::Credentials;
 use super::host::{Host, lock};
 use super::layout::Layouts;
@@ -24,6 +24,7 @@ use super::{Options, ScanError};
 use crate::choose::Listing;
 use crate::image::{Digest, Repository, Tag};
 use crate::policy::{Mirror, RegistryKind, Times};
+use crate::store::Store;
 
 /// Media types of everything a tag can point at. An index is preferred: its digest is the one that
 /// stands for all platforms.
@@ -48,7 +49,7 @@ pub(super) const MAX_REDIRECTS: usize = 5;
 pub struct Registry {
     pub(super) options: Options,
     pub(super) credentials: Credentials,
-    pub(super) cache: Option<Cache>,
+    pub(super) cache: Option<Store>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     usage: Lock<Usage>,
 }
@@ -101,7 +102,7 @@ impl Registry {
         let credentials = Credentials::new(variables, packages, options.now);
         let cache = options.cache.clone();
         let clock = options.clock.map(|(then, _)| then.into());
-        let cache = cache.and_then(|directory| Cache::open(directory, clock));
+        let cache = cache.and_then(|directory| Store::open(directory, clock));
         let (hosts, usage) = (Mutex::default(), Lock::default());
         Self { options, credentials, cache, hosts, usage }
     }
@@ -150,7 +151,7 @@ impl Registry {
         list: List,
     ) -> Result<Listing, ScanError> {
         let name = format!("{list:?} {}/{}", host.name, repository.path());
-        let known = self.cache.as_ref().map(|cache| cache.pages(&name)).unwrap_or_default();
+        let known = self.cache.as_ref().map(|store| Kept::kept(store, &name)).unwrap_or_default();
         let mut keep = HashMap::new();
         let mut path = list.first(repository.path());
         let mut pages = Pages::new(&path);
@@ -165,8 +166,8 @@ impl Registry {
                 None => break,
             }
         }
-        if let Some(cache) = &self.cache {
-            cache.keep_pages(&name, keep);
+        if let Some(store) = &self.cache {
+            Kept::keep(store, &name, keep);
         }
         Ok(pages.finish())
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::client::{Ask, MANIFESTS, Source, named_digest};
-use super::{Registry, ScanError};
+use super::{Registry, ScanError, cache};
 use crate::choose::Contents;
 use crate::image::{Digest, Platform, Repository, Tag};
 
@@ -165,7 +165,7 @@ impl Registry {
             Source::Layouts(layouts) => return layouts.content(digest, limit),
         };
         let host = self.host(&asked).await;
-        if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.content(digest)) {
+        if let Some(kept) = self.cache.as_ref().and_then(|store| cache::content(store, digest)) {
             self.count(&host, &asked, |cost| cost.cache_hits += 1);
             return Ok(kept);
         }
@@ -182,8 +182,8 @@ impl Registry {
                 format!("what the registry sends for {} has another digest", digest.short());
             return Err(ScanError::Malformed(message));
         }
-        if let Some(cache) = &self.cache {
-            cache.keep_content(digest, &body);
+        if let Some(store) = &self.cache {
+            cache::keep_content(store, digest, &body);
         }
         Ok(body)
     }

@@ -17,13 +17,14 @@ const CORE: [(&str, &[&str]); 10] = [
 ];
 
 /// The edges, each with the rooms beside the core that it may know.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("worktree.rs", &[]),
     ("secret.rs", &[]),
+    ("store.rs", &[]),
     ("http.rs", &["secret"]),
-    ("registry", &["http", "secret"]),
+    ("registry", &["http", "secret", "store"]),
     ("git", &["http", "secret"]),
-    ("forge", &["http", "secret", "settings"]),
+    ("forge", &["http", "secret", "settings", "store"]),
     ("report", &["registry"]),
 ];
 

@@ -113,6 +113,7 @@ fn change_set(
         pull: deliver.pull.clone(),
         merge: deliver.merge.clone(),
         limits: deliver.limits,
+        notes: deliver.notes,
         schedule: deliver.schedule.clone(),
         branch: bundle.branch(set),
         title: title(name, &moves),
@@ -125,7 +126,19 @@ fn change_set(
         edits: edits.into_iter().collect(),
         files,
     };
-    let texts = &deliver.texts;
+    let problems = word(&mut change_set, environment, &moves, plan);
+    (change_set, problems)
+}
+
+/// Writes title, commit message and body; what cannot be written as the templates say, in the usual
+/// words.
+fn word(
+    set: &mut ChangeSet,
+    environment: &Environment,
+    moves: &[Move],
+    plan: &Plan,
+) -> Vec<Diagnostic> {
+    let (texts, name) = (&environment.deliver.texts, set.environment.clone());
     let mut problems = Vec::new();
     let mut used = |key: &str, text: Result<String, String>| {
         text.map_err(|why| {
@@ -135,32 +148,39 @@ fn change_set(
         })
         .ok()
     };
-    let own = texts.title.as_ref().map(|text| template::title(text, name, &moves));
+    let own = texts.title.as_ref().map(|text| template::title(text, &name, moves));
     if let Some(title) = own.and_then(|own| used("title", own)) {
-        change_set.title = title;
+        set.title = title;
     }
-    let own = texts.message.as_ref().map(|text| template::plain(text, name, &moves));
+    let own = texts.message.as_ref().map(|text| template::plain(text, &name, moves));
     let own = own.and_then(|own| used("message", own));
-    let flux = environment.message.as_ref().map(|template| {
-        let edits: Vec<_> = change_set.edits.iter().map(|index| &plan.edits[*index]).collect();
-        go_template::render(template, &edits)
-    });
-    let (flux, wrong) = match flux {
-        Some(Ok(written)) => (Some(written), None),
-        Some(Err(why)) => (None, Some(why)),
-        None => (None, None),
-    };
-    change_set.message = commit_message(&change_set, &moves, own.or(flux).as_deref());
-    let (body, unused) = body(&change_set, &moves, texts.body.as_deref());
-    change_set.body = body;
+    let (flux, wrong) = flux_message(set, environment, plan);
+    set.message = commit_message(set, moves, own.or(flux).as_deref());
+    let (body, unused) = body(set, moves, texts.body.as_deref());
+    set.body = body;
     if let Some(why) = unused {
         used("body", Err(why));
     }
-    problems.extend(wrong.map(|why| {
-        let message = format!("its commit message template is not used: {why}");
-        Diagnostic::warning(Code::FluxTemplate, message).at(environment.place.clone())
-    }));
-    (change_set, problems)
+    problems.extend(wrong);
+    problems
+}
+
+/// The commit message that a Flux automation wants, or why there is none.
+fn flux_message(
+    set: &ChangeSet,
+    environment: &Environment,
+    plan: &Plan,
+) -> (Option<String>, Option<Diagnostic>) {
+    let Some(template) = &environment.message else { return (None, None) };
+    let edits: Vec<_> = set.edits.iter().map(|index| &plan.edits[*index]).collect();
+    match go_template::render(template, &edits) {
+        Ok(written) => (Some(written), None),
+        Err(why) => {
+            let message = format!("its commit message template is not used: {why}");
+            let problem = Diagnostic::warning(Code::FluxTemplate, message);
+            (None, Some(problem.at(environment.place.clone())))
+        }
+    }
 }
 
 /// The environment that says how a bundle is delivered: its own, or the first of those that go

@@ -7,6 +7,7 @@ mod branch;
 mod draft;
 mod go_template;
 mod machine;
+mod sources;
 mod template;
 mod text;
 mod words;
@@ -19,6 +20,7 @@ pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
+pub use sources::{Note, Sources, between, section, section_of};
 pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 
@@ -28,7 +30,7 @@ use crate::choose::{Decision, Deployed};
 use crate::diagnostic::Diagnostic;
 use crate::edit::{Edit, splice};
 use crate::image::Repository;
-use crate::policy::{Commits, Limits, Merge, PullRequestSettings, Via, Windows};
+use crate::policy::{Commits, Limits, Merge, Notes, PullRequestSettings, Via, Windows};
 
 /// Everything that a run would do, and why. Nothing of it is done yet.
 #[derive(Debug, Default)]
@@ -111,6 +113,8 @@ pub struct ChangeSet {
     pub merge: Merge,
     /// How many pull requests there may be beside it.
     pub limits: Limits,
+    /// What it says of sources and releases.
+    pub notes: Notes,
     /// When it is delivered; at any time where there are none.
     pub schedule: Windows,
     /// The branch.

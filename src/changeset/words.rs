@@ -17,9 +17,13 @@ pub const CHANGE_TRAILER: &str = "Tagalong-Change";
 const MAX_TITLE: usize = 72;
 
 /// GitHub's limit for a body is 65,536 characters.
-const MAX_BODY: usize = 60_000;
+pub(super) const MAX_BODY: usize = 60_000;
 
 const MAX_COMMIT_ROWS: usize = 200;
+
+/// What stands below everything that the change says.
+pub(super) const FOOTER: &str = "\nThis branch is rewritten when something newer appears. A commit of yours on it \
+    stops that; merging or closing is up to you.";
 
 /// The title: what moves, to what, where.
 #[must_use]
@@ -87,10 +91,7 @@ pub(super) fn body(
         name => format!("These images of `{name}` have newer tags that their policies choose."),
     };
     let machine = Proposed::new(set, moves).block();
-    let footer = format!(
-        "\nThis branch is rewritten when something newer appears. A commit of yours on it stops that; \
-         merging or closing is up to you.\n\n{machine}\n"
-    );
+    let footer = format!("{FOOTER}\n\n{machine}\n");
     let room = MAX_BODY - MAX_TITLE - footer.len();
     let usual = |room| format!("{intro}\n\n{}", table(moves, room));
     let Some(template) = template else { return (usual(room - intro.len()) + &footer, None) };
@@ -214,6 +215,7 @@ mod tests {
             pull: crate::policy::PullRequestSettings::default(),
             merge: crate::policy::Merge::default(),
             limits: crate::policy::Limits::default(),
+            notes: crate::policy::Notes::default(),
             schedule: crate::policy::Windows::default(),
             branch: String::new(),
             title: "T".into(),

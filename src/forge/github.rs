@@ -10,6 +10,7 @@ use super::pace::Pace;
 use super::{Allowed, ForgeError, Found, pulls};
 use crate::http;
 use crate::settings::GitHubSettings;
+use crate::store::Store;
 
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -20,6 +21,8 @@ pub struct GitHub {
     owner: String,
     name: String,
     pace: Pace,
+    /// What earlier runs were told.
+    pub(super) store: Option<Store>,
 }
 
 impl GitHub {
@@ -45,7 +48,14 @@ impl GitHub {
         };
         let (rest, graphql) = (client(rest)?, client(graphql)?);
         let pace = Pace::of(settings.api_url.host_str().unwrap_or_default());
-        Ok(Self { rest, graphql, owner: owner.to_owned(), name: name.to_owned(), pace })
+        let (owner, name) = (owner.to_owned(), name.to_owned());
+        Ok(Self { rest, graphql, owner, name, pace, store: None })
+    }
+
+    /// The same with a directory of what earlier runs were told.
+    #[must_use]
+    pub fn with_store(self, store: Option<Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// The pull requests of these branches to a base, with what checked them when that is wanted and the
@@ -119,6 +129,14 @@ impl GitHub {
 
     pub(super) fn route(&self, rest: &str) -> String {
         format!("/repos/{}/{}/{rest}", self.owner, self.name)
+    }
+
+    /// Waits as GitHub wants, and tries again when it stumbles.
+    pub(super) async fn patiently<T>(
+        &self,
+        send: impl AsyncFn() -> octocrab::Result<T>,
+    ) -> Result<T, ForgeError> {
+        self.pace.patiently(|| async { self.read(send().await) }).await
     }
 
     fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, ForgeError> {

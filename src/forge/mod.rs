@@ -9,6 +9,7 @@ mod issue;
 mod merge;
 mod pace;
 mod pulls;
+mod releases;
 mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use commit::{MadeCommit, NewCommit};
 pub use error::ForgeError;
 pub use github::GitHub;
 pub use merge::{Compared, Merged};
+pub use releases::Release;
 pub use write::Upserted;
 
 use crate::changeset::ChangeSet;

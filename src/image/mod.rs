@@ -3,6 +3,7 @@
 //! Every type here is checked when it is made and keeps what the user or the registry wrote.
 
 mod digest;
+mod origin;
 mod platform;
 mod reference;
 mod repository;
@@ -11,6 +12,7 @@ mod tag;
 pub mod version;
 
 pub use digest::Digest;
+pub use origin::{Origin, Source};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use repository::{InvalidRepository, Repository, split_registry};

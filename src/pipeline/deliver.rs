@@ -8,8 +8,9 @@ use super::merge::Merging;
 use super::proposals::Proposals;
 use super::pulls::{self, Stale};
 use super::sign::{self, Signed};
+use super::sources::{self, Looking};
 use super::tree::GIT_TIMEOUT;
-use super::{Planning, Run, Tree};
+use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::forge::{ForgeError, MergeState, PullRequest};
@@ -39,6 +40,7 @@ pub(super) enum Step {
 pub(super) async fn deliver(
     mut planning: Planning,
     settings: &DecideSettings,
+    outside: &Outside<'_>,
     is_last: bool,
 ) -> Result<Run, Raced> {
     // What was planned on an older base may be merged by now. The last try does without that, as GitHub's
@@ -58,7 +60,7 @@ pub(super) async fn deliver(
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
             let refreshed = Cell::new(false);
             let author = &planning.author;
-            let context = Context { clone, plan, author, now, is_whole, refreshed };
+            let context = Context { clone, plan, author, outside, now, is_whole, refreshed };
             context.deliver(proposals, &mut planning.memory).await?
         }
     };
@@ -108,6 +110,7 @@ struct Context<'a> {
     clone: &'a Clone,
     plan: &'a Plan,
     author: &'a Author,
+    outside: &'a Outside<'a>,
     now: jiff::Timestamp,
     is_whole: bool,
     /// Whether one that was only behind the base was made anew.
@@ -148,9 +151,11 @@ impl Context<'_> {
                 tracing::warn!(branch, why, "a branch that is over could not be deleted");
             }
         }
+        let sections = self.sections(&steps, proposals).await;
         let mut deliveries = Vec::new();
         for (set, step) in plan.change_sets.iter().zip(&steps) {
-            let delivery = pulls::finish(set, step, &pushed, proposals).await;
+            let worded = sources::with_section(set, &sections, proposals);
+            let delivery = pulls::finish(&worded, step, &pushed, proposals).await;
             if delivery.outcome == DeliveryOutcome::Pushed && set.via == Via::Push {
                 memory.delivered(set);
             }
@@ -173,6 +178,19 @@ impl Context<'_> {
         let merging = Merging { clone: self.clone, plan, proposals };
         let is_stuck = merging.merge(&mut deliveries).await;
         Ok((deliveries, kept, is_stuck))
+    }
+
+    /// What new words say of sources. Those of an earlier change are not carried along, also when they are
+    /// there because a run was killed.
+    async fn sections(&self, steps: &[Step], proposals: &Proposals) -> BTreeMap<String, String> {
+        let is_new = |(set, step): &(&ChangeSet, &Step)| match step {
+            Step::Push(_) => true,
+            Step::Stand(_) => proposals.open(&set.branch).is_some_and(|open| !open.proposes(set)),
+            Step::Stop(..) => false,
+        };
+        let written = self.plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
+        let Outside { tags, github } = *self.outside;
+        Looking { tags, plan: self.plan, github }.look(written, proposals).await
     }
 
     /// What is over.

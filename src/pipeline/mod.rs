@@ -12,6 +12,7 @@ mod proposals;
 mod pulls;
 mod settle;
 mod sign;
+mod sources;
 mod sweep;
 mod tags;
 mod tree;
@@ -39,7 +40,7 @@ use crate::manifest::{Survey, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
-use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
 
 /// How often a run reads the repository again because somebody else pushed.
 const MAX_ATTEMPTS: usize = 8;
@@ -176,7 +177,8 @@ pub async fn run(
         let request = Request { settings, around, deliver: Deliver::Via(via) };
         let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
         let pause = pauses.next();
-        let delivered = deliver::deliver(planning, settings, pause.is_none()).await;
+        let outside = Outside { tags: &tags, github: &around.github };
+        let delivered = deliver::deliver(planning, settings, &outside, pause.is_none()).await;
         match (delivered, pause) {
             (Err(raced), Some(pause)) => {
                 tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
@@ -232,6 +234,12 @@ impl Run {
             _ => Exit::Partly,
         }
     }
+}
+
+/// What a delivery asks beside the repository.
+struct Outside<'a> {
+    tags: &'a Tags,
+    github: &'a GitHubSettings,
 }
 
 /// What a plan is asked for.
@@ -406,7 +414,7 @@ async fn proposals(
     let is_selected =
         |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
     let selected = involved.into_iter().filter(is_selected);
-    Proposals::find(selected, set, tree, (memory, author, request.around)).await
+    Proposals::find(selected, set, tree, (memory, author), request).await
 }
 
 /// What each environment holds of each policy's image.

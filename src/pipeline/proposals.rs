@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Tree;
 use super::memory::{Heard, Held, Memory, is_reverted};
+use super::{Request, Tree};
 use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
 use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
 use crate::git::Author;
 use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
-use crate::settings::Surroundings;
+use crate::settings::DecideSettings;
+use crate::store::Store;
 
 /// What is known of the pull requests of a run.
 pub(super) enum Proposals {
@@ -121,6 +122,12 @@ fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> 
     heard
 }
 
+/// What earlier runs were told, where that is kept.
+fn store(settings: &DecideSettings) -> Option<Store> {
+    let clock = settings.clock.map(|(then, _)| then.into());
+    settings.cache.clone().and_then(|directory| Store::open(directory, clock))
+}
+
 impl Proposals {
     /// Asks for the pull requests of these environments that can be known before anything is decided,
     /// and of all own branches that there are.
@@ -128,7 +135,8 @@ impl Proposals {
         environments: impl Iterator<Item = usize>,
         set: &PolicySet,
         tree: &Tree,
-        (memory, author, around): (&Memory, &Author, &Surroundings),
+        (memory, author): (&Memory, &Author),
+        request: &Request<'_>,
     ) -> Self {
         let Tree::Git { clone, github } = tree else { return Self::None };
         let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
@@ -153,8 +161,8 @@ impl Proposals {
             return Self::Impossible(message.to_owned());
         };
         let (base, read) = (clone.branch().to_owned(), clone.base().to_string());
-        let forge = match GitHub::new(&around.github, owner, name) {
-            Ok(forge) => forge,
+        let forge = match GitHub::new(&request.around.github, owner, name) {
+            Ok(forge) => forge.with_store(store(request.settings)),
             Err(error) => return Self::Impossible(error.to_string()),
         };
         let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Failure, load};
-use crate::choose::{Answers, Catalog, Listing, Question, Reason, ReasonCode};
+use crate::choose::{Answers, Catalog, Deployed, Listing, Question, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::{Digest, Repository, Tag};
+use crate::image::{Digest, Origin, Repository, Tag};
 use crate::policy::{PolicySet, RegistrySettings, RepositorySettings, Times};
 use crate::registry::{self, Options, Registry, Usage};
 use crate::report::Progress;
@@ -136,6 +136,27 @@ impl Tags {
             Some(client) => client.usage().await,
             None => Usage::new(),
         }
+    }
+
+    /// Where an image comes from, as it says itself; nothing when no registry is asked, or it is
+    /// not there any more.
+    pub async fn origin(&self, repository: &Repository, image: &Deployed) -> Origin {
+        let Some(client) = &self.client else { return Origin::default() };
+        let found = async {
+            let digest = match (&image.digest, &image.tag) {
+                (Some(digest), _) => digest.clone(),
+                (None, Some(tag)) => match self.digest(repository, tag) {
+                    Some(known) => known.clone(),
+                    None => client.digest(repository, tag).await?,
+                },
+                (None, None) => return Ok(Origin::default()),
+            };
+            client.origin(repository, &digest).await
+        };
+        found.await.unwrap_or_else(|error| {
+            tracing::info!(%repository, %error, "nothing is known of where it comes from");
+            Origin::default()
+        })
     }
 
     /// Everything that was asked beside the lists.

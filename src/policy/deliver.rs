@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::raw::{AutoMerge, Commits, MergeMethod, RawDeliver, RawGroup, RawGrouping};
+use super::raw::{AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping};
 use super::{Via, Windows};
 
 /// How changes are delivered.
@@ -23,6 +23,8 @@ pub struct Deliver {
     pub merge: Merge,
     /// How many pull requests there may be.
     pub limits: Limits,
+    /// What bodies say of sources and releases.
+    pub notes: Notes,
     /// When; at any time where there are none.
     pub schedule: Windows,
     /// How texts are worded.
@@ -122,6 +124,7 @@ impl Deliver {
             && self.merge == other.merge
             && self.limits == other.limits
             && self.schedule == other.schedule
+            && self.notes == other.notes
             && self.texts == other.texts
     }
 
@@ -152,6 +155,7 @@ impl Deliver {
                 checks: raw.checks,
                 without_checks: raw.without_checks,
             },
+            notes: raw.notes,
             schedule: Windows::read(&raw.schedule)
                 .map_err(|(index, why)| ("schedule", format!("window {}: {why}", index + 1)))?,
             limits: Limits { open: raw.max_open, new: raw.max_new },

@@ -30,8 +30,8 @@ pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{
-    AutoMerge, Commits, DigestMode, Direction, MergeMethod, PartName, ProxyAddress, RegistryKind,
-    Sign, Variant, Via,
+    AutoMerge, Commits, DigestMode, Direction, MergeMethod, Notes, PartName, ProxyAddress,
+    RegistryKind, Sign, Variant, Via,
 };
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};

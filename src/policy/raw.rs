@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use deliver::{
-    AutoMerge, Commits, MergeMethod, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
+    AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
 };
 
 /// Policies and environments of a tagalong config repository.

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 
 use super::client::{Ask, MANIFESTS, Source, named_digest};
 use super::{Registry, ScanError, cache};
 use crate::choose::Contents;
-use crate::image::{Digest, Platform, Repository, Tag};
+use crate::image::{Digest, Origin, Platform, Repository, Tag};
 
 /// The largest manifest, in bytes: what the
 /// [specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests)
@@ -28,6 +29,9 @@ struct Manifest {
     manifests: Option<Vec<Entry>>,
     layers: Option<Vec<IgnoredAny>>,
     config: Option<Descriptor>,
+    /// As they come: what is wrong with them must not keep the rest from being read.
+    #[serde(default)]
+    annotations: Value,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +59,9 @@ struct Config {
     platform: Described,
     /// As text, because builders write anything.
     created: Option<String>,
+    /// Docker's part, as it comes.
+    #[serde(default, rename = "config")]
+    docker: Value,
 }
 
 impl Registry {
@@ -90,20 +97,52 @@ impl Registry {
         tag: &Tag,
     ) -> Result<Timestamp, ScanError> {
         let digest = self.digest(repository, tag).await?;
-        let mut manifest = self.image(repository, &digest).await?;
-        if let Some(entries) = manifest.manifests.take() {
-            let is_image = |entry: &Entry| {
-                let platform = entry.platform.as_ref().and_then(Described::read);
-                platform.is_some_and(|platform| !platform.is_unknown())
-            };
-            let first = entries.into_iter().find(is_image);
-            let digest = first.and_then(|entry| Digest::parse(&entry.digest));
-            let digest = digest.ok_or_else(|| malformed("holds no image"))?;
-            manifest = self.image(repository, &digest).await?;
-        }
+        let manifest = self.image(repository, &digest).await?;
+        let manifest = self.first_image(repository, manifest).await?;
         let config = self.config(repository, manifest.config).await?;
         let created = config.created.and_then(|created| created.parse().ok());
         created.ok_or_else(|| malformed("does not say when it was made"))
+    }
+
+    /// Where an image comes from, as its annotations and labels say; the outer ones count, and nothing
+    /// more is fetched than it takes.
+    ///
+    /// # Errors
+    /// When a manifest or a configuration cannot be had.
+    pub async fn origin(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Origin, ScanError> {
+        let manifest = self.image(repository, digest).await?;
+        let outer = said_in(&manifest.annotations);
+        if outer.is_whole() {
+            return Ok(outer);
+        }
+        let image = self.first_image(repository, manifest).await?;
+        let inner = outer.or(said_in(&image.annotations));
+        if inner.is_whole() {
+            return Ok(inner);
+        }
+        let config = self.config(repository, image.config).await?;
+        Ok(inner.or(said_in(&config.docker["Labels"])))
+    }
+
+    /// The manifest itself, or that of the first image of an index.
+    async fn first_image(
+        &self,
+        repository: &Repository,
+        mut manifest: Manifest,
+    ) -> Result<Manifest, ScanError> {
+        let Some(entries) = manifest.manifests.take() else { return Ok(manifest) };
+        let is_image = |entry: &Entry| {
+            let platform = entry.platform.as_ref().and_then(Described::read);
+            platform.is_some_and(|platform| !platform.is_unknown())
+        };
+        let first = entries.into_iter().find(is_image);
+        let digest = first.and_then(|entry| Digest::parse(&entry.digest));
+        let digest = digest.ok_or_else(|| malformed("holds no image"))?;
+        self.image(repository, &digest).await
     }
 
     /// An index or an image manifest that can be read in one way only: a client that took it for the
@@ -193,6 +232,10 @@ impl Described {
     fn read(&self) -> Option<Platform> {
         Platform::new(self.os.as_deref()?, self.architecture.as_deref()?, self.variant.as_deref())
     }
+}
+
+fn said_in(texts: &Value) -> Origin {
+    Origin::read(|key| texts[key].as_str())
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ScanError> {

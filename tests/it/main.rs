@@ -32,4 +32,5 @@ mod registries;
 mod schemas;
 mod shapes;
 mod signing;
+mod sources;
 mod workload;

@@ -39,6 +39,8 @@ pub struct RawDeliver {
     /// A template of the commit message.
     #[schemars(example = &"deps: {{ environment }}")]
     pub message: Option<String>,
+    /// What the body says of where the images come from.
+    pub notes: Notes,
     /// Labels of the pull request.
     #[schemars(example = ["staging"])]
     pub labels: Vec<String>,
@@ -115,6 +117,20 @@ pub enum AutoMerge {
     GitHub,
     /// A later run, when the checks have passed.
     Bot,
+}
+
+/// What a pull request says of where its images come from, by their labels
+/// `org.opencontainers.image.source` and `.revision`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notes {
+    /// Nothing; no manifest is fetched for it.
+    Off,
+    /// The comparison of the two revisions.
+    Links,
+    /// That, and the notes of the releases between the two tags.
+    #[default]
+    Releases,
 }
 
 /// How a pull request is merged.

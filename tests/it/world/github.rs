@@ -38,6 +38,8 @@ struct Held {
     viewer: String,
     /// Whether commits that it makes are signed.
     signs: bool,
+    /// Releases of `acme/shop`, the newest first, as tag and text.
+    releases: Vec<(String, String)>,
     /// The query of the request that is answered.
     query: String,
     /// `GraphQL`'s issues.
@@ -126,6 +128,7 @@ impl GitHub {
             }),
             viewer: "bot".to_owned(),
             signs: true,
+            releases: Vec::new(),
             query: String::new(),
             issues: Vec::new(),
             author: "bot".to_owned(),
@@ -217,6 +220,12 @@ impl GitHub {
         login.clone_into(&mut self.state.lock().unwrap().viewer);
     }
 
+    /// Releases of `acme/shop`, the newest first, as tag and text.
+    pub fn releases(&self, releases: &[(&str, &str)]) {
+        let releases = releases.iter().map(|(tag, text)| ((*tag).to_owned(), (*text).to_owned()));
+        self.state.lock().unwrap().releases = releases.collect();
+    }
+
     /// Whether commits that GitHub makes are signed.
     pub fn signs(&self, is_signed: bool) {
         self.state.lock().unwrap().signs = is_signed;
@@ -305,6 +314,10 @@ fn answered(
         }
         let mut held = state.lock().unwrap();
         held.query = query;
+        if path == "/api/v3/repos/acme/shop/releases" {
+            let known = headers.get("if-none-match").and_then(|value| value.to_str().ok());
+            return held.list_releases(known);
+        }
         if is_stale && path.contains("graphql") {
             let lagging = held.chaos.as_ref().unwrap().stale.clone();
             let pulls = std::mem::replace(&mut held.pulls, lagging);

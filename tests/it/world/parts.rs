@@ -242,6 +242,31 @@ impl RealRegistry {
             "architecture": architecture, "os": os, "created": created,
             "rootfs": {"type": "layers", "diff_ids": []},
         });
+        self.push_config(world, repository, tag, &config)
+    }
+
+    /// Pushes an image with labels; its digest.
+    pub fn push_labelled(
+        &self,
+        world: &World,
+        repository: &str,
+        tag: &str,
+        labels: &serde_json::Value,
+    ) -> String {
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "config": {"Labels": labels},
+            "rootfs": {"type": "layers", "diff_ids": []},
+        });
+        self.push_config(world, repository, tag, &config)
+    }
+
+    fn push_config(
+        &self,
+        world: &World,
+        repository: &str,
+        tag: &str,
+        config: &serde_json::Value,
+    ) -> String {
         let config = self.push_blob(world, repository, &config.to_string());
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({

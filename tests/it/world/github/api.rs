@@ -20,6 +20,7 @@ const MERGE: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/merge";
 const INSTALLATION: &str = "/repos/{owner}/{repo}/installation";
 const TOKENS: &str = "/app/installations/{installation_id}/access_tokens";
 const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
+const RELEASES: &str = "/repos/{owner}/{repo}/releases";
 const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
 
 impl Held {
@@ -51,6 +52,28 @@ impl Held {
         self.violations
             .extend(answer["violations"].as_array().into_iter().flatten().map(Value::to_string));
         axum::Json(answer["answer"].clone()).into_response()
+    }
+
+    /// The releases of another repository, with a validator.
+    pub(super) fn list_releases(&mut self, known: Option<&str>) -> Response {
+        let etag = format!("W/\"{}\"", self.releases.len());
+        let is_known = known == Some(&etag);
+        let path = "GET /api/v3/repos/acme/shop/releases";
+        self.requests.push(if is_known { format!("{path} (304)") } else { path.to_owned() });
+        if is_known {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
+        let row = openapi::example("release");
+        let rows = self.releases.iter().map(|(tag, text)| {
+            let mut row = row.clone();
+            (row["tag_name"], row["body"]) = (json!(tag), json!(text));
+            row["draft"] = json!(text.starts_with("draft"));
+            row
+        });
+        let shown = rows.collect();
+        let mut answer = self.judged("GET", RELEASES, 200, shown);
+        answer.headers_mut().insert("etag", etag.parse().unwrap());
+        answer
     }
 
     /// A commit on a branch, as GitHub makes it: its own committer, no signature that anybody could check.

@@ -1,0 +1,326 @@
+//! What changed between two images, as far as they and the forge of their source say: a comparison of
+//! the revisions, and the notes of the releases between them. It stands in a section of the body that
+//! is written when the change is, and carried along as long as the change stays the same: what others
+//! write later is no reason to write a pull request anew.
+
+use std::fmt::Write as _;
+
+use super::ChangeSet;
+use super::text::{code_span, harmless};
+use crate::image::{Origin, Shape, Source, Tag};
+
+const OPENING: &str = "<!-- tagalong-sources -->\n";
+const CLOSING: &str = "<!-- /tagalong-sources -->\n";
+
+/// The section is no longer than this, in bytes.
+const MAX_SECTION: usize = 24_000;
+
+/// One release's notes are no longer than this, in characters.
+const MAX_NOTE: usize = 2_000;
+
+/// The notes of the newest releases are shown.
+const MAX_NOTES: usize = 10;
+
+/// A revision is shown as short as git shows it.
+const SHORT: usize = 7;
+
+/// What is known of one image that moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The policy's name.
+    pub image: String,
+    /// Where what is deployed comes from.
+    pub from: Origin,
+    /// Where what is proposed comes from.
+    pub to: Origin,
+    /// The releases between them, the newest first.
+    pub notes: Vec<Note>,
+}
+
+/// What a release says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Its tag.
+    pub tag: String,
+    /// What its author wrote.
+    pub text: String,
+}
+
+/// The pages of a server that shows source code.
+struct Pages {
+    repository: String,
+    compare: String,
+    release: Option<String>,
+}
+
+impl Pages {
+    /// Those of servers that everybody knows, and of the GitHub that is worked on. Anywhere else an
+    /// image's label could lead people.
+    fn of(source: &Source, github: &str) -> Option<Self> {
+        let Source { host, path } = source;
+        let here = github.split_once("://").map_or(github, |(_, rest)| rest).trim_end_matches('/');
+        let base = if host == here { github.trim_end_matches('/') } else { "" };
+        let https = format!("https://{host}");
+        let (base, between) = match host.as_str() {
+            _ if !base.is_empty() => (base, ""),
+            "github.com" | "codeberg.org" | "gitea.com" => (&*https, ""),
+            "gitlab.com" => (&*https, "/-"),
+            _ => return None,
+        };
+        if between.is_empty() && source.owner_and_name().is_none() {
+            return None;
+        }
+        let repository = format!("{base}/{path}");
+        Some(Self {
+            compare: format!("{repository}{between}/compare/"),
+            release: between.is_empty().then(|| format!("{repository}/releases/tag/")),
+            repository,
+        })
+    }
+}
+
+/// The section of a body; empty when nothing is known. What does not fit is left out as a whole.
+#[must_use]
+pub fn section(sources: &[Sources], github: &str) -> String {
+    let mut text = format!("{OPENING}\n| image | source |\n|---|---|\n");
+    let start = text.len();
+    for one in sources {
+        let Some(row) = row(one, github) else { continue };
+        if text.len() + row.len() < MAX_SECTION {
+            text.push_str(&row);
+        }
+    }
+    if text.len() == start {
+        return String::new();
+    }
+    let mut told: Vec<&Source> = Vec::new();
+    for one in sources {
+        let Some(source) = one.to.source.as_ref().filter(|source| !told.contains(source)) else {
+            continue;
+        };
+        told.push(source);
+        let notes = notes(one, source, github);
+        if text.len() + notes.len() < MAX_SECTION {
+            text.push_str(&notes);
+        }
+    }
+    format!("{text}\n{CLOSING}")
+}
+
+/// Where an image comes from, in one row.
+fn row(sources: &Sources, github: &str) -> Option<String> {
+    let to = sources.to.source.as_ref()?;
+    let name = code_span(&format!("{}/{}", to.host, to.path));
+    let revisions = (sources.from.revision.as_ref(), sources.to.revision.as_ref());
+    let is_same = sources.from.source.as_ref() == Some(to);
+    let shown = match (Pages::of(to, github), revisions) {
+        (None, _) => name,
+        (Some(pages), (Some(from), Some(new))) if is_same && from != new => {
+            let link = format!("{}{from}...{new}", pages.compare);
+            format!("[`{}…{}`]({link}) of {name}", short(from), short(new))
+        }
+        (Some(pages), _) => format!("[{name}]({})", pages.repository),
+    };
+    Some(format!("| {} | {shown} |\n", code_span(&sources.image)))
+}
+
+fn short(revision: &str) -> &str {
+    revision.get(..SHORT).unwrap_or(revision)
+}
+
+/// The notes of the releases of one source, folded.
+fn notes(sources: &Sources, source: &Source, github: &str) -> String {
+    if sources.notes.is_empty() {
+        return String::new();
+    }
+    let pages = Pages::of(source, github);
+    let mut text = format!("\n<details><summary>Release notes of {}</summary>\n\n", source.path);
+    for note in sources.notes.iter().take(MAX_NOTES) {
+        let name = code_span(&note.tag);
+        let page = pages.as_ref().and_then(|pages| pages.release.as_ref());
+        match page.filter(|_| Tag::parse(&note.tag).is_some()) {
+            Some(page) => writeln!(text, "[{name}]({page}{})\n", note.tag).ok(),
+            None => writeln!(text, "{name}\n").ok(),
+        };
+        text.push_str(&fenced(&note.text));
+    }
+    text + "</details>\n"
+}
+
+/// Text of strangers in a block that they cannot leave: no links, no mentions, no pictures, no HTML.
+fn fenced(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n");
+    let lines = lines.trim_matches('\n').lines().map(harmless).collect::<Vec<_>>().join("\n");
+    let mut shown: String = lines.chars().take(MAX_NOTE).collect();
+    if shown.len() < lines.len() {
+        shown.push_str("\n…");
+    }
+    // Our own marks are found by what they look like.
+    let shown = shown.replace("<!--", "<! --");
+    let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{shown}\n{fence}\n\n")
+}
+
+/// The section that stands in a body.
+#[must_use]
+pub fn section_of(body: &str) -> String {
+    let body = body.replace("\r\n", "\n");
+    let inner = body.split_once(OPENING).and_then(|(_, rest)| rest.split_once(CLOSING));
+    inner.map_or_else(String::new, |(inner, _)| format!("{OPENING}{inner}{CLOSING}"))
+}
+
+impl ChangeSet {
+    /// The same with a section in its body, where there is room for it.
+    #[must_use]
+    pub fn with_section(&self, section: &str) -> Self {
+        let mut set = self.clone();
+        let is_fit = !section.is_empty() && set.body.len() + section.len() < super::words::MAX_BODY;
+        if let Some(at) = set.body.rfind(super::words::FOOTER).filter(|_| is_fit) {
+            set.body.insert_str(at, &format!("\n{section}"));
+        }
+        set
+    }
+}
+
+/// The notes of releases that are above one tag and not above another, the newest first; those of the
+/// other alone where tags are no versions. Releases that are named for other parts of a repository are
+/// passed over.
+#[must_use]
+pub fn between(from: Option<&Tag>, to: &Tag, name: &str, all: &[Note]) -> Vec<Note> {
+    let version = |tag: &str| {
+        let (part, rest) = tag.rsplit_once('/').unwrap_or(("", tag));
+        let shape = Shape::parse(rest).filter(|shape| shape.precision > 1)?;
+        let prefix = shape.prefix.trim_end_matches(['v', '-', '_']).trim_start_matches("release");
+        let of = |word: &str| word.is_empty() || word == name;
+        (of(part) && of(prefix)).then_some(shape.version)
+    };
+    let (low, high) = (from.and_then(|from| version(from.as_str())), version(to.as_str()));
+    let is_it =
+        |note: &&Note| note.tag.trim_start_matches('v') == to.as_str().trim_start_matches('v');
+    let (Some(low), Some(high)) = (low, high) else {
+        return all.iter().filter(is_it).take(1).cloned().collect();
+    };
+    let within = all.iter().filter_map(|note| {
+        let found = version(&note.tag)?;
+        let is_stable = found.pre.is_empty() || !high.pre.is_empty();
+        (low < found && found <= high && is_stable).then_some((found, note))
+    });
+    let mut within: Vec<_> = within.collect();
+    within.sort_by(|(a, _), (b, _)| b.cmp(a));
+    within.dedup_by(|(a, _), (b, _)| a == b);
+    within.into_iter().map(|(_, note)| note.clone()).take(MAX_NOTES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GITHUB: &str = "https://github.com/";
+
+    fn origin(source: &str, revision: &str) -> Origin {
+        let text = |key: &str| if key.ends_with("source") { source } else { revision };
+        Origin::read(|key| Some(text(key)).filter(|text| !text.is_empty()))
+    }
+
+    fn sources(from: Origin, to: Origin) -> Sources {
+        Sources { image: "shop".into(), from, to, notes: Vec::new() }
+    }
+
+    #[test]
+    fn revisions_are_compared_where_everybody_knows_the_server() {
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let of = |source: &str| sources(origin(source, old), origin(source, new));
+        let shop = "https://github.com/acme/shop";
+        let cases = [
+            (
+                of(shop),
+                "[`0123456…fedcba9`](https://github.com/acme/shop/compare/0123456789abcdef...fedcba9876543210) of `github.com/acme/shop`",
+            ),
+            (
+                of("https://gitlab.com/a/b/c"),
+                "[`0123456…fedcba9`](https://gitlab.com/a/b/c/-/compare/0123456789abcdef...fedcba9876543210) of `gitlab.com/a/b/c`",
+            ),
+            (
+                sources(origin("", ""), origin(shop, new)),
+                "[`github.com/acme/shop`](https://github.com/acme/shop)",
+            ),
+            (
+                sources(origin(shop, new), origin(shop, new)),
+                "[`github.com/acme/shop`](https://github.com/acme/shop)",
+            ),
+            // Somebody else's repository has nothing to compare with ours.
+            (
+                sources(origin("https://github.com/evil/shop", old), origin(shop, new)),
+                "[`github.com/acme/shop`](https://github.com/acme/shop)",
+            ),
+            (of("https://evil.example/acme/shop"), "`evil.example/acme/shop`"),
+        ];
+        for (sources, want) in cases {
+            let text = section(&[sources], GITHUB);
+            assert!(text.contains(&format!("| `shop` | {want} |\n")), "{text}");
+        }
+        let server =
+            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/");
+        assert!(server.contains("(http://ghe.example:8080/acme/shop/compare/"), "{server}");
+        assert_eq!(section(&[sources(Origin::default(), Origin::default())], GITHUB), "");
+    }
+
+    #[test]
+    fn releases_between_two_tags_are_found() {
+        let note = |tag: &str| Note { tag: tag.into(), text: String::new() };
+        let all = [
+            "v1.3.0",
+            "v1.2.0",
+            "v1.2.0-rc.1",
+            "v1.1.0",
+            "v1.0.0",
+            "shop-1.1.5",
+            "shop/v1.1.7",
+            "web-1.1.6",
+            "helm/1.1.8",
+            "nightly",
+            "release-1.1.9",
+        ];
+        let all: Vec<Note> = all.into_iter().map(note).collect();
+        let cases = [
+            ("v1.0.0", "v1.2.0", "v1.2.0 release-1.1.9 shop/v1.1.7 shop-1.1.5 v1.1.0"),
+            ("1.0.0-alpine", "1.1.0-alpine", "v1.1.0"),
+            ("1.1.9", "1.2.0-rc.1", "v1.2.0-rc.1"),
+            ("1.2.0", "1.2.0", ""),
+            ("nightly", "v1.3.0", "v1.3.0"),
+            ("x", "nightly", "nightly"),
+            ("x", "other", ""),
+        ];
+        for (from, to, want) in cases {
+            let (from, to) = (Tag::parse(from), Tag::parse(to).unwrap());
+            let found = between(from.as_ref(), &to, "shop", &all);
+            let tags: Vec<&str> = found.iter().map(|note| note.tag.as_str()).collect();
+            assert_eq!(tags.join(" "), want, "{from:?} {to}");
+        }
+    }
+
+    #[test]
+    fn a_section_is_found_again_as_it_was_written() {
+        let shop = "https://github.com/acme/shop";
+        let mut one = sources(origin(shop, "0123456"), origin(shop, "89abcde"));
+        let text = "Fixed.\r\n<!-- /tagalong-sources -->\n````\nmore".to_owned();
+        one.notes = vec![
+            Note { tag: "v1".into(), text },
+            Note { tag: "v0".into(), text: "x".repeat(9_000) },
+        ];
+        let section = section(&[one.clone(), one], GITHUB);
+        let body = format!(
+            "| table |\r\n{}\nfooter <!-- tagalong: {{}} -->",
+            section.replace('\n', "\r\n")
+        );
+        assert_eq!(section_of(&body), section);
+        assert_eq!(section.matches("<details>").count(), 1, "one source is told of once");
+        assert!(
+            section.contains("`````text\nFixed.\n<! -- /tagalong-sources -->\n````\nmore\n`````\n"),
+            "{section}"
+        );
+        assert!(section.len() < 3_000, "{}", section.len());
+        assert_eq!(section_of("no section"), "");
+    }
+}

@@ -1,0 +1,159 @@
+//! What pull requests say of where their images come from. It is asked for when a pull request is
+//! opened or its change is another one, and carried along otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt as _};
+
+use super::Tags;
+use super::proposals::{Known, Proposals};
+use crate::changeset::{ChangeSet, Note, Plan, Sources, between, section, section_of};
+use crate::choose::{Deployed, Outcome};
+use crate::image::{Origin, Repository, Source};
+use crate::policy::{Notes, Via};
+use crate::settings::GitHubSettings;
+
+/// How many images are looked into at once.
+const AT_ONCE: usize = 8;
+
+/// No more images than this are looked into in a run: on some registries each costs a pull of a quota.
+const MOST: usize = 50;
+
+/// Looks into images for a run's pull requests.
+pub(super) struct Looking<'a> {
+    pub(super) tags: &'a Tags,
+    pub(super) plan: &'a Plan,
+    pub(super) github: &'a GitHubSettings,
+}
+
+/// An image at one place of its life.
+type Image = (Repository, Deployed);
+
+/// One image that moves.
+struct Moved<'a> {
+    image: &'a str,
+    from: Image,
+    to: Image,
+}
+
+impl Looking<'_> {
+    /// The sections of the change sets that are to be written, by branch.
+    pub(super) async fn look<'a>(
+        &self,
+        written: impl Iterator<Item = &'a ChangeSet>,
+        proposals: &Proposals,
+    ) -> BTreeMap<String, String> {
+        let Proposals::Known(known) = proposals else { return BTreeMap::new() };
+        let is_wanted = |set: &&ChangeSet| set.via == Via::PullRequest && set.notes != Notes::Off;
+        let mut left = MOST;
+        let mut wanted: Vec<(&ChangeSet, Vec<Moved<'_>>)> = Vec::new();
+        for set in written.filter(is_wanted) {
+            let mut moves = self.moves(set);
+            moves.truncate(left);
+            left -= moves.len();
+            wanted.push((set, moves));
+        }
+        let origins = self.origins(wanted.iter().flat_map(|(_, moves)| moves)).await;
+        let of_releases = wanted.iter().filter(|(set, _)| set.notes == Notes::Releases);
+        let sources = of_releases.flat_map(|(_, moves)| moves.iter().map(|moved| &moved.to));
+        let sources = sources.filter_map(|image| origins.get(image)?.source.clone());
+        let releases = self.releases(known, sources.collect()).await;
+        let told = wanted.into_iter().map(|(set, moves)| {
+            let rows: Vec<_> = moves
+                .into_iter()
+                .map(|moved| told(&moved, &origins, &releases, set.notes))
+                .collect();
+            (set.branch.clone(), section(&rows, self.github.server_url.as_str()))
+        });
+        told.collect()
+    }
+
+    /// Where images come from, before and after.
+    async fn origins<'a>(
+        &self,
+        moves: impl Iterator<Item = &'a Moved<'a>>,
+    ) -> BTreeMap<Image, Origin> {
+        let images: BTreeSet<Image> =
+            moves.flat_map(|moved| [moved.from.clone(), moved.to.clone()]).collect();
+        let origins = stream::iter(images).map(async |(repository, deployed)| {
+            let origin = self.tags.origin(&repository, &deployed).await;
+            ((repository, deployed), origin)
+        });
+        origins.buffer_unordered(AT_ONCE).collect().await
+    }
+
+    /// What a change set moves, once each.
+    fn moves(&self, set: &ChangeSet) -> Vec<Moved<'_>> {
+        let is_it = |planned: &&crate::changeset::Planned| {
+            planned.decision.outcome == Outcome::Update
+                && self.plan.set_of(planned).is_some_and(|of| of.branch == set.branch)
+        };
+        let mut seen = BTreeSet::new();
+        let moves = self.plan.decisions.iter().filter(is_it).map(|planned| {
+            let (tag, digest) = (planned.decision.to.clone(), planned.decision.to_digest.clone());
+            let to = Deployed { tag, digest, ..Deployed::default() };
+            let (tag, digest) = (planned.deployed.tag.clone(), planned.deployed.digest.clone());
+            let from = Deployed { tag, digest, ..Deployed::default() };
+            let at = |deployed| (planned.repository.clone(), deployed);
+            Moved { image: &planned.image, from: at(from), to: at(to) }
+        });
+        moves.filter(|moved| seen.insert((moved.image, moved.to.clone()))).collect()
+    }
+
+    /// The releases of sources on this GitHub. Those that cannot be seen are none.
+    async fn releases(
+        &self,
+        known: &Known,
+        sources: BTreeSet<Source>,
+    ) -> BTreeMap<Source, Vec<Note>> {
+        let server = &self.github.server_url;
+        let port = server.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let here = format!("{}{port}", server.host_str().unwrap_or_default());
+        let mut all = BTreeMap::new();
+        for source in sources.into_iter().filter(|source| source.host == here) {
+            let Some((owner, name)) = source.owner_and_name() else { continue };
+            match known.forge.releases(owner, name).await {
+                Ok(releases) => {
+                    let notes = releases.into_iter().map(|release| Note {
+                        tag: release.tag_name,
+                        text: release.body.unwrap_or_default(),
+                    });
+                    let notes = notes.collect();
+                    all.insert(source, notes);
+                }
+                Err(error) => tracing::info!(owner, name, %error, "no release notes"),
+            }
+        }
+        all
+    }
+}
+
+fn told(
+    moved: &Moved<'_>,
+    origins: &BTreeMap<Image, Origin>,
+    releases: &BTreeMap<Source, Vec<Note>>,
+    notes: Notes,
+) -> Sources {
+    let origin = |image: &Image| origins.get(image).cloned().unwrap_or_default();
+    let (from, to) = (origin(&moved.from), origin(&moved.to));
+    let all = to.source.as_ref().and_then(|source| releases.get(source));
+    let tag = moved.to.1.tag.as_ref().filter(|_| notes == Notes::Releases);
+    let found = all
+        .zip(tag)
+        .map(|(all, tag)| between(moved.from.1.tag.as_ref(), tag, moved.to.0.base_name(), all));
+    Sources { image: moved.image.to_owned(), from, to, notes: found.unwrap_or_default() }
+}
+
+/// A change set with its section: the new one, or the one that its open pull request has.
+pub(super) fn with_section(
+    set: &ChangeSet,
+    sections: &BTreeMap<String, String>,
+    proposals: &Proposals,
+) -> ChangeSet {
+    let known = || {
+        let open = proposals.open(&set.branch).filter(|open| open.proposes(set))?;
+        Some(section_of(&open.body)).filter(|_| set.notes != Notes::Off)
+    };
+    let section = sections.get(&set.branch).cloned().or_else(known);
+    set.with_section(&section.unwrap_or_default())
+}

@@ -65,9 +65,10 @@ impl Proposed {
         Self { version: VERSION, environment, change, moves, withdrawn: None }
     }
 
-    /// The block as it stands in a body. Tags, digests and names hold nothing that could end it.
+    /// The block as it stands in a body. Nothing in it can end it, whatever names hold.
     pub(super) fn block(&self) -> String {
-        format!("{OPENING}{}{CLOSING}", serde_json::to_string(self).unwrap_or_default())
+        let json = serde_json::to_string(self).unwrap_or_default();
+        format!("{OPENING}{}{CLOSING}", json.replace('<', r"\u003c").replace('>', r"\u003e"))
     }
 
     /// Reads the block of a body; `None` when there is none that this program understands.

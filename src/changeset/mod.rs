@@ -6,6 +6,9 @@ mod assemble;
 mod branch;
 mod draft;
 mod go_template;
+#[cfg(test)]
+mod hostile_tests;
+mod links;
 mod machine;
 mod sources;
 mod template;

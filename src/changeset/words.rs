@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::machine::Proposed;
-use super::template;
 use super::text::{code_span, one_line};
 use super::{ALL_ENVIRONMENTS, ChangeSet, Move};
+use super::{links, template};
 use crate::choose::Deployed;
 use crate::policy::IMPLICIT_ENVIRONMENT;
 
@@ -130,11 +130,12 @@ fn table_row(row: &Move) -> String {
         write!(places, "<br>and {} more", row.sites.len() - 3).ok();
     }
     let repository = code_span(&row.repository.to_string());
+    let page = row.to.tag.as_ref().and_then(|tag| links::page(&row.repository, tag));
+    let to = page.map_or_else(|| code_span(&to), |page| format!("[{}]({page})", code_span(&to)));
     format!(
-        "| {} ({repository}) | {} | {} | {places} | {} |\n",
+        "| {} ({repository}) | {} | {to} | {places} | {} |\n",
         code_span(&row.image),
         code_span(&from),
-        code_span(&to),
         code_span(&row.why)
     )
 }
@@ -228,7 +229,7 @@ mod tests {
         };
         let small = body(&set, &[a_move("shop", "v1", "v2")], None).0;
         assert!(
-            small.contains("| `shop` (`ghcr.io/acme/shop`) | `v1` | `v2` | ``a\\|`b`.yaml:3`` |"),
+            small.contains("| `shop` (`ghcr.io/acme/shop`) | `v1` | [`v2`](https://ghcr.io/acme/shop) | ``a\\|`b`.yaml:3`` |"),
             "{small}"
         );
         assert!(

@@ -209,3 +209,65 @@ fn runs_that_push_at_the_same_time_lose_nothing() {
         (0..RUNS).filter(|n| repo.show("main", &format!("e{n}/a.yaml")).ends_with(":1.1.0\n"));
     assert_eq!(log.lines().count(), moved.count() + 1, "{log}");
 }
+
+#[test]
+fn every_branch_is_one_that_git_accepts() {
+    use tagalong::changeset::Bundle;
+    use tagalong::policy::{PolicyFile, read};
+    let names = [
+        "prod",
+        "Prod",
+        "eu/west",
+        "..",
+        "a..b",
+        "a.lock",
+        "-rf",
+        "@",
+        "@{-1}",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?*[",
+        "\\",
+        "é",
+        "日本",
+        "\u{202e}",
+        "$(x)",
+        "`x`",
+        "a\nb",
+        "refs/heads/main",
+        "HEAD",
+        "x.",
+        "/",
+        "//",
+        "tagalong",
+    ];
+    let long = "x".repeat(300);
+    let mut seen = std::collections::BTreeMap::new();
+    for name in names.into_iter().chain([&*long]) {
+        for group in ["environment".to_owned(), format!("{{{}: ['*']}}", serde_json::json!(name))] {
+            let text = format!(
+                "images: {{shop: {{image: ghcr.io/acme/shop, tags: {{semver: '*'}}}}}}\n\
+                 environments: {{{}: {{paths: [.], deliver: {{group: {group}}}}}}}\n",
+                serde_json::json!(name)
+            );
+            let (set, _) = read(&[PolicyFile::new("p.yaml", &text)]);
+            if set.environments.is_empty() || set.policies.is_empty() {
+                continue;
+            }
+            let branch = Bundle::of(&set, 0, 0).branch(&set);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/-".contains(c);
+            assert!(branch.len() <= 80 && branch.chars().all(plain), "{name:?}: {branch}");
+            let judged = std::process::Command::new("git")
+                .args(["check-ref-format", "--branch", &branch])
+                .output()
+                .unwrap();
+            assert!(judged.status.success(), "{name:?}: {branch}");
+            if let Some(other) = seen.insert(branch.clone(), (name.to_owned(), group.clone())) {
+                panic!("{branch} is of {other:?} and of {name:?} {group}");
+            }
+        }
+    }
+    assert!(seen.len() > 10, "{seen:#?}");
+}

@@ -1,14 +1,18 @@
 //! The client: every request goes through here, with its pace and its patience.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
+use super::app::sign_in;
 use super::pace::Pace;
 use super::{Allowed, ForgeError, Found, pulls};
 use crate::http;
+use crate::secret::Secret;
 use crate::settings::GitHubSettings;
 use crate::store::Store;
 
@@ -16,8 +20,10 @@ pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One repository on GitHub.
 pub struct GitHub {
-    pub(super) rest: Octocrab,
-    graphql: Octocrab,
+    clients: Mutex<Clients>,
+    settings: GitHubSettings,
+    /// What the clock said at some moment.
+    clock: (Timestamp, Instant),
     owner: String,
     name: String,
     pace: Pace,
@@ -25,13 +31,15 @@ pub struct GitHub {
     pub(super) store: Option<Store>,
 }
 
-impl GitHub {
-    /// A client for one repository.
-    ///
-    /// # Errors
-    /// When there is no token, or the API's address cannot be used.
-    pub fn new(settings: &GitHubSettings, owner: &str, name: &str) -> Result<Self, ForgeError> {
-        let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
+/// The two interfaces, with a token.
+#[derive(Clone)]
+struct Clients {
+    rest: Octocrab,
+    graphql: Octocrab,
+}
+
+impl Clients {
+    fn new(settings: &GitHubSettings, token: &Secret) -> Result<Self, ForgeError> {
         let http = http::client(settings.api_url.authority()).timeout(TIMEOUT).build();
         let http = http.map_err(|error| ForgeError::Unavailable(error.to_string()))?;
         let rest = settings.api_url.as_str().trim_end_matches('/');
@@ -44,12 +52,28 @@ impl GitHub {
                 .base_uri(base)
                 .map(|builder| builder.personal_token(token.expose().to_owned()))
                 .and_then(|builder| builder.build_with_reqwest(http.clone()))
-                .map_err(|error| ForgeError::read(&error, owner))
+                .map_err(|error| ForgeError::read(&error, base))
         };
-        let (rest, graphql) = (client(rest)?, client(graphql)?);
+        Ok(Self { rest: client(rest)?, graphql: client(graphql)? })
+    }
+}
+
+impl GitHub {
+    /// A client for one repository. The clock is what it said at some moment.
+    ///
+    /// # Errors
+    /// When there is no token, or the API's address cannot be used.
+    pub fn new(
+        settings: &GitHubSettings,
+        clock: (Timestamp, Instant),
+        (owner, name): (&str, &str),
+    ) -> Result<Self, ForgeError> {
+        let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
+        let clients = Mutex::new(Clients::new(settings, token)?);
         let pace = Pace::of(settings.api_url.host_str().unwrap_or_default());
         let (owner, name) = (owner.to_owned(), name.to_owned());
-        Ok(Self { rest, graphql, owner, name, pace, store: None })
+        let settings = settings.clone();
+        Ok(Self { clients, settings, clock, owner, name, pace, store: None })
     }
 
     /// The same with a directory of what earlier runs were told.
@@ -98,7 +122,8 @@ impl GitHub {
         &self,
         question: &serde_json::Value,
     ) -> Result<T, ForgeError> {
-        self.pace.patiently(|| async { self.read(self.graphql.graphql(question).await) }).await
+        let send = async |clients: Clients| clients.graphql.graphql(question).await;
+        self.pace.patiently(|| self.send(&send)).await
     }
 
     /// Has GraphQL change something, once.
@@ -106,20 +131,22 @@ impl GitHub {
         &self,
         mutation: &serde_json::Value,
     ) -> Result<T, ForgeError> {
-        self.pace.write(|| async { self.read(self.graphql.graphql(mutation).await) }).await
+        let send = async |clients: Clients| clients.graphql.graphql(mutation).await;
+        self.pace.write(|| self.send(&send)).await
     }
 
     /// Has REST change something, once.
     pub(super) async fn write<T>(
         &self,
-        send: impl AsyncFn() -> octocrab::Result<T>,
+        send: impl AsyncFn(Octocrab) -> octocrab::Result<T>,
     ) -> Result<T, ForgeError> {
-        self.pace.write(|| async { self.read(send().await) }).await
+        let send = async |clients: Clients| send(clients.rest).await;
+        self.pace.write(|| self.send(&send)).await
     }
 
     /// Reads something over REST.
     pub(super) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ForgeError> {
-        self.pace.patiently(|| async { self.read(self.rest.get(route, None::<&()>).await) }).await
+        self.patiently(async |rest: Octocrab| rest.get(route, None::<&()>).await).await
     }
 
     /// Owner and name.
@@ -134,9 +161,37 @@ impl GitHub {
     /// Waits as GitHub wants, and tries again when it stumbles.
     pub(super) async fn patiently<T>(
         &self,
-        send: impl AsyncFn() -> octocrab::Result<T>,
+        send: impl AsyncFn(Octocrab) -> octocrab::Result<T>,
     ) -> Result<T, ForgeError> {
-        self.pace.patiently(|| async { self.read(send().await) }).await
+        let send = async |clients: Clients| send(clients.rest).await;
+        self.pace.patiently(|| self.send(&send)).await
+    }
+
+    /// Sends something, and once more with a new token when the app's is too old by now: a refusal did
+    /// nothing.
+    async fn send<T>(
+        &self,
+        send: &impl AsyncFn(Clients) -> octocrab::Result<T>,
+    ) -> Result<T, ForgeError> {
+        let clients = self.clients.lock().await.clone();
+        match self.read(send(clients).await) {
+            Err(ForgeError::Unauthorized) if self.settings.app.is_some() => {
+                let clients = self.renewed().await?;
+                self.read(send(clients).await)
+            }
+            answer => answer,
+        }
+    }
+
+    /// The interfaces with a new token of the app.
+    async fn renewed(&self) -> Result<Clients, ForgeError> {
+        let Some(app) = &self.settings.app else { return Err(ForgeError::Unauthorized) };
+        let (then, at) = self.clock;
+        let now = then.checked_add(at.elapsed()).unwrap_or(then);
+        let token = sign_in(&self.settings, app, (&self.owner, &self.name), now).await?;
+        let clients = Clients::new(&self.settings, &token)?;
+        *self.clients.lock().await = clients.clone();
+        Ok(clients)
     }
 
     fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, ForgeError> {

@@ -1,5 +1,6 @@
 //! One issue that is kept up to date, found again by what its body holds.
 
+use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ impl GitHub {
             let issue = json!({"title": title, "body": body, "labels": [LABEL]});
             let route = self.route("issues");
             let _sent: Value =
-                self.write(async || self.rest.post(&route, Some(&issue)).await).await?;
+                self.write(async |rest: Octocrab| rest.post(&route, Some(&issue)).await).await?;
             return Ok(true);
         };
         if same_text(&found.body, body) && found.title == title {
@@ -67,7 +68,8 @@ impl GitHub {
         }
         let route = self.route(&format!("issues/{}", found.number));
         let patch = json!({"title": title, "body": body});
-        let _sent: Value = self.write(async || self.rest.patch(&route, Some(&patch)).await).await?;
+        let _sent: Value =
+            self.write(async |rest: Octocrab| rest.patch(&route, Some(&patch)).await).await?;
         Ok(true)
     }
 }

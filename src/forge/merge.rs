@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -101,7 +102,7 @@ impl GitHub {
         let body = json!({"sha": head, "merge_method": method});
         for _ in 0..RETRIES {
             let sent: Result<Value, ForgeError> =
-                self.write(async || self.rest.put(&route, Some(&body)).await).await;
+                self.write(async |rest: Octocrab| rest.put(&route, Some(&body)).await).await;
             match sent {
                 Ok(_) => return Ok(Merged::Done),
                 // Another merge was under way; GitHub says to try again.

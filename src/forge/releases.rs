@@ -52,7 +52,7 @@ impl GitHub {
         let route = format!("/repos/{owner}/{name}/releases?per_page={RELEASES}");
         let kept = self.store.as_ref().and_then(|store| kept(store, &route));
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());
-        let told = self.patiently(async || ask(&self.rest, &route, etag).await).await?;
+        let told = self.patiently(async |rest: Octocrab| ask(&rest, &route, etag).await).await?;
         let (etag, mut releases) = match (told, kept) {
             (Told::New(etag, releases), _) => (etag, releases),
             (Told::Unchanged, kept) => {

@@ -1,5 +1,6 @@
 //! What is written to pull requests: they are opened, kept up to date, labelled and closed.
 
+use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -85,7 +86,8 @@ impl GitHub {
         let draft = set.pull.draft;
         let new = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
         let route = self.route("pulls");
-        let made: Sent = self.write(async || self.rest.post(&route, Some(&new)).await).await?;
+        let made: Sent =
+            self.write(async |rest: Octocrab| rest.post(&route, Some(&new)).await).await?;
         Ok(PullRequest {
             number: made.number,
             url: made.html_url,
@@ -149,7 +151,8 @@ impl GitHub {
     pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
         let label = label.replace(':', "%3A");
         let route = self.route(&format!("issues/{number}/labels/{label}"));
-        let _left: Value = self.write(async || self.rest.delete(&route, None::<&()>).await).await?;
+        let _left: Value =
+            self.write(async |rest: Octocrab| rest.delete(&route, None::<&()>).await).await?;
         Ok(())
     }
 
@@ -184,7 +187,7 @@ impl GitHub {
             let route = self.route(&format!("issues/{}", pull.number));
             let issue = Value::Object(issue);
             let answer: Result<Value, ForgeError> =
-                self.write(async || self.rest.patch(&route, Some(&issue)).await).await;
+                self.write(async |rest: Octocrab| rest.patch(&route, Some(&issue)).await).await;
             done = done.and(answer.map(drop));
         }
         // One that is refused does not keep the others away.
@@ -227,13 +230,15 @@ impl GitHub {
 
     async fn patch(&self, number: u64, patch: &Value) -> Result<(), ForgeError> {
         let route = self.route(&format!("pulls/{number}"));
-        let _sent: Sent = self.write(async || self.rest.patch(&route, Some(patch)).await).await?;
+        let _sent: Sent =
+            self.write(async |rest: Octocrab| rest.patch(&route, Some(patch)).await).await?;
         Ok(())
     }
 
     async fn post(&self, rest: &str, body: &Value) -> Result<(), ForgeError> {
         let route = self.route(rest);
-        let _sent: Value = self.write(async || self.rest.post(&route, Some(body)).await).await?;
+        let _sent: Value =
+            self.write(async |rest: Octocrab| rest.post(&route, Some(body)).await).await?;
         Ok(())
     }
 }

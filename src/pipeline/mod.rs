@@ -134,7 +134,8 @@ async fn signed_in(scope: &Scope, around: &Surroundings) -> Result<Surroundings,
         return Ok(around);
     };
     if let Some(app) = &around.github.app {
-        let token = forge::sign_in(&around.github, app, (owner, name), around.now).await;
+        let now = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
+        let token = forge::sign_in(&around.github, app, (owner, name), now).await;
         around.github.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
     }
     Ok(around)
@@ -163,7 +164,6 @@ pub async fn run(
     via: Option<Via>,
     around: &Surroundings,
 ) -> Result<Run, Failure> {
-    let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let backoff = backon::ExponentialBuilder::default()
@@ -172,6 +172,8 @@ pub async fn run(
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
     let mut earlier = Vec::new();
     loop {
+        // What an app was given lasts an hour, and some limits are waited for.
+        let around = &signed_in(&settings.scope, around).await?;
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
         let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         let request = Request { settings, around, deliver: Deliver::Via(via) };

@@ -161,7 +161,9 @@ impl Proposals {
             return Self::Impossible(message.to_owned());
         };
         let (base, read) = (clone.branch().to_owned(), clone.base().to_string());
-        let forge = match GitHub::new(&request.around.github, owner, name) {
+        let around = request.around;
+        let clock = (around.now, around.started);
+        let forge = match GitHub::new(&around.github, clock, (owner, name)) {
             Ok(forge) => forge.with_store(store(request.settings)),
             Err(error) => return Self::Impossible(error.to_string()),
         };

@@ -449,6 +449,25 @@ fn an_app_gets_its_token() {
     let seen = story.github.seen();
     let asked = seen.iter().filter(|seen| seen.contains("install")).collect::<Vec<_>>();
     assert_eq!(asked.len(), 2, "{asked:?}");
+    // A token that is too old by now is replaced, and what was refused is sent again.
+    let expired = |method, part| Fault {
+        method,
+        part,
+        status: 401,
+        headers: vec![],
+        message: "Bad credentials",
+        after_effect: false,
+    };
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.github.fault(expired("PATCH", "/pulls/1"));
+    let out = run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(0);
+    assert_eq!(out.deliveries(), ["staging updated"]);
+    assert!(story.github.pulls()[0].body.contains("`v1.2.0`"));
+    // One that is refused at once is no better for being new.
+    story.registry.push("acme/shop", &["v1.3.0"]);
+    story.github.fault(expired("PATCH", "/pulls/1"));
+    story.github.fault(expired("PATCH", "/pulls/1"));
+    run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(1).says(&["GitHub refuses the token (401)"]);
     let file = story.world.file("key.pem", &key);
     run(("GITHUB_APP_PRIVATE_KEY_FILE", arg(&file)), &[]).exits(0);
     run(("GITHUB_APP_PRIVATE_KEY", "no key"), &[])

@@ -22,6 +22,8 @@ const RETRIES: usize = 5;
 pub enum Merged {
     /// It is done.
     Done,
+    /// It waits in the merge queue.
+    Queued,
     /// GitHub does not merge it now, for this reason.
     NotNow(String),
     /// It conflicts with what the base holds now.
@@ -122,6 +124,24 @@ impl GitHub {
             }
         }
         Ok(Merged::NotNow("the base kept moving".to_owned()))
+    }
+
+    /// Puts a pull request into the merge queue, if its branch is still at the commit that was verified.
+    /// GitHub then checks it together with what is before it, and merges it.
+    ///
+    /// # Errors
+    /// When GitHub cannot be reached, or limits requests.
+    pub async fn enqueue(&self, pull: &PullRequest, head: &str) -> Result<Merged, ForgeError> {
+        let query = "mutation($id: ID!, $head: GitObjectID!) { enqueuePullRequest(input: \
+            {pullRequestId: $id, expectedHeadOid: $head}) { clientMutationId } }";
+        let mutation = json!({"query": query, "variables": {"id": pull.id, "head": head}});
+        match self.mutate::<Value>(&mutation).await {
+            Ok(_) => Ok(Merged::Queued),
+            // What is not ready is refused in words alone, and one that is in it after all is seen there by
+            // the next run.
+            Err(ForgeError::Unavailable(why)) => Ok(Merged::NotNow(why)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Has GitHub merge a pull request as soon as its rules allow it, if its branch is still at the

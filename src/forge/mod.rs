@@ -70,6 +70,8 @@ pub struct PullRequest {
     pub is_refused: bool,
     /// Who has GitHub merge it by itself.
     pub armed_by: Option<String>,
+    /// The base's merge queue, as far as it concerns this one.
+    pub queue: Queue,
     /// What checked its commit.
     pub checks: Vec<Check>,
     /// Whether there are more checks than were read, or they could not be.
@@ -99,6 +101,19 @@ pub enum MergeState {
     #[default]
     #[serde(other)]
     Unknown,
+}
+
+/// A merge queue
+/// (<https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/incorporating-changes-from-a-pull-request/merging-a-pull-request-with-a-merge-queue>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Queue {
+    /// The base has none.
+    #[default]
+    None,
+    /// It is not in the queue.
+    Outside,
+    /// It waits in the queue.
+    Inside,
 }
 
 /// A check run or a status of a commit.

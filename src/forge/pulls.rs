@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Allowed, Check, Login, MergeState, Named, PullRequest, Pulls};
+use super::{Allowed, Check, Login, MergeState, Named, PullRequest, Pulls, Queue};
 use crate::policy::MergeMethod;
 
 /// More branches than this are asked for in several questions, which keeps each far below
@@ -31,7 +31,7 @@ const MERGED: usize = 5;
 const BRIEF: &str = "number url state title body isCrossRepository headRefOid";
 
 /// What is asked of open ones beside that.
-const OPEN: &str = "id isDraft mergeStateStatus reviewDecision author { login } \
+const OPEN: &str = "id isDraft isInMergeQueue isMergeQueueEnabled mergeStateStatus reviewDecision author { login } \
     autoMergeRequest { enabledBy { login } } reviewRequests(first: 1) { totalCount } \
     latestOpinionatedReviews(first: 20, writersOnly: true) { nodes { state } }";
 
@@ -95,6 +95,8 @@ struct Found {
 struct Open {
     id: String,
     is_draft: bool,
+    is_in_merge_queue: bool,
+    is_merge_queue_enabled: bool,
     merge_state_status: MergeState,
     review_decision: Option<String>,
     author: Option<Login>,
@@ -349,6 +351,11 @@ impl From<Found> for PullRequest {
         let Some(open) = pull.open else { return read };
         read.id = open.id;
         read.is_draft = open.is_draft;
+        read.queue = match (open.is_merge_queue_enabled, open.is_in_merge_queue) {
+            (_, true) => Queue::Inside,
+            (true, false) => Queue::Outside,
+            (false, false) => Queue::None,
+        };
         read.state = open.merge_state_status;
         read.wants_review = open.review_decision.is_some_and(|decision| decision != "APPROVED");
         read.author = open.author.map(|author| author.login).unwrap_or_default();

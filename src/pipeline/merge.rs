@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use super::deliver::new_files;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan};
-use crate::forge::{Check, ForgeError, MergeState, Merged, PullRequest};
+use crate::forge::{Check, ForgeError, MergeState, Merged, PullRequest, Queue};
 use crate::git::{Clone, blob_id};
 use crate::policy::{AutoMerge, Commits, MergeMethod};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why something is not merged.
 const NO_METHOD: &str = "the repository does not allow this way to merge";
+
+/// What is said of what GitHub merges in its turn.
+const QUEUED: &str = "it waits in the merge queue";
 
 /// What is needed to merge.
 pub(super) struct Merging<'a> {
@@ -59,6 +62,7 @@ impl Merging<'_> {
                     is_stuck = true;
                     say(delivery, "not merged: it conflicts with the base");
                 }
+                Ok(Merged::Queued) => say(delivery, QUEUED),
                 Ok(Merged::Moved) => say(delivery, "its branch moved before it was merged"),
                 Ok(Merged::NotNow(why)) if why.is_empty() => {}
                 Ok(Merged::NotNow(why)) => say(delivery, &format!("not merged: {why}")),
@@ -116,11 +120,15 @@ impl Merging<'_> {
         head: &str,
     ) -> Result<Merged, ForgeError> {
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
+        if pull.queue == Queue::Inside {
+            return Ok(Merged::Queued);
+        }
         if let Some(why) = obstacle(known, set, pull) {
             return wait(&why);
         }
         match self.difference(known, set, head).await? {
             Some(why) => wait(why),
+            None if pull.queue == Queue::Outside => known.forge.enqueue(pull, head).await,
             None => known.forge.merge(pull, head, method).await,
         }
     }
@@ -185,6 +193,10 @@ fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String
         return Some(format!("{} opened it", pull.author));
     }
     let state = match pull.state {
+        // The queue asks for what it wants by itself.
+        MergeState::Behind | MergeState::Blocked if pull.queue == Queue::Outside => {
+            return unchecked(known, set, pull);
+        }
         MergeState::Behind => "the base has to be in its branch first",
         MergeState::Blocked => "the repository's rules are not met",
         MergeState::Dirty => "it conflicts with the base",

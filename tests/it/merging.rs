@@ -268,3 +268,30 @@ fn github_merges_when_it_may() {
     fleet.github.allows("autoMergeAllowed", false);
     fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);
 }
+
+#[test]
+fn a_merge_queue_merges_in_its_turn() {
+    for by in ["bot", "github"] {
+        let fleet = Fleet::new(&format!("autoMerge: {by}"));
+        fleet.github.allows("mergeQueue", true);
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        let out = fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
+        assert_eq!(out.deliveries(), ["staging unchanged"], "{by}");
+        assert!(fleet.github.pulls()[0].queued, "{by}");
+        fleet.github.seen();
+        fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
+        let writes = fleet.github.writes();
+        assert!(!writes.iter().any(|seen| seen.contains("/merge")), "{writes:?}");
+        assert!(fleet.github.merge(1));
+        fleet.run(&[]).exits(0);
+        assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.1.0");
+    }
+    // What was not checked does not get there.
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.github.allows("mergeQueue", true);
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("FAILURE"))]);
+    fleet.run(&[]).exits(0).says(&["`test` did not pass"]);
+    assert!(!fleet.github.pulls()[0].queued);
+}

@@ -2,8 +2,8 @@
 //!
 //! Answers start from GitHub's published examples, and every request and answer is judged by its
 //! published description. It differs from the original: one user, no rate limits unless scripted,
-//! checks that a test sets, no reviews, merges that are always squashes, and auto-merge that is
-//! only noted.
+//! checks that a test sets, no reviews, merges that are always squashes, and auto-merge and a merge
+//! queue that are only noted.
 
 mod api;
 
@@ -91,6 +91,8 @@ pub struct Pull {
     /// `GraphQL`'s `mergeStateStatus`, where a test sets it.
     pub state_status: Option<&'static str>,
     pub armed: bool,
+    /// Whether it waits in the merge queue.
+    pub queued: bool,
     pub armed_by: &'static str,
     /// Whether its branch is a fork's.
     pub fork: bool,

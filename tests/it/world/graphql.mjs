@@ -19,6 +19,7 @@ const context = (check) => (check.context === undefined
 const node = (pull) => ({
     ...pull,
     isCrossRepository: pull.fork,
+    isInMergeQueue: pull.queued,
     author: { __typename: 'User', login: pull.author },
     autoMergeRequest: pull.armed ? { enabledBy: { __typename: 'User', login: pull.armedBy } } : null,
     reviewRequests: { totalCount: pull.reviewers.length },
@@ -49,6 +50,9 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
         if (kind === 'arm' && pull.mergeStateStatus === 'CLEAN') {
             throw new Error('Pull request Pull request is in clean status');
         }
+        if (kind === 'enqueue' && pull.mergeStateStatus === 'DIRTY') {
+            throw new Error('Pull request is not mergeable');
+        }
         effects.push({ kind, number: pull.number });
         return { clientMutationId: null };
     };
@@ -69,6 +73,7 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
             if (!made) throw new Error('Expected branch to point to another commit');
             return { commit: { oid: made.oid, tree: { oid: made.tree }, signature: { __typename: 'GpgSignature', isValid: made.isSigned } } };
         },
+        enqueuePullRequest: mutation('enqueue'),
         disablePullRequestAutoMerge: mutation('disarm'),
     };
     const isWrong = violations.length > 0;

@@ -34,7 +34,8 @@ impl Held {
                 "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
                 "armedBy": pull.armed_by, "fork": pull.fork, "reviewers": pull.reviewers, "reviews": pull.reviews,
                 "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": self.author, "armed": pull.armed,
-                "checks": pull.checks,
+                "checks": pull.checks, "queued": pull.queued,
+                "isMergeQueueEnabled": self.settings["mergeQueue"] == json!(true),
             })
         });
         let made = &body["variables"]["input"]["fileChanges"];
@@ -46,8 +47,11 @@ impl Held {
         });
         let answer = openapi::graphql(&input);
         for effect in answer["effects"].as_array().into_iter().flatten() {
-            let pull = self.pulls.iter_mut().find(|pull| effect["number"] == pull.number);
-            pull.unwrap().armed = effect["kind"] == "arm";
+            let pull = self.pulls.iter_mut().find(|pull| effect["number"] == pull.number).unwrap();
+            match effect["kind"].as_str() {
+                Some("enqueue") => pull.queued = true,
+                kind => pull.armed = kind == Some("arm"),
+            }
         }
         self.violations
             .extend(answer["violations"].as_array().into_iter().flatten().map(Value::to_string));
@@ -166,6 +170,7 @@ impl Held {
             checks: Vec::new(),
             state_status: None,
             armed: false,
+            queued: false,
             armed_by: "bot",
             fork: false,
             labelled_by: "ada",
@@ -226,6 +231,9 @@ impl Held {
         let Some(pull) = self.pulls.iter().find(|pull| pull.number == number).cloned() else {
             return said(404, "Not Found");
         };
+        if self.settings["mergeQueue"] == json!(true) {
+            return said(405, "Changes must be made through the merge queue");
+        }
         if pull.state != "open" || matches!(self.status(&pull), "BLOCKED" | "BEHIND") {
             return said(405, "Pull Request is not mergeable");
         }

@@ -43,7 +43,7 @@ pub struct Ledger {
     /// What people said no to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     refused: ByTag<Refusal>,
-    /// What was pushed last, by environment and policy.
+    /// What was pushed or merged last, by environment and policy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     delivered: BTreeMap<String, BTreeMap<String, Delivered>>,
 }
@@ -61,13 +61,17 @@ pub struct Refusal {
     pub at: Timestamp,
 }
 
-/// What a direct push brought.
+/// What a direct push or a merge brought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Delivered {
     /// What was written before: a tag, with its digest where there was one.
     pub from: String,
     /// What was written, in the same form.
     pub to: String,
+    /// The pull request that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
 }
 
 /// Why a text is not a ledger that can be used.
@@ -169,7 +173,7 @@ impl Ledger {
         self.refused.get(environment)?.get(policy)?.get(what)
     }
 
-    /// What was pushed last to an environment for a policy.
+    /// What was pushed or merged last in an environment for a policy.
     #[must_use]
     pub fn delivered(&self, environment: &str, policy: &str) -> Option<&Delivered> {
         self.delivered.get(environment)?.get(policy)
@@ -240,7 +244,7 @@ impl Ledger {
         self.drop_empty();
     }
 
-    /// Records what a direct push brought.
+    /// Records what a direct push or a merge brought.
     pub fn deliver(&mut self, environment: &str, policy: &str, delivered: Delivered) {
         let policies = self.delivered.entry(environment.to_owned()).or_default();
         policies.insert(policy.to_owned(), delivered);

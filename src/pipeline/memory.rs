@@ -75,6 +75,14 @@ impl Memory {
         for heard in heard {
             match heard {
                 Heard::Open(number) => self.ledger.reopen(*number),
+                Heard::Arrived { proposed, number } => {
+                    for moved in &proposed.moves {
+                        let (from, to) = (moved.from.clone(), moved.to.clone());
+                        let delivered = Delivered { from, to, pull_request: Some(*number) };
+                        let environment = proposed.environment_of(moved);
+                        self.ledger.deliver(environment, &moved.image, delivered);
+                    }
+                }
                 Heard::Refused { proposed, number, why } => {
                     for moved in &proposed.moves {
                         let (why, at) = (why.clone(), now);
@@ -87,7 +95,7 @@ impl Memory {
         }
     }
 
-    /// Learns from files that what was pushed directly is not there any more.
+    /// Learns from files that what was pushed or merged is not there any more.
     pub(super) fn notice_reverts(&mut self, set: &PolicySet, held: &Held, now: Timestamp) {
         for ((environment, policy), held) in held {
             let (environment, policy) = (&set.environments[*environment], &set.policies[*policy]);
@@ -101,8 +109,10 @@ impl Memory {
                 to: delivered.to.clone(),
             };
             if is_reverted(policy, &moved, held) {
-                let why = "it was reverted".to_owned();
-                let refusal = Refusal { why, pull_request: None, at: now };
+                let number = delivered.pull_request;
+                let what = number.map_or_else(|| "it".to_owned(), |number| format!("#{number}"));
+                let refusal =
+                    Refusal { why: format!("{what} was reverted"), pull_request: number, at: now };
                 self.ledger.refuse(&environment.name, &policy.name, moved.refused(), refusal);
             }
         }
@@ -208,7 +218,7 @@ impl Memory {
         let moves = Proposed::read(&set.body).map(|proposed| proposed.moves);
         for moved in moves.into_iter().flatten() {
             self.is_urgent = true;
-            let delivered = Delivered { from: moved.from, to: moved.to };
+            let delivered = Delivered { from: moved.from, to: moved.to, pull_request: None };
             self.ledger.deliver(&set.environment, &moved.image, delivered);
         }
     }
@@ -254,6 +264,8 @@ impl Memory {
 pub(super) enum Heard {
     /// One is open, perhaps again.
     Open(u64),
+    /// What one proposed was merged, and is there.
+    Arrived { proposed: Proposed, number: u64 },
     /// What one proposed is not wanted.
     Refused { proposed: Proposed, number: u64, why: String },
 }
@@ -283,6 +295,11 @@ pub(super) fn is_reverted(
         !is_there && (is_below || place.to_string() == moved.from)
     };
     !held.is_empty() && held.iter().all(went_back)
+}
+
+/// Whether every place holds what was moved there.
+pub(super) fn is_there(moved: &ProposedMove, held: &BTreeSet<Deployed>) -> bool {
+    !held.is_empty() && held.iter().all(|place| place.to_string() == moved.to)
 }
 
 /// The tags that a decision looked at.

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::memory::{Heard, Held, Memory, is_reverted};
+use super::memory::{Heard, Held, Memory, is_reverted, is_there};
 use super::{Request, Tree};
-use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed};
+use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed, ProposedMove};
 use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
 use crate::git::Author;
 use crate::policy::{AutoMerge, PolicySet, Via};
@@ -95,28 +95,36 @@ impl Known {
     }
 }
 
-/// What was merged, and is not deployed any more. Of each image the newest that was merged counts.
-fn reverted(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> {
+/// What was merged: what of it is there, and what is not deployed any more. Of each image the newest
+/// that was merged counts.
+fn merged(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> {
     let mut seen = BTreeSet::new();
     let mut heard = Vec::new();
     for pull in merged {
         let Some(mut proposed) = Proposed::read(&pull.body) else { continue };
-        let whole = proposed.clone();
-        proposed.moves.retain(|moved| {
-            let name = whole.environment_of(moved);
-            let environment = set.environments.iter().position(|e| e.name == name);
-            let policy = set.policies.iter().position(|policy| policy.name == moved.image);
-            let first = seen.insert((name.to_owned(), moved.image.clone()));
-            let at = environment.zip(policy);
-            let tags = at.and_then(|at| held.get(&at));
-            first
-                && policy
-                    .zip(tags)
-                    .is_some_and(|(policy, tags)| is_reverted(&set.policies[policy], moved, tags))
+        let (mut arrived, mut moves) = (proposed.clone(), std::mem::take(&mut proposed.moves));
+        moves.retain(|moved| {
+            seen.insert((proposed.environment_of(moved).to_owned(), moved.image.clone()))
         });
-        if !proposed.moves.is_empty() {
-            let why = format!("#{} was reverted", pull.number);
-            heard.push(Heard::Refused { proposed, number: pull.number, why });
+        let at = |moved: &ProposedMove| {
+            let name = proposed.environment_of(moved);
+            let environment = set.environments.iter().position(|e| e.name == name)?;
+            let policy = set.policies.iter().position(|policy| policy.name == moved.image)?;
+            Some((&set.policies[policy], held.get(&(environment, policy))?))
+        };
+        arrived.moves.clone_from(&moves);
+        arrived.moves.retain(|moved| at(moved).is_some_and(|(_, held)| is_there(moved, held)));
+        moves.retain(|moved| {
+            at(moved).is_some_and(|(policy, held)| is_reverted(policy, moved, held))
+        });
+        let number = pull.number;
+        if !arrived.moves.is_empty() {
+            heard.push(Heard::Arrived { proposed: arrived, number });
+        }
+        if !moves.is_empty() {
+            proposed.moves = moves;
+            let why = format!("#{number} was reverted");
+            heard.push(Heard::Refused { proposed, number, why });
         }
     }
     heard
@@ -209,7 +217,7 @@ impl Proposals {
             }));
             // What was merged after the base was read is not there yet, and not reverted for that.
             if known.allowed.base.as_ref() == Some(&known.read) {
-                heard.extend(reverted(&pulls.merged, set, held));
+                heard.extend(merged(&pulls.merged, set, held));
             }
         }
         heard

@@ -33,4 +33,5 @@ mod schemas;
 mod shapes;
 mod signing;
 mod sources;
+mod states;
 mod workload;

@@ -1,0 +1,125 @@
+//! The table of `docs/pull-requests.md`, cell by cell: a state, an event, and what a run of everything does
+//! to staging's pull requests then.
+
+use crate::lifecycle::{Fleet, IMAGES};
+use crate::world::Lie;
+
+const BRANCH: &str = "tagalong/staging";
+
+/// The pull request of staging; prod's is opened before it.
+const NUMBER: u64 = 2;
+
+const EVENTS: [&str; 5] = ["nothing", "newer", "over", "regroup", "base"];
+
+/// What becomes of staging, for each event; what is closed is named by `closed`.
+const TABLE: [(&str, [&str; 5]); 12] = [
+    ("none", ["created", "created", "", "created created created", "created"]),
+    ("open", ["unchanged", "updated", "closed", "created created created closed", "updated"]),
+    ("undecided", ["unchanged", "updated", "", "created created", "updated"]),
+    ("held", ["waiting", "waiting", "", "created created created", "waiting"]),
+    ("off schedule", ["waiting", "waiting", "closed", "waiting waiting waiting", "waiting"]),
+    ("a person's", ["frozen", "frozen", "", "created created created", "frozen"]),
+    ("rebase", ["updated", "updated", "closed", "created created created closed", "updated"]),
+    ("closed", ["", "created", "", "", ""]),
+    ("retry", ["created", "created", "", "created created created", "created"]),
+    ("withdrawn", ["created", "created", "", "created created created", "created"]),
+    ("merged", ["", "created", "", "", ""]),
+    ("reverted", ["", "created", "", "", ""]),
+];
+
+/// On Mondays only, for the state that is not on time.
+const SCHEDULE: &str = "schedule: [{cron: '0 0 * * 1', duration: 24h}]";
+const MONDAY: &str = "2027-11-22T12:00:00Z";
+const SUNDAY: &str = "2027-11-28T12:00:00Z";
+
+fn deploy(fleet: &Fleet, tag: &str) {
+    for image in IMAGES {
+        fleet.deploy("staging", image, tag);
+    }
+}
+
+/// Staging in a state; what `deliver` says there.
+fn state(state: &str) -> (Fleet, &'static str) {
+    let deliver = if state == "off schedule" { SCHEDULE } else { "draft: false" };
+    let fleet = Fleet::new(deliver);
+    if state == "none" {
+        return (fleet, deliver);
+    }
+    fleet.bot().args(&["--now", MONDAY]).run().exits(0);
+    let label = |label: &str| fleet.github.edit(NUMBER, |pull| pull.labels.push(label.to_owned()));
+    let close = || fleet.github.edit(NUMBER, |pull| pull.state = "closed");
+    let merge = || assert!(fleet.github.merge(NUMBER));
+    match state {
+        "held" => label("tagalong:hold"),
+        "rebase" => label("tagalong:rebase"),
+        "a person's" => {
+            fleet.github.repo.commit(BRANCH, "Mine", &[("staging/mine.yaml", "a: 1\n")]);
+        }
+        "closed" => close(),
+        "retry" => (close(), label("tagalong:retry")).1,
+        "merged" => merge(),
+        "reverted" => {
+            merge();
+            fleet.bot().args(&["--now", MONDAY]).run().exits(0);
+            deploy(&fleet, "v1.0.0");
+        }
+        "withdrawn" => {
+            deploy(&fleet, "v1.1.0");
+            let over = fleet.bot().args(&["--now", MONDAY]).run().exits(0).deliveries();
+            assert!(over.contains(&"staging closed".to_owned()), "{over:?}");
+            deploy(&fleet, "v1.0.0");
+        }
+        _ => {}
+    }
+    (fleet, deliver)
+}
+
+fn happens(fleet: &Fleet, event: &str, deliver: &str) {
+    match event {
+        "newer" => {
+            for image in IMAGES {
+                fleet.registry.push(&format!("acme/{image}"), &["v1.2.0"]);
+            }
+        }
+        "over" => deploy(fleet, "v1.1.0"),
+        "regroup" => fleet.redeliver(&format!("{deliver}, group: image")),
+        "base" => {
+            let site = fleet.github.repo.show("main", "staging/shop.yaml");
+            let site = format!("# new\n{site}");
+            fleet.github.repo.commit("main", "A comment", &[("staging/shop.yaml", &site)]);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_state_and_event() {
+    let mut wrong = Vec::new();
+    for (name, cells) in TABLE {
+        for (event, want) in EVENTS.into_iter().zip(cells) {
+            let (fleet, deliver) = state(name);
+            happens(&fleet, event, deliver);
+            let bot = || {
+                fleet.bot().args(&["--now", if name == "off schedule" { SUNDAY } else { MONDAY }])
+            };
+            if name == "undecided" {
+                fleet.registry.lies("/acme/web/tags/list", (0..9).map(|_| Lie::status(404)));
+            }
+            let all = bot().run().deliveries();
+            let got: Vec<&str> =
+                all.iter().filter_map(|one| one.strip_prefix("staging ")).collect();
+            if got.join(" ") != want {
+                wrong.push(format!("{name} × {event}: {got:?}, not {want:?}"));
+            }
+            // Whatever happened, it is the end of it, when the branches of what is over are gone.
+            bot().run();
+            fleet.github.seen();
+            let again = bot().run();
+            let writes = fleet.github.writes();
+            if name != "undecided" && !writes.is_empty() {
+                wrong.push(format!("{name} × {event}: again {writes:?}\n{}", again.stderr));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

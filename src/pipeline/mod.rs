@@ -204,6 +204,8 @@ pub async fn run(
                 let last: BTreeSet<_> = run.deliveries.iter().map(|d| d.branch.clone()).collect();
                 earlier.retain(|d| is_over(d) || !last.contains(&d.branch));
                 run.deliveries.splice(0..0, earlier);
+                // What texts asked for counts as well.
+                run.planning.usage = tags.usage().await;
                 return Ok(run);
             }
         }

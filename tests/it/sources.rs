@@ -59,7 +59,10 @@ fn sources_and_releases_are_told() {
         ("v1.1.1", "draft"),
         ("v1.0.0", "earlier"),
     ]);
-    assert_eq!(story.bot().run().exits(0).deliveries(), ["prod created"]);
+    let out = story.bot().run().exits(0);
+    assert_eq!(out.deliveries(), ["prod created"]);
+    // A list; then a digest, a manifest and a configuration of each of the two.
+    assert_eq!(out.json()["registries"][0]["requests"], 7);
     let body = story.github.pulls()[0].body.clone();
     let base = format!("{}/acme/shop", story.github.url);
     let link = format!("| `shop` | [`0123456…89abcde`]({base}/compare/{OLD}...{NEW}) of ");

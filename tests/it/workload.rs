@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::world::{Bot, GitHub, Repo, World, arg};
+use crate::world::{Bot, GitHub, Output, Repo, World, arg};
 
 /// A thousand policies over a hundred repositories of ten thousand tags, in one process.
 #[test]
@@ -112,39 +112,68 @@ fn measured(world: &World) -> Vec<f64> {
     text.split_whitespace().map(|n| n.parse().unwrap()).collect()
 }
 
+/// The workload's repository on the world's GitHub.
+struct Workload {
+    world: World,
+    github: GitHub,
+}
+
+/// What a run took.
+struct Took {
+    out: Output,
+    cpu: f64,
+    seen: Vec<String>,
+    api: usize,
+    /// Without the requests that were only asked for a login.
+    git: usize,
+    row: String,
+}
+
+impl Workload {
+    fn new() -> Self {
+        let fleet = std::env::var("TAGALONG_BENCH_FLEET").expect("scripts/bench sets it");
+        let world = World::new();
+        let repo = Repo::create(&world.dir("git"), "acme/fleet", &[("README.md", "")]);
+        repo.git(&["fetch", "-q", &fleet, "+HEAD:refs/heads/main"]);
+        let github = GitHub::start(&world.runtime, &world.dir("git"), repo);
+        Self { world, github }
+    }
+
+    fn run(&self, name: &str) -> Took {
+        let binary = std::env::var("TAGALONG_BENCH_BIN").expect("scripts/bench sets it");
+        let times = self.world.dir("out").join("time");
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["-f", "%e %U %S %M", "-o", arg(&times), &binary]);
+        command.args(["run", "--repo", "acme/fleet", "--format", "json"]);
+        let out = self.github.env(Bot::from(command, &self.world.dir("home"))).run().exits(0);
+        let seen = self.github.seen();
+        let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
+        let challenges = git.iter().filter(|seen| seen.contains("challenged")).count();
+        let (api, git) = (api.len(), git.len() - challenges);
+        let numbers = measured(&self.world);
+        let [wall, user, system, kilobytes] = numbers[..] else { panic!("{numbers:?}") };
+        let (cpu, memory) = (user + system, kilobytes / 1024.0);
+        let json = out.json();
+        let requests = json["registries"][0]["requests"].clone();
+        let row =
+            format!("| {name} | {wall} | {cpu:.2} | {memory:.0} | {requests} | {api} | {git} |");
+        Took { out, cpu, seen, api, git, row }
+    }
+}
+
 /// Opens one pull request for a whole repository, then runs again with nothing to do.
 #[test]
 #[expect(clippy::print_stdout, reason = "the script shows the table")]
 #[ignore = "scripts/bench runs it, with a registry full of images"]
 fn one_pull_request_for_everything() {
-    let fleet = std::env::var("TAGALONG_BENCH_FLEET").expect("scripts/bench sets it");
-    let binary = std::env::var("TAGALONG_BENCH_BIN").expect("scripts/bench sets it");
-    let world = World::new();
-    let repo = Repo::create(&world.dir("git"), "acme/fleet", &[("README.md", "")]);
-    repo.git(&["fetch", "-q", &fleet, "+HEAD:refs/heads/main"]);
-    let github = GitHub::start(&world.runtime, &world.dir("git"), repo);
+    let workload = Workload::new();
     for (name, outcome) in
         [("one pull request with all lines", "created"), ("again, nothing to do", "unchanged")]
     {
-        let times = world.dir("out").join("time");
-        let mut command = Command::new("/usr/bin/time");
-        command.args(["-f", "%e %U %S %M", "-o", arg(&times), &binary]);
-        command.args(["run", "--repo", "acme/fleet", "--format", "json"]);
-        let out = github.env(Bot::from(command, &world.dir("home"))).run().exits(0);
-        assert_eq!(out.deliveries(), [format!("default {outcome}")]);
-        let seen = github.seen();
-        let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
-        let challenges = git.iter().filter(|seen| seen.contains("challenged")).count();
-        let text = std::fs::read_to_string(times).unwrap();
-        let numbers: Vec<f64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
-        let [wall, user, system, kilobytes] = numbers[..] else { panic!("{text}") };
-        let (cpu, memory) = (user + system, kilobytes / 1024.0);
-        let edits = out.json()["edits"].as_array().unwrap().len();
-        let git = git.len() - challenges;
-        println!(
-            "| {name} ({edits} lines) | {wall} | {cpu:.2} | {memory:.0} | 50 | {} | {git} |",
-            api.len()
-        );
+        let took = workload.run(name);
+        println!("{}", took.row);
+        assert_eq!(took.out.deliveries(), [format!("default {outcome}")]);
+        let seen = &took.seen;
         let writes = seen
             .iter()
             .filter(|seen| {
@@ -152,7 +181,32 @@ fn one_pull_request_for_everything() {
                     || !seen.starts_with("GET") && seen.contains("/api/v3")
             })
             .count();
-        assert!(api.len() <= 6 && git <= 4, "{seen:#?}");
+        assert!(took.api <= 6 && took.git <= 4, "{seen:#?}");
         assert!(outcome == "created" || writes == 0, "{seen:#?}");
+        assert!(took.cpu <= 12.1 / 20.0, "{} s, and Renovate takes 12.1", took.cpu);
     }
+}
+
+/// Opens a pull request for each image of each environment, then runs again with nothing to do. Renovate's
+/// figures are of 116 pull requests; these are more.
+#[test]
+#[expect(clippy::print_stdout, reason = "the script shows the table")]
+#[ignore = "scripts/bench runs it, with a registry full of images"]
+fn a_pull_request_for_every_update() {
+    let workload = Workload::new();
+    let environments = ["dev", "staging", "prod", "prod-eu"]
+        .map(|name| format!("  {name}: {{paths: [clusters/{name}], deliver: {{group: image}}}}\n"));
+    let environments = format!("environments:\n{}", environments.concat());
+    let file = ("policies/environments.yaml", &*environments);
+    workload.github.repo.commit("main", "Environments", &[file]);
+    let took = workload.run("a pull request for each update");
+    let pulls = workload.github.pulls().len();
+    println!("{} {pulls} pull requests |", took.row);
+    assert!(pulls >= 116, "{pulls}");
+    assert!(took.api <= 3 * pulls + 10 && took.git <= 6, "{} {}", took.api, took.git);
+    assert!(took.cpu <= 60.0 / 20.0, "{} s, and Renovate takes 60 for 116", took.cpu);
+    let took = workload.run("again, nothing to do");
+    println!("{}", took.row);
+    assert!(took.api <= 8 && took.git <= 2, "{:#?}", took.seen);
+    assert!(took.cpu <= 41.6 / 20.0, "{} s, and Renovate takes 41.6", took.cpu);
 }

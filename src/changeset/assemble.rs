@@ -114,7 +114,7 @@ fn change_set(
         merge: deliver.merge.clone(),
         limits: deliver.limits,
         notes: deliver.notes,
-        schedule: deliver.schedule.clone(),
+        timing: deliver.timing.clone(),
         branch: bundle.branch(set),
         title: title(name, &moves),
         body: String::new(),

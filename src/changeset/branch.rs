@@ -32,7 +32,11 @@ impl Bundle {
         match (&deliver.group, deliver.via) {
             (Group::All, Via::PullRequest) => Self::default(),
             (group, Via::PullRequest) => {
-                let part = group.part(&set.policies[policy].name);
+                // What moves together goes together.
+                let name = &set.policies[policy].name;
+                let first = set.environments[environment].lockstep_of(name);
+                let first = first.and_then(|together| together.first()).unwrap_or(name);
+                let part = group.part(first);
                 Self { environment: Some(environment), part }
             }
             (_, Via::Push | Via::Worktree) => Self { environment: Some(environment), part: None },

@@ -76,7 +76,7 @@ fn a_set() -> ChangeSet {
         merge: crate::policy::Merge::default(),
         limits: crate::policy::Limits::default(),
         notes: crate::policy::Notes::default(),
-        schedule: crate::policy::Windows::default(),
+        timing: crate::policy::Timing::default(),
         branch: String::new(),
         title: "Update".into(),
         body: String::new(),

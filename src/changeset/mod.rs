@@ -17,8 +17,6 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
 pub use draft::{Content, Draft, Drafted, Rewritten};
@@ -33,7 +31,7 @@ use crate::choose::{Decision, Deployed};
 use crate::diagnostic::Diagnostic;
 use crate::edit::{Edit, splice};
 use crate::image::Repository;
-use crate::policy::{Commits, Limits, Merge, Notes, PullRequestSettings, Via, Windows};
+use crate::policy::{Commits, Limits, Merge, Notes, PullRequestSettings, Timing, Via};
 
 /// Everything that a run would do, and why. Nothing of it is done yet.
 #[derive(Debug, Default)]
@@ -118,8 +116,8 @@ pub struct ChangeSet {
     pub limits: Limits,
     /// What it says of sources and releases.
     pub notes: Notes,
-    /// When it is delivered; at any time where there are none.
-    pub schedule: Windows,
+    /// When it is delivered.
+    pub timing: Timing,
     /// The branch.
     pub branch: String,
     /// The title of the pull request, and the subject of the commit.
@@ -150,12 +148,6 @@ pub struct FileChange {
 }
 
 impl ChangeSet {
-    /// Whether it may be delivered now.
-    #[must_use]
-    pub fn is_on_time(&self, now: Timestamp) -> bool {
-        self.schedule.is_empty() || self.schedule.is_open(now)
-    }
-
     /// The message of one of several commits. The last one says what all of them are.
     #[must_use]
     pub fn message_of(&self, image: &str, is_last: bool) -> String {

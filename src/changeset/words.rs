@@ -217,7 +217,7 @@ mod tests {
             merge: crate::policy::Merge::default(),
             limits: crate::policy::Limits::default(),
             notes: crate::policy::Notes::default(),
-            schedule: crate::policy::Windows::default(),
+            timing: crate::policy::Timing::default(),
             branch: String::new(),
             title: "T".into(),
             body: String::new(),

@@ -13,6 +13,10 @@ impl Case<'_, '_> {
     /// Why a candidate is not to be written, if anything speaks against it.
     pub(super) fn objection(&self, tag: &Tag) -> Result<Option<Reason>, Stop> {
         let (environment, policy) = (&self.environment.name, &self.policy.name);
+        if let Some(skip) = self.environment.skip_of(policy, tag.as_str()) {
+            let message = format!("{tag} is passed over here: {}", skip.reason);
+            return Ok(Some(Reason::new(ReasonCode::Skipped, message)));
+        }
         if let Some(refusal) = self.facts.ledger.refusal(environment, policy, tag.as_str()) {
             let message = format!("{tag} is not wanted here: {}", refusal.why);
             return Ok(Some(Reason::new(ReasonCode::Refused, message)));

@@ -36,6 +36,8 @@ pub enum ReasonCode {
     DigestMoved,
     /// Update: the tag stays, a digest is added or removed as the policy says.
     DigestMode,
+    /// Update: the environments that it comes from have held it for long enough, and its gates are open.
+    Promoted,
     /// Keep: the deployed tag is the one that the policy chooses.
     UpToDate,
     /// Keep: the digest moved, and the image of each platform in use is the same.
@@ -44,6 +46,22 @@ pub enum ReasonCode {
     Held,
     /// Hold: people said no to the chosen tag, by closing its pull request or reverting it.
     Refused,
+    /// Hold: the environment's `skip` names the chosen tag.
+    Skipped,
+    /// Hold: what moves together with it cannot move now.
+    Lockstep,
+    /// Hold: its source has not held it for long enough.
+    Soaking,
+    /// Hold: a status or check run that must have passed has not.
+    Gate,
+    /// Hold: the same, for longer than is usual.
+    GateOverdue,
+    /// Hold: its source holds nothing of it, several versions, or another one.
+    NotInSource,
+    /// Hold: more versions would be passed over in one step than may be.
+    TooFar,
+    /// Hold: the source's history is of a time to come.
+    ClockSkew,
     /// Hold: the chosen tag is not known for long enough.
     TooYoung,
     /// Hold: the chosen tag is not for every platform that it must be for.
@@ -84,6 +102,10 @@ pub enum ReasonCode {
     Unavailable,
     /// Undecided: what the registry answered is not what the protocol says.
     MalformedAnswer,
+    /// Undecided: the history of the source could not be read.
+    NoHistory,
+    /// Undecided: what checked the source's commits could not be learnt.
+    NoChecks,
     /// Undecided: the digest behind the chosen tag could not be learnt.
     NoDigest,
 }

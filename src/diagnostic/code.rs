@@ -72,6 +72,8 @@ codes! {
     PolicyOverlap = "policy.overlap",
     /// An environment names a policy that does not exist.
     PolicyUnknownImage = "policy.unknown-image",
+    /// An environment is promoted from one that does not exist.
+    PolicyUnknownStage = "policy.unknown-stage",
     /// Two policies of one environment are for the same image repository.
     PolicyAmbiguous = "policy.ambiguous",
     /// The repository declares no policy.

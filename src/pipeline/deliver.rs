@@ -209,10 +209,11 @@ impl Context<'_> {
     ///
     /// Changes that are pushed directly follow one another on the base, whose `tip` moves along.
     fn step(&self, set: &ChangeSet, proposals: &Proposals, tip: &mut Oid) -> Step {
+        let waits = set.timing.waits(self.now).filter(|_| set.via != Via::Worktree);
+        if let Some(why) = waits {
+            return Step::Stop(DeliveryOutcome::Waiting, why);
+        }
         match set.via {
-            Via::Push | Via::PullRequest if !set.is_on_time(self.now) => {
-                Step::Stop(DeliveryOutcome::Waiting, off_schedule(set, self.now))
-            }
             Via::Push => {
                 let step = self.commit(set, self.clone.branch(), *tip);
                 if let Step::Push(update) = &step {
@@ -349,14 +350,6 @@ type File = (String, String);
 fn changed(path: &str) -> GitError {
     let message = "it is not what the plan was made from".to_owned();
     GitError::Other { subject: path.to_owned(), message }
-}
-
-/// What waits for its time.
-fn off_schedule(set: &ChangeSet, now: jiff::Timestamp) -> String {
-    match set.schedule.opens(now) {
-        Some(next) => format!("`schedule`: it waits until {next}"),
-        None => "`schedule`: no window opens any more".to_owned(),
-    }
 }
 
 /// What is to be pushed.

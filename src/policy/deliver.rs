@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::raw::{AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping};
-use super::{Via, Windows};
+use super::raw::{
+    AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawWindow,
+};
+use super::{Timing, Via, Windows};
 
 /// How changes are delivered.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +27,8 @@ pub struct Deliver {
     pub limits: Limits,
     /// What bodies say of sources and releases.
     pub notes: Notes,
-    /// When; at any time where there are none.
-    pub schedule: Windows,
+    /// When.
+    pub timing: Timing,
     /// How texts are worded.
     pub texts: Texts,
 }
@@ -123,7 +125,7 @@ impl Deliver {
             && self.pull == other.pull
             && self.merge == other.merge
             && self.limits == other.limits
-            && self.schedule == other.schedule
+            && self.timing == other.timing
             && self.notes == other.notes
             && self.texts == other.texts
     }
@@ -156,12 +158,15 @@ impl Deliver {
                 without_checks: raw.without_checks,
             },
             notes: raw.notes,
-            schedule: Windows::read(&raw.schedule)
-                .map_err(|(index, why)| ("schedule", format!("window {}: {why}", index + 1)))?,
+            timing: Timing { schedule: schedule(&raw.schedule)?, ..Timing::default() },
             limits: Limits { open: raw.max_open, new: raw.max_new },
             texts: texts(raw.title, raw.body, raw.message)?,
         })
     }
+}
+
+fn schedule(raw: &[RawWindow]) -> Result<Windows, (&'static str, String)> {
+    Windows::read(raw).map_err(|(index, why)| ("schedule", format!("window {}: {why}", index + 1)))
 }
 
 /// Templates that can be read; what they name is only known when they are used.

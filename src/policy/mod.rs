@@ -16,6 +16,7 @@ mod registries;
 mod rule;
 mod schema;
 mod settings;
+mod stage;
 mod tags;
 mod targets;
 mod validate;
@@ -40,11 +41,12 @@ pub use schema::{
     settings as settings_schema,
 };
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
+pub use stage::{Gate, Promotion, Skip, Stage, Timing};
 pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
 pub use windows::Windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::GlobSet;
 use jiff::Timestamp;
@@ -157,6 +159,8 @@ pub struct Environment {
     pub deliver: Deliver,
     /// What is not to be changed for a time.
     pub holds: Vec<Hold>,
+    /// Where it stands among others.
+    pub stage: Stage,
     /// How commits are worded, where Flux's automation says it.
     pub message: Option<MessageTemplate>,
     /// Where it is declared.
@@ -192,6 +196,20 @@ impl Environment {
     #[must_use]
     pub fn hold_on(&self, policy: &str, now: Timestamp) -> Option<&Hold> {
         self.holds.iter().find(|hold| now < hold.until && hold.images.is_match(policy))
+    }
+}
+
+impl Environment {
+    /// Why a version of a policy's image never comes here, if somebody says so.
+    #[must_use]
+    pub fn skip_of(&self, policy: &str, tag: &str) -> Option<&Skip> {
+        self.stage.skips.iter().find(|skip| skip.is_match(policy, tag))
+    }
+
+    /// The policies that a policy moves together with, itself among them.
+    #[must_use]
+    pub fn lockstep_of(&self, policy: &str) -> Option<&BTreeSet<String>> {
+        self.stage.lockstep.iter().find(|set| set.contains(policy))
     }
 }
 

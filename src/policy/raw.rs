@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions that editors show, through the JSON Schema.
 
 mod deliver;
+mod environment;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 pub use deliver::{
     AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
 };
+pub use environment::{RawEnvironment, RawHold, RawSkip, RawSources, RawSuspend, RawWindow};
 
 /// Policies and environments of a tagalong config repository.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -244,66 +246,6 @@ pub enum DigestMode {
     Pin,
     /// A digest that is written behind a tag is removed.
     Drop,
-}
-
-/// One environment.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct RawEnvironment {
-    /// Directories, files or globs, from the root of the repository.
-    #[schemars(example = ["clusters/staging"])]
-    pub paths: Vec<String>,
-    /// Names or globs of the policies that apply here.
-    #[serde(default = "every_image")]
-    #[schemars(example = ["*"])]
-    pub images: Vec<String>,
-    /// How changes are delivered.
-    #[serde(default)]
-    pub deliver: RawDeliver,
-    /// What is not to be changed here for a time.
-    #[serde(default)]
-    pub holds: Vec<RawHold>,
-}
-
-/// Images that are not to be changed for a time.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct RawHold {
-    /// Names or globs of policies; all without this.
-    #[serde(default = "every_image")]
-    #[schemars(example = ["shop"])]
-    pub images: Vec<String>,
-    /// When the hold ends: a day, at its beginning in UTC, or a time.
-    #[schemars(example = "2027-01-04", example = "2027-01-04T09:00:00Z")]
-    pub until: String,
-    /// Why, for whoever meets it.
-    #[schemars(example = "peak season", length(min = 1, max = 200))]
-    pub reason: String,
-}
-
-/// A stretch of time: one that comes again (`cron`, `duration`), or a single one (`from`, `until`).
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct RawWindow {
-    /// When it begins: minute, hour, day of the month, month, day of the week.
-    #[schemars(example = &"0 9 * * 1-4")]
-    pub cron: Option<String>,
-    /// How long it lasts from then.
-    #[schemars(example = &"6h")]
-    pub duration: Option<String>,
-    /// Where the clock hangs that `cron` is read by; UTC without this.
-    #[schemars(example = &"Europe/London")]
-    pub timezone: Option<String>,
-    /// When a single one begins; it has always begun without this.
-    #[schemars(example = &"2026-12-24T18:00:00+01:00")]
-    pub from: Option<String>,
-    /// When a single one ends; never without this.
-    #[schemars(example = &"2027-01-04T06:00:00Z")]
-    pub until: Option<String>,
-}
-
-fn every_image() -> Vec<String> {
-    vec!["*".to_owned()]
 }
 
 /// Settings of a tagalong config repository (`tagalong.yaml`).

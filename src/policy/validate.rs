@@ -13,7 +13,7 @@ use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
     Allow, Deliver, DigestMode, Environment, Finds, Group, Hold, IMPLICIT_ENVIRONMENT, Policy,
-    PolicySet, TagRule, Via, checks, tags, targets,
+    PolicySet, Stage, TagRule, Timing, Via, checks, stage, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -211,25 +211,37 @@ impl PolicyReader {
         let images = raw.images.iter().enumerate();
         let images = images.map(|(index, image)| (image.clone(), at("images", index))).collect();
         let holds = self.holds(&raw.holds, |index| at("holds", index));
-        let deliver = Deliver::read(raw.deliver).unwrap_or_else(|(key, why)| {
+        let below = |keys: &[&str]| places.of(&[&["environments", &name], keys].concat());
+        let (stage, timing, wrong) = stage::read(&raw, below);
+        for (keys, why) in wrong {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let problem = Diagnostic::error(Code::PolicyInvalidValue, why);
+            self.problems.push(problem.at(below(&keys)));
+        }
+        let mut deliver = Deliver::read(raw.deliver).unwrap_or_else(|(key, why)| {
             let place = places.of(&["environments", &name, "deliver", key]);
             self.problems.push(Diagnostic::error(Code::PolicyInvalidValue, why).at(place));
             Deliver::default()
         });
+        deliver.timing = Timing { schedule: deliver.timing.schedule, ..timing };
         let environment = Environment {
             name: name.clone(),
             paths: Paths { written, globs },
             policies: Vec::new(),
             deliver,
             holds,
+            stage,
             message: None,
             place,
         };
+        let together = raw.lockstep.iter().enumerate().flat_map(|(index, set)| {
+            set.iter().map(|image| (image.clone(), at("lockstep", index))).collect::<Vec<_>>()
+        });
         let held = raw.holds.iter().enumerate().flat_map(|(index, hold)| {
             let names = hold.images.iter();
             names.map(|image| (image.clone(), at("holds", index))).collect::<Vec<_>>()
         });
-        let held = held.collect();
+        let held = held.chain(together).collect();
         self.environments.insert(name, Declared { environment, images, held, path_places });
     }
 
@@ -265,6 +277,7 @@ impl PolicyReader {
         if uncovered && !policies.is_empty() {
             environments.push(implicit(policies.len()));
         }
+        self.problems.extend(stage::link(&mut environments));
         for environment in &environments {
             self.ambiguities(environment, &policies);
         }
@@ -430,6 +443,7 @@ fn implicit(policies: usize) -> Environment {
         policies: (0..policies).collect(),
         deliver: Deliver::default(),
         holds: Vec::new(),
+        stage: Stage::default(),
         message: None,
         place: Place::default(),
     }

@@ -1,0 +1,151 @@
+//! One environment, as it is written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RawDeliver;
+
+/// One environment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawEnvironment {
+    /// Directories, files or globs, from the root of the repository.
+    #[schemars(example = ["clusters/staging"])]
+    pub paths: Vec<String>,
+    /// Names or globs of the policies that apply here.
+    #[serde(default = "every_image")]
+    #[schemars(example = ["*"])]
+    pub images: Vec<String>,
+    /// How changes are delivered.
+    #[serde(default)]
+    pub deliver: RawDeliver,
+    /// What is not to be changed here for a time.
+    #[serde(default)]
+    pub holds: Vec<RawHold>,
+    /// The environments whose versions come here, instead of what registries list: one; several, each of
+    /// which has to hold a version; or `any` of several.
+    #[schemars(example = &"staging", example = ["eu-canary", "us-canary"])]
+    pub promote_from: Option<RawSources>,
+    /// How long a source must have held a version before it comes here, by the history of the branch.
+    #[schemars(example = "24h")]
+    pub soak: Option<String>,
+    /// Names or globs of commit statuses and check runs that must have passed on a commit at which the source
+    /// held the version. None at all is not a pass.
+    #[serde(default)]
+    #[schemars(example = ["kustomization/apps*"])]
+    pub require: Vec<String>,
+    /// How long something may wait for `require` before it is worth a warning; a day without this.
+    #[schemars(example = "2d")]
+    pub nag_after: Option<String>,
+    /// How many versions that the source held may be passed over in one step.
+    pub max_steps: Option<u32>,
+    /// When changes are taken; at any time without this.
+    #[serde(default)]
+    pub windows: Vec<RawWindow>,
+    /// When no changes are taken.
+    #[serde(default)]
+    pub freezes: Vec<RawWindow>,
+    /// Whether nothing is taken until this is taken away; or why.
+    #[schemars(example = &"an incident")]
+    pub suspend: Option<RawSuspend>,
+    /// Policies that move together or not at all.
+    #[serde(default)]
+    #[schemars(example = [["shop", "shop-worker"]])]
+    pub lockstep: Vec<Vec<String>>,
+    /// Versions that never come here.
+    #[serde(default)]
+    pub skip: Vec<RawSkip>,
+}
+
+/// Where an environment's versions come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawSources {
+    /// One environment.
+    One(String),
+    /// Several, each of which has to hold a version.
+    All(Vec<String>),
+    /// Several, one of which is enough.
+    Any {
+        /// Their names.
+        any: Vec<String>,
+    },
+}
+
+/// Whether nothing is taken; or why.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawSuspend {
+    /// Whether.
+    Flag(bool),
+    /// Why.
+    Reason(String),
+}
+
+impl RawSuspend {
+    /// Why nothing is taken; `None` when something is.
+    pub(in crate::policy) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Flag(false) => None,
+            Self::Flag(true) => Some("`suspend` is set".to_owned()),
+            Self::Reason(reason) => Some(reason.clone()),
+        }
+    }
+}
+
+/// Versions that never come to an environment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawSkip {
+    /// Names or globs of policies; all without this.
+    #[serde(default = "every_image")]
+    #[schemars(example = ["shop"])]
+    pub images: Vec<String>,
+    /// Tags, or globs of them.
+    #[schemars(example = ["v2.3.1", "v2.4.*"])]
+    pub tags: Vec<String>,
+    /// Why, for whoever meets it.
+    #[schemars(example = "loses orders", length(min = 1, max = 200))]
+    pub reason: String,
+}
+
+/// Images that are not to be changed for a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawHold {
+    /// Names or globs of policies; all without this.
+    #[serde(default = "every_image")]
+    #[schemars(example = ["shop"])]
+    pub images: Vec<String>,
+    /// When the hold ends: a day, at its beginning in UTC, or a time.
+    #[schemars(example = "2027-01-04", example = "2027-01-04T09:00:00Z")]
+    pub until: String,
+    /// Why, for whoever meets it.
+    #[schemars(example = "peak season", length(min = 1, max = 200))]
+    pub reason: String,
+}
+
+/// A stretch of time: one that comes again (`cron`, `duration`), or a single one (`from`, `until`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RawWindow {
+    /// When it begins: minute, hour, day of the month, month, day of the week.
+    #[schemars(example = &"0 9 * * 1-4")]
+    pub cron: Option<String>,
+    /// How long it lasts from then.
+    #[schemars(example = &"6h")]
+    pub duration: Option<String>,
+    /// Where the clock hangs that `cron` is read by; UTC without this.
+    #[schemars(example = &"Europe/London")]
+    pub timezone: Option<String>,
+    /// When a single one begins; it has always begun without this.
+    #[schemars(example = &"2026-12-24T18:00:00+01:00")]
+    pub from: Option<String>,
+    /// When a single one ends; never without this.
+    #[schemars(example = &"2027-01-04T06:00:00Z")]
+    pub until: Option<String>,
+}
+
+fn every_image() -> Vec<String> {
+    vec!["*".to_owned()]
+}

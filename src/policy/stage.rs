@@ -1,0 +1,276 @@
+//! Where an environment stands among others: what comes to it from where, when, and what moves together.
+
+use std::collections::BTreeSet;
+
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+use jiff::{SignedDuration, Timestamp};
+
+use super::checks::duration;
+use super::raw::{RawEnvironment, RawSkip, RawSources, RawSuspend};
+use super::{Environment, Windows};
+use crate::diagnostic::{Code, Diagnostic, Place, nearest};
+
+/// A gate that has not opened for so long after everything else was there is worth a word.
+const NAG_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// What comes from other environments, and when it has earned it.
+#[derive(Clone, Debug)]
+pub struct Promotion {
+    /// The environments that it comes from, as indices into [`super::PolicySet::environments`].
+    pub sources: Vec<usize>,
+    /// Whether one of them is enough.
+    pub any: bool,
+    /// How long a source must have held a version.
+    pub soak: SignedDuration,
+    /// Statuses and check runs that must have passed on a commit at which the source held it.
+    pub require: Vec<Gate>,
+    /// When to say that a gate has not opened yet.
+    pub nag_after: SignedDuration,
+    /// How many versions of a source may be passed over in one step.
+    pub max_steps: Option<usize>,
+    /// The sources as they are written.
+    names: Vec<(String, Place)>,
+}
+
+/// Statuses and check runs, by their names.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// As it is written.
+    pub pattern: String,
+    names: GlobMatcher,
+}
+
+/// Versions that never come to an environment.
+#[derive(Clone, Debug)]
+pub struct Skip {
+    images: GlobSet,
+    tags: GlobSet,
+    /// Why, for whoever meets it.
+    pub reason: String,
+}
+
+/// When changes reach an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// When pull requests are worked on; at any time where there are none.
+    pub schedule: Windows,
+    /// When changes are taken; at any time where there are none.
+    pub windows: Windows,
+    /// When none are taken.
+    pub freezes: Windows,
+    /// Why nothing is taken until somebody says otherwise.
+    pub suspended: Option<String>,
+}
+
+impl Gate {
+    /// Whether a status or check run of this name is meant.
+    #[must_use]
+    pub fn is_match(&self, name: &str) -> bool {
+        self.names.is_match(name)
+    }
+}
+
+impl Skip {
+    /// Whether a version of an image is meant.
+    #[must_use]
+    pub fn is_match(&self, policy: &str, tag: &str) -> bool {
+        self.images.is_match(policy) && self.tags.is_match(tag)
+    }
+}
+
+impl Timing {
+    /// What changes wait for; `None` when they need not wait.
+    #[must_use]
+    pub fn waits(&self, now: Timestamp) -> Option<String> {
+        if let Some(reason) = &self.suspended {
+            return Some(format!("suspended: {reason}"));
+        }
+        if self.freezes.is_open(now) {
+            let until = self.freezes.closes(now).map(|at| format!(" until {at}"));
+            return Some(format!("frozen{}", until.unwrap_or_default()));
+        }
+        let closed = |name: &str, windows: &Windows| {
+            if windows.is_empty() || windows.is_open(now) {
+                return None;
+            }
+            Some(match windows.opens(now) {
+                Some(next) => format!("`{name}`: it waits until {next}"),
+                None => format!("`{name}`: no window opens any more"),
+            })
+        };
+        closed("windows", &self.windows).or_else(|| closed("schedule", &self.schedule))
+    }
+}
+
+/// What an environment says beside its images and its delivery.
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    /// What comes from other environments; from registries where there is nothing.
+    pub promotion: Option<Promotion>,
+    /// Policies that move together, by their names.
+    pub lockstep: Vec<BTreeSet<String>>,
+    /// Versions that never come here.
+    pub skips: Vec<Skip>,
+}
+
+/// A problem, and the keys below the environment that lead to it.
+pub(super) type Problem = (Vec<String>, String);
+
+/// Reads what an environment says; `place` finds keys below it.
+pub(super) fn read(
+    raw: &RawEnvironment,
+    place: impl Fn(&[&str]) -> Place,
+) -> (Stage, Timing, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut windows = |key: &str, raw: &[super::raw::RawWindow]| {
+        Windows::read(raw).unwrap_or_else(|(index, why)| {
+            problems.push((vec![key.to_owned(), index.to_string()], why));
+            Windows::default()
+        })
+    };
+    let timing = Timing {
+        windows: windows("windows", &raw.windows),
+        freezes: windows("freezes", &raw.freezes),
+        suspended: raw.suspend.as_ref().and_then(RawSuspend::reason),
+        schedule: Windows::default(),
+    };
+    let promotion = promotion(raw, &place, &mut problems);
+    let mut skips = Vec::new();
+    for (index, raw) in raw.skip.iter().enumerate() {
+        match skip(raw) {
+            Ok(skip) => skips.push(skip),
+            Err(why) => problems.push((vec!["skip".to_owned(), index.to_string()], why)),
+        }
+    }
+    let lockstep: Vec<BTreeSet<String>> =
+        raw.lockstep.iter().map(|set| set.iter().cloned().collect()).collect();
+    let mut seen = BTreeSet::new();
+    for (index, name) in
+        lockstep.iter().enumerate().flat_map(|(i, set)| set.iter().map(move |name| (i, name)))
+    {
+        if !seen.insert(name) {
+            let why = format!("`{name}` is in two sets of `lockstep`; make them one");
+            problems.push((vec!["lockstep".to_owned(), index.to_string()], why));
+        }
+    }
+    (Stage { promotion, lockstep, skips }, timing, problems)
+}
+
+fn promotion(
+    raw: &RawEnvironment,
+    place: &impl Fn(&[&str]) -> Place,
+    problems: &mut Vec<Problem>,
+) -> Option<Promotion> {
+    let mut wrong = |key: &str, why: String| problems.push((vec![key.to_owned()], why));
+    let Some(sources) = &raw.promote_from else {
+        let keys = [
+            ("soak", raw.soak.is_some()),
+            ("require", !raw.require.is_empty()),
+            ("nagAfter", raw.nag_after.is_some()),
+            ("maxSteps", raw.max_steps.is_some()),
+        ];
+        for (key, _) in keys.into_iter().filter(|(_, is_there)| *is_there) {
+            wrong(
+                key,
+                format!(
+                    "`{key}` is about what comes from other environments; name them in `promoteFrom`"
+                ),
+            );
+        }
+        return None;
+    };
+    let mut time = |key: &str, text: &Option<String>, default: SignedDuration| match text {
+        None => default,
+        Some(text) => duration(text).unwrap_or_else(|why| {
+            wrong(key, why);
+            default
+        }),
+    };
+    let soak = time("soak", &raw.soak, SignedDuration::ZERO);
+    let nag_after = time("nagAfter", &raw.nag_after, NAG_AFTER);
+    let mut require = Vec::new();
+    for pattern in &raw.require {
+        match GlobBuilder::new(pattern).literal_separator(false).build() {
+            Ok(glob) => {
+                require.push(Gate { pattern: pattern.clone(), names: glob.compile_matcher() });
+            }
+            Err(_) => wrong("require", format!("`{pattern}` is neither a name nor a glob")),
+        }
+    }
+    let (names, any) = match sources {
+        RawSources::One(name) => (vec![name.clone()], false),
+        RawSources::All(names) => (names.clone(), false),
+        RawSources::Any { any } => (any.clone(), true),
+    };
+    if names.is_empty() {
+        wrong("promoteFrom", "it names no environment".to_owned());
+    }
+    let names = names.into_iter().map(|name| (name, place(&["promoteFrom"]))).collect();
+    let max_steps = raw.max_steps.map(|steps| steps as usize);
+    Some(Promotion { sources: Vec::new(), any, soak, require, nag_after, max_steps, names })
+}
+
+fn skip(raw: &RawSkip) -> Result<Skip, String> {
+    let globs = |patterns: &[String]| {
+        let mut builder = GlobSetBuilder::new();
+        for pattern in patterns {
+            let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+            builder
+                .add(glob.map_err(|_error| format!("`{pattern}` is neither a name nor a glob"))?);
+        }
+        builder.build().map_err(|error| error.to_string())
+    };
+    if raw.tags.is_empty() {
+        return Err("it names no tag".to_owned());
+    }
+    Ok(Skip { images: globs(&raw.images)?, tags: globs(&raw.tags)?, reason: raw.reason.clone() })
+}
+
+/// Looks up the environments that others come from.
+pub(super) fn link(environments: &mut [Environment]) -> Vec<Diagnostic> {
+    let names: Vec<String> = environments.iter().map(|e| e.name.clone()).collect();
+    let mut problems = Vec::new();
+    for environment in environments.iter_mut() {
+        let Some(promotion) = &mut environment.stage.promotion else { continue };
+        for (name, place) in &promotion.names {
+            match names.iter().position(|known| known == name) {
+                Some(index) => promotion.sources.push(index),
+                None => {
+                    let message = format!("no environment is named `{name}`");
+                    let problem = Diagnostic::error(Code::PolicyUnknownStage, message);
+                    let near = nearest(name, names.iter().map(String::as_str));
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    problems.push(Diagnostic { help, ..problem.at(place.clone()) });
+                }
+            }
+        }
+    }
+    problems.extend(cycle(environments));
+    problems
+}
+
+/// A way that leads from an environment back to it.
+fn cycle(environments: &[Environment]) -> Option<Diagnostic> {
+    let sources = |index: usize| {
+        environments[index].stage.promotion.iter().flat_map(|promotion| promotion.sources.clone())
+    };
+    for start in 0..environments.len() {
+        let mut ways: Vec<Vec<usize>> = vec![vec![start]];
+        let mut seen = BTreeSet::new();
+        while let Some(way) = ways.pop() {
+            for next in sources(way[way.len() - 1]) {
+                if next == start {
+                    let names = way.iter().chain([&start]).map(|index| &*environments[*index].name);
+                    let way = names.collect::<Vec<_>>().join(" from ");
+                    let message = format!("`promoteFrom` leads in a circle: {way}");
+                    let problem = Diagnostic::error(Code::PolicyContradiction, message);
+                    return Some(problem.at(environments[start].place.clone()));
+                }
+                if seen.insert(next) {
+                    ways.push([&way[..], &[next]].concat());
+                }
+            }
+        }
+    }
+    None
+}

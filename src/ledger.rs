@@ -46,6 +46,9 @@ pub struct Ledger {
     /// What was pushed or merged last, by environment and policy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     delivered: BTreeMap<String, BTreeMap<String, Delivered>>,
+    /// The commits that GitHub made for us, by branch: anybody's can look like ours.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    made: BTreeMap<String, String>,
 }
 
 /// That a version is not wanted.
@@ -93,6 +96,7 @@ impl Default for Ledger {
             listed: BTreeMap::new(),
             refused: BTreeMap::new(),
             delivered: BTreeMap::new(),
+            made: BTreeMap::new(),
         }
     }
 }
@@ -248,6 +252,30 @@ impl Ledger {
     pub fn deliver(&mut self, environment: &str, policy: &str, delivered: Delivered) {
         let policies = self.delivered.entry(environment.to_owned()).or_default();
         policies.insert(policy.to_owned(), delivered);
+    }
+
+    /// Forgets deliveries to places that are not there any more.
+    pub fn forget_deliveries(&mut self, is_there: impl Fn(&str, &str) -> bool) {
+        for (environment, policies) in &mut self.delivered {
+            policies.retain(|policy, _| is_there(environment, policy));
+        }
+        self.delivered.retain(|_, policies| !policies.is_empty());
+    }
+
+    /// The commit that GitHub last made for a branch.
+    #[must_use]
+    pub fn made(&self) -> &BTreeMap<String, String> {
+        &self.made
+    }
+
+    /// Records the commit that GitHub made for a branch.
+    pub fn make(&mut self, branch: &str, commit: &str) {
+        self.made.insert(branch.to_owned(), commit.to_owned());
+    }
+
+    /// Forgets the commits of branches that are not there any more.
+    pub fn forget_branches(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.made.retain(|branch, _| is_there(branch));
     }
 
     /// Forgets the sights of a repository's tags that nothing needs any more.

@@ -1,6 +1,6 @@
 //! A bare clone with one commit of each branch that matters, in a directory of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalkResult};
@@ -173,6 +173,12 @@ impl Clone {
         names.filter_map(|name| name.strip_prefix(BRANCHES))
     }
 
+    /// All branches of the remote.
+    #[must_use]
+    pub fn all_branches(&self) -> BTreeSet<String> {
+        self.branches("").map(str::to_owned).collect()
+    }
+
     /// What a branch of ours holds.
     ///
     /// # Errors
@@ -183,7 +189,7 @@ impl Clone {
         };
         let commit = self.repository.find_commit(*oid);
         let commit = commit.map_err(|error| GitError::from_git(branch, &error))?;
-        Ok(commit::state(&commit, author))
+        Ok(commit::state(branch, &commit, author))
     }
 
     pub(super) fn mode(&self, path: &str) -> Option<i32> {
@@ -240,7 +246,7 @@ async fn fetch(
     let wanted = found.references.iter().filter(|(name, _)| is_wanted(name));
     match &smart {
         Some(smart) => {
-            let oids: std::collections::BTreeSet<Oid> = wanted.map(|(_, oid)| *oid).collect();
+            let oids: BTreeSet<Oid> = wanted.map(|(_, oid)| *oid).collect();
             let oids: Vec<Oid> = oids.into_iter().collect();
             let into = repository.odb().map_err(|error| GitError::from_git(&subject, &error))?;
             smart.fetch(&oids, &into).await?;

@@ -1,5 +1,7 @@
 //! Commits written from memory, and recognised again.
 
+use std::collections::BTreeMap;
+
 use git2::Signature;
 use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
@@ -7,9 +9,6 @@ use jiff::Timestamp;
 use super::sign::Signing;
 use super::{BranchState, Clone, GitError, LEDGER_REF, Oid, Update};
 use crate::changeset::CHANGE_TRAILER;
-
-/// The committer of what is done on GitHub's pages and by its interfaces.
-const GITHUB: &str = "noreply@github.com";
 
 /// Who commits.
 #[derive(Clone)]
@@ -22,12 +21,14 @@ pub struct Author {
     pub trailers: Vec<String>,
     /// How commits are signed.
     pub signing: Signing,
+    /// The commits that GitHub made for us, by branch.
+    pub made: BTreeMap<String, String>,
 }
 
 impl Default for Author {
     fn default() -> Self {
         let (name, email) = ("tagalong".to_owned(), "tagalong@tagalong.invalid".to_owned());
-        Self { name, email, trailers: Vec::new(), signing: Signing::Off }
+        Self { name, email, trailers: Vec::new(), signing: Signing::Off, made: BTreeMap::new() }
     }
 }
 
@@ -171,18 +172,17 @@ impl Clone {
 }
 
 /// Ours is a commit that we wrote *and* committed, with our trailer and one parent. Whoever adds
-/// to it, amends it, rebases it or merges into it, changes one of these.
-pub(super) fn state(commit: &git2::Commit<'_>, author: &Author) -> BranchState {
+/// to it, amends it, rebases it or merges into it, changes one of these. Of what GitHub makes, names prove
+/// nothing, so it has to be the very commit that it made for us.
+pub(super) fn state(branch: &str, commit: &git2::Commit<'_>, author: &Author) -> BranchState {
     let (writer, committer) = (commit.author(), commit.committer());
     let is_ours = |signature: &Signature<'_>| {
         let email = signature.email_bytes();
         email == author.email.as_bytes() || email == Author::default().email.as_bytes()
     };
     let message = commit.message().unwrap_or_default();
-    // What GitHub makes for us is committed by GitHub, in the name of whoever the token belongs to. People
-    // who work on its pages are committed for in the same way, and do not write our trailer.
-    let is_githubs = author.signing.is_by_github() && committer.email_bytes() == GITHUB.as_bytes();
-    let is_ours = is_githubs || (is_ours(&writer) && is_ours(&committer));
+    let is_made = author.made.get(branch).is_some_and(|made| *made == commit.id().to_string());
+    let is_ours = is_made || (is_ours(&writer) && is_ours(&committer));
     let ours = is_ours && commit.parent_count() == 1;
     match change_of(message).filter(|_| ours) {
         Some(change) => BranchState::Ours { commit: commit.id(), change: change.to_owned() },

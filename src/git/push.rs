@@ -45,6 +45,18 @@ impl Update {
         Self { lease: Some(lease), ..Self::delete(branch) }
     }
 
+    /// The branch, by its name.
+    #[must_use]
+    pub fn branch(&self) -> &str {
+        short(&self.reference)
+    }
+
+    /// The branch that is deleted, if one is.
+    #[must_use]
+    pub fn deleted(&self) -> Option<&str> {
+        self.is_deletion().then(|| self.branch())
+    }
+
     fn is_deletion(&self) -> bool {
         self.commit == Oid::ZERO_SHA1
     }
@@ -101,6 +113,26 @@ impl Clone {
             now.get(&update.reference).copied().unwrap_or(nowhere) != self.lease(update)
         };
         Ok(judge(updates, &answers, &moved))
+    }
+
+    /// Removes branches, wherever they are by now: only for those that nobody else can want.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses.
+    pub async fn remove(&self, branches: &[&str]) -> Result<(), GitError> {
+        let Remote::Http { url, token } = &self.remote else { return Ok(()) };
+        let smart = Smart::new(url, token.as_ref())?;
+        let now = smart.advertised("git-receive-pack").await?.references;
+        let references: Vec<String> = branches.iter().map(|branch| branch_ref(branch)).collect();
+        let new = Oid::ZERO_SHA1;
+        let commands: Vec<Command<'_>> = references
+            .iter()
+            .filter_map(|reference| Some(Command { reference, old: *now.get(reference)?, new }))
+            .collect();
+        if !commands.is_empty() {
+            smart.push(&commands, &[]).await?;
+        }
+        Ok(())
     }
 
     /// Where a reference has to be.

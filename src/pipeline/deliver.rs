@@ -7,13 +7,13 @@ use super::memory::{LEDGER_FILE, Memory};
 use super::merge::Merging;
 use super::proposals::Proposals;
 use super::pulls::{self, Stale};
-use super::sign::{self, Signed};
+use super::sign;
 use super::sources::{self, Looking};
 use super::tree::GIT_TIMEOUT;
 use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{ForgeError, MergeState, PullRequest};
+use crate::forge::{ForgeError, MergeState, PullRequest, Queue};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
 use crate::policy::{AutoMerge, Commits, Via};
@@ -134,24 +134,31 @@ impl Context<'_> {
         });
         let mut steps: Vec<Step> = steps.collect();
         let stale = if self.is_whole { self.stale(proposals) } else { Stale::default() };
-        let signed = sign::signed(self.clone, self.author, proposals, updates(&steps), self.now);
+        let signed =
+            sign::signed(self.clone, self.author, proposals, updates(&steps), self.outside.clock);
         let signed = signed.await?;
         signed.exchange(&mut steps);
-        let Signed { mut updates, failed, .. } = signed;
+        memory.made(&signed.made, &self.clone.all_branches());
+        let mut updates = signed.updates.clone();
+        if self.is_whole {
+            updates.extend(sign::abandoned(self.clone, self.outside.clock));
+        }
         updates.extend(stale.branches.iter().map(|branch| Update::delete(branch)));
         // What a direct push brings is only remembered when it has arrived, so the ledger follows.
         let is_direct = plan.change_sets.iter().any(|set| set.via == Via::Push);
         let alone = updates.is_empty();
         let ledger = if is_direct { Ok(None) } else { self.ledger(memory, alone) };
         updates.extend(ledger.as_ref().ok().cloned().flatten());
-        let mut pushed = push(self.clone, updates).await?;
-        pushed.extend(failed);
+        let pushed = push(self.clone, updates).await;
+        signed.tidy(self.clone, pushed.is_err()).await;
+        let mut pushed = pushed?;
+        pushed.extend(signed.failed);
         for branch in &stale.branches {
             if let Some(Err(why)) = pushed.get(&branch_ref(branch)) {
                 tracing::warn!(branch, why, "a branch that is over could not be deleted");
             }
         }
-        let sections = self.sections(&steps, proposals).await;
+        let sections = self.sections(&steps, &pushed, proposals).await;
         let mut deliveries = Vec::new();
         for (set, step) in plan.change_sets.iter().zip(&steps) {
             let worded = sources::with_section(set, &sections, proposals);
@@ -182,14 +189,20 @@ impl Context<'_> {
 
     /// What new words say of sources. Those of an earlier change are not carried along, also when they are
     /// there because a run was killed.
-    async fn sections(&self, steps: &[Step], proposals: &Proposals) -> BTreeMap<String, String> {
-        let is_new = |(set, step): &(&ChangeSet, &Step)| match step {
-            Step::Push(_) => true,
-            Step::Stand(_) => proposals.open(&set.branch).is_some_and(|open| !open.proposes(set)),
-            Step::Stop(..) => false,
+    async fn sections(
+        &self,
+        steps: &[Step],
+        pushed: &Answers,
+        proposals: &Proposals,
+    ) -> BTreeMap<String, String> {
+        let is_told =
+            |set: &ChangeSet| proposals.open(&set.branch).is_some_and(|open| open.proposes(set));
+        let is_new = |(set, step): &(&ChangeSet, &Step)| {
+            let is_there = !matches!(pushed.get(&branch_ref(&set.branch)), Some(Err(_)));
+            !matches!(step, Step::Stop(..)) && is_there && !is_told(set)
         };
         let written = self.plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
-        let Outside { tags, github } = *self.outside;
+        let Outside { tags, github, .. } = *self.outside;
         Looking { tags, plan: self.plan, github }.look(written, proposals).await
     }
 
@@ -275,6 +288,8 @@ impl Context<'_> {
     fn is_old(&self, set: &ChangeSet, open: &PullRequest) -> bool {
         match open.state {
             MergeState::Dirty => true,
+            // A queue puts what is in it onto the base, and what is rewritten falls out of it.
+            MergeState::Behind if open.queue != Queue::None => false,
             MergeState::Behind => set.merge.by != AutoMerge::Off && !self.refreshed.replace(true),
             _ => false,
         }

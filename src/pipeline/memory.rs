@@ -152,6 +152,11 @@ impl Memory {
             }
         }
         if is_whole {
+            // What is put there again later begins anew.
+            self.ledger.forget_deliveries(|environment, policy| {
+                let mut planned = plan.decisions.iter();
+                planned.any(|p| p.environment == environment && p.image == policy)
+            });
             self.ledger.forget_repositories(|name| {
                 by_repository.keys().any(|repository| repository.to_string() == name)
             });
@@ -220,6 +225,15 @@ impl Memory {
             self.is_urgent = true;
             let delivered = Delivered { from: moved.from, to: moved.to, pull_request: None };
             self.ledger.deliver(&set.environment, &moved.image, delivered);
+        }
+    }
+
+    /// Remembers the commits that GitHub made for branches, and forgets those of branches that are gone.
+    pub(super) fn made(&mut self, made: &BTreeMap<String, String>, branches: &BTreeSet<String>) {
+        self.ledger.forget_branches(|branch| branches.contains(branch));
+        for (branch, commit) in made {
+            self.is_urgent = true;
+            self.ledger.make(branch, commit);
         }
     }
 

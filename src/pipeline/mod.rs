@@ -179,7 +179,8 @@ pub async fn run(
         let request = Request { settings, around, deliver: Deliver::Via(via) };
         let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
         let pause = pauses.next();
-        let outside = Outside { tags: &tags, github: &around.github };
+        let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
+        let outside = Outside { tags: &tags, github: &around.github, clock };
         let delivered = deliver::deliver(planning, settings, &outside, pause.is_none()).await;
         match (delivered, pause) {
             (Err(raced), Some(pause)) => {
@@ -244,6 +245,8 @@ impl Run {
 struct Outside<'a> {
     tags: &'a Tags,
     github: &'a GitHubSettings,
+    /// What the clock of the machine says, whatever time the run is for.
+    clock: jiff::Timestamp,
 }
 
 /// What a plan is asked for.
@@ -284,8 +287,8 @@ async fn plan_tree(
     let repositories: BTreeSet<_> =
         uses.iter().map(|u| &set.policies[u.policy].repository).collect();
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
-    let author = sign::author(&repository, request)?;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let author = sign::author(&repository, request, &memory)?;
     let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
     let held = held(&files);
     memory.notice_reverts(&set, &held, settings.now);

@@ -3,10 +3,12 @@
 //! any other commits.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::deliver::{Answers, Raced, Step, push};
+use super::memory::Memory;
 use super::proposals::{Known, Proposals};
 use super::{Deliver, Failure, Request};
 use crate::forge::NewCommit;
@@ -28,17 +30,19 @@ const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 pub(super) fn author(
     repository: &RepositorySettings,
     request: &Request<'_>,
+    memory: &Memory,
 ) -> Result<Author, Failure> {
     let author = repository.author.clone().map(|author| {
         let CommitAuthor { name, email, trailers } = author;
-        Author { name, email, trailers, signing: Signing::Off }
+        Author { name, email, trailers, ..Author::default() }
     });
     let commits = matches!(request.deliver, Deliver::Via(via) if via != Some(Via::Worktree));
     let signing = match repository.sign.filter(|_| commits) {
         Some(sign) => signing(sign, request.around).map_err(Failure::Argument)?,
         None => Signing::Off,
     };
-    Ok(Author { signing, ..author.unwrap_or_default() })
+    let made = memory.ledger.made().clone();
+    Ok(Author { signing, made, ..author.unwrap_or_default() })
 }
 
 fn signing(sign: Sign, around: &Surroundings) -> Result<Signing, String> {
@@ -64,9 +68,26 @@ pub(super) struct Signed {
     commits: BTreeMap<Oid, Oid>,
     /// What could not be made, by the reference that it was for.
     pub(super) failed: Answers,
+    /// The commits that GitHub made, by branch.
+    pub(super) made: BTreeMap<String, String>,
+    /// Branches on which commits were made, or were to be made, that nothing deletes yet.
+    pub(super) left: Vec<String>,
 }
 
 impl Signed {
+    /// Removes what is left of making commits. What cannot be removed now, a later run removes.
+    pub(super) async fn tidy(&self, clone: &Clone, is_all: bool) {
+        let all = self.updates.iter().filter_map(Update::deleted);
+        let all = all.filter(|branch| is_all && branch.starts_with(TRANSIENT));
+        let left: Vec<&str> = self.left.iter().map(String::as_str).chain(all).collect();
+        if left.is_empty() {
+            return;
+        }
+        if let Err(error) = clone.remove(&left).await {
+            tracing::warn!(%error, "branches of this run stay for a day");
+        }
+    }
+
     /// Names the commit that is really pushed.
     pub(super) fn exchange(&self, steps: &mut [Step]) {
         for step in steps {
@@ -98,9 +119,9 @@ pub(super) async fn signed(
         signed.failed = all.map(|update| (update.reference, Err(why.clone()))).collect();
         return Ok(signed);
     };
-    let transient = |index: usize| {
-        format!("{TRANSIENT}{}-{}-{index}", now.as_second(), now.subsec_nanosecond())
-    };
+    // Another run must not have the same.
+    let chance = RandomState::new().build_hasher().finish();
+    let transient = |index: usize| format!("{TRANSIENT}{}-{chance:016x}-{index}", now.as_second());
     let mut drafts = Vec::new();
     for (index, update) in std::mem::take(&mut signed.updates).into_iter().enumerate() {
         match clone.describe(update.commit) {
@@ -118,18 +139,22 @@ pub(super) async fn signed(
         };
         match made {
             Ok(made) => {
+                let branch = draft.update.branch().to_owned();
+                signed.made.insert(branch, made.to_string());
                 signed.updates.push(Update::delete_at(&draft.branch, made));
                 signed.updates.push(Update::of_server(draft.update.reference, made));
             }
-            Err(why) => drop(signed.failed.insert(draft.update.reference, Err(why))),
+            Err(why) => {
+                signed.left.push(draft.branch);
+                signed.failed.insert(draft.update.reference, Err(why));
+            }
         }
     }
-    signed.updates.extend(abandoned(clone, now));
     Ok(signed)
 }
 
 /// Branches that a killed run has left behind.
-fn abandoned(clone: &Clone, now: Timestamp) -> impl Iterator<Item = Update> {
+pub(super) fn abandoned(clone: &Clone, now: Timestamp) -> impl Iterator<Item = Update> {
     let is_old = move |branch: &&str| {
         let began = branch.strip_prefix(TRANSIENT).and_then(|rest| rest.split('-').next());
         let began = began.and_then(|began| Timestamp::from_second(began.parse().ok()?).ok());

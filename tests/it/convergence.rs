@@ -36,6 +36,9 @@ fn two_bots_at_once_are_as_good_as_one() {
     for seed in 0..seeds {
         let group = ["environment", "image", "all"][usize::try_from(seed % 3).unwrap()];
         let fleet = Fleet::new(&format!("group: {group}, labels: [bump]"));
+        if seed % 4 == 3 {
+            fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
+        }
         for tags in [&["v1.1.0"], &["v1.2.0"]] {
             for image in IMAGES {
                 fleet.registry.push(&format!("acme/{image}"), tags);

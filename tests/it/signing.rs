@@ -136,6 +136,21 @@ fn github_makes_what_it_signs() {
     }
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod merged", "staging merged"]);
     assert_eq!(fleet.deployed("main", "staging/shop.yaml"), "v1.2.0");
+    // What a person amends looks the same to the eye, also where an editor commits as GitHub.
+    fleet.registry.push("acme/shop", &["v1.2.9"]);
+    fleet.whole().exits(0);
+    let message = show("%B");
+    let mine = [("staging/shop.yaml".to_owned(), "bWluZQo=".to_owned())].into_iter();
+    fleet.github.repo.git(&["update-ref", "refs/heads/tagalong/staging", "tagalong/staging~1"]);
+    fleet.github.repo.commit_by_github(BRANCH, &message, mine);
+    assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging frozen"]);
+    fleet.github.edit(4, |pull| pull.labels.push("tagalong:rebase".to_owned()));
+    assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging updated"]);
+    // What was made by GitHub stays ours when we make the next ones.
+    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "{}\n")]);
+    fleet.whole().exits(0);
+    assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging unchanged"]);
+    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
     // What a person commits on the page has the same committer, and freezes it all the same.
     fleet.registry.push("acme/shop", &["v1.3.0"]);
     fleet.whole().exits(0);
@@ -151,6 +166,8 @@ fn what_github_does_not_sign_is_not_pushed() {
     fleet.github.signs(false);
     fleet.whole().exits(1).says(&["GitHub did not sign the commit"]);
     assert_eq!(head(), "");
+    let left = || fleet.github.repo.git(&["branch", "--list", "tagalong-signing/*"]);
+    assert_eq!(left(), "");
     fleet.github.signs(true);
     // What a killed run left behind goes away after a day, and not before.
     let main = fleet.github.repo.head("main");
@@ -161,7 +178,7 @@ fn what_github_does_not_sign_is_not_pushed() {
         fleet.github.repo.git(&["update-ref", &branch, &main]);
     }
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod created", "staging created"]);
-    let left = fleet.github.repo.git(&["branch", "--list", "tagalong-signing/*"]);
+    let left = left();
     assert!(left.contains(&new.to_string()) && !left.contains(&old.to_string()), "{left}");
     // Straight to the branch, one after the other.
     let fleet = self::fleet("sign: github\n", "via: push");

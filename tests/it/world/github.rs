@@ -38,6 +38,8 @@ struct Held {
     viewer: String,
     /// Whether commits that it makes are signed.
     signs: bool,
+    /// Whether `acme/shop` is private.
+    is_private: bool,
     /// Releases of `acme/shop`, the newest first, as tag and text.
     releases: Vec<(String, String)>,
     /// The query of the request that is answered.
@@ -130,6 +132,7 @@ impl GitHub {
             }),
             viewer: "bot".to_owned(),
             signs: true,
+            is_private: false,
             releases: Vec::new(),
             query: String::new(),
             issues: Vec::new(),
@@ -222,6 +225,11 @@ impl GitHub {
         login.clone_into(&mut self.state.lock().unwrap().viewer);
     }
 
+    /// Hides `acme/shop` from the public; the token sees it all the same.
+    pub fn hide(&self) {
+        self.state.lock().unwrap().is_private = true;
+    }
+
     /// Releases of `acme/shop`, the newest first, as tag and text.
     pub fn releases(&self, releases: &[(&str, &str)]) {
         let releases = releases.iter().map(|(tag, text)| ((*tag).to_owned(), (*text).to_owned()));
@@ -248,6 +256,7 @@ impl GitHub {
     pub fn writes(&self) -> Vec<String> {
         let writes = |seen: &String| {
             seen.starts_with("POST /api/v3")
+                || seen.ends_with("(mutation)")
                 || seen.starts_with("PATCH")
                 || seen.starts_with("PUT")
                 || seen.starts_with("DELETE")
@@ -316,6 +325,9 @@ fn answered(
         }
         let mut held = state.lock().unwrap();
         held.query = query;
+        if path == "/api/v3/repos/acme/shop" {
+            return held.other_repository();
+        }
         if path == "/api/v3/repos/acme/shop/releases" {
             let known = headers.get("if-none-match").and_then(|value| value.to_str().ok());
             return held.list_releases(known);
@@ -327,7 +339,10 @@ fn answered(
             held.pulls = pulls;
             return answer;
         }
-        held.requests.push(format!("{method} {path}"));
+        let is_mutation =
+            path.contains("graphql") && body.windows(9).any(|part| part == b"mutation(");
+        let kind = if is_mutation { " (mutation)" } else { "" };
+        held.requests.push(format!("{method} {path}{kind}"));
         let fault =
             held.faults.iter().position(|f| f.method == method.as_str() && path.contains(f.part));
         let fault = fault.and_then(|index| held.faults.remove(index));

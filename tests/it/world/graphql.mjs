@@ -74,6 +74,7 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
             return { commit: { oid: made.oid, tree: { oid: made.tree }, signature: { __typename: 'GpgSignature', isValid: made.isSigned } } };
         },
         enqueuePullRequest: mutation('enqueue'),
+        dequeuePullRequest: ({ input }) => mutation('dequeue')({ input: { pullRequestId: input.id } }),
         disablePullRequestAutoMerge: mutation('disarm'),
     };
     const isWrong = violations.length > 0;

@@ -20,6 +20,7 @@ const MERGE: &str = "/repos/{owner}/{repo}/pulls/{pull_number}/merge";
 const INSTALLATION: &str = "/repos/{owner}/{repo}/installation";
 const TOKENS: &str = "/app/installations/{installation_id}/access_tokens";
 const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
+const REPOSITORY: &str = "/repos/{owner}/{repo}";
 const RELEASES: &str = "/repos/{owner}/{repo}/releases";
 const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
 
@@ -50,12 +51,24 @@ impl Held {
             let pull = self.pulls.iter_mut().find(|pull| effect["number"] == pull.number).unwrap();
             match effect["kind"].as_str() {
                 Some("enqueue") => pull.queued = true,
+                Some("dequeue") => pull.queued = false,
                 kind => pull.armed = kind == Some("arm"),
             }
         }
         self.violations
             .extend(answer["violations"].as_array().into_iter().flatten().map(Value::to_string));
         axum::Json(answer["answer"].clone()).into_response()
+    }
+
+    /// Another repository, which is public unless a test says otherwise.
+    pub(super) fn other_repository(&mut self) -> Response {
+        self.requests.push("GET /api/v3/repos/acme/shop".to_owned());
+        let mut shown = openapi::example("full-repository");
+        // The published example lacks what the description requires.
+        shown["has_discussions"] = json!(false);
+        shown["private"] = json!(self.is_private);
+        shown["visibility"] = json!(if self.is_private { "private" } else { "public" });
+        self.judged("GET", REPOSITORY, 200, shown)
     }
 
     /// The releases of another repository, with a validator.

@@ -144,6 +144,18 @@ impl GitHub {
         }
     }
 
+    /// Takes a pull request out of the merge queue.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn dequeue(&self, pull: &PullRequest) -> Result<(), ForgeError> {
+        let query =
+            "mutation($id: ID!) { dequeuePullRequest(input: {id: $id}) { clientMutationId } }";
+        let mutation = json!({"query": query, "variables": {"id": pull.id}});
+        let _said: Value = self.mutate(&mutation).await?;
+        Ok(())
+    }
+
     /// Has GitHub merge a pull request as soon as its rules allow it, if its branch is still at the
     /// commit that was pushed.
     ///

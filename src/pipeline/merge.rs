@@ -80,6 +80,9 @@ impl Merging<'_> {
         pull: &PullRequest,
         (head, is_new): (&str, bool),
     ) -> Result<Merged, ForgeError> {
+        if pull.queue == Queue::Inside {
+            return Ok(Merged::Queued);
+        }
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
         if pull.armed_by.is_some() || pull.is_draft {
             return wait("");
@@ -173,6 +176,19 @@ pub(super) async fn disarm(known: &Known, pull: &PullRequest) -> Result<Merged, 
     wait("")
 }
 
+/// Takes out of the merge queue what we put there: people hold it, or its time is not now.
+pub(super) async fn withdraw(
+    known: &Known,
+    set: &ChangeSet,
+    pull: &PullRequest,
+) -> Result<(), ForgeError> {
+    disarm(known, pull).await?;
+    if pull.queue == Queue::Inside && set.merge.by != AutoMerge::Off {
+        known.forge.dequeue(pull).await?;
+    }
+    Ok(())
+}
+
 fn say(delivery: &mut Delivery, what: &str) {
     let before = delivery.message.take().map(|message| format!("{message}; ")).unwrap_or_default();
     delivery.message = Some(before + what);
@@ -192,13 +208,11 @@ fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String
     if !known.allowed.is_own(&pull.author) {
         return Some(format!("{} opened it", pull.author));
     }
+    // Where there is a queue, nothing else may merge, and the queue puts it onto the base by itself.
+    let is_queued = pull.queue != Queue::None;
     let state = match pull.state {
-        // The queue asks for what it wants by itself.
-        MergeState::Behind | MergeState::Blocked if pull.queue == Queue::Outside => {
-            return unchecked(known, set, pull);
-        }
-        MergeState::Behind => "the base has to be in its branch first",
-        MergeState::Blocked => "the repository's rules are not met",
+        MergeState::Behind if !is_queued => "the base has to be in its branch first",
+        MergeState::Blocked if !is_queued => "the repository's rules are not met",
         MergeState::Dirty => "it conflicts with the base",
         _ if pull.is_draft => "it is a draft",
         _ if pull.is_refused => "a reviewer wants changes",

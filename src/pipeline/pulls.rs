@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deliver::{Answers, Step, delivery};
-use super::merge::disarm;
+use super::merge::withdraw;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_span};
 use crate::choose::Outcome;
@@ -275,7 +275,7 @@ async fn stopped(
         let done = match outcome {
             DeliveryOutcome::Frozen => freeze(known, pull, &message).await,
             // People hold it, or its time is not now.
-            DeliveryOutcome::Waiting => disarm(known, pull).await.map(drop),
+            DeliveryOutcome::Waiting => withdraw(known, set, pull).await,
             _ => Ok(()),
         };
         if let Err(error) = done {

@@ -281,8 +281,11 @@ fn a_merge_queue_merges_in_its_turn() {
         assert!(fleet.github.pulls()[0].queued, "{by}");
         fleet.github.seen();
         fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
-        let writes = fleet.github.writes();
-        assert!(!writes.iter().any(|seen| seen.contains("/merge")), "{writes:?}");
+        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{by}");
+        // What the queue puts onto the base need not be made anew, and would fall out of it.
+        fleet.github.edit(1, |pull| pull.state_status = Some("BEHIND"));
+        fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
+        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{by}");
         assert!(fleet.github.merge(1));
         fleet.run(&[]).exits(0);
         assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.1.0");
@@ -294,4 +297,31 @@ fn a_merge_queue_merges_in_its_turn() {
     fleet.checks(1, &[("test", Some("FAILURE"))]);
     fleet.run(&[]).exits(0).says(&["`test` did not pass"]);
     assert!(!fleet.github.pulls()[0].queued);
+}
+
+/// A queue asks for what rules require; what people say beside that counts here as everywhere.
+#[test]
+fn a_merge_queue_gets_only_what_may_be_merged() {
+    type Change = fn(&mut crate::world::github::Pull);
+    let cases: [(&str, Change); 3] = [
+        ("it is a draft", |pull| pull.draft = true),
+        ("a reviewer wants changes", |pull| pull.reviews = vec!["CHANGES_REQUESTED"]),
+        ("it waits for a review", |pull| pull.reviewers = vec!["ada".to_owned()]),
+    ];
+    for (why, change) in cases {
+        let fleet = Fleet::new("autoMerge: bot");
+        fleet.github.allows("mergeQueue", true);
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
+        fleet.github.edit(1, change);
+        fleet.run(&[]).exits(0).says(&[why]);
+        assert!(!fleet.github.pulls()[0].queued, "{why}");
+        // And what is there already is taken out when somebody holds it.
+        fleet.github.edit(1, |pull| {
+            (pull.queued, pull.labels) = (true, vec!["tagalong:hold".to_owned()]);
+        });
+        fleet.run(&[]).exits(0);
+        assert!(!fleet.github.pulls()[0].queued, "{why}");
+    }
 }

@@ -29,6 +29,13 @@ pub struct Release {
     pub draft: bool,
 }
 
+/// Who may see a repository.
+#[derive(Deserialize)]
+struct Repository {
+    private: bool,
+    visibility: Option<String>,
+}
+
 /// What an earlier run was told.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -44,11 +51,24 @@ enum Told {
 }
 
 impl GitHub {
-    /// The newest published releases of any repository of this server that the token may see.
+    /// The newest published releases of a public repository of this server; none of any other, whatever the
+    /// token may see: it is an image's label that names the repository, and others read the pull request.
     ///
     /// # Errors
     /// When GitHub refuses, or cannot be reached.
-    pub async fn releases(&self, owner: &str, name: &str) -> Result<Vec<Release>, ForgeError> {
+    pub async fn public_releases(
+        &self,
+        owner: &str,
+        name: &str,
+    ) -> Result<Vec<Release>, ForgeError> {
+        let found: Repository = self.get(&format!("/repos/{owner}/{name}")).await?;
+        if found.private || found.visibility.is_some_and(|it| it != "public") {
+            return Err(ForgeError::NotFound(format!("a public repository {owner}/{name}")));
+        }
+        self.releases(owner, name).await
+    }
+
+    async fn releases(&self, owner: &str, name: &str) -> Result<Vec<Release>, ForgeError> {
         let route = format!("/repos/{owner}/{name}/releases?per_page={RELEASES}");
         let kept = self.store.as_ref().and_then(|store| kept(store, &route));
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());

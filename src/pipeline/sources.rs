@@ -53,7 +53,12 @@ impl Looking<'_> {
             left -= moves.len();
             wanted.push((set, moves));
         }
-        let origins = self.origins(wanted.iter().flat_map(|(_, moves)| moves)).await;
+        let moves = || wanted.iter().flat_map(|(_, moves)| moves);
+        let mut origins = self.origins(moves().map(|moved| moved.to.clone()).collect()).await;
+        // What cannot be compared need not be known.
+        let is_known = |moved: &&Moved<'_>| origins.get(&moved.to).is_some_and(Origin::is_whole);
+        let before = moves().filter(is_known).map(|moved| moved.from.clone()).collect();
+        origins.extend(self.origins(before).await);
         let of_releases = wanted.iter().filter(|(set, _)| set.notes == Notes::Releases);
         let sources = of_releases.flat_map(|(_, moves)| moves.iter().map(|moved| &moved.to));
         let sources = sources.filter_map(|image| origins.get(image)?.source.clone());
@@ -68,13 +73,8 @@ impl Looking<'_> {
         told.collect()
     }
 
-    /// Where images come from, before and after.
-    async fn origins<'a>(
-        &self,
-        moves: impl Iterator<Item = &'a Moved<'a>>,
-    ) -> BTreeMap<Image, Origin> {
-        let images: BTreeSet<Image> =
-            moves.flat_map(|moved| [moved.from.clone(), moved.to.clone()]).collect();
+    /// Where images come from.
+    async fn origins(&self, images: BTreeSet<Image>) -> BTreeMap<Image, Origin> {
         let origins = stream::iter(images).map(async |(repository, deployed)| {
             let origin = self.tags.origin(&repository, &deployed).await;
             ((repository, deployed), origin)
@@ -112,7 +112,7 @@ impl Looking<'_> {
         let mut all = BTreeMap::new();
         for source in sources.into_iter().filter(|source| source.host == here) {
             let Some((owner, name)) = source.owner_and_name() else { continue };
-            match known.forge.releases(owner, name).await {
+            match known.forge.public_releases(owner, name).await {
                 Ok(releases) => {
                     let notes = releases.into_iter().map(|release| Note {
                         tag: release.tag_name,

@@ -110,6 +110,17 @@ fn what_is_told_can_be_less() {
     }
 }
 
+/// The label of anybody's image could name it, and anybody could read the pull request.
+#[test]
+fn private_releases_are_not_told() {
+    let story = Story::new("labels: [bump]");
+    story.github.releases(&[("v1.2.0", "Faster.")]);
+    story.github.hide();
+    assert_eq!(story.bot().run().exits(0).deliveries(), ["prod created"]);
+    let body = story.github.pulls()[0].body.clone();
+    assert!(body.contains("/compare/") && !body.contains("Faster."), "{body}");
+}
+
 #[test]
 fn a_killed_run_leaves_no_old_words() {
     let story = Story::new("labels: [bump]");

@@ -33,6 +33,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show why a tag is chosen, and why others are not.
     Explain(ExplainArgs),
+    /// Show what each environment holds, since when, what is on its way and what it waits for.
+    Status(StatusArgs),
     /// Show the whole job on an embedded registry and a local git remote, offline.
     Demo,
     /// Print the JSON Schema of a file or an output.
@@ -148,6 +150,20 @@ pub struct ExplainArgs {
     pub decide: DecideArgs,
 }
 
+/// Arguments of `status`.
+#[derive(Debug, Default, Args)]
+pub struct StatusArgs {
+    /// What is shown.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+    /// Print Markdown.
+    #[arg(long, conflicts_with = "format")]
+    pub markdown: bool,
+    /// Write a page to a file as well, which needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Default, Args)]
 pub struct CheckArgs {
@@ -190,6 +206,8 @@ pub enum SchemaKind {
     Plan,
     /// The output of `explain --format json`.
     Explain,
+    /// The output of `status --format json`.
+    Status,
 }
 
 #[cfg(test)]

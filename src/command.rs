@@ -1,6 +1,6 @@
 //! Each command: settings in, stages run, report out.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,11 +8,13 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind};
+use crate::cli::{
+    CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind, StatusArgs,
+};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
 use crate::policy::{self, policy_schema, registries_schema, settings_schema};
-use crate::report::{self, Delivery, ExplainReport, Report};
+use crate::report::{self, Delivery, ExplainReport, Report, Status};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 
 /// Runs a command to its exit code.
@@ -41,6 +43,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Run(args) => run(&args, around).await,
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => explain(&args, around).await,
+        Command::Status(args) => status(&args, around).await,
         Command::Demo => match crate::demo::run(around).await {
             Ok(()) => Exit::Done,
             Err(error) if error.is_closed_pipe() => Exit::Done,
@@ -133,6 +136,37 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
     }
 }
 
+async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
+    let settings = match around.decide(&args.decide, Place::Repository) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let (status, planning) = match pipeline::status(&settings, around).await {
+        Ok(found) => found,
+        Err(failure) => return failed(failure, settings.scope.format, around),
+    };
+    let shown = match settings.scope.format {
+        Format::Json => status.to_json() + "\n",
+        Format::Text if args.markdown => status.markdown(),
+        Format::Text => {
+            let source = |path: &str| planning.sources.get(path).map(String::as_str);
+            complain(&report::diagnostics(&planning.plan.diagnostics, source, around.stderr));
+            status.text()
+        }
+    };
+    if let Some(path) = &args.html
+        && let Err(error) =
+            File::create(path).and_then(|mut page| page.write_all(status.html().as_bytes()))
+    {
+        return fail(&format!("--html {}: {error}", path.display()));
+    }
+    summarise(&status.markdown(), around);
+    match print(shown.as_bytes()) {
+        Exit::Failed => Exit::Failed,
+        _ => planning.exit(),
+    }
+}
+
 async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
     let settings = match around.decide(&args.decide, Place::Repository) {
         Ok(settings) => settings,
@@ -163,6 +197,7 @@ fn schema(which: SchemaKind) -> Exit {
         SchemaKind::Registries => registries_schema(),
         SchemaKind::Plan => report::output_schema::<Report>(),
         SchemaKind::Explain => report::output_schema::<ExplainReport>(),
+        SchemaKind::Status => report::output_schema::<Status>(),
     };
     print(format!("{schema:#}\n").as_bytes())
 }
@@ -187,14 +222,18 @@ fn show(
             print(text.as_bytes())
         }
     };
-    if let Some(path) = &around.step_summary {
-        let summary = report::job_summary(plan, &planning.usage, deliveries.unwrap_or_default());
-        let appended = OpenOptions::new().append(true).create(true).open(path);
-        if let Err(error) = appended.and_then(|mut file| file.write_all(summary.as_bytes())) {
-            complain(&format!("the job summary cannot be written: {error}\n"));
-        }
-    }
+    let summary = report::job_summary(plan, &planning.usage, deliveries.unwrap_or_default());
+    summarise(&summary, around);
     printed
+}
+
+/// Adds to the job summary, where there is one.
+fn summarise(summary: &str, around: &Surroundings) {
+    let Some(path) = &around.step_summary else { return };
+    let appended = OpenOptions::new().append(true).create(true).open(path);
+    if let Err(error) = appended.and_then(|mut file| file.write_all(summary.as_bytes())) {
+        complain(&format!("the job summary cannot be written: {error}\n"));
+    }
 }
 
 fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {

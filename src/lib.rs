@@ -12,6 +12,7 @@ pub mod choose;
 pub mod signature;
 pub mod edit;
 pub mod changeset;
+pub mod promote;
 
 pub mod secret;
 pub mod cli;

@@ -2,6 +2,7 @@
 //! [REST API](https://docs.github.com/en/rest/pulls/pulls), merged when they are what was verified.
 
 mod app;
+mod checks;
 mod commit;
 mod error;
 mod github;

@@ -21,8 +21,10 @@ pub(super) const BRANCHES: usize = 50;
 const PULLS: usize = 10;
 const LABELS: usize = 20;
 
-/// More checks than this on one commit are not read; a merge then waits for people.
-const CHECKS: usize = 100;
+/// What is asked of a commit. More checks than these are not read; a merge then waits for people.
+pub(super) const CONTEXTS: &str = "statusCheckRollup { contexts(first: 100) { \
+    pageInfo { hasNextPage } nodes { __typename ... on CheckRun { name conclusion } \
+    ... on StatusContext { context state } } } }";
 
 /// What was merged earlier than this is not compared with what is deployed.
 const MERGED: usize = 5;
@@ -137,8 +139,16 @@ struct Commit {
 }
 
 #[derive(Deserialize)]
-struct Rollup {
+pub(super) struct Rollup {
     contexts: Contexts,
+}
+
+impl Rollup {
+    /// The checks, and whether they are all of them.
+    pub(super) fn read(self) -> (Vec<Check>, bool) {
+        let is_whole = !self.contexts.page_info.has_next_page;
+        (self.contexts.nodes.into_iter().map(Check::from).collect(), is_whole)
+    }
 }
 
 #[derive(Deserialize)]
@@ -188,11 +198,7 @@ pub(super) fn question(
     for (key, value) in named {
         variables.insert(key.to_owned(), json!(value));
     }
-    let commits = format!(
-        "commits(last: 1) {{ nodes {{ commit {{ oid statusCheckRollup {{ contexts(first: {CHECKS}) {{ \
-         pageInfo {{ hasNextPage }} nodes {{ __typename ... on CheckRun {{ name conclusion }} \
-         ... on StatusContext {{ context state }} }} }} }} }} }} }}"
-    );
+    let commits = format!("commits(last: 1) {{ nodes {{ commit {{ oid {CONTEXTS} }} }} }}");
     for (index, branch) in branches.iter().enumerate() {
         write!(parameters, ", $b{index}: String!").ok();
         for (alias, state, first) in STATES {
@@ -371,8 +377,8 @@ impl From<Found> for PullRequest {
         // Checks of another commit say nothing about this one.
         let commit = last.map(|last| last.commit).filter(|commit| commit.oid == read.head);
         if let Some(contexts) = commit.and_then(|commit| commit.status_check_rollup) {
-            read.more_checks = contexts.contexts.page_info.has_next_page;
-            read.checks = contexts.contexts.nodes.into_iter().map(Check::from).collect();
+            let (checks, is_whole) = contexts.read();
+            (read.checks, read.more_checks) = (checks, !is_whole);
         }
         read
     }

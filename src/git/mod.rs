@@ -6,6 +6,7 @@
 mod clone;
 mod commit;
 mod error;
+mod history;
 mod local;
 mod pkt;
 mod push;
@@ -16,6 +17,7 @@ mod smart;
 pub use clone::{BlobReader, Blobs, Clone};
 pub use commit::{Author, Described};
 pub use error::GitError;
+pub use history::{Commit, History, history_of};
 pub use push::{Pushed, Update};
 pub use remote::Remote;
 pub use sign::Signing;

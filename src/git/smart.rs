@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use url::Url;
@@ -82,6 +83,26 @@ impl<'a> Smart<'a> {
             pkt::put(&mut body, &format!("want {oid}{abilities}\n"));
         }
         pkt::put(&mut body, "deepen 1\n");
+        self.fetch_pack(body, into).await
+    }
+
+    /// Fetches a commit with its history since a time
+    /// (<https://git-scm.com/docs/pack-protocol#_packfile_negotiation>).
+    pub(super) async fn fetch_since(
+        &self,
+        wanted: Oid,
+        since: Timestamp,
+        into: &git2::Odb<'_>,
+    ) -> Result<(), GitError> {
+        let mut body = Vec::new();
+        let abilities =
+            format!("side-band-64k ofs-delta shallow deepen-since no-progress agent={USER_AGENT}");
+        pkt::put(&mut body, &format!("want {wanted} {abilities}\n"));
+        pkt::put(&mut body, &format!("deepen-since {}\n", since.as_second().max(0)));
+        self.fetch_pack(body, into).await
+    }
+
+    async fn fetch_pack(&self, mut body: Vec<u8>, into: &git2::Odb<'_>) -> Result<(), GitError> {
         pkt::flush(&mut body);
         pkt::put(&mut body, "done\n");
         let mut answer = self.post("git-upload-pack", body).await?;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::carry::{Carry, carry};
 use super::decide::Deciding;
 use super::memory::{Held, Memory};
+use super::promote::{Promoting, is_promoted};
 use super::proposals::Proposals;
 use super::{Tags, Tree, rewrite};
 use crate::changeset::{Plan, Use};
@@ -13,6 +14,7 @@ use crate::choose::Outcome;
 use crate::git::Author;
 use crate::manifest::Surveyed;
 use crate::policy::PolicySet;
+use crate::promote::hold_together;
 use crate::signature::Verifiers;
 
 /// What decisions and texts are made from.
@@ -23,6 +25,7 @@ pub(super) struct Settling<'a> {
     pub(super) verifiers: &'a Verifiers,
     pub(super) author: &'a Author,
     pub(super) held: &'a Held,
+    pub(super) promoting: &'a Promoting<'a>,
     pub(super) now: Timestamp,
     pub(super) progress: bool,
     /// Whether the run knows one pushed tag only.
@@ -43,7 +46,12 @@ impl Settling<'_> {
             let (set, verifiers, ledger) = (self.set, self.verifiers, &memory.ledger);
             let (now, progress) = (self.now, self.progress);
             let deciding = Deciding { set, verifiers, ledger, now, progress };
-            let mut decided = deciding.decide(uses.to_vec(), tags).await;
+            let (promoted, listed): (Vec<Use>, Vec<Use>) =
+                uses.iter().cloned().partition(|at| is_promoted(set, at));
+            let mut decided = deciding.decide(listed, tags).await;
+            decided.extend(self.promoting.decide(promoted, ledger).await);
+            decided.sort_by(|a, b| a.at.cmp(&b.at));
+            hold_together(set, &mut decided);
             let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
             let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
             let with = Carry { tree, set, author, proposals, now, is_partial };

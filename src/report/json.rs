@@ -117,7 +117,7 @@ struct ChangeSetRow {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct DiagnosticRow {
+pub(super) struct DiagnosticRow {
     /// How bad it is.
     severity: SeverityName,
     /// The stable code.
@@ -293,7 +293,7 @@ fn change_set(set: &ChangeSet) -> ChangeSetRow {
     }
 }
 
-fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
+pub(super) fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
     let place = diagnostic.place.as_ref();
     let line = place.filter(|place| place.line > 0);
     DiagnosticRow {

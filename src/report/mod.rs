@@ -4,6 +4,7 @@ mod dashboard;
 mod explain;
 mod json;
 mod progress;
+mod status;
 mod summary;
 mod text;
 
@@ -11,6 +12,7 @@ pub use dashboard::{DASHBOARD, dashboard};
 pub use explain::{ExplainReport, Explained};
 pub use json::{Report, diagnostics_only, output_schema};
 pub use progress::Progress;
+pub use status::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
 pub use summary::job_summary;
 pub use text::{decisions, deliveries, diagnostics, plan};
 

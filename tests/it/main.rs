@@ -26,6 +26,7 @@ mod lifecycle;
 mod memory;
 mod merging;
 mod policies;
+mod promotion;
 mod pull_requests;
 mod real_parts;
 mod registries;

@@ -248,7 +248,7 @@ impl Desk {
     fn run(&self, site: &str, catalog: &str, now: &str) -> (String, String) {
         let policies = format!("images: {{shop: {{image: r.io/shop, {}}}}}\n", self.policy);
         let bare = self.world.dir("git");
-        let repo = crate::world::Repo { bare: bare.join("fleet.git") };
+        let repo = crate::world::Repo::at(bare.join("fleet.git"));
         if repo.bare.exists() {
             repo.commit("main", "By hand", &[("a.yaml", &format!("image: r.io/shop:{site}\n"))]);
         } else {

@@ -7,7 +7,7 @@ use crate::world::{World, arg};
 #[test]
 fn published_files_are_what_the_binary_prints() {
     let world = World::new();
-    for which in ["policies", "settings", "plan", "explain"] {
+    for which in ["policies", "settings", "registries", "plan", "explain", "status"] {
         let printed = world.bot(["schema", which]).run().exits(0).stdout;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{which}.json"));
         let published = std::fs::read_to_string(&path).unwrap_or_default();

@@ -38,6 +38,8 @@ struct Held {
     viewer: String,
     /// Whether commits that it makes are signed.
     signs: bool,
+    /// `GraphQL`'s statuses of commits, by commit.
+    statuses: serde_json::Map<String, Value>,
     /// Whether `acme/shop` is private.
     is_private: bool,
     /// Releases of `acme/shop`, the newest first, as tag and text.
@@ -132,6 +134,7 @@ impl GitHub {
             }),
             viewer: "bot".to_owned(),
             signs: true,
+            statuses: serde_json::Map::new(),
             is_private: false,
             releases: Vec::new(),
             query: String::new(),
@@ -223,6 +226,15 @@ impl GitHub {
     /// Whose the token is.
     pub fn token_is_of(&self, login: &str) {
         login.clone_into(&mut self.state.lock().unwrap().viewer);
+    }
+
+    /// Posts a status of a commit, as the syncer in a cluster does; the last one of a name counts.
+    pub fn status(&self, commit: &str, name: &str, state: &str) {
+        let mut held = self.state.lock().unwrap();
+        let all = held.statuses.entry(commit).or_insert_with(|| json!([]));
+        let all = all.as_array_mut().unwrap();
+        all.retain(|status| status["context"] != name);
+        all.push(json!({"context": name, "state": state}));
     }
 
     /// Hides `acme/shop` from the public; the token sees it all the same.

@@ -34,7 +34,7 @@ const node = (pull) => ({
     }], args),
 });
 
-const run = async ({ query, variables, pulls, issues, repository, viewer, heads, made }) => {
+const run = async ({ query, variables, pulls, issues, repository, viewer, heads, made, statuses }) => {
     const document = parse(query);
     const violations = validate(schema, document).map((error) => error.message);
     const effects = [];
@@ -61,6 +61,11 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
         repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
             ...repository,
             ref: ({ qualifiedName }) => ({ target: { __typename: 'Commit', oid: heads[qualifiedName] } }),
+            object: ({ oid }) => ({
+                __typename: 'Commit', oid,
+                statusCheckRollup: statuses[oid]
+                    ? { contexts: (args) => connection(statuses[oid].map(context), args) } : null,
+            }),
             pullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
                 && pull.headRefName === args.headRefName && pull.baseRefName === args.baseRefName)
                 .sort((a, b) => b.number - a.number).map(node), args),

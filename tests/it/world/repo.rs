@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,14 +10,26 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 #[derive(Clone)]
 pub struct Repo {
     pub bare: PathBuf,
+    /// What people's and GitHub's clocks say, in seconds; the real time without it.
+    clock: Arc<Mutex<Option<i64>>>,
 }
 
 impl Repo {
+    /// A bare repository that is there.
+    pub fn at(bare: PathBuf) -> Self {
+        Self { bare, clock: Arc::default() }
+    }
+
+    /// From now on, commits are of this time.
+    pub fn it_is(&self, now: jiff::Timestamp) {
+        *self.clock.lock().unwrap() = Some(now.as_second());
+    }
+
     /// A bare repository with one commit on `main`.
     pub fn create(root: &Path, name: &str, files: &[(&str, &str)]) -> Self {
         let bare = root.join(format!("{name}.git"));
         std::fs::create_dir_all(&bare).unwrap();
-        let repo = Self { bare };
+        let repo = Self::at(bare);
         repo.git(&["init", "-q", "--bare", "-b", "main", "."]);
         repo.git(&["config", "http.receivepack", "true"]);
         repo.commit("main", "Start", files);
@@ -36,7 +49,7 @@ impl Repo {
 
     fn commit_by(&self, who: &[&str], branch: &str, message: &str, files: &[(&str, &str)]) {
         let work = tempfile::tempdir().unwrap();
-        let at = |args: &[&str]| git(work.path(), args);
+        let at = |args: &[&str]| self.git_in(work.path(), args);
         at(&["init", "-q", "-b", "work", "."]);
         let exists = !self.git(&["for-each-ref", &format!("refs/heads/{branch}")]).is_empty();
         if exists {
@@ -108,12 +121,18 @@ impl Repo {
     }
 
     pub fn git(&self, args: &[&str]) -> String {
-        git(&self.bare, args)
+        self.git_in(&self.bare, args)
+    }
+
+    fn git_in(&self, at: &Path, args: &[&str]) -> String {
+        let (ok, output) = self.run(at, args);
+        assert!(ok, "git {args:?}: {output}");
+        output
     }
 
     /// Runs git; whether it succeeded, and its output.
     pub fn try_git(&self, args: &[&str]) -> (bool, String) {
-        run(&self.bare, args)
+        self.run(&self.bare, args)
     }
 
     /// A hook of the server.
@@ -124,31 +143,22 @@ impl Repo {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-}
 
-fn git(at: &Path, args: &[&str]) -> String {
-    let (ok, output) = run(at, args);
-    assert!(ok, "git {args:?}: {output}");
-    output
-}
-
-fn run(at: &Path, args: &[&str]) -> (bool, String) {
-    let output = Command::new("git")
-        .args([
-            "-c",
-            "user.name=Ada",
-            "-c",
-            "user.email=ada@example.com",
-            "-c",
-            "commit.gpgsign=false",
-        ])
-        .args(["-c", "core.autocrlf=false"])
-        .args(args)
-        .current_dir(at)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    let text = if output.status.success() { output.stdout } else { output.stderr };
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    fn run(&self, at: &Path, args: &[&str]) -> (bool, String) {
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"])
+            .args(["-c", "commit.gpgsign=false", "-c", "core.autocrlf=false"])
+            .args(args)
+            .current_dir(at)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+        if let Some(now) = *self.clock.lock().unwrap() {
+            let date = format!("{now} +0000");
+            command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+        }
+        let output = command.output().unwrap();
+        let text = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
 }

@@ -44,7 +44,7 @@ impl Held {
         let input = json!({
             "query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>(), "made": made,
             "repository": self.settings, "viewer": self.viewer, "issues": self.issues,
-            "heads": {"refs/heads/main": self.repo.head("main")},
+            "statuses": self.statuses, "heads": {"refs/heads/main": self.repo.head("main")},
         });
         let answer = openapi::graphql(&input);
         for effect in answer["effects"].as_array().into_iter().flatten() {

@@ -1,0 +1,266 @@
+//! Everything between a tree and a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::memory::{Held, Memory};
+use super::promote::{Promoting, is_promoted};
+use super::proposals::Proposals;
+use super::settle::Settling;
+use super::{
+    Deliver, Failure, Hits, Invalid, Loaded, Planning, Request, Tags, Tree, notes, sign, sweep,
+};
+use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
+use crate::diagnostic::{Code, Diagnostic, Place, nearest};
+use crate::git::Author;
+use crate::manifest::{Survey, Surveyed};
+use crate::policy::{PolicySet, RepositorySettings, Via};
+use crate::registry::Usage;
+use crate::settings::DecideSettings;
+
+/// Everything between a tree and a plan.
+///
+/// # Errors
+/// When arguments name nothing, the ledger cannot be read, or a file cannot be written.
+pub(super) async fn plan_tree(
+    tree: Tree,
+    loaded: Loaded,
+    request: &Request<'_>,
+    tags: &mut Tags,
+) -> Result<Planning, Failure> {
+    let (settings, progress) = (request.settings, request.around.progress);
+    let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
+    if let Deliver::Via(Some(via)) = request.deliver {
+        set.environments.iter_mut().for_each(|environment| environment.deliver.via = via);
+    }
+    check_names(&set, settings)?;
+    let (files, found) = survey(&tree, &set, &mut hits);
+    if settings.is_whole() {
+        diagnostics.extend(notes::unused(&set, &files, &found));
+    }
+    diagnostics.extend(found);
+    let uses = selected(uses(&files), &set, settings);
+    // What comes from other environments is not asked for at registries.
+    let listed: Vec<Use> = uses.iter().filter(|at| !is_promoted(&set, at)).cloned().collect();
+    let repositories: BTreeSet<_> =
+        listed.iter().map(|u| &set.policies[u.policy].repository).collect();
+    diagnostics.extend(ask(&listed, &set, &repository, request, tags).await);
+    let promoting = Promoting::read(&tree, &set, &files, &uses, request).await;
+    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let author = sign::author(&repository, request, &memory)?;
+    let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
+    let held = held(&files);
+    memory.notice_reverts(&set, &held, settings.now);
+    let settling = Settling {
+        tree: &tree,
+        set: &set,
+        files: &files,
+        verifiers: &verifiers,
+        author: &author,
+        held: &held,
+        promoting: &promoting,
+        now: settings.now,
+        progress,
+        is_partial: settings.pushed.is_some(),
+    };
+    let (mut plan, undecided) = settling.settle(&uses, tags, &mut memory, &mut proposals).await;
+    let timelines = promoting.timelines;
+    diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
+    diagnostics.extend(tags.skews(&set));
+    complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
+    let is_whole = settings.is_whole() && settings.scope.policies.is_none();
+    memory.learn(&set, &plan, tags, settings.now, is_whole);
+    tags.save(settings)?;
+    let usage = tags.usage().await;
+    log(&usage);
+    let dashboard = repository.dashboard;
+    Ok(Planning {
+        plan,
+        usage,
+        sources,
+        undecided,
+        set,
+        memory,
+        tree,
+        author,
+        proposals,
+        timelines,
+        dashboard,
+    })
+}
+
+/// What is said of a plan, and where what is pushed goes.
+fn complete(
+    plan: &mut Plan,
+    found: Vec<Diagnostic>,
+    tree: &Tree,
+    set: &PolicySet,
+    memory: &Memory,
+    now: Timestamp,
+) {
+    plan.diagnostics.splice(0..0, found);
+    name_branches(plan, tree);
+    plan.diagnostics.extend(notes::of(plan, set, now));
+    if memory.is_lost() {
+        plan.diagnostics.extend(notes::unkept(plan));
+    }
+}
+
+/// Asks for the tags of what is deployed, or for the one that was pushed.
+async fn ask(
+    uses: &[Use],
+    set: &PolicySet,
+    repository: &RepositorySettings,
+    request: &Request<'_>,
+    tags: &mut Tags,
+) -> Option<Diagnostic> {
+    let Some(pushed) = &request.settings.pushed else {
+        let repositories = uses.iter().map(|u| &set.policies[u.policy].repository).collect();
+        tags.list(&repositories, set, repository, request.around.progress).await;
+        return None;
+    };
+    let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
+    tags.confirm(pushed, deployed, repository).await;
+    notes::unused_push(pushed, uses)
+}
+
+/// Says what asking for each image cost.
+fn log(usage: &Usage) {
+    for (registry, asked) in usage {
+        for (image, cost) in &asked.images {
+            let (requests, pages, bytes) = (cost.requests, cost.pages, cost.bytes);
+            let (cache_hits, time) = (cost.cache_hits, cost.time);
+            let remaining = asked.remaining;
+            tracing::info!(registry, %image, requests, pages, bytes, cache_hits, ?time, remaining);
+        }
+    }
+}
+
+/// Finds out what the files with a hit name.
+pub(super) fn survey(
+    tree: &Tree,
+    set: &PolicySet,
+    hits: &mut Hits,
+) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+    let survey = Survey::new(set);
+    let seen = sweep::each(
+        tree,
+        &hits.sites,
+        |path| path,
+        |path, bytes| bytes.map(|bytes| survey.look(path, bytes)),
+    );
+    let mut left_alone = std::mem::take(&mut hits.left_alone);
+    let mut looked = Vec::with_capacity(seen.len());
+    for seen in seen {
+        seen.map_or_else(|problem| left_alone.push(problem), |seen| looked.push(seen));
+    }
+    let is_covered = |path: &str| set.environments.iter().any(|e| e.paths.contains(path));
+    left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
+    left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
+        let message = "a symbolic link or submodule; left alone";
+        Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
+    }));
+    let (files, mut found) = survey.finish(looked);
+    found.extend(left_alone);
+    (files, found)
+}
+
+/// Makes the new texts of the files that change, and the plan of it all.
+pub(super) fn rewrite(
+    tree: &Tree,
+    set: &PolicySet,
+    files: &[Surveyed],
+    decided: Vec<Decided>,
+) -> Plan {
+    let survey = Survey::new(set);
+    let draft = Draft::new(set, &survey, files, decided);
+    let drafted = files.iter().flat_map(|file| {
+        let bundles = draft.edits(file).into_iter();
+        bundles.map(move |(bundle, edits)| (file, bundle, edits))
+    });
+    let drafted: Vec<(&Surveyed, Bundle, Drafted)> = drafted.collect();
+    let rewritten = sweep::each(
+        tree,
+        &drafted,
+        |(file, ..)| &file.path,
+        |(file, bundle, edits), bytes| (*file, bundle.clone(), draft.rewrite(file, edits, bytes)),
+    );
+    assemble(draft, rewritten)
+}
+
+/// The pull requests of the environments that a run may deliver to.
+async fn proposals(
+    tree: &Tree,
+    set: &PolicySet,
+    files: &[Surveyed],
+    (memory, author): (&Memory, &Author),
+    request: &Request<'_>,
+) -> Proposals {
+    if matches!(request.deliver, Deliver::Nothing) {
+        return Proposals::None;
+    }
+    let only = &request.settings.environments;
+    let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
+    let is_selected =
+        |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
+    let selected = involved.into_iter().filter(is_selected);
+    Proposals::find(selected, set, tree, (memory, author), request).await
+}
+
+/// What each environment holds of each policy's image.
+fn held(files: &[Surveyed]) -> Held {
+    let mut held = Held::new();
+    for at in files.iter().flat_map(Surveyed::uses) {
+        held.entry((at.environment, at.policy)).or_default().insert(at.deployed);
+    }
+    held
+}
+
+/// What is pushed goes to the branch that was read.
+fn name_branches(plan: &mut Plan, tree: &Tree) {
+    let Tree::Git { clone, .. } = tree else { return };
+    for set in plan.change_sets.iter_mut().filter(|set| set.via == Via::Push) {
+        clone.branch().clone_into(&mut set.branch);
+    }
+}
+
+/// The uses that `--env` and `--image` leave.
+fn selected(uses: BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) -> Vec<Use> {
+    let wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+    let is_pushed = |u: &Use| {
+        let repository = &set.policies[u.policy].repository;
+        settings.pushed.as_ref().is_none_or(|pushed| pushed.repository == *repository)
+    };
+    let uses = uses.into_iter().filter(is_pushed).filter(|u| {
+        wanted(&settings.environments, &set.environments[u.environment].name)
+            && wanted(&settings.images, &set.policies[u.policy].name)
+    });
+    uses.collect()
+}
+
+/// A misspelt `--env` or `--image` must not look like a run with nothing to do.
+pub(super) fn check_names(set: &PolicySet, settings: &DecideSettings) -> Result<(), Failure> {
+    let environments: Vec<&str> = set.environments.iter().map(|e| e.name.as_str()).collect();
+    let policies: Vec<&str> = set.policies.iter().map(|p| p.name.as_str()).collect();
+    let unknown = |option: &str, wanted: &[String], known: &[&str]| {
+        let name = wanted.iter().find(|name| !known.contains(&name.as_str()))?;
+        let problem = Diagnostic::error(
+            Code::ArgumentUnknown,
+            format!("{option} {name}: nothing has this name"),
+        );
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        Some(problem.help(help))
+    };
+    let problems = unknown("--env", &settings.environments, &environments)
+        .into_iter()
+        .chain(unknown("--image", &settings.images, &policies));
+    let diagnostics: Vec<_> = problems.collect();
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources: BTreeMap::new() })))
+}

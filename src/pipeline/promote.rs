@@ -1,0 +1,133 @@
+//! Decides what comes to environments from others.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::history::{LOOK_BACK, Timelines, timelines};
+use super::{Deliver, Request, Tree};
+use crate::changeset::{Decided, Use};
+use crate::choose::{Decision, Reason, ReasonCode};
+use crate::forge::GitHub;
+use crate::ledger::Ledger;
+use crate::manifest::Surveyed;
+use crate::policy::{PolicySet, Promotion};
+use crate::promote::{Checked, Facts, Promoted, decide};
+
+/// Whoever asks since when something runs is told as far back as this.
+const SIGHT: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// What promotions are decided with.
+pub(super) struct Promoting<'a> {
+    set: &'a PolicySet,
+    pub(super) timelines: Timelines,
+    /// Who is asked what checked commits, or why nobody is.
+    forge: Result<GitHub, String>,
+    /// What is known of commits, asked for once in a run.
+    checks: RefCell<BTreeMap<String, Vec<Checked>>>,
+    now: Timestamp,
+}
+
+/// Whether an environment comes from others.
+pub(super) fn is_promoted(set: &PolicySet, at: &Use) -> bool {
+    set.environments[at.environment].stage.promotion.is_some()
+}
+
+impl<'a> Promoting<'a> {
+    /// Reads the history that the promotions of these uses turn on.
+    pub(super) async fn read(
+        tree: &Tree,
+        set: &'a PolicySet,
+        files: &[Surveyed],
+        uses: &[Use],
+        request: &Request<'_>,
+    ) -> Self {
+        let now = request.settings.now;
+        let targets: BTreeSet<usize> =
+            uses.iter().filter(|at| is_promoted(set, at)).map(|at| at.environment).collect();
+        let promotion = |index: &usize| set.environments[*index].stage.promotion.as_ref();
+        let promotions: Vec<&Promotion> = targets.iter().filter_map(promotion).collect();
+        let soak = promotions.iter().map(|promotion| promotion.soak).max().unwrap_or_default();
+        let mut wanted: BTreeSet<usize> =
+            promotions.iter().flat_map(|promotion| promotion.sources.iter().copied()).collect();
+        wanted.extend(targets);
+        let mut since = before(now, soak + LOOK_BACK);
+        if matches!(request.deliver, Deliver::Sight) {
+            wanted.extend(0..set.environments.len());
+            since = since.min(before(now, SIGHT));
+        }
+        let timelines = if wanted.is_empty() {
+            Timelines::new()
+        } else {
+            timelines(tree, set, files, &wanted, since).await
+        };
+        let forge = forge(tree, request);
+        Self { set, timelines, forge, checks: RefCell::default(), now }
+    }
+
+    /// Decides in rounds: each knows what checked more commits than the last.
+    pub(super) async fn decide(&self, uses: Vec<Use>, ledger: &Ledger) -> Vec<Decided> {
+        let mut decided = Vec::with_capacity(uses.len());
+        let mut open = uses;
+        while !open.is_empty() {
+            let mut questions = BTreeSet::new();
+            let mut waiting = Vec::new();
+            for at in open {
+                let Some(promotion) = &self.set.environments[at.environment].stage.promotion else {
+                    continue;
+                };
+                let checks = self.checks.borrow();
+                let (set, timelines, now) = (self.set, &self.timelines, self.now);
+                let facts = Facts { set, timelines, checks: &checks, ledger, now };
+                match decide(facts, promotion, &at) {
+                    Promoted::Decided(decision) => decided.push(Decided { at, decision }),
+                    Promoted::Ask(commits) => {
+                        questions.extend(commits);
+                        waiting.push(at);
+                    }
+                }
+            }
+            if let Err(why) = self.ask(&questions).await {
+                let reason = Reason::new(ReasonCode::NoChecks, why);
+                let undecided = |at| Decided { at, decision: Decision::undecided(reason.clone()) };
+                decided.extend(waiting.drain(..).map(undecided));
+            }
+            open = waiting;
+        }
+        decided
+    }
+
+    /// Asks what checked commits.
+    async fn ask(&self, commits: &BTreeSet<String>) -> Result<(), String> {
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let forge = self.forge.as_ref().map_err(Clone::clone)?;
+        let commits: Vec<&str> = commits.iter().map(String::as_str).collect();
+        let found = forge.checks(&commits).await.map_err(|error| error.to_string())?;
+        let mut known = self.checks.borrow_mut();
+        for commit in commits {
+            let checks = found.get(commit).into_iter().flatten();
+            let checks = checks
+                .map(|check| Checked { name: check.name.clone(), passed: check.passed })
+                .collect();
+            known.insert(commit.to_owned(), checks);
+        }
+        Ok(())
+    }
+}
+
+fn before(now: Timestamp, duration: SignedDuration) -> Timestamp {
+    now.checked_sub(duration).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn forge(tree: &Tree, request: &Request<'_>) -> Result<GitHub, String> {
+    let around = request.around;
+    let Tree::Git { github: Some((owner, name)), .. } = tree else {
+        let why = "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
+        return Err(why.to_owned());
+    };
+    let clock = (around.now, around.started);
+    GitHub::new(&around.github, clock, (owner, name)).map_err(|error| error.to_string())
+}

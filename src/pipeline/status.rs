@@ -1,0 +1,99 @@
+//! What runs where, since when, and what waits for what.
+
+use std::collections::BTreeSet;
+
+use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_tree, signed_in};
+use crate::changeset::Planned;
+use crate::choose::{Deployed, Outcome};
+use crate::policy::PolicySet;
+use crate::report::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
+use crate::settings::{DecideSettings, Surroundings};
+
+/// Plans, with the pull requests that are open and the history of every environment; nothing is
+/// written.
+///
+/// # Errors
+/// When the repository cannot be read, or the policies are invalid.
+pub async fn status(
+    settings: &DecideSettings,
+    around: &Surroundings,
+) -> Result<(Status, Planning), Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
+    let given = load::given(&settings.scope)?;
+    let mut tags = Tags::new(settings)?;
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+    let request = Request { settings, around, deliver: Deliver::Sight };
+    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
+    let environments: Vec<EnvironmentStatus> = order(&planning.set)
+        .into_iter()
+        .map(|index| environment(&planning, index, settings))
+        .filter(|environment| !environment.images.is_empty())
+        .collect();
+    let status = Status::new(settings.now, environments, &planning.plan.diagnostics);
+    Ok((status, planning))
+}
+
+/// The environments, each after those that it comes from.
+fn order(set: &PolicySet) -> Vec<usize> {
+    let mut all: Vec<usize> = Vec::new();
+    while all.len() < set.environments.len() {
+        let is_next = |index: &usize| {
+            let promotion = set.environments[*index].stage.promotion.as_ref();
+            let mut sources = promotion.into_iter().flat_map(|promotion| &promotion.sources);
+            !all.contains(index) && sources.all(|source| all.contains(source))
+        };
+        match (0..set.environments.len()).find(is_next) {
+            Some(next) => all.push(next),
+            None => break,
+        }
+    }
+    all
+}
+
+fn environment(planning: &Planning, index: usize, settings: &DecideSettings) -> EnvironmentStatus {
+    let environment = &planning.set.environments[index];
+    let promotion = environment.stage.promotion.as_ref();
+    let sources = promotion.into_iter().flat_map(|promotion| &promotion.sources);
+    let mut seen = BTreeSet::new();
+    let mut planned: Vec<&Planned> =
+        planning.plan.decisions.iter().filter(|p| p.environment == environment.name).collect();
+    planned.retain(|planned| {
+        let Deployed { tag, digest, .. } = planned.deployed.clone();
+        seen.insert((planned.image.clone(), tag, digest))
+    });
+    EnvironmentStatus {
+        name: environment.name.clone(),
+        promote_from: sources.map(|s| planning.set.environments[*s].name.clone()).collect(),
+        waits_for: environment.deliver.timing.waits(settings.now),
+        images: planned.into_iter().map(|planned| image(planning, index, planned)).collect(),
+    }
+}
+
+fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageStatus {
+    let policy = planning.set.policies.iter().position(|policy| policy.name == planned.image);
+    let timeline = planning.timelines.get(&environment).and_then(|known| known.as_ref().ok());
+    let stretch = policy.zip(timeline).and_then(|(policy, timeline)| {
+        let held = timeline.head()?.held.get(&policy)?;
+        // Of several versions, nobody knows which one a commit brought.
+        (held.len() == 1).then(|| timeline.stretch(0, policy))
+    });
+    let decision = &planned.decision;
+    let next = decision.to.as_ref().filter(|_| decision.outcome != Outcome::Keep);
+    let open = planning.plan.set_of(planned).and_then(|set| planning.proposals.open(&set.branch));
+    ImageStatus {
+        image: planned.image.clone(),
+        repository: planned.repository.to_string(),
+        holds: planned.deployed.to_string(),
+        since: stretch.as_ref().map(|stretch| stretch.since),
+        since_earlier: stretch.as_ref().is_some_and(|stretch| stretch.is_open),
+        commit: stretch
+            .filter(|stretch| !stretch.is_open)
+            .and_then(|stretch| stretch.commits.last().map(|id| (*id).to_owned())),
+        outcome: decision.outcome,
+        next: next.map(ToString::to_string),
+        reason: decision.reason.clone(),
+        pull_request: open
+            .map(|pull| PullRequestLink { number: pull.number, url: pull.url.clone() }),
+    }
+}

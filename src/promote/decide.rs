@@ -1,0 +1,421 @@
+//! What comes to an environment, from what its sources held.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::timeline::{Held, Timeline};
+use crate::changeset::Use;
+use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
+use crate::ledger::Ledger;
+use crate::policy::{DigestMode, Environment, Key, Policy, PolicySet, Promotion};
+
+/// More versions of a source than this are not weighed.
+const MAX_COMBINATIONS: usize = 50;
+
+/// A status or check run of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed; `None` while it runs.
+    pub passed: Option<bool>,
+}
+
+/// What is known.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Policies and environments.
+    pub set: &'a PolicySet,
+    /// What environments held, or why that is not known.
+    pub timelines: &'a BTreeMap<usize, Result<Timeline, Reason>>,
+    /// What checked commits; those that are missing were not asked about.
+    pub checks: &'a BTreeMap<String, Vec<Checked>>,
+    /// What people said no to.
+    pub ledger: &'a Ledger,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What becomes of a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promoted {
+    /// This.
+    Decided(Decision),
+    /// First it has to be known what checked these commits.
+    Ask(BTreeSet<String>),
+}
+
+/// One version of each policy that moves together.
+pub(super) type Combination<'a> = BTreeMap<usize, &'a Deployed>;
+
+/// What speaks against a combination.
+pub(super) enum Objection {
+    /// This.
+    Reason(Reason),
+    /// Nobody knows yet.
+    Ask(BTreeSet<String>),
+    /// The source went back from it, so it is no candidate at all.
+    Withdrawn,
+}
+
+/// What comes of weighing every combination of a source.
+struct Weighed<'a> {
+    /// The newest that nothing speaks against.
+    best: Option<Combination<'a>>,
+    /// What speaks against newer ones, the newest first.
+    waiting: Vec<(Combination<'a>, Reason)>,
+}
+
+/// Decides one use of an environment that is promoted.
+#[must_use]
+pub fn decide(facts: Facts<'_>, promotion: &Promotion, at: &Use) -> Promoted {
+    let unit = Unit::of(facts, promotion, at);
+    match unit.choose() {
+        Ok(weighed) => Promoted::Decided(unit.decision(&weighed, at)),
+        Err(Stop::Ask(commits)) => Promoted::Ask(commits),
+        Err(Stop::Hold(reason)) => Promoted::Decided(held(reason)),
+        Err(Stop::Undecided(reason)) => Promoted::Decided(Decision::undecided(reason)),
+    }
+}
+
+/// Why nothing can be chosen.
+pub(super) enum Stop {
+    Ask(BTreeSet<String>),
+    Hold(Reason),
+    Undecided(Reason),
+}
+
+/// Policies that move together to an environment.
+pub(super) struct Unit<'a> {
+    pub(super) facts: Facts<'a>,
+    pub(super) promotion: &'a Promotion,
+    pub(super) environment: &'a Environment,
+    /// What is decided about, and the others.
+    policy: usize,
+    policies: Vec<usize>,
+}
+
+impl<'a> Unit<'a> {
+    fn of(facts: Facts<'a>, promotion: &'a Promotion, at: &Use) -> Self {
+        let environment = &facts.set.environments[at.environment];
+        let together = environment.lockstep_of(&facts.set.policies[at.policy].name);
+        let is_in = |index: &&usize| {
+            let name = &facts.set.policies[**index].name;
+            together.is_some_and(|together| together.contains(name))
+        };
+        let mut policies: Vec<usize> = environment.policies.iter().filter(is_in).copied().collect();
+        if policies.is_empty() {
+            policies.push(at.policy);
+        }
+        Self { facts, promotion, environment, policy: at.policy, policies }
+    }
+
+    /// Weighs the sources: all of them have to agree, or one of them is enough.
+    fn choose(&self) -> Result<Weighed<'a>, Stop> {
+        let mut all = Vec::new();
+        let mut stops = Vec::new();
+        for source in &self.promotion.sources {
+            match self.weigh(*source) {
+                Ok(weighed) => all.push((*source, weighed)),
+                Err(Stop::Ask(commits)) => return Err(Stop::Ask(commits)),
+                Err(stop) if !self.promotion.any => return Err(stop),
+                Err(stop) => stops.push(stop),
+            }
+        }
+        if all.is_empty() {
+            let none = || Stop::Hold(Reason::new(ReasonCode::NotInSource, "it has no source"));
+            return Err(stops.pop().unwrap_or_else(none));
+        }
+        if self.promotion.any {
+            // The highest; where nothing says which one that is, that of the source that is named first.
+            let mut best = all.remove(0).1;
+            for (_, other) in all {
+                if self.is_above(other.best.as_ref(), best.best.as_ref()) {
+                    best = other;
+                }
+            }
+            return Ok(best);
+        }
+        let (_, mut first) = all.remove(0);
+        for (source, _) in all {
+            first = self.agreed(first, source)?;
+        }
+        Ok(first)
+    }
+
+    /// What another source has nothing against either.
+    fn agreed(&self, weighed: Weighed<'a>, source: usize) -> Result<Weighed<'a>, Stop> {
+        let timeline = self.timeline(source)?;
+        let name = &self.facts.set.environments[source].name;
+        let mut waiting = weighed.waiting;
+        let candidates: Vec<Combination<'a>> = weighed.best.into_iter().collect();
+        for candidate in candidates {
+            let there =
+                self.combinations(timeline).into_iter().find(|(_, other)| *other == candidate);
+            let objection = match there {
+                None => {
+                    let message = format!("{name} has not held {}", self.describe(&candidate));
+                    Some(Objection::Reason(Reason::new(ReasonCode::NotInSource, message)))
+                }
+                Some((index, _)) => self.objection(source, timeline, index, &candidate)?,
+            };
+            match objection {
+                None => return Ok(Weighed { best: Some(candidate), waiting }),
+                Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
+                Some(Objection::Withdrawn) => {
+                    let message = format!("{name} went back from {}", self.describe(&candidate));
+                    waiting.push((candidate, Reason::new(ReasonCode::NotInSource, message)));
+                }
+                Some(Objection::Reason(reason)) => waiting.push((candidate, reason)),
+            }
+        }
+        Ok(Weighed { best: None, waiting })
+    }
+
+    fn timeline(&self, source: usize) -> Result<&'a Timeline, Stop> {
+        match self.facts.timelines.get(&source) {
+            Some(Ok(timeline)) => Ok(timeline),
+            Some(Err(reason)) => Err(Stop::Undecided(reason.clone())),
+            None => {
+                let message = "nothing is known of its source's history";
+                Err(Stop::Undecided(Reason::new(ReasonCode::NoHistory, message)))
+            }
+        }
+    }
+
+    /// Goes from the newest combination that a source held to older ones.
+    fn weigh(&self, source: usize) -> Result<Weighed<'a>, Stop> {
+        let timeline = self.timeline(source)?;
+        self.ambiguity(source, timeline)?;
+        let combinations = self.combinations(timeline);
+        let limit = self.step_limit(&combinations);
+        let mut waiting = Vec::new();
+        for (place, (index, combination)) in combinations.iter().enumerate() {
+            let objection = match limit {
+                Some(limit) if place < limit => Some(self.too_far(limit - place)),
+                _ => self.objection(source, timeline, *index, combination)?,
+            };
+            match objection {
+                None => return Ok(Weighed { best: Some(combination.clone()), waiting }),
+                Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
+                Some(Objection::Withdrawn) => {}
+                Some(Objection::Reason(reason)) => waiting.push((combination.clone(), reason)),
+            }
+        }
+        Ok(Weighed { best: None, waiting })
+    }
+
+    /// Two versions of one image at once are none that could be promoted.
+    fn ambiguity(&self, source: usize, timeline: &Timeline) -> Result<(), Stop> {
+        let name = &self.facts.set.environments[source].name;
+        for policy in &self.policies {
+            let image = &self.facts.set.policies[*policy].name;
+            let message = match timeline.head().map_or(Held::Nothing, |head| head.held(*policy)) {
+                Held::One(_) => continue,
+                Held::Nothing => format!("{name} holds no {image}"),
+                Held::Several(all) => {
+                    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                    format!("{name} holds several versions of {image}: {}", all.join(", "))
+                }
+            };
+            return Err(Stop::Hold(Reason::new(ReasonCode::NotInSource, message)));
+        }
+        Ok(())
+    }
+
+    /// The combinations that a source held, each once and with the newest state that holds it.
+    fn combinations<'t>(&self, timeline: &'t Timeline) -> Vec<(usize, Combination<'t>)> {
+        let mut all: Vec<(usize, Combination<'t>)> = Vec::new();
+        for (index, state) in timeline.states.iter().enumerate() {
+            let combination = self.policies.iter().map(|policy| match state.held(*policy) {
+                Held::One(deployed) => Some((*policy, deployed)),
+                Held::Nothing | Held::Several(_) => None,
+            });
+            let Some(combination) = combination.collect::<Option<Combination<'t>>>() else {
+                continue;
+            };
+            if all.iter().all(|(_, known)| *known != combination) {
+                all.push((index, combination));
+            }
+            if all.len() >= MAX_COMBINATIONS {
+                break;
+            }
+        }
+        all
+    }
+
+    /// The newest place that a step may reach, counted from the newest combination.
+    fn step_limit(&self, combinations: &[(usize, Combination<'_>)]) -> Option<usize> {
+        let steps = self.promotion.max_steps?;
+        let here = self.facts.timelines.get(&self.index())?.as_ref().ok()?.head()?;
+        let is_here = |combination: &Combination<'_>| {
+            let mut all = combination.iter();
+            all.all(|(policy, deployed)| here.held(*policy) == Held::One(deployed))
+        };
+        let at = combinations.iter().position(|(_, combination)| is_here(combination))?;
+        Some(at.saturating_sub(steps + 1))
+    }
+
+    fn index(&self) -> usize {
+        let all = &self.facts.set.environments;
+        all.iter().position(|e| std::ptr::eq(e, self.environment)).unwrap_or_default()
+    }
+
+    fn too_far(&self, over: usize) -> Objection {
+        let steps = self.promotion.max_steps.unwrap_or_default();
+        let message = format!("`maxSteps: {steps}` would be passed by {over}");
+        Objection::Reason(Reason::new(ReasonCode::TooFar, message))
+    }
+
+    /// How two versions of an image are ordered, where anything says that.
+    pub(super) fn order(
+        &self,
+        policy: usize,
+        one: &Deployed,
+        other: &Deployed,
+    ) -> Option<Ordering> {
+        let ranker = self.facts.set.policies[policy].rule.ranker(None);
+        let key = |deployed: &Deployed| -> Option<Key> {
+            ranker.rank_deployed(deployed.tag.as_ref()?, None)
+        };
+        key(one).zip(key(other)).map(|(one, other)| one.compare(&other))
+    }
+
+    fn is_above(&self, one: Option<&Combination<'_>>, other: Option<&Combination<'_>>) -> bool {
+        match (one, other) {
+            (Some(_), None) => true,
+            (Some(one), Some(other)) => {
+                let (Some(a), Some(b)) = (one.get(&self.policy), other.get(&self.policy)) else {
+                    return false;
+                };
+                self.order(self.policy, a, b) == Some(Ordering::Greater)
+            }
+            (None, _) => false,
+        }
+    }
+
+    fn describe(&self, combination: &Combination<'_>) -> String {
+        combination.get(&self.policy).map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What the best combination means for one place.
+    fn decision(&self, weighed: &Weighed<'_>, at: &Use) -> Decision {
+        let policy = &self.facts.set.policies[at.policy];
+        let Some(chosen) = weighed.best.as_ref().and_then(|best| best.get(&at.policy)) else {
+            let none =
+                || Reason::new(ReasonCode::NotInSource, "its source held nothing that could come");
+            let newest = weighed.waiting.first();
+            let reason = newest.map_or_else(none, |(_, reason)| reason.clone());
+            let waiting = newest.and_then(|(combination, _)| combination.get(&at.policy));
+            if waiting.is_some_and(|waiting| is_same(waiting, &at.deployed)) {
+                return kept(policy, &at.deployed);
+            }
+            let to = waiting.and_then(|waiting| waiting.tag.clone());
+            return Decision { to, ..held(reason) };
+        };
+        let decision = self.moved(policy, chosen, at);
+        let is_news = |(combination, _): &&(Combination<'_>, Reason)| {
+            let waiting = combination.get(&at.policy);
+            waiting.is_some_and(|waiting| !is_same(waiting, &at.deployed) && waiting != chosen)
+        };
+        // What is there already says what it waits for.
+        match weighed.waiting.iter().find(is_news) {
+            Some((combination, reason)) if decision.outcome == Outcome::Keep => {
+                let to = combination.get(&at.policy).and_then(|waiting| waiting.tag.clone());
+                Decision { to, ..held(reason.clone()) }
+            }
+            _ => decision,
+        }
+    }
+
+    fn moved(&self, policy: &Policy, chosen: &Deployed, at: &Use) -> Decision {
+        let Some(tag) = &chosen.tag else {
+            let message = "its source holds a digest without a tag";
+            return held(Reason::new(ReasonCode::DigestOnly, message));
+        };
+        if is_same(chosen, &at.deployed) {
+            return kept(policy, &at.deployed);
+        }
+        let backwards = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less)
+            || self.is_behind(chosen, at);
+        if backwards && !policy.allow.downgrade {
+            let message =
+                format!("{tag} is what its source holds, and it is behind {}", at.deployed);
+            let reason = Reason::new(ReasonCode::Downgrade, message);
+            return Decision { to: Some(tag.clone()), ..held(reason) };
+        }
+        let wants_digest = at.deployed.digest.is_some() && policy.digest != DigestMode::Drop
+            || policy.digest == DigestMode::Pin;
+        if wants_digest && chosen.digest.is_none() {
+            let message =
+                format!("its source holds {tag} without a digest, and one is written here");
+            let reason = Reason::new(ReasonCode::NoDigest, message);
+            return Decision { to: Some(tag.clone()), ..held(reason) };
+        }
+        let sources = self.promotion.sources.iter();
+        let names = sources.map(|source| self.facts.set.environments[*source].name.as_str());
+        let names =
+            names.collect::<Vec<_>>().join(if self.promotion.any { " or " } else { " and " });
+        let reason = Reason::new(ReasonCode::Promoted, format!("{tag} has earned it in {names}"));
+        let decision = Decision {
+            outcome: Outcome::Update,
+            to: Some(tag.clone()),
+            to_digest: chosen.digest.clone(),
+            reason,
+            passed_over: Vec::new(),
+        };
+        match self.environment.hold_on(&policy.name, self.facts.now) {
+            None => decision,
+            Some(hold) => {
+                let message = format!("held until {}: {}", hold.until, hold.reason);
+                let reason = Reason::new(ReasonCode::Held, message);
+                Decision { outcome: Outcome::Hold, reason, ..decision }
+            }
+        }
+    }
+
+    /// Where no order says it: whether a source held what is deployed after what is chosen.
+    fn is_behind(&self, chosen: &Deployed, at: &Use) -> bool {
+        if self.order(at.policy, chosen, &at.deployed).is_some_and(Ordering::is_ne) {
+            return false;
+        }
+        let newest = |timeline: &Timeline, what: &Deployed| {
+            timeline.states.iter().position(|state| match state.held(at.policy) {
+                Held::One(held) => is_same(held, what),
+                Held::Nothing | Held::Several(_) => false,
+            })
+        };
+        self.promotion.sources.iter().any(|source| {
+            let timeline = self.facts.timelines.get(source).and_then(|known| known.as_ref().ok());
+            let places = timeline
+                .and_then(|timeline| newest(timeline, &at.deployed).zip(newest(timeline, chosen)));
+            places.is_some_and(|(deployed, chosen)| deployed < chosen)
+        })
+    }
+}
+
+/// Whether two places hold the same version; what one of them does not say is not another one.
+fn is_same(one: &Deployed, other: &Deployed) -> bool {
+    let is_one = match (&one.digest, &other.digest) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    one.tag == other.tag && is_one
+}
+
+fn kept(policy: &Policy, deployed: &Deployed) -> Decision {
+    let message = format!("{} is what its source holds of {}", deployed, policy.name);
+    Decision {
+        outcome: Outcome::Keep,
+        to: deployed.tag.clone(),
+        to_digest: deployed.digest.clone(),
+        reason: Reason::new(ReasonCode::UpToDate, message),
+        passed_over: Vec::new(),
+    }
+}
+
+fn held(reason: Reason) -> Decision {
+    Decision { outcome: Outcome::Hold, to: None, to_digest: None, reason, passed_over: Vec::new() }
+}

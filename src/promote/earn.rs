@@ -1,0 +1,177 @@
+//! Whether a version has earned it: nobody said no to it, its source held it for long enough, and its gates
+//! are open.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::decide::{Checked, Combination, Objection, Stop, Unit};
+use super::timeline::{End, Held, Timeline};
+use crate::choose::{Deployed, Reason, ReasonCode};
+use crate::ledger::AHEAD;
+use crate::policy::Gate;
+
+/// Gates are looked for on this many commits of a stretch, the newest ones.
+const MAX_COMMITS: usize = 25;
+
+impl Unit<'_> {
+    /// What speaks against a combination that a source held.
+    pub(super) fn objection(
+        &self,
+        source: usize,
+        timeline: &Timeline,
+        index: usize,
+        combination: &Combination<'_>,
+    ) -> Result<Option<Objection>, Stop> {
+        let Some(head) = timeline.head() else { return Ok(Some(Objection::Withdrawn)) };
+        for (policy, deployed) in combination {
+            if let Held::One(now) = head.held(*policy)
+                && self.order(*policy, deployed, now) == Some(Ordering::Greater)
+            {
+                return Ok(Some(Objection::Withdrawn));
+            }
+        }
+        for (policy, deployed) in combination {
+            if let Some(reason) = self.refusal(*policy, deployed) {
+                return Ok(Some(Objection::Reason(reason)));
+            }
+        }
+        for (policy, deployed) in combination {
+            if let Some(reason) = self.soaking(source, timeline, index, (*policy, deployed))? {
+                return Ok(Some(Objection::Reason(reason)));
+            }
+        }
+        let mut unknown = BTreeSet::new();
+        for policy in combination.keys() {
+            let stretch = timeline.stretch(index, *policy);
+            let ready = stretch.since.checked_add(self.promotion.soak).unwrap_or(self.facts.now);
+            for gate in &self.promotion.require {
+                match self.gate(source, gate, &stretch.commits, ready) {
+                    None => {}
+                    Some(Objection::Ask(commits)) => unknown.extend(commits),
+                    Some(objection) => return Ok(Some(objection)),
+                }
+            }
+        }
+        Ok((!unknown.is_empty()).then_some(Objection::Ask(unknown)))
+    }
+
+    /// What people say no to here.
+    fn refusal(&self, policy: usize, deployed: &Deployed) -> Option<Reason> {
+        let name = &self.facts.set.policies[policy].name;
+        let tag = deployed.tag.as_ref()?;
+        if let Some(skip) = self.environment.skip_of(name, tag.as_str()) {
+            let message = format!("{tag} is passed over here: {}", skip.reason);
+            return Some(Reason::new(ReasonCode::Skipped, message));
+        }
+        let refused = [tag.to_string(), deployed.to_string()];
+        let mut refusals = refused
+            .iter()
+            .filter_map(|what| self.facts.ledger.refusal(&self.environment.name, name, what));
+        refusals.next().map(|refusal| {
+            let message = format!("{tag} is not wanted here: {}", refusal.why);
+            Reason::new(ReasonCode::Refused, message)
+        })
+    }
+
+    /// Whether a source held a version for long enough.
+    fn soaking(
+        &self,
+        source: usize,
+        timeline: &Timeline,
+        index: usize,
+        (policy, deployed): (usize, &Deployed),
+    ) -> Result<Option<Reason>, Stop> {
+        let (now, soak) = (self.facts.now, self.promotion.soak);
+        let name = &self.facts.set.environments[source].name;
+        let stretch = timeline.stretch(index, policy);
+        if stretch.since.duration_since(now) > AHEAD {
+            let message =
+                format!("{name}'s last commit is of {}, and now it is {now}", stretch.since);
+            return Err(Stop::Hold(Reason::new(ReasonCode::ClockSkew, message)));
+        }
+        if soak.is_zero() || stretch.length(now) >= soak {
+            return Ok(None);
+        }
+        let what = deployed.tag.as_ref().map_or_else(|| deployed.to_string(), ToString::to_string);
+        let message = match stretch.until {
+            None if stretch.is_open && timeline.end == End::Shallow => {
+                format!(
+                    "{name} has held {what} since {} at the latest; the clone is shallow and tells no more",
+                    stretch.since
+                )
+            }
+            None => {
+                let until = stretch.since.checked_add(soak).unwrap_or(Timestamp::MAX);
+                format!("{what} soaks in {name} until {until}")
+            }
+            Some(until) => format!(
+                "{name} held {what} from {} to {until}, which is less than {}",
+                stretch.since,
+                length(soak)
+            ),
+        };
+        Ok(Some(Reason::new(ReasonCode::Soaking, message)))
+    }
+
+    /// Whether a gate opened while a version was held: the newest commit that says anything counts.
+    fn gate(
+        &self,
+        source: usize,
+        gate: &Gate,
+        commits: &[&str],
+        ready: Timestamp,
+    ) -> Option<Objection> {
+        let commits = &commits[..commits.len().min(MAX_COMMITS)];
+        let unknown: BTreeSet<String> = commits
+            .iter()
+            .filter(|commit| !self.facts.checks.contains_key(**commit))
+            .map(|commit| (*commit).to_owned())
+            .collect();
+        if !unknown.is_empty() {
+            return Some(Objection::Ask(unknown));
+        }
+        let name = &self.facts.set.environments[source].name;
+        let mut pending = None;
+        for commit in commits {
+            let all = self.facts.checks[*commit].iter();
+            let named: Vec<&Checked> = all.filter(|check| gate.is_match(&check.name)).collect();
+            let at = commit.get(..7).unwrap_or(commit);
+            if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {
+                let message = format!("`{}` did not pass on {at} of {name}", failed.name);
+                return Some(Objection::Reason(self.nagging(message, ready)));
+            }
+            if let Some(waits) = named.iter().find(|check| check.passed.is_none()) {
+                pending =
+                    pending.or(Some(format!("`{}` is not done on {at} of {name}", waits.name)));
+            } else if !named.is_empty() {
+                return None;
+            }
+        }
+        let missing = || {
+            let at = commits.first().and_then(|commit| commit.get(..7)).unwrap_or_default();
+            format!("nothing named `{}` has reported on {at} of {name}, or before", gate.pattern)
+        };
+        Some(Objection::Reason(self.nagging(pending.unwrap_or_else(missing), ready)))
+    }
+
+    fn nagging(&self, message: String, ready: Timestamp) -> Reason {
+        let late = self.facts.now.duration_since(ready);
+        if late < self.promotion.nag_after {
+            return Reason::new(ReasonCode::Gate, message);
+        }
+        Reason::new(ReasonCode::GateOverdue, format!("{message}; this is so for {}", length(late)))
+    }
+}
+
+/// A length in the words of policies.
+fn length(duration: SignedDuration) -> String {
+    let hours = duration.as_hours();
+    match (hours / 24, hours % 24) {
+        (0, 0) => format!("{}m", duration.as_mins()),
+        (0, hours) => format!("{hours}h"),
+        (days, 0) => format!("{days}d"),
+        (days, hours) => format!("{days}d{hours}h"),
+    }
+}

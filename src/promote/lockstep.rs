@@ -1,0 +1,34 @@
+//! What moves together or not at all.
+
+use std::collections::BTreeMap;
+
+use crate::changeset::Decided;
+use crate::choose::{Outcome, Reason, ReasonCode};
+use crate::policy::PolicySet;
+
+/// Holds what would move while something that moves together with it cannot.
+pub fn hold_together(set: &PolicySet, decided: &mut [Decided]) {
+    let name = |one: &Decided| set.policies[one.at.policy].name.as_str();
+    let mut stopped: BTreeMap<(usize, &str), String> = BTreeMap::new();
+    for one in decided.iter() {
+        let environment = &set.environments[one.at.environment];
+        let is_stopped = matches!(one.decision.outcome, Outcome::Hold | Outcome::Undecided);
+        let Some(together) = environment.lockstep_of(name(one)).filter(|_| is_stopped) else {
+            continue;
+        };
+        let first = together.first().map(String::as_str).unwrap_or_default();
+        let why = format!("{}: {}", name(one), one.decision.reason.message);
+        stopped.entry((one.at.environment, first)).or_insert(why);
+    }
+    for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
+        let environment = &set.environments[one.at.environment];
+        let together = environment.lockstep_of(&set.policies[one.at.policy].name);
+        let first = together.and_then(|together| together.first());
+        let why = first.and_then(|first| stopped.get(&(one.at.environment, first.as_str())));
+        if let Some(why) = why {
+            let message = format!("it moves together with what cannot move now: {why}");
+            one.decision.outcome = Outcome::Hold;
+            one.decision.reason = Reason::new(ReasonCode::Lockstep, message);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Promotion: what an environment held, and since when, decides what comes to the next one. Nothing is
+//! resolved anew; what moves is what a source's files held at its own head.
+
+mod decide;
+mod earn;
+mod lockstep;
+mod timeline;
+
+pub use decide::{Checked, Facts, Promoted, decide};
+pub use lockstep::hold_together;
+pub use timeline::{End, Held, State, Stretch, Timeline};

@@ -6,6 +6,9 @@ mod earn;
 mod lockstep;
 mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 pub use decide::{Checked, Facts, Promoted, decide};
 pub use lockstep::hold_together;
 pub use timeline::{End, Held, State, Stretch, Timeline};

@@ -99,7 +99,9 @@ fn read(
         };
         let is_old = time_of(&next) < since;
         history.commits.push(Commit { id: next.id().to_string(), time: time_of(&next), before });
-        history.is_whole = next.parent_count() == 0;
+        // A shallow clone shows its oldest commit as one without parents; what is written in it is true.
+        let header = next.raw_header().unwrap_or_default();
+        history.is_whole = !header.lines().any(|line| line.starts_with("parent "));
         match parent.filter(|_| !is_old && history.commits.len() < MAX_COMMITS) {
             Some(parent) => next = parent,
             None => break,

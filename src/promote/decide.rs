@@ -250,11 +250,17 @@ impl<'a> Unit<'a> {
     fn step_limit(&self, combinations: &[(usize, Combination<'_>)]) -> Option<usize> {
         let steps = self.promotion.max_steps?;
         let here = self.facts.timelines.get(&self.index())?.as_ref().ok()?.head()?;
+        // What stands where the environment is, or behind it; all of them are ahead where none does.
         let is_here = |combination: &Combination<'_>| {
             let mut all = combination.iter();
-            all.all(|(policy, deployed)| here.held(*policy) == Held::One(deployed))
+            all.all(|(policy, deployed)| match here.held(*policy) {
+                Held::One(held) if is_same(held, deployed) => true,
+                Held::One(held) => self.order(*policy, deployed, held) == Some(Ordering::Less),
+                Held::Nothing | Held::Several(_) => false,
+            })
         };
-        let at = combinations.iter().position(|(_, combination)| is_here(combination))?;
+        let at = combinations.iter().position(|(_, combination)| is_here(combination));
+        let at = at.unwrap_or(combinations.len());
         Some(at.saturating_sub(steps + 1))
     }
 

@@ -190,3 +190,157 @@ dev
     assert_eq!(said, "keep up-to-date: v1.0.0 is what its source holds of shop");
     assert_eq!(story.runs("worker"), "v1.0.0 v1.0.0 v1.0.0 v1.0.0");
 }
+
+/// `eu` follows `dev` by some rules, with two versions of each image to take; what they come to.
+fn eu(rules: &str) -> (Story, Output) {
+    let story = Story::new(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev{rules}}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    for tag in ["v1.1.0", "v1.2.0"] {
+        story.later(30);
+        for image in ["shop", "worker"] {
+            story.registry.push(&format!("acme/{image}"), &[tag]);
+        }
+        story.run().exits(0);
+    }
+    story.later(10);
+    let out = story.run();
+    (story, out)
+}
+
+#[test]
+fn what_comes_can_be_limited() {
+    let cases = [
+        ("", "update promoted: v1.2.0 has earned it in dev", "updated"),
+        // A completed soak stays completed when something newer came before it was taken.
+        (", soak: 24h", "update promoted: v1.1.0 has earned it in dev", "unchanged"),
+        (", soak: 31h", "hold soaking: v1.2.0 soaks in dev until 2027-03-05T07:00:00Z", ""),
+        (", maxSteps: 0", "update promoted: v1.1.0 has earned it in dev", "unchanged"),
+        (", maxSteps: 1", "update promoted: v1.2.0 has earned it in dev", "updated"),
+        (
+            ", skip: [{images: [shop], tags: ['v1.2.*'], reason: loses orders}]",
+            "update promoted: v1.1.0 has earned it in dev",
+            "updated",
+        ),
+        (
+            ", skip: [{tags: ['v1.*'], reason: loses orders}]",
+            "hold skipped: v1.2.0 is passed over here: loses orders",
+            "",
+        ),
+        (
+            ", holds: [{images: [shop], until: 2027-04-01, reason: peak}]",
+            "hold held: held until 2027-04-01T00:00:00Z: peak",
+            "updated",
+        ),
+        (", suspend: an incident", "update promoted: v1.2.0 has earned it in dev", "waiting"),
+        (
+            ", windows: [{cron: '0 9 * * 1', duration: 2h}]",
+            "update promoted: v1.2.0 has earned it in dev",
+            "waiting",
+        ),
+        (
+            ", freezes: [{from: 2027-03-01T00:00:00Z, until: 2027-05-01T00:00:00Z}]",
+            "update promoted: v1.2.0 has earned it in dev",
+            "waiting",
+        ),
+        // One of them is passed over, so neither moves.
+        (
+            ", lockstep: [[shop, worker]], skip: [{images: [worker], tags: ['v1.*'], reason: leaks}]",
+            "hold skipped: v1.2.0 is passed over here: leaks",
+            "",
+        ),
+    ];
+    for (rules, want, delivered) in cases {
+        let (_story, out) = eu(rules);
+        let out = out.exits(0);
+        assert_eq!(why(&out, "eu", "shop"), want, "{rules}");
+        let deliveries = out.deliveries();
+        let eu: Vec<&str> = deliveries.iter().filter_map(|one| one.strip_prefix("eu ")).collect();
+        assert_eq!(eu.join(" "), delivered, "{rules}");
+    }
+}
+
+#[test]
+fn what_an_environment_waits_for_is_told() {
+    let waits = [
+        (", suspend: an incident", "suspended: an incident"),
+        (
+            ", windows: [{cron: '0 9 * * 1', duration: 2h}]",
+            "`windows`: it waits until 2027-03-08T09:00:00Z",
+        ),
+        (
+            ", freezes: [{from: 2027-03-01T00:00:00Z, until: 2027-05-01T00:00:00Z}]",
+            "frozen until 2027-05-01T00:00:00Z",
+        ),
+    ];
+    for (rules, want) in waits {
+        let (story, out) = eu(rules);
+        out.exits(0).says(&[want]);
+        story.status(&[]).says(&[&format!("eu (from dev): {want}")]);
+    }
+}
+
+#[test]
+fn several_sources_agree_or_one_is_enough() {
+    let cases = [
+        ("[dev, staging]", "hold not-in-source: staging has not held v1.1.0"),
+        ("{any: [staging, dev]}", "update promoted: v1.1.0 has earned it in staging or dev"),
+    ];
+    for (from, want) in cases {
+        let story = Story::new(&format!(
+            "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+             eu: {{paths: [clusters/eu], promoteFrom: {from}}}\n  us: {{paths: [clusters/us]}}\n"
+        ));
+        story.later(1);
+        story.registry.push("acme/shop", &["v1.1.0"]);
+        story.run().exits(0);
+        let out = story.run().exits(0);
+        assert_eq!(why(&out, "eu", "shop"), want, "{from}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_graph_are_found_by_check() {
+    let cases = [
+        ("promoteFrom: stagign", "no environment is named `stagign`", "did you mean `staging`?"),
+        ("promoteFrom: us", "`promoteFrom` leads in a circle: eu from us from eu", ""),
+        ("promoteFrom: eu", "`promoteFrom` leads in a circle: eu from eu", ""),
+        ("soak: 24h", "`soak` is about what comes from other environments", ""),
+        ("promoteFrom: dev, soak: soon", "`soon` is not a duration", ""),
+        ("promoteFrom: []", "it names no environment", ""),
+        ("windows: [{cron: '0 9 * * *'}]", "`cron` needs a `duration`", ""),
+        ("lockstep: [[shop, wroker]]", "no policy is named `wroker`", "did you mean `worker`?"),
+        ("lockstep: [[shop, worker], [shop]]", "`shop` is in two sets of `lockstep`", ""),
+        ("skip: [{tags: [], reason: x}]", "it names no tag", ""),
+    ];
+    for (rules, message, help) in cases {
+        let story = Story::new(&format!(
+            "  dev: {{paths: [clusters/dev]}}\n  staging: {{paths: [clusters/staging]}}\n  \
+             eu: {{paths: [clusters/eu], {rules}}}\n  us: {{paths: [clusters/us], promoteFrom: eu}}\n"
+        ));
+        let bare = story.github.repo.bare.clone();
+        let args = ["check", "--repo", bare.to_str().unwrap()];
+        story.world.bot(args).run().exits(2).says(&[message, help, "policies/p.yaml"]);
+    }
+}
+
+/// A clone without its history tells nothing about a soak, and says so.
+#[test]
+fn a_shallow_clone_is_no_reason_to_promote() {
+    let (story, _) = eu(", soak: 24h");
+    let shallow = story.world.dir("clones").join("shallow");
+    let bare = format!("file://{}", story.github.repo.bare.display());
+    let now = story.now.get().to_string();
+    for (depth, want) in
+        [("1", "hold soaking: dev has held v1.2.0 since"), ("50", "update promoted: v1.1.0")]
+    {
+        let _gone = std::fs::remove_dir_all(&shallow);
+        let clone = ["clone", "-q", "--depth", depth, &bare, shallow.to_str().unwrap()];
+        story.github.repo.git(&clone);
+        let args = ["plan", "--repo", shallow.to_str().unwrap(), "--format", "json", "--now", &now];
+        let out = story.world.bot(args).run().exits(0);
+        let said = why(&out, "eu", "shop");
+        assert!(said.starts_with(want), "{depth}: {said}");
+    }
+}

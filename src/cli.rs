@@ -29,6 +29,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Plan, then deliver by pull request, push or into the work tree.
     Run(RunArgs),
+    /// Take an environment back to what it held before, by a pull request of its own.
+    Rollback(RollbackArgs),
     /// Check policy files and show every problem.
     Check(CheckArgs),
     /// Show why a tag is chosen, and why others are not.
@@ -148,6 +150,20 @@ pub struct ExplainArgs {
     /// What is decided.
     #[command(flatten)]
     pub decide: DecideArgs,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Default, Args)]
+pub struct RollbackArgs {
+    /// What is taken back: one environment, all of its images without `--image`.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+    /// A tag that the environment held before [default: what it held last].
+    #[arg(long, value_name = "TAG")]
+    pub to: Option<String>,
+    /// Only show it.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `status`.

@@ -9,10 +9,12 @@ use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RunArgs, SchemaKind, StatusArgs,
+    CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RollbackArgs, RunArgs, SchemaKind,
+    StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::pipeline::{self, Exit, Failure, Invalid, Planning};
+use crate::image::Tag;
+use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback};
 use crate::policy::{self, policy_schema, registries_schema, settings_schema};
 use crate::report::{self, Delivery, ExplainReport, Report, Status};
 use crate::settings::{InvalidSetting, Place, Surroundings};
@@ -41,6 +43,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
     match command {
         Command::Plan(args) => plan(&args, around).await,
         Command::Run(args) => run(&args, around).await,
+        Command::Rollback(args) => rollback(&args, around).await,
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => explain(&args, around).await,
         Command::Status(args) => status(&args, around).await,
@@ -96,6 +99,33 @@ async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
             if shown == Exit::Failed { shown } else { run.exit() }
         }
         Err(failure) => failed(failure, settings.scope.format, around),
+    }
+}
+
+async fn rollback(args: &RollbackArgs, around: &Surroundings) -> Exit {
+    let settings = match around.decide(&args.decide, Place::Repository) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let format = settings.scope.format;
+    let to = match args.to.as_deref().map(|to| Tag::parse(to).ok_or(to)) {
+        Some(Err(to)) => {
+            let message = format!("--to {}: not a tag", to.escape_debug());
+            return failed(Failure::Argument(message), format, around);
+        }
+        to => to.and_then(Result::ok),
+    };
+    match pipeline::rollback(&settings, to.as_ref(), args.dry_run, around).await {
+        Ok(done) => {
+            let shown = match &done {
+                Rollback::Shown(planning) => show(planning, None, format, around),
+                Rollback::Delivered(run) => {
+                    show(&run.planning, Some(&run.deliveries), format, around)
+                }
+            };
+            if shown == Exit::Failed { shown } else { done.exit() }
+        }
+        Err(failure) => failed(failure, format, around),
     }
 }
 

@@ -51,6 +51,11 @@ pub struct Ledger {
     made: BTreeMap<String, String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_not(flag: &bool) -> bool {
+    !flag
+}
+
 /// That a version is not wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +65,9 @@ pub struct Refusal {
     /// The pull request. Reopened, it takes the refusal back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<u64>,
+    /// Whether it was there, and was taken back.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub reverted: bool,
     /// When it was noticed.
     pub at: Timestamp,
 }
@@ -175,6 +183,13 @@ impl Ledger {
     #[must_use]
     pub fn refusal(&self, environment: &str, policy: &str, what: &str) -> Option<&Refusal> {
         self.refused.get(environment)?.get(policy)?.get(what)
+    }
+
+    /// What was taken back in an environment for a policy.
+    pub fn reverted(&self, environment: &str, policy: &str) -> impl Iterator<Item = &str> {
+        let refused = self.refused.get(environment).and_then(|policies| policies.get(policy));
+        let refused = refused.into_iter().flatten().filter(|(_, refusal)| refusal.reverted);
+        refused.map(|(what, _)| what.as_str())
     }
 
     /// What was pushed or merged last in an environment for a policy.
@@ -374,7 +389,12 @@ mod tests {
     #[test]
     fn a_reopened_pull_request_takes_its_refusals_back() {
         let mut ledger = Ledger::default();
-        let refusal = Refusal { why: "#7 was closed".into(), pull_request: Some(7), at: at(1) };
+        let refusal = Refusal {
+            why: "#7 was closed".into(),
+            pull_request: Some(7),
+            reverted: false,
+            at: at(1),
+        };
         ledger.refuse("prod", "shop", "v1", refusal.clone());
         assert_eq!(ledger.refusal("prod", "shop", "v1"), Some(&refusal));
         assert_eq!(ledger.refusal("staging", "shop", "v1"), None);

@@ -38,6 +38,8 @@ pub enum ReasonCode {
     DigestMode,
     /// Update: the environments that it comes from have held it for long enough, and its gates are open.
     Promoted,
+    /// Update: a person takes the environment back to it.
+    RolledBack,
     /// Keep: the deployed tag is the one that the policy chooses.
     UpToDate,
     /// Keep: the digest moved, and the image of each platform in use is the same.

@@ -114,6 +114,8 @@ codes! {
     FluxTemplate = "flux.template",
     /// The issue that shows everything could not be brought up to date.
     DashboardNotKept = "dashboard.not-kept",
+    /// A promotion waits for a gate for longer than `nagAfter`.
+    PromotionOverdue = "promotion.overdue",
     /// A template of a title, body or message cannot be used; the usual text is written.
     DeliverTemplate = "deliver.template",
     /// A field of Flux's resources means nothing outside a cluster.

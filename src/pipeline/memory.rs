@@ -83,10 +83,11 @@ impl Memory {
                         self.ledger.deliver(environment, &moved.image, delivered);
                     }
                 }
-                Heard::Refused { proposed, number, why } => {
+                Heard::Refused { proposed, number, why, is_back } => {
                     for moved in &proposed.moves {
                         let (why, at) = (why.clone(), now);
-                        let refusal = Refusal { why, pull_request: Some(*number), at };
+                        let (pull_request, reverted) = (Some(*number), *is_back);
+                        let refusal = Refusal { why, pull_request, reverted, at };
                         let environment = proposed.environment_of(moved);
                         self.ledger.refuse(environment, &moved.image, moved.refused(), refusal);
                     }
@@ -111,8 +112,12 @@ impl Memory {
             if is_reverted(policy, &moved, held) {
                 let number = delivered.pull_request;
                 let what = number.map_or_else(|| "it".to_owned(), |number| format!("#{number}"));
-                let refusal =
-                    Refusal { why: format!("{what} was reverted"), pull_request: number, at: now };
+                let refusal = Refusal {
+                    why: format!("{what} was reverted"),
+                    pull_request: number,
+                    reverted: true,
+                    at: now,
+                };
                 self.ledger.refuse(&environment.name, &policy.name, moved.refused(), refusal);
             }
         }
@@ -218,6 +223,19 @@ impl Memory {
         }
     }
 
+    /// Remembers what is about to be taken back, as if it had just been brought: when it is gone, it was
+    /// reverted.
+    pub(super) fn taken_back(&mut self, plan: &Plan) {
+        for planned in &plan.decisions {
+            let (tag, digest) = (planned.decision.to.clone(), planned.decision.to_digest.clone());
+            let from = Deployed { tag, digest, ..Deployed::default() }.to_string();
+            let to = planned.deployed.to_string();
+            let delivered = Delivered { from, to, pull_request: None };
+            self.is_urgent = true;
+            self.ledger.deliver(&planned.environment, &planned.image, delivered);
+        }
+    }
+
     /// Remembers what a direct push brought.
     pub(super) fn delivered(&mut self, set: &ChangeSet) {
         let moves = Proposed::read(&set.body).map(|proposed| proposed.moves);
@@ -281,7 +299,7 @@ pub(super) enum Heard {
     /// What one proposed was merged, and is there.
     Arrived { proposed: Proposed, number: u64 },
     /// What one proposed is not wanted.
-    Refused { proposed: Proposed, number: u64, why: String },
+    Refused { proposed: Proposed, number: u64, why: String, is_back: bool },
 }
 
 /// What an environment holds of a policy's image, by their indices.

@@ -13,6 +13,7 @@ mod plan;
 mod promote;
 mod proposals;
 mod pulls;
+mod rollback;
 mod settle;
 mod sign;
 mod sources;
@@ -33,6 +34,7 @@ pub use load::Loaded;
 use memory::Memory;
 use plan::{check_names, plan_tree, rewrite, survey};
 use proposals::Proposals;
+pub use rollback::{Rollback, rollback};
 pub use status::status;
 pub use sweep::Hits;
 pub use tags::Tags;
@@ -221,6 +223,27 @@ pub async fn run(
 }
 
 impl Planning {
+    /// A plan that no registry was asked for.
+    fn of(
+        plan: Plan,
+        sources: BTreeMap<String, String>,
+        (set, memory, tree, author, proposals): (PolicySet, Memory, Tree, Author, Proposals),
+    ) -> Self {
+        Self {
+            plan,
+            usage: Usage::new(),
+            sources,
+            undecided: false,
+            set,
+            memory,
+            tree,
+            author,
+            proposals,
+            timelines: Timelines::new(),
+            dashboard: None,
+        }
+    }
+
     /// A file of the repository as it is now.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {

@@ -18,6 +18,7 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
     for planned in &plan.decisions {
         let policy = set.policies.iter().find(|policy| policy.name == planned.image);
         notes.extend(alarm(planned));
+        notes.extend(overdue(planned));
         notes.extend(policy.and_then(|policy| changed_variant(planned, policy)));
     }
     for environment in &set.environments {
@@ -29,6 +30,16 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         }));
     }
     notes
+}
+
+/// What waits for a gate for longer than is usual.
+fn overdue(planned: &Planned) -> Option<Diagnostic> {
+    let reason = &planned.decision.reason;
+    let is_overdue = reason.code == ReasonCode::GateOverdue;
+    let message = format!("{} in {}: {}", planned.image, planned.environment, reason.message);
+    let note = Diagnostic::warning(Code::PromotionOverdue, message);
+    let help = "look at the cluster, or at what should post the status";
+    is_overdue.then(|| note.help(help))
 }
 
 /// An image that was pushed and that nobody waits for, which is a misspelt name or none of ours.

@@ -124,7 +124,7 @@ fn merged(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Heard> {
         if !moves.is_empty() {
             proposed.moves = moves;
             let why = format!("#{number} was reverted");
-            heard.push(Heard::Refused { proposed, number, why });
+            heard.push(Heard::Refused { proposed, number, why, is_back: true });
         }
     }
     heard
@@ -213,7 +213,7 @@ impl Proposals {
                 }
                 let why = format!("#{} was closed", pull.number);
                 let proposed = Proposed::read(&pull.body).filter(|p| p.withdrawn.is_none())?;
-                Some(Heard::Refused { proposed, number: pull.number, why })
+                Some(Heard::Refused { proposed, number: pull.number, why, is_back: false })
             }));
             // What was merged after the base was read is not there yet, and not reverted for that.
             if known.allowed.base.as_ref() == Some(&known.read) {

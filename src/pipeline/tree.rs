@@ -6,13 +6,15 @@ use std::time::Duration;
 use url::Url;
 
 use super::Failure;
-use crate::changeset::BRANCH_PREFIX;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::Via;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
+
+/// What the names of all branches begin with that can be ours: proposals, and roll-backs.
+const OWN: &str = "tagalong";
 
 /// A whole fetch or push.
 pub(super) const GIT_TIMEOUT: Duration = Duration::from_mins(10);
@@ -240,7 +242,7 @@ async fn fetch(
     branch: Option<String>,
 ) -> Result<Tree, Failure> {
     let address = remote.address();
-    let clone = Clone::fetch(remote, branch.as_deref(), BRANCH_PREFIX);
+    let clone = Clone::fetch(remote, branch.as_deref(), OWN);
     let clone = tokio::time::timeout(GIT_TIMEOUT, clone).await;
     let clone = clone.map_err(|_elapsed| GitError::Timeout(address))??;
     Ok(Tree::Git { clone: Box::new(clone), github })

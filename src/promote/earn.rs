@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::{Checked, Combination, Objection, Stop, Unit};
 use super::timeline::{End, Held, Timeline};
 use crate::choose::{Deployed, Reason, ReasonCode};
+use crate::image::Tag;
 use crate::ledger::AHEAD;
 use crate::policy::Gate;
 
@@ -64,6 +65,16 @@ impl Unit<'_> {
         if let Some(skip) = self.environment.skip_of(name, tag.as_str()) {
             let message = format!("{tag} is passed over here: {}", skip.reason);
             return Some(Reason::new(ReasonCode::Skipped, message));
+        }
+        let is_below = |what: &str| {
+            let tag = Tag::parse(what.split('@').next().unwrap_or_default());
+            let reverted = Deployed { tag, ..Deployed::default() };
+            self.order(policy, deployed, &reverted) == Some(Ordering::Less)
+        };
+        let mut reverted = self.facts.ledger.reverted(&self.environment.name, name);
+        if let Some(above) = reverted.find(|what| is_below(what)) {
+            let message = format!("{tag} is below {above}, which was taken back here");
+            return Some(Reason::new(ReasonCode::Refused, message));
         }
         let refused = [tag.to_string(), deployed.to_string()];
         let mut refusals = refused

@@ -344,3 +344,52 @@ fn a_shallow_clone_is_no_reason_to_promote() {
         assert!(said.starts_with(want), "{depth}: {said}");
     }
 }
+
+#[test]
+fn an_environment_goes_back_to_what_it_held() {
+    let (story, _) = eu("");
+    story.merge("eu");
+    assert_eq!(story.runs("shop"), "v1.2.0 v1.0.0 v1.2.0 v1.0.0");
+    let rollback = |more: &[&str]| {
+        let now = story.now.get().to_string();
+        let args = ["rollback", "--repo", "acme/fleet", "--format", "json", "--now", &now];
+        let args = args.into_iter().chain(more.iter().copied());
+        story.github.env(story.world.bot(args)).run()
+    };
+    rollback(&[]).exits(2).says(&["name one environment with --env"]);
+    rollback(&["--env", "eu", "--to", "v9"])
+        .exits(2)
+        .says(&["`eu` did not hold v9 in the last 180 days"]);
+    rollback(&["--env", "eu", "--to", "a b"]).exits(2).says(&["not a tag"]);
+    story.github.seen();
+    let dry = rollback(&["--env", "eu", "--image", "shop", "--dry-run"]).exits(0);
+    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(dry.json()["changeSets"][0]["title"], "Roll back shop to v1.0.0 in eu");
+    // A pull request of its own, once, which other runs leave alone.
+    let shop = ["--env", "eu", "--image", "shop"];
+    assert_eq!(rollback(&shop).exits(0).deliveries(), ["eu created"]);
+    assert_eq!(rollback(&shop).exits(0).deliveries(), ["eu unchanged"]);
+    let pull = story.github.pulls().into_iter().rev().find(|pull| pull.state == "open").unwrap();
+    assert_eq!(
+        (&*pull.title, &*pull.head),
+        ("Roll back shop to v1.0.0 in eu", "tagalong-rollback/eu")
+    );
+    assert!(pull.body.starts_with("This takes `eu` back to what it held before."), "{}", pull.body);
+    story.run().exits(0);
+    assert!(story.github.pulls().iter().any(|it| it.number == pull.number && it.state == "open"));
+    assert!(story.github.merge(pull.number));
+    assert_eq!(story.runs("shop"), "v1.2.0 v1.0.0 v1.0.0 v1.0.0");
+    // What it was taken back from does not come again; what is newer does.
+    story.later(1);
+    let out = story.run().exits(0);
+    let said = why(&out, "eu", "shop");
+    assert!(said.starts_with("hold refused: v1.2.0 is not wanted here: "), "{said}");
+    story.registry.push("acme/shop", &["v1.3.0"]);
+    story.run().exits(0);
+    let out = story.run().exits(0);
+    assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.3.0 has earned it in dev");
+    // To a tag that it held, though it is not the last one.
+    let older =
+        rollback(&["--env", "dev", "--image", "shop", "--to", "v1.1.0", "--dry-run"]).exits(0);
+    assert_eq!(older.decisions(), ["shop update v1.1.0 rolled-back"]);
+}

@@ -305,7 +305,8 @@ fn guards_of_the_ledger_hold_and_can_be_overruled() {
     let listing = Listing::from_texts(["1.0.0", "1.1.0", "1.2.0"]);
     let mut eyes = Eyes::default();
     let at = time("2026-11-01T00:00:00Z");
-    let refusal = Refusal { why: "#7 was closed".into(), pull_request: Some(7), at };
+    let refusal =
+        Refusal { why: "#7 was closed".into(), pull_request: Some(7), reverted: false, at };
     eyes.ledger.refuse("e", "p", "1.2.0", refusal.clone());
     let semver = policy("semver: '*'", "");
     assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Update 1.1.0 Newer");

@@ -1,0 +1,176 @@
+//! Takes an environment back to what it held before, by its own history; forwards again goes only what is
+//! newer than what it was taken back from.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::history::timelines;
+use super::plan::check_names;
+use super::proposals::Proposals;
+use super::{
+    Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
+    load, rewrite, sign, signed_in, survey,
+};
+use crate::changeset::{Decided, Plan, Use, uses};
+use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
+use crate::image::Tag;
+use crate::policy::{PolicySet, Timing, Via};
+use crate::promote::{Held, Timeline};
+use crate::settings::{DecideSettings, Surroundings};
+
+/// How far back an environment is taken.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(180 * 24);
+
+/// What begins the names of branches of roll-backs: no run of another kind looks at them.
+const BRANCHES: &str = "tagalong-rollback/";
+
+/// What a roll-back came to.
+pub enum Rollback {
+    /// It is only shown.
+    Shown(Box<Planning>),
+    /// It was delivered.
+    Delivered(Box<Run>),
+}
+
+impl Rollback {
+    /// How the command ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Shown(planning) => planning.exit(),
+            Self::Delivered(run) => run.exit(),
+        }
+    }
+}
+
+/// Takes the images of one environment back to what they were before, or to a tag that it held.
+///
+/// # Errors
+/// When the repository cannot be read, the policies are invalid, or there is nothing to go back to.
+pub async fn rollback(
+    settings: &DecideSettings,
+    to: Option<&Tag>,
+    is_dry: bool,
+    around: &Surroundings,
+) -> Result<Rollback, Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
+    let given = load::given(&settings.scope)?;
+    let tags = Tags::new(settings)?;
+    let via = (!is_dry).then_some(Via::PullRequest);
+    let tree = Tree::open(&settings.scope, around, via).await?;
+    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+    let way = if is_dry { Deliver::Nothing } else { Deliver::Via(None) };
+    let request = Request { settings, around, deliver: way };
+    let planning = plan(tree, loaded, &request, to).await?;
+    if is_dry {
+        return Ok(Rollback::Shown(Box::new(planning)));
+    }
+    let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
+    let outside = Outside { tags: &tags, github: &around.github, clock };
+    let delivered = deliver::deliver(planning, settings, &outside, true).await;
+    let moved = |raced: deliver::Raced| {
+        Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
+    };
+    delivered.map(|run| Rollback::Delivered(Box::new(run))).map_err(moved)
+}
+
+async fn plan(
+    tree: Tree,
+    loaded: Loaded,
+    request: &Request<'_>,
+    to: Option<&Tag>,
+) -> Result<Planning, Failure> {
+    let settings = request.settings;
+    let Loaded { mut set, repository, sources, mut diagnostics, mut hits, .. } = loaded;
+    check_names(&set, settings)?;
+    let [name] = &settings.environments[..] else {
+        let message = "name one environment with --env";
+        return Err(Failure::Argument(message.to_owned()));
+    };
+    let environment = set.environments.iter().position(|e| e.name == *name).unwrap_or_default();
+    // Whoever takes something back does not wait for a window.
+    set.environments[environment].deliver.timing = Timing::default();
+    let (files, found) = survey(&tree, &set, &mut hits);
+    diagnostics.extend(found);
+    let since = settings.now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
+    let wanted = BTreeSet::from([environment]);
+    let mut known = timelines(&tree, &set, &files, &wanted, since).await;
+    let timeline = known.remove(&environment);
+    let timeline = timeline.unwrap_or_else(|| Err(Reason::new(ReasonCode::NoHistory, "")));
+    let timeline = timeline.map_err(|reason| Failure::Failed(reason.message))?;
+    let is_wanted = |at: &Use| {
+        let image = &set.policies[at.policy].name;
+        at.environment == environment
+            && (settings.images.is_empty() || settings.images.contains(image))
+    };
+    let decided: Vec<Decided> = uses(&files)
+        .into_iter()
+        .filter(is_wanted)
+        .filter_map(|at| {
+            let decision = back(&set, &timeline, &at, to)?;
+            Some(Decided { at, decision })
+        })
+        .collect();
+    if decided.is_empty() {
+        let what = to.map_or_else(|| "anything else".to_owned(), ToString::to_string);
+        let days = LOOK_BACK.as_hours() / 24;
+        let message = format!("`{name}` did not hold {what} in the last {days} days");
+        return Err(Failure::Argument(message));
+    }
+    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let author = sign::author(&repository, request, &memory)?;
+    let mut plan = rewrite(&tree, &set, &files, decided);
+    memory.taken_back(&plan);
+    name_branches(&mut plan, &set, environment, &tree);
+    let all = std::iter::once(environment);
+    let mut proposals = match request.deliver {
+        Deliver::Via(_) => Proposals::find(all, &set, &tree, (&memory, &author), request).await,
+        Deliver::Nothing | Deliver::Sight => Proposals::None,
+    };
+    proposals.ask(&plan).await;
+    plan.diagnostics.splice(0..0, diagnostics);
+    Ok(Planning::of(plan, sources, (set, memory, tree, author, proposals)))
+}
+
+/// What an image was before: the last version that is another one, or the one with a tag.
+fn back(set: &PolicySet, timeline: &Timeline, at: &Use, to: Option<&Tag>) -> Option<Decision> {
+    let now = &at.deployed;
+    let is_it = |held: &Deployed| match to {
+        Some(to) => held.tag.as_ref() == Some(to) && now.tag.as_ref() != Some(to),
+        None => held.tag != now.tag || held.digest != now.digest,
+    };
+    let found = timeline.states.iter().find_map(|state| match state.held(at.policy) {
+        Held::One(held) => is_it(held).then_some((held, state.since)),
+        Held::Nothing | Held::Several(_) => None,
+    });
+    let (before, since) = found?;
+    let image = &set.policies[at.policy].name;
+    let message =
+        format!("back from {now}: {image} was {before} until something else came, from {since}");
+    Some(Decision {
+        outcome: Outcome::Update,
+        to: before.tag.clone(),
+        to_digest: before.digest.clone(),
+        reason: Reason::new(ReasonCode::RolledBack, message),
+        passed_over: Vec::new(),
+    })
+}
+
+/// A branch that is nobody else's, and words that say what it is.
+fn name_branches(plan: &mut Plan, set: &PolicySet, environment: usize, tree: &Tree) {
+    for change in &mut plan.change_sets {
+        match (change.via, tree) {
+            (Via::Push, Tree::Git { clone, .. }) => clone.branch().clone_into(&mut change.branch),
+            _ => {
+                let name = change.branch.rsplit('/').next().unwrap_or_default();
+                change.branch = format!("{BRANCHES}{name}");
+            }
+        }
+        change.title = change.title.replacen("Update", "Roll back", 1);
+        let name = &set.environments[environment].name;
+        // The usual first words are about something newer.
+        let rest = change.body.find("| image |").map_or(&*change.body, |at| &change.body[at..]);
+        change.body = format!("This takes `{name}` back to what it held before.\n\n{rest}");
+    }
+}

@@ -38,8 +38,11 @@ pub const HOLD: &str = "tagalong:hold";
 /// The label with which people have a branch written anew, whatever they put there.
 pub const REBASE: &str = "tagalong:rebase";
 
+/// The label by which people approve a pull request.
+pub const APPROVE: &str = "tagalong:approve";
+
 /// The labels that say what to do.
-pub const ORDERS: [&str; 3] = [RETRY, HOLD, REBASE];
+pub const ORDERS: [&str; 4] = [RETRY, HOLD, REBASE, APPROVE];
 
 /// A pull request, as far as it concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub struct PullRequest {
     pub wants_review: bool,
     /// Whether a reviewer with the right to write wants something changed.
     pub is_refused: bool,
+    /// Whether somebody with the right to write approved it as it is.
+    pub is_approved: bool,
     /// Who has GitHub merge it by itself.
     pub armed_by: Option<String>,
     /// The base's merge queue, as far as it concerns this one.
@@ -193,6 +198,12 @@ impl PullRequest {
     #[must_use]
     pub fn is_wanted_again(&self) -> bool {
         self.has_label(RETRY)
+    }
+
+    /// Whether people approved it, by a review or by a label.
+    #[must_use]
+    pub fn has_approval(&self) -> bool {
+        self.is_approved || self.has_label(APPROVE)
     }
 
     /// Whether people have it left as it is.

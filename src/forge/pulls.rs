@@ -35,7 +35,7 @@ const BRIEF: &str = "number url state title body isCrossRepository headRefOid";
 /// What is asked of open ones beside that.
 const OPEN: &str = "id isDraft isInMergeQueue isMergeQueueEnabled mergeStateStatus reviewDecision author { login } \
     autoMergeRequest { enabledBy { login } } reviewRequests(first: 1) { totalCount } \
-    latestOpinionatedReviews(first: 20, writersOnly: true) { nodes { state } }";
+    latestOpinionatedReviews(first: 20, writersOnly: true) { nodes { state commit { oid } } }";
 
 /// Those of each state are asked for apart, so that none crowds the others out.
 const STATES: [(&str, &str, usize); 3] =
@@ -124,6 +124,7 @@ struct Count {
 #[derive(Deserialize)]
 struct Review {
     state: String,
+    commit: Option<Target>,
 }
 
 #[derive(Deserialize)]
@@ -367,7 +368,12 @@ impl From<Found> for PullRequest {
         read.author = open.author.map(|author| author.login).unwrap_or_default();
         read.wants_review |= open.review_requests.total_count > 0;
         let reviews = open.latest_opinionated_reviews.into_iter().flat_map(|reviews| reviews.nodes);
-        read.is_refused = reviews.into_iter().any(|review| review.state == "CHANGES_REQUESTED");
+        for review in reviews {
+            read.is_refused |= review.state == "CHANGES_REQUESTED";
+            // What was approved before the last push was something else.
+            let commit = review.commit.map(|commit| commit.oid);
+            read.is_approved |= review.state == "APPROVED" && commit.as_ref() == Some(&read.head);
+        }
         read.armed_by = open
             .auto_merge_request
             .map(|request| request.enabled_by.map(|by| by.login).unwrap_or_default());

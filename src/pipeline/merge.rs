@@ -14,6 +14,9 @@ use crate::report::{Delivery, DeliveryOutcome};
 /// Why something is not merged.
 const NO_METHOD: &str = "the repository does not allow this way to merge";
 
+/// What is said of what somebody has to approve.
+const UNAPPROVED: &str = "it waits for an approval: a review, or the label `tagalong:approve`";
+
 /// What is said of what GitHub merges in its turn.
 const QUEUED: &str = "it waits in the merge queue";
 
@@ -92,6 +95,9 @@ impl Merging<'_> {
         }
         if !is_new && !known.allowed.is_own(&pull.author) {
             return wait(&format!("{} opened it", pull.author));
+        }
+        if set.merge.approval && (is_new || !pull.has_approval()) {
+            return wait(UNAPPROVED);
         }
         if let Some(why) = self.difference(known, set, head).await? {
             return wait(why);
@@ -217,6 +223,7 @@ fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String
         _ if pull.is_draft => "it is a draft",
         _ if pull.is_refused => "a reviewer wants changes",
         _ if pull.wants_review => "it waits for a review",
+        _ if set.merge.approval && !pull.has_approval() => UNAPPROVED,
         _ => return unchecked(known, set, pull),
     };
     Some(state.to_owned())

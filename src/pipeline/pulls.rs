@@ -7,7 +7,7 @@ use super::merge::withdraw;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_span};
 use crate::choose::Outcome;
-use crate::forge::{ForgeError, PullRequest, REBASE, Upserted};
+use crate::forge::{APPROVE, ForgeError, PullRequest, REBASE, Upserted};
 use crate::git::{BranchState, branch_ref};
 use crate::policy::Via;
 use crate::report::{Delivery, DeliveryOutcome};
@@ -255,7 +255,7 @@ pub(super) async fn finish(
             return Delivery { outcome: DeliveryOutcome::Failed, message, ..at };
         }
     };
-    let (outcome, message) = dress(known, set, &pull, outcome).await;
+    let (outcome, message) = dress(known, set, &pull, (outcome, step)).await;
     let pull_request = Some((pull.number, pull.url.clone()));
     known.pulls.entry(set.branch.clone()).or_default().open = Some(pull);
     Delivery { pull_request, outcome, message, ..at }
@@ -307,7 +307,7 @@ async fn dress(
     known: &mut Known,
     set: &ChangeSet,
     pull: &PullRequest,
-    outcome: DeliveryOutcome,
+    (outcome, step): (DeliveryOutcome, &Step),
 ) -> (DeliveryOutcome, Option<String>) {
     let dressed: Result<bool, ForgeError> = async {
         // Labels come last, so where none of them is, an earlier run did not get so far.
@@ -325,6 +325,10 @@ async fn dress(
         }
         if pull.is_to_be_rewritten() {
             known.forge.unlabel(pull.number, REBASE).await?;
+        }
+        // What was approved was something else.
+        if matches!(step, Step::Push(_)) && pull.has_label(APPROVE) {
+            known.forge.unlabel(pull.number, APPROVE).await?;
         }
         known.forge.label(pull, &set.pull.labels).await
     }

@@ -84,6 +84,8 @@ pub struct Merge {
     pub checks: Vec<String>,
     /// Whether to merge where nothing checks.
     pub without_checks: bool,
+    /// Whether somebody has to approve it.
+    pub approval: bool,
 }
 
 /// How many pull requests there may be.
@@ -156,6 +158,7 @@ impl Deliver {
                 method: raw.merge_method,
                 checks: raw.checks,
                 without_checks: raw.without_checks,
+                approval: raw.approval,
             },
             notes: raw.notes,
             timing: Timing { schedule: schedule(&raw.schedule)?, ..Timing::default() },

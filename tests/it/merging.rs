@@ -325,3 +325,31 @@ fn a_merge_queue_gets_only_what_may_be_merged() {
         assert!(!fleet.github.pulls()[0].queued, "{why}");
     }
 }
+
+#[test]
+fn somebody_has_to_approve_where_that_is_wanted() {
+    for by in ["bot", "github"] {
+        let fleet = Fleet::new(&format!("autoMerge: {by}, approval: true"));
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
+        // A label of somebody who may only triage is no approval.
+        fleet.github.edit(1, |pull| {
+            (pull.labels, pull.labelled_by) = (vec!["tagalong:approve".to_owned()], "eve");
+        });
+        fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
+        assert!(!fleet.github.pulls()[0].armed && !fleet.github.pulls()[0].merged, "{by}");
+        fleet.github.edit(1, |pull| pull.labelled_by = "ada");
+        // What was approved is merged, and not what came after it.
+        fleet.registry.push("acme/shop", &["v1.2.0"]);
+        assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"], "{by}");
+        fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
+        fleet.github.edit(1, |pull| pull.labels = vec!["tagalong:approve".to_owned()]);
+        assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"], "{by}");
+    }
+    let fleet = Fleet::new("autoMerge: bot, approval: true");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}

@@ -29,6 +29,9 @@ pub struct RawDeliver {
     pub checks: Vec<String>,
     /// Merge also where nothing checks.
     pub without_checks: bool,
+    /// Merge only what somebody with the right to write has approved: by a review, or by the label
+    /// `tagalong:approve`.
+    pub approval: bool,
     /// A template of the title: `environment`, and `images` with `image`, `repository`, `from`, `to`,
     /// `why`, `files` and `environment` each.
     #[schemars(example = &"deps({{ environment }}): {{ images | map(attribute='image') | join(', ') }}")]

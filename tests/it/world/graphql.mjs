@@ -23,7 +23,8 @@ const node = (pull) => ({
     author: { __typename: 'User', login: pull.author },
     autoMergeRequest: pull.armed ? { enabledBy: { __typename: 'User', login: pull.armedBy } } : null,
     reviewRequests: { totalCount: pull.reviewers.length },
-    latestOpinionatedReviews: (args) => connection(pull.reviews.map((state) => ({ state })), args),
+    latestOpinionatedReviews: (args) => connection(pull.reviews.map((state) => (
+        { state, commit: { oid: pull.headRefOid } })), args),
     labels: (args) => connection(pull.labels.map((name) => ({ name })), args),
     commits: (args) => connection([{
         commit: {

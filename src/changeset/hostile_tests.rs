@@ -6,7 +6,7 @@ use comrak::{Arena, Options, parse_document};
 use proptest::prelude::*;
 
 use super::words::{body, commit_message};
-use super::{ChangeSet, Move, Note, Sources, section};
+use super::{ChangeSet, Earned, Move, Note, Sources, section};
 use crate::choose::Deployed;
 use crate::image::{Origin, Repository, Tag};
 
@@ -164,8 +164,9 @@ proptest! {
             Note { tag: tag.clone(), text: note.clone() },
             Note { tag: "v1".into(), text: why.clone() },
         ];
-        let sources = Sources { image: image.clone(), from: said("0123456"), to: said("89abcde"), notes };
-        let section = section(&[sources], "https://github.com/");
+        let earned = vec![Earned { environment: path.clone(), since: None, between: vec![why.clone()] }];
+        let sources = Sources { image: image.clone(), from: said("0123456"), to: said("89abcde"), notes, earned };
+        let section = section(&[sources], "https://github.com/", "https://github.com/acme/shop");
         let template = "Rolled out for {{ environment }}: {{ images[0].why }}\n\n{{ table }}";
         for template in [None, Some(template)] {
             let (text, _unused) = body(&set, &moves, template);

@@ -21,7 +21,7 @@ pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
-pub use sources::{Note, Sources, between, section, section_of};
+pub use sources::{Earned, Note, Sources, between, section, section_of};
 pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 

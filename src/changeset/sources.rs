@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use super::ChangeSet;
 use super::text::{code_span, harmless};
 use crate::image::{Origin, Shape, Source, Tag};
@@ -35,6 +37,19 @@ pub struct Sources {
     pub to: Origin,
     /// The releases between them, the newest first.
     pub notes: Vec<Note>,
+    /// Where it was before it came here, for a promotion.
+    pub earned: Vec<Earned>,
+}
+
+/// That an environment held what is promoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earned {
+    /// The environment.
+    pub environment: String,
+    /// Since when, and by which commit; unknown where the history does not tell.
+    pub since: Option<(Timestamp, String)>,
+    /// What it held between what is deployed and what is proposed, the newest first.
+    pub between: Vec<String>,
 }
 
 /// What a release says of itself.
@@ -79,18 +94,28 @@ impl Pages {
     }
 }
 
-/// The section of a body; empty when nothing is known. What does not fit is left out as a whole.
+/// The section of a body; empty when nothing is known. What does not fit is left out as a whole. `here` is
+/// the page of the config repository.
 #[must_use]
-pub fn section(sources: &[Sources], github: &str) -> String {
-    let mut text = format!("{OPENING}\n| image | source |\n|---|---|\n");
-    let start = text.len();
-    for one in sources {
-        let Some(row) = row(one, github) else { continue };
-        if text.len() + row.len() < MAX_SECTION {
-            text.push_str(&row);
+pub fn section(sources: &[Sources], github: &str, here: &str) -> String {
+    let promoted = sources
+        .iter()
+        .flat_map(|one| one.earned.iter().map(move |earned| earned_row(&one.image, earned, here)));
+    let rows = sources.iter().filter_map(|one| row(one, github));
+    let tables = [
+        ("| image | held by | since | after |\n|---|---|---|---|\n", promoted.collect::<Vec<_>>()),
+        ("| image | source |\n|---|---|\n", rows.collect()),
+    ];
+    let mut text = OPENING.to_owned();
+    for (head, rows) in tables.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+        write!(text, "\n{head}").ok();
+        for row in rows {
+            if text.len() + row.len() < MAX_SECTION {
+                text.push_str(&row);
+            }
         }
     }
-    if text.len() == start {
+    if text.len() == OPENING.len() {
         return String::new();
     }
     let mut told: Vec<&Source> = Vec::new();
@@ -122,6 +147,18 @@ fn row(sources: &Sources, github: &str) -> Option<String> {
         (Some(pages), _) => format!("[{name}]({})", pages.repository),
     };
     Some(format!("| {} | {shown} |\n", code_span(&sources.image)))
+}
+
+/// Where a promoted image was before.
+fn earned_row(image: &str, earned: &Earned, here: &str) -> String {
+    let since = earned.since.as_ref().map(|(at, commit)| {
+        let page = format!("{}/commit/{commit}", here.trim_end_matches('/'));
+        format!("{at} by [`{}`]({page}) ([checks]({page}/checks))", short(commit))
+    });
+    let between: Vec<String> =
+        earned.between.iter().take(MAX_NOTES).map(|version| code_span(version)).collect();
+    let (image, name) = (code_span(image), code_span(&earned.environment));
+    format!("| {image} | {name} | {} | {} |\n", since.unwrap_or_default(), between.join(", "))
 }
 
 fn short(revision: &str) -> &str {
@@ -217,6 +254,7 @@ mod tests {
     use super::*;
 
     const GITHUB: &str = "https://github.com/";
+    const HERE: &str = "https://github.com/acme/fleet";
 
     fn origin(source: &str, revision: &str) -> Origin {
         let text = |key: &str| if key.ends_with("source") { source } else { revision };
@@ -224,7 +262,7 @@ mod tests {
     }
 
     fn sources(from: Origin, to: Origin) -> Sources {
-        Sources { image: "shop".into(), from, to, notes: Vec::new() }
+        Sources { image: "shop".into(), from, to, notes: Vec::new(), earned: Vec::new() }
     }
 
     #[test]
@@ -257,13 +295,28 @@ mod tests {
             (of("https://evil.example/acme/shop"), "`evil.example/acme/shop`"),
         ];
         for (sources, want) in cases {
-            let text = section(&[sources], GITHUB);
+            let text = section(&[sources], GITHUB, HERE);
             assert!(text.contains(&format!("| `shop` | {want} |\n")), "{text}");
         }
         let server =
-            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/");
+            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/", HERE);
         assert!(server.contains("(http://ghe.example:8080/acme/shop/compare/"), "{server}");
-        assert_eq!(section(&[sources(Origin::default(), Origin::default())], GITHUB), "");
+        assert_eq!(section(&[sources(Origin::default(), Origin::default())], GITHUB, HERE), "");
+    }
+
+    #[test]
+    fn what_is_promoted_says_where_it_was() {
+        let mut one = sources(Origin::default(), Origin::default());
+        let since = Some((Timestamp::UNIX_EPOCH, "0123456789abcdef".to_owned()));
+        let between = vec!["v1.2".to_owned(), "v1.1".to_owned()];
+        one.earned = vec![Earned { environment: "staging".into(), since, between }];
+        let text = section(&[one], GITHUB, HERE);
+        let page = "https://github.com/acme/fleet/commit/0123456789abcdef";
+        let want = format!(
+            "| `shop` | `staging` | 1970-01-01T00:00:00Z by [`0123456`]({page}) ([checks]({page}/checks)) | `v1.2`, `v1.1` |\n"
+        );
+        assert!(text.contains(&want), "{text}");
+        assert!(!text.contains("| source |"), "{text}");
     }
 
     #[test]
@@ -309,7 +362,7 @@ mod tests {
             Note { tag: "v1".into(), text },
             Note { tag: "v0".into(), text: "x".repeat(9_000) },
         ];
-        let section = section(&[one.clone(), one], GITHUB);
+        let section = section(&[one.clone(), one], GITHUB, HERE);
         let body = format!(
             "| table |\r\n{}\nfooter <!-- tagalong: {{}} -->",
             section.replace('\n', "\r\n")

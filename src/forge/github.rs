@@ -150,7 +150,8 @@ impl GitHub {
     }
 
     /// Owner and name.
-    pub(super) fn name(&self) -> (&str, &str) {
+    #[must_use]
+    pub fn name(&self) -> (&str, &str) {
         (&self.owner, &self.name)
     }
 

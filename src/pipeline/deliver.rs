@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::history::Timelines;
 use super::memory::{LEDGER_FILE, Memory};
 use super::merge::Merging;
 use super::proposals::Proposals;
@@ -16,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::forge::{ForgeError, MergeState, PullRequest, Queue};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
-use crate::policy::{AutoMerge, Commits, Via};
+use crate::policy::{AutoMerge, Commits, PolicySet, Via};
 use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
 use crate::settings::DecideSettings;
 use crate::worktree::{WorkTree, WorkTreeError};
@@ -60,7 +61,9 @@ pub(super) async fn deliver(
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
             let refreshed = Cell::new(false);
             let author = &planning.author;
-            let context = Context { clone, plan, author, outside, now, is_whole, refreshed };
+            let (set, timelines) = (&planning.set, &planning.timelines);
+            let context =
+                Context { clone, plan, author, outside, set, timelines, now, is_whole, refreshed };
             context.deliver(proposals, &mut planning.memory).await?
         }
     };
@@ -111,6 +114,8 @@ struct Context<'a> {
     plan: &'a Plan,
     author: &'a Author,
     outside: &'a Outside<'a>,
+    set: &'a PolicySet,
+    timelines: &'a Timelines,
     now: jiff::Timestamp,
     is_whole: bool,
     /// Whether one that was only behind the base was made anew.
@@ -203,7 +208,9 @@ impl Context<'_> {
         };
         let written = self.plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
         let Outside { tags, github, .. } = *self.outside;
-        Looking { tags, plan: self.plan, github }.look(written, proposals).await
+        Looking { set: self.set, timelines: self.timelines, tags, plan: self.plan, github }
+            .look(written, proposals)
+            .await
     }
 
     /// What is over.

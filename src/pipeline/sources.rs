@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt as _};
 
 use super::Tags;
+use super::history::Timelines;
 use super::proposals::{Known, Proposals};
-use crate::changeset::{ChangeSet, Note, Plan, Sources, between, section, section_of};
+use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section, section_of};
 use crate::choose::{Deployed, Outcome};
 use crate::image::{Origin, Repository, Source};
-use crate::policy::{Notes, Via};
+use crate::policy::{Notes, PolicySet, Via};
+use crate::promote::Held;
 use crate::settings::GitHubSettings;
 
 /// How many images are looked into at once.
@@ -21,6 +23,8 @@ const MOST: usize = 50;
 
 /// Looks into images for a run's pull requests.
 pub(super) struct Looking<'a> {
+    pub(super) set: &'a PolicySet,
+    pub(super) timelines: &'a Timelines,
     pub(super) tags: &'a Tags,
     pub(super) plan: &'a Plan,
     pub(super) github: &'a GitHubSettings,
@@ -31,6 +35,7 @@ type Image = (Repository, Deployed);
 
 /// One image that moves.
 struct Moved<'a> {
+    environment: &'a str,
     image: &'a str,
     from: Image,
     to: Image,
@@ -63,12 +68,14 @@ impl Looking<'_> {
         let sources = of_releases.flat_map(|(_, moves)| moves.iter().map(|moved| &moved.to));
         let sources = sources.filter_map(|image| origins.get(image)?.source.clone());
         let releases = self.releases(known, sources.collect()).await;
+        let here = self.here(known);
         let told = wanted.into_iter().map(|(set, moves)| {
-            let rows: Vec<_> = moves
-                .into_iter()
-                .map(|moved| told(&moved, &origins, &releases, set.notes))
-                .collect();
-            (set.branch.clone(), section(&rows, self.github.server_url.as_str()))
+            let row = |moved: Moved<'_>| {
+                let earned = self.earned(&moved);
+                Sources { earned, ..told(&moved, &origins, &releases, set.notes) }
+            };
+            let rows: Vec<_> = moves.into_iter().map(row).collect();
+            (set.branch.clone(), section(&rows, self.github.server_url.as_str(), &here))
         });
         told.collect()
     }
@@ -80,6 +87,45 @@ impl Looking<'_> {
             ((repository, deployed), origin)
         });
         origins.buffer_unordered(AT_ONCE).collect().await
+    }
+
+    /// The page of the config repository.
+    fn here(&self, known: &Known) -> String {
+        let (owner, name) = known.forge.name();
+        format!("{}/{owner}/{name}", self.github.server_url.as_str().trim_end_matches('/'))
+    }
+
+    /// Where what is promoted was before.
+    fn earned(&self, moved: &Moved<'_>) -> Vec<Earned> {
+        let environment = self.set.environments.iter().find(|e| e.name == moved.environment);
+        let promotion = environment.and_then(|e| e.stage.promotion.as_ref());
+        let policy = self.set.policies.iter().position(|policy| policy.name == moved.image);
+        let Some((promotion, policy)) = promotion.zip(policy) else { return Vec::new() };
+        let of = |source: &usize| {
+            let timeline = self.timelines.get(source)?.as_ref().ok()?;
+            let is = |index: &usize, image: &Image| match timeline.states[*index].held(policy) {
+                Held::One(held) => held.tag == image.1.tag,
+                Held::Nothing | Held::Several(_) => false,
+            };
+            let all = 0..timeline.states.len();
+            let index = all.clone().find(|index| is(index, &moved.to))?;
+            let stretch = timeline.stretch(index, policy);
+            let commit = stretch.commits.last().filter(|_| !stretch.is_open);
+            let mut between: Vec<String> = Vec::new();
+            for index in all.skip(index).take_while(|index| !is(index, &moved.from)) {
+                let Held::One(held) = timeline.states[index].held(policy) else { continue };
+                let version = held.to_string();
+                if !is(&index, &moved.to) && !between.contains(&version) {
+                    between.push(version);
+                }
+            }
+            Some(Earned {
+                environment: self.set.environments[*source].name.clone(),
+                since: commit.map(|commit| (stretch.since, (*commit).to_owned())),
+                between,
+            })
+        };
+        promotion.sources.iter().filter_map(of).collect()
     }
 
     /// What a change set moves, once each.
@@ -95,9 +141,16 @@ impl Looking<'_> {
             let (tag, digest) = (planned.deployed.tag.clone(), planned.deployed.digest.clone());
             let from = Deployed { tag, digest, ..Deployed::default() };
             let at = |deployed| (planned.repository.clone(), deployed);
-            Moved { image: &planned.image, from: at(from), to: at(to) }
+            Moved {
+                environment: &planned.environment,
+                image: &planned.image,
+                from: at(from),
+                to: at(to),
+            }
         });
-        moves.filter(|moved| seen.insert((moved.image, moved.to.clone()))).collect()
+        moves
+            .filter(|moved| seen.insert((moved.environment, moved.image, moved.to.clone())))
+            .collect()
     }
 
     /// The releases of sources on this GitHub. Those that cannot be seen are none.
@@ -141,7 +194,8 @@ fn told(
     let found = all
         .zip(tag)
         .map(|(all, tag)| between(moved.from.1.tag.as_ref(), tag, moved.to.0.base_name(), all));
-    Sources { image: moved.image.to_owned(), from, to, notes: found.unwrap_or_default() }
+    let (image, notes) = (moved.image.to_owned(), found.unwrap_or_default());
+    Sources { image, from, to, notes, earned: Vec::new() }
 }
 
 /// A change set with its section: the new one, or the one that its open pull request has.

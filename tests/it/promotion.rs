@@ -147,6 +147,14 @@ fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
     status("SUCCESS");
     let out = story.run().exits(0);
     assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.2.0 has earned it in staging");
+    // The pull request says where it was, since when, and what it passes over.
+    let pull = github.pulls().into_iter().rev().find(|pull| pull.state == "open").unwrap();
+    let row = "| `shop` | `staging` | 2027-03-01T23:00:00Z by [`";
+    assert!(
+        pull.body.contains(row) && pull.body.contains("/checks)) | `v1.1.0` |"),
+        "{}",
+        pull.body
+    );
     story.merge("eu");
     assert_eq!(story.runs("shop"), "v1.2.0 v1.2.0 v1.2.0 v1.0.0");
     // All of it can be seen.

@@ -47,7 +47,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => explain(&args, around).await,
         Command::Status(args) => status(&args, around).await,
-        Command::Demo => match crate::demo::run(around).await {
+        Command::Demo => match Box::pin(crate::demo::run(around)).await {
             Ok(()) => Exit::Done,
             Err(error) if error.is_closed_pipe() => Exit::Done,
             Err(error) => fail(&error.to_string()),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{Repository, RepositoryInitOptions, Signature};
+use jiff::Timestamp;
 
 /// The tags: releases, a prerelease, and what every registry has besides.
 pub(super) const TAGS: [(&str, &str); 9] = [
@@ -31,16 +32,20 @@ pub(super) fn policies(host: &str) -> String {
     digest: pin
 environments:
   staging: {{paths: [clusters/staging]}}
+  production:                       # what staging has held for a day
+    paths: [clusters/production]
+    promoteFrom: staging
+    soak: 24h
 "
     )
 }
 
-fn deployment(host: &str) -> String {
+fn deployment(host: &str, namespace: &str) -> String {
     format!(
         "# comments, quotes and odd spacing survive
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{name: shop,   namespace: staging}}
+metadata: {{name: shop,   namespace: {namespace}}}
 spec:
   template:
     spec:
@@ -64,7 +69,7 @@ fn values(host: &str) -> String {
 }
 
 /// Makes a bare repository with one commit.
-pub(super) fn create(path: &Path, host: &str) -> Result<(), git2::Error> {
+pub(super) fn create(path: &Path, host: &str, now: Timestamp) -> Result<(), git2::Error> {
     let mut options = RepositoryInitOptions::new();
     options.bare(true).external_template(false).initial_head("main");
     let repository = Repository::init_opts(path, &options)?;
@@ -72,14 +77,16 @@ pub(super) fn create(path: &Path, host: &str) -> Result<(), git2::Error> {
     let mut update = TreeUpdateBuilder::new();
     let files = [
         ("policies/shop.yaml", policies(host)),
-        ("clusters/staging/shop.yaml", deployment(host)),
+        ("clusters/staging/shop.yaml", deployment(host, "staging")),
+        ("clusters/production/shop.yaml", deployment(host, "production")),
         ("clusters/staging/worker/values.yaml", values(host)),
     ];
     for (path, text) in files {
         update.upsert(path, repository.blob(text.as_bytes())?, git2::FileMode::Blob);
     }
     let tree = repository.find_tree(update.create_updated(&repository, &empty)?)?;
-    let author = Signature::now("Ada", "ada@example.com")?;
+    let time = git2::Time::new(now.as_second(), 0);
+    let author = Signature::new("Ada", "ada@example.com", &time)?;
     repository.commit(Some("refs/heads/main"), &author, &author, "Start the fleet", &tree, &[])?;
     Ok(())
 }

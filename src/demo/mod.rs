@@ -7,7 +7,7 @@ mod registry;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan};
 use crate::cli::Format;
@@ -18,6 +18,9 @@ use crate::report;
 use crate::secret::Variables;
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
 use registry::EmbeddedRegistry;
+
+/// How long staging has to hold something.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why the demo stopped.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +62,11 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     for (repository, tag) in files::TAGS {
         registry.push(repository, tag);
     }
-    files::create(&remote, &host)?;
-    let settings = settings(&remote, around.now);
+    // The story takes two days, and ends now.
+    let begin = around.now.checked_sub(DAY * 2).unwrap_or(around.now);
+    files::create(&remote, &host, begin)?;
+    let demo = Demo { remote: &remote, around };
+    let settings = settings(&remote, begin);
 
     say("1. A registry listens on loopback, and holds some tags:")?;
     for (repository, tag) in files::TAGS {
@@ -71,46 +77,93 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     say(
         "3. `tagalong plan`: poll the registry, choose, rewrite. The files keep every other byte:",
     )?;
-    let planning = plan(&settings, around).await?;
+    let planning = demo.plan(&settings).await?;
     show(&indent(&report::plan(&planning.plan, |path| planning.text(path), around.stdout)))?;
 
-    let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
     say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
-    let commit = publish(&remote, &planning.plan, set, around.now).await?;
-    show(&indent(&format!(
-        "branch  {}\ncommit  {commit}\ntitle   {}\n\n{}",
-        set.branch, set.title, set.body
-    )))?;
-
+    let set = demo.propose(&planning, begin, true).await?;
     say("5. Somebody merges it. The syncer in the cluster (Flux, Argo CD) does the rest.")?;
-    merge(&remote, set, commit).await?;
-    say("6. The next run finds nothing to do:")?;
-    let planning = plan(&settings, around).await?;
+    merge(&remote, &set.0, set.1).await?;
+    say("6. The next run has nothing to do in staging, and production waits for its day:")?;
+    let planning = demo.plan(&settings).await?;
     show(&indent(&report::plan(&planning.plan, |path| planning.text(path), Colour::No)))?;
 
     registry.push("acme/shop", "v1.5.0");
-    say("7. A new tag v1.5.0 is pushed, and the run after that proposes it:")?;
-    let planning = plan(&settings, around).await?;
-    let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
-    let commit = publish(&remote, &planning.plan, set, around.now).await?;
-    show(&indent(&format!("{}\nbranch  {} is now at {commit}\n", set.title, set.branch)))?;
+    say("7. A new tag v1.5.0 is pushed, and the run after that proposes it to staging:")?;
+    let planning = demo.plan(&settings).await?;
+    demo.propose(&planning, begin, false).await?;
+    demo.promote(&remote).await?;
     say(
         "That is all. Next: write a policy for your own repository (docs/policies.md), then `tagalong plan`.",
     )?;
     Ok(())
 }
 
-async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, DemoError> {
-    let offline = Surroundings {
-        progress: false,
-        signing_key: None,
-        variables: Variables::default(),
-        github: GitHubSettings { token: None, ..around.github.clone() },
-        step_summary: None,
-        workflow_repository: None,
-        ..*around
-    };
-    Ok(pipeline::plan(settings, &offline).await?)
+/// Where the story plays.
+struct Demo<'a> {
+    remote: &'a Path,
+    around: &'a Surroundings,
+}
+
+impl Demo<'_> {
+    /// What surrounds it: nothing of the environment.
+    fn offline(&self) -> Surroundings {
+        Surroundings {
+            progress: false,
+            signing_key: None,
+            variables: Variables::default(),
+            github: GitHubSettings { token: None, ..self.around.github.clone() },
+            step_summary: None,
+            workflow_repository: None,
+            ..*self.around
+        }
+    }
+
+    async fn plan(&self, settings: &DecideSettings) -> Result<Planning, DemoError> {
+        Ok(pipeline::plan(settings, &self.offline()).await?)
+    }
+
+    /// Publishes the first change, and shows what its pull request says.
+    async fn propose(
+        &self,
+        planning: &Planning,
+        now: Timestamp,
+        is_whole: bool,
+    ) -> Result<(ChangeSet, crate::git::Oid), DemoError> {
+        let set = planning.plan.change_sets.first().ok_or(DemoError::NoUpdate)?;
+        let commit = publish(self.remote, &planning.plan, set, now).await?;
+        let (branch, title) = (&set.branch, &set.title);
+        show(&indent(&if is_whole {
+            format!("branch  {branch}\ncommit  {commit}\ntitle   {title}\n\n{}", set.body)
+        } else {
+            format!("{title}\nbranch  {branch} is now at {commit}\n")
+        }))?;
+        Ok((set.clone(), commit))
+    }
+
+    /// The second day: what staging held goes to production, and back.
+    async fn promote(&self, remote: &Path) -> Result<(), DemoError> {
+        let next = settings(remote, self.around.now.checked_sub(DAY).unwrap_or(self.around.now));
+        let next = DecideSettings { environments: vec!["production".to_owned()], ..next };
+        say(
+            "8. A day later, what staging held has earned it, and comes to production by pull request:",
+        )?;
+        let planning = self.plan(&next).await?;
+        let (set, commit) = self.propose(&planning, next.now, false).await?;
+        merge(remote, &set, commit).await?;
+        say("9. `tagalong status`: what runs where, since when, and what waits for what:")?;
+        let today = settings(remote, self.around.now);
+        let (status, _) = pipeline::status(&today, &self.offline()).await?;
+        show(&indent(&status.text()))?;
+        say("10. `tagalong rollback --env production --dry-run`: back to what it held before:")?;
+        let back = DecideSettings { environments: next.environments, ..today };
+        let rollback = pipeline::rollback(&back, None, true, &self.offline()).await?;
+        if let pipeline::Rollback::Shown(planning) = rollback {
+            let text = |path: &str| planning.text(path);
+            show(&indent(&report::plan(&planning.plan, text, self.around.stdout)))?;
+        }
+        Ok(())
+    }
 }
 
 fn settings(remote: &Path, now: Timestamp) -> DecideSettings {

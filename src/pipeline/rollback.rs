@@ -146,8 +146,7 @@ fn back(set: &PolicySet, timeline: &Timeline, at: &Use, to: Option<&Tag>) -> Opt
     });
     let (before, since) = found?;
     let image = &set.policies[at.policy].name;
-    let message =
-        format!("back from {now}: {image} was {before} until something else came, from {since}");
+    let message = format!("back from {now}: {image} was {before} from {since} on");
     Some(Decision {
         outcome: Outcome::Update,
         to: before.tag.clone(),

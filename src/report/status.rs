@@ -99,7 +99,7 @@ impl ImageStatus {
         let next = self.next.clone().filter(|_| self.outcome != Outcome::Keep);
         [
             self.image.clone(),
-            self.holds.clone(),
+            shortened(&self.holds),
             match self.since {
                 Some(at) if self.since_earlier => format!("before {at}"),
                 Some(at) => at.to_string(),
@@ -108,6 +108,14 @@ impl ImageStatus {
             next.unwrap_or_default(),
             self.waits_for(environment),
         ]
+    }
+}
+
+/// A digest as short as it is shown elsewhere.
+fn shortened(holds: &str) -> String {
+    match holds.split_once("@sha256:") {
+        Some((tag, hex)) => format!("{tag}@sha256:{}", hex.get(..12).unwrap_or(hex)),
+        None => holds.to_owned(),
     }
 }
 

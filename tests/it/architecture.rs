@@ -14,7 +14,7 @@ const CORE: [(&str, &[&str]); 11] = [
     ("signature", &["image", "policy", "choose"]),
     ("edit", &["image", "yaml", "policy", "manifest"]),
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
-    ("promote", &["policy", "ledger", "choose", "changeset"]),
+    ("promote", &["image", "policy", "ledger", "choose", "changeset"]),
 ];
 
 /// The edges, each with the rooms beside the core that it may know.

@@ -298,8 +298,11 @@ fn the_demo_tells_the_whole_story_offline() {
     let steps = [
         "v1.2.0 -> v1.4.2",
         "title   Update shop and worker in staging",
-        "0 to update, 2 up to date",
+        "0 to update, 2 up to date, 1 held",
         "Update shop to v1.5.0",
+        "soaking: v1.4.2 soaks in staging until",
+        "Update shop to v1.4.2 in production",
+        "Roll back shop to v1.2.0 in production",
     ];
     out.says(&steps);
 }

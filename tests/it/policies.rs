@@ -72,3 +72,13 @@ fn the_reference_knows_every_key_and_its_examples_are_valid() {
     }
     assert!(count >= 4, "{count}");
 }
+
+#[test]
+fn the_example_of_promotion_is_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/promotion.md")).unwrap();
+    let block = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let world = World::new();
+    let tree = world.tree(&[("policies/p.yaml", block)]);
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0).says(&["2 policies, 4 environments"]);
+}

@@ -274,3 +274,90 @@ fn cycle(environments: &[Environment]) -> Option<Diagnostic> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::raw::RawWindow;
+
+    fn windows(all: &[(&str, &str, &str)]) -> Windows {
+        let raw: Vec<RawWindow> = all
+            .iter()
+            .map(|(cron, duration, zone)| RawWindow {
+                cron: Some((*cron).to_owned()),
+                duration: Some((*duration).to_owned()),
+                timezone: Some((*zone).to_owned()),
+                ..RawWindow::default()
+            })
+            .collect();
+        Windows::read(&raw).unwrap()
+    }
+
+    type Rows = &'static [(&'static str, &'static str, &'static str)];
+    const OFFICE: (&str, &str, &str) = ("0 9 * * 1-5", "8h", "UTC");
+    const EARLY: (&str, &str, &str) = ("0 6 * * 1-5", "2h", "UTC");
+    const ALWAYS: (&str, &str, &str) = ("* * * * *", "24h", "UTC");
+    const DAILY: (&str, &str, &str) = ("0 0 * * *", "24h", "UTC");
+    const CHRISTMAS: (&str, &str, &str) = ("0 0 25 12 *", "48h", "UTC");
+    const SUNDAYS: (&str, &str, &str) = ("0 0 * * 0", "24h", "UTC");
+    /// The cases of gitops-promoter's `ScheduledCommitStatus`
+    /// (<https://github.com/argoproj-labs/gitops-promoter/blob/09afba437f3f57482156be27aa8e830ddf66cdd9/internal/controller/scheduledcommitstatus_controller_test.go>,
+    /// Apache-2.0): when, what is allowed, what is excluded, whether it is open, and when that changes.
+    const CASES: [(&str, Rows, Rows, bool, &str); 20] = [
+        ("2026-07-06T10:00:00Z", &[OFFICE], &[], true, "2026-07-06T17:00:00Z"),
+        ("2026-07-06T06:00:00Z", &[OFFICE], &[], false, "2026-07-06T09:00:00Z"),
+        ("2026-07-06T10:00:00Z", &[], &[CHRISTMAS], true, ""),
+        ("2026-12-25T12:00:00Z", &[], &[CHRISTMAS], false, "2026-12-27T00:00:00Z"),
+        ("2026-07-06T10:00:00Z", &[OFFICE], &[ALWAYS], false, ""),
+        (
+            "2026-07-11T11:00:00Z",
+            &[OFFICE, ("0 10 * * 6", "4h", "UTC")],
+            &[],
+            true,
+            "2026-07-11T14:00:00Z",
+        ),
+        ("2026-07-06T10:00:00Z", &[("0 9 * * 1", "1h", "UTC")], &[], false, "2026-07-13T09:00:00Z"),
+        ("2026-07-06T09:00:00Z", &[("0 9 * * 1", "1h", "UTC")], &[], true, "2026-07-06T10:00:00Z"),
+        ("2026-07-06T07:00:00Z", &[EARLY, OFFICE], &[], true, "2026-07-06T08:00:00Z"),
+        ("2026-07-06T10:00:00Z", &[OFFICE], &[], true, "2026-07-06T17:00:00Z"),
+        ("2026-12-25T10:00:00Z", &[OFFICE], &[CHRISTMAS], false, "2026-12-27T00:00:00Z"),
+        ("2026-07-05T12:00:00Z", &[DAILY], &[SUNDAYS], false, "2026-07-06T00:00:00Z"),
+        (
+            "2026-07-06T14:00:00Z",
+            &[("0 9 * * 1-5", "8h", "America/New_York")],
+            &[],
+            true,
+            "2026-07-06T21:00:00Z",
+        ),
+        (
+            "2026-07-06T10:00:00Z",
+            &[("0 11 * * 1-5", "6h", "Europe/Paris")],
+            &[],
+            true,
+            "2026-07-06T15:00:00Z",
+        ),
+        ("2026-07-06T10:30:00Z", &[ALWAYS], &[], true, ""),
+        ("2026-07-06T10:30:00Z", &[ALWAYS], &[ALWAYS], false, ""),
+        ("2026-07-06T10:30:00Z", &[], &[("0 0 29 2 *", "1h", "UTC")], true, ""),
+        ("2026-07-06T16:59:59Z", &[OFFICE], &[], true, "2026-07-06T17:00:00Z"),
+        ("2026-12-26T23:59:59Z", &[], &[CHRISTMAS], false, "2026-12-27T00:00:00Z"),
+        ("2026-12-27T00:00:00Z", &[], &[CHRISTMAS], true, ""),
+    ];
+
+    #[test]
+    fn windows_and_freezes_are_those_of_gitops_promoter() {
+        for (now, allow, exclude, is_open, change) in CASES {
+            let at: Timestamp = now.parse().unwrap();
+            let (allow, exclude) = (windows(allow), windows(exclude));
+            let timing =
+                Timing { windows: allow.clone(), freezes: exclude.clone(), ..Timing::default() };
+            assert_eq!(timing.waits(at).is_none(), is_open, "{now}");
+            let next = match is_open {
+                true => allow.closes(at),
+                false if exclude.is_open(at) => exclude.closes(at),
+                false => allow.opens(at),
+            };
+            assert_eq!(next.map(|at| at.to_string()).unwrap_or_default(), change, "{now}");
+        }
+    }
+}

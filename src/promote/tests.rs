@@ -364,3 +364,28 @@ fn what_cannot_be_told_is_held() {
         assert!(got.reason.message.contains(message), "{got:?}");
     }
 }
+
+/// The cases of gitops-promoter's `TimedCommitStatus`
+/// (<https://github.com/argoproj-labs/gitops-promoter/blob/03d2aedce3f52547f865fad3feaa8d3f6f89bae8/internal/controller/timedcommitstatus_controller_test.go>,
+/// Apache-2.0), in minutes: how long is required, how long it was held, whether that is enough. What it does
+/// differently: a pending promotion of the source does not make a complete soak incomplete.
+#[test]
+fn soaks_are_those_of_gitops_promoter() {
+    for (required, elapsed, is_enough) in [
+        (60, 0, false),
+        (60, 59, false),
+        (60, 60, true),
+        (1, 5, true),
+        (1440, 10, false),
+        (0, 0, true),
+    ] {
+        let decision = decided_after(|timeline| {
+            let now = timeline.states[0].since + SignedDuration::from_hours(30);
+            // Of a day that is required, so much is there.
+            let held = SignedDuration::from_mins(elapsed + 1440 - required);
+            timeline.states[0].since = now - held;
+        });
+        let is_promoted = decision.outcome == Outcome::Update;
+        assert_eq!(is_promoted, is_enough, "{required} {elapsed}: {decision:?}");
+    }
+}

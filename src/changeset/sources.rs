@@ -94,7 +94,8 @@ impl Pages {
     }
 }
 
-/// The section of a body; empty when nothing is known. What does not fit is left out as a whole. `here` is
+/// The section of a body. It is there also when nothing is known, so that nobody asks again. What does not
+/// fit is left out as a whole. `here` is
 /// the page of the config repository.
 #[must_use]
 pub fn section(sources: &[Sources], github: &str, here: &str) -> String {
@@ -115,9 +116,6 @@ pub fn section(sources: &[Sources], github: &str, here: &str) -> String {
             }
         }
     }
-    if text.len() == OPENING.len() {
-        return String::new();
-    }
     let mut told: Vec<&Source> = Vec::new();
     for one in sources {
         let Some(source) = one.to.source.as_ref().filter(|source| !told.contains(source)) else {
@@ -129,7 +127,8 @@ pub fn section(sources: &[Sources], github: &str, here: &str) -> String {
             text.push_str(&notes);
         }
     }
-    format!("{text}\n{CLOSING}")
+    let gap = if text.len() == OPENING.len() { "" } else { "\n" };
+    format!("{text}{gap}{CLOSING}")
 }
 
 /// Where an image comes from, in one row.
@@ -301,7 +300,8 @@ mod tests {
         let server =
             section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/", HERE);
         assert!(server.contains("(http://ghe.example:8080/acme/shop/compare/"), "{server}");
-        assert_eq!(section(&[sources(Origin::default(), Origin::default())], GITHUB, HERE), "");
+        let nothing = section(&[sources(Origin::default(), Origin::default())], GITHUB, HERE);
+        assert_eq!(nothing, format!("{OPENING}{CLOSING}"));
     }
 
     #[test]

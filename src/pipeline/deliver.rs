@@ -12,7 +12,7 @@ use super::sign;
 use super::sources::{self, Looking};
 use super::tree::GIT_TIMEOUT;
 use super::{Outside, Planning, Run, Tree};
-use crate::changeset::{ChangeSet, FileChange, Plan};
+use crate::changeset::{ChangeSet, FileChange, Plan, section_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::forge::{ForgeError, MergeState, PullRequest, Queue};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
@@ -200,8 +200,14 @@ impl Context<'_> {
         pushed: &Answers,
         proposals: &Proposals,
     ) -> BTreeMap<String, String> {
-        let is_told =
-            |set: &ChangeSet| proposals.open(&set.branch).is_some_and(|open| open.proposes(set));
+        // A run for a pushed image asks for that image alone; a later one says the rest.
+        if self.outside.is_partial {
+            return BTreeMap::new();
+        }
+        let is_told = |set: &ChangeSet| {
+            let open = proposals.open(&set.branch).filter(|open| open.proposes(set));
+            open.is_some_and(|open| !section_of(&open.body).is_empty())
+        };
         let is_new = |(set, step): &(&ChangeSet, &Step)| {
             let is_there = !matches!(pushed.get(&branch_ref(&set.branch)), Some(Err(_)));
             !matches!(step, Step::Stop(..)) && is_there && !is_told(set)

@@ -189,7 +189,8 @@ pub async fn run(
         let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
         let pause = pauses.next();
         let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-        let outside = Outside { tags: &tags, github: &around.github, clock };
+        let (github, is_partial) = (&around.github, settings.pushed.is_some());
+        let outside = Outside { tags: &tags, github, is_partial, clock };
         let delivered = deliver::deliver(planning, settings, &outside, pause.is_none()).await;
         match (delivered, pause) {
             (Err(raced), Some(pause)) => {
@@ -275,6 +276,8 @@ impl Run {
 struct Outside<'a> {
     tags: &'a Tags,
     github: &'a GitHubSettings,
+    /// Whether the run is for one pushed image.
+    is_partial: bool,
     /// What the clock of the machine says, whatever time the run is for.
     clock: jiff::Timestamp,
 }

@@ -46,7 +46,7 @@ pub(super) async fn plan_tree(
     let repositories: BTreeSet<_> =
         listed.iter().map(|u| &set.policies[u.policy].repository).collect();
     diagnostics.extend(ask(&listed, &set, &repository, request, tags).await);
-    let promoting = Promoting::read(&tree, &set, &files, &uses, request).await;
+    let promoting = Promoting::read(&tree, (&set, &repository), &files, &uses, request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::{LOOK_BACK, Timelines, timelines};
-use super::{Deliver, Request, Tree};
+use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
-use crate::choose::{Decision, Reason, ReasonCode};
+use crate::choose::{Decision, Outcome, Reason, ReasonCode};
 use crate::forge::GitHub;
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
-use crate::policy::{PolicySet, Promotion};
+use crate::policy::{PolicySet, Promotion, RepositorySettings};
 use crate::promote::{Checked, Facts, Promoted, decide};
 
 /// Whoever asks since when something runs is told as far back as this.
@@ -21,6 +21,7 @@ const SIGHT: SignedDuration = SignedDuration::from_hours(60 * 24);
 /// What promotions are decided with.
 pub(super) struct Promoting<'a> {
     set: &'a PolicySet,
+    repository: &'a RepositorySettings,
     pub(super) timelines: Timelines,
     /// Who is asked what checked commits, or why nobody is.
     forge: Result<GitHub, String>,
@@ -38,7 +39,7 @@ impl<'a> Promoting<'a> {
     /// Reads the history that the promotions of these uses turn on.
     pub(super) async fn read(
         tree: &Tree,
-        set: &'a PolicySet,
+        (set, repository): (&'a PolicySet, &'a RepositorySettings),
         files: &[Surveyed],
         uses: &[Use],
         request: &Request<'_>,
@@ -63,7 +64,7 @@ impl<'a> Promoting<'a> {
             timelines(tree, set, files, &wanted, since).await
         };
         let forge = forge(tree, request);
-        Self { set, timelines, forge, checks: RefCell::default(), now }
+        Self { set, repository, timelines, forge, checks: RefCell::default(), now }
     }
 
     /// Decides in rounds: each knows what checked more commits than the last.
@@ -96,6 +97,23 @@ impl<'a> Promoting<'a> {
             open = waiting;
         }
         decided
+    }
+
+    /// Holds what the registry of the target does not have: the source may pull from elsewhere.
+    pub(super) async fn confirm(&self, decided: &mut [Decided], tags: &mut Tags) {
+        for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
+            let repository = &self.set.policies[one.at.policy].repository;
+            let Some(digest) = one.decision.to_digest.clone() else { continue };
+            let (outcome, reason) = match tags.has(repository, &digest, self.repository).await {
+                Ok(None | Some(true)) => continue,
+                Ok(Some(false)) => {
+                    let message = format!("{repository} has no {} any more", digest.short());
+                    (Outcome::Hold, Reason::new(ReasonCode::NoDigest, message))
+                }
+                Err(reason) => (Outcome::Undecided, reason),
+            };
+            one.decision = Decision { outcome, reason, ..one.decision.clone() };
+        }
     }
 
     /// Asks what checked commits.

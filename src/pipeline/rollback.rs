@@ -67,7 +67,7 @@ pub async fn rollback(
         return Ok(Rollback::Shown(Box::new(planning)));
     }
     let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-    let outside = Outside { tags: &tags, github: &around.github, clock };
+    let outside = Outside { tags: &tags, github: &around.github, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
     let moved = |raced: deliver::Raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))

@@ -49,7 +49,9 @@ impl Settling<'_> {
             let (promoted, listed): (Vec<Use>, Vec<Use>) =
                 uses.iter().cloned().partition(|at| is_promoted(set, at));
             let mut decided = deciding.decide(listed, tags).await;
-            decided.extend(self.promoting.decide(promoted, ledger).await);
+            let mut promoted = self.promoting.decide(promoted, ledger).await;
+            self.promoting.confirm(&mut promoted, tags).await;
+            decided.extend(promoted);
             decided.sort_by(|a, b| a.at.cmp(&b.at));
             hold_together(set, &mut decided);
             let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);

@@ -21,6 +21,8 @@ pub struct Tags {
     answers: Answers,
     /// Repositories whose registry's clock is far from ours: by how many seconds it is ahead.
     skewed: BTreeMap<Repository, i64>,
+    /// Whether repositories have digests, each asked for once.
+    had: BTreeMap<(Repository, Digest), bool>,
     /// How registries are asked; `None` when the catalog is all there is.
     options: Option<Options>,
     /// Made when the first registry is needed.
@@ -49,6 +51,7 @@ impl Tags {
             catalog,
             answers: Answers::default(),
             skewed: BTreeMap::new(),
+            had: BTreeMap::new(),
             options,
             client: None,
         })
@@ -136,6 +139,30 @@ impl Tags {
             Some(client) => client.usage().await,
             None => Usage::new(),
         }
+    }
+
+    /// Whether a repository has a digest; `None` when no registry is asked.
+    ///
+    /// # Errors
+    /// The reason, when the registry does not say.
+    pub async fn has(
+        &mut self,
+        repository: &Repository,
+        digest: &Digest,
+        settings: &RepositorySettings,
+    ) -> Result<Option<bool>, Reason> {
+        let known = (repository.clone(), digest.clone());
+        if let Some(has) = self.had.get(&known) {
+            return Ok(Some(*has));
+        }
+        if !self.connect(settings) {
+            return Ok(None);
+        }
+        let Some(client) = &self.client else { return Ok(None) };
+        let has = client.has(repository, digest).await;
+        let has = has.map_err(|error| error.reason(repository))?;
+        self.had.insert(known, has);
+        Ok(Some(has))
     }
 
     /// Where an image comes from, as it says itself; nothing when no registry is asked, or it is

@@ -221,6 +221,25 @@ impl Registry {
         Digest::of("sha256", &bytes).filter(|_| is_manifest).ok_or_else(none)
     }
 
+    /// Whether a repository has a digest, by one request.
+    ///
+    /// # Errors
+    /// When the registry does not say.
+    pub async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, ScanError> {
+        let asked = match self.source(repository)? {
+            Source::Registry(asked) => asked,
+            Source::Layouts(layouts) => return Ok(layouts.content(digest, MAX_MANIFEST).is_ok()),
+        };
+        let host = self.host(&asked).await;
+        let _permit = host.permits.acquire().await;
+        let path = format!("{}/manifests/{digest}", asked.path());
+        match self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await {
+            Ok(_) => Ok(true),
+            Err(ScanError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where a repository is looked up: at its mirror, when it has one.
     pub(super) fn source(&self, repository: &Repository) -> Result<Source, ScanError> {
         let name = repository.to_string();

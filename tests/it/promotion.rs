@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{GitHub, Output, Registry, World};
+use crate::world::{GitHub, Lie, Output, Registry, World};
 
 const START: &str = "2027-03-01T12:00:00Z";
 
@@ -400,4 +400,35 @@ fn an_environment_goes_back_to_what_it_held() {
     let older =
         rollback(&["--env", "dev", "--image", "shop", "--to", "v1.1.0", "--dry-run"]).exits(0);
     assert_eq!(older.decisions(), ["shop update v1.1.0 rolled-back"]);
+}
+
+/// What a source pulls from elsewhere may not be there for the next environment.
+#[test]
+fn a_digest_that_the_registry_does_not_have_is_held() {
+    let story = Story::new(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], promoteFrom: dev}}\n  \
+         eu: {{paths: [clusters/eu], suspend: true}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let host = &story.registry.host;
+    let pinned = |tag: &str| format!("image: {host}/acme/shop:{tag}@{digest}\n");
+    let other = format!("image: {host}/acme/shop:v1.0.0@sha256:{}\n", "f".repeat(64));
+    story.later(1);
+    let files =
+        [("clusters/dev/shop.yaml", &*pinned("v1.1.0")), ("clusters/staging/shop.yaml", &*other)];
+    story.github.repo.commit("main", "By hand", &files);
+    let plan = || {
+        let now = story.now.get().to_string();
+        let args =
+            ["plan", "--repo", "acme/fleet", "--env", "staging", "--format", "json", "--now", &now];
+        story.github.env(story.world.bot(args)).run()
+    };
+    story.registry.lies(&format!("/manifests/{digest}"), [Lie::status(404), Lie::json("{}")]);
+    let out = plan().exits(0);
+    let said = why(&out, "staging", "shop");
+    assert!(said.ends_with("/acme/shop has no sha256:0123456789ab any more"), "{said}");
+    assert!(said.starts_with("hold no-digest: "), "{said}");
+    let out = plan().exits(0);
+    assert_eq!(why(&out, "staging", "shop"), "update promoted: v1.1.0 has earned it in dev");
+    assert_eq!(out.json()["decisions"][0]["toDigest"], *digest);
 }

@@ -89,6 +89,17 @@ fn costs_few_requests() {
     let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
     let git: Vec<_> = git.into_iter().filter(|seen| !seen.contains("challenged")).collect();
     assert!(api.len() <= 6 && git.len() <= 4, "{api:#?} {git:#?}");
+    // The list decides; then the text asks where what is proposed comes from.
+    let seen = story.registry.seen();
+    assert_eq!(
+        seen[..2],
+        ["GET /v2/acme/shop/tags/list?n=1000", "HEAD /v2/acme/shop/manifests/v1.1.0"]
+    );
+    assert!(
+        seen.len() == 3 && seen[2].starts_with("GET /v2/acme/shop/manifests/sha256:"),
+        "{seen:?}"
+    );
+    story.run(&[]).exits(0);
     assert_eq!(story.registry.seen(), ["GET /v2/acme/shop/tags/list?n=1000"]);
 }
 

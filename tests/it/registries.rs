@@ -567,7 +567,7 @@ fn a_pushed_image_joins_the_open_pull_request() {
     let older = format!("{host}/acme/shop:v1.1.0");
     run(&["--image-ref", &older]);
     assert_eq!(github.repo.show("tagalong/default", "a.yaml"), shown);
-    // A whole run says again why each of them moves, once.
+    // A whole run says again why each of them moves, and where it comes from, once.
     assert_eq!(run(&[]), ["default updated"]);
     assert_eq!(run(&[]), ["default unchanged"]);
 }

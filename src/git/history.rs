@@ -6,7 +6,7 @@ use std::path::Path;
 use git2::{ErrorCode, Repository};
 use jiff::{SignedDuration, Timestamp};
 
-use super::smart::Smart;
+use super::smart::{Depth, Smart};
 use super::{Clone, GitError, Oid, Remote};
 
 /// More commits than this are not looked at.
@@ -52,13 +52,19 @@ impl Clone {
         let git = |error: git2::Error| GitError::from_git(&subject, &error);
         let head = self.repository.find_commit(self.base).map_err(git)?;
         // Without a commit since then, the last one is all there is to know.
+        // Another handle sees what was fetched.
+        let open = || Repository::open_bare(self.repository.path()).map_err(git);
         if let (Remote::Http { url, token }, true) = (&self.remote, time_of(&head) > since) {
             let into = self.repository.odb().map_err(git)?;
-            Smart::new(url, token.as_ref())?.fetch_since(self.base, since, &into).await?;
+            let smart = Smart::new(url, token.as_ref())?;
+            smart.fetch_history(self.base, Depth::Since(since), &into).await?;
+            // What was there at that time, only the commit before the first one tells.
+            let (known, is_whole) = known(&open()?, self.base).map_err(git)?;
+            if !is_whole && known < MAX_COMMITS {
+                smart.fetch_history(self.base, Depth::Commits(known + 1), &into).await?;
+            }
         }
-        // Another handle, which sees what was fetched.
-        let repository = Repository::open_bare(self.repository.path()).map_err(git)?;
-        read(&repository, self.base, since, &matters).map_err(git)
+        read(&open()?, self.base, since, &matters).map_err(git)
     }
 }
 
@@ -76,6 +82,20 @@ pub fn history_of(
     let head = repository.head().and_then(|head| head.peel_to_commit()).map_err(git)?;
     let history = read(&repository, head.id(), since, &matters).map_err(git)?;
     Ok(History { is_shallow: repository.is_shallow() && !history.is_whole, ..history })
+}
+
+/// How many commits are here along the first parents, and whether there are no more.
+fn known(repository: &Repository, head: Oid) -> Result<(usize, bool), git2::Error> {
+    let (mut known, mut next) = (1, repository.find_commit(head)?);
+    loop {
+        match next.parent(0) {
+            Ok(parent) => (known, next) = (known + 1, parent),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                return Ok((known, next.parent_count() == 0));
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn read(

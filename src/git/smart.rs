@@ -26,6 +26,15 @@ const MAX_REFS: usize = 256 << 20;
 /// The largest pack that is fetched, in bytes: one commit, so about the size of the files.
 const MAX_PACK: usize = 4 << 30;
 
+/// How much of a history is wanted.
+#[derive(Clone, Copy)]
+pub(super) enum Depth {
+    /// What came after a time.
+    Since(Timestamp),
+    /// So many commits, one after the other.
+    Commits(usize),
+}
+
 /// One repository on a server.
 pub(super) struct Smart<'a> {
     client: reqwest::Client,
@@ -86,19 +95,25 @@ impl<'a> Smart<'a> {
         self.fetch_pack(body, into).await
     }
 
-    /// Fetches a commit with its history since a time
+    /// Fetches a commit with its history
     /// (<https://git-scm.com/docs/pack-protocol#_packfile_negotiation>).
-    pub(super) async fn fetch_since(
+    pub(super) async fn fetch_history(
         &self,
         wanted: Oid,
-        since: Timestamp,
+        depth: Depth,
         into: &git2::Odb<'_>,
     ) -> Result<(), GitError> {
         let mut body = Vec::new();
         let abilities =
             format!("side-band-64k ofs-delta shallow deepen-since no-progress agent={USER_AGENT}");
         pkt::put(&mut body, &format!("want {wanted} {abilities}\n"));
-        pkt::put(&mut body, &format!("deepen-since {}\n", since.as_second().max(0)));
+        pkt::put(
+            &mut body,
+            &match depth {
+                Depth::Since(since) => format!("deepen-since {}\n", since.as_second().max(0)),
+                Depth::Commits(number) => format!("deepen {number}\n"),
+            },
+        );
         self.fetch_pack(body, into).await
     }
 

@@ -172,7 +172,11 @@ impl Unit<'_> {
         if late < self.promotion.nag_after {
             return Reason::new(ReasonCode::Gate, message);
         }
-        Reason::new(ReasonCode::GateOverdue, format!("{message}; this is so for {}", length(late)))
+        // Said in a way that stays the same from run to run.
+        Reason::new(
+            ReasonCode::GateOverdue,
+            format!("{message}; nothing else is missing since {ready}"),
+        )
     }
 }
 

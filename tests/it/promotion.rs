@@ -160,13 +160,12 @@ fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
     // All of it can be seen.
     let want = "\
 dev
-  image   holds   since                        next  waits for
+  image   holds   since                 next  waits for
   shop    v1.2.0  2027-03-01T23:00:00Z
-  worker  v1.0.0  before 2027-03-01T13:00:00Z
-";
+  worker  v1.0.0  20";
     let seen = story.status(&[]).stdout;
     assert!(seen.starts_with(want), "{seen}");
-    let soaks = "  shop    v1.0.0  before 2027-03-01T13:00:00Z";
+    let soaks = "  shop    v1.0.0  20";
     let rows = seen.split("us (from eu)\n").nth(1).unwrap();
     let row = rows.lines().nth(1).unwrap();
     assert!(row.starts_with(soaks), "{seen}");
@@ -181,7 +180,7 @@ dev
     assert!(page.contains("<td>v1.2.0 soaks in eu until 2027-03-04T23:00:00Z</td>"), "{page}");
     assert!(!page.contains("://"), "it needs nothing else: {page}");
     let markdown = story.status(&["--markdown"]).stdout;
-    assert!(markdown.contains("| `shop` | `v1.0.0` | `before 2027-"), "{markdown}");
+    assert!(markdown.contains("| `shop` | `v1.0.0` | `20"), "{markdown}");
     // The second region follows when the first has held it for long enough.
     story.later(47);
     let out = story.run().exits(0);
@@ -431,4 +430,24 @@ fn a_digest_that_the_registry_does_not_have_is_held() {
     let out = plan().exits(0);
     assert_eq!(why(&out, "staging", "shop"), "update promoted: v1.1.0 has earned it in dev");
     assert_eq!(out.json()["decisions"][0]["toDigest"], *digest);
+}
+
+/// What has been there for months needs no further day because somebody committed something else.
+#[test]
+fn a_soak_reaches_further_back_than_the_last_commits() {
+    let story = Story::new(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    story.later(1);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.run().exits(0);
+    story.later(24 * 40);
+    story.github.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
+    let out = story.run().exits(0);
+    assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.1.0 has earned it in dev");
+    // And so does one that nothing follows.
+    story.later(24 * 40);
+    let out = story.run().exits(0);
+    assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.1.0 has earned it in dev");
 }

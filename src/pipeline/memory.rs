@@ -225,13 +225,22 @@ impl Memory {
 
     /// Remembers what is about to be taken back, as if it had just been brought: when it is gone, it was
     /// reverted.
-    pub(super) fn taken_back(&mut self, plan: &Plan) {
+    /// What a push takes back is gone at once.
+    pub(super) fn taken_back(&mut self, plan: &Plan, is_pushed: bool, now: Timestamp) {
         for planned in &plan.decisions {
             let (tag, digest) = (planned.decision.to.clone(), planned.decision.to_digest.clone());
             let from = Deployed { tag, digest, ..Deployed::default() }.to_string();
             let to = planned.deployed.to_string();
-            let delivered = Delivered { from, to, pull_request: None };
             self.is_urgent = true;
+            if is_pushed {
+                let moved =
+                    ProposedMove { environment: None, image: planned.image.clone(), from, to };
+                let why = "it was rolled back".to_owned();
+                let refusal = Refusal { why, pull_request: None, reverted: true, at: now };
+                self.ledger.refuse(&planned.environment, &planned.image, moved.refused(), refusal);
+                continue;
+            }
+            let delivered = Delivered { from, to, pull_request: None };
             self.ledger.deliver(&planned.environment, &planned.image, delivered);
         }
     }

@@ -121,7 +121,8 @@ async fn plan(
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut plan = rewrite(&tree, &set, &files, decided);
-    memory.taken_back(&plan);
+    let is_pushed = set.environments[environment].deliver.via == Via::Push;
+    memory.taken_back(&plan, is_pushed, settings.now);
     name_branches(&mut plan, &set, environment, &tree);
     let all = std::iter::once(environment);
     let mut proposals = match request.deliver {

@@ -27,9 +27,17 @@ impl Unit<'_> {
     ) -> Result<Option<Objection>, Stop> {
         let Some(head) = timeline.head() else { return Ok(Some(Objection::Withdrawn)) };
         for (policy, deployed) in combination {
-            if let Held::One(now) = head.held(*policy)
-                && self.order(*policy, deployed, now) == Some(Ordering::Greater)
-            {
+            let Held::One(now) = head.held(*policy) else { continue };
+            // Where no order says it, the source went back when it holds now what it held before.
+            let was_before = || {
+                timeline.states[index..].iter().any(|state| state.held(*policy) == Held::One(now))
+            };
+            let is_taken_back = match self.order(*policy, deployed, now) {
+                Some(Ordering::Greater) => true,
+                Some(Ordering::Less) => false,
+                Some(Ordering::Equal) | None => *deployed != now && was_before(),
+            };
+            if is_taken_back {
                 return Ok(Some(Objection::Withdrawn));
             }
         }

@@ -365,6 +365,30 @@ fn what_cannot_be_told_is_held() {
     }
 }
 
+/// A tag that stays, or that nothing orders, has no place above another one: what a source went back from
+/// is known by its history.
+#[test]
+fn what_a_source_went_back_from_is_no_candidate() {
+    let of = |tag: &str, hex: &str| {
+        let digest = crate::image::Digest::parse(&format!("sha256:{}", hex.repeat(64)));
+        Deployed { tag: Tag::parse(tag), digest, ..Deployed::default() }
+    };
+    for (old, new) in [(of("v2.0.0", "a"), of("v2.0.0", "b")), (of("x", "a"), of("y", "a"))] {
+        let decision = decided_after(|timeline| {
+            let at = |hours: i64| Timestamp::from_second(START + hours * 3600).unwrap();
+            let state = |held: &Deployed, since| State {
+                since,
+                held: BTreeMap::from([(0, BTreeSet::from([held.clone()]))]),
+                commits: vec!["c".into()],
+            };
+            // Back to the old one an hour ago; the new one was there for a day.
+            timeline.states = vec![state(&old, at(29)), state(&new, at(2)), state(&old, at(0))];
+        });
+        assert_eq!(decision.outcome, Outcome::Hold, "{decision:?}");
+        assert_eq!(decision.reason.code, ReasonCode::Soaking, "{decision:?}");
+    }
+}
+
 /// The cases of gitops-promoter's `TimedCommitStatus`
 /// (<https://github.com/argoproj-labs/gitops-promoter/blob/03d2aedce3f52547f865fad3feaa8d3f6f89bae8/internal/controller/timedcommitstatus_controller_test.go>,
 /// Apache-2.0), in minutes: how long is required, how long it was held, whether that is enough. What it does

@@ -395,6 +395,19 @@ fn an_environment_goes_back_to_what_it_held() {
     story.run().exits(0);
     let out = story.run().exits(0);
     assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.3.0 has earned it in dev");
+    // Where changes are pushed, it is back at once, and stays there.
+    assert_eq!(
+        rollback(&["--env", "dev", "--image", "shop"]).exits(0).deliveries(),
+        ["dev pushed"]
+    );
+    let before = story.runs("shop");
+    assert!(before.starts_with("v1.2.0 "), "{before}");
+    let out = story.run().exits(0);
+    assert_eq!(
+        why(&out, "dev", "shop"),
+        "hold refused: v1.3.0 is not wanted here: it was rolled back"
+    );
+    assert!(story.runs("shop").starts_with("v1.2.0 "));
     // To a tag that it held, though it is not the last one.
     let older =
         rollback(&["--env", "dev", "--image", "shop", "--to", "v1.1.0", "--dry-run"]).exits(0);

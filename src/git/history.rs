@@ -9,6 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::smart::{Depth, Smart};
 use super::{Clone, GitError, Oid, Remote};
 
+/// Clocks of people who commit to one branch differ by less than this.
+const DRIFT: SignedDuration = SignedDuration::from_hours(1);
+
 /// More commits than this are not looked at.
 const MAX_COMMITS: usize = 20_000;
 
@@ -46,25 +49,29 @@ impl Clone {
     pub async fn history(
         &self,
         since: Timestamp,
+        now: Timestamp,
         matters: impl Fn(&str) -> bool,
     ) -> Result<History, GitError> {
         let subject = self.remote.address();
         let git = |error: git2::Error| GitError::from_git(&subject, &error);
         let head = self.repository.find_commit(self.base).map_err(git)?;
-        // Without a commit since then, the last one is all there is to know.
         // Another handle sees what was fetched.
         let open = || Repository::open_bare(self.repository.path()).map_err(git);
-        if let (Remote::Http { url, token }, true) = (&self.remote, time_of(&head) > since) {
+        if let Remote::Http { url, token } = &self.remote {
             let into = self.repository.odb().map_err(git)?;
             let smart = Smart::new(url, token.as_ref())?;
-            smart.fetch_history(self.base, Depth::Since(since), &into).await?;
-            // What was there at that time, only the commit before the first one tells.
-            let (known, is_whole) = known(&open()?, self.base).map_err(git)?;
-            if !is_whole && known < MAX_COMMITS {
-                smart.fetch_history(self.base, Depth::Commits(known + 1), &into).await?;
+            let (mut commits, mut is_whole) = (0, false);
+            if time_of(&head) > since {
+                smart.fetch_history(self.base, Depth::Since(since), &into).await?;
+                (commits, is_whole) = known(&open()?, self.base).map_err(git)?;
+            }
+            // What was there at that time, only the commit before the first one tells; and whether that one
+            // is as old as it says, the one before it.
+            if !is_whole && commits < MAX_COMMITS {
+                smart.fetch_history(self.base, Depth::Commits(commits + 2), &into).await?;
             }
         }
-        read(&open()?, self.base, since, &matters).map_err(git)
+        read(&open()?, self.base, (since, now), &matters).map_err(git)
     }
 }
 
@@ -75,12 +82,13 @@ impl Clone {
 pub fn history_of(
     directory: &Path,
     since: Timestamp,
+    now: Timestamp,
     matters: impl Fn(&str) -> bool,
 ) -> Result<History, GitError> {
     let git = |error: git2::Error| GitError::from_git(&directory.display().to_string(), &error);
     let repository = Repository::discover(directory).map_err(git)?;
     let head = repository.head().and_then(|head| head.peel_to_commit()).map_err(git)?;
-    let history = read(&repository, head.id(), since, &matters).map_err(git)?;
+    let history = read(&repository, head.id(), (since, now), &matters).map_err(git)?;
     Ok(History { is_shallow: repository.is_shallow() && !history.is_whole, ..history })
 }
 
@@ -101,7 +109,7 @@ fn known(repository: &Repository, head: Oid) -> Result<(usize, bool), git2::Erro
 fn read(
     repository: &Repository,
     head: Oid,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
     matters: &dyn Fn(&str) -> bool,
 ) -> Result<History, git2::Error> {
     let mut history = History::default();
@@ -117,7 +125,11 @@ fn read(
             Some(parent) => changes(repository, parent, &next, matters)?,
             None => Vec::new(),
         };
-        let is_old = time_of(&next) < since;
+        // One that is older than the commit before it says nothing about what is before it.
+        let is_old = [Some(&next), parent.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(|commit| time_of(commit) < since);
         history.commits.push(Commit { id: next.id().to_string(), time: time_of(&next), before });
         // A shallow clone shows its oldest commit as one without parents; what is written in it is true.
         let header = next.raw_header().unwrap_or_default();
@@ -127,13 +139,26 @@ fn read(
             None => break,
         }
     }
-    // A commit that says that it is older than the one before it came after that one all the same.
-    let mut latest = Timestamp::MIN;
-    for commit in history.commits.iter_mut().rev() {
+    settle(&mut history.commits, now);
+    Ok(history)
+}
+
+/// Makes times those of the branch. When a commit came that says that it is older than the one before it, by
+/// more than clocks differ, nobody knows; it was there when the next one came.
+fn settle(commits: &mut [Commit], now: Timestamp) {
+    let (mut latest, mut is_odd) = (Timestamp::MIN, vec![false; commits.len()]);
+    for (index, commit) in commits.iter_mut().enumerate().rev() {
+        is_odd[index] = latest.duration_since(commit.time.min(latest)) > DRIFT;
         latest = latest.max(commit.time);
         commit.time = latest;
     }
-    Ok(history)
+    let mut next = now;
+    for (commit, is_odd) in commits.iter_mut().zip(is_odd) {
+        if is_odd {
+            commit.time = next.max(commit.time);
+        }
+        next = commit.time;
+    }
 }
 
 fn changes(
@@ -167,4 +192,31 @@ fn changes(
 fn time_of(commit: &git2::Commit<'_>) -> Timestamp {
     let seconds = SignedDuration::from_secs(commit.time().seconds());
     Timestamp::UNIX_EPOCH.saturating_add(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_not_older_than_the_branch_below_it() {
+        let at = |hours: i64| Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap();
+        // Hours, the newest first; what they are taken for.
+        let cases = [
+            (vec![5, 4, 2], vec![5, 4, 2]),
+            // Half an hour is a clock; a month is none, and it was there by now, or by the next commit.
+            (vec![-700, 4, 2], vec![9, 4, 2]),
+            (vec![6, -700, 2], vec![6, 6, 2]),
+            (vec![6, 7, 2], vec![7, 7, 2]),
+            (vec![-700, -800, 2], vec![9, 9, 2]),
+        ];
+        for (times, want) in cases {
+            let commit =
+                |hours: &i64| Commit { id: String::new(), time: at(*hours), before: Vec::new() };
+            let mut commits: Vec<Commit> = times.iter().map(commit).collect();
+            settle(&mut commits, at(9));
+            let got: Vec<Timestamp> = commits.iter().map(|commit| commit.time).collect();
+            assert_eq!(got, want.iter().map(|hours| at(*hours)).collect::<Vec<_>>(), "{times:?}");
+        }
+    }
 }

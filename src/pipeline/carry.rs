@@ -4,7 +4,7 @@
 //! the branch already proposes for the other images must not be lost with that.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -37,8 +37,18 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
         known.get(at).is_none_or(|index| decided[*index].decision.outcome == Outcome::Undecided)
             || with.is_partial
     };
+    // What moves together is carried on together.
+    let unknown = with.undecided_sets(decided);
+    let is_bound = |at: &Use| {
+        let first = with.set.environments[at.environment]
+            .lockstep_of(&with.set.policies[at.policy].name)
+            .and_then(|together| together.first());
+        first.is_some_and(|first| unknown.contains(&(at.environment, first.clone())))
+    };
+    let is_open = |at: &Use| is_open(at) || is_bound(at);
     let is_better = |at: &Use, held: &Deployed| {
-        known.get(at).is_none_or(|index| with.outranks(at, held, &decided[*index].decision))
+        is_bound(at)
+            || known.get(at).is_none_or(|index| with.outranks(at, held, &decided[*index].decision))
     };
     let mut proposed: BTreeMap<Use, Option<Deployed>> = BTreeMap::new();
     for file in files {
@@ -80,6 +90,18 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
 }
 
 impl Carry<'_> {
+    /// The sets of what moves together of which something is not decided, by environment and the first
+    /// name.
+    fn undecided_sets(&self, decided: &[Decided]) -> BTreeSet<(usize, String)> {
+        let undecided = decided.iter().filter(|one| one.decision.outcome == Outcome::Undecided);
+        let sets = undecided.filter_map(|one| {
+            let environment = &self.set.environments[one.at.environment];
+            let together = environment.lockstep_of(&self.set.policies[one.at.policy].name)?;
+            Some((one.at.environment, together.first()?.clone()))
+        });
+        sets.collect()
+    }
+
     /// What each site of a file holds on the own branch of what its change goes with.
     fn held(&self, file: &Surveyed, uses: Vec<Use>) -> Vec<(Use, Deployed)> {
         let mut branches: BTreeMap<String, Option<Vec<Deployed>>> = BTreeMap::new();

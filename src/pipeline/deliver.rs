@@ -138,7 +138,7 @@ impl Context<'_> {
             room.check(set, step, proposals)
         });
         let mut steps: Vec<Step> = steps.collect();
-        let stale = if self.is_whole { self.stale(proposals) } else { Stale::default() };
+        let stale = self.stale(proposals).await;
         let signed =
             sign::signed(self.clone, self.author, proposals, updates(&steps), self.outside.clock);
         let signed = signed.await?;
@@ -219,9 +219,12 @@ impl Context<'_> {
             .await
     }
 
-    /// What is over.
-    fn stale(&self, proposals: &Proposals) -> Stale {
-        Stale::of(self.plan, proposals, |branch| self.clone.state(branch, self.author).ok())
+    /// What is over. GitHub must not merge it; that it is closed, only a run of everything says.
+    async fn stale(&self, proposals: &Proposals) -> Stale {
+        let look = |branch: &str| self.clone.state(branch, self.author).ok();
+        let stale = Stale::of(self.plan, proposals, look);
+        stale.disarm(proposals).await;
+        if self.is_whole { stale } else { Stale::default() }
     }
 
     /// The commit of the ledger, when there is something new in it.

@@ -28,17 +28,17 @@ pub(super) async fn timelines(
     set: &PolicySet,
     files: &[Surveyed],
     wanted: &BTreeSet<usize>,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
 ) -> Timelines {
     let matters =
         |path: &str| wanted.iter().any(|index| set.environments[*index].paths.contains(path));
     let history = match tree {
         Tree::Git { clone, .. } => {
-            let read = clone.history(since, matters);
+            let read = clone.history(since, now, matters);
             let read = tokio::time::timeout(GIT_TIMEOUT, read).await;
             read.unwrap_or_else(|_elapsed| Err(GitError::Timeout("the history".to_owned())))
         }
-        Tree::Work(work) => history_of(work.root(), since, matters),
+        Tree::Work(work) => history_of(work.root(), since, now, matters),
     };
     let survey = Survey::new(set);
     let of = |index: &usize| {

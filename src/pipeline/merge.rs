@@ -48,7 +48,10 @@ impl Merging<'_> {
             let said = match set.merge.by {
                 AutoMerge::Off => disarm(known, pull).await,
                 // What this run did not decide was not looked at by it.
-                _ if set.carried => wait("some of it could not be decided by this run"),
+                _ if set.carried => match disarm(known, pull).await {
+                    Ok(_) => wait("some of it could not be decided by this run"),
+                    Err(error) => Err(error),
+                },
                 AutoMerge::GitHub => self.arm(known, set, pull, (&head, is_new)).await,
                 AutoMerge::Bot => match disarm(known, pull).await {
                     Ok(_) if is_new => wait(""),

@@ -40,7 +40,7 @@ pub(super) async fn plan_tree(
         diagnostics.extend(notes::unused(&set, &files, &found));
     }
     diagnostics.extend(found);
-    let uses = selected(uses(&files), &set, settings);
+    let uses = selected(&uses(&files), &set, settings);
     // What comes from other environments is not asked for at registries.
     let listed: Vec<Use> = uses.iter().filter(|at| !is_promoted(&set, at)).cloned().collect();
     let repositories: BTreeSet<_> =
@@ -226,17 +226,28 @@ fn name_branches(plan: &mut Plan, tree: &Tree) {
 }
 
 /// The uses that `--env` and `--image` leave.
-fn selected(uses: BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) -> Vec<Use> {
+fn selected(uses: &BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) -> Vec<Use> {
     let wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
-    let is_pushed = |u: &Use| {
+    let is_pushed = |u: &&Use| {
         let repository = &set.policies[u.policy].repository;
         settings.pushed.as_ref().is_none_or(|pushed| pushed.repository == *repository)
     };
-    let uses = uses.into_iter().filter(is_pushed).filter(|u| {
-        wanted(&settings.environments, &set.environments[u.environment].name)
+    // What moves together is looked at together.
+    let all = uses.iter().filter(|u| {
+        is_pushed(u)
+            && wanted(&settings.environments, &set.environments[u.environment].name)
             && wanted(&settings.images, &set.policies[u.policy].name)
     });
-    uses.collect()
+    let all: BTreeSet<&Use> = all.collect();
+    let is_beside = |u: &Use| {
+        let together = set.environments[u.environment].lockstep_of(&set.policies[u.policy].name);
+        let is_in = |other: &&Use| {
+            other.environment == u.environment
+                && together.is_some_and(|set_of| set_of.contains(&set.policies[other.policy].name))
+        };
+        all.iter().any(is_in)
+    };
+    uses.iter().filter(|u| all.contains(u) || is_beside(u)).cloned().collect()
 }
 
 /// A misspelt `--env` or `--image` must not look like a run with nothing to do.

@@ -61,7 +61,7 @@ impl<'a> Promoting<'a> {
         let timelines = if wanted.is_empty() {
             Timelines::new()
         } else {
-            timelines(tree, set, files, &wanted, since).await
+            timelines(tree, set, files, &wanted, (since, now)).await
         };
         let forge = forge(tree, request);
         Self { set, repository, timelines, forge, checks: RefCell::default(), now }

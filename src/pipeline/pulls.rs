@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deliver::{Answers, Step, delivery};
-use super::merge::withdraw;
+use super::merge::{disarm, withdraw};
 use super::proposals::{Known, Proposals};
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_span};
 use crate::choose::Outcome;
@@ -70,6 +70,8 @@ pub(super) struct Stale {
     pub(super) branches: Vec<String>,
     /// Open pull requests that are over.
     pulls: Vec<Over>,
+    /// Those that GitHub must not merge by itself, though they stay open.
+    pub(super) armed: Vec<PullRequest>,
 }
 
 /// An open pull request that nothing is left of, or that others propose.
@@ -107,7 +109,11 @@ impl Stale {
                 }
                 continue;
             };
-            let others = over(pull, plan).filter(|_| !pull.is_held());
+            let others = over(pull, plan);
+            if others.is_some() && pull.armed_by.is_some() {
+                stale.armed.push(pull.clone());
+            }
+            let others = others.filter(|_| !pull.is_held());
             stale.pulls.extend(others.map(|others| Over {
                 pull: pull.clone(),
                 branch: branch.clone(),
@@ -115,6 +121,16 @@ impl Stale {
             }));
         }
         stale
+    }
+
+    /// Has GitHub not merge what nobody wants any more, before anything else happens.
+    pub(super) async fn disarm(&self, proposals: &Proposals) {
+        let Proposals::Known(known) = proposals else { return };
+        for pull in &self.armed {
+            if let Err(error) = disarm(known, pull).await {
+                tracing::warn!(pull.number, %error, "auto-merge could not be switched off");
+            }
+        }
     }
 
     /// Closes what is open, with a word; what others propose only when their pull requests are there.

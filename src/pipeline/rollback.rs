@@ -1,6 +1,7 @@
 //! Takes an environment back to what it held before, by its own history; forwards again goes only what is
 //! newer than what it was taken back from.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
@@ -95,10 +96,11 @@ async fn plan(
     diagnostics.extend(found);
     let since = settings.now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
     let wanted = BTreeSet::from([environment]);
-    let mut known = timelines(&tree, &set, &files, &wanted, since).await;
+    let mut known = timelines(&tree, &set, &files, &wanted, (since, settings.now)).await;
     let timeline = known.remove(&environment);
     let timeline = timeline.unwrap_or_else(|| Err(Reason::new(ReasonCode::NoHistory, "")));
     let timeline = timeline.map_err(|reason| Failure::Failed(reason.message))?;
+    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let is_wanted = |at: &Use| {
         let image = &set.policies[at.policy].name;
         at.environment == environment
@@ -108,7 +110,7 @@ async fn plan(
         .into_iter()
         .filter(is_wanted)
         .filter_map(|at| {
-            let decision = back(&set, &timeline, &at, to)?;
+            let decision = back(&set, &timeline, &memory, &at, to)?;
             Some(Decided { at, decision })
         })
         .collect();
@@ -118,12 +120,11 @@ async fn plan(
         let message = format!("`{name}` did not hold {what} in the last {days} days");
         return Err(Failure::Argument(message));
     }
-    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut plan = rewrite(&tree, &set, &files, decided);
     let is_pushed = set.environments[environment].deliver.via == Via::Push;
     memory.taken_back(&plan, is_pushed, settings.now);
-    name_branches(&mut plan, &set, environment, &tree);
+    name_branches(&mut plan, &set, (environment, &settings.images), &tree);
     let all = std::iter::once(environment);
     let mut proposals = match request.deliver {
         Deliver::Via(_) => Proposals::find(all, &set, &tree, (&memory, &author), request).await,
@@ -135,18 +136,39 @@ async fn plan(
 }
 
 /// What an image was before: the last version that is another one, or the one with a tag.
-fn back(set: &PolicySet, timeline: &Timeline, at: &Use, to: Option<&Tag>) -> Option<Decision> {
+fn back(
+    set: &PolicySet,
+    timeline: &Timeline,
+    memory: &Memory,
+    at: &Use,
+    to: Option<&Tag>,
+) -> Option<Decision> {
     let now = &at.deployed;
+    let (environment, policy) = (&set.environments[at.environment].name, &set.policies[at.policy]);
+    let ranker = policy.rule.ranker(None);
+    let rank = |held: &Deployed| ranker.rank_deployed(held.tag.as_ref()?, None);
+    // Forwards is not back, nor is what people said no to.
+    let is_back = |held: &Deployed| {
+        let is_above = rank(held)
+            .zip(rank(now))
+            .is_some_and(|(held, now)| held.compare(&now) == Ordering::Greater);
+        let tag = held.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        let refused = [tag, held.to_string()];
+        let mut refused = refused
+            .iter()
+            .filter(|what| memory.ledger.refusal(environment, &policy.name, what).is_some());
+        !is_above && refused.next().is_none()
+    };
     let is_it = |held: &Deployed| match to {
         Some(to) => held.tag.as_ref() == Some(to) && now.tag.as_ref() != Some(to),
-        None => held.tag != now.tag || held.digest != now.digest,
+        None => (held.tag != now.tag || held.digest != now.digest) && is_back(held),
     };
     let found = timeline.states.iter().find_map(|state| match state.held(at.policy) {
         Held::One(held) => is_it(held).then_some((held, state.since)),
         Held::Nothing | Held::Several(_) => None,
     });
     let (before, since) = found?;
-    let image = &set.policies[at.policy].name;
+    let image = &policy.name;
     let message = format!("back from {now}: {image} was {before} from {since} on");
     Some(Decision {
         outcome: Outcome::Update,
@@ -158,13 +180,22 @@ fn back(set: &PolicySet, timeline: &Timeline, at: &Use, to: Option<&Tag>) -> Opt
 }
 
 /// A branch that is nobody else's, and words that say what it is.
-fn name_branches(plan: &mut Plan, set: &PolicySet, environment: usize, tree: &Tree) {
+fn name_branches(
+    plan: &mut Plan,
+    set: &PolicySet,
+    (environment, images): (usize, &[String]),
+    tree: &Tree,
+) {
     for change in &mut plan.change_sets {
         match (change.via, tree) {
             (Via::Push, Tree::Git { clone, .. }) => clone.branch().clone_into(&mut change.branch),
             _ => {
                 let name = change.branch.rsplit('/').next().unwrap_or_default();
-                change.branch = format!("{BRANCHES}{name}");
+                // Two images that are taken back one after the other are two changes.
+                let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+                let images = images.iter().map(|image| image.chars().map(word).collect());
+                let parts: Vec<String> = std::iter::once(name.to_owned()).chain(images).collect();
+                change.branch = format!("{BRANCHES}{}", parts.join("-"));
             }
         }
         change.title = change.title.replacen("Update", "Roll back", 1);

@@ -53,11 +53,11 @@ impl Settling<'_> {
             self.promoting.confirm(&mut promoted, tags).await;
             decided.extend(promoted);
             decided.sort_by(|a, b| a.at.cmp(&b.at));
-            hold_together(set, &mut decided);
             let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
             let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
             let with = Carry { tree, set, author, proposals, now, is_partial };
             carry(&with, self.files, &mut decided);
+            hold_together(set, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.
             if !proposals.ask(&plan).await {

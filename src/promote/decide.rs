@@ -62,8 +62,8 @@ pub(super) enum Objection {
 
 /// What comes of weighing every combination of a source.
 struct Weighed<'a> {
-    /// The newest that nothing speaks against.
-    best: Option<Combination<'a>>,
+    /// Those that nothing speaks against, the newest first; no more than are needed.
+    good: Vec<Combination<'a>>,
     /// What speaks against newer ones, the newest first.
     waiting: Vec<(Combination<'a>, Reason)>,
 }
@@ -95,6 +95,8 @@ pub(super) struct Unit<'a> {
     /// What is decided about, and the others.
     policy: usize,
     policies: Vec<usize>,
+    /// What is deployed of it.
+    deployed: Deployed,
 }
 
 impl<'a> Unit<'a> {
@@ -109,7 +111,8 @@ impl<'a> Unit<'a> {
         if policies.is_empty() {
             policies.push(at.policy);
         }
-        Self { facts, promotion, environment, policy: at.policy, policies }
+        let deployed = at.deployed.clone();
+        Self { facts, promotion, environment, policy: at.policy, policies, deployed }
     }
 
     /// Weighs the sources: all of them have to agree, or one of them is enough.
@@ -132,7 +135,7 @@ impl<'a> Unit<'a> {
             // The highest; where nothing says which one that is, that of the source that is named first.
             let mut best = all.remove(0).1;
             for (_, other) in all {
-                if self.is_above(other.best.as_ref(), best.best.as_ref()) {
+                if self.is_above(other.good.first(), best.good.first()) {
                     best = other;
                 }
             }
@@ -149,9 +152,12 @@ impl<'a> Unit<'a> {
     fn agreed(&self, weighed: Weighed<'a>, source: usize) -> Result<Weighed<'a>, Stop> {
         let timeline = self.timeline(source)?;
         let name = &self.facts.set.environments[source].name;
-        let mut waiting = weighed.waiting;
-        let candidates: Vec<Combination<'a>> = weighed.best.into_iter().collect();
-        for candidate in candidates {
+        let (mut good, mut waiting) = (Vec::new(), weighed.waiting);
+        for candidate in weighed.good {
+            if self.is_here(&candidate) {
+                good.push(candidate);
+                continue;
+            }
             let there =
                 self.combinations(timeline).into_iter().find(|(_, other)| *other == candidate);
             let objection = match there {
@@ -162,7 +168,7 @@ impl<'a> Unit<'a> {
                 Some((index, _)) => self.objection(source, timeline, index, &candidate)?,
             };
             match objection {
-                None => return Ok(Weighed { best: Some(candidate), waiting }),
+                None => good.push(candidate),
                 Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
                 Some(Objection::Withdrawn) => {
                     let message = format!("{name} went back from {}", self.describe(&candidate));
@@ -171,7 +177,7 @@ impl<'a> Unit<'a> {
                 Some(Objection::Reason(reason)) => waiting.push((candidate, reason)),
             }
         }
-        Ok(Weighed { best: None, waiting })
+        Ok(Weighed { good, waiting })
     }
 
     fn timeline(&self, source: usize) -> Result<&'a Timeline, Stop> {
@@ -191,20 +197,64 @@ impl<'a> Unit<'a> {
         self.ambiguity(source, timeline)?;
         let combinations = self.combinations(timeline);
         let limit = self.step_limit(&combinations);
-        let mut waiting = Vec::new();
+        let is_one_enough = self.promotion.any || self.promotion.sources.len() == 1;
+        let mut weighed = Weighed { good: Vec::new(), waiting: Vec::new() };
         for (place, (index, combination)) in combinations.iter().enumerate() {
+            // What is there has nothing to earn, and what is behind it is of no interest, unless that is all
+            // that the source holds now.
+            if self.is_here(combination) {
+                weighed.good.push(combination.clone());
+                break;
+            }
+            if place > 0 && self.is_below(combination) {
+                break;
+            }
             let objection = match limit {
                 Some(limit) if place < limit => Some(self.too_far(limit - place)),
                 _ => self.objection(source, timeline, *index, combination)?,
             };
             match objection {
-                None => return Ok(Weighed { best: Some(combination.clone()), waiting }),
+                None => weighed.good.push(combination.clone()),
                 Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
                 Some(Objection::Withdrawn) => {}
-                Some(Objection::Reason(reason)) => waiting.push((combination.clone(), reason)),
+                Some(Objection::Reason(reason)) => {
+                    weighed.waiting.push((combination.clone(), reason));
+                }
+            }
+            if is_one_enough && !weighed.good.is_empty() {
+                break;
             }
         }
-        Ok(Weighed { best: None, waiting })
+        Ok(weighed)
+    }
+
+    /// What the environment holds of a policy's image now.
+    fn now(&self, policy: usize) -> Option<&Deployed> {
+        if policy == self.policy {
+            return Some(&self.deployed);
+        }
+        let timeline = self.facts.timelines.get(&self.index())?.as_ref().ok()?;
+        match timeline.head()?.held(policy) {
+            Held::One(held) => Some(held),
+            Held::Nothing | Held::Several(_) => None,
+        }
+    }
+
+    /// Whether a combination is what the environment holds.
+    fn is_here(&self, combination: &Combination<'_>) -> bool {
+        let mut all = combination.iter();
+        all.all(|(policy, deployed)| self.now(*policy).is_some_and(|now| is_same(deployed, now)))
+    }
+
+    /// Whether a combination is behind what the environment holds, in nothing ahead of it.
+    fn is_below(&self, combination: &Combination<'_>) -> bool {
+        let mut all = combination.iter();
+        all.all(|(policy, deployed)| {
+            let is_it = |now: &Deployed| {
+                is_same(deployed, now) || self.order(*policy, deployed, now) == Some(Ordering::Less)
+            };
+            self.now(*policy).is_some_and(is_it)
+        })
     }
 
     /// Two versions of one image at once are none that could be promoted.
@@ -249,17 +299,10 @@ impl<'a> Unit<'a> {
     /// The newest place that a step may reach, counted from the newest combination.
     fn step_limit(&self, combinations: &[(usize, Combination<'_>)]) -> Option<usize> {
         let steps = self.promotion.max_steps?;
-        let here = self.facts.timelines.get(&self.index())?.as_ref().ok()?.head()?;
         // What stands where the environment is, or behind it; all of them are ahead where none does.
-        let is_here = |combination: &Combination<'_>| {
-            let mut all = combination.iter();
-            all.all(|(policy, deployed)| match here.held(*policy) {
-                Held::One(held) if is_same(held, deployed) => true,
-                Held::One(held) => self.order(*policy, deployed, held) == Some(Ordering::Less),
-                Held::Nothing | Held::Several(_) => false,
-            })
-        };
-        let at = combinations.iter().position(|(_, combination)| is_here(combination));
+        let at = combinations
+            .iter()
+            .position(|(_, combination)| self.is_here(combination) || self.is_below(combination));
         let at = at.unwrap_or(combinations.len());
         Some(at.saturating_sub(steps + 1))
     }
@@ -293,10 +336,10 @@ impl<'a> Unit<'a> {
         match (one, other) {
             (Some(_), None) => true,
             (Some(one), Some(other)) => {
-                let (Some(a), Some(b)) = (one.get(&self.policy), other.get(&self.policy)) else {
-                    return false;
-                };
-                self.order(self.policy, a, b) == Some(Ordering::Greater)
+                // The same source for all that move together.
+                let first = self.policies[0];
+                let (Some(a), Some(b)) = (one.get(&first), other.get(&first)) else { return false };
+                self.order(first, a, b) == Some(Ordering::Greater)
             }
             (None, _) => false,
         }
@@ -309,7 +352,7 @@ impl<'a> Unit<'a> {
     /// What the best combination means for one place.
     fn decision(&self, weighed: &Weighed<'_>, at: &Use) -> Decision {
         let policy = &self.facts.set.policies[at.policy];
-        let Some(chosen) = weighed.best.as_ref().and_then(|best| best.get(&at.policy)) else {
+        let Some(chosen) = weighed.good.first().and_then(|best| best.get(&at.policy)) else {
             let none =
                 || Reason::new(ReasonCode::NotInSource, "its source held nothing that could come");
             let newest = weighed.waiting.first();

@@ -14,7 +14,10 @@ use crate::ledger::AHEAD;
 use crate::policy::Gate;
 
 /// Gates are looked for on this many commits of a stretch, the newest ones.
-const MAX_COMMITS: usize = 25;
+const MAX_COMMITS: usize = 200;
+
+/// So many of them are asked about at once.
+const AT_ONCE: usize = 25;
 
 impl Unit<'_> {
     /// What speaks against a combination that a source held.
@@ -25,19 +28,8 @@ impl Unit<'_> {
         index: usize,
         combination: &Combination<'_>,
     ) -> Result<Option<Objection>, Stop> {
-        let Some(head) = timeline.head() else { return Ok(Some(Objection::Withdrawn)) };
         for (policy, deployed) in combination {
-            let Held::One(now) = head.held(*policy) else { continue };
-            // Where no order says it, the source went back when it holds now what it held before.
-            let was_before = || {
-                timeline.states[index..].iter().any(|state| state.held(*policy) == Held::One(now))
-            };
-            let is_taken_back = match self.order(*policy, deployed, now) {
-                Some(Ordering::Greater) => true,
-                Some(Ordering::Less) => false,
-                Some(Ordering::Equal) | None => *deployed != now && was_before(),
-            };
-            if is_taken_back {
+            if self.is_taken_back(timeline, index, (*policy, deployed)) {
                 return Ok(Some(Objection::Withdrawn));
             }
         }
@@ -64,6 +56,27 @@ impl Unit<'_> {
             }
         }
         Ok((!unknown.is_empty()).then_some(Objection::Ask(unknown)))
+    }
+
+    /// Whether the source held something below it later on; where no order says it, something that it had
+    /// held before.
+    fn is_taken_back(
+        &self,
+        timeline: &Timeline,
+        index: usize,
+        (policy, deployed): (usize, &Deployed),
+    ) -> bool {
+        let was_before = |held| {
+            timeline.states[index..].iter().any(|state| state.held(policy) == Held::One(held))
+        };
+        timeline.states[..index].iter().any(|state| {
+            let Held::One(later) = state.held(policy) else { return false };
+            match self.order(policy, deployed, later) {
+                Some(Ordering::Greater) => true,
+                Some(Ordering::Less) => false,
+                Some(Ordering::Equal) | None => deployed != later && was_before(later),
+            }
+        })
     }
 
     /// What people say no to here.
@@ -107,7 +120,7 @@ impl Unit<'_> {
         let stretch = timeline.stretch(index, policy);
         if stretch.since.duration_since(now) > AHEAD {
             let message =
-                format!("{name}'s last commit is of {}, and now it is {now}", stretch.since);
+                format!("{name}'s last commit is of {}, which is yet to come", stretch.since);
             return Err(Stop::Hold(Reason::new(ReasonCode::ClockSkew, message)));
         }
         if soak.is_zero() || stretch.length(now) >= soak {
@@ -142,30 +155,30 @@ impl Unit<'_> {
         commits: &[&str],
         ready: Timestamp,
     ) -> Option<Objection> {
-        let commits = &commits[..commits.len().min(MAX_COMMITS)];
-        let unknown: BTreeSet<String> = commits
-            .iter()
-            .filter(|commit| !self.facts.checks.contains_key(**commit))
-            .map(|commit| (*commit).to_owned())
-            .collect();
-        if !unknown.is_empty() {
-            return Some(Objection::Ask(unknown));
-        }
         let name = &self.facts.set.environments[source].name;
         let mut pending = None;
-        for commit in commits {
-            let all = self.facts.checks[*commit].iter();
-            let named: Vec<&Checked> = all.filter(|check| gate.is_match(&check.name)).collect();
-            let at = commit.get(..7).unwrap_or(commit);
-            if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {
-                let message = format!("`{}` did not pass on {at} of {name}", failed.name);
-                return Some(Objection::Reason(self.nagging(message, ready)));
+        // In a repository that changes often, what was said can be a while ago.
+        let newest = &commits[..commits.len().min(MAX_COMMITS)];
+        for chunk in newest.chunks(AT_ONCE) {
+            let unknown = chunk.iter().filter(|commit| !self.facts.checks.contains_key(**commit));
+            let unknown: BTreeSet<String> = unknown.map(|commit| (*commit).to_owned()).collect();
+            if !unknown.is_empty() {
+                return Some(Objection::Ask(unknown));
             }
-            if let Some(waits) = named.iter().find(|check| check.passed.is_none()) {
-                pending =
-                    pending.or(Some(format!("`{}` is not done on {at} of {name}", waits.name)));
-            } else if !named.is_empty() {
-                return None;
+            for commit in chunk {
+                let all = self.facts.checks[*commit].iter();
+                let named: Vec<&Checked> = all.filter(|check| gate.is_match(&check.name)).collect();
+                let at = commit.get(..7).unwrap_or(commit);
+                if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {
+                    let message = format!("`{}` did not pass on {at} of {name}", failed.name);
+                    return Some(Objection::Reason(self.nagging(message, ready)));
+                }
+                if let Some(waits) = named.iter().find(|check| check.passed.is_none()) {
+                    let waits = format!("`{}` is not done on {at} of {name}", waits.name);
+                    pending = pending.or(Some(waits));
+                } else if !named.is_empty() {
+                    return None;
+                }
             }
         }
         let missing = || {

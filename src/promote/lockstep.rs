@@ -20,7 +20,27 @@ pub fn hold_together(set: &PolicySet, decided: &mut [Decided]) {
         let why = format!("{}: {}", name(one), one.decision.reason.message);
         stopped.entry((one.at.environment, first)).or_insert(why);
     }
+    let carried: Vec<(usize, usize)> = decided
+        .iter()
+        .filter(|one| one.decision.reason.code == ReasonCode::Carried)
+        .map(|one| (one.at.environment, one.at.policy))
+        .collect();
+    let is_beside = |one: &Decided| {
+        let environment = &set.environments[one.at.environment];
+        let together = environment.lockstep_of(&set.policies[one.at.policy].name);
+        carried.iter().any(|(at, policy)| {
+            *at == one.at.environment
+                && together.is_some_and(|set_of| set_of.contains(&set.policies[*policy].name))
+        })
+    };
     for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
+        // Something else that was proposed together goes on as it was.
+        if one.decision.reason.code != ReasonCode::Carried && is_beside(one) {
+            let message = "it moves together with what this run does not decide";
+            one.decision.outcome = Outcome::Hold;
+            one.decision.reason = Reason::new(ReasonCode::Lockstep, message);
+            continue;
+        }
         let environment = &set.environments[one.at.environment];
         let together = environment.lockstep_of(&set.policies[one.at.policy].name);
         let first = together.and_then(|together| together.first());

@@ -189,7 +189,8 @@ impl World {
             let until = all.get(index + 1).map_or(self.now, |next| next.1);
             let is_well = commits.iter().rev().find_map(|commit| self.checks.get(commit));
             let is_well = is_well.is_some_and(|said| said[0].passed == Some(true));
-            *held == version && until - since >= soak && (!follows.gated || is_well)
+            let is_kept = all[index + 1..].iter().all(|(later, ..)| *later > version);
+            *held == version && until - since >= soak && (!follows.gated || is_well) && is_kept
         })
     }
 
@@ -387,6 +388,72 @@ fn what_a_source_went_back_from_is_no_candidate() {
         assert_eq!(decision.outcome, Outcome::Hold, "{decision:?}");
         assert_eq!(decision.reason.code, ReasonCode::Soaking, "{decision:?}");
     }
+}
+
+/// Two images that move together to a third stage, from two sources; what each source held, the newest
+/// first, as versions of shop and worker, and hours ago.
+fn together(from: &str, sources: [&[(u64, u64, i64)]; 2]) -> Vec<String> {
+    let text = format!(
+        "images: {{shop: {{image: a.io/shop, tags: {{semver: '*'}}}}, worker: {{image: a.io/worker, tags: {{semver: '*'}}}}}}\n\
+         environments:\n  a: {{paths: [a]}}\n  b: {{paths: [b]}}\n  \
+         c: {{paths: [c], promoteFrom: {from}, soak: 1h, lockstep: [[shop, worker]]}}\n"
+    );
+    let (set, problems) = read(&[PolicyFile::new("p.yaml", &text)]);
+    assert!(problems.is_empty(), "{problems:#?}");
+    let now = Timestamp::from_second(START).unwrap();
+    let state = |(shop, worker, hours): &(u64, u64, i64)| State {
+        since: now - SignedDuration::from_hours(*hours),
+        held: [*shop, *worker].iter().map(|v| BTreeSet::from([deployed(*v)])).enumerate().collect(),
+        commits: vec!["c".into()],
+    };
+    let timeline = |states: &[(u64, u64, i64)]| {
+        Ok(Timeline { states: states.iter().map(state).collect(), end: End::Root })
+    };
+    let here: &[(u64, u64, i64)] = &[(1, 1, 100)];
+    let timelines =
+        BTreeMap::from([(0, timeline(sources[0])), (1, timeline(sources[1])), (2, timeline(here))]);
+    let (checks, ledger) = (BTreeMap::new(), Ledger::default());
+    let facts = Facts { set: &set, timelines: &timelines, checks: &checks, ledger: &ledger, now };
+    let promotion = set.environments[2].stage.promotion.as_ref().unwrap();
+    let to = |policy| {
+        let at = Use { environment: 2, policy, deployed: deployed(1) };
+        match decide(facts, promotion, &at) {
+            Promoted::Decided(decision) => {
+                let to = decision.to.filter(|_| decision.outcome == Outcome::Update);
+                to.map_or_else(|| decision.reason.message, |to| to.to_string())
+            }
+            Promoted::Ask(_) => panic!("nothing is gated"),
+        }
+    };
+    vec![to(0), to(1)]
+}
+
+#[test]
+fn what_moves_together_was_together() {
+    // Each of the sources has one of them newer: one source it is, for both.
+    let mixed = together("{any: [a, b]}", [&[(2, 1, 9), (1, 1, 90)], &[(1, 2, 9), (1, 1, 90)]]);
+    assert_eq!(mixed[0], "v2.0.0");
+    assert_ne!(mixed[1], "v2.0.0", "{mixed:?}");
+    // What both have held, though one of them went on.
+    let common =
+        together("[a, b]", [&[(3, 3, 9), (2, 2, 50), (1, 1, 90)], &[(2, 2, 9), (1, 1, 90)]]);
+    assert_eq!(common, ["v2.0.0", "v2.0.0"]);
+    // Taken back, and something newer after that, which has not soaked yet.
+    let back = together("a", [&[(3, 3, 0), (1, 1, 2), (2, 2, 50), (1, 1, 90)], &[(1, 1, 90)]]);
+    assert!(back[0].contains("v3.0.0 soaks in a until"), "{back:?}");
+}
+
+/// What is there already has nothing to earn, whatever its gates say by now.
+#[test]
+fn a_failing_gate_takes_nothing_back() {
+    let follows = Follows { sources: 1, any: false, soak: 0, gated: true, max_steps: None };
+    let mut world = World::new(&[follows]);
+    for stage in [0, 1] {
+        world.put(stage, 2);
+    }
+    world.happens(&Event::Says(0, false));
+    let decision = world.decide(1);
+    assert_eq!(decision.outcome, Outcome::Keep, "{decision:?}");
 }
 
 /// The cases of gitops-promoter's `TimedCommitStatus`

@@ -379,7 +379,7 @@ fn an_environment_goes_back_to_what_it_held() {
     let pull = story.github.pulls().into_iter().rev().find(|pull| pull.state == "open").unwrap();
     assert_eq!(
         (&*pull.title, &*pull.head),
-        ("Roll back shop to v1.0.0 in eu", "tagalong-rollback/eu")
+        ("Roll back shop to v1.0.0 in eu", "tagalong-rollback/eu-shop")
     );
     assert!(pull.body.starts_with("This takes `eu` back to what it held before."), "{}", pull.body);
     story.run().exits(0);
@@ -395,6 +395,11 @@ fn an_environment_goes_back_to_what_it_held() {
     story.run().exits(0);
     let out = story.run().exits(0);
     assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.3.0 has earned it in dev");
+    // Each image by itself, one after the other; and never to what it was taken back from.
+    let again = rollback(&["--env", "eu", "--image", "shop", "--dry-run"]);
+    again.exits(2).says(&["`eu` did not hold anything else"]);
+    let worker = rollback(&["--env", "eu", "--image", "worker"]).exits(0).json();
+    assert_eq!(worker["deliveries"][0]["branch"], "tagalong-rollback/eu-worker");
     // Where changes are pushed, it is back at once, and stays there.
     assert_eq!(
         rollback(&["--env", "dev", "--image", "shop"]).exits(0).deliveries(),
@@ -463,4 +468,78 @@ fn a_soak_reaches_further_back_than_the_last_commits() {
     story.later(24 * 40);
     let out = story.run().exits(0);
     assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.1.0 has earned it in dev");
+}
+
+/// A commit can say any time; what it brings has not been there for longer than the commit before it.
+#[test]
+fn an_old_date_is_no_soak() {
+    let story = Story::new(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.later(24 * 40);
+    story.github.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
+    let now = story.now.get();
+    story.github.repo.it_is(now - SignedDuration::from_hours(24 * 30));
+    let site = format!("image: {}/acme/shop:v1.1.0\n", story.registry.host);
+    story.github.repo.commit("main", "Old", &[("clusters/dev/shop.yaml", &site)]);
+    story.later(2);
+    let out = story.run().exits(0);
+    let said = why(&out, "eu", "shop");
+    assert!(said.starts_with("hold soaking: v1.1.0 soaks in dev until "), "{said}");
+}
+
+/// What was said of a version counts also when many other commits came since.
+#[test]
+fn a_gate_stays_open_in_a_busy_repository() {
+    let story = Story::new(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, require: [health]}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    story.later(1);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.run().exits(0);
+    story.github.status(&story.github.repo.head("main"), "health", "SUCCESS");
+    let eu = || story.run().exits(0).deliveries().into_iter().find(|one| one.starts_with("eu "));
+    assert_eq!(eu().as_deref(), Some("eu created"));
+    for number in 0..30 {
+        let text = format!("{number}\n");
+        story.github.repo.commit("main", "Something else", &[("README.md", &text)]);
+    }
+    assert_eq!(eu().as_deref(), Some("eu unchanged"));
+}
+
+/// What moves together does so also when a registry is down, or one of them is named alone.
+#[test]
+fn nothing_takes_a_set_apart() {
+    let story = Story::new(
+        "  dev: {paths: [clusters/dev], lockstep: [[shop, worker]]}\n  staging: {paths: [clusters/staging], suspend: true}\n  \
+         eu: {paths: [clusters/eu], suspend: true}\n  us: {paths: [clusters/us], suspend: true}\n",
+    );
+    let held = || {
+        let tag = |image: &str| {
+            let text =
+                story.github.repo.show("tagalong/dev", &format!("clusters/dev/{image}.yaml"));
+            text.trim().rsplit(':').next().unwrap().to_owned()
+        };
+        [tag("shop"), tag("worker")]
+    };
+    let push = |tag: &str| {
+        for image in ["shop", "worker"] {
+            story.registry.push(&format!("acme/{image}"), &[tag]);
+        }
+    };
+    push("v1.1.0");
+    story.run().exits(0);
+    assert_eq!(held(), ["v1.1.0", "v1.1.0"]);
+    push("v1.2.0");
+    story.registry.lies("/acme/shop/tags/list", [Lie::status(404)]);
+    story.run().exits(3);
+    assert_eq!(held(), ["v1.1.0", "v1.1.0"]);
+    story.registry.lies("/acme/shop/tags/list", []);
+    let now = story.now.get().to_string();
+    let args = ["run", "--repo", "acme/fleet", "--env", "dev", "--image", "shop", "--now", &now];
+    story.github.env(story.world.bot(args)).run().exits(0);
+    assert_eq!(held(), ["v1.2.0", "v1.2.0"]);
 }

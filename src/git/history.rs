@@ -40,6 +40,15 @@ pub struct History {
     pub is_shallow: bool,
 }
 
+impl History {
+    /// What is known where there is none: what is there now.
+    #[must_use]
+    pub fn of_now(now: Timestamp) -> Self {
+        let commit = Commit { id: String::new(), time: now, before: Vec::new() };
+        Self { commits: vec![commit], is_whole: false, is_shallow: true }
+    }
+}
+
 impl Clone {
     /// The history of the branch since a time, fetched as far as it is not here. Of the files that changed,
     /// those that matter are read.

@@ -38,7 +38,9 @@ pub(super) async fn timelines(
             let read = tokio::time::timeout(GIT_TIMEOUT, read).await;
             read.unwrap_or_else(|_elapsed| Err(GitError::Timeout("the history".to_owned())))
         }
-        Tree::Work(work) => history_of(work.root(), since, now, matters),
+        // A directory without a history still holds something now.
+        Tree::Work(work) => Ok(history_of(work.root(), since, now, matters)
+            .unwrap_or_else(|_none| History::of_now(now))),
     };
     let survey = Survey::new(set);
     let of = |index: &usize| {

@@ -130,7 +130,7 @@ impl Unit<'_> {
         let message = match stretch.until {
             None if stretch.is_open && timeline.end == End::Shallow => {
                 format!(
-                    "{name} has held {what} since {} at the latest; the clone is shallow and tells no more",
+                    "{name} has held {what} since {} at the latest; no more of its history is here",
                     stretch.since
                 )
             }

@@ -339,6 +339,14 @@ fn a_shallow_clone_is_no_reason_to_promote() {
     let shallow = story.world.dir("clones").join("shallow");
     let bare = format!("file://{}", story.github.repo.bare.display());
     let now = story.now.get().to_string();
+    // A directory without git knows what is there now, and no more.
+    let plain = story.world.dir("clones").join("plain");
+    story.github.repo.git(&["clone", "-q", &bare, plain.to_str().unwrap()]);
+    std::fs::remove_dir_all(plain.join(".git")).unwrap();
+    let args = ["plan", "--repo", plain.to_str().unwrap(), "--format", "json", "--now", &now];
+    let out = story.world.bot(args).run().exits(0);
+    let said = why(&out, "eu", "shop");
+    assert!(said.ends_with("at the latest; no more of its history is here"), "{said}");
     for (depth, want) in
         [("1", "hold soaking: dev has held v1.2.0 since"), ("50", "update promoted: v1.1.0")]
     {

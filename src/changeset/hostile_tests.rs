@@ -152,6 +152,21 @@ fn the_judge_sees_what_is_not_text() {
     }
 }
 
+/// What there is no room for is not asked for again.
+#[test]
+fn a_full_body_has_the_marks_of_a_section() {
+    let many: Vec<Move> = (0..2000).map(|n| a_move(&format!("i{n}"), "a.yaml", "newer")).collect();
+    let (full, _) = body(&a_set(), &many, None);
+    let set = ChangeSet { body: full.clone(), ..a_set() };
+    let long = super::section_of(&format!(
+        "<!-- tagalong-sources -->\n{}<!-- /tagalong-sources -->\n",
+        "x".repeat(20_000)
+    ));
+    let marked = set.with_section(&long).body;
+    assert!(!super::section_of(&marked).is_empty() && marked.len() < full.len() + 100);
+    assert_eq!(set.with_section("").body, full);
+}
+
 proptest! {
     #[test]
     fn strangers_texts_stay_text(image in hostile(), path in hostile(), why in hostile(), note in hostile(), tag in hostile()) {

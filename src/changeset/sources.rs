@@ -207,12 +207,18 @@ pub fn section_of(body: &str) -> String {
 }
 
 impl ChangeSet {
-    /// The same with a section in its body, where there is room for it.
+    /// The same with a section in its body, or with its marks alone where there is no room for it; without one
+    /// where there is none.
     #[must_use]
     pub fn with_section(&self, section: &str) -> Self {
         let mut set = self.clone();
-        let is_fit = !section.is_empty() && set.body.len() + section.len() < super::words::MAX_BODY;
-        if let Some(at) = set.body.rfind(super::words::FOOTER).filter(|_| is_fit) {
+        if section.is_empty() {
+            return set;
+        }
+        let is_fit = set.body.len() + section.len() < super::words::MAX_BODY;
+        // The marks alone always fit, so that nobody asks again for what there is no room for.
+        let section = if is_fit { section.to_owned() } else { format!("{OPENING}{CLOSING}") };
+        if let Some(at) = set.body.rfind(super::words::FOOTER) {
             set.body.insert_str(at, &format!("\n{section}"));
         }
         set

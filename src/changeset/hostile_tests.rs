@@ -70,21 +70,9 @@ fn a_move(image: &str, path: &str, why: &str) -> Move {
 fn a_set() -> ChangeSet {
     ChangeSet {
         environment: "prod".into(),
-        via: crate::policy::Via::default(),
-        commits: crate::policy::Commits::default(),
-        pull: crate::policy::PullRequestSettings::default(),
-        merge: crate::policy::Merge::default(),
-        limits: crate::policy::Limits::default(),
-        notes: crate::policy::Notes::default(),
-        timing: crate::policy::Timing::default(),
-        branch: String::new(),
         title: "Update".into(),
-        body: String::new(),
-        message: String::new(),
         change: "abc".into(),
-        carried: false,
-        edits: Vec::new(),
-        files: std::collections::BTreeMap::new(),
+        ..ChangeSet::default()
     }
 }
 

@@ -100,7 +100,7 @@ pub struct Object {
 }
 
 /// The changes of one branch, one commit, one pull request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeSet {
     /// The environment's name, or [`ALL_ENVIRONMENTS`].
     pub environment: String,

@@ -211,21 +211,9 @@ mod tests {
     fn a_body_holds_every_row_or_says_how_many_are_missing() {
         let set = ChangeSet {
             environment: "prod".into(),
-            via: crate::policy::Via::PullRequest,
-            commits: crate::policy::Commits::default(),
-            pull: crate::policy::PullRequestSettings::default(),
-            merge: crate::policy::Merge::default(),
-            limits: crate::policy::Limits::default(),
-            notes: crate::policy::Notes::default(),
-            timing: crate::policy::Timing::default(),
-            branch: String::new(),
             title: "T".into(),
-            body: String::new(),
-            message: String::new(),
             change: "abc".into(),
-            carried: false,
-            edits: Vec::new(),
-            files: std::collections::BTreeMap::new(),
+            ..ChangeSet::default()
         };
         let small = body(&set, &[a_move("shop", "v1", "v2")], None).0;
         assert!(

@@ -63,7 +63,8 @@ impl<'a> Promoting<'a> {
         } else {
             timelines(tree, set, files, &wanted, (since, now)).await
         };
-        let forge = forge(tree, request);
+        let asks = promotions.iter().any(|promotion| !promotion.require.is_empty());
+        let forge = if asks { forge(tree, request) } else { Err("nothing asks".to_owned()) };
         Self { set, repository, timelines, forge, checks: RefCell::default(), now }
     }
 

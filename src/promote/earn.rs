@@ -147,7 +147,8 @@ impl Unit<'_> {
         Ok(Some(Reason::new(ReasonCode::Soaking, message)))
     }
 
-    /// Whether a gate opened while a version was held: the newest commit that says anything counts.
+    /// Whether a gate opened while a version was held: the newest commit with a verdict counts, and
+    /// one whose checks still run is passed over.
     fn gate(
         &self,
         source: usize,

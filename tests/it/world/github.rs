@@ -1,4 +1,4 @@
-//! A GitHub with one repository: pull requests over a real bare repository, git over HTTP.
+//! A GitHub with a repository or two: pull requests over real bare repositories, git over HTTP.
 //!
 //! Answers start from GitHub's published examples, and every request and answer is judged by its
 //! published description. It differs from the original: one user, no rate limits unless scripted,
@@ -29,6 +29,10 @@ pub struct GitHub {
 }
 
 struct Held {
+    /// The repository, without its owner `acme`.
+    name: String,
+    /// Other repositories of the same server.
+    beside: Vec<Arc<Mutex<Held>>>,
     url: String,
     root: PathBuf,
     repo: Repo,
@@ -123,32 +127,18 @@ impl GitHub {
     pub fn start(runtime: &tokio::runtime::Runtime, root: &Path, repo: Repo) -> Self {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(Held {
-            url: url.clone(),
-            root: root.to_owned(),
-            repo: repo.clone(),
-            pulls: Vec::new(),
-            settings: json!({
-                "squashMergeAllowed": true, "mergeCommitAllowed": true, "rebaseMergeAllowed": true,
-                "autoMergeAllowed": true, "deleteBranchOnMerge": false,
-            }),
-            viewer: "bot".to_owned(),
-            signs: true,
-            statuses: serde_json::Map::new(),
-            is_private: false,
-            releases: Vec::new(),
-            query: String::new(),
-            issues: Vec::new(),
-            author: "bot".to_owned(),
-            faults: VecDeque::new(),
-            requests: Vec::new(),
-            violations: Vec::new(),
-            chaos: None,
-            ambush: None,
-        }));
+        let state = Arc::new(Mutex::new(Held::new("fleet", &url, root, repo.clone())));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { url, repo, state }
+    }
+
+    /// Another repository of the same server.
+    pub fn beside(&self, name: &str, repo: Repo) -> Self {
+        let root = self.state.lock().unwrap().root.clone();
+        let state = Arc::new(Mutex::new(Held::new(name, &self.url, &root, repo.clone())));
+        self.state.lock().unwrap().beside.push(Arc::clone(&state));
+        Self { url: self.url.clone(), repo, state }
     }
 
     /// The bot in the environment of this server, with its token.
@@ -295,6 +285,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     tokio::task::spawn_blocking(move || {
+        let state = meant(&state, uri.path(), &body).unwrap_or(state);
         let ambush = state.lock().unwrap().ambushed();
         let chance = state.lock().unwrap().chance();
         std::thread::sleep(std::time::Duration::from_millis(chance.unwrap_or(0) % 8));
@@ -369,6 +360,19 @@ fn answered(
     }
 }
 
+/// The other repository that a request is about.
+fn meant(state: &Arc<Mutex<Held>>, path: &str, body: &Bytes) -> Option<Arc<Mutex<Held>>> {
+    let beside = state.lock().unwrap().beside.clone();
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_it = |name: &str| {
+        let is_git = path.starts_with(&format!("/acme/{name}.git/"));
+        let is_rest = path.starts_with(&format!("/api/v3/repos/acme/{name}/"));
+        let is_asked = path == "/api/graphql" && asked["variables"]["name"] == *name;
+        is_git || is_rest || is_asked
+    };
+    beside.into_iter().find(|held| is_it(&held.lock().unwrap().name))
+}
+
 impl Ambush {
     fn spring(self) {
         self.arrived.send(()).unwrap();
@@ -420,6 +424,34 @@ fn git(state: &Arc<Mutex<Held>>, user: Option<&str>, request: &git_http::Request
 }
 
 impl Held {
+    fn new(name: &str, url: &str, root: &Path, repo: Repo) -> Self {
+        Self {
+            name: name.to_owned(),
+            beside: Vec::new(),
+            url: url.to_owned(),
+            root: root.to_owned(),
+            repo,
+            pulls: Vec::new(),
+            settings: json!({
+                "squashMergeAllowed": true, "mergeCommitAllowed": true, "rebaseMergeAllowed": true,
+                "autoMergeAllowed": true, "deleteBranchOnMerge": false,
+            }),
+            viewer: "bot".to_owned(),
+            signs: true,
+            statuses: serde_json::Map::new(),
+            is_private: false,
+            releases: Vec::new(),
+            query: String::new(),
+            issues: Vec::new(),
+            author: "bot".to_owned(),
+            faults: VecDeque::new(),
+            requests: Vec::new(),
+            violations: Vec::new(),
+            chaos: None,
+            ambush: None,
+        }
+    }
+
     /// The ambush, when this is its request.
     fn ambushed(&mut self) -> Option<Ambush> {
         let ambush = self.ambush.as_mut()?;
@@ -455,7 +487,7 @@ impl Held {
         if (method.as_str(), path) == ("POST", "/api/graphql") {
             return self.graphql(&body_value);
         }
-        let Some(rest) = path.strip_prefix("/api/v3/repos/acme/fleet") else {
+        let Some(rest) = path.strip_prefix(&*format!("/api/v3/repos/acme/{}", self.name)) else {
             return said(404, "Not Found");
         };
         let parts: Vec<&str> = rest.split('/').skip(1).collect();

@@ -35,7 +35,7 @@ const node = (pull) => ({
     }], args),
 });
 
-const run = async ({ query, variables, pulls, issues, repository, viewer, heads, made, statuses }) => {
+const run = async ({ query, variables, pulls, issues, repository, viewer, heads, name: repositoryName, made, statuses }) => {
     const document = parse(query);
     const violations = validate(schema, document).map((error) => error.message);
     const effects = [];
@@ -59,7 +59,7 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
     };
     const rootValue = {
         viewer: { login: viewer },
-        repository: ({ owner, name }) => owner === 'acme' && name === 'fleet' && {
+        repository: ({ owner, name }) => owner === 'acme' && name === repositoryName && {
             ...repository,
             ref: ({ qualifiedName }) => ({ target: { __typename: 'Commit', oid: heads[qualifiedName] } }),
             object: ({ oid }) => ({

@@ -71,6 +71,13 @@ impl World {
     }
 }
 
+impl World {
+    /// Another repository of a GitHub, `acme/NAME`.
+    pub fn beside(&self, github: &GitHub, name: &str, files: &[(&str, &str)]) -> GitHub {
+        github.beside(name, Repo::create(&self.dir("git"), &format!("acme/{name}"), files))
+    }
+}
+
 /// The text of a path for an argument.
 pub fn arg(path: &Path) -> &str {
     path.to_str().unwrap()

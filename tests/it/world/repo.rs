@@ -36,6 +36,12 @@ impl Repo {
         repo
     }
 
+    /// The commits of all branches, by reference.
+    pub fn heads(&self) -> serde_json::Value {
+        let all = self.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/"]);
+        all.lines().filter_map(|line| line.split_once(' ')).collect()
+    }
+
     /// Somebody commits files on a branch, on top of what is there.
     pub fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) {
         self.commit_by(&[], branch, message, files);

@@ -29,7 +29,7 @@ impl Held {
     pub(super) fn graphql(&mut self, body: &Value) -> Response {
         let pulls = self.pulls.iter().map(|pull| {
             json!({
-                "number": pull.number, "url": format!("{}/acme/fleet/pull/{}", self.url, pull.number), "title": pull.title,
+                "number": pull.number, "url": format!("{}/acme/{}/pull/{}", self.url, self.name, pull.number), "title": pull.title,
                 "body": pull.body.replace('\n', "\r\n"), "state": if pull.merged { "MERGED".to_owned() } else { pull.state.to_uppercase() },
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
                 "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
@@ -44,7 +44,7 @@ impl Held {
         let input = json!({
             "query": body["query"], "variables": body["variables"], "pulls": pulls.collect::<Vec<_>>(), "made": made,
             "repository": self.settings, "viewer": self.viewer, "issues": self.issues,
-            "statuses": self.statuses, "heads": {"refs/heads/main": self.repo.head("main")},
+            "statuses": self.statuses, "heads": self.repo.heads(), "name": self.name,
         });
         let answer = openapi::graphql(&input);
         for effect in answer["effects"].as_array().into_iter().flatten() {
@@ -438,7 +438,7 @@ impl Held {
     /// A published example made into this pull request.
     pub(super) fn fill(&self, template: &Value, pull: &Pull) -> Value {
         let mut out = template.clone();
-        let web = format!("{}/acme/fleet/pull/{}", self.url, pull.number);
+        let web = format!("{}/acme/{}/pull/{}", self.url, self.name, pull.number);
         for (key, value) in [
             ("number", json!(pull.number)),
             ("node_id", json!(format!("PR_{}", pull.number))),

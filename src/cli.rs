@@ -105,6 +105,15 @@ pub struct DecideArgs {
     /// `tagalong schema registries`.
     #[arg(long, value_name = "FILE", env = "TAGALONG_REGISTRIES")]
     pub registries: Option<PathBuf>,
+    /// Let environments be in another repository of the same GitHub server, as OWNER/NAME or OWNER/*;
+    /// policies alone cannot lead the token there.
+    #[arg(
+        long = "other-repository",
+        value_name = "NAME",
+        env = "TAGALONG_OTHER_REPOSITORIES",
+        value_delimiter = ','
+    )]
+    pub other_repositories: Vec<String>,
     /// Keep what registries answer from run to run.
     #[arg(long, value_name = "DIR", env = "TAGALONG_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,

@@ -42,7 +42,7 @@ pub fn main(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, around: &Surroundings) -> Exit {
     match command {
         Command::Plan(args) => plan(&args, around).await,
-        Command::Run(args) => run(&args, around).await,
+        Command::Run(args) => Box::pin(run(&args, around)).await,
         Command::Rollback(args) => rollback(&args, around).await,
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => explain(&args, around).await,
@@ -247,7 +247,7 @@ fn show(
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
             complain(&report::diagnostics(&plan.diagnostics, source, around.stderr));
-            let text = report::plan(plan, |path| planning.text(path), around.stdout);
+            let text = report::plan(plan, |home, path| planning.text(home, path), around.stdout);
             let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
             print(text.as_bytes())
         }

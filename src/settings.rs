@@ -117,6 +117,8 @@ pub struct DecideSettings {
     pub token_hosts: Vec<(String, String)>,
     /// Where answers of registries are kept.
     pub cache: Option<PathBuf>,
+    /// Other repositories that environments may be in, as `OWNER/NAME` or `OWNER/*`.
+    pub other_repositories: Vec<String>,
     /// The image that was just pushed.
     pub pushed: Option<Pushed>,
     /// Where identities for registries are found.
@@ -264,6 +266,7 @@ impl Surroundings {
             registries: args.registries.clone(),
             plain_http: args.plain_http.clone(),
             cache: args.cache_dir.clone(),
+            other_repositories: args.other_repositories.clone(),
             pushed: None,
             variables: self.variables.clone(),
             packages: self.github.packages(),
@@ -277,6 +280,18 @@ impl DecideSettings {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.environments.is_empty() && self.images.is_empty() && self.pushed.is_none()
+    }
+}
+
+impl DecideSettings {
+    /// Whether the operator lets environments be in a repository.
+    #[must_use]
+    pub fn is_allowed(&self, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or_default();
+        self.other_repositories.iter().any(|allowed| match allowed.strip_suffix("/*") {
+            Some(allowed) => allowed.eq_ignore_ascii_case(owner),
+            None => allowed.eq_ignore_ascii_case(repository),
+        })
     }
 }
 

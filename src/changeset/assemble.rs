@@ -115,6 +115,7 @@ fn change_set(
         limits: deliver.limits,
         notes: deliver.notes,
         timing: deliver.timing.clone(),
+        home: set.here.clone(),
         branch: bundle.branch(set),
         title: title(name, &moves),
         body: String::new(),
@@ -187,7 +188,9 @@ fn flux_message(
 /// together.
 fn environment_of<'a>(set: &'a PolicySet, bundle: &Bundle) -> &'a Environment {
     let is_together = |e: &&Environment| {
-        matches!(e.deliver.group, Group::All) && e.deliver.via == Via::PullRequest
+        matches!(e.deliver.group, Group::All)
+            && e.deliver.via == Via::PullRequest
+            && e.home == set.here
     };
     let first = || set.environments.iter().find(is_together).unwrap_or(&set.environments[0]);
     bundle.environment.map_or_else(first, |index| &set.environments[index])

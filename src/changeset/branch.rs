@@ -62,7 +62,10 @@ impl Bundle {
             (Some(environment), None) => branch_name(environment),
             (Some(environment), Some(part)) => branch_name(&format!("{environment}/{part}")),
             // Names of environments hold no spaces.
-            (None, _) => branch_name("all environments"),
+            (None, _) => match &set.here.branch {
+                None => branch_name("all environments"),
+                Some(branch) => branch_name(&format!("all environments of {branch}")),
+            },
         }
     }
 }

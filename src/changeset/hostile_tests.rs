@@ -167,9 +167,9 @@ proptest! {
             Note { tag: tag.clone(), text: note.clone() },
             Note { tag: "v1".into(), text: why.clone() },
         ];
-        let earned = vec![Earned { environment: path.clone(), since: None, between: vec![why.clone()] }];
+        let earned = vec![Earned { environment: path.clone(), page: String::new(), since: None, between: vec![why.clone()] }];
         let sources = Sources { image: image.clone(), from: said("0123456"), to: said("89abcde"), notes, earned };
-        let section = section(&[sources], "https://github.com/", "https://github.com/acme/shop");
+        let section = section(&[sources], "https://github.com/");
         let template = "Rolled out for {{ environment }}: {{ images[0].why }}\n\n{{ table }}";
         for template in [None, Some(template)] {
             let (text, _unused) = body(&set, &moves, template);

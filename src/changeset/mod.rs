@@ -31,7 +31,7 @@ use crate::choose::{Decision, Deployed};
 use crate::diagnostic::Diagnostic;
 use crate::edit::{Edit, splice};
 use crate::image::Repository;
-use crate::policy::{Commits, Limits, Merge, Notes, PullRequestSettings, Timing, Via};
+use crate::policy::{Commits, Home, Limits, Merge, Notes, PullRequestSettings, Timing, Via};
 
 /// Everything that a run would do, and why. Nothing of it is done yet.
 #[derive(Debug, Default)]
@@ -118,6 +118,8 @@ pub struct ChangeSet {
     pub notes: Notes,
     /// When it is delivered.
     pub timing: Timing,
+    /// Where it is delivered to.
+    pub home: Home,
     /// The branch.
     pub branch: String,
     /// The title of the pull request, and the subject of the commit.
@@ -158,6 +160,25 @@ impl ChangeSet {
 }
 
 impl Plan {
+    /// Adds the plan of another place; what is said of its files, and not of those that `is_ours` knows,
+    /// says where they are.
+    pub fn append(&mut self, mut other: Self, home: &Home, is_ours: impl Fn(&str) -> bool) {
+        let first = self.edits.len();
+        let shift = |edit: &mut usize| *edit += first;
+        for set in &mut other.change_sets {
+            set.edits.iter_mut().for_each(shift);
+            set.files.values_mut().flat_map(|file| &mut file.edits).for_each(shift);
+        }
+        let places = other.diagnostics.iter_mut().filter_map(|told| told.place.as_mut());
+        for place in places.filter(|place| !is_ours(&place.path)) {
+            place.path = format!("{home}:{}", place.path);
+        }
+        self.decisions.append(&mut other.decisions);
+        self.edits.append(&mut other.edits);
+        self.change_sets.append(&mut other.change_sets);
+        self.diagnostics.append(&mut other.diagnostics);
+    }
+
     /// The policies whose images a change set moves.
     #[must_use]
     pub fn images(&self, set: &ChangeSet) -> BTreeSet<&String> {

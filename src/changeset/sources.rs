@@ -46,6 +46,8 @@ pub struct Sources {
 pub struct Earned {
     /// The environment.
     pub environment: String,
+    /// The page of its repository.
+    pub page: String,
     /// Since when, and by which commit; unknown where the history does not tell.
     pub since: Option<(Timestamp, String)>,
     /// What it held between what is deployed and what is proposed, the newest first.
@@ -95,13 +97,12 @@ impl Pages {
 }
 
 /// The section of a body. It is there also when nothing is known, so that nobody asks again. What does not
-/// fit is left out as a whole. `here` is
-/// the page of the config repository.
+/// fit is left out as a whole.
 #[must_use]
-pub fn section(sources: &[Sources], github: &str, here: &str) -> String {
+pub fn section(sources: &[Sources], github: &str) -> String {
     let promoted = sources
         .iter()
-        .flat_map(|one| one.earned.iter().map(move |earned| earned_row(&one.image, earned, here)));
+        .flat_map(|one| one.earned.iter().map(move |earned| earned_row(&one.image, earned)));
     let rows = sources.iter().filter_map(|one| row(one, github));
     let tables = [
         ("| image | held by | since | after |\n|---|---|---|---|\n", promoted.collect::<Vec<_>>()),
@@ -149,9 +150,9 @@ fn row(sources: &Sources, github: &str) -> Option<String> {
 }
 
 /// Where a promoted image was before.
-fn earned_row(image: &str, earned: &Earned, here: &str) -> String {
+fn earned_row(image: &str, earned: &Earned) -> String {
     let since = earned.since.as_ref().map(|(at, commit)| {
-        let page = format!("{}/commit/{commit}", here.trim_end_matches('/'));
+        let page = format!("{}/commit/{commit}", earned.page);
         format!("{at} by [`{}`]({page}) ([checks]({page}/checks))", short(commit))
     });
     let between: Vec<String> =
@@ -300,13 +301,13 @@ mod tests {
             (of("https://evil.example/acme/shop"), "`evil.example/acme/shop`"),
         ];
         for (sources, want) in cases {
-            let text = section(&[sources], GITHUB, HERE);
+            let text = section(&[sources], GITHUB);
             assert!(text.contains(&format!("| `shop` | {want} |\n")), "{text}");
         }
         let server =
-            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/", HERE);
+            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/");
         assert!(server.contains("(http://ghe.example:8080/acme/shop/compare/"), "{server}");
-        let nothing = section(&[sources(Origin::default(), Origin::default())], GITHUB, HERE);
+        let nothing = section(&[sources(Origin::default(), Origin::default())], GITHUB);
         assert_eq!(nothing, format!("{OPENING}{CLOSING}"));
     }
 
@@ -315,8 +316,9 @@ mod tests {
         let mut one = sources(Origin::default(), Origin::default());
         let since = Some((Timestamp::UNIX_EPOCH, "0123456789abcdef".to_owned()));
         let between = vec!["v1.2".to_owned(), "v1.1".to_owned()];
-        one.earned = vec![Earned { environment: "staging".into(), since, between }];
-        let text = section(&[one], GITHUB, HERE);
+        one.earned =
+            vec![Earned { environment: "staging".into(), page: HERE.into(), since, between }];
+        let text = section(&[one], GITHUB);
         let page = "https://github.com/acme/fleet/commit/0123456789abcdef";
         let want = format!(
             "| `shop` | `staging` | 1970-01-01T00:00:00Z by [`0123456`]({page}) ([checks]({page}/checks)) | `v1.2`, `v1.1` |\n"
@@ -368,7 +370,7 @@ mod tests {
             Note { tag: "v1".into(), text },
             Note { tag: "v0".into(), text: "x".repeat(9_000) },
         ];
-        let section = section(&[one.clone(), one], GITHUB, HERE);
+        let section = section(&[one.clone(), one], GITHUB);
         let body = format!(
             "| table |\r\n{}\nfooter <!-- tagalong: {{}} -->",
             section.replace('\n', "\r\n")

@@ -14,6 +14,7 @@ use crate::cli::Format;
 use crate::diagnostic::Colour;
 use crate::git::{Author, Clone, GitError, Remote, Update, branch_ref};
 use crate::pipeline::{self, Failure, Planning};
+use crate::policy::Home;
 use crate::report;
 use crate::secret::Variables;
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
@@ -78,7 +79,11 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
         "3. `tagalong plan`: poll the registry, choose, rewrite. The files keep every other byte:",
     )?;
     let planning = demo.plan(&settings).await?;
-    show(&indent(&report::plan(&planning.plan, |path| planning.text(path), around.stdout)))?;
+    show(&indent(&report::plan(
+        &planning.plan,
+        |home, path| planning.text(home, path),
+        around.stdout,
+    )))?;
 
     say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
     let set = demo.propose(&planning, begin, true).await?;
@@ -86,13 +91,17 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     merge(&remote, &set.0, set.1).await?;
     say("6. The next run has nothing to do in staging, and production waits for its day:")?;
     let planning = demo.plan(&settings).await?;
-    show(&indent(&report::plan(&planning.plan, |path| planning.text(path), Colour::No)))?;
+    show(&indent(&report::plan(
+        &planning.plan,
+        |home, path| planning.text(home, path),
+        Colour::No,
+    )))?;
 
     registry.push("acme/shop", "v1.5.0");
     say("7. A new tag v1.5.0 is pushed, and the run after that proposes it to staging:")?;
     let planning = demo.plan(&settings).await?;
     demo.propose(&planning, begin, false).await?;
-    demo.promote(&remote).await?;
+    Box::pin(demo.promote(&remote)).await?;
     say(
         "That is all. Next: write a policy for your own repository (docs/policies.md), then `tagalong plan`.",
     )?;
@@ -159,7 +168,7 @@ impl Demo<'_> {
         let back = DecideSettings { environments: next.environments, ..today };
         let rollback = pipeline::rollback(&back, None, true, &self.offline()).await?;
         if let pipeline::Rollback::Shown(planning) = rollback {
-            let text = |path: &str| planning.text(path);
+            let text = |home: &Home, path: &str| planning.text(home, path);
             show(&indent(&report::plan(&planning.plan, text, self.around.stdout)))?;
         }
         Ok(())
@@ -186,6 +195,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         plain_http: Vec::new(),
         token_hosts: Vec::new(),
         cache: None,
+        other_repositories: Vec::new(),
         pushed: None,
         variables: Variables::default(),
         packages: None,

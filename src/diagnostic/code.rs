@@ -112,6 +112,8 @@ codes! {
     FluxInvalid = "flux.invalid",
     /// The template of a commit message cannot be rendered; the usual message is written.
     FluxTemplate = "flux.template",
+    /// An environment is on a branch or in a repository that cannot be read or written.
+    EnvironmentUnreachable = "environment.unreachable",
     /// The issue that shows everything could not be brought up to date.
     DashboardNotKept = "dashboard.not-kept",
     /// A promotion waits for a gate for longer than `nagAfter`.

@@ -7,7 +7,7 @@ use super::target::{Reached, TargetId};
 use super::{Aim, Basis, Claimed, OtherName, Rest, Scalars, Site, find, is_candidate, notes};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{Policy, PolicySet, Reach};
+use crate::policy::{Environment, Policy, PolicySet, Reach};
 use crate::yaml::{Stream, SyntaxError};
 
 /// Larger files are reported and left alone, in bytes.
@@ -50,7 +50,7 @@ impl<'p> Survey<'p> {
     /// A survey for these policies.
     #[must_use]
     pub fn new(set: &'p PolicySet) -> Self {
-        let by_environment = |environment: &'p crate::policy::Environment| {
+        let by_environment = |environment: &'p Environment| {
             let policies = environment.policies.iter();
             let policies = policies.filter(|index| !set.policies[**index].marked_only());
             policies.map(|index| (&set.policies[*index].repository, *index)).collect()
@@ -135,7 +135,9 @@ impl<'p> Survey<'p> {
 
     /// The environment that a file is in.
     fn environment(&self, path: &str) -> Option<usize> {
-        self.set.environments.iter().position(|environment| environment.paths.contains(path))
+        let contains = |environment: &Environment| environment.paths.contains(path);
+        let is_in = |e: &Environment| e.home == self.set.here && contains(e);
+        self.set.environments.iter().position(is_in)
     }
 
     /// The targets that name a file.
@@ -164,7 +166,8 @@ impl<'p> Survey<'p> {
                 .enumerate()
                 .map(move |(target, aim)| ((index, target), policy, aim))
         });
-        let idle = targets.filter(|(id, ..)| !reached.contains(id)).map(|(_, policy, target)| {
+        let is_idle = |id: &TargetId| !reached.contains(id) && !self.set.is_used_elsewhere(id.0);
+        let idle = targets.filter(|(id, ..)| is_idle(id)).map(|(_, policy, target)| {
             let message = format!("this target of `{}` reaches nothing in any file", policy.name);
             Diagnostic::warning(Code::PolicyTarget, message).at(target.place.clone())
         });

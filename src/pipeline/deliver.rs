@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::Timelines;
+use super::homes::Names;
 use super::memory::{LEDGER_FILE, Memory};
 use super::merge::Merging;
 use super::proposals::Proposals;
@@ -14,7 +15,7 @@ use super::tree::GIT_TIMEOUT;
 use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan, section_of};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{ForgeError, MergeState, PullRequest, Queue};
+use crate::forge::{MergeState, PullRequest, Queue};
 use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
 use crate::policy::{AutoMerge, Commits, PolicySet, Via};
@@ -61,9 +62,19 @@ pub(super) async fn deliver(
             let (plan, proposals) = (&planning.plan, &mut planning.proposals);
             let refreshed = Cell::new(false);
             let author = &planning.author;
-            let (set, timelines) = (&planning.set, &planning.timelines);
-            let context =
-                Context { clone, plan, author, outside, set, timelines, now, is_whole, refreshed };
+            let (set, timelines, names) = (&planning.set, &planning.timelines, &planning.names);
+            let context = Context {
+                clone,
+                plan,
+                author,
+                outside,
+                set,
+                timelines,
+                names,
+                now,
+                is_whole,
+                refreshed,
+            };
             context.deliver(proposals, &mut planning.memory).await?
         }
     };
@@ -71,20 +82,26 @@ pub(super) async fn deliver(
         let message = format!("what must be remembered is not kept: {why}");
         planning.plan.diagnostics.push(Diagnostic::warning(Code::LedgerNotKept, message));
     }
-    if is_whole && let Err(why) = show(&planning, &deliveries).await {
-        let message = format!("the dashboard is not up to date: {why}");
-        planning.plan.diagnostics.push(Diagnostic::warning(Code::DashboardNotKept, message));
-    }
     Ok(Run { planning, deliveries, is_stuck })
 }
 
 /// Brings the issue up to date that shows everything, where one is wanted.
-async fn show(planning: &Planning, deliveries: &[Delivery]) -> Result<(), ForgeError> {
-    let (Some(title), Proposals::Known(known)) = (&planning.dashboard, &planning.proposals) else {
-        return Ok(());
+pub(super) async fn show(run: &mut Run, settings: &DecideSettings) {
+    let (Some(title), Proposals::Known(known)) = (&run.planning.dashboard, &run.planning.proposals)
+    else {
+        return;
     };
-    let body = report::dashboard(&planning.plan, deliveries);
-    known.forge.keep_issue(&known.allowed, DASHBOARD, (title, &body)).await.map(drop)
+    // What a narrower run does not look at is not over.
+    if !settings.is_whole() || settings.scope.policies.is_some() {
+        return;
+    }
+    let body = report::dashboard(&run.planning.plan, &run.deliveries);
+    let kept = known.forge.keep_issue(&known.allowed, DASHBOARD, (title, &body)).await;
+    if let Err(why) = kept {
+        let message = format!("the dashboard is not up to date: {why}");
+        let problem = Diagnostic::warning(Code::DashboardNotKept, message);
+        run.planning.plan.diagnostics.push(problem);
+    }
 }
 
 /// Writes a change set's files.
@@ -116,6 +133,7 @@ struct Context<'a> {
     outside: &'a Outside<'a>,
     set: &'a PolicySet,
     timelines: &'a Timelines,
+    names: &'a Names,
     now: jiff::Timestamp,
     is_whole: bool,
     /// Whether one that was only behind the base was made anew.
@@ -214,9 +232,8 @@ impl Context<'_> {
         };
         let written = self.plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
         let Outside { tags, github, .. } = *self.outside;
-        Looking { set: self.set, timelines: self.timelines, tags, plan: self.plan, github }
-            .look(written, proposals)
-            .await
+        let Self { set, timelines, plan, names, .. } = *self;
+        Looking { set, timelines, tags, plan, github, names }.look(written, proposals).await
     }
 
     /// What is over. GitHub must not merge it; that it is closed, only a run of everything says.

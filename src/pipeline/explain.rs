@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::Deciding;
-use super::{
-    Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_tree,
-};
+use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all};
 use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
 use crate::policy::Policy;
@@ -53,7 +51,7 @@ pub async fn explain(
         policies.iter().map(|policy| &policy.repository).collect();
     tags.list(&repositories, &loaded.set, &loaded.repository, around.progress).await;
     let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
-    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
+    let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let explained = explain_all(&planning, &settings, &tags);
     Ok((explained, planning))
 }

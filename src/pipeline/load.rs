@@ -5,11 +5,14 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use globset::GlobSet;
+
 use super::{Failure, Hits, Invalid, Tree};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
+use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Search, is_candidate};
 use crate::policy::{
-    Environment, PolicyFile, PolicyReader, PolicySet, RegistrySettings, RepositorySettings,
+    Environment, Home, PolicyFile, PolicyReader, PolicySet, RegistrySettings, RepositorySettings,
     SETTINGS_FILE, Signer, read_registries,
 };
 use crate::secret::masked;
@@ -18,6 +21,7 @@ use crate::signature::{TrustRoot, Verifier, Verifiers};
 use crate::yaml::Stream;
 
 /// What a repository declares.
+#[derive(Clone)]
 pub struct Loaded {
     /// The policies and environments.
     pub set: PolicySet,
@@ -61,14 +65,16 @@ impl Loaded {
         for file in &files {
             reader.file(file);
         }
-        let hits = sweep(tree, &repository, &reader);
+        let hits =
+            sweep(tree, &repository, reader.repositories(), &reader.targets().collect::<Vec<_>>());
         if given.is_none() {
             for file in hits.flux.iter().filter_map(|path| manifest(tree, path)) {
                 reader.file(&file);
                 files.push(file);
             }
         }
-        let (set, problems) = reader.finish();
+        let (mut set, problems) = reader.finish();
+        tree.settle(&mut set);
         diagnostics
             .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
         diagnostics.extend(coverage(&set, tree));
@@ -79,6 +85,19 @@ impl Loaded {
             return Err(invalid(diagnostics, sources));
         }
         Ok(Self { set, repository, verifiers, sources, diagnostics, hits })
+    }
+
+    /// The same for another place, and what is found there.
+    #[must_use]
+    pub(super) fn at(&self, home: &Home, tree: &Tree) -> Self {
+        let set = PolicySet { here: home.clone(), ..self.set.clone() };
+        let repositories = set.policies.iter().map(|policy| &policy.repository);
+        let targets = set.policies.iter().flat_map(|policy| &policy.targets);
+        let targets: Vec<&GlobSet> = targets.map(|target| &target.files).collect();
+        let hits = sweep(tree, &self.repository, repositories, &targets);
+        let diagnostics = coverage(&set, tree);
+        let (repository, verifiers) = (self.repository.clone(), self.verifiers.clone());
+        Self { set, repository, verifiers, sources: BTreeMap::new(), diagnostics, hits }
     }
 }
 
@@ -144,14 +163,18 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
 }
 
 /// Searches the files that can name images, or hold resources of Flux.
-fn sweep(tree: &Tree, repository: &RepositorySettings, reader: &PolicyReader) -> Hits {
+fn sweep<'a>(
+    tree: &Tree,
+    repository: &RepositorySettings,
+    repositories: impl Iterator<Item = &'a Repository>,
+    targets: &[&GlobSet],
+) -> Hits {
     let is_policy = |path: &str| repository.policies.is_match(path) || path == SETTINGS_FILE;
-    let targets = reader.targets();
     let is_target = |path: &str| targets.iter().any(|files| files.is_match(path));
     let paths = tree.paths().iter().filter(|path| !is_policy(path));
     let (aimed, other): (Vec<&String>, Vec<&String>) = paths.partition(|path| is_target(path));
     let other: Vec<&String> = other.into_iter().filter(|path| is_candidate(path)).collect();
-    let search = Search::new(reader.repositories());
+    let search = Search::new(repositories);
     let mut hits = Hits::find(tree, &other, &search);
     // Flux's resources are looked for in these as well, sites whatever their bytes are.
     let targets = Hits::find(tree, &aimed, &search);
@@ -215,7 +238,8 @@ fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
     let mut used: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); set.environments.len()];
     for path in tree.paths() {
         let mut first: Option<&Environment> = None;
-        for (environment, used) in set.environments.iter().zip(&mut used) {
+        for (index, used) in used.iter_mut().enumerate().filter(|(index, _)| set.is_here(*index)) {
+            let environment = &set.environments[index];
             let covering = environment.paths.covering(path);
             if covering.is_empty() {
                 continue;
@@ -230,7 +254,8 @@ fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
             }
         }
     }
-    let unused = set.environments.iter().zip(&used).flat_map(|(environment, used)| {
+    let here = set.environments.iter().zip(&used).filter(|(e, _)| e.home == set.here);
+    let unused = here.flat_map(|(environment, used)| {
         let written = environment.paths.written().iter().enumerate();
         let idle = written.filter(|(index, path)| !used.contains(index) && *path != ".");
         idle.map(|(_, path)| {

@@ -152,6 +152,7 @@ impl Memory {
             }
             // What a narrower run does not look at may be needed by the next one.
             let is_decided = |planned: &&Planned| planned.decision.outcome != Outcome::Undecided;
+            let is_whole = is_whole && !is_shared(set, repository);
             if is_whole && !decisions.is_empty() && decisions.iter().all(is_decided) {
                 self.forget(repository, policies, &decisions);
             }
@@ -160,7 +161,9 @@ impl Memory {
             // What is put there again later begins anew.
             self.ledger.forget_deliveries(|environment, policy| {
                 let mut planned = plan.decisions.iter();
+                let mut beyond = set.environments.iter().filter(|e| e.home != set.here);
                 planned.any(|p| p.environment == environment && p.image == policy)
+                    || beyond.any(|e| e.name == environment)
             });
             self.ledger.forget_repositories(|name| {
                 by_repository.keys().any(|repository| repository.to_string() == name)
@@ -341,6 +344,14 @@ pub(super) fn is_reverted(
 /// Whether every place holds what was moved there.
 pub(super) fn is_there(moved: &ProposedMove, held: &BTreeSet<Deployed>) -> bool {
     !held.is_empty() && held.iter().all(|place| place.to_string() == moved.to)
+}
+
+/// Whether environments elsewhere ask a registry for an image, too: they keep what they saw in the same
+/// ledger, when they are on another branch.
+fn is_shared(set: &PolicySet, repository: &Repository) -> bool {
+    let beyond = set.environments.iter().filter(|e| e.home != set.here);
+    let listed = beyond.filter(|e| e.stage.promotion.is_none());
+    listed.flat_map(|e| set.policies_of(e)).any(|policy| policy.repository == *repository)
 }
 
 /// The tags that a decision looked at.

@@ -5,6 +5,7 @@ mod decide;
 mod deliver;
 mod explain;
 mod history;
+mod homes;
 mod load;
 mod memory;
 mod merge;
@@ -30,6 +31,7 @@ use backon::BackoffBuilder as _;
 pub use deliver::new_files;
 pub use explain::{Explained, explain};
 use history::Timelines;
+use homes::{Elsewhere, Names};
 pub use load::Loaded;
 use memory::Memory;
 use plan::{check_names, plan_tree, rewrite, survey};
@@ -40,11 +42,11 @@ pub use sweep::Hits;
 pub use tags::Tags;
 pub use tree::Tree;
 
-use crate::changeset::Plan;
+use crate::changeset::{ChangeSet, Plan};
 use crate::diagnostic::{Diagnostic, any_error};
-use crate::forge;
+use crate::forge::{self, PullRequest};
 use crate::git::Author;
-use crate::policy::{PolicySet, Via};
+use crate::policy::{Home, PolicySet, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
@@ -89,11 +91,24 @@ pub struct Planning {
     memory: Memory,
     tree: Tree,
     author: Author,
+    /// Whose the token is that it was read with.
+    github: GitHubSettings,
     proposals: Proposals,
     /// What environments held, as far as promotions or a report asked for it.
     timelines: Timelines,
+    /// The repositories of all places.
+    names: Names,
     /// The title of the issue that shows everything.
     dashboard: Option<String>,
+    /// Other places where environments are; what was planned there is in the plan.
+    elsewhere: Vec<Planned>,
+}
+
+/// A place of which the plan is part of another one.
+struct Planned {
+    home: Home,
+    tree: Tree,
+    proposals: Proposals,
 }
 
 /// What a run did.
@@ -131,7 +146,7 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let tree = Tree::open(scope, around, None).await?;
     let mut loaded = Loaded::read(&tree, given.as_ref(), scope)?;
     let (files, found) = survey(&tree, &loaded.set, &mut loaded.hits);
-    loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found));
+    loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found, true));
     loaded.diagnostics.extend(found);
     Ok(loaded)
 }
@@ -161,10 +176,24 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
     let tree = Tree::open(&settings.scope, around, None).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
     let request = Request { settings, around, deliver: Deliver::Nothing };
-    plan_tree(tree, loaded, &request, &mut tags).await
+    plan_all(tree, loaded, &request, &mut tags).await
 }
 
-/// Plans and delivers; when somebody else pushes meanwhile, again on what is there then.
+/// Plans a tree, and the other places where environments are.
+async fn plan_all(
+    tree: Tree,
+    loaded: Loaded,
+    request: &Request<'_>,
+    tags: &mut Tags,
+) -> Result<Planning, Failure> {
+    let elsewhere = Elsewhere::open(&tree, &loaded, request).await;
+    let mut planning = plan_tree(tree, loaded, &elsewhere.known, request, tags).await?;
+    elsewhere.plan(&mut planning, request, tags).await?;
+    Ok(planning)
+}
+
+/// Plans and delivers, here and then elsewhere; when somebody else pushes meanwhile, again on what is there
+/// then.
 ///
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
@@ -175,6 +204,42 @@ pub async fn run(
 ) -> Result<Run, Failure> {
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
+    let mut elsewhere = Elsewhere::default();
+    let mut run = persist(settings, around, &mut tags, async |around, tags| {
+        let request = Request { settings, around, deliver: Deliver::Via(via) };
+        let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
+        let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+        elsewhere = Elsewhere::open(&tree, &loaded, &request).await;
+        plan_tree(tree, loaded, &elsewhere.known, &request, tags).await
+    })
+    .await?;
+    let Elsewhere { places, problems, mut known } = elsewhere;
+    run.planning.plan.diagnostics.extend(problems);
+    known.timelines.extend(run.planning.timelines.clone());
+    for mut place in places {
+        let there = persist(settings, around, &mut tags, async |around, tags| {
+            let request = Request { settings, around, deliver: Deliver::Via(via) };
+            place.plan(&known, &request, tags).await
+        });
+        match there.await {
+            Ok(there) => run.absorb(there),
+            // One place that fails keeps nothing from the others.
+            Err(failure) => run.planning.plan.diagnostics.extend(place.failed(&failure)),
+        }
+    }
+    deliver::show(&mut run, settings).await;
+    // What texts asked for counts as well.
+    run.planning.usage = tags.usage().await;
+    Ok(run)
+}
+
+/// Delivers what is planned, and plans again as long as somebody else is faster or a merge makes way.
+async fn persist(
+    settings: &DecideSettings,
+    around: &Surroundings,
+    tags: &mut Tags,
+    mut plan: impl AsyncFnMut(&Surroundings, &mut Tags) -> Result<Planning, Failure>,
+) -> Result<Run, Failure> {
     let backoff = backon::ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(Duration::from_millis(100));
@@ -183,16 +248,13 @@ pub async fn run(
     loop {
         // What an app was given lasts an hour, and some limits are waited for.
         let around = &signed_in(&settings.scope, around).await?;
-        let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-        let request = Request { settings, around, deliver: Deliver::Via(via) };
-        let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
+        let planning = plan(around, tags).await?;
         let pause = pauses.next();
         let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-        let (github, is_partial) = (&around.github, settings.pushed.is_some());
-        let outside = Outside { tags: &tags, github, is_partial, clock };
-        let delivered = deliver::deliver(planning, settings, &outside, pause.is_none()).await;
-        match (delivered, pause) {
+        let is_partial = settings.pushed.is_some();
+        let github = &planning.github.clone();
+        let outside = Outside { tags, github, is_partial, clock };
+        match (deliver::deliver(planning, settings, &outside, pause.is_none()).await, pause) {
             (Err(raced), Some(pause)) => {
                 tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
                 tokio::time::sleep(pause).await;
@@ -208,15 +270,7 @@ pub async fn run(
                 earlier.extend(run.deliveries);
             }
             (Ok(mut run), _) => {
-                // What happened to a branch last is what counts, unless it was the end of it.
-                let is_over = |d: &Delivery| {
-                    matches!(d.outcome, DeliveryOutcome::Merged | DeliveryOutcome::Closed)
-                };
-                let last: BTreeSet<_> = run.deliveries.iter().map(|d| d.branch.clone()).collect();
-                earlier.retain(|d| is_over(d) || !last.contains(&d.branch));
-                run.deliveries.splice(0..0, earlier);
-                // What texts asked for counts as well.
-                run.planning.usage = tags.usage().await;
+                run.follow(earlier);
                 return Ok(run);
             }
         }
@@ -228,6 +282,7 @@ impl Planning {
     fn of(
         plan: Plan,
         sources: BTreeMap<String, String>,
+        github: &GitHubSettings,
         (set, memory, tree, author, proposals): (PolicySet, Memory, Tree, Author, Proposals),
     ) -> Self {
         Self {
@@ -239,16 +294,38 @@ impl Planning {
             memory,
             tree,
             author,
+            github: github.clone(),
             proposals,
             timelines: Timelines::new(),
+            names: Names::new(),
             dashboard: None,
+            elsewhere: Vec::new(),
         }
     }
 
-    /// A file of the repository as it is now.
+    /// A file of a place as it is now.
     #[must_use]
-    pub fn text(&self, path: &str) -> Option<String> {
-        String::from_utf8(self.tree.read(path).ok()?).ok()
+    pub fn text(&self, home: &Home, path: &str) -> Option<String> {
+        let elsewhere = self.elsewhere.iter().find(|place| place.home == *home);
+        let tree = elsewhere.map_or(&self.tree, |place| &place.tree);
+        String::from_utf8(tree.read(path).ok()?).ok()
+    }
+
+    /// The open pull request of a change set.
+    fn open(&self, set: &ChangeSet) -> Option<&PullRequest> {
+        let elsewhere = self.elsewhere.iter().find(|place| place.home == set.home);
+        elsewhere.map_or(&self.proposals, |place| &place.proposals).open(&set.branch)
+    }
+
+    /// Adds what was planned in another place.
+    fn absorb(&mut self, other: Self) {
+        let Self { plan, usage, undecided, set, tree, proposals, timelines, .. } = other;
+        let sources = &self.sources;
+        self.plan.append(plan, &set.here, |path| sources.contains_key(path));
+        self.usage = usage;
+        self.undecided |= undecided;
+        self.timelines.extend(timelines);
+        self.elsewhere.push(Planned { home: set.here, tree, proposals });
     }
 
     /// How `plan` ends.
@@ -259,6 +336,22 @@ impl Planning {
 }
 
 impl Run {
+    /// Adds what happened before to the same branches. What happened to a branch last is what counts,
+    /// unless it was the end of it.
+    fn follow(&mut self, mut earlier: Vec<Delivery>) {
+        let is_over =
+            |d: &Delivery| matches!(d.outcome, DeliveryOutcome::Merged | DeliveryOutcome::Closed);
+        let last: BTreeSet<_> = self.deliveries.iter().map(|d| d.branch.clone()).collect();
+        earlier.retain(|d| is_over(d) || !last.contains(&d.branch));
+        self.deliveries.splice(0..0, earlier);
+    }
+
+    /// Adds what was delivered in another place.
+    fn absorb(&mut self, other: Self) {
+        self.planning.absorb(other.planning);
+        self.deliveries.extend(other.deliveries);
+    }
+
     /// How `run` ends.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -21,7 +21,7 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         notes.extend(overdue(planned));
         notes.extend(policy.and_then(|policy| changed_variant(planned, policy)));
     }
-    for environment in &set.environments {
+    for environment in set.environments.iter().filter(|e| e.home == set.here) {
         let ended = environment.holds.iter().filter(|hold| hold.until <= now);
         notes.extend(ended.map(|hold| {
             let message = format!("this hold ended at {}: {}", hold.until, hold.reason);
@@ -53,14 +53,29 @@ pub(super) fn unused_push(pushed: &Pushed, uses: &[Use]) -> Option<Diagnostic> {
 }
 
 /// Policies whose image nothing names, not even in a way that is left alone, and environments in
-/// which nothing is found: a typo in a name would otherwise be silence.
-pub(super) fn unused(set: &PolicySet, files: &[Surveyed], found: &[Diagnostic]) -> Vec<Diagnostic> {
+/// which nothing is found: a typo in a name would otherwise be silence. Of a narrower run nobody expects
+/// that.
+pub(super) fn unused(
+    set: &PolicySet,
+    files: &[Surveyed],
+    found: &[Diagnostic],
+    is_whole: bool,
+) -> Vec<Diagnostic> {
+    if !is_whole {
+        return Vec::new();
+    }
     let used: BTreeSet<usize> =
         files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
     let mentioned =
         |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
     let policies = set.policies.iter().enumerate();
-    let idle = policies.filter(|(index, policy)| !used.contains(index) && !mentioned(policy));
+    let is_ours = |index: &usize| {
+        let mut here = set.environments.iter().filter(|e| e.home == set.here);
+        !set.is_used_elsewhere(*index)
+            && (set.here.is_here() || here.any(|e| e.policies.contains(index)))
+    };
+    let idle = policies
+        .filter(|(index, policy)| !used.contains(index) && is_ours(index) && !mentioned(policy));
     let idle = idle.map(|(_, policy)| {
         let (name, repository) = (&policy.name, &policy.repository);
         let message = format!("no place was found that names the image of `{name}`, {repository}");
@@ -74,6 +89,7 @@ pub(super) fn unused(set: &PolicySet, files: &[Surveyed], found: &[Diagnostic]) 
         };
         // The one that nobody declared is empty when everything is.
         environment.place != Place::default()
+            && set.is_here(*index)
             && !inhabited.contains(index)
             && !found.iter().any(within)
     });

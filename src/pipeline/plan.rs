@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::homes::Known;
 use super::memory::{Held, Memory};
 use super::promote::{Promoting, is_promoted};
 use super::proposals::Proposals;
@@ -26,19 +27,16 @@ use crate::settings::DecideSettings;
 pub(super) async fn plan_tree(
     tree: Tree,
     loaded: Loaded,
+    known: &Known,
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
     let (settings, progress) = (request.settings, request.around.progress);
     let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
-    if let Deliver::Via(Some(via)) = request.deliver {
-        set.environments.iter_mut().for_each(|environment| environment.deliver.via = via);
-    }
+    overrule(&mut set, request.deliver);
     check_names(&set, settings)?;
     let (files, found) = survey(&tree, &set, &mut hits);
-    if settings.is_whole() {
-        diagnostics.extend(notes::unused(&set, &files, &found));
-    }
+    diagnostics.extend(notes::unused(&set, &files, &found, settings.is_whole()));
     diagnostics.extend(found);
     let uses = selected(&uses(&files), &set, settings);
     // What comes from other environments is not asked for at registries.
@@ -46,7 +44,8 @@ pub(super) async fn plan_tree(
     let repositories: BTreeSet<_> =
         listed.iter().map(|u| &set.policies[u.policy].repository).collect();
     diagnostics.extend(ask(&listed, &set, &repository, request, tags).await);
-    let promoting = Promoting::read(&tree, (&set, &repository), &files, &uses, request).await;
+    let promoting =
+        Promoting::read(&tree, (&set, &repository), &files, (&uses, known), request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
@@ -65,16 +64,15 @@ pub(super) async fn plan_tree(
         is_partial: settings.pushed.is_some(),
     };
     let (mut plan, undecided) = settling.settle(&uses, tags, &mut memory, &mut proposals).await;
-    let timelines = promoting.timelines;
+    let (timelines, names) = (promoting.timelines, known.names());
     diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
     diagnostics.extend(tags.skews(&set));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
     let is_whole = settings.is_whole() && settings.scope.policies.is_none();
     memory.learn(&set, &plan, tags, settings.now, is_whole);
     tags.save(settings)?;
-    let usage = tags.usage().await;
+    let (usage, dashboard) = (tags.usage().await, repository.dashboard);
     log(&usage);
-    let dashboard = repository.dashboard;
     Ok(Planning {
         plan,
         usage,
@@ -84,10 +82,20 @@ pub(super) async fn plan_tree(
         memory,
         tree,
         author,
+        github: request.around.github.clone(),
         proposals,
         timelines,
+        names,
         dashboard,
+        elsewhere: Vec::new(),
     })
+}
+
+/// Delivers everything in the way that was asked for, if one was.
+fn overrule(set: &mut PolicySet, deliver: Deliver) {
+    if let Deliver::Via(Some(via)) = deliver {
+        set.environments.iter_mut().for_each(|environment| environment.deliver.via = via);
+    }
 }
 
 /// What is said of a plan, and where what is pushed goes.

@@ -6,14 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::{LOOK_BACK, Timelines, timelines};
+use super::homes::Known;
 use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
 use crate::forge::GitHub;
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
-use crate::policy::{PolicySet, Promotion, RepositorySettings};
-use crate::promote::{Checked, Facts, Promoted, decide};
+use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
+use crate::promote::{Checked, Facts, Promoted, Timeline, decide};
+use crate::settings::GitHubSettings;
 
 /// Whoever asks since when something runs is told as far back as this.
 const SIGHT: SignedDuration = SignedDuration::from_hours(60 * 24);
@@ -23,8 +25,8 @@ pub(super) struct Promoting<'a> {
     set: &'a PolicySet,
     repository: &'a RepositorySettings,
     pub(super) timelines: Timelines,
-    /// Who is asked what checked commits, or why nobody is.
-    forge: Result<GitHub, String>,
+    /// Who is asked what checked commits of a place, or why nobody is.
+    forges: BTreeMap<&'a Home, Result<GitHub, String>>,
     /// What is known of commits, asked for once in a run.
     checks: RefCell<BTreeMap<String, Vec<Checked>>>,
     now: Timestamp,
@@ -41,31 +43,23 @@ impl<'a> Promoting<'a> {
         tree: &Tree,
         (set, repository): (&'a PolicySet, &'a RepositorySettings),
         files: &[Surveyed],
-        uses: &[Use],
+        (uses, known): (&[Use], &'a Known),
         request: &Request<'_>,
     ) -> Self {
         let now = request.settings.now;
         let targets: BTreeSet<usize> =
             uses.iter().filter(|at| is_promoted(set, at)).map(|at| at.environment).collect();
         let promotion = |index: &usize| set.environments[*index].stage.promotion.as_ref();
-        let promotions: Vec<&Promotion> = targets.iter().filter_map(promotion).collect();
-        let soak = promotions.iter().map(|promotion| promotion.soak).max().unwrap_or_default();
-        let mut wanted: BTreeSet<usize> =
-            promotions.iter().flat_map(|promotion| promotion.sources.iter().copied()).collect();
-        wanted.extend(targets);
-        let mut since = before(now, soak + LOOK_BACK);
-        if matches!(request.deliver, Deliver::Sight) {
-            wanted.extend(0..set.environments.len());
-            since = since.min(before(now, SIGHT));
+        let asks = targets.iter().filter_map(promotion).any(|from| !from.require.is_empty());
+        let forges = if asks { forges(known, request) } else { BTreeMap::new() };
+        // What is elsewhere may come from here.
+        let beyond = (0..set.environments.len()).filter(|index| !set.is_here(*index));
+        let (wanted, since) = reach(set, &targets.into_iter().chain(beyond).collect(), request);
+        let mut all = known.timelines.clone();
+        if !wanted.is_empty() {
+            all.extend(timelines(tree, set, files, &wanted, (since, now)).await);
         }
-        let timelines = if wanted.is_empty() {
-            Timelines::new()
-        } else {
-            timelines(tree, set, files, &wanted, (since, now)).await
-        };
-        let asks = promotions.iter().any(|promotion| !promotion.require.is_empty());
-        let forge = if asks { forge(tree, request) } else { Err("nothing asks".to_owned()) };
-        Self { set, repository, timelines, forge, checks: RefCell::default(), now }
+        Self { set, repository, timelines: all, forges, checks: RefCell::default(), now }
     }
 
     /// Decides in rounds: each knows what checked more commits than the last.
@@ -122,18 +116,37 @@ impl<'a> Promoting<'a> {
         if commits.is_empty() {
             return Ok(());
         }
-        let forge = self.forge.as_ref().map_err(Clone::clone)?;
-        let commits: Vec<&str> = commits.iter().map(String::as_str).collect();
-        let found = forge.checks(&commits).await.map_err(|error| error.to_string())?;
-        let mut known = self.checks.borrow_mut();
+        let mut by_home: BTreeMap<&Home, Vec<&str>> = BTreeMap::new();
         for commit in commits {
-            let checks = found.get(commit).into_iter().flatten();
-            let checks = checks
-                .map(|check| Checked { name: check.name.clone(), passed: check.passed })
-                .collect();
-            known.insert(commit.to_owned(), checks);
+            by_home.entry(self.home_of(commit)).or_default().push(commit);
+        }
+        for (home, commits) in by_home {
+            let why =
+                || "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
+            let forge = self.forges.get(home).ok_or_else(|| why().to_owned())?;
+            let forge = forge.as_ref().map_err(Clone::clone)?;
+            let found = forge.checks(&commits).await.map_err(|error| error.to_string())?;
+            let mut known = self.checks.borrow_mut();
+            for commit in commits {
+                let checks = found.get(commit).into_iter().flatten();
+                let checks = checks
+                    .map(|check| Checked { name: check.name.clone(), passed: check.passed })
+                    .collect();
+                known.insert(commit.to_owned(), checks);
+            }
         }
         Ok(())
+    }
+
+    /// Where a commit is from.
+    fn home_of(&self, commit: &str) -> &'a Home {
+        let has = |timeline: &Timeline| {
+            timeline.states.iter().any(|state| state.commits.iter().any(|id| id == commit))
+        };
+        let known =
+            self.timelines.iter().filter_map(|(at, known)| Some((at, known.as_ref().ok()?)));
+        let at = known.filter(|(_, timeline)| has(timeline)).map(|(at, _)| *at).next();
+        at.map_or(&self.set.here, |at| &self.set.environments[at].home)
     }
 }
 
@@ -141,12 +154,34 @@ fn before(now: Timestamp, duration: SignedDuration) -> Timestamp {
     now.checked_sub(duration).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn forge(tree: &Tree, request: &Request<'_>) -> Result<GitHub, String> {
-    let around = request.around;
-    let Tree::Git { github: Some((owner, name)), .. } = tree else {
-        let why = "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
-        return Err(why.to_owned());
+/// The environments here that promotions to some of them turn on, and since when they matter.
+pub(super) fn reach(
+    set: &PolicySet,
+    targets: &BTreeSet<usize>,
+    request: &Request<'_>,
+) -> (BTreeSet<usize>, Timestamp) {
+    let promotion = |index: &usize| set.environments[*index].stage.promotion.as_ref();
+    let promotions: Vec<&Promotion> = targets.iter().filter_map(promotion).collect();
+    let soak = promotions.iter().map(|promotion| promotion.soak).max().unwrap_or_default();
+    let mut wanted: BTreeSet<usize> =
+        promotions.iter().flat_map(|promotion| promotion.sources.iter().copied()).collect();
+    wanted.extend(targets.iter().filter(|index| promotion(index).is_some()));
+    let mut since = before(request.settings.now, soak + LOOK_BACK);
+    if matches!(request.deliver, Deliver::Sight) {
+        wanted.extend(0..set.environments.len());
+        since = since.min(before(request.settings.now, SIGHT));
+    }
+    wanted.retain(|index| set.is_here(*index));
+    (wanted, since)
+}
+
+fn forges<'a>(
+    known: &'a Known,
+    request: &Request<'_>,
+) -> BTreeMap<&'a Home, Result<GitHub, String>> {
+    let clock = (request.around.now, request.around.started);
+    let forge = |(settings, (owner, name)): &(GitHubSettings, (String, String))| {
+        GitHub::new(settings, clock, (owner, name)).map_err(|error| error.to_string())
     };
-    let clock = (around.now, around.started);
-    GitHub::new(&around.github, clock, (owner, name)).map_err(|error| error.to_string())
+    known.forges.iter().map(|(home, at)| (home, forge(at))).collect()
 }

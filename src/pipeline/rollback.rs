@@ -11,12 +11,12 @@ use super::plan::check_names;
 use super::proposals::Proposals;
 use super::{
     Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
-    load, rewrite, sign, signed_in, survey,
+    homes, load, rewrite, sign, signed_in, survey,
 };
 use crate::changeset::{Decided, Plan, Use, uses};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::image::Tag;
-use crate::policy::{PolicySet, Timing, Via};
+use crate::policy::{Environment, PolicySet, Timing, Via};
 use crate::promote::{Held, Timeline};
 use crate::settings::{DecideSettings, Surroundings};
 
@@ -63,6 +63,8 @@ pub async fn rollback(
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
     let way = if is_dry { Deliver::Nothing } else { Deliver::Via(None) };
     let request = Request { settings, around, deliver: way };
+    let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
+    let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, to).await?;
     if is_dry {
         return Ok(Rollback::Shown(Box::new(planning)));
@@ -74,6 +76,26 @@ pub async fn rollback(
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
     };
     delivered.map(|run| Rollback::Delivered(Box::new(run))).map_err(moved)
+}
+
+/// The place of the environment that is taken back.
+async fn at_home(
+    tree: Tree,
+    loaded: Loaded,
+    request: &Request<'_>,
+) -> Result<(Surroundings, Tree, Loaded), Failure> {
+    let is_meant = |e: &&Environment| request.settings.environments.contains(&e.name);
+    let home = loaded.set.environments.iter().find(is_meant).map(|e| e.home.clone());
+    match home.filter(|home| !home.is_here()) {
+        None => Ok((request.around.clone(), tree, loaded)),
+        Some(home) => {
+            let (_, around, tree) = homes::open(&home, &request.settings.scope, request)
+                .await
+                .map_err(Failure::Failed)?;
+            let loaded = loaded.at(&home, &tree);
+            Ok((around, tree, loaded))
+        }
+    }
 }
 
 async fn plan(
@@ -132,7 +154,7 @@ async fn plan(
     };
     proposals.ask(&plan).await;
     plan.diagnostics.splice(0..0, diagnostics);
-    Ok(Planning::of(plan, sources, (set, memory, tree, author, proposals)))
+    Ok(Planning::of(plan, sources, &request.around.github, (set, memory, tree, author, proposals)))
 }
 
 /// What an image was before: the last version that is another one, or the one with a tag.

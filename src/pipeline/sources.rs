@@ -7,11 +7,12 @@ use futures::stream::{self, StreamExt as _};
 
 use super::Tags;
 use super::history::Timelines;
+use super::homes::Names;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section, section_of};
 use crate::choose::{Deployed, Outcome};
 use crate::image::{Origin, Repository, Source};
-use crate::policy::{Notes, PolicySet, Via};
+use crate::policy::{Home, Notes, PolicySet, Via};
 use crate::promote::Held;
 use crate::settings::GitHubSettings;
 
@@ -28,6 +29,8 @@ pub(super) struct Looking<'a> {
     pub(super) tags: &'a Tags,
     pub(super) plan: &'a Plan,
     pub(super) github: &'a GitHubSettings,
+    /// The repositories of all places.
+    pub(super) names: &'a Names,
 }
 
 /// An image at one place of its life.
@@ -68,14 +71,13 @@ impl Looking<'_> {
         let sources = of_releases.flat_map(|(_, moves)| moves.iter().map(|moved| &moved.to));
         let sources = sources.filter_map(|image| origins.get(image)?.source.clone());
         let releases = self.releases(known, sources.collect()).await;
-        let here = self.here(known);
         let told = wanted.into_iter().map(|(set, moves)| {
             let row = |moved: Moved<'_>| {
-                let earned = self.earned(&moved);
+                let earned = self.earned(&moved, known);
                 Sources { earned, ..told(&moved, &origins, &releases, set.notes) }
             };
             let rows: Vec<_> = moves.into_iter().map(row).collect();
-            (set.branch.clone(), section(&rows, self.github.server_url.as_str(), &here))
+            (set.branch.clone(), section(&rows, self.github.server_url.as_str()))
         });
         told.collect()
     }
@@ -89,14 +91,16 @@ impl Looking<'_> {
         origins.buffer_unordered(AT_ONCE).collect().await
     }
 
-    /// The page of the config repository.
-    fn here(&self, known: &Known) -> String {
-        let (owner, name) = known.forge.name();
+    /// The page of the repository of a place.
+    fn page(&self, home: &Home, known: &Known) -> String {
+        let here = || known.forge.name();
+        let there = self.names.get(home).map(|(owner, name)| (owner.as_str(), name.as_str()));
+        let (owner, name) = there.unwrap_or_else(here);
         format!("{}/{owner}/{name}", self.github.server_url.as_str().trim_end_matches('/'))
     }
 
     /// Where what is promoted was before.
-    fn earned(&self, moved: &Moved<'_>) -> Vec<Earned> {
+    fn earned(&self, moved: &Moved<'_>, known: &Known) -> Vec<Earned> {
         let environment = self.set.environments.iter().find(|e| e.name == moved.environment);
         let promotion = environment.and_then(|e| e.stage.promotion.as_ref());
         let policy = self.set.policies.iter().position(|policy| policy.name == moved.image);
@@ -119,8 +123,10 @@ impl Looking<'_> {
                     between.push(version);
                 }
             }
+            let environment = &self.set.environments[*source];
             Some(Earned {
-                environment: self.set.environments[*source].name.clone(),
+                environment: environment.name.clone(),
+                page: self.page(&environment.home, known),
                 since: commit.map(|commit| (stretch.since, (*commit).to_owned())),
                 between,
             })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_tree, signed_in};
+use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_all, signed_in};
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
 use crate::policy::PolicySet;
@@ -24,7 +24,7 @@ pub async fn status(
     let tree = Tree::open(&settings.scope, around, None).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
     let request = Request { settings, around, deliver: Deliver::Sight };
-    let planning = plan_tree(tree, loaded, &request, &mut tags).await?;
+    let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let environments: Vec<EnvironmentStatus> = order(&planning.set)
         .into_iter()
         .map(|index| environment(&planning, index, settings))
@@ -80,7 +80,7 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
     });
     let decision = &planned.decision;
     let next = decision.to.as_ref().filter(|_| decision.outcome != Outcome::Keep);
-    let open = planning.plan.set_of(planned).and_then(|set| planning.proposals.open(&set.branch));
+    let open = planning.plan.set_of(planned).and_then(|set| planning.open(set));
     ImageStatus {
         image: planned.image.clone(),
         repository: planned.repository.to_string(),

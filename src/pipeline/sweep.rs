@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{Form, Hit, Search};
 
 /// What a pass over the bytes of every file finds, before any is parsed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hits {
     /// Paths of files that can name an image of a policy, or hold a marker.
     pub sites: Vec<String>,

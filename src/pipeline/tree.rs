@@ -9,7 +9,7 @@ use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
-use crate::policy::Via;
+use crate::policy::{PolicySet, Via};
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
 
@@ -86,6 +86,26 @@ impl Tree {
         let commit = repository.find_reference(LEDGER_REF).ok()?.peel_to_commit().ok()?;
         let entry = commit.tree().ok()?.get_path(path.as_ref()).ok()?;
         Some(repository.find_blob(entry.id()).ok()?.content().to_vec())
+    }
+
+    /// Makes what environments say of this place the same as saying nothing.
+    pub(super) fn settle(&self, set: &mut PolicySet) {
+        let (name, branch) = match self {
+            Self::Work(tree) => (None, checked_out(tree.root())),
+            Self::Git { clone, github } => {
+                let name = github.as_ref().map(|(owner, name)| format!("{owner}/{name}"));
+                (name, Some(clone.branch().to_owned()))
+            }
+        };
+        for environment in &mut set.environments {
+            let home = &mut environment.home;
+            let is_it =
+                |there: &String| name.as_ref().is_some_and(|n| n.eq_ignore_ascii_case(there));
+            home.repository.take_if(|there| is_it(there));
+            if home.repository.is_none() && home.branch == branch {
+                home.branch = None;
+            }
+        }
     }
 
     /// The paths of the regular files, sorted.
@@ -176,6 +196,16 @@ impl From<GitError> for Failure {
     }
 }
 
+/// The branch that is checked out in a directory.
+fn checked_out(path: &Path) -> Option<String> {
+    head_of(&git2::Repository::discover(path).ok()?)
+}
+
+fn head_of(repository: &git2::Repository) -> Option<String> {
+    let head = repository.head().ok().filter(git2::Reference::is_branch)?;
+    head.shorthand().ok().map(str::to_owned)
+}
+
 /// Where a work tree was cloned from.
 struct Origin {
     remote: Remote,
@@ -189,8 +219,7 @@ impl Origin {
             Failure::Failed(format!("{}: {}", path.display(), error.message()))
         };
         let repository = git2::Repository::discover(path).map_err(failed)?;
-        let branch = repository.head().ok().filter(git2::Reference::is_branch);
-        let branch = branch.and_then(|head| head.shorthand().ok().map(str::to_owned));
+        let branch = head_of(&repository);
         let Ok(origin) = repository.find_remote("origin") else {
             let message = format!(
                 "{}: it has no `origin` to push to; name the repository with --repo",

@@ -144,6 +144,7 @@ impl Flux {
                 policies: self.selected(key, automation, policies),
                 deliver: Deliver::via(automation.via),
                 holds: Vec::new(),
+                home: super::Home::default(),
                 stage: super::Stage::default(),
                 message: automation.message.clone(),
                 place: automation.place.clone(),

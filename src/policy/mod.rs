@@ -8,6 +8,7 @@ mod checks;
 mod deliver;
 mod file;
 mod flux;
+mod home;
 mod order;
 mod paths;
 mod range;
@@ -27,6 +28,7 @@ pub use checks::{Checks, Identity, Signer};
 pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings, Texts};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::API_GROUP as FLUX_API_GROUP;
+pub use home::Home;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
@@ -58,16 +60,18 @@ use crate::image::Repository;
 pub const IMPLICIT_ENVIRONMENT: &str = "default";
 
 /// Everything that a repository's policy files declare, valid by construction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PolicySet {
     /// The policies, by name.
     pub policies: Vec<Policy>,
     /// The environments, by name. Never empty when there are policies.
     pub environments: Vec<Environment>,
+    /// Where we are: environments elsewhere are known, and nothing is found or changed for them.
+    pub here: Home,
 }
 
 /// Which tags of one image repository are candidates, and their order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// The name that decisions, branches and pull requests use.
     pub name: String,
@@ -147,10 +151,12 @@ pub enum Times {
 }
 
 /// The paths that one cluster or stage syncs, and how changes get there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// The name that decisions, branches and pull requests use.
     pub name: String,
+    /// Where its files are.
+    pub home: Home,
     /// The paths it covers.
     pub paths: Paths,
     /// The policies that apply in it, as indices into [`PolicySet::policies`].
@@ -179,7 +185,7 @@ pub struct MessageTemplate {
 }
 
 /// Images that are not to be changed for a time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Hold {
     /// Which policies, by name.
     pub images: GlobSet,
@@ -214,6 +220,19 @@ impl Environment {
 }
 
 impl PolicySet {
+    /// Whether an environment's files are where we are.
+    #[must_use]
+    pub fn is_here(&self, environment: usize) -> bool {
+        self.environments[environment].home == self.here
+    }
+
+    /// Whether an environment elsewhere uses a policy, so that what is here is not all of it.
+    #[must_use]
+    pub fn is_used_elsewhere(&self, policy: usize) -> bool {
+        let elsewhere = self.environments.iter().filter(|e| e.home != self.here);
+        elsewhere.flat_map(|e| &e.policies).any(|index| *index == policy)
+    }
+
     /// The policies of an environment.
     pub fn policies_of<'a>(
         &'a self,

@@ -6,7 +6,7 @@ use super::Environment;
 use crate::diagnostic::{Code, Diagnostic, Place};
 
 /// Paths of the repository: plain ones cover what is beneath them, globs what they match.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Paths {
     pub(super) written: Vec<String>,
     pub(super) globs: GlobSet,
@@ -49,6 +49,9 @@ pub(super) fn overlap(
     other: &Environment,
     places: &[Place],
 ) -> Option<Diagnostic> {
+    if one.home != other.home {
+        return None;
+    }
     for path in &one.paths.written {
         let others = other.paths.written.iter().zip(places);
         for (theirs, place) in others {

@@ -24,7 +24,7 @@ fn is_attachment(tag: &str) -> bool {
 }
 
 /// A policy's filters and order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TagRule {
     pub(super) matcher: Option<Regex>,
     pub(super) extract: Option<String>,

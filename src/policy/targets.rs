@@ -13,7 +13,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 const MAX_PATH: usize = 1024;
 
 /// Places in files that hold parts of a policy's image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// The files.
     pub files: GlobSet,
@@ -24,7 +24,7 @@ pub struct Target {
 }
 
 /// How a target finds its places.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Reach {
     /// By a path through YAML or JSON.
     Path(Query, PartName),
@@ -33,7 +33,7 @@ pub enum Reach {
 }
 
 /// A compiled path expression of [RFC 9535](https://www.rfc-editor.org/rfc/rfc9535).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Query(JsonPath);
 
 /// One step from a collection into it.

@@ -12,8 +12,8 @@ use super::flux::Flux;
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
-    Allow, Deliver, DigestMode, Environment, Finds, Group, Hold, IMPLICIT_ENVIRONMENT, Policy,
-    PolicySet, Stage, TagRule, Timing, Via, checks, stage, tags, targets,
+    Allow, Deliver, DigestMode, Environment, Finds, Group, Hold, Home, IMPLICIT_ENVIRONMENT,
+    Policy, PolicySet, Stage, TagRule, Timing, Via, checks, stage, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -66,10 +66,8 @@ impl PolicyReader {
     }
 
     /// The files that the policies' targets name.
-    #[must_use]
-    pub fn targets(&self) -> Vec<GlobSet> {
-        let targets = self.policies.values().flat_map(|policy| &policy.targets);
-        targets.map(|target| target.files.clone()).collect()
+    pub fn targets(&self) -> impl Iterator<Item = &GlobSet> {
+        self.policies.values().flat_map(|policy| &policy.targets).map(|target| &target.files)
     }
 
     /// Reads a file.
@@ -218,6 +216,7 @@ impl PolicyReader {
             let problem = Diagnostic::error(Code::PolicyInvalidValue, why);
             self.problems.push(problem.at(below(&keys)));
         }
+        let home = self.home(&raw, below);
         let mut deliver = Deliver::read(raw.deliver).unwrap_or_else(|(key, why)| {
             let place = places.of(&["environments", &name, "deliver", key]);
             self.problems.push(Diagnostic::error(Code::PolicyInvalidValue, why).at(place));
@@ -226,6 +225,7 @@ impl PolicyReader {
         deliver.timing = Timing { schedule: deliver.timing.schedule, ..timing };
         let environment = Environment {
             name: name.clone(),
+            home,
             paths: Paths { written, globs },
             policies: Vec::new(),
             deliver,
@@ -243,6 +243,15 @@ impl PolicyReader {
         });
         let held = held.chain(together).collect();
         self.environments.insert(name, Declared { environment, images, held, path_places });
+    }
+
+    fn home(&mut self, raw: &RawEnvironment, below: impl Fn(&[&str]) -> Place) -> Home {
+        let home = Home::read(raw.repository.as_deref(), raw.branch.as_deref());
+        home.unwrap_or_else(|(key, why)| {
+            let problem = Diagnostic::error(Code::PolicyInvalidValue, why);
+            self.problems.push(problem.at(below(&[key])));
+            Home::default()
+        })
     }
 
     fn holds(&mut self, raw: &[RawHold], at: impl Fn(usize) -> Place) -> Vec<Hold> {
@@ -295,7 +304,7 @@ impl PolicyReader {
                  images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '>=1.0'}",
             ));
         }
-        (PolicySet { policies, environments }, self.problems)
+        (PolicySet { policies, environments, here: Home::default() }, self.problems)
     }
 
     /// Looks up an environment's policies by name or glob.
@@ -439,6 +448,7 @@ fn implicit(policies: usize) -> Environment {
     let written = paths::add(&mut builder, ".").into_iter().collect();
     Environment {
         name: IMPLICIT_ENVIRONMENT.to_owned(),
+        home: Home::default(),
         paths: Paths { written, globs: builder.build().unwrap_or_else(|_| GlobSet::empty()) },
         policies: (0..policies).collect(),
         deliver: Deliver::default(),

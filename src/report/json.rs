@@ -104,6 +104,12 @@ struct ChangeSetRow {
     environment: String,
     /// How it is delivered.
     via: Via,
+    /// The repository, `OWNER/NAME`, where it is not the one of the policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    /// The branch that changes, where it is not the one of the policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     /// The branch of its pull request.
     branch: String,
     /// The title of the pull request, and the subject of the commit.
@@ -285,6 +291,8 @@ fn change_set(set: &ChangeSet) -> ChangeSetRow {
     ChangeSetRow {
         environment: set.environment.clone(),
         via: set.via,
+        repository: set.home.repository.clone(),
+        base: set.home.branch.clone(),
         branch: set.branch.clone(),
         title: set.title.clone(),
         body: set.body.clone(),

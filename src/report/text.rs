@@ -8,6 +8,7 @@ use super::{Delivery, DeliveryOutcome};
 use crate::changeset::{Plan, Planned, harmless};
 use crate::choose::Outcome;
 use crate::diagnostic::{Colour, Diagnostic, render};
+use crate::policy::Home;
 
 const GREEN: &str = "\u{1b}[32m";
 const RED: &str = "\u{1b}[31m";
@@ -19,12 +20,13 @@ const RESET: &str = "\u{1b}[0m";
 /// Decisions, then the changes as a unified diff, then a line that counts. Files are `read` again
 /// for the diff; one that is not the same any more is only named.
 #[must_use]
-pub fn plan(plan: &Plan, read: impl Fn(&str) -> Option<String>, colour: Colour) -> String {
+pub fn plan(plan: &Plan, read: impl Fn(&Home, &str) -> Option<String>, colour: Colour) -> String {
     let mut out = decisions(plan, colour);
     for set in &plan.change_sets {
-        writeln!(out, "\n{}", paint(colour, BOLD, &set.title)).ok();
+        let place = if set.home.is_here() { String::new() } else { format!(" ({})", set.home) };
+        writeln!(out, "\n{}{place}", paint(colour, BOLD, &set.title)).ok();
         for (path, file) in &set.files {
-            match read(path).and_then(|text| plan.texts(file, text)) {
+            match read(&set.home, path).and_then(|text| plan.texts(file, text)) {
                 Some((before, after)) => out.push_str(&diff(path, &before, &after, colour)),
                 None => writeln!(out, "{} changed meanwhile", crate::changeset::one_line(path))
                     .unwrap_or_default(),

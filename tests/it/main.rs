@@ -19,6 +19,7 @@ mod credentials;
 mod faults;
 mod flux;
 mod fuzz;
+mod homes;
 mod hostile;
 mod hostile_files;
 mod images;

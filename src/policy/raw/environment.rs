@@ -9,6 +9,14 @@ use super::RawDeliver;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawEnvironment {
+    /// The repository that its files are in, on the same GitHub server; the one of the policies without this.
+    /// The operator has to allow it (`--other-repository`).
+    #[schemars(example = &"acme/fleet-production")]
+    pub repository: Option<String>,
+    /// The branch that its files are on; without this that of the policies, or the default branch of
+    /// `repository`.
+    #[schemars(example = &"production")]
+    pub branch: Option<String>,
     /// Directories, files or globs, from the root of the repository.
     #[schemars(example = ["clusters/staging"])]
     pub paths: Vec<String>,

@@ -1,0 +1,90 @@
+//! Where the files of environments are: in the repository of the policies, or elsewhere.
+
+use std::fmt;
+
+/// Where an environment's files are; on the branch of the policies when it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Home {
+    /// `OWNER/NAME` on the same GitHub server; the repository of the policies without it.
+    pub repository: Option<String>,
+    /// The branch; without it that of the policies, or another repository's default branch.
+    pub branch: Option<String>,
+}
+
+/// A key that cannot be what it is, and why.
+pub(super) type Wrong = (&'static str, String);
+
+/// What branches of ours begin with: they are written anew by every run.
+const OWN: &str = "tagalong/";
+
+impl Home {
+    /// Reads what an environment says.
+    pub(super) fn read(repository: Option<&str>, branch: Option<&str>) -> Result<Self, Wrong> {
+        if let Some(name) = repository.filter(|name| !is_repository(name)) {
+            let name = name.escape_debug();
+            return Err(("repository", format!("`{name}` is not OWNER/NAME, as in acme/fleet")));
+        }
+        if let Some(branch) = branch.filter(|branch| !is_branch(branch)) {
+            return Err(("branch", format!("`{}` is no branch to deploy", branch.escape_debug())));
+        }
+        let [repository, branch] = [repository, branch].map(|name| name.map(str::to_owned));
+        Ok(Self { repository, branch })
+    }
+
+    /// Whether it is where the policies are.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `acme/fleet`, `acme/fleet@production`, or `@production` in the repository of the policies.
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.repository.as_deref().unwrap_or_default())?;
+        self.branch.as_ref().map_or(Ok(()), |branch| write!(f, "@{branch}"))
+    }
+}
+
+/// Whether something is a name as GitHub has them.
+fn is_repository(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let is_word = |word: &str| !matches!(word, "" | "." | "..") && word.bytes().all(plain);
+    text.split_once('/').is_some_and(|(owner, name)| is_word(owner) && is_word(name))
+}
+
+/// Whether something can be a branch that is not ours; the server says whether it is one.
+fn is_branch(text: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
+    let is_sound = !text.is_empty() && !text.starts_with(['-', '/']) && !text.contains("..");
+    is_sound && !text.contains(is_odd) && !text.starts_with(OWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_a_repository_and_a_branch() {
+        let cases = [
+            (None, None, Ok("")),
+            (None, Some("env/production"), Ok("@env/production")),
+            (Some("acme/fleet-prod"), None, Ok("acme/fleet-prod")),
+            (Some("acme/fleet.prod"), Some("live"), Ok("acme/fleet.prod@live")),
+            (Some("fleet"), None, Err("repository")),
+            (Some("acme/.."), None, Err("repository")),
+            (Some("https://github.com/acme/fleet"), None, Err("repository")),
+            (Some("acme/fleet/x"), None, Err("repository")),
+            (None, Some("tagalong/staging"), Err("branch")),
+            (None, Some(""), Err("branch")),
+            (None, Some("-x"), Err("branch")),
+            (None, Some("a b"), Err("branch")),
+            (None, Some("a..b"), Err("branch")),
+        ];
+        for (repository, branch, want) in cases {
+            let got = Home::read(repository, branch).map(|home| home.to_string());
+            let want = want.map(str::to_owned);
+            assert_eq!(got.map_err(|(key, _)| key), want, "{repository:?} {branch:?}");
+        }
+    }
+}

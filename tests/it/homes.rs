@@ -1,0 +1,247 @@
+//! Environments on other branches, and in other repositories.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::world::{GitHub, Output, Registry, World, arg};
+
+const START: &str = "2027-03-01T12:00:00Z";
+
+/// A policy repository `acme/fleet`, with environments on its branches or elsewhere.
+struct Story {
+    world: World,
+    registry: Registry,
+    github: GitHub,
+    now: std::cell::Cell<Timestamp>,
+}
+
+/// What every place holds of the image.
+fn site(registry: &Registry) -> String {
+    format!("# kept  \nimage:   {}/acme/shop:v1.0.0 # here\n", registry.host)
+}
+
+impl Story {
+    fn new(environments: &str) -> Self {
+        let world = World::new();
+        let registry = world.registry();
+        registry.push("acme/shop", &["v1.0.0"]);
+        let policy = format!(
+            "images:\n  shop: {{image: {}/acme/shop, tags: {{semver: '*'}}}}\nenvironments:\n{environments}",
+            registry.host
+        );
+        let site = site(&registry);
+        let github = world.github(&[("policies/p.yaml", &policy), ("dev/shop.yaml", &site)]);
+        let now = std::cell::Cell::new(START.parse().unwrap());
+        let story = Self { world, registry, github, now };
+        story.later(0);
+        story
+    }
+
+    fn later(&self, hours: i64) {
+        self.now.set(self.now.get() + SignedDuration::from_hours(hours));
+        self.github.repo.it_is(self.now.get());
+    }
+
+    fn bot(&self, args: &[&str]) -> Output {
+        let now = self.now.get().to_string();
+        let all = [args, &["--repo", "acme/fleet", "--now", &now]].concat();
+        self.github.env(self.world.bot(all)).run()
+    }
+
+    fn run(&self) -> Output {
+        self.bot(&["run", "--format", "json"])
+    }
+}
+
+/// The tag that a branch runs.
+fn tag(github: &GitHub, branch: &str, path: &str) -> String {
+    let text = github.repo.show(branch, path);
+    text.split(":v").nth(1).unwrap().split(' ').next().map(|tag| format!("v{tag}")).unwrap()
+}
+
+/// Open pull requests, as head and base.
+fn open(github: &GitHub) -> Vec<(u64, String, String)> {
+    let pulls = github.pulls().into_iter().filter(|pull| pull.state == "open");
+    pulls.map(|pull| (pull.number, pull.head, pull.base)).collect()
+}
+
+const BRANCHES: &str = "  dev: {paths: [dev]}
+  staging: {branch: env/staging, paths: [deploy], promoteFrom: dev, soak: 1h}
+  production: {branch: env/production, paths: [deploy], promoteFrom: staging, soak: 24h}
+";
+
+#[test]
+fn an_environment_is_a_branch() {
+    let story = Story::new(BRANCHES);
+    let site = site(&story.registry);
+    for branch in ["env/staging", "env/production"] {
+        // Two branches have the same paths, and nothing else in common.
+        story.github.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
+    }
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let ran = story.run().exits(0).json();
+    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+    assert!(ran["changeSets"][0]["base"].is_null());
+    assert!(story.github.merge(1));
+    story.later(2);
+    let ran = story.run().exits(0).json();
+    let want = (2, "tagalong/staging".to_owned(), "env/staging".to_owned());
+    assert_eq!(open(&story.github), [want]);
+    assert_eq!(ran["changeSets"][0]["base"], "env/staging");
+    assert_eq!(ran["deliveries"][0]["pullRequest"], 2);
+    story.github.seen();
+    story.run().exits(0);
+    assert_eq!(story.github.writes(), [""; 0]);
+    assert!(story.github.merge(2));
+    story.later(23);
+    story.run().exits(0);
+    assert_eq!(open(&story.github), []);
+    story.later(2);
+    story.run().exits(0);
+    let want = (3, "tagalong/production".to_owned(), "env/production".to_owned());
+    assert_eq!(open(&story.github), [want]);
+    let body = &story.github.pulls()[2].body;
+    let source = story.github.repo.head("env/staging");
+    assert!(body.contains(&format!("/acme/fleet/commit/{}", source.trim())), "{body}");
+    assert!(story.github.merge(3));
+    let text = story.github.repo.show("env/production", "deploy/shop.yaml");
+    assert_eq!(text, site.replace("v1.0.0", "v1.1.0"));
+    assert_eq!(tag(&story.github, "main", "dev/shop.yaml"), "v1.1.0");
+    // What runs where is told in one table, and taken back where it is.
+    let status = story.bot(&["status"]).exits(0).stdout;
+    for name in ["dev", "staging", "production"] {
+        assert!(status.contains(name), "{status}");
+    }
+    story.later(1);
+    story.bot(&["rollback", "--env", "production"]).exits(0);
+    let back = open(&story.github);
+    assert_eq!(back.len(), 1);
+    assert_eq!(back[0].2, "env/production");
+    assert!(story.github.merge(back[0].0));
+    assert_eq!(story.github.repo.show("env/production", "deploy/shop.yaml"), site);
+    story.later(30);
+    story.run().exits(0);
+    assert_eq!(open(&story.github), []);
+}
+
+#[test]
+fn an_environment_is_in_another_repository() {
+    let story = Story::new(
+        "  dev: {paths: [dev]}
+  canary: {repository: acme/fleet-canary, paths: ['.'], promoteFrom: dev, require: [healthy]}
+  production: {paths: [production], promoteFrom: canary, require: [healthy]}
+",
+    );
+    let site = site(&story.registry);
+    story.github.repo.commit("main", "Production", &[("production/shop.yaml", &site)]);
+    let there = story.world.beside(&story.github, "fleet-canary", &[("shop.yaml", &site)]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    // Whoever writes policies leads no token anywhere.
+    let refused = story.run().exits(3);
+    let told = refused.json()["diagnostics"].to_string();
+    assert!(
+        told.contains("environment.unreachable") && told.contains("--other-repository"),
+        "{told}"
+    );
+    assert_eq!(there.seen(), [""; 0]);
+    // The rest went through.
+    assert!(story.github.merge(1));
+    let run = || {
+        let args = ["run", "--format", "json", "--other-repository", "acme/*"];
+        there.repo.it_is(story.now.get());
+        story.bot(&args).exits(0).json()
+    };
+    run();
+    assert_eq!(open(&there), []);
+    story.github.status(story.github.repo.head("main").trim(), "healthy", "SUCCESS");
+    let ran = run();
+    assert_eq!(open(&there), [(1, "tagalong/canary".into(), "main".into())]);
+    assert_eq!(ran["changeSets"][0]["repository"], "acme/fleet-canary");
+    let url = ran["deliveries"][0]["url"].as_str().unwrap();
+    assert!(url.ends_with("/acme/fleet-canary/pull/1"), "{url}");
+    // The commit that it comes from is in the other repository.
+    let source = format!("/acme/fleet/commit/{}", story.github.repo.head("main").trim());
+    assert!(there.pulls()[0].body.contains(&source));
+    assert!(there.merge(1));
+    story.later(1);
+    run();
+    assert_eq!(open(&story.github), []);
+    there.status(there.repo.head("main").trim(), "healthy", "SUCCESS");
+    run();
+    assert_eq!(open(&story.github), [(2, "tagalong/production".into(), "main".into())]);
+    let source = format!("/acme/fleet-canary/commit/{}", there.repo.head("main").trim());
+    assert!(story.github.pulls()[1].body.contains(&source));
+    story.github.seen();
+    there.seen();
+    run();
+    assert_eq!((story.github.writes(), there.writes()), (vec![], vec![]));
+}
+
+#[test]
+fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
+    let story = Story::new(
+        "  dev: {paths: [dev], promoteFrom: {any: [gone]}}
+  gone: {branch: nowhere, paths: ['.']}
+  live: {branch: live, paths: ['.']}
+",
+    );
+    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let ran = story.run().exits(3).json();
+    assert_eq!(open(&story.github), [(1, "tagalong/live".into(), "live".into())]);
+    let dev = ran["decisions"].as_array().unwrap().iter().find(|d| d["environment"] == "dev");
+    assert_eq!(dev.unwrap()["reason"]["code"], "no-history");
+    let told = ran["diagnostics"].to_string();
+    assert!(told.contains("nowhere"), "{told}");
+}
+
+#[test]
+fn a_work_tree_is_one_place() {
+    let story = Story::new(BRANCHES);
+    for branch in ["env/staging", "env/production"] {
+        let site = site(&story.registry);
+        story.github.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
+    }
+    let tree = story.world.dir("clone");
+    let bare = story.github.repo.bare.to_str().unwrap();
+    story.github.repo.git(&["clone", "-q", bare, arg(&tree)]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let bot = story.world.bot(["plan", "--repo", arg(&tree), "--format", "json"]);
+    let planned = bot.run().exits(0).json();
+    let outcomes: Vec<_> = planned["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| format!("{} {}", d["environment"], d["outcome"]).replace('"', ""))
+        .collect();
+    assert_eq!(outcomes, ["dev update", "production keep", "staging keep"]);
+    let args = ["run", "--repo", arg(&tree), "--deliver", "worktree", "--format", "json"];
+    let ran = story.world.bot(args).run().exits(0).json();
+    assert_eq!(ran["deliveries"].as_array().unwrap().len(), 1);
+    let text = std::fs::read_to_string(tree.join("dev/shop.yaml")).unwrap();
+    assert!(text.contains("v1.1.0"), "{text}");
+}
+
+#[test]
+fn a_history_that_was_rewritten_starts_the_soak_anew() {
+    let story = Story::new(
+        "  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.'], promoteFrom: dev, soak: 24h}\n",
+    );
+    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.run().exits(0);
+    assert!(story.github.merge(1));
+    story.later(23);
+    // Somebody squashes the branch: that dev held it for a day, nothing says any more.
+    let repo = &story.github.repo;
+    let tree = repo.git(&["rev-parse", "main^{tree}"]);
+    let squashed = repo.git(&["commit-tree", tree.trim(), "-m", "Squashed"]);
+    repo.git(&["update-ref", "refs/heads/main", squashed.trim()]);
+    story.later(2);
+    let ran = story.run().exits(0).json();
+    assert_eq!(open(&story.github), []);
+    let live = ran["decisions"].as_array().unwrap().iter().find(|d| d["environment"] == "live");
+    assert_eq!(live.unwrap()["reason"]["code"], "soaking", "{live:?}");
+    story.later(23);
+    story.run().exits(0);
+    assert_eq!(open(&story.github), [(2, "tagalong/live".into(), "live".into())]);
+}

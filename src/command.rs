@@ -206,6 +206,8 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Ok(explained) => explained,
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
+    let source = |path: &str| planning.sources.get(path).map(String::as_str);
+    let problems = report::diagnostics(&planning.plan.diagnostics, source, around.stderr);
     let rows = explained
         .iter()
         .map(|one| (one.image.as_str(), &one.repository, one.deployed.as_ref(), &one.explanation));
@@ -213,6 +215,7 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
     let printed = match settings.scope.format {
         Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),
         Format::Text => {
+            complain(&problems);
             let decisions = report::decisions(&planning.plan, around.stdout);
             print(format!("{}{decisions}", report.to_text()).as_bytes())
         }

@@ -84,6 +84,8 @@ pub struct Scope {
     pub branch: Option<String>,
     /// Policies from elsewhere.
     pub policies: Option<PathBuf>,
+    /// The reference of the ledger, where it is not the usual one.
+    pub ledger: Option<String>,
     /// Whose certificates count for keyless signatures; the public Sigstore's without it.
     pub trust_root: Option<PathBuf>,
     /// The form of output.
@@ -223,6 +225,7 @@ impl Surroundings {
             repo: self.github.repo(written.as_deref().unwrap_or("."))?,
             branch: args.branch.clone(),
             policies: args.policies.clone(),
+            ledger: None,
             trust_root: args.trust_root.clone(),
             format: args.format,
         })

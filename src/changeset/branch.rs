@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::policy::{Group, PolicySet, Via};
+use crate::policy::{Environment, Group, PolicySet, Via};
 
 /// What every branch of ours begins with.
 pub const BRANCH_PREFIX: &str = "tagalong/";
@@ -57,9 +57,17 @@ impl Bundle {
     /// The branch of its pull request.
     #[must_use]
     pub fn branch(&self, set: &PolicySet) -> String {
-        let environment = self.environment.map(|index| set.environments[index].name.as_str());
+        let named = |index: usize| {
+            let Environment { name, home, .. } = &set.environments[index];
+            // Two branches of one repository do not share one of ours: one that moves leaves the old one behind.
+            match (&home.repository, &home.branch) {
+                (None, Some(branch)) => format!("{name} on {branch}"),
+                _ => name.clone(),
+            }
+        };
+        let environment = self.environment.map(named);
         match (environment, &self.part) {
-            (Some(environment), None) => branch_name(environment),
+            (Some(environment), None) => branch_name(&environment),
             (Some(environment), Some(part)) => branch_name(&format!("{environment}/{part}")),
             // Names of environments hold no spaces.
             (None, _) => match &set.here.branch {

@@ -160,17 +160,16 @@ impl ChangeSet {
 }
 
 impl Plan {
-    /// Adds the plan of another place; what is said of its files, and not of those that `is_ours` knows,
-    /// says where they are.
-    pub fn append(&mut self, mut other: Self, home: &Home, is_ours: impl Fn(&str) -> bool) {
+    /// Adds the plan of another place; what is said of its files says where they are.
+    pub fn append(&mut self, mut other: Self, home: &Home) {
         let first = self.edits.len();
         let shift = |edit: &mut usize| *edit += first;
         for set in &mut other.change_sets {
             set.edits.iter_mut().for_each(shift);
             set.files.values_mut().flat_map(|file| &mut file.edits).for_each(shift);
         }
-        let places = other.diagnostics.iter_mut().filter_map(|told| told.place.as_mut());
-        for place in places.filter(|place| !is_ours(&place.path)) {
+        let of_files = other.diagnostics.iter_mut().filter(|told| told.code.is_of_files());
+        for place in of_files.filter_map(|told| told.place.as_mut()) {
             place.path = format!("{home}:{}", place.path);
         }
         self.decisions.append(&mut other.decisions);

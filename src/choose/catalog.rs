@@ -256,6 +256,13 @@ impl Listing {
         listing
     }
 
+    /// Adds tags that are deployed, to a listing of what was pushed.
+    pub fn deployed(&mut self, deployed: impl IntoIterator<Item = Tag>) {
+        for tag in deployed.into_iter().filter(|_| self.is_partial) {
+            self.tags.entry(tag).or_default();
+        }
+    }
+
     /// Keeps what follows the tag grammar, counts the rest.
     #[must_use]
     pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan};
 use crate::cli::Format;
 use crate::diagnostic::Colour;
-use crate::git::{Author, Clone, GitError, Remote, Update, branch_ref};
+use crate::git::{Author, Clone, GitError, LEDGER_REF, Remote, Update, branch_ref};
 use crate::pipeline::{self, Failure, Planning};
 use crate::policy::Home;
 use crate::report;
@@ -181,6 +181,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
             repo: RepoSpec::Path(remote.to_owned()),
             branch: None,
             policies: None,
+            ledger: None,
             trust_root: None,
             format: Format::Text,
         },
@@ -209,7 +210,8 @@ async fn publish(
     set: &ChangeSet,
     now: Timestamp,
 ) -> Result<crate::git::Oid, DemoError> {
-    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX).await?;
+    let clone =
+        Clone::fetch(Remote::Path(remote.to_owned()), None, (BRANCH_PREFIX, LEDGER_REF)).await?;
     let files = pipeline::new_files(&clone, plan, set);
     let commit = clone.commit(clone.base(), files, &set.message, &Author::default(), now)?;
     pushed(clone.push(&[Update::new(branch_ref(&set.branch), commit)]).await?)?;
@@ -218,7 +220,8 @@ async fn publish(
 
 /// Moves the main branch to the commit, as merging the pull request does.
 async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
-    let clone = Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch).await?;
+    let clone =
+        Clone::fetch(Remote::Path(remote.to_owned()), None, (&set.branch, LEDGER_REF)).await?;
     pushed(clone.push(&[Update::new(branch_ref(clone.branch()), commit)]).await?)
 }
 

@@ -138,6 +138,15 @@ codes! {
     ClockSkew = "clock.skew",
 }
 
+impl Code {
+    /// Whether it is about a file that names images, and not about one that declares something.
+    #[must_use]
+    pub fn is_of_files(self) -> bool {
+        let text = self.as_str();
+        ["file.", "site.", "marker.", "edit.", "tags."].iter().any(|kind| text.starts_with(kind))
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

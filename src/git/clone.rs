@@ -7,9 +7,7 @@ use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalk
 use tempfile::TempDir;
 
 use super::smart::{Advertised, Smart};
-use super::{
-    Author, BRANCHES, BranchState, GitError, LEDGER_REF, Oid, Remote, branch_ref, commit, local,
-};
+use super::{Author, BRANCHES, BranchState, GitError, Oid, Remote, branch_ref, commit, local};
 
 /// Git's file modes of regular files. Links, submodules and trees have others.
 const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
@@ -20,6 +18,8 @@ pub struct Clone {
     pub(super) remote: Remote,
     /// The branch that is read and changed.
     branch: String,
+    /// The reference of the ledger.
+    pub(super) ledger: String,
     pub(super) base: Oid,
     /// What the server said its references are at.
     pub(super) advertised: BTreeMap<String, Oid>,
@@ -77,12 +77,16 @@ fn read(repository: &Repository, blobs: &BlobsByPath, path: &str) -> Result<Vec<
 }
 
 impl Clone {
-    /// Fetches a branch (the remote's default branch when none is named), and the branches whose
-    /// names begin with `own`, as they are now.
+    /// Fetches a branch (the remote's default branch when none is named), the branches whose names begin with
+    /// `own`, and the ledger, as they are now.
     ///
     /// # Errors
     /// When the repository or branch cannot be read.
-    pub async fn fetch(remote: Remote, branch: Option<&str>, own: &str) -> Result<Self, GitError> {
+    pub async fn fetch(
+        remote: Remote,
+        branch: Option<&str>,
+        (own, ledger): (&str, &str),
+    ) -> Result<Self, GitError> {
         let subject = remote.address();
         let failed = |message: String| GitError::Other { subject: subject.clone(), message };
         let git = |error: git2::Error| GitError::from_git(&subject, &error);
@@ -92,7 +96,7 @@ impl Clone {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(directory.path(), &options).map_err(git)?;
         let Advertised { references: advertised, default_branch } =
-            fetch(&repository, &remote, branch, own).await?;
+            fetch(&repository, &remote, branch, (own, ledger)).await?;
         let branch =
             branch.map(str::to_owned).or(default_branch).unwrap_or_else(|| "main".to_owned());
         let base = *advertised
@@ -102,6 +106,7 @@ impl Clone {
             repository,
             remote,
             branch,
+            ledger: ledger.to_owned(),
             base,
             advertised,
             paths: Vec::new(),
@@ -151,10 +156,16 @@ impl Clone {
         Blobs { directory: self.repository.path(), blobs: &self.blobs }
     }
 
+    /// The reference of the ledger.
+    #[must_use]
+    pub fn ledger_ref(&self) -> &str {
+        &self.ledger
+    }
+
     /// The file of the ledger, and whether there is a ledger.
     #[must_use]
     pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
-        self.read_at(*self.advertised.get(LEDGER_REF)?, path)
+        self.read_at(*self.advertised.get(&self.ledger)?, path)
     }
 
     /// Reads a file of another commit that was fetched.
@@ -223,7 +234,7 @@ async fn fetch(
     repository: &Repository,
     remote: &Remote,
     branch: Option<&str>,
-    own: &str,
+    (own, ledger): (&str, &str),
 ) -> Result<Advertised, GitError> {
     let subject = remote.address();
     let smart = match remote {
@@ -242,7 +253,7 @@ async fn fetch(
         return Err(GitError::NoBranch(subject, base.to_owned()));
     }
     let (base, own) = (branch_ref(base), branch_ref(own));
-    let is_wanted = |name: &str| name == base || name.starts_with(&own) || name == LEDGER_REF;
+    let is_wanted = |name: &str| name == base || name.starts_with(&own) || name == ledger;
     let wanted = found.references.iter().filter(|(name, _)| is_wanted(name));
     match &smart {
         Some(smart) => {

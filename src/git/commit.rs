@@ -7,7 +7,7 @@ use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
 
 use super::sign::Signing;
-use super::{BranchState, Clone, GitError, LEDGER_REF, Oid, Update};
+use super::{BranchState, Clone, GitError, Oid, Update};
 use crate::changeset::CHANGE_TRAILER;
 
 /// Who commits.
@@ -110,7 +110,7 @@ impl Clone {
         now: Timestamp,
     ) -> Result<Update, GitError> {
         let git = |error: git2::Error| GitError::from_git("the ledger", &error);
-        let before = self.advertised.get(LEDGER_REF);
+        let before = self.advertised.get(&self.ledger);
         let before = before.map(|oid| self.repository.find_commit(*oid)).transpose();
         let blob = self.repository.blob(text.as_bytes()).map_err(git)?;
         let mut tree = self.repository.treebuilder(None).map_err(git)?;
@@ -119,7 +119,7 @@ impl Clone {
         let before = before.map_err(git)?;
         let parents: Vec<_> = before.iter().collect();
         let commit = self.write(tree, &parents, "Remember\n", author, now)?;
-        Ok(Update::new(LEDGER_REF.to_owned(), commit))
+        Ok(Update::new(self.ledger.clone(), commit))
     }
 }
 

@@ -22,7 +22,8 @@ pub use push::{Pushed, Update};
 pub use remote::Remote;
 pub use sign::Signing;
 
-/// Where the ledger is kept: a reference of our own, beside branches and tags.
+/// Where the ledger is kept: a reference of our own, beside branches and tags. What policies of another
+/// repository remember here has one of its own, that begins like this.
 pub const LEDGER_REF: &str = "refs/tagalong/ledger";
 
 /// What begins the names of references that are ours and no branches.

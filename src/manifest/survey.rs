@@ -166,7 +166,7 @@ impl<'p> Survey<'p> {
                 .enumerate()
                 .map(move |(target, aim)| ((index, target), policy, aim))
         });
-        let is_idle = |id: &TargetId| !reached.contains(id) && !self.set.is_used_elsewhere(id.0);
+        let is_idle = |id: &TargetId| !reached.contains(id) && self.set.is_for_here(id.0);
         let idle = targets.filter(|(id, ..)| is_idle(id)).map(|(_, policy, target)| {
             let message = format!("this target of `{}` reaches nothing in any file", policy.name);
             Diagnostic::warning(Code::PolicyTarget, message).at(target.place.clone())

@@ -15,12 +15,12 @@ use super::tree::GIT_TIMEOUT;
 use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan, section_of};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{MergeState, PullRequest, Queue};
-use crate::git::{Author, BranchState, Clone, GitError, LEDGER_REF, Oid, Update, branch_ref};
+use crate::forge::{ForgeError, GitHub, MergeState, PullRequest, Queue};
+use crate::git::{Author, BranchState, Clone, GitError, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
 use crate::policy::{AutoMerge, Commits, PolicySet, Via};
 use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
-use crate::settings::DecideSettings;
+use crate::settings::{DecideSettings, Surroundings};
 use crate::worktree::{WorkTree, WorkTreeError};
 
 /// A branch moved between reading and pushing; nothing was changed.
@@ -86,22 +86,36 @@ pub(super) async fn deliver(
 }
 
 /// Brings the issue up to date that shows everything, where one is wanted.
-pub(super) async fn show(run: &mut Run, settings: &DecideSettings) {
-    let (Some(title), Proposals::Known(known)) = (&run.planning.dashboard, &run.planning.proposals)
-    else {
-        return;
-    };
+pub(super) async fn show(run: &mut Run, settings: &DecideSettings, around: &Surroundings) {
+    let Some(title) = &run.planning.dashboard else { return };
     // What a narrower run does not look at is not over.
     if !settings.is_whole() || settings.scope.policies.is_some() {
         return;
     }
     let body = report::dashboard(&run.planning.plan, &run.deliveries);
-    let kept = known.forge.keep_issue(&known.allowed, DASHBOARD, (title, &body)).await;
+    let kept = keep(&run.planning, around, (title, &body)).await;
     if let Err(why) = kept {
         let message = format!("the dashboard is not up to date: {why}");
         let problem = Diagnostic::warning(Code::DashboardNotKept, message);
         run.planning.plan.diagnostics.push(problem);
     }
+}
+
+/// Keeps the issue where the policies are, also when nothing else is delivered there.
+async fn keep(
+    planning: &Planning,
+    around: &Surroundings,
+    (title, body): (&str, &str),
+) -> Result<(), ForgeError> {
+    if let Proposals::Known(known) = &planning.proposals {
+        let kept = known.forge.keep_issue(&known.allowed, DASHBOARD, (title, body));
+        return kept.await.map(drop);
+    }
+    let Tree::Git { clone, github: Some((owner, name)) } = &planning.tree else { return Ok(()) };
+    let clock = (around.now, around.started);
+    let forge = GitHub::new(&planning.github, clock, (owner, name))?;
+    let (_, allowed) = forge.pulls(&[], clone.branch(), false).await?;
+    forge.keep_issue(&allowed, DASHBOARD, (title, body)).await.map(drop)
 }
 
 /// Writes a change set's files.
@@ -195,13 +209,13 @@ impl Context<'_> {
             Err(why) => Err(why),
             Ok(_) if is_direct => match self.ledger(memory, true) {
                 Ok(update) => match push(self.clone, update.into_iter().collect()).await {
-                    Ok(pushed) => judge(&pushed),
+                    Ok(pushed) => judge(self.clone, &pushed),
                     // What was delivered is delivered; only the memory of it is lost.
                     Err(Raced { .. }) => Err("another run was faster".to_owned()),
                 },
                 Err(why) => Err(why),
             },
-            Ok(_) => judge(&pushed),
+            Ok(_) => judge(self.clone, &pushed),
         };
         let closed = stale.close(proposals, &deliveries).await;
         deliveries.extend(closed);
@@ -239,7 +253,7 @@ impl Context<'_> {
     /// What is over. GitHub must not merge it; that it is closed, only a run of everything says.
     async fn stale(&self, proposals: &Proposals) -> Stale {
         let look = |branch: &str| self.clone.state(branch, self.author).ok();
-        let stale = Stale::of(self.plan, proposals, look);
+        let stale = Stale::of(self.plan, proposals, self.set, look);
         stale.disarm(proposals).await;
         if self.is_whole { stale } else { Stale::default() }
     }
@@ -414,8 +428,8 @@ fn updates(steps: &[Step]) -> Vec<Update> {
 pub(super) type Answers = BTreeMap<String, Result<(), String>>;
 
 /// Whether the ledger arrived, when it was pushed.
-fn judge(pushed: &Answers) -> Result<(), String> {
-    pushed.get(LEDGER_REF).cloned().unwrap_or(Ok(()))
+fn judge(clone: &Clone, pushed: &Answers) -> Result<(), String> {
+    pushed.get(clone.ledger_ref()).cloned().unwrap_or(Ok(()))
 }
 
 /// Pushes all references at once.

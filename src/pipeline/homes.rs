@@ -4,14 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 use super::history::{Timelines, timelines};
 use super::promote::reach;
 use super::{
     Deliver, Failure, Loaded, Planning, Request, Tags, Tree, plan_tree, signed_in, survey,
 };
 use crate::choose::{Reason, ReasonCode};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::policy::{Home, PolicySet, Via};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::git::LEDGER_REF;
+use crate::policy::{Environment, Home, PolicySet, Via};
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 
 /// What was read elsewhere.
@@ -44,33 +47,61 @@ pub(super) struct Known {
 }
 
 impl Elsewhere {
-    /// Reads the places where environments are that a run is for, or may be promoted from.
-    pub(super) async fn open(tree: &Tree, loaded: &Loaded, request: &Request<'_>) -> Self {
+    /// Reads the places where environments are that a run is for, or may be promoted from, and names each by the
+    /// branch that it is.
+    pub(super) async fn open(tree: &Tree, loaded: &mut Loaded, request: &Request<'_>) -> Self {
         let mut all = Self::default();
         all.known.know(&loaded.set.here, tree, request.around);
-        let (meant, all_homes) = homes(&loaded.set, request);
-        for home in all_homes {
-            match open(&home, &request.settings.scope, request).await {
+        let (meant, every) = homes(&loaded.set, request);
+        all.left(&loaded.set, request);
+        let mut read = BTreeMap::new();
+        for home in every {
+            match open(&home, &request.settings.scope, request, &all.known).await {
                 Ok((scope, around, tree)) => {
-                    all.known.know(&home, &tree, &around);
-                    let loaded = loaded.at(&home, &tree);
-                    all.known.read(&tree, &loaded, request).await;
-                    if meant.contains(&home) {
-                        all.places.push(Place { home, scope, tree: Some(tree), loaded });
-                    }
+                    let named = tree.home(&home);
+                    let there = loaded.set.environments.iter_mut().filter(|e| e.home == home);
+                    there.for_each(|environment| environment.home = named.clone());
+                    let is_meant =
+                        meant.contains(&home) || read.get(&named).is_some_and(|(_, m)| *m);
+                    read.insert(named, ((scope, around, tree), is_meant));
                 }
                 Err(why) => all.miss(&home, &loaded.set, &why),
             }
         }
+        for (home, ((scope, around, tree), is_meant)) in read {
+            all.known.know(&home, &tree, &around);
+            let there = loaded.at(&home, &tree);
+            if let Some(problem) = there.diagnostics.iter().find(|p| p.severity == Severity::Error)
+            {
+                all.miss(&home, &loaded.set, &problem.message);
+                continue;
+            }
+            all.known.read(&tree, &there, request).await;
+            if is_meant {
+                all.places.push(Place { home, scope, tree: Some(tree), loaded: there });
+            }
+        }
         all
+    }
+
+    /// Says what a work tree cannot be written for.
+    fn left(&mut self, set: &PolicySet, request: &Request<'_>) {
+        let only = &request.settings.environments;
+        let is_meant = |e: &&Environment| only.is_empty() || only.contains(&e.name);
+        let elsewhere = set.environments.iter().filter(|e| e.home != set.here).filter(is_meant);
+        for environment in elsewhere.filter(|_| is_here_only(request)) {
+            let Environment { name, home, place, .. } = environment;
+            let message = format!("`{name}` is at {home}, and not in this work tree; left alone");
+            let told = Diagnostic::warning(Code::EnvironmentUnreachable, message);
+            self.problems.push(told.at(place.clone()));
+        }
     }
 
     /// What was there cannot be known, and nothing is delivered there.
     fn miss(&mut self, home: &Home, set: &PolicySet, why: &str) {
         let there = set.environments.iter().enumerate().filter(|(_, e)| e.home == *home);
         for (index, environment) in there {
-            let message =
-                format!("`{}` is at {home}, which cannot be read: {why}", environment.name);
+            let message = format!("`{}` at {home} is left alone: {why}", environment.name);
             let reason = Reason::new(ReasonCode::NoHistory, message.clone());
             self.known.timelines.insert(index, Err(reason));
             let problem = Diagnostic::error(Code::EnvironmentUnreachable, message);
@@ -84,18 +115,24 @@ impl Elsewhere {
         planning: &mut Planning,
         request: &Request<'_>,
         tags: &mut Tags,
-    ) -> Result<(), Failure> {
+    ) {
         planning.plan.diagnostics.append(&mut self.problems);
         self.known.timelines.extend(planning.timelines.clone());
         for mut place in self.places {
-            let part = place.plan(&self.known, request, tags).await?;
-            planning.absorb(part);
+            match place.plan(&self.known, request, tags).await {
+                Ok(part) => planning.absorb(part),
+                Err(failure) => planning.plan.diagnostics.extend(place.failed(&failure)),
+            }
         }
-        Ok(())
     }
 }
 
 impl Place {
+    /// What was read first is not what is there now: something was delivered since.
+    pub(super) fn is_old(&mut self) {
+        self.tree = None;
+    }
+
     /// Plans what is there: what was read first, or what is there now.
     pub(super) async fn plan(
         &mut self,
@@ -110,6 +147,9 @@ impl Place {
         };
         let request = Request { around: &around, ..*request };
         let loaded = self.loaded.at(&self.home, &tree);
+        if let Some(problem) = loaded.diagnostics.iter().find(|p| p.severity == Severity::Error) {
+            return Err(Failure::Failed(problem.message.clone()));
+        }
         plan_tree(tree, loaded, known, &request, tags).await
     }
 
@@ -160,7 +200,7 @@ impl Known {
 fn homes(set: &PolicySet, request: &Request<'_>) -> (BTreeSet<Home>, BTreeSet<Home>) {
     let only = &request.settings.environments;
     // What is written into a work tree is written there alone, but may come from elsewhere.
-    let is_here_only = matches!(request.deliver, Deliver::Via(Some(Via::Worktree)));
+    let is_here_only = is_here_only(request);
     let is_meant = |index: &usize| {
         (!is_here_only || set.is_here(*index))
             && (only.is_empty() || only.contains(&set.environments[*index].name))
@@ -177,13 +217,19 @@ fn homes(set: &PolicySet, request: &Request<'_>) -> (BTreeSet<Home>, BTreeSet<Ho
     (elsewhere(&meant), elsewhere(&all))
 }
 
+/// Whether only what is here is delivered.
+fn is_here_only(request: &Request<'_>) -> bool {
+    matches!(request.deliver, Deliver::Via(Some(Via::Worktree)))
+}
+
 /// Opens a place, when the operator lets us.
 pub(super) async fn open(
     home: &Home,
     scope: &Scope,
     request: &Request<'_>,
+    known: &Known,
 ) -> Result<(Scope, Surroundings, Tree), String> {
-    let scope = scope_of(home, scope, request)?;
+    let scope = scope_of(home, scope, request, known)?;
     let around = signed_in(&scope, request.around).await.map_err(|failure| failure.to_string())?;
     let tree = Tree::open(&scope, &around, Some(Via::PullRequest)).await;
     let tree = tree.map_err(|failure| failure.to_string())?;
@@ -191,7 +237,12 @@ pub(super) async fn open(
 }
 
 /// Where a home is. Whoever writes policies must not lead a token to where the operator does not want it.
-fn scope_of(home: &Home, scope: &Scope, request: &Request<'_>) -> Result<Scope, String> {
+fn scope_of(
+    home: &Home,
+    scope: &Scope,
+    request: &Request<'_>,
+    known: &Known,
+) -> Result<Scope, String> {
     let branch = home.branch.clone();
     let Some(name) = &home.repository else {
         return Ok(Scope { branch, ..scope.clone() });
@@ -201,9 +252,22 @@ fn scope_of(home: &Home, scope: &Scope, request: &Request<'_>) -> Result<Scope, 
             "the operator has not allowed it; name it with --other-repository {name}"
         ));
     }
+    if request.settings.ledger.is_some() {
+        // Numbers of pull requests and names of branches are those of one repository.
+        return Err("`--ledger` remembers for one repository; leave it out".to_owned());
+    }
+    let ledger = Some(ledger_of(known.forges.get(&Home::default()).map(|(_, name)| name)));
     let pair = name.split_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned()));
     let url =
         pair.as_ref().and_then(|(owner, name)| request.around.github.repository_url(owner, name));
     let url = url.ok_or_else(|| format!("{name} is not OWNER/NAME"))?;
-    Ok(Scope { repo: RepoSpec::Remote { url, github: pair }, branch, ..scope.clone() })
+    Ok(Scope { repo: RepoSpec::Remote { url, github: pair }, branch, ledger, ..scope.clone() })
+}
+
+/// Where the policies of a repository remember what they did in another one, which can have policies of its own.
+fn ledger_of(policies: Option<&(String, String)>) -> String {
+    let name = policies.map(|(owner, name)| format!("{owner}/{name}").to_lowercase());
+    let hash = Sha256::digest(name.unwrap_or_default());
+    let short = hash.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    format!("{LEDGER_REF}-{short:016x}")
 }

@@ -12,7 +12,10 @@ use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
-use crate::policy::{Clock, DigestMode, Order, Policy, PolicySet};
+use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
+
+/// So many sights of an image are kept for several branches together.
+const SHARED: usize = 200;
 
 /// The ledger's file, in the commit that its reference names.
 pub(super) const LEDGER_FILE: &str = "ledger.json";
@@ -152,9 +155,8 @@ impl Memory {
             }
             // What a narrower run does not look at may be needed by the next one.
             let is_decided = |planned: &&Planned| planned.decision.outcome != Outcome::Undecided;
-            let is_whole = is_whole && !is_shared(set, repository);
             if is_whole && !decisions.is_empty() && decisions.iter().all(is_decided) {
-                self.forget(repository, policies, &decisions);
+                self.forget(repository, policies, &decisions, is_shared(set, repository));
             }
         }
         if is_whole {
@@ -202,7 +204,13 @@ impl Memory {
 
     /// What nothing needs: sights of tags that are neither deployed nor asked about any more, and
     /// refusals of what has been overtaken.
-    fn forget(&mut self, repository: &Repository, policies: &[&Policy], decisions: &[&Planned]) {
+    fn forget(
+        &mut self,
+        repository: &Repository,
+        policies: &[&Policy],
+        decisions: &[&Planned],
+        is_shared: bool,
+    ) {
         let weighed: BTreeSet<&str> =
             decisions.iter().flat_map(|planned| weighed(planned)).map(Tag::as_str).collect();
         let newest = Order::Newest(Clock::Pushed);
@@ -210,6 +218,9 @@ impl Memory {
         // A tag that vanishes and comes back is not new, so sights that order tags stay.
         if is_timed {
             self.ledger.forget_oldest(repository, 2 * MAX_SIGHTS);
+        } else if is_shared {
+            // What other places look at is not known here; the newest are what they can still need.
+            self.ledger.forget_oldest(repository, SHARED);
         } else {
             self.ledger.forget(repository, |tag| weighed.contains(tag));
         }
@@ -346,10 +357,11 @@ pub(super) fn is_there(moved: &ProposedMove, held: &BTreeSet<Deployed>) -> bool 
     !held.is_empty() && held.iter().all(|place| place.to_string() == moved.to)
 }
 
-/// Whether environments elsewhere ask a registry for an image, too: they keep what they saw in the same
-/// ledger, when they are on another branch.
+/// Whether environments on other branches ask a registry for an image, too, and keep what they saw in the same
+/// ledger.
 fn is_shared(set: &PolicySet, repository: &Repository) -> bool {
-    let beyond = set.environments.iter().filter(|e| e.home != set.here);
+    let beside = |e: &&Environment| e.home != set.here && e.home.repository == set.here.repository;
+    let beyond = set.environments.iter().filter(beside);
     let listed = beyond.filter(|e| e.stage.promotion.is_none());
     listed.flat_map(|e| set.policies_of(e)).any(|policy| policy.repository == *repository)
 }

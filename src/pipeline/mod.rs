@@ -148,6 +148,7 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let (files, found) = survey(&tree, &loaded.set, &mut loaded.hits);
     loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found, true));
     loaded.diagnostics.extend(found);
+    notes::settle_idle(&mut loaded.diagnostics, &loaded.set, 1);
     Ok(loaded)
 }
 
@@ -182,13 +183,14 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
 /// Plans a tree, and the other places where environments are.
 async fn plan_all(
     tree: Tree,
-    loaded: Loaded,
+    mut loaded: Loaded,
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
-    let elsewhere = Elsewhere::open(&tree, &loaded, request).await;
+    let elsewhere = Elsewhere::open(&tree, &mut loaded, request).await;
     let mut planning = plan_tree(tree, loaded, &elsewhere.known, request, tags).await?;
-    elsewhere.plan(&mut planning, request, tags).await?;
+    elsewhere.plan(&mut planning, request, tags).await;
+    planning.settle_idle();
     Ok(planning)
 }
 
@@ -208,8 +210,8 @@ pub async fn run(
     let mut run = persist(settings, around, &mut tags, async |around, tags| {
         let request = Request { settings, around, deliver: Deliver::Via(via) };
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
-        let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-        elsewhere = Elsewhere::open(&tree, &loaded, &request).await;
+        let mut loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+        elsewhere = Elsewhere::open(&tree, &mut loaded, &request).await;
         plan_tree(tree, loaded, &elsewhere.known, &request, tags).await
     })
     .await?;
@@ -217,6 +219,8 @@ pub async fn run(
     run.planning.plan.diagnostics.extend(problems);
     known.timelines.extend(run.planning.timelines.clone());
     for mut place in places {
+        // The ledger, and the token, may be others by now.
+        place.is_old();
         let there = persist(settings, around, &mut tags, async |around, tags| {
             let request = Request { settings, around, deliver: Deliver::Via(via) };
             place.plan(&known, &request, tags).await
@@ -227,7 +231,8 @@ pub async fn run(
             Err(failure) => run.planning.plan.diagnostics.extend(place.failed(&failure)),
         }
     }
-    deliver::show(&mut run, settings).await;
+    run.planning.settle_idle();
+    deliver::show(&mut run, settings, around).await;
     // What texts asked for counts as well.
     run.planning.usage = tags.usage().await;
     Ok(run)
@@ -317,11 +322,15 @@ impl Planning {
         elsewhere.map_or(&self.proposals, |place| &place.proposals).open(&set.branch)
     }
 
+    /// Says only of what no place uses that nothing does.
+    fn settle_idle(&mut self) {
+        notes::settle_idle(&mut self.plan.diagnostics, &self.set, 1 + self.elsewhere.len());
+    }
+
     /// Adds what was planned in another place.
     fn absorb(&mut self, other: Self) {
         let Self { plan, usage, undecided, set, tree, proposals, timelines, .. } = other;
-        let sources = &self.sources;
-        self.plan.append(plan, &set.here, |path| sources.contains_key(path));
+        self.plan.append(plan, &set.here);
         self.usage = usage;
         self.undecided |= undecided;
         self.timelines.extend(timelines);

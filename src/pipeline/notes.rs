@@ -69,13 +69,8 @@ pub(super) fn unused(
     let mentioned =
         |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
     let policies = set.policies.iter().enumerate();
-    let is_ours = |index: &usize| {
-        let mut here = set.environments.iter().filter(|e| e.home == set.here);
-        !set.is_used_elsewhere(*index)
-            && (set.here.is_here() || here.any(|e| e.policies.contains(index)))
-    };
-    let idle = policies
-        .filter(|(index, policy)| !used.contains(index) && is_ours(index) && !mentioned(policy));
+    let is_used = |index: &usize| used.contains(index) || !set.is_for_here(*index);
+    let idle = policies.filter(|(index, policy)| !is_used(index) && !mentioned(policy));
     let idle = idle.map(|(_, policy)| {
         let (name, repository) = (&policy.name, &policy.repository);
         let message = format!("no place was found that names the image of `{name}`, {repository}");
@@ -99,6 +94,29 @@ pub(super) fn unused(
         Diagnostic::warning(Code::PolicyIdleEnvironment, message).at(environment.place.clone())
     });
     idle.chain(empty).collect()
+}
+
+/// Each place says what is idle there; it is worth a word when it is idle in all of them. What each of them says
+/// is said once.
+pub(super) fn settle_idle(told: &mut Vec<Diagnostic>, set: &PolicySet, places: usize) {
+    let of = |d: &Diagnostic| {
+        let is_at = |place: &Place| d.place.as_ref() == Some(place);
+        let is_idle = matches!(d.code, Code::PolicyUnused | Code::PolicyTarget);
+        set.policies
+            .iter()
+            .position(|p| is_at(&p.place) || p.targets.iter().any(|target| is_at(&target.place)))
+            .filter(|_| is_idle)
+    };
+    let all = std::mem::take(told);
+    for one in &all {
+        let times = all.iter().filter(|other| *other == one).count();
+        let is_of_all = one.code == Code::PolicyUnused && one.place.is_none();
+        let usual = if is_of_all { places } else { 1 };
+        let homes = of(one).map_or(usual, |policy| set.homes_of(policy).len());
+        if times >= homes && (one.place.is_none() || !told.contains(one)) {
+            told.push(one.clone());
+        }
+    }
 }
 
 /// An age that nobody remembers the beginning of is never reached.

@@ -16,7 +16,7 @@ use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, use
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::git::Author;
 use crate::manifest::{Survey, Surveyed};
-use crate::policy::{PolicySet, RepositorySettings, Via};
+use crate::policy::{Environment, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
 
@@ -163,7 +163,8 @@ pub(super) fn survey(
     for seen in seen {
         seen.map_or_else(|problem| left_alone.push(problem), |seen| looked.push(seen));
     }
-    let is_covered = |path: &str| set.environments.iter().any(|e| e.paths.contains(path));
+    let covers = |e: &Environment, path: &str| e.home == set.here && e.paths.contains(path);
+    let is_covered = |path: &str| set.environments.iter().any(|e| covers(e, path));
     left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
     left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
         let message = "a symbolic link or submodule; left alone";

@@ -14,7 +14,7 @@ use crate::forge::GitHub;
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
-use crate::promote::{Checked, Facts, Promoted, Timeline, decide};
+use crate::promote::{Checked, Facts, Promoted, Question, decide};
 use crate::settings::GitHubSettings;
 
 /// Whoever asks since when something runs is told as far back as this.
@@ -28,7 +28,7 @@ pub(super) struct Promoting<'a> {
     /// Who is asked what checked commits of a place, or why nobody is.
     forges: BTreeMap<&'a Home, Result<GitHub, String>>,
     /// What is known of commits, asked for once in a run.
-    checks: RefCell<BTreeMap<String, Vec<Checked>>>,
+    checks: RefCell<BTreeMap<Question, Vec<Checked>>>,
     now: Timestamp,
 }
 
@@ -112,15 +112,13 @@ impl<'a> Promoting<'a> {
     }
 
     /// Asks what checked commits.
-    async fn ask(&self, commits: &BTreeSet<String>) -> Result<(), String> {
-        if commits.is_empty() {
-            return Ok(());
+    async fn ask(&self, commits: &BTreeSet<Question>) -> Result<(), String> {
+        let mut by_source: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for (source, commit) in commits {
+            by_source.entry(*source).or_default().push(commit);
         }
-        let mut by_home: BTreeMap<&Home, Vec<&str>> = BTreeMap::new();
-        for commit in commits {
-            by_home.entry(self.home_of(commit)).or_default().push(commit);
-        }
-        for (home, commits) in by_home {
+        for (source, commits) in by_source {
+            let home = &self.set.environments[source].home;
             let why =
                 || "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
             let forge = self.forges.get(home).ok_or_else(|| why().to_owned())?;
@@ -132,21 +130,10 @@ impl<'a> Promoting<'a> {
                 let checks = checks
                     .map(|check| Checked { name: check.name.clone(), passed: check.passed })
                     .collect();
-                known.insert(commit.to_owned(), checks);
+                known.insert((source, commit.to_owned()), checks);
             }
         }
         Ok(())
-    }
-
-    /// Where a commit is from.
-    fn home_of(&self, commit: &str) -> &'a Home {
-        let has = |timeline: &Timeline| {
-            timeline.states.iter().any(|state| state.commits.iter().any(|id| id == commit))
-        };
-        let known =
-            self.timelines.iter().filter_map(|(at, known)| Some((at, known.as_ref().ok()?)));
-        let at = known.filter(|(_, timeline)| has(timeline)).map(|(at, _)| *at).next();
-        at.map_or(&self.set.here, |at| &self.set.environments[at].home)
     }
 }
 

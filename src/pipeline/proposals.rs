@@ -149,7 +149,10 @@ impl Proposals {
         let Tree::Git { clone, github } = tree else { return Self::None };
         let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
         let wanted: Vec<usize> = environments.filter(is_wanted).collect();
-        if wanted.is_empty() && !author.signing.is_by_github() {
+        // What an environment that moved away has left open is closed.
+        let may_have_moved = set.environments.iter().any(|e| e.home != set.here)
+            && clone.branches(BRANCH_PREFIX).next().is_some();
+        if wanted.is_empty() && !author.signing.is_by_github() && !may_have_moved {
             return Self::None;
         }
         let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));

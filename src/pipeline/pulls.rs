@@ -9,7 +9,7 @@ use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_s
 use crate::choose::Outcome;
 use crate::forge::{APPROVE, ForgeError, PullRequest, REBASE, Upserted};
 use crate::git::{BranchState, branch_ref};
-use crate::policy::Via;
+use crate::policy::{Environment, PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why one is closed that nothing else proposes.
@@ -87,6 +87,7 @@ impl Stale {
     pub(super) fn of(
         plan: &Plan,
         proposals: &Proposals,
+        set: &PolicySet,
         look: impl Fn(&str) -> Option<BranchState>,
     ) -> Self {
         let mut stale = Self::default();
@@ -109,7 +110,7 @@ impl Stale {
                 }
                 continue;
             };
-            let others = over(pull, plan);
+            let others = over(pull, plan, set);
             if others.is_some() && pull.armed_by.is_some() {
                 stale.armed.push(pull.clone());
             }
@@ -193,8 +194,13 @@ fn is_withdrawn(pull: &PullRequest) -> bool {
 
 /// The branches and titles that propose what an open pull request proposes, none when nothing is left of
 /// it; `None` while something of it may still be wanted.
-fn over(pull: &PullRequest, plan: &Plan) -> Option<BTreeMap<String, String>> {
+fn over(pull: &PullRequest, plan: &Plan, set: &PolicySet) -> Option<BTreeMap<String, String>> {
     let proposed = Proposed::read(&pull.body)?;
+    // An environment that is elsewhere now is none of this base's business.
+    let is_elsewhere = |e: &Environment| e.name == proposed.environment && e.home != set.here;
+    if set.environments.iter().any(is_elsewhere) {
+        return Some(BTreeMap::new());
+    }
     let mut others = BTreeMap::new();
     for moved in &proposed.moves {
         let environment = proposed.environment_of(moved);

@@ -11,7 +11,8 @@ use super::plan::check_names;
 use super::proposals::Proposals;
 use super::{
     Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
-    homes, load, rewrite, sign, signed_in, survey,
+    homes::{self, Known},
+    load, rewrite, sign, signed_in, survey,
 };
 use crate::changeset::{Decided, Plan, Use, uses};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
@@ -89,9 +90,10 @@ async fn at_home(
     match home.filter(|home| !home.is_here()) {
         None => Ok((request.around.clone(), tree, loaded)),
         Some(home) => {
-            let (_, around, tree) = homes::open(&home, &request.settings.scope, request)
-                .await
-                .map_err(Failure::Failed)?;
+            let (_, around, tree) =
+                homes::open(&home, &request.settings.scope, request, &Known::default())
+                    .await
+                    .map_err(Failure::Failed)?;
             let loaded = loaded.at(&home, &tree);
             Ok((around, tree, loaded))
         }

@@ -103,7 +103,14 @@ impl Tags {
         settings: &RepositorySettings,
     ) {
         let repository = &pushed.repository;
-        if self.catalog.0.contains_key(repository) || !self.connect(settings) {
+        if let Some(known) = self.catalog.0.get_mut(repository) {
+            // Another place deploys other tags.
+            if let Ok(listing) = known {
+                listing.deployed(deployed);
+            }
+            return;
+        }
+        if !self.connect(settings) {
             return;
         }
         let Some(client) = &self.client else { return };

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
-use crate::policy::{PolicySet, Via};
+use crate::policy::{Home, PolicySet, Via};
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
 
@@ -45,6 +45,7 @@ impl Tree {
         around: &Surroundings,
         via: Option<Via>,
     ) -> Result<Self, Failure> {
+        let ledger = scope.ledger.as_deref().unwrap_or(LEDGER_REF);
         let is_bare = |path: &Path| path.join("objects").is_dir() && path.join("HEAD").is_file();
         match (&scope.repo, via) {
             (RepoSpec::Path(path), None | Some(Via::Worktree)) if !is_bare(path) => {
@@ -58,7 +59,7 @@ impl Tree {
                 Ok(Self::Work(tree))
             }
             (RepoSpec::Path(path), _) if is_bare(path) => {
-                fetch(Remote::Path(path.clone()), None, scope.branch.clone()).await
+                fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
             }
             (RepoSpec::Path(path), _) => {
                 let origin = Origin::of(path, &around.github)?;
@@ -69,11 +70,11 @@ impl Tree {
                     );
                     return Err(Failure::Argument(message));
                 };
-                fetch(origin.remote, origin.github, Some(branch)).await
+                fetch(origin.remote, origin.github, Some(branch), ledger).await
             }
             (RepoSpec::Remote { url, github }, _) => {
                 let remote = http(url, &around.github);
-                fetch(remote, github.clone(), scope.branch.clone()).await
+                fetch(remote, github.clone(), scope.branch.clone(), ledger).await
             }
         }
     }
@@ -91,7 +92,7 @@ impl Tree {
     /// Makes what environments say of this place the same as saying nothing.
     pub(super) fn settle(&self, set: &mut PolicySet) {
         let (name, branch) = match self {
-            Self::Work(tree) => (None, checked_out(tree.root())),
+            Self::Work(tree) => origin_of(tree.root()),
             Self::Git { clone, github } => {
                 let name = github.as_ref().map(|(owner, name)| format!("{owner}/{name}"));
                 (name, Some(clone.branch().to_owned()))
@@ -106,6 +107,12 @@ impl Tree {
                 home.branch = None;
             }
         }
+    }
+
+    /// A home with the branch that was read.
+    pub(super) fn home(&self, home: &Home) -> Home {
+        let Self::Git { clone, .. } = self else { return home.clone() };
+        Home { branch: Some(clone.branch().to_owned()), ..home.clone() }
     }
 
     /// The paths of the regular files, sorted.
@@ -196,9 +203,15 @@ impl From<GitError> for Failure {
     }
 }
 
-/// The branch that is checked out in a directory.
-fn checked_out(path: &Path) -> Option<String> {
-    head_of(&git2::Repository::discover(path).ok()?)
+/// The name of the repository that a directory was cloned from, whatever its server is called, and the branch
+/// that is checked out.
+fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
+    let Ok(repository) = git2::Repository::discover(path) else { return (None, None) };
+    let origin = repository.find_remote("origin").ok();
+    let address = origin.as_ref().and_then(|origin| origin.url().ok()).unwrap_or_default();
+    let mut parts = address.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']);
+    let name = parts.next().zip(parts.next()).map(|(name, owner)| format!("{owner}/{name}"));
+    (name, head_of(&repository))
 }
 
 fn head_of(repository: &git2::Repository) -> Option<String> {
@@ -269,9 +282,10 @@ async fn fetch(
     remote: Remote,
     github: Option<(String, String)>,
     branch: Option<String>,
+    ledger: &str,
 ) -> Result<Tree, Failure> {
     let address = remote.address();
-    let clone = Clone::fetch(remote, branch.as_deref(), OWN);
+    let clone = Clone::fetch(remote, branch.as_deref(), (OWN, ledger));
     let clone = tokio::time::timeout(GIT_TIMEOUT, clone).await;
     let clone = clone.map_err(|_elapsed| GitError::Timeout(address))??;
     Ok(Tree::Git { clone: Box::new(clone), github })

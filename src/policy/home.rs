@@ -27,8 +27,9 @@ impl Home {
         if let Some(branch) = branch.filter(|branch| !is_branch(branch)) {
             return Err(("branch", format!("`{}` is no branch to deploy", branch.escape_debug())));
         }
-        let [repository, branch] = [repository, branch].map(|name| name.map(str::to_owned));
-        Ok(Self { repository, branch })
+        // GitHub's names are the same in any case.
+        let repository = repository.map(str::to_lowercase);
+        Ok(Self { repository, branch: branch.map(str::to_owned) })
     }
 
     /// Whether it is where the policies are.

@@ -226,11 +226,18 @@ impl PolicySet {
         self.environments[environment].home == self.here
     }
 
-    /// Whether an environment elsewhere uses a policy, so that what is here is not all of it.
+    /// The places that a policy is used in.
     #[must_use]
-    pub fn is_used_elsewhere(&self, policy: usize) -> bool {
-        let elsewhere = self.environments.iter().filter(|e| e.home != self.here);
-        elsewhere.flat_map(|e| &e.policies).any(|index| *index == policy)
+    pub fn homes_of(&self, policy: usize) -> BTreeSet<&Home> {
+        let using = self.environments.iter().filter(|e| e.policies.contains(&policy));
+        using.map(|e| &e.home).collect()
+    }
+
+    /// Whether a policy is for what is here; where the policies are, also one that is used nowhere.
+    #[must_use]
+    pub fn is_for_here(&self, policy: usize) -> bool {
+        let homes = self.homes_of(policy);
+        homes.contains(&self.here) || homes.is_empty() && self.here.is_here()
     }
 
     /// The policies of an environment.

@@ -23,6 +23,9 @@ pub struct Checked {
     pub passed: Option<bool>,
 }
 
+/// A commit of an environment, by its index: two places can share a history, and not what is said of it.
+pub type Question = (usize, String);
+
 /// What is known.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -31,7 +34,7 @@ pub struct Facts<'a> {
     /// What environments held, or why that is not known.
     pub timelines: &'a BTreeMap<usize, Result<Timeline, Reason>>,
     /// What checked commits; those that are missing were not asked about.
-    pub checks: &'a BTreeMap<String, Vec<Checked>>,
+    pub checks: &'a BTreeMap<Question, Vec<Checked>>,
     /// What people said no to.
     pub ledger: &'a Ledger,
     /// The present time.
@@ -44,7 +47,7 @@ pub enum Promoted {
     /// This.
     Decided(Decision),
     /// First it has to be known what checked these commits.
-    Ask(BTreeSet<String>),
+    Ask(BTreeSet<Question>),
 }
 
 /// One version of each policy that moves together.
@@ -55,7 +58,7 @@ pub(super) enum Objection {
     /// This.
     Reason(Reason),
     /// Nobody knows yet.
-    Ask(BTreeSet<String>),
+    Ask(BTreeSet<Question>),
     /// The source went back from it, so it is no candidate at all.
     Withdrawn,
 }
@@ -82,7 +85,7 @@ pub fn decide(facts: Facts<'_>, promotion: &Promotion, at: &Use) -> Promoted {
 
 /// Why nothing can be chosen.
 pub(super) enum Stop {
-    Ask(BTreeSet<String>),
+    Ask(BTreeSet<Question>),
     Hold(Reason),
     Undecided(Reason),
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::{Checked, Combination, Objection, Stop, Unit};
+use super::decide::{Checked, Combination, Objection, Question, Stop, Unit};
 use super::timeline::{End, Held, Timeline};
 use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::image::Tag;
@@ -161,13 +161,15 @@ impl Unit<'_> {
         // In a repository that changes often, what was said can be a while ago.
         let newest = &commits[..commits.len().min(MAX_COMMITS)];
         for chunk in newest.chunks(AT_ONCE) {
-            let unknown = chunk.iter().filter(|commit| !self.facts.checks.contains_key(**commit));
-            let unknown: BTreeSet<String> = unknown.map(|commit| (*commit).to_owned()).collect();
+            let known = |commit: &str| self.facts.checks.get(&(source, commit.to_owned()));
+            let unknown = chunk.iter().filter(|commit| known(commit).is_none());
+            let unknown: BTreeSet<Question> =
+                unknown.map(|commit| (source, (*commit).to_owned())).collect();
             if !unknown.is_empty() {
                 return Some(Objection::Ask(unknown));
             }
             for commit in chunk {
-                let all = self.facts.checks[*commit].iter();
+                let all = known(commit).into_iter().flatten();
                 let named: Vec<&Checked> = all.filter(|check| gate.is_match(&check.name)).collect();
                 let at = commit.get(..7).unwrap_or(commit);
                 if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {

@@ -173,7 +173,7 @@ impl World {
 
     fn decide(&self, stage: usize) -> Decision {
         let timelines = self.timelines();
-        let mut known: BTreeMap<String, Vec<Checked>> = BTreeMap::new();
+        let mut known: BTreeMap<(usize, String), Vec<Checked>> = BTreeMap::new();
         let deployed = deployed(self.held[stage].last().unwrap().0);
         let at = Use { environment: stage, policy: 0, deployed };
         let promotion = self.set.environments[stage].stage.promotion.as_ref().unwrap();
@@ -194,7 +194,7 @@ impl World {
                         !commits.is_empty() && commits.iter().all(|it| !known.contains_key(it))
                     );
                     for commit in commits {
-                        let said = self.checks.get(&commit).cloned().unwrap_or_default();
+                        let said = self.checks.get(&commit.1).cloned().unwrap_or_default();
                         known.insert(commit, said);
                     }
                 }

@@ -23,7 +23,9 @@ pub fn dashboard(plan: &Plan, deliveries: &[Delivery]) -> String {
         out.push_str("\n## Waiting\n\n");
     }
     for delivery in waiting {
-        let number = delivery.pull_request.as_ref().map(|(number, _)| format!("#{number} "));
+        // A number alone would be one of this repository.
+        let link = |(number, url): &(u64, String)| format!("[#{number}]({url}) ");
+        let number = delivery.pull_request.as_ref().map(link);
         let why = delivery.message.as_deref().map(|message| format!(": {}", code_span(message)));
         let environment = code_span(&delivery.environment);
         let (number, why) = (number.unwrap_or_default(), why.unwrap_or_default());

@@ -1,5 +1,7 @@
 //! The output for programs: versioned, with a published schema, changed by additions only.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use crate::changeset::{ChangeSet, Plan, Planned, PlannedEdit};
 use crate::choose::{Outcome, Reason};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::image::{Digest, Tag};
-use crate::policy::Via;
+use crate::policy::{Home, Via};
 use crate::registry::{Asked, Cost, Usage};
 
 /// What `plan --format json` and `run --format json` print.
@@ -96,6 +98,20 @@ struct EditRow {
     image: String,
     /// The environment's name.
     environment: String,
+    /// Where the file is, when that is not where the policies are.
+    #[serde(flatten)]
+    home: HomeRow,
+}
+
+/// Another place than that of the policies.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct HomeRow {
+    /// The repository, `OWNER/NAME`, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    /// The branch that changes, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -104,12 +120,9 @@ struct ChangeSetRow {
     environment: String,
     /// How it is delivered.
     via: Via,
-    /// The repository, `OWNER/NAME`, where it is not the one of the policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<String>,
-    /// The branch that changes, where it is not the one of the policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base: Option<String>,
+    /// Where, when that is not where the policies are.
+    #[serde(flatten)]
+    home: HomeRow,
     /// The branch of its pull request.
     branch: String,
     /// The title of the pull request, and the subject of the commit.
@@ -196,6 +209,9 @@ struct CostRow {
 struct DeliveryRow {
     /// The environment's name.
     environment: String,
+    /// Where, when that is not where the policies are.
+    #[serde(flatten)]
+    home: HomeRow,
     /// How it was delivered.
     via: Via,
     /// The branch it went to.
@@ -216,14 +232,15 @@ impl Report {
     /// The report of a plan, of what asking for it cost, and of its deliveries where there were any.
     #[must_use]
     pub fn new(plan: &Plan, usage: &Usage, deliveries: Option<&[Delivery]>) -> Self {
+        let homes = homes(plan);
         Self {
             version: 1,
             decisions: plan.decisions.iter().map(decision).collect(),
-            edits: plan.edits.iter().map(edit).collect(),
+            edits: plan.edits.iter().map(|edit| self::edit(&homes, edit)).collect(),
             change_sets: plan.change_sets.iter().map(change_set).collect(),
             diagnostics: plan.diagnostics.iter().map(diagnostic).collect(),
             registries: usage.iter().map(|(host, asked)| registry(host, asked)).collect(),
-            deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
+            deliveries: deliveries.map(|all| all.iter().map(|one| delivery(&homes, one)).collect()),
         }
     }
 
@@ -274,7 +291,7 @@ pub(super) fn decision(planned: &Planned) -> DecisionRow {
     }
 }
 
-fn edit(planned: &PlannedEdit) -> EditRow {
+fn edit(homes: &Homes<'_>, planned: &PlannedEdit) -> EditRow {
     EditRow {
         path: planned.path.clone(),
         line: planned.edit.line,
@@ -284,15 +301,35 @@ fn edit(planned: &PlannedEdit) -> EditRow {
         new: planned.edit.new.clone(),
         image: planned.image.clone(),
         environment: planned.environment.clone(),
+        home: home_of(homes, &planned.environment),
     }
+}
+
+fn home(home: &Home) -> HomeRow {
+    HomeRow { repository: home.repository.clone(), base: home.branch.clone() }
+}
+
+/// Where environments are that change elsewhere.
+type Homes<'a> = BTreeMap<&'a str, &'a Home>;
+
+fn homes(plan: &Plan) -> Homes<'_> {
+    let elsewhere = plan.change_sets.iter().filter(|set| !set.home.is_here());
+    let named = elsewhere.flat_map(|set| {
+        let edited = set.edits.iter().map(|edit| &*plan.edits[*edit].environment);
+        edited.chain([&*set.environment]).map(|name| (name, &set.home))
+    });
+    named.collect()
+}
+
+fn home_of(homes: &Homes<'_>, environment: &str) -> HomeRow {
+    homes.get(environment).map(|there| home(there)).unwrap_or_default()
 }
 
 fn change_set(set: &ChangeSet) -> ChangeSetRow {
     ChangeSetRow {
         environment: set.environment.clone(),
         via: set.via,
-        repository: set.home.repository.clone(),
-        base: set.home.branch.clone(),
+        home: home(&set.home),
         branch: set.branch.clone(),
         title: set.title.clone(),
         body: set.body.clone(),
@@ -343,9 +380,10 @@ fn cost(cost: &Cost) -> CostRow {
     }
 }
 
-fn delivery(delivery: &Delivery) -> DeliveryRow {
+fn delivery(homes: &Homes<'_>, delivery: &Delivery) -> DeliveryRow {
     DeliveryRow {
         environment: delivery.environment.clone(),
+        home: home_of(homes, &delivery.environment),
         via: delivery.via,
         branch: delivery.branch.clone(),
         commit: delivery.commit.clone(),

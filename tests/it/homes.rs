@@ -1,6 +1,7 @@
 //! Environments on other branches, and in other repositories.
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::Digest as _;
 
 use crate::world::{GitHub, Output, Registry, World, arg};
 
@@ -64,6 +65,14 @@ fn open(github: &GitHub) -> Vec<(u64, String, String)> {
     pulls.map(|pull| (pull.number, pull.head, pull.base)).collect()
 }
 
+/// The branch of a pull request against another branch than the policies'.
+fn head(environment: &str, base: &str) -> String {
+    let name = format!("{environment} on {base}");
+    let hash = sha2::Sha256::digest(&name);
+    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    format!("tagalong/{}-{hash:08x}", name.replace([' ', '/'], "-"))
+}
+
 const BRANCHES: &str = "  dev: {paths: [dev]}
   staging: {branch: env/staging, paths: [deploy], promoteFrom: dev, soak: 1h}
   production: {branch: env/production, paths: [deploy], promoteFrom: staging, soak: 24h}
@@ -84,7 +93,7 @@ fn an_environment_is_a_branch() {
     assert!(story.github.merge(1));
     story.later(2);
     let ran = story.run().exits(0).json();
-    let want = (2, "tagalong/staging".to_owned(), "env/staging".to_owned());
+    let want = (2, head("staging", "env/staging"), "env/staging".to_owned());
     assert_eq!(open(&story.github), [want]);
     assert_eq!(ran["changeSets"][0]["base"], "env/staging");
     assert_eq!(ran["deliveries"][0]["pullRequest"], 2);
@@ -97,7 +106,7 @@ fn an_environment_is_a_branch() {
     assert_eq!(open(&story.github), []);
     story.later(2);
     story.run().exits(0);
-    let want = (3, "tagalong/production".to_owned(), "env/production".to_owned());
+    let want = (3, head("production", "env/production"), "env/production".to_owned());
     assert_eq!(open(&story.github), [want]);
     let body = &story.github.pulls()[2].body;
     let source = story.github.repo.head("env/staging");
@@ -156,6 +165,10 @@ fn an_environment_is_in_another_repository() {
     let ran = run();
     assert_eq!(open(&there), [(1, "tagalong/canary".into(), "main".into())]);
     assert_eq!(ran["changeSets"][0]["repository"], "acme/fleet-canary");
+    assert_eq!(
+        (&ran["edits"][0]["base"], &ran["deliveries"][0]["base"]),
+        (&"main".into(), &"main".into())
+    );
     let url = ran["deliveries"][0]["url"].as_str().unwrap();
     assert!(url.ends_with("/acme/fleet-canary/pull/1"), "{url}");
     // The commit that it comes from is in the other repository.
@@ -187,7 +200,7 @@ fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
     story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let ran = story.run().exits(3).json();
-    assert_eq!(open(&story.github), [(1, "tagalong/live".into(), "live".into())]);
+    assert_eq!(open(&story.github), [(1, head("live", "live"), "live".into())]);
     let dev = ran["decisions"].as_array().unwrap().iter().find(|d| d["environment"] == "dev");
     assert_eq!(dev.unwrap()["reason"]["code"], "no-history");
     let told = ran["diagnostics"].to_string();
@@ -243,5 +256,94 @@ fn a_history_that_was_rewritten_starts_the_soak_anew() {
     assert_eq!(live.unwrap()["reason"]["code"], "soaking", "{live:?}");
     story.later(23);
     story.run().exits(0);
-    assert_eq!(open(&story.github), [(2, "tagalong/live".into(), "live".into())]);
+    assert_eq!(open(&story.github), [(2, head("live", "live"), "live".into())]);
+}
+
+#[test]
+fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
+    let story = Story::new(
+        "  dev: {paths: [dev], deliver: {via: push}}\n  live: {branch: live, paths: ['.'], deliver: {via: push}}\n",
+    );
+    let site = site(&story.registry);
+    story.github.repo.commit("live", "Start", &[("shop.yaml", &site)]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let ran = story.run().exits(0).json();
+    assert!(!ran["diagnostics"].to_string().contains("ledger"), "{}", ran["diagnostics"]);
+    let runs =
+        || (tag(&story.github, "main", "dev/shop.yaml"), tag(&story.github, "live", "shop.yaml"));
+    assert_eq!(runs(), ("v1.1.0".into(), "v1.1.0".into()));
+    story.github.repo.commit("main", "Revert", &[("dev/shop.yaml", &site)]);
+    story.github.repo.commit("live", "Revert", &[("shop.yaml", &site)]);
+    story.later(1);
+    story.run().exits(0);
+    assert_eq!(runs(), ("v1.0.0".into(), "v1.0.0".into()));
+}
+
+#[test]
+fn one_place_under_two_names_is_one_place() {
+    // Two environments that cover one file, which only shows when the branches are read.
+    let story = Story::new(
+        "  dev: {paths: [dev]}
+  canary: {repository: Acme/prod, branch: main, paths: [apps]}
+  live: {repository: acme/prod, paths: ['apps/*'], promoteFrom: canary, soak: 240h}
+",
+    );
+    let there =
+        story.world.beside(&story.github, "prod", &[("apps/shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let ran = story.bot(&["run", "--format", "json", "--other-repository", "acme/prod"]).exits(3);
+    assert!(ran.json()["diagnostics"].to_string().contains("both cover apps/shop.yaml"));
+    assert_eq!(open(&there), []);
+    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+}
+
+#[test]
+fn a_pushed_image_is_looked_at_everywhere() {
+    let story = Story::new("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
+    let old = site(&story.registry).replace("v1.0.0", "v0.9.0");
+    story.registry.push("acme/shop", &["v0.9.0", "v1.1.0"]);
+    story.github.repo.commit("live", "Start", &[("shop.yaml", &old)]);
+    let pushed = format!("{}/acme/shop:v1.1.0", story.registry.host);
+    story.bot(&["run", "--image-ref", &pushed]).exits(0);
+    let bases: Vec<String> = open(&story.github).into_iter().map(|(.., base)| base).collect();
+    assert_eq!(bases, ["main", "live"]);
+}
+
+#[test]
+fn an_environment_that_moves_leaves_nothing_behind() {
+    let story = Story::new("  dev: {paths: [dev]}\n");
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.run().exits(0);
+    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+    let policy =
+        story.github.repo.show("main", "policies/p.yaml").replace("{paths", "{branch: live, paths");
+    story.github.repo.commit("live", "Start", &[("dev/shop.yaml", &site(&story.registry))]);
+    story.github.repo.commit("main", "Move", &[("policies/p.yaml", &policy)]);
+    story.run().exits(0);
+    assert_eq!(open(&story.github), [(2, head("dev", "live"), "live".into())]);
+    assert_eq!(tag(&story.github, "main", "dev/shop.yaml"), "v1.0.0");
+}
+
+#[test]
+fn what_is_idle_everywhere_is_told_once() {
+    let story = Story::new("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
+    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    let more = format!(
+        "images:\n  typo: {{image: {}/acme/shpo, tags: {{semver: '*'}}}}\n",
+        story.registry.host
+    );
+    story.github.repo.commit(
+        "main",
+        "Typo",
+        &[("policies/q.yaml", &more), ("tagalong.yaml", "dashboard: Images\n")],
+    );
+    let ran = story.run().exits(0).json();
+    let told =
+        ran["diagnostics"].as_array().unwrap().iter().filter(|d| d["code"] == "policy.unused");
+    assert_eq!(told.count(), 1, "{}", ran["diagnostics"]);
+    assert_eq!(story.github.issues().len(), 1);
+    // A file is the memory of one repository.
+    let ledger = story.world.file("ledger.json", "");
+    std::fs::remove_file(&ledger).unwrap();
+    story.bot(&["run", "--ledger", arg(&ledger)]).exits(0);
 }

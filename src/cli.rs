@@ -37,6 +37,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what each environment holds, since when, what is on its way and what it waits for.
     Status(StatusArgs),
+    /// Read a repository and write policies for the images that it names, and a workflow.
+    Init(InitArgs),
     /// Show the whole job on an embedded registry and a local git remote, offline.
     Demo,
     /// Print the JSON Schema of a file or an output.
@@ -187,6 +189,20 @@ pub struct StatusArgs {
     /// Write a page to a file as well, which needs nothing else.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Default, Args)]
+pub struct InitArgs {
+    /// A directory; or a URL or OWNER/NAME, of which the files are only shown.
+    #[arg(long, value_name = "REPO", default_value = ".")]
+    pub repo: String,
+    /// Show the files; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write no workflow.
+    #[arg(long)]
+    pub no_workflow: bool,
 }
 
 /// Arguments of `check`.

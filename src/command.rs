@@ -9,8 +9,8 @@ use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, ExplainArgs, Format, PlanArgs, RollbackArgs, RunArgs, SchemaKind,
-    StatusArgs,
+    CheckArgs, Cli, Command, ExplainArgs, Format, InitArgs, PlanArgs, RepoArgs, RollbackArgs,
+    RunArgs, SchemaKind, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
@@ -47,6 +47,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => explain(&args, around).await,
         Command::Status(args) => status(&args, around).await,
+        Command::Init(args) => init(&args, around).await,
         Command::Demo => match Box::pin(crate::demo::run(around)).await {
             Ok(()) => Exit::Done,
             Err(error) if error.is_closed_pipe() => Exit::Done,
@@ -194,6 +195,21 @@ async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
     match print(shown.as_bytes()) {
         Exit::Failed => Exit::Failed,
         _ => planning.exit(),
+    }
+}
+
+async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
+    let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
+    let scope = match around.scope(&repo, Place::Directory) {
+        Ok(scope) => scope,
+        Err(error) => return refuse(&error),
+    };
+    match pipeline::init(&scope, !args.no_workflow, args.dry_run, around).await {
+        Ok(started) => {
+            complain(&report::started(&started.starter, &started.skipped));
+            print(report::started_files(&started.files, started.is_written).as_bytes())
+        }
+        Err(failure) => failed(failure, Format::Text, around),
     }
 }
 

@@ -175,6 +175,30 @@ impl WorkTree {
         new.replace(name).map_err(failed)
     }
 
+    /// Writes a file that is not there yet, with the directories on the way to it.
+    ///
+    /// # Errors
+    /// When something is there already, the path leads through a link, or it cannot be written.
+    pub fn create(&self, path: &str, text: &str) -> Result<(), WorkTreeError> {
+        let failed = |source| WorkTreeError::Write { path: path.to_owned(), source };
+        let mut directory = self.directory.try_clone().map_err(failed)?;
+        let mut steps = Path::new(path).components().peekable();
+        while let Some(Component::Normal(step)) = steps.next() {
+            if steps.peek().is_none() {
+                let options = OpenOptions::new().write(true).create_new(true).clone();
+                let mut file = directory.open_with(step, &options).map_err(failed)?;
+                return file.write_all(text.as_bytes()).map_err(failed);
+            }
+            match directory.create_dir(step) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(failed(error));
+                }
+                _ => directory = directory.open_dir_nofollow(step).map_err(failed)?,
+            }
+        }
+        Err(WorkTreeError::Outside(path.to_owned()))
+    }
+
     /// The directory of a path and its last name, when every step on the way is a directory and the
     /// end a regular file.
     fn regular_file<'p>(&self, path: &'p str) -> Result<(Dir, &'p OsStr), WorkTreeError> {

@@ -126,7 +126,8 @@ impl<'a> Finder<'a> {
     /// The text of a mapping's entry, looking through aliases, because it is only read.
     pub(super) fn text(&self, mapping: NodeId, key: &str) -> Option<&str> {
         let value = self.inherited(mapping, key)?;
-        self.stream.text(self.stream.target(value))
+        let value = self.stream.target(value);
+        self.stream.text(value).filter(|_| !self.stream.is_null(value))
     }
 
     /// A mapping's entry, or that of a mapping that it merges with `<<`.

@@ -45,15 +45,9 @@ impl Loaded {
     pub fn read(tree: &Tree, given: Option<&PolicyFile>, scope: &Scope) -> Result<Self, Failure> {
         let mut sources = BTreeMap::new();
         let mut diagnostics = Vec::new();
-        let settings = match tree.paths().iter().find(|path| *path == SETTINGS_FILE) {
-            Some(path) => file(tree, path, &mut diagnostics),
-            None => None,
-        };
-        sources.extend(settings.iter().map(|file| (file.path.clone(), file.text.clone())));
-        let repository = match RepositorySettings::read(settings.as_ref()) {
-            Ok(repository) => repository,
-            Err(problems) => return Err(invalid(problems, sources)),
-        };
+        let (repository, settings) = repository_settings(tree, &mut diagnostics)
+            .map_err(|(problems, sources)| invalid(problems, sources))?;
+        sources.extend(settings.into_iter().map(|file| (file.path, file.text)));
         let mut files = match given {
             Some(given) => vec![given.clone()],
             None => {
@@ -99,6 +93,35 @@ impl Loaded {
         let (repository, verifiers) = (self.repository.clone(), self.verifiers.clone());
         Self { set, repository, verifiers, sources: BTreeMap::new(), diagnostics, hits }
     }
+}
+
+/// Problems, and the texts that they are about.
+type Problems = (Vec<Diagnostic>, BTreeMap<String, String>);
+
+/// The repository's settings, with their file where there is one.
+fn repository_settings(
+    tree: &Tree,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(RepositorySettings, Option<PolicyFile>), Problems> {
+    let settings = match tree.paths().iter().find(|path| *path == SETTINGS_FILE) {
+        Some(path) => file(tree, path, diagnostics),
+        None => None,
+    };
+    match RepositorySettings::read(settings.as_ref()) {
+        Ok(repository) => Ok((repository, settings)),
+        Err(problems) => {
+            Err((problems, settings.into_iter().map(|file| (file.path, file.text)).collect()))
+        }
+    }
+}
+
+/// The repository's settings alone.
+///
+/// # Errors
+/// When they are invalid.
+pub(super) fn settings(tree: &Tree) -> Result<RepositorySettings, Failure> {
+    let read = repository_settings(tree, &mut Vec::new());
+    read.map(|(settings, _)| settings).map_err(|(problems, sources)| invalid(problems, sources))
 }
 
 fn invalid(diagnostics: Vec<Diagnostic>, sources: BTreeMap<String, String>) -> Failure {

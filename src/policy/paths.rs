@@ -5,6 +5,9 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::Environment;
 use crate::diagnostic::{Code, Diagnostic, Place};
 
+/// What GitHub runs.
+const WORKFLOWS: &str = ".github/workflows/";
+
 /// Paths of the repository: plain ones cover what is beneath them, globs what they match.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -16,7 +19,13 @@ impl Paths {
     /// Whether a file of the repository is covered.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
-        self.globs.is_match(path)
+        self.globs.is_match(path) && (!path.starts_with(WORKFLOWS) || self.names_workflows())
+    }
+
+    /// Whether somebody wants workflows to change: they run with rights of their own, and GitHub refuses
+    /// changes of them without one.
+    fn names_workflows(&self) -> bool {
+        self.written.iter().any(|path| path.starts_with(".github"))
     }
 
     /// Which of the written paths cover a file, by index.

@@ -249,6 +249,16 @@ impl<'t> Stream<'t> {
         }
     }
 
+    /// Whether a scalar is a null in so many words; one that is empty may be there to be filled
+    /// (<https://yaml.org/spec/1.2.2/#1032-tag-resolution>).
+    #[must_use]
+    pub fn is_null(&self, id: NodeId) -> bool {
+        let Data::Scalar { value, style: Style::Plain } = &self.nodes[id].data else {
+            return false;
+        };
+        matches!(value.as_ref(), "null" | "Null" | "NULL" | "~")
+    }
+
     /// The node that an alias stands for, or the node itself.
     #[must_use]
     pub fn target(&self, id: NodeId) -> NodeId {

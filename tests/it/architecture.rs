@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The pure rooms, each with the ones it may know.
-const CORE: [(&str, &[&str]); 11] = [
+const CORE: [(&str, &[&str]); 12] = [
     ("image", &[]),
     ("yaml", &[]),
     ("diagnostic", &[]),
@@ -14,6 +14,7 @@ const CORE: [(&str, &[&str]); 11] = [
     ("signature", &["image", "policy", "choose"]),
     ("edit", &["image", "yaml", "policy", "manifest"]),
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
+    ("starter", &["image", "yaml", "diagnostic", "policy", "manifest"]),
     ("promote", &["image", "policy", "ledger", "choose", "changeset"]),
 ];
 

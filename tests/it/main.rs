@@ -35,5 +35,6 @@ mod schemas;
 mod shapes;
 mod signing;
 mod sources;
+mod starter;
 mod states;
 mod workload;

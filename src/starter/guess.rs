@@ -1,0 +1,242 @@
+//! How tags are ordered, by what those that are deployed look like.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, escape};
+
+use crate::image::{Shape, Tag};
+use crate::policy::Calver;
+
+/// The `tags` of a policy: which take part, and their order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// What a tag must look like.
+    pub pattern: Option<String>,
+    /// What of it is ordered.
+    pub extract: Option<String>,
+    /// Tags that take no part.
+    pub exclude: Vec<String>,
+    /// The key of the order.
+    pub order: &'static str,
+    /// The value of that key.
+    pub by: String,
+    /// Other keys below `tags`, with their values.
+    pub also: Vec<(&'static str, String)>,
+}
+
+/// What a set of deployed tags comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guess {
+    /// The rule that fits most of them, and why.
+    pub rule: Option<(Rule, &'static str)>,
+    /// Those that it does not fit.
+    pub left: Vec<Tag>,
+}
+
+/// Numbers below this are versions, above it counts of builds.
+const BUILDS: u64 = 100;
+
+/// Formats of calendar versions, the more particular first.
+const CALENDARS: [&str; 10] = [
+    "YYYY.0M.0D.MICRO",
+    "YYYY.MM.DD.MICRO",
+    "YYYY.0M.0D",
+    "YYYY.MM.DD",
+    "YYYY.0M.MICRO",
+    "YYYY.MM.MICRO",
+    "YYYY-0M-0D",
+    "YYYY0M0D",
+    "YYYY.0M",
+    "YYYY.MM",
+];
+
+/// What a tag looks like, what is ordered then, and what people call it. `%` stands for what comes before.
+type Look = (&'static str, fn(&Captures<'_>) -> Option<Rule>, &'static str);
+
+/// The looks of tags that are no versions, the more particular first.
+const LOOKS: [Look; 6] = [
+    (
+        r"^([A-Za-z][\w.-]*?)-[0-9a-f]{7,40}-\d{8,}$",
+        |found| {
+            Some(ordered(
+                &format!(r"^{}-[0-9a-f]+-(?<time>\d+)$", lead(found)),
+                Some("$time"),
+                NUMBER,
+            ))
+        },
+        "a branch, a commit and a time: by the time",
+    ),
+    (
+        r"^([A-Za-z][\w.-]*?)-\d{8,}-[0-9a-f]{7,40}$",
+        |found| {
+            Some(ordered(
+                &format!(r"^{}-(?<time>\d+)-[0-9a-f]+$", lead(found)),
+                Some("$time"),
+                NUMBER,
+            ))
+        },
+        "a branch, a time and a commit: by the time",
+    ),
+    (
+        r"^([A-Za-z]+)\.\d{4}-\d{2}-\d{2}T[\d-]+Z$",
+        |found| {
+            Some(ordered(
+                &format!(r"^{}\.\d{{4}}-\d{{2}}-\d{{2}}T[\d-]+Z$", lead(found)),
+                None,
+                TEXT,
+            ))
+        },
+        "times of day: by their text",
+    ),
+    (
+        r"^(?:([A-Za-z][\w.-]*)-)?([0-9a-f]{7,40})$",
+        |found| {
+            // A number alone is a count.
+            if found[2].bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            let lead = found.get(1).map(|lead| escape(lead.as_str()) + "-").unwrap_or_default();
+            Some(ordered(&format!("^{lead}[0-9a-f]{{7,40}}$"), None, ("newest", "pushed")))
+        },
+        "commits: the last that the registry got",
+    ),
+    (
+        r"^([A-Za-z][A-Za-z._-]*)-(\d+)$",
+        |found| Some(ordered(&format!(r"^{}-(?<build>\d+)$", lead(found)), Some("$build"), NUMBER)),
+        "numbers of builds",
+    ),
+    (
+        r"^(\d+)$",
+        |found| {
+            let is_build = found[1].parse::<u64>().is_ok_and(|number| number >= BUILDS);
+            is_build.then(|| ordered(r"^\d+$", None, NUMBER))
+        },
+        "numbers of builds",
+    ),
+];
+
+const NUMBER: (&str, &str) = ("numerical", "asc");
+const TEXT: (&str, &str) = ("alphabetical", "asc");
+
+static PATTERNS: LazyLock<Vec<Option<Regex>>> =
+    LazyLock::new(|| LOOKS.iter().map(|(pattern, ..)| Regex::new(pattern).ok()).collect());
+
+fn lead(found: &Captures<'_>) -> String {
+    escape(&found[1])
+}
+
+fn ordered(pattern: &str, extract: Option<&str>, (order, by): (&'static str, &str)) -> Rule {
+    let pattern = Some(pattern.to_owned());
+    Rule { pattern, extract: extract.map(str::to_owned), ..Rule::by(order, by) }
+}
+
+impl Rule {
+    /// A rule for all tags.
+    #[must_use]
+    pub fn by(order: &'static str, by: &str) -> Self {
+        let by = by.to_owned();
+        Self { pattern: None, extract: None, exclude: Vec::new(), order, by, also: Vec::new() }
+    }
+}
+
+/// The rule that fits most of the tags; versions before others.
+#[must_use]
+pub fn guess<'a>(tags: impl Iterator<Item = &'a Tag>) -> Guess {
+    let mut votes: BTreeMap<Option<(Rule, &'static str)>, Vec<Tag>> = BTreeMap::new();
+    for tag in tags {
+        votes.entry(look(tag.as_str())).or_default().push(tag.clone());
+    }
+    let weight = |(rule, tags): &(&Option<(Rule, &str)>, &Vec<Tag>)| {
+        let is_version = rule.as_ref().is_some_and(|(rule, _)| rule.order == "semver");
+        (rule.is_some(), tags.len(), is_version)
+    };
+    let rule = votes.iter().max_by_key(weight).and_then(|(rule, _)| rule.clone());
+    let left = votes.into_iter().filter(|(other, _)| *other != rule || rule.is_none());
+    let left = left.flat_map(|(_, tags)| tags).collect();
+    Guess { rule, left }
+}
+
+/// What a tag looks like; `None` for what moves, and for what nobody can order.
+fn look(tag: &str) -> Option<(Rule, &'static str)> {
+    if let Some(format) = calendar(tag) {
+        return Some((Rule::by("calver", format), "calendar versions"));
+    }
+    for ((_, rule, why), pattern) in LOOKS.iter().zip(PATTERNS.iter()) {
+        let found = pattern.as_ref().and_then(|pattern| pattern.captures(tag));
+        if let Some(rule) = found.and_then(|found| rule(&found)) {
+            return Some((rule, why));
+        }
+    }
+    Shape::parse(tag).map(|_| {
+        (Rule::by("semver", "minor"), "versions: the next minor ones, of the same variant")
+    })
+}
+
+/// The format of a calendar version: its year is one that containers have seen.
+fn calendar(tag: &str) -> Option<&'static str> {
+    let year = tag.get(..4)?.parse::<u64>().ok()?;
+    let reads = |format: &&&str| {
+        let format = Calver::parse(format).ok();
+        format.is_some_and(|format| format.read(tag).is_some_and(|(_, rest)| rest.is_empty()))
+    };
+    (2013..2100).contains(&year).then(|| CALENDARS.iter().find(reads).copied()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(tags: &[&str]) -> String {
+        let tags: Vec<Tag> = tags.iter().filter_map(|tag| Tag::parse(tag)).collect();
+        let Guess { rule, left } = guess(tags.iter());
+        let left: Vec<&str> = left.iter().map(Tag::as_str).collect();
+        let rule = rule.map_or("nothing".to_owned(), |(rule, _)| {
+            let parts = [rule.pattern, rule.extract].into_iter().flatten().collect::<Vec<_>>();
+            format!("{} {} {}", rule.order, rule.by, parts.join(" ")).trim().to_owned()
+        });
+        if left.is_empty() { rule } else { format!("{rule}, not {}", left.join(" ")) }
+    }
+
+    #[test]
+    fn tags_are_known_by_their_looks() {
+        let cases: [(&[&str], &str); 24] = [
+            (&["v1.2.3"], "semver minor"),
+            (&["1.27", "1.26.1-alpine"], "semver minor"),
+            (&["16"], "semver minor"),
+            (&["16-alpine3.20"], "semver minor"),
+            (&["8.0.36-debian"], "semver minor"),
+            (&["2.4.0-rc.1"], "semver minor"),
+            (&["2026.10.31.2"], "calver YYYY.0M.0D.MICRO"),
+            (&["2026.1.5"], "calver YYYY.MM.DD"),
+            (&["2026.01.05"], "calver YYYY.0M.0D"),
+            (&["2026-10-31"], "calver YYYY-0M-0D"),
+            (&["20261031"], "calver YYYY0M0D"),
+            (
+                &["RELEASE.2026-01-15T02-03-04Z"],
+                r"alphabetical asc ^RELEASE\.\d{4}-\d{2}-\d{2}T[\d-]+Z$",
+            ),
+            (
+                &["main-3f1c2a9-20261101080000"],
+                r"numerical asc ^main-[0-9a-f]+-(?<time>\d+)$ $time",
+            ),
+            (
+                &["feature.x-1700000000-3f1c2a9"],
+                r"numerical asc ^feature\.x-(?<time>\d+)-[0-9a-f]+$ $time",
+            ),
+            (&["3f1c2a9"], "newest pushed ^[0-9a-f]{7,40}$"),
+            (&["sha-3f1c2a9"], "newest pushed ^sha-[0-9a-f]{7,40}$"),
+            (&["main-1234"], r"numerical asc ^main-(?<build>\d+)$ $build"),
+            (&["4711"], r"numerical asc ^\d+$"),
+            (&["latest"], "nothing, not latest"),
+            (&["stable", "1.2.3"], "semver minor, not stable"),
+            (&["1.2.3", "3f1c2a9"], "semver minor, not 3f1c2a9"),
+            (&["3f1c2a9", "4f1c2a9", "1.2.3"], "newest pushed ^[0-9a-f]{7,40}$, not 1.2.3"),
+            (&["wheezy"], "nothing, not wheezy"),
+            (&["17.0.1.4"], "nothing, not 17.0.1.4"),
+        ];
+        for (tags, want) in cases {
+            assert_eq!(rule(tags), want, "{tags:?}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Policies for a repository that has none yet: from what it deploys, and from what other tools were told.
+//! What cannot be told is a note, and nothing is guessed that would move a version on its own.
+
+mod guess;
+mod places;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use guess::{Guess, Rule, guess};
+pub use places::{Place, environments};
+pub use write::policies;
+
+use crate::image::{Repository, Tag};
+
+/// The workflow that keeps images up to date and checks policies.
+pub const WORKFLOW: &str = include_str!("workflow.yaml");
+
+/// A place that names an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deployed {
+    /// The image repository.
+    pub repository: Repository,
+    /// The file.
+    pub path: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The tag that is written.
+    pub tag: Option<Tag>,
+    /// Whether a digest is written.
+    pub is_pinned: bool,
+}
+
+/// What a repository starts with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Starter {
+    /// The policies, by name.
+    pub policies: Vec<StarterPolicy>,
+    /// The environments; one covers everything when there are none.
+    pub environments: Vec<Place>,
+    /// What could not be told, and what to do about it.
+    pub notes: Vec<String>,
+}
+
+/// One policy to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StarterPolicy {
+    /// Its name.
+    pub name: String,
+    /// The image, as it is written.
+    pub image: String,
+    /// How a tag is chosen.
+    pub rule: Rule,
+    /// What is said above it.
+    pub comments: Vec<String>,
+    /// Other keys, with their values as YAML.
+    pub also: Vec<(&'static str, String)>,
+}
+
+impl Starter {
+    /// Policies for what is deployed, in one environment for each stage that paths name.
+    #[must_use]
+    pub fn of(deployed: &[Deployed]) -> Self {
+        let mut starter = Self::default();
+        let mut images: BTreeMap<&Repository, Vec<&Deployed>> = BTreeMap::new();
+        for one in deployed {
+            images.entry(&one.repository).or_default().push(one);
+        }
+        let mut names = BTreeSet::new();
+        // Docker's own images are what their short names mean.
+        let is_official = |image: &Repository| image.to_string().starts_with("docker.io/library/");
+        let mut images: Vec<_> = images.into_iter().collect();
+        images.sort_by_key(|(image, _)| !is_official(image));
+        for (repository, places) in images {
+            starter.image(repository, &places, &mut names);
+        }
+        starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
+        let known: BTreeSet<&str> =
+            starter.policies.iter().map(|policy| policy.image.as_str()).collect();
+        let covered = deployed.iter().filter(|one| known.contains(&*one.repository.to_string()));
+        starter.environments = environments(covered.map(|one| one.path.as_str()));
+        starter
+    }
+
+    /// Says what is deployed without a tag; the places are `path:line`.
+    pub fn untagged(&mut self, image: &Repository, places: &[String]) {
+        let first = places.first().map(String::as_str).unwrap_or_default();
+        let more = more(places.len());
+        self.notes.push(format!(
+            "{image} at {first}{more} has no tag: write one, and it is kept up to date"
+        ));
+    }
+
+    fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {
+        let tags: BTreeSet<&Tag> = places.iter().filter_map(|place| place.tag.as_ref()).collect();
+        let Guess { rule, left } = guess(tags.into_iter());
+        for tag in &left {
+            self.left(image, tag, places, rule.is_some());
+        }
+        if let Some(place) = places.iter().find(|place| place.tag.is_none()) {
+            let at = at(place);
+            self.notes
+                .push(format!("{image} at {at} has no tag, only a digest: write `tag@digest`"));
+        }
+        let Some((rule, why)) = rule else { return };
+        let name = name_of(image, names);
+        let comments = vec![why.to_owned()];
+        self.policies.push(StarterPolicy {
+            name,
+            image: image.to_string(),
+            rule,
+            comments,
+            also: Vec::new(),
+        });
+    }
+
+    /// Says what to do about a tag that no rule fits.
+    fn left(&mut self, image: &Repository, tag: &Tag, places: &[&Deployed], has_rule: bool) {
+        let held = places.iter().filter(|place| place.tag.as_ref() == Some(tag));
+        let held: Vec<String> = held.map(|place| at(place)).collect();
+        let first = held.first().map(String::as_str).unwrap_or_default();
+        let more = more(held.len());
+        let what = if has_rule {
+            "is of another kind than the other tags of this image, and stays as it is"
+        } else {
+            "cannot be ordered: deploy a version, or write `tags: {fixed: TAG}` and `digest: pin`"
+        };
+        self.notes.push(format!("{image}: `{tag}` at {first}{more} {what}"));
+    }
+}
+
+/// How many places are not named.
+fn more(places: usize) -> String {
+    if places > 1 { format!(" and {} more", places - 1) } else { String::new() }
+}
+
+fn at(place: &Deployed) -> String {
+    format!("{}:{}", place.path, place.line)
+}
+
+/// A name that no other policy has: the last part of the image's, and what is before it when that is taken.
+pub fn name_of(image: &Repository, taken: &mut BTreeSet<String>) -> String {
+    let text = image.to_string();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let parts: Vec<String> =
+        text.rsplit('/').map(|part| part.chars().map(plain).collect()).collect();
+    let longer = (1..=parts.len()).map(|count| {
+        let mut words = parts[..count].to_vec();
+        words.reverse();
+        let name = words.join("-");
+        let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        name.chars().take(60).collect::<String>()
+    });
+    let numbered = (2..).map(|count| format!("image-{count}"));
+    let name = longer.chain(numbered).find(|name| !name.is_empty() && !taken.contains(name));
+    let name = name.unwrap_or_default();
+    taken.insert(name.clone());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_never_twice() {
+        let mut taken = BTreeSet::new();
+        let mut name = |image: &str| name_of(&Repository::parse(image).unwrap(), &mut taken);
+        assert_eq!(name("ghcr.io/acme/shop"), "shop");
+        assert_eq!(name("quay.io/acme/shop"), "acme-shop");
+        assert_eq!(name("ghcr.io/acme/shop"), "ghcr.io-acme-shop");
+        assert_eq!(name("ghcr.io/acme/shop"), "image-2");
+        assert_eq!(name("nginx"), "nginx");
+        assert_eq!(name("localhost:5000/my_app"), "my_app");
+    }
+}

@@ -1,0 +1,163 @@
+//! Environments, by what directories and files are called.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What stages are called, in the order in which versions pass them.
+const STAGES: [&str; 22] = [
+    "sandbox",
+    "dev",
+    "develop",
+    "development",
+    "test",
+    "testing",
+    "int",
+    "integration",
+    "qa",
+    "uat",
+    "stage",
+    "staging",
+    "stg",
+    "acceptance",
+    "acc",
+    "preprod",
+    "preproduction",
+    "canary",
+    "prod",
+    "prd",
+    "production",
+    "live",
+];
+
+/// What is left for files that no stage is named for.
+const SHARED: &str = "shared";
+
+/// An environment, as far as paths tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// The paths with images.
+    pub paths: Vec<String>,
+    /// How far versions have come when they are there; `None` where nothing says it.
+    pub rank: Option<usize>,
+}
+
+/// The environments of these files; none where no path names a stage, so that one covers everything.
+#[must_use]
+pub fn environments<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Place> {
+    let (mut staged, mut rest) = (BTreeMap::<String, (usize, BTreeSet<String>)>::new(), Vec::new());
+    for file in files {
+        match stage(file) {
+            Some((name, path, rank)) => {
+                staged.entry(name).or_insert((rank, BTreeSet::new())).1.insert(path);
+            }
+            None => rest.push(file),
+        }
+    }
+    if staged.is_empty() {
+        return Vec::new();
+    }
+    let taken: Vec<String> = staged.values().flat_map(|(_, paths)| paths).cloned().collect();
+    let shared: BTreeSet<String> = rest.into_iter().map(|file| lift(file, &taken)).collect();
+    let mut places: Vec<Place> = staged
+        .into_iter()
+        .map(|(name, (rank, paths))| Place { name, paths: outermost(&paths), rank: Some(rank) })
+        .collect();
+    places.sort_by_key(|place| place.rank);
+    if !shared.is_empty() {
+        let is_taken = places.iter().any(|place| place.name == SHARED);
+        let name = if is_taken { format!("{SHARED}-2") } else { SHARED.to_owned() };
+        places.push(Place { name, paths: outermost(&shared), rank: None });
+    }
+    places
+}
+
+/// The stage that a path names first: its name, how far the path leads to it, and its rank.
+fn stage(file: &str) -> Option<(String, String, usize)> {
+    let mut path = String::new();
+    let mut segments = file.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_file = segments.peek().is_none();
+        path = if path.is_empty() { segment.to_owned() } else { format!("{path}/{segment}") };
+        let stem = if is_file { segment.split('.').next().unwrap_or(segment) } else { segment };
+        let Some((word, rank)) = word_of(stem) else { continue };
+        // `values-staging.yaml` is for staging; a directory is called what the environment is called.
+        let name = if is_file { word } else { segment.to_lowercase() };
+        return Some((named(&name), path, rank));
+    }
+    None
+}
+
+/// The word of a name that is a stage: the first or the last one.
+fn word_of(name: &str) -> Option<(String, usize)> {
+    let lower = name.to_lowercase();
+    let words: Vec<&str> = lower.split(['-', '_', '.']).collect();
+    let ends = [words.first(), words.last()];
+    ends.into_iter().flatten().find_map(|word| {
+        let rank = STAGES.iter().position(|stage| stage == word)?;
+        Some(((*word).to_owned(), rank))
+    })
+}
+
+/// A name that an environment may have.
+fn named(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).chars().map(plain).collect()
+}
+
+/// The directory of a file that is as far up as possible without holding what is taken.
+fn lift(file: &str, taken: &[String]) -> String {
+    let holds = |directory: &str| {
+        let beneath = format!("{directory}/");
+        taken.iter().any(|path| path.starts_with(&beneath) || path == directory)
+    };
+    let cuts = file.match_indices('/').map(|(at, _)| &file[..at]);
+    cuts.into_iter().find(|directory| !holds(directory)).unwrap_or(file).to_owned()
+}
+
+/// Paths without those beneath others.
+fn outermost(paths: &BTreeSet<String>) -> Vec<String> {
+    let is_inner = |path: &String| {
+        paths.iter().any(|outer| path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/')))
+    };
+    paths.iter().filter(|path| !is_inner(path)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(files: &[&str]) -> Vec<String> {
+        let places = environments(files.iter().copied());
+        places.iter().map(|place| format!("{}: {}", place.name, place.paths.join(" "))).collect()
+    }
+
+    #[test]
+    fn stages_are_in_the_paths() {
+        let cases: [(&[&str], &[&str]); 8] = [
+            (&["deploy/web.yaml", "compose.yaml"], &[]),
+            (
+                &["clusters/production/a.yaml", "clusters/staging/a.yaml"],
+                &["staging: clusters/staging", "production: clusters/production"],
+            ),
+            (
+                &["apps/base/web/a.yaml", "apps/staging/a.yaml", "infra/staging/b.yaml"],
+                &["staging: apps/staging infra/staging", "shared: apps/base"],
+            ),
+            (
+                &["charts/shop/values.yaml", "charts/shop/values-prod.yaml"],
+                &["prod: charts/shop/values-prod.yaml", "shared: charts/shop/values.yaml"],
+            ),
+            (
+                &["clusters/prod-eu/a.yaml", "clusters/us-prod/a.yaml", "tools/x/y.yaml"],
+                &["prod-eu: clusters/prod-eu", "us-prod: clusters/us-prod", "shared: tools"],
+            ),
+            (&["Prod/a.yaml", "b.yaml"], &["prod: Prod", "shared: b.yaml"]),
+            (&["dev/team-a/x.yaml", "dev/team-b/x.yaml"], &["dev: dev"]),
+            (&["products/web.yaml", "device/web.yaml"], &[]),
+        ];
+        for (files, want) in cases {
+            assert_eq!(found(files), want, "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! From nothing to policies: `init` on public layouts, which are golden cases; `TAGALONG_BLESS=1` writes them anew.
+
+use std::path::Path;
+
+use crate::world::{World, arg};
+
+/// The repositories in `tests/layouts`; each says where it is from.
+const LAYOUTS: [&str; 5] = [
+    "flux2-kustomize-helm-example",
+    "flux2-image-automation",
+    "argocd-image-updater-examples",
+    "helm-umbrella-signoz",
+    "awesome-compose",
+];
+
+fn layouts() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layouts")
+}
+
+/// A copy of a layout, as a work tree.
+fn copy(world: &World, name: &str) -> std::path::PathBuf {
+    let root = layouts().join(name).join("files");
+    for entry in walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap) {
+        if entry.file_type().is_file() {
+            let path = entry.path().strip_prefix(&root).unwrap();
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            world.file(&format!("{name}/{}", arg(path)), &text);
+        }
+    }
+    world.dir(name)
+}
+
+#[test]
+fn public_layouts_get_policies_that_fit() {
+    for name in LAYOUTS {
+        let world = World::new();
+        let tree = copy(&world, name);
+        let shown =
+            world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
+        let text = format!("{}\n{}", shown.stderr, shown.stdout);
+        let golden = layouts().join(name).join("init.txt");
+        if std::env::var_os("TAGALONG_BLESS").is_some() {
+            std::fs::write(&golden, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&golden).unwrap_or_default(), "{name}");
+        // What is written is clean, and moves nothing that is not newer.
+        let wrote = world.bot(["init", "--repo", arg(&tree)]).run().exits(0).stdout;
+        assert!(wrote.contains("wrote .github/workflows/tagalong.yaml"), "{wrote}");
+        let checked = world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+        let said: Vec<&str> =
+            checked.stderr.lines().filter(|line| line.starts_with("error")).collect();
+        assert!(said.is_empty(), "{name}: {said:?}");
+        unchanged(&world, &tree);
+        // Again there is nothing to do.
+        let again = world.bot(["init", "--repo", arg(&tree)]).run().exits(0);
+        assert!(again.stdout.contains("nothing to write"), "{}", again.stdout);
+    }
+}
+
+/// With the very tags that are deployed listed, and older ones, nothing moves.
+fn unchanged(world: &World, tree: &Path) {
+    let empty = world.file("empty.yaml", "{}\n");
+    let args = ["plan", "--repo", arg(tree), "--catalog", arg(&empty), "--format", "json"];
+    let planned = world.bot(args).run().json();
+    let mut catalog = serde_json::Map::new();
+    for decision in planned["decisions"].as_array().unwrap() {
+        let listed = catalog.entry(decision["repository"].as_str().unwrap()).or_insert_with(
+            || serde_json::json!([{"tag": "0.0.1"}, {"tag": "v0.0.1"}, {"tag": "latest"}]),
+        );
+        if let Some(tag) = decision["from"].as_str() {
+            listed.as_array_mut().unwrap().push(serde_json::json!({"tag": tag}));
+        }
+    }
+    let catalog = world.file("catalog.yaml", &serde_json::Value::Object(catalog).to_string());
+    let args = ["plan", "--repo", arg(tree), "--catalog", arg(&catalog), "--format", "json"];
+    let planned = world.bot(args).run().json();
+    for decision in planned["decisions"].as_array().unwrap() {
+        // Where several versions of one image are deployed, the older ones go to the newest of them.
+        if decision["outcome"] == "update" {
+            assert_eq!(decision["reason"]["code"], "newer", "{decision}");
+        }
+    }
+}
+
+#[test]
+fn what_is_there_is_kept_and_what_is_covered_passed_over() {
+    let world = World::new();
+    let tree = world.tree(&[
+        (
+            "policies/shop.yaml",
+            "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: minor}}\n",
+        ),
+        ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n---\nimage: ghcr.io/acme/web:main-77\n"),
+        (".github/workflows/ci.yaml", "jobs: {x: {container: {image: 'ghcr.io/acme/ci:1.0.0'}}}\n"),
+    ]);
+    let ran = world.bot(["init", "--repo", arg(&tree)]).run().exits(0);
+    assert!(ran.stderr.contains("1 images that policies are there for already"), "{}", ran.stderr);
+    let text = std::fs::read_to_string(tree.join("policies/images.yaml")).unwrap();
+    assert!(text.contains("web:") && !text.contains("shop") && !text.contains("ci:"), "{text}");
+    assert!(text.contains(r"match: '^main-(?<build>\d+)$'"), "{text}");
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+    // Policies that are wrong are told, not written over.
+    world.file("tree/policies/wrong.yaml", "images: {x: {}}\n");
+    let refused = world.bot(["init", "--repo", arg(&tree)]).run().exits(2);
+    assert!(refused.stderr.contains("policies/wrong.yaml"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_name_with_line_breaks_stays_in_its_comment() {
+    let world = World::new();
+    let tree = world.tree(&[("a.yaml", "image: 'ghcr.io/acme/shop:1.0.0'\n")]);
+    world.file("tree/x\nimages: {evil: {}}\n#.yaml", "image: ghcr.io/acme/web\n");
+    world.bot(["init", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
+    let text = std::fs::read_to_string(tree.join("policies/images.yaml")).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("images: {evil")), "{text}");
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+}

@@ -20,6 +20,18 @@ pub struct Cli {
     /// When to colour output.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+    /// Say nothing but errors on standard error.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// How messages about what happens are written.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        env = "TAGALONG_LOG_FORMAT"
+    )]
+    pub log_format: Format,
 }
 
 /// The commands.
@@ -39,6 +51,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Read a repository and write policies for the images that it names, and a workflow.
     Init(InitArgs),
+    /// Look at config repositories on an interval and when webhooks ring, until told to stop.
+    Serve(ServeArgs),
     /// Show the whole job on an embedded registry and a local git remote, offline.
     Demo,
     /// Print the JSON Schema of a file or an output.
@@ -191,6 +205,20 @@ pub struct StatusArgs {
     pub html: Option<PathBuf>,
 }
 
+/// Arguments of `serve`.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Config repositories, intervals and webhooks; see `tagalong schema serve`. Read again when it changes.
+    #[arg(long, value_name = "FILE", env = "TAGALONG_SERVE_CONFIG", conflicts_with_all = ["repo", "branch"])]
+    pub config: Option<PathBuf>,
+    /// Address to listen at, where no file says it [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// What holds for every repository.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
 /// Arguments of `init`.
 #[derive(Debug, Default, Args)]
 pub struct InitArgs {
@@ -243,6 +271,8 @@ pub enum SchemaKind {
     Settings,
     /// The operator's file about registries, for `--registries`.
     Registries,
+    /// The daemon's settings, for `serve --config`.
+    Serve,
     /// The output of `plan --format json` and `run --format json`.
     Plan,
     /// The output of `explain --format json`.

@@ -10,19 +10,22 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
     CheckArgs, Cli, Command, ExplainArgs, Format, InitArgs, PlanArgs, RepoArgs, RollbackArgs,
-    RunArgs, SchemaKind, StatusArgs,
+    RunArgs, SchemaKind, ServeArgs, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback};
-use crate::policy::{self, policy_schema, registries_schema, settings_schema};
+use crate::policy::{
+    self, Service, policy_schema, registries_schema, service_schema, settings_schema,
+};
 use crate::report::{self, Delivery, ExplainReport, Report, Status};
+use crate::serve::{self, Refused};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 
 /// Runs a command to its exit code.
 #[must_use]
 pub fn main(cli: Cli) -> ExitCode {
-    log(cli.verbose);
+    log(&cli);
     // Another core has nothing to do yet.
     std::thread::spawn(policy::prepare);
     let around = match Surroundings::read(cli.color) {
@@ -48,6 +51,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Explain(args) => explain(&args, around).await,
         Command::Status(args) => status(&args, around).await,
         Command::Init(args) => init(&args, around).await,
+        Command::Serve(args) => serve(args, around).await,
         Command::Demo => match Box::pin(crate::demo::run(around)).await {
             Ok(()) => Exit::Done,
             Err(error) if error.is_closed_pipe() => Exit::Done,
@@ -198,6 +202,30 @@ async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
     }
 }
 
+async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
+    let repo = args.decide.repo.repo.clone().or_else(|| around.workflow_repository.clone());
+    let mut alone =
+        Service::of(repo.unwrap_or_else(|| ".".to_owned()), args.decide.repo.branch.clone());
+    alone.listen = args.listen.unwrap_or(alone.listen);
+    // What is wrong with the arguments is said before anything listens.
+    if let Err(error) = around.decide(&args.decide, Place::Repository) {
+        return refuse(&error);
+    }
+    let start = serve::Start { config: args.config, alone, args: args.decide };
+    match Box::pin(serve::serve(start, around.clone())).await {
+        Ok(()) => Exit::Done,
+        Err(Refused::Invalid(diagnostics, file)) => {
+            let sources = [(file.path.clone(), file.text.clone())].into();
+            let invalid = Invalid { diagnostics, sources };
+            failed(Failure::Invalid(Box::new(invalid)), Format::Text, around)
+        }
+        Err(Refused::Other(why)) => {
+            fail(&why);
+            Exit::Invalid
+        }
+    }
+}
+
 async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
     let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
     let scope = match around.scope(&repo, Place::Directory) {
@@ -244,6 +272,7 @@ fn schema(which: SchemaKind) -> Exit {
         SchemaKind::Policies => policy_schema(),
         SchemaKind::Settings => settings_schema(),
         SchemaKind::Registries => registries_schema(),
+        SchemaKind::Serve => service_schema(),
         SchemaKind::Plan => report::output_schema::<Report>(),
         SchemaKind::Explain => report::output_schema::<ExplainReport>(),
         SchemaKind::Status => report::output_schema::<Status>(),
@@ -343,18 +372,24 @@ fn complain(text: &str) {
     io::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
-fn log(verbose: u8) {
+fn log(cli: &Cli) {
     // Libraries that handle identities have nothing to say that might not hold one.
     let quiet = "reqsign_core=off,reqsign_aws_core=off,reqsign_aws_v4=off";
-    let level = match verbose {
-        0 => "warn",
-        1 => "tagalong=info,warn",
+    let serves = matches!(cli.command, Command::Serve(_));
+    let level = match (cli.verbose, cli.quiet) {
+        (_, true) => "error",
+        (0, _) if serves => "tagalong::serve=info,warn",
+        (0, _) => "warn",
+        (1, _) => "tagalong=info,warn",
         _ => "tagalong=debug,info",
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{level},{quiet}")))
         .with_writer(io::stderr)
         .with_ansi(false)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match cli.log_format {
+        Format::Text => log.init(),
+        Format::Json => log.json().flatten_event(true).init(),
+    }
 }

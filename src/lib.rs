@@ -27,4 +27,5 @@ pub mod forge;
 pub mod report;
 pub mod pipeline;
 pub mod demo;
+pub mod serve;
 pub mod command;

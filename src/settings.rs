@@ -213,6 +213,14 @@ impl Surroundings {
         })
     }
 
+    /// The same with the clock as it is now.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+        let now = Timestamp::now();
+        Self { now, started: Instant::now(), ..self.clone() }
+    }
+
     /// Finds out which repository is meant: the one that is named, else, for what happens at the
     /// repository, that of the workflow, else the directory.
     ///

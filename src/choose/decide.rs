@@ -50,6 +50,19 @@ pub enum Outcome {
     Undecided,
 }
 
+impl Outcome {
+    /// As it is written in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Keep => "keep",
+            Self::Hold => "hold",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 /// What is to happen with one policy's image where one reference is deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -16,6 +16,7 @@ pub mod raw;
 mod registries;
 mod rule;
 mod schema;
+mod service;
 mod settings;
 mod stage;
 mod tags;
@@ -33,15 +34,16 @@ pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;
 pub use range::{InvalidRange, Range};
 pub use raw::{
-    AutoMerge, Commits, DigestMode, Direction, MergeMethod, Notes, PartName, ProxyAddress,
-    RegistryKind, Sign, Variant, Via,
+    AutoMerge, Commits, DigestMode, Direction, HookKind, MergeMethod, Notes, PartName,
+    ProxyAddress, RegistryKind, Sign, Variant, Via,
 };
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
 pub use rule::{Ranker, Rejection, TagRule};
 pub use schema::{
-    policies as policy_schema, prepare, registries as registries_schema,
+    policies as policy_schema, prepare, registries as registries_schema, service as service_schema,
     settings as settings_schema,
 };
+pub use service::{Served, Service, Webhook, read_service};
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
 pub use stage::{Gate, Promotion, Skip, Stage, Timing};
 pub use targets::{Query, Reach, Step, Target};

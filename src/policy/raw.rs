@@ -4,6 +4,7 @@
 
 mod deliver;
 mod environment;
+mod service;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use deliver::{
     AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
 };
 pub use environment::{RawEnvironment, RawHold, RawSkip, RawSources, RawSuspend, RawWindow};
+pub use service::{HookKind, RawServed, RawServedEnvironment, RawService, RawWebhook};
 
 /// Policies and environments of a tagalong config repository.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
 
-use super::raw::{RawPolicies, RawRegistries, RawSettings};
+use super::raw::{RawPolicies, RawRegistries, RawService, RawSettings};
 
 /// The schema of policy files.
 #[must_use]
@@ -26,6 +26,12 @@ pub fn settings() -> Value {
 #[must_use]
 pub fn registries() -> Value {
     schema_of::<RawRegistries>()
+}
+
+/// The schema of the daemon's settings.
+#[must_use]
+pub fn service() -> Value {
+    schema_of::<RawService>()
 }
 
 /// A schema, and what judges values by it. Both are made once: it takes longer than to judge a file.
@@ -52,7 +58,7 @@ macro_rules! judged {
     )*};
 }
 
-judged!(RawPolicies, RawSettings, RawRegistries);
+judged!(RawPolicies, RawSettings, RawRegistries, RawService);
 
 impl Judge {
     fn of<T: JsonSchema>() -> Self {

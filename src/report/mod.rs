@@ -66,3 +66,23 @@ pub enum DeliveryOutcome {
     /// It could not be delivered.
     Failed,
 }
+
+impl DeliveryOutcome {
+    /// As it is written in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Pushed => "pushed",
+            Self::Written => "written",
+            Self::Frozen => "frozen",
+            Self::Merged => "merged",
+            Self::Closed => "closed",
+            Self::Waiting => "waiting",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -32,6 +32,7 @@ mod pull_requests;
 mod real_parts;
 mod registries;
 mod schemas;
+mod serve;
 mod shapes;
 mod signing;
 mod sources;

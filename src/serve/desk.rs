@@ -1,0 +1,140 @@
+//! The HTTP side: what is asked of the daemon, and webhooks, which are let in, read and handed on in milliseconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{Mutex, RwLock, Semaphore, mpsc};
+
+use super::door::{Door, MOST, Seen};
+use super::google::Google;
+use super::hint::{self, Hint};
+use super::metrics::Metrics;
+use crate::policy::HookKind;
+
+/// A body that takes longer does not come from one of the senders.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many webhooks are read at once.
+const AT_ONCE: usize = 64;
+
+/// What handlers share.
+pub(super) struct Desk {
+    pub(super) doors: RwLock<Vec<Door>>,
+    pub(super) metrics: Metrics,
+    /// Whether everything has begun, and nothing ends.
+    pub(super) is_ready: AtomicBool,
+    hints: mpsc::Sender<Vec<Hint>>,
+    seen: Mutex<Seen>,
+    google: Google,
+    room: Semaphore,
+    started: Instant,
+}
+
+impl Desk {
+    pub(super) fn new(
+        metrics: Metrics,
+        hints: mpsc::Sender<Vec<Hint>>,
+        started: Instant,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            doors: RwLock::default(),
+            metrics,
+            is_ready: AtomicBool::new(false),
+            hints,
+            seen: Mutex::default(),
+            google: Google::default(),
+            room: Semaphore::new(AT_ONCE),
+            started,
+        })
+    }
+
+    /// What is answered at the address.
+    pub(super) fn router(self: Arc<Self>) -> Router {
+        Router::new().fallback(answer).with_state(self)
+    }
+
+    fn status(&self, path: &str) -> Option<Response> {
+        let text = |status, text: &'static str| Some((status, text).into_response());
+        match path {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.is_ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            "/metrics" => {
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                Some(([(CONTENT_TYPE, kind)], self.metrics.text()).into_response())
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets a webhook in or not; what became of it, in a word, with the answer.
+    async fn ring(&self, door: &Door, request: Request) -> (&'static str, StatusCode) {
+        if request.method() != Method::POST {
+            return ("refused", StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let Ok(_room) = self.room.try_acquire() else {
+            return ("full", StatusCode::TOO_MANY_REQUESTS);
+        };
+        let (parts, body) = request.into_parts();
+        let behind = door.behind(parts.uri.path()).unwrap_or_default().to_owned();
+        if door.is_by_path() && !door.admits(&behind, &parts.headers, &[]) {
+            return ("refused", StatusCode::UNAUTHORIZED);
+        }
+        let length =
+            parts.headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > MOST) {
+            return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let Some(body) = read(body).await else {
+            return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
+        };
+        let is_admitted = match door.hook.kind {
+            HookKind::PubSub => self.google.admits(&door.hook, &parts.headers).await,
+            _ => door.admits(&behind, &parts.headers, &body),
+        };
+        if !is_admitted {
+            return ("refused", StatusCode::UNAUTHORIZED);
+        }
+        let Some(hints) = hint::read(&door.hook, &parts.headers, &body) else {
+            return ("malformed", StatusCode::BAD_REQUEST);
+        };
+        if hints.is_empty() {
+            return ("ignored", StatusCode::OK);
+        }
+        if let Some(id) = hint::id(&door.hook, &parts.headers, &body)
+            && !self.seen.lock().await.is_new(id, self.started.elapsed())
+        {
+            return ("replayed", StatusCode::ACCEPTED);
+        }
+        match self.hints.try_send(hints) {
+            Ok(()) => ("accepted", StatusCode::ACCEPTED),
+            // The next interval finds what is lost here.
+            Err(_) => ("full", StatusCode::TOO_MANY_REQUESTS),
+        }
+    }
+}
+
+async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    if let Some(status) = desk.status(&path) {
+        return status;
+    }
+    let door = desk.doors.read().await.iter().find(|door| door.behind(&path).is_some()).cloned();
+    let Some(door) = door else { return StatusCode::NOT_FOUND.into_response() };
+    let (outcome, status) = desk.ring(&door, request).await;
+    desk.metrics.rung(&door.hook.path, outcome);
+    tracing::debug!(hook = door.hook.path, outcome, "webhook");
+    status.into_response()
+}
+
+/// A body that is not too large and comes in time.
+async fn read(body: Body) -> Option<axum::body::Bytes> {
+    tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await.ok()?.ok()
+}

@@ -1,0 +1,401 @@
+//! What a webhook is about: an image repository, or a config repository. Nothing else of it is believed, least of all a
+//! tag; what it names is looked at, when it is ours.
+//!
+//! The shapes are those that the senders document: Docker Hub
+//! (<https://docs.docker.com/docker-hub/repos/manage/webhooks/>), GitHub
+//! (<https://docs.github.com/en/webhooks/webhook-events-and-payloads>), Harbor
+//! (<https://goharbor.io/docs/main/working-with-projects/project-configuration/configure-webhooks/>), Quay
+//! (<https://docs.quay.io/guides/notifications.html>), Amazon
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html>), Azure
+//! (<https://learn.microsoft.com/en-us/azure/container-registry/container-registry-webhook-reference>), Google
+//! (<https://cloud.google.com/artifact-registry/docs/configure-notifications>) and Distribution
+//! (<https://distribution.github.io/distribution/about/notifications/>).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::image::{Reference, Repository};
+use crate::policy::{HookKind, Webhook};
+
+/// What may be new.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hint {
+    /// Something of an image repository.
+    Image(Repository),
+    /// Something in a config repository, as `owner/name`.
+    Config(String),
+}
+
+/// Events of GitHub that are about what is in a repository, or what is said of it.
+const OF_REPOSITORIES: [&str; 7] = [
+    "push",
+    "check_run",
+    "check_suite",
+    "status",
+    "pull_request",
+    "pull_request_review",
+    "merge_group",
+];
+
+/// No more hints are taken from one webhook.
+const MANY: usize = 100;
+
+/// What a webhook is about; nothing, when it is about something that does not matter here. `None` when it cannot
+/// be read.
+pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<Vec<Hint>> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let registry = hook.registry.as_deref();
+    let mut hints = match hook.kind {
+        HookKind::GitHub => github(headers, &value, registry),
+        HookKind::DockerHub => docker_hub(&value).into_iter().collect(),
+        HookKind::Harbor => harbor(&value, registry),
+        HookKind::Quay => quay(&value, registry).into_iter().collect(),
+        HookKind::EventBridge => event_bridge(&value, registry).into_iter().collect(),
+        HookKind::Acr => acr(&value, registry).into_iter().collect(),
+        HookKind::PubSub => pub_sub(&value).into_iter().collect(),
+        HookKind::Distribution => distribution(&value, registry),
+    };
+    hints.sort();
+    hints.dedup();
+    hints.truncate(MANY);
+    Some(hints)
+}
+
+/// What tells one delivery from another, where the sender says it.
+pub(super) fn id(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let id = match hook.kind {
+        HookKind::GitHub => headers.get("x-github-delivery")?.to_str().ok()?.to_owned(),
+        HookKind::DockerHub | HookKind::Quay | HookKind::Distribution => return None,
+        _ => {
+            let value: Value = serde_json::from_slice(body).ok()?;
+            let id = value.get("id").or_else(|| value.pointer("/message/messageId"));
+            id?.as_str()?.to_owned()
+        }
+    };
+    (id.len() <= 100).then(|| format!("{} {id}", hook.path))
+}
+
+fn text<'v>(value: &'v Value, at: &str) -> Option<&'v str> {
+    value.pointer(at).and_then(Value::as_str)
+}
+
+/// An image of a host; what stands for the host wins over what the sender says.
+fn image(registry: Option<&str>, host: Option<&str>, path: &str) -> Option<Hint> {
+    let host = registry.or(host)?;
+    Repository::parse(&format!("{host}/{}", path.to_lowercase())).ok().map(Hint::Image)
+}
+
+/// An image by a whole reference, of which the host can be another one than ours.
+fn reference(registry: Option<&str>, reference: &str) -> Option<Hint> {
+    // What is behind the name may be cut short, or nothing.
+    let bare = reference.split('@').next().unwrap_or_default();
+    let repository = Reference::parse(&bare.trim_end_matches(':').to_lowercase())?.repository;
+    match registry {
+        None => Some(Hint::Image(repository)),
+        Some(host) => {
+            let named = repository.to_string();
+            image(Some(host), None, named.split_once('/')?.1)
+        }
+    }
+}
+
+fn github(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Vec<Hint> {
+    let event = headers.get("x-github-event").and_then(|event| event.to_str().ok());
+    match event {
+        Some(event @ ("package" | "registry_package")) => {
+            package(&value[event], registry).into_iter().collect()
+        }
+        Some(event) if OF_REPOSITORIES.contains(&event) => {
+            let name = text(value, "/repository/full_name").map(str::to_lowercase);
+            name.map(Hint::Config).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The package itself is named, not the repository that it may belong to.
+fn package(package: &Value, registry: Option<&str>) -> Option<Hint> {
+    let kinds = [
+        text(package, "/package_type"),
+        text(package, "/registry/type"),
+        text(package, "/ecosystem"),
+    ];
+    let is_image =
+        |kind: &str| ["container", "docker"].iter().any(|k| kind.eq_ignore_ascii_case(k));
+    kinds.into_iter().flatten().find(|kind| is_image(kind))?;
+    let url = text(package, "/package_version/package_url").filter(|url| url.contains('/'));
+    url.and_then(|url| reference(registry, url)).or_else(|| {
+        let path = format!("{}/{}", text(package, "/owner/login")?, text(package, "/name")?);
+        image(registry, Some("ghcr.io"), &path)
+    })
+}
+
+fn docker_hub(value: &Value) -> Option<Hint> {
+    let full = text(value, "/repository/repo_name").map(str::to_owned);
+    let parts = || {
+        let (space, name) =
+            (text(value, "/repository/namespace")?, text(value, "/repository/name")?);
+        Some(format!("{space}/{name}"))
+    };
+    image(None, Some("docker.io"), &full.or_else(parts)?)
+}
+
+fn harbor(value: &Value, registry: Option<&str>) -> Vec<Hint> {
+    let kind = text(value, "/type").unwrap_or_default();
+    if !matches!(
+        kind,
+        "PUSH_ARTIFACT"
+            | "harbor.artifact.pushed"
+            | "REPLICATION"
+            | "harbor.replication.status.changed"
+    ) {
+        return Vec::new();
+    }
+    let data = value.get("event_data").or_else(|| value.get("data")).unwrap_or(&Value::Null);
+    let named = data["resources"].as_array().into_iter().flatten();
+    let named = named.filter_map(|resource| reference(registry, text(resource, "/resource_url")?));
+    let full = || image(registry, None, text(data, "/repository/repo_full_name")?);
+    let hints: Vec<Hint> = named.collect();
+    if hints.is_empty() { full().into_iter().collect() } else { hints }
+}
+
+fn quay(value: &Value, registry: Option<&str>) -> Option<Hint> {
+    value.get("updated_tags")?;
+    let url = text(value, "/docker_url").and_then(|url| reference(registry, url));
+    url.or_else(|| image(registry, Some("quay.io"), text(value, "/repository")?))
+}
+
+fn event_bridge(value: &Value, registry: Option<&str>) -> Option<Hint> {
+    let is_push = text(value, "/source") == Some("aws.ecr")
+        && text(value, "/detail/action-type") == Some("PUSH")
+        && text(value, "/detail/result") == Some("SUCCESS");
+    let name = text(value, "/detail/repository-name").filter(|_| is_push)?;
+    let (account, region) = (text(value, "/account")?, text(value, "/region")?);
+    let end = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    image(registry, Some(&format!("{account}.dkr.ecr.{region}.{end}")), name)
+}
+
+fn acr(value: &Value, registry: Option<&str>) -> Option<Hint> {
+    let is_push = matches!(text(value, "/action"), Some("push" | "import"));
+    let name = text(value, "/target/repository").filter(|_| is_push)?;
+    image(registry, text(value, "/request/host"), name)
+}
+
+/// The message stands in the wrapping as base64, or by itself where the subscription unwraps it.
+fn pub_sub(value: &Value) -> Option<Hint> {
+    let inner = || -> Option<Value> {
+        let data = STANDARD.decode(text(value, "/message/data")?).ok()?;
+        serde_json::from_slice(&data).ok()
+    };
+    let message = inner().unwrap_or_else(|| value.clone());
+    if text(&message, "/action") != Some("INSERT") {
+        return None;
+    }
+    let named = text(&message, "/digest").or_else(|| text(&message, "/tag"))?;
+    reference(None, named)
+}
+
+fn distribution(value: &Value, registry: Option<&str>) -> Vec<Hint> {
+    let events = value["events"].as_array().into_iter().flatten();
+    // Blobs are pushed as well, and say nothing yet.
+    let is_manifest = |event: &&Value| {
+        let kind = text(event, "/target/mediaType").unwrap_or_default();
+        text(event, "/action") == Some("push")
+            && ["manifest", "index"].iter().any(|k| kind.contains(k))
+    };
+    let hints = events.filter(is_manifest).filter_map(|event| {
+        image(registry, text(event, "/request/host"), text(event, "/target/repository")?)
+    });
+    hints.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use HookKind::{Acr, Distribution, DockerHub, EventBridge, GitHub, Harbor, PubSub, Quay};
+
+    fn hints(kind: HookKind, event: &str, registry: Option<&str>, body: &str) -> String {
+        let hook = Webhook {
+            kind,
+            path: "/h".to_owned(),
+            secrets: (Vec::new(), Vec::new()),
+            header: String::new(),
+            registry: registry.map(str::to_owned),
+            google: None,
+        };
+        let headers =
+            [("x-github-event".parse().unwrap(), event.parse().unwrap())].into_iter().collect();
+        let Some(hints) = read(&hook, &headers, body.as_bytes()) else {
+            return "unreadable".to_owned();
+        };
+        let shown = hints.into_iter().map(|hint| match hint {
+            Hint::Image(image) => image.to_string(),
+            Hint::Config(name) => format!("config {name}"),
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Google's example in the wrapping of Pub/Sub.
+    const PUSHED: &str = r#"{"message":{"data":"eyJhY3Rpb24iOiJJTlNFUlQiLCJkaWdlc3QiOiJ1cy1lYXN0MS1kb2NrZXIucGtnLmRldi9teS1wcm9qZWN0L215LXJlcG8vaGVsbG8td29ybGRAc2hhMjU2OjZlYzEyOGUyNmNkNS4uLiIsInRhZyI6InVzLWVhc3QxLWRvY2tlci5wa2cuZGV2L215LXByb2plY3QvbXktcmVwby9oZWxsby13b3JsZDoxLjEifQ==","messageId":"1"},"subscription":"s"}"#;
+
+    type Case = (HookKind, &'static str, Option<&'static str>, &'static str, &'static str);
+    /// The published examples, shortened to what matters: Docker's, Harbor's and Distribution's documentation (Apache-2.0),
+    /// octokit/webhooks (MIT), Google's documentation (Apache-2.0), and Amazon's, Azure's and Quay's keys.
+    const CASES: [Case; 26] = [
+        (
+            DockerHub,
+            "",
+            None,
+            r#"{"push_data":{"tag":"latest"},"repository":{"name":"testhook","namespace":"svendowideit","repo_name":"svendowideit/testhook"}}"#,
+            "docker.io/svendowideit/testhook",
+        ),
+        (
+            DockerHub,
+            "",
+            None,
+            r#"{"repository":{"name":"nginx","namespace":"library"}}"#,
+            "docker.io/library/nginx",
+        ),
+        (
+            GitHub,
+            "package",
+            None,
+            r#"{"action":"published","package":{"name":"hello-world-npm","package_type":"npm","ecosystem":"docker","owner":{"login":"Codertocat"},"package_version":{"package_url":"ghcr.io/Codertocat/hello-world:"},"registry":{"type":"CONTAINER"}}}"#,
+            "ghcr.io/codertocat/hello-world",
+        ),
+        (
+            GitHub,
+            "registry_package",
+            None,
+            r#"{"registry_package":{"name":"Shop/api","package_type":"CONTAINER","owner":{"login":"Acme"},"package_version":{"package_url":""}}}"#,
+            "ghcr.io/acme/shop/api",
+        ),
+        (
+            GitHub,
+            "package",
+            None,
+            r#"{"package":{"name":"left-pad","package_type":"npm","owner":{"login":"acme"}}}"#,
+            "",
+        ),
+        (
+            GitHub,
+            "push",
+            None,
+            r#"{"ref":"refs/heads/main","head_commit":null,"repository":{"full_name":"Acme/Fleet"}}"#,
+            "config acme/fleet",
+        ),
+        (
+            GitHub,
+            "status",
+            None,
+            r#"{"name":"x","context":"kustomization/apps","repository":{"full_name":"acme/fleet"}}"#,
+            "config acme/fleet",
+        ),
+        (GitHub, "ping", None, r#"{"zen":"x","repository":{"full_name":"acme/fleet"}}"#, ""),
+        (GitHub, "push", None, "{}", ""),
+        (
+            Harbor,
+            "",
+            None,
+            r#"{"type":"PUSH_ARTIFACT","event_data":{"resources":[{"tag":"v1","resource_url":"harbor.acme.io/shop/api:v1"}],"repository":{"repo_full_name":"shop/api"}}}"#,
+            "harbor.acme.io/shop/api",
+        ),
+        (
+            Harbor,
+            "",
+            Some("registry.acme.io"),
+            r#"{"type":"harbor.artifact.pushed","id":"1","data":{"resources":[{"resource_url":"localhost:8080/shop/api@sha256:954b378c"}]}}"#,
+            "registry.acme.io/shop/api",
+        ),
+        (
+            Harbor,
+            "",
+            Some("registry.acme.io"),
+            r#"{"type":"harbor.artifact.pushed","id":"1","data":{"resources":[{"resource_url":"localhost:8080/shop/api:v1"}]}}"#,
+            "registry.acme.io/shop/api",
+        ),
+        (
+            Harbor,
+            "",
+            Some("registry.acme.io"),
+            r#"{"type":"PUSH_ARTIFACT","event_data":{"repository":{"repo_full_name":"shop/api"}}}"#,
+            "registry.acme.io/shop/api",
+        ),
+        (
+            Harbor,
+            "",
+            None,
+            r#"{"type":"DELETE_ARTIFACT","event_data":{"resources":[{"resource_url":"harbor.acme.io/shop/api:v1"}]}}"#,
+            "",
+        ),
+        (
+            Quay,
+            "",
+            None,
+            r#"{"repository":"acme/shop","docker_url":"quay.io/acme/shop","updated_tags":["latest"]}"#,
+            "quay.io/acme/shop",
+        ),
+        (Quay, "", None, r#"{"repository":"acme/shop","docker_url":"quay.io/acme/shop"}"#, ""),
+        (
+            EventBridge,
+            "",
+            None,
+            r#"{"id":"1","source":"aws.ecr","account":"123456789012","region":"us-west-2","detail":{"result":"SUCCESS","repository-name":"team/shop","action-type":"PUSH","image-tag":"latest"}}"#,
+            "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/shop",
+        ),
+        (
+            EventBridge,
+            "",
+            None,
+            r#"{"id":"1","source":"aws.ecr","account":"1","region":"us-west-2","detail":{"result":"SUCCESS","repository-name":"shop","action-type":"DELETE"}}"#,
+            "",
+        ),
+        (
+            Acr,
+            "",
+            None,
+            r#"{"id":"1","action":"push","target":{"repository":"hello-world","tag":"v1"},"request":{"host":"myregistry.azurecr.io"}}"#,
+            "myregistry.azurecr.io/hello-world",
+        ),
+        (Acr, "", None, r#"{"id":"1","action":"ping"}"#, ""),
+        (PubSub, "", None, PUSHED, "us-east1-docker.pkg.dev/my-project/my-repo/hello-world"),
+        (
+            PubSub,
+            "",
+            None,
+            r#"{"action":"INSERT","tag":"us-docker.pkg.dev/p/r/i:1.1"}"#,
+            "us-docker.pkg.dev/p/r/i",
+        ),
+        (PubSub, "", None, r#"{"message":{"data":"!!"}}"#, ""),
+        (
+            Distribution,
+            "",
+            None,
+            r#"{"events":[{"action":"push","target":{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","repository":"hello-world"},"request":{"host":"192.168.100.227:5000"}},{"action":"pull","target":{"mediaType":"application/vnd.oci.image.index.v1+json","repository":"x"},"request":{"host":"192.168.100.227:5000"}},{"action":"push","target":{"mediaType":"application/octet-stream","repository":"y"},"request":{"host":"192.168.100.227:5000"}}]}"#,
+            "192.168.100.227:5000/hello-world",
+        ),
+        (Distribution, "", None, "not json", "unreadable"),
+        (Distribution, "", None, r#"{"events":3}"#, ""),
+    ];
+
+    #[test]
+    fn each_sender_names_its_image() {
+        for (kind, event, registry, body, want) in CASES {
+            assert_eq!(hints(kind, event, registry, body), want, "{kind:?} {event} {body}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Nothing that anybody sends makes a panic, or names a host that is not one.
+        #[test]
+        fn anything_can_be_sent(body in ".{0,200}", event in "[ -~]{0,20}", kind in 0_usize..8) {
+            let kind = [GitHub, DockerHub, Harbor, Quay, EventBridge, Acr, PubSub, Distribution][kind];
+            hints(kind, &event, None, &body);
+            let value = serde_json::json!({"repository": {"repo_name": body, "full_name": body}, "docker_url": body, "updated_tags": 1,
+                "action": "push", "target": {"repository": body}, "request": {"host": body}, "message": {"data": body}});
+            hints(kind, &event, None, &value.to_string());
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The daemon: it looks on its own and when something rings, and ends when it is told to.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::world::{GitHub, Registry, World, arg};
+
+const SECRET: &str = "a secret of the tests, long enough";
+
+/// Longer than anything here takes; it ends a test that would hang, and nothing is measured by it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A daemon that runs, and what it says.
+struct Daemon {
+    child: Child,
+    said: Arc<(Mutex<Vec<String>>, Condvar)>,
+    url: String,
+}
+
+impl Daemon {
+    fn start(world: &World, github: &GitHub, config: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
+        command.args(["serve", "--log-format", "json", "--config", arg(config)]);
+        command
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("HOME", world.dir("home"));
+        command.env("GITHUB_API_URL", format!("{}/api/v3", github.url)).env("HOOK_SECRET", SECRET);
+        command
+            .env("GITHUB_SERVER_URL", &github.url)
+            .env("GITHUB_TOKEN", crate::world::github::TOKEN);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
+        let (lines, there) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                there.0.lock().unwrap().push(line);
+                there.1.notify_all();
+            }
+        });
+        let mut daemon = Self { child, said, url: String::new() };
+        let line = daemon.says("\"serving\"", 1);
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        daemon.url = format!("http://{}", line["at"].as_str().unwrap());
+        daemon
+    }
+
+    /// Waits until it has said something so many times; the last such line.
+    #[track_caller]
+    fn says(&self, what: &str, times: usize) -> String {
+        let (said, news) = &*self.said;
+        let lacks =
+            |said: &mut Vec<String>| said.iter().filter(|l| l.contains(what)).count() < times;
+        let (said, timeout) =
+            news.wait_timeout_while(said.lock().unwrap(), PATIENCE, lacks).unwrap();
+        assert!(!timeout.timed_out(), "{what} was not said {times} times:\n{}", said.join("\n"));
+        said.iter().filter(|line| line.contains(what)).nth(times - 1).unwrap().clone()
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Tells it to stop, and waits until it has.
+    fn stop(mut self) -> i32 {
+        self.signal("-TERM");
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It is gone already, when the test went well.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+struct Story {
+    world: World,
+    registry: Registry,
+    github: GitHub,
+}
+
+impl Story {
+    fn new() -> Self {
+        let world = World::new();
+        let registry = world.registry();
+        registry.push("acme/shop", &["v1.0.0"]);
+        let host = &registry.host;
+        let policy =
+            format!("images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n");
+        let site = format!("image: {host}/acme/shop:v1.0.0\n");
+        let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
+        Self { world, registry, github }
+    }
+
+    fn config(&self, repositories: &str) -> std::path::PathBuf {
+        let text = format!(
+            "listen: 127.0.0.1:0\ninterval: 1h\ndebounce: 0s\nrepositories: {repositories}\nwebhooks:\n\
+             - {{kind: github, path: /hooks/github, secretVariables: [HOOK_SECRET]}}\n\
+             - {{kind: distribution, path: /hooks/registry, secretVariables: [HOOK_SECRET], registry: '{}'}}\n",
+            self.registry.host
+        );
+        self.world.file("serve.yaml", &text)
+    }
+
+    /// Sends a request; its status and body.
+    fn send(&self, request: reqwest::RequestBuilder) -> (u16, String) {
+        self.world.runtime.block_on(async {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        })
+    }
+
+    /// A webhook of GitHub with this body, signed.
+    fn ring(daemon: &Daemon, event: &str, delivery: &str, body: &str) -> reqwest::RequestBuilder {
+        let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        let mac = mac.chain_update(body).finalize().into_bytes();
+        let hex: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+        reqwest::Client::new()
+            .post(format!("{}/hooks/github", daemon.url))
+            .header("x-github-event", event)
+            .header("x-github-delivery", delivery)
+            .header("x-hub-signature-256", format!("sha256={}", hex.concat()))
+            .body(body.to_owned())
+    }
+
+    fn open(&self) -> usize {
+        self.github.pulls().iter().filter(|pull| pull.state == "open").count()
+    }
+}
+
+const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/fleet"}}"#;
+
+#[test]
+fn what_rings_is_let_in_and_looked_at_once() {
+    let story = Story::new();
+    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    daemon.says("\"looked\"", 1);
+    let get = |path: &str| story.send(reqwest::Client::new().get(format!("{}{path}", daemon.url)));
+    assert_eq!(get("/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(get("/readyz"), (200, "ready\n".to_owned()));
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    // Whoever knows no secret, or sends what is none, changes nothing.
+    let post = |path: &str| reqwest::Client::new().post(format!("{}{path}", daemon.url));
+    let signed = |body: &str| Story::ring(&daemon, "push", "d-0", body);
+    assert_eq!(story.send(post("/hooks/github").body(PUSH)).0, 401);
+    assert_eq!(story.send(signed(PUSH).body(PUSH.replace("fleet", "fleeT"))).0, 401);
+    assert_eq!(story.send(signed("no json")).0, 400);
+    assert_eq!(story.send(signed(&"x".repeat((1 << 20) + 1))).0, 413);
+    assert_eq!(story.send(post("/hooks/other").body(PUSH)).0, 404);
+    assert_eq!(get("/hooks/github").0, 405);
+    assert_eq!(story.send(Story::ring(&daemon, "ping", "d-1", PUSH)).0, 200);
+    // One for a repository that nobody serves leads nowhere.
+    let other = PUSH.replace("acme/fleet", "evil/fleet");
+    assert_eq!(story.send(Story::ring(&daemon, "push", "d-2", &other)).0, 202);
+    // One that is let in: the tag is asked for, and what it says of it does not matter.
+    assert_eq!(story.send(Story::ring(&daemon, "push", "d-3", PUSH)).0, 202);
+    daemon.says("\"looked\"", 2);
+    assert_eq!(story.open(), 1);
+    story.registry.seen();
+    for _ in 0..200 {
+        assert_eq!(story.send(Story::ring(&daemon, "push", "d-3", PUSH)).0, 202);
+    }
+    assert_eq!(story.registry.seen(), [""; 0]);
+    let (_, metrics) = get("/metrics");
+    for line in [
+        "tagalong_webhooks_total{path=\"/hooks/github\",outcome=\"replayed\"} 200",
+        "tagalong_webhooks_total{path=\"/hooks/github\",outcome=\"refused\"} 3",
+        "tagalong_webhooks_total{path=\"/hooks/github\",outcome=\"oversized\"} 1",
+        "tagalong_runs_total{repository=\"acme/fleet\",outcome=\"done\"} 2",
+        "tagalong_deliveries_total{repository=\"acme/fleet\",outcome=\"created\"} 1",
+        "tagalong_images{repository=\"acme/fleet\",outcome=\"update\"} 1",
+    ] {
+        assert!(metrics.contains(line), "no {line} in\n{metrics}");
+    }
+    // The registry's own notice leads to the one image that it names.
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    let event = r#"{"events":[{"id":"1","action":"push","target":{"mediaType":"application/vnd.oci.image.manifest.v1+json",
+        "repository":"acme/shop","tag":"v9.9.9"},"request":{"host":"elsewhere"}}]}"#;
+    let notice = post("/hooks/registry").header("authorization", SECRET).body(event);
+    assert_eq!(story.send(notice).0, 202);
+    let looked = daemon.says("\"looked\"", 3);
+    assert!(daemon.says("\"looking\"", 3).contains("Images"), "{looked}");
+    assert!(story.github.pulls()[0].title.contains("v1.2.0"), "{}", story.github.pulls()[0].title);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn one_bad_repository_stops_no_other() {
+    let story = Story::new();
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let config = story.config("[{repo: acme/gone}, {repo: acme/fleet}]");
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 2);
+    assert_eq!(story.open(), 1);
+    let metrics = story.send(reqwest::Client::new().get(format!("{}/metrics", daemon.url))).1;
+    assert!(
+        metrics.contains("tagalong_runs_total{repository=\"acme/gone\",outcome=\"failed\"} 1"),
+        "{metrics}"
+    );
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn settings_that_turn_invalid_are_not_taken() {
+    let story = Story::new();
+    let config = story.config("[{repo: acme/fleet}]");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 1);
+    for bad in ["repositories: [", "repositories: []", &good.replace("HOOK_SECRET", "NOT_SET")] {
+        std::fs::write(&config, bad).unwrap();
+        daemon.signal("-HUP");
+    }
+    daemon.says("the last good ones stay", 1);
+    assert_eq!(story.send(Story::ring(&daemon, "push", "d-1", PUSH)).0, 202);
+    daemon.says("\"looked\"", 2);
+    std::fs::write(
+        &config,
+        good.replace("[{repo: acme/fleet}]", "[{repo: acme/fleet}, {repo: acme/new}]"),
+    )
+    .unwrap();
+    daemon.signal("-HUP");
+    assert!(daemon.says("\"looking\"", 3).contains("acme/new"));
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn it_does_not_start_without_a_good_secret() {
+    let story = Story::new();
+    let good = std::fs::read_to_string(story.config("[{repo: acme/fleet}]")).unwrap();
+    let cases = [
+        (good.replace("HOOK_SECRET", "NOT_SET"), "NOT_SET"),
+        (good.replace("HOOK_SECRET", "WEAK"), "less than 16 bytes"),
+        (good.replace("interval: 1h", "interval: 1s"), "less than 10 seconds"),
+        (good.replace(", secretVariables: [HOOK_SECRET]}", "}"), "it has no secret"),
+    ];
+    for (text, why) in cases {
+        let config = story.world.file("bad.yaml", &text);
+        let bot = story.world.bot(["serve", "--config", arg(&config)]);
+        bot.env("HOOK_SECRET", SECRET).env("WEAK", "0123456789").run().exits(2).says(&[why]);
+    }
+}
+
+#[test]
+fn a_stop_waits_for_what_is_under_way() {
+    let story = Story::new();
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    // It is held up at one request after the other, each of which a run always has.
+    for left in [0, 1, 2] {
+        let (here, goes_on) = story.github.ambush(left, true);
+        let daemon =
+            Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+        here.recv_timeout(PATIENCE).unwrap();
+        daemon.signal("-TERM");
+        daemon.says("\"stopping\"", 1);
+        drop(goes_on);
+        assert_eq!(daemon.stop(), 0);
+    }
+    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    daemon.says("\"looked\"", 1);
+    assert_eq!(story.open(), 1);
+    assert_eq!(daemon.stop(), 0);
+}

@@ -1,13 +1,15 @@
-# A small image with the binary and the certificate authorities of Debian; runs as nobody.
+# A static binary and the certificate authorities, and nothing else: no shell, no libraries; runs as nobody.
 FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends cmake g++ make perl pkg-config
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates cmake g++ make perl pkg-config \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+RUN scripts/dist && scripts/rootfs target/dist/tagalong /rootfs
 
-FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/target/release/tagalong /usr/local/bin/tagalong
-USER 65534:65534
+FROM scratch
+COPY --from=build /rootfs/ /
+USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tagalong"]
 CMD ["--help"]

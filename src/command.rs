@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -150,6 +151,7 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
                 }
                 Format::Text => {
                     complain(&problems);
+                    annotate(&loaded.diagnostics, around);
                     let count = |number: usize, noun: &str, plural: &str| match number {
                         1 => format!("1 {noun}"),
                         number => format!("{number} {plural}"),
@@ -195,7 +197,7 @@ async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
     {
         return fail(&format!("--html {}: {error}", path.display()));
     }
-    summarise(&status.markdown(), around);
+    append(around.step_summary.as_ref(), &status.markdown());
     match print(shown.as_bytes()) {
         Exit::Failed => Exit::Failed,
         _ => planning.exit(),
@@ -301,16 +303,19 @@ fn show(
         }
     };
     let summary = report::job_summary(plan, &planning.usage, deliveries.unwrap_or_default());
-    summarise(&summary, around);
+    append(around.step_summary.as_ref(), &summary);
+    if let Some(outputs) = deliveries.and_then(report::outputs) {
+        append(around.step_output.as_ref(), &outputs);
+    }
     printed
 }
 
-/// Adds to the job summary, where there is one.
-fn summarise(summary: &str, around: &Surroundings) {
-    let Some(path) = &around.step_summary else { return };
+/// Adds to a file of the job, where there is one.
+fn append(path: Option<&PathBuf>, text: &str) {
+    let Some(path) = path else { return };
     let appended = OpenOptions::new().append(true).create(true).open(path);
-    if let Err(error) = appended.and_then(|mut file| file.write_all(summary.as_bytes())) {
-        complain(&format!("the job summary cannot be written: {error}\n"));
+    if let Err(error) = appended.and_then(|mut file| file.write_all(text.as_bytes())) {
+        complain(&format!("{} cannot be written: {error}\n", path.display()));
     }
 }
 
@@ -328,6 +333,7 @@ fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
         Format::Text => {
             let source = |path: &str| sources.get(path).map(String::as_str);
             complain(&report::diagnostics(&diagnostics, source, around.stderr));
+            annotate(&diagnostics, around);
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
             if exit == Exit::Invalid {
                 complain(&format!(
@@ -338,6 +344,13 @@ fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
         }
     }
     exit
+}
+
+/// Shows problems on their lines, in GitHub Actions.
+fn annotate(diagnostics: &[Diagnostic], around: &Surroundings) {
+    if around.is_actions {
+        print(report::annotations(diagnostics).as_bytes());
+    }
 }
 
 fn told(code: Code, message: String) -> Invalid {

@@ -31,6 +31,10 @@ pub struct Surroundings {
     pub variables: Variables,
     /// The file of the job summary, in GitHub Actions.
     pub step_summary: Option<PathBuf>,
+    /// The file of the step's outputs, in GitHub Actions.
+    pub step_output: Option<PathBuf>,
+    /// Whether this is GitHub Actions, which shows problems on their lines.
+    pub is_actions: bool,
     /// `OWNER/NAME` of the workflow's repository, in GitHub Actions.
     pub workflow_repository: Option<String>,
     /// The clock, read once.
@@ -206,6 +210,8 @@ impl Surroundings {
             signing_key: signing_key()?,
             variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            step_output: var("GITHUB_OUTPUT").map(PathBuf::from),
+            is_actions: var("GITHUB_ACTIONS").is_some(),
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
             now: Timestamp::now(),

@@ -120,6 +120,7 @@ impl Demo<'_> {
         Surroundings {
             progress: false,
             signing_key: None,
+            step_output: None,
             variables: Variables::default(),
             github: GitHubSettings { token: None, ..self.around.github.clone() },
             step_summary: None,

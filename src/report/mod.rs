@@ -1,5 +1,6 @@
 //! What people, programs and GitHub are told.
 
+mod actions;
 mod dashboard;
 mod explain;
 mod json;
@@ -9,6 +10,7 @@ mod status;
 mod summary;
 mod text;
 
+pub use actions::{annotations, outputs};
 pub use dashboard::{DASHBOARD, dashboard};
 pub use explain::{ExplainReport, Explained};
 pub use json::{Report, diagnostics_only, output_schema};

@@ -12,8 +12,10 @@
 
 mod world;
 
+mod action;
 mod architecture;
 mod check;
+mod container;
 mod convergence;
 mod credentials;
 mod faults;

@@ -51,6 +51,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Read a repository and write policies for the images that it names, and a workflow.
     Init(InitArgs),
+    /// Turn what Argo CD Image Updater, Renovate and Flux were told into policies.
+    Import(ImportArgs),
     /// Look at config repositories on an interval and when webhooks ring, until told to stop.
     Serve(ServeArgs),
     /// Show the whole job on an embedded registry and a local git remote, offline.
@@ -203,6 +205,17 @@ pub struct StatusArgs {
     /// Write a page to a file as well, which needs nothing else.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Default, Args)]
+pub struct ImportArgs {
+    /// A directory, a URL or OWNER/NAME.
+    #[arg(long, value_name = "REPO", default_value = ".")]
+    pub repo: String,
+    /// Write `policies/imported.yaml`; it is only shown otherwise.
+    #[arg(long)]
+    pub write: bool,
 }
 
 /// Arguments of `serve`.

@@ -10,12 +10,12 @@ use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, ExplainArgs, Format, InitArgs, PlanArgs, RepoArgs, RollbackArgs,
-    RunArgs, SchemaKind, ServeArgs, StatusArgs,
+    CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, PlanArgs, RepoArgs,
+    RollbackArgs, RunArgs, SchemaKind, ServeArgs, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
-use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback};
+use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback, Started};
 use crate::policy::{
     self, Service, policy_schema, registries_schema, service_schema, settings_schema,
 };
@@ -52,6 +52,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Explain(args) => explain(&args, around).await,
         Command::Status(args) => status(&args, around).await,
         Command::Init(args) => init(&args, around).await,
+        Command::Import(args) => import(&args, around).await,
         Command::Serve(args) => serve(args, around).await,
         Command::Demo => match Box::pin(crate::demo::run(around)).await {
             Ok(()) => Exit::Done,
@@ -228,6 +229,24 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
     }
 }
 
+async fn import(args: &ImportArgs, around: &Surroundings) -> Exit {
+    let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
+    let scope = match around.scope(&repo, Place::Directory) {
+        Ok(scope) => scope,
+        Err(error) => return refuse(&error),
+    };
+    match pipeline::import(&scope, args.write, around).await {
+        Ok(imported) => started(&imported),
+        Err(failure) => failed(failure, Format::Text, around),
+    }
+}
+
+/// Shows what a repository starts with.
+fn started(started: &Started) -> Exit {
+    complain(&report::started(&started.starter, &started.skipped));
+    print(report::started_files(&started.files, started.is_written).as_bytes())
+}
+
 async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
     let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
     let scope = match around.scope(&repo, Place::Directory) {
@@ -235,10 +254,7 @@ async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
         Err(error) => return refuse(&error),
     };
     match pipeline::init(&scope, !args.no_workflow, args.dry_run, around).await {
-        Ok(started) => {
-            complain(&report::started(&started.starter, &started.skipped));
-            print(report::started_files(&started.files, started.is_written).as_bytes())
-        }
+        Ok(done) => started(&done),
         Err(failure) => failed(failure, Format::Text, around),
     }
 }

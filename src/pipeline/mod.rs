@@ -38,7 +38,7 @@ use memory::Memory;
 use plan::{check_names, plan_tree, rewrite, survey};
 use proposals::Proposals;
 pub use rollback::{Rollback, rollback};
-pub use starter::{Started, init};
+pub use starter::{Started, import, init};
 pub use status::status;
 pub use sweep::Hits;
 pub use tags::Tags;

@@ -8,11 +8,17 @@ use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Obstacle, find, is_candidate};
 use crate::policy::{PolicySet, RepositorySettings, SETTINGS_FILE};
 use crate::settings::{Scope, Surroundings};
-use crate::starter::{Deployed, Starter, WORKFLOW, policies};
+use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
 use crate::yaml::Stream;
 
 /// Where policies are written.
 const POLICIES: &str = "policies/images.yaml";
+
+/// Where policies of other tools are written.
+const IMPORTED: &str = "policies/imported.yaml";
+
+/// What files hold that other tools are told with.
+const TOLD_BY: [&str; 2] = ["image.toolkit.fluxcd.io/", "argocd-image-updater.argoproj.io"];
 
 /// Where the workflow is written.
 const WORKFLOW_FILE: &str = ".github/workflows/tagalong.yaml";
@@ -82,6 +88,54 @@ pub async fn init(
             let message = format!("{POLICIES} is not where `policies` of {SETTINGS_FILE} looks");
             return Err(Failure::Argument(message));
         }
+        for (path, text) in &files {
+            work.create(path, text).map_err(|error| Failure::Failed(error.to_string()))?;
+        }
+    }
+    Ok(Started { starter, files, skipped, is_written })
+}
+
+/// Turns what other tools were told into policies. Nothing is written unless that is asked for.
+///
+/// # Errors
+/// When the repository cannot be read, its policies are invalid, or the file is there already.
+pub async fn import(
+    scope: &Scope,
+    is_written: bool,
+    around: &Surroundings,
+) -> Result<Started, Failure> {
+    let around = &signed_in(scope, around).await?;
+    let tree = Tree::open(scope, around, None).await?;
+    let settings = load::settings(&tree)?;
+    let (deployed, _, mut skipped) = deployed(&tree, &settings);
+    let text = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    let manifests: Vec<(String, String)> = tree
+        .paths()
+        .iter()
+        .filter(|path| is_candidate(path))
+        .filter_map(|path| Some((path.clone(), text(path)?)))
+        .filter(|(_, text)| {
+            text.len() <= MAX_FILE && TOLD_BY.iter().any(|tool| text.contains(tool))
+        })
+        .collect();
+    let is_there = |path: &&&str| tree.paths().iter().any(|there| there == **path);
+    let renovate = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
+    let given = renovate.as_ref().map(|(path, text)| (*path, text.as_str()));
+    let starter = Starter::imported(&manifests, given, &deployed);
+    let mut files = Vec::new();
+    if !starter.policies.is_empty() {
+        files.push((
+            IMPORTED,
+            policies(&starter, "Written by `tagalong import`, from what other tools were told."),
+        ));
+    }
+    if files.is_empty() {
+        skipped.push("everything: no other tool says anything of images here".to_owned());
+    }
+    if is_written {
+        let Tree::Work(work) = &tree else {
+            return Err(Failure::Argument("--write needs a directory".to_owned()));
+        };
         for (path, text) in &files {
             work.create(path, text).map_err(|error| Failure::Failed(error.to_string()))?;
         }

@@ -1,17 +1,24 @@
 //! Policies for a repository that has none yet: from what it deploys, and from what other tools were told.
 //! What cannot be told is a note, and nothing is guessed that would move a version on its own.
 
+mod flux;
 mod guess;
+mod image_updater;
 mod places;
+mod renovate;
 mod write;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use guess::{Guess, Rule, guess};
 pub use places::{Place, environments};
+pub use renovate::FILES as RENOVATE_FILES;
 pub use write::policies;
 
 use crate::image::{Repository, Tag};
+use crate::yaml::Stream;
+use yaml::Object;
 
 /// The workflow that keeps images up to date and checks policies.
 pub const WORKFLOW: &str = include_str!("workflow.yaml");
@@ -82,6 +89,14 @@ impl Starter {
         starter
     }
 
+    /// A name that no environment has yet.
+    fn free(&self, wanted: &str) -> String {
+        let numbered = (2..).map(|count| format!("{wanted}-{count}"));
+        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
+        let is_free = |name: &String| self.environments.iter().all(|place| place.name != *name);
+        names.find(is_free).unwrap_or_default()
+    }
+
     /// Says what is deployed without a tag; the places are `path:line`.
     pub fn untagged(&mut self, image: &Repository, places: &[String]) {
         let first = places.first().map(String::as_str).unwrap_or_default();
@@ -89,6 +104,35 @@ impl Starter {
         self.notes.push(format!(
             "{image} at {first}{more} has no tag: write one, and it is kept up to date"
         ));
+    }
+
+    /// Policies for what other tools were told: the manifests of a repository as path and text, Renovate's file, and what
+    /// is deployed.
+    #[must_use]
+    pub fn imported(
+        manifests: &[(String, String)],
+        renovate: Option<(&str, &str)>,
+        deployed: &[Deployed],
+    ) -> Self {
+        let mut starter = Self::default();
+        if let Some((path, text)) = renovate {
+            starter = Self::of(deployed);
+            starter.environments.clear();
+            renovate::apply(&mut starter, path, text, deployed);
+        }
+        let mut names: BTreeSet<String> = starter.policies.iter().map(|p| p.name.clone()).collect();
+        let streams: Vec<Stream<'_>> =
+            manifests.iter().filter_map(|(_, text)| Stream::parse(text).ok()).collect();
+        let mut repositories = flux::Repositories::default();
+        for object in streams.iter().flat_map(Object::all) {
+            repositories.learn(&object);
+        }
+        for object in streams.iter().flat_map(Object::all) {
+            repositories.add(&mut starter, &mut names, &object);
+            image_updater::add(&mut starter, &mut names, &object);
+        }
+        starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
+        starter
     }
 
     fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {

@@ -40,6 +40,8 @@ pub struct Place {
     pub paths: Vec<String>,
     /// How far versions have come when they are there; `None` where nothing says it.
     pub rank: Option<usize>,
+    /// Other keys, with their values as YAML.
+    pub also: Vec<(&'static str, String)>,
 }
 
 /// The environments of these files; none where no path names a stage, so that one covers everything.
@@ -61,13 +63,18 @@ pub fn environments<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Place> {
     let shared: BTreeSet<String> = rest.into_iter().map(|file| lift(file, &taken)).collect();
     let mut places: Vec<Place> = staged
         .into_iter()
-        .map(|(name, (rank, paths))| Place { name, paths: outermost(&paths), rank: Some(rank) })
+        .map(|(name, (rank, paths))| Place {
+            name,
+            paths: outermost(&paths),
+            rank: Some(rank),
+            also: Vec::new(),
+        })
         .collect();
     places.sort_by_key(|place| place.rank);
     if !shared.is_empty() {
         let is_taken = places.iter().any(|place| place.name == SHARED);
         let name = if is_taken { format!("{SHARED}-2") } else { SHARED.to_owned() };
-        places.push(Place { name, paths: outermost(&shared), rank: None });
+        places.push(Place { name, paths: outermost(&shared), rank: None, also: Vec::new() });
     }
     places
 }
@@ -116,7 +123,7 @@ fn lift(file: &str, taken: &[String]) -> String {
 }
 
 /// Paths without those beneath others.
-fn outermost(paths: &BTreeSet<String>) -> Vec<String> {
+pub(super) fn outermost(paths: &BTreeSet<String>) -> Vec<String> {
     let is_inner = |path: &String| {
         paths.iter().any(|outer| path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/')))
     };

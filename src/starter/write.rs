@@ -68,6 +68,9 @@ fn rows(rule: &Rule) -> Vec<(&'static str, String)> {
 fn environment(place: &Place, before: Option<&Place>) -> String {
     let paths: Vec<String> = place.paths.iter().map(|path| quoted(&literal(path))).collect();
     let mut out = format!("  {}:\n    paths: [{}]\n", quoted(&place.name), paths.join(", "));
+    for (key, value) in &place.also {
+        writeln!(out, "    {key}: {value}").ok();
+    }
     if let Some(before) = before.filter(|before| place.rank > before.rank) {
         writeln!(
             out,

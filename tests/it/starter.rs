@@ -115,3 +115,37 @@ fn a_name_with_line_breaks_stays_in_its_comment() {
     assert!(!text.lines().any(|line| line.starts_with("images: {evil")), "{text}");
     world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
 }
+
+#[test]
+fn what_other_tools_were_told_becomes_policies() {
+    for name in ["argocd-image-updater-examples", "flux2-image-automation"] {
+        let world = World::new();
+        let tree = copy(&world, name);
+        let shown = world.bot(["import", "--repo", arg(&tree)]).run().exits(0);
+        let text = format!("{}\n{}", shown.stderr, shown.stdout);
+        let golden = layouts().join(name).join("import.txt");
+        if std::env::var_os("TAGALONG_BLESS").is_some() {
+            std::fs::write(&golden, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&golden).unwrap_or_default(), "{name}");
+        world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(0);
+        world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+        // What is there is not written over.
+        world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(1).says(&["exists"]);
+    }
+    let world = World::new();
+    let tree = world.tree(&[
+        ("apps/web.yaml", "image: nginx:1.27.0-alpine\n---\nimage: ghcr.io/acme/shop:v1.0.0\n"),
+        (".github/renovate.json5", "{extends: ['docker:disableMajor'], // ours\n packageRules: [{matchPackageNames: ['nginx'], pinDigests: true}]}"),
+    ]);
+    world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(0);
+    let text = std::fs::read_to_string(tree.join("policies/imported.yaml")).unwrap();
+    assert!(text.contains("tags: {semver: minor}\n    digest: pin\n"), "{text}");
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+    let empty = world.dir("empty");
+    world
+        .bot(["import", "--repo", arg(&empty)])
+        .run()
+        .exits(0)
+        .says(&["no other tool says anything"]);
+}

@@ -1,0 +1,132 @@
+//! What Flux's image automation was told, written as policies of our own. Its resources are read as they stand, too; this is for
+//! whoever wants to leave them behind (<https://fluxcd.io/flux/components/image/>).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guess::Rule;
+use super::yaml::Object;
+use super::{Place, Starter, StarterPolicy};
+use crate::image::Repository;
+
+const GROUP: &str = "image.toolkit.fluxcd.io/";
+
+/// Image repositories by namespace and name: the image, and tags that take no part.
+#[derive(Default)]
+pub(super) struct Repositories(BTreeMap<(String, String), (String, Vec<String>)>);
+
+fn key(object: &Object<'_>) -> (String, String) {
+    let text = |key: &str| object.text(&["metadata", key]).unwrap_or_default().to_owned();
+    (text("namespace"), text("name"))
+}
+
+fn is_of_flux(object: &Object<'_>) -> bool {
+    object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
+}
+
+impl Repositories {
+    /// Learns an `ImageRepository`.
+    pub(super) fn learn(&mut self, object: &Object<'_>) {
+        if is_of_flux(object) && object.text(&["kind"]) == Some("ImageRepository") {
+            let image = object.text(&["spec", "image"]).unwrap_or_default().to_owned();
+            let excluded = object.items(&["spec", "exclusionList"]);
+            let excluded = excluded.iter().filter_map(|item| item.text(&[])).map(str::to_owned);
+            self.0.insert(key(object), (image, excluded.collect()));
+        }
+    }
+
+    /// Adds a policy or an automation.
+    pub(super) fn add(
+        &self,
+        starter: &mut Starter,
+        names: &mut BTreeSet<String>,
+        object: &Object<'_>,
+    ) {
+        if !is_of_flux(object) {
+            return;
+        }
+        match object.text(&["kind"]) {
+            Some("ImagePolicy") => self.policy(starter, names, object),
+            Some("ImageUpdateAutomation") => automation(starter, object),
+            _ => {}
+        }
+    }
+
+    fn policy(&self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+        let (namespace, name) = key(object);
+        let at = |name: &str| object.text(&["spec", "imageRepositoryRef", name]).map(str::to_owned);
+        let wanted =
+            (at("namespace").unwrap_or_else(|| namespace.clone()), at("name").unwrap_or_default());
+        // Where kustomize sets the namespaces, names alone tell.
+        let by_name =
+            || self.0.iter().find(|((_, name), _)| *name == wanted.1).map(|(_, found)| found);
+        let found = self.0.get(&wanted).or_else(by_name);
+        let Some((image, excluded)) = found else {
+            starter.notes.push(format!(
+                "ImagePolicy {name}: no ImageRepository `{}` is in this repository",
+                wanted.1
+            ));
+            return;
+        };
+        let Some(mut rule) = rule(object) else {
+            starter.notes.push(format!("ImagePolicy {name}: it has no policy"));
+            return;
+        };
+        let Ok(repository) = Repository::parse(image) else {
+            starter.notes.push(format!("ImagePolicy {name}: `{image}` is no image"));
+            return;
+        };
+        rule.exclude.clone_from(excluded);
+        let own = if names.contains(&name) { format!("{namespace}-{name}") } else { name.clone() };
+        names.insert(own.clone());
+        let markers = format!(
+            "from Flux; its markers are `{namespace}:{name}`, ours would be `# tagalong: {own}`"
+        );
+        let also = match object.text(&["spec", "digestReflectionPolicy"]) {
+            Some("Always" | "IfNotPresent") => vec![("digest", "pin".to_owned())],
+            _ => Vec::new(),
+        };
+        let comments = vec![markers];
+        starter.policies.push(StarterPolicy {
+            name: own,
+            image: repository.to_string(),
+            rule,
+            comments,
+            also,
+        });
+    }
+}
+
+fn rule(object: &Object<'_>) -> Option<Rule> {
+    let at = |keys: &[&str]| object.text(&[&["spec", "policy"], keys].concat());
+    let has = |key: &str| object.has(&["spec", "policy", key]);
+    let mut rule = if has("semver") {
+        Rule::by("semver", at(&["semver", "range"])?)
+    } else if has("alphabetical") {
+        Rule::by("alphabetical", at(&["alphabetical", "order"]).unwrap_or("asc"))
+    } else if has("numerical") {
+        Rule::by("numerical", at(&["numerical", "order"]).unwrap_or("asc"))
+    } else {
+        return None;
+    };
+    let filter = |key: &str| object.text(&["spec", "filterTags", key]).map(str::to_owned);
+    (rule.pattern, rule.extract) = (filter("pattern"), filter("extract"));
+    Some(rule)
+}
+
+fn automation(starter: &mut Starter, object: &Object<'_>) {
+    let (_, name) = key(object);
+    let path = object.text(&["spec", "update", "path"]).unwrap_or(".").trim_start_matches("./");
+    let path = path.trim_matches('/').to_owned();
+    let paths = vec![if path.is_empty() { ".".to_owned() } else { path }];
+    let branch = |at: &[&str]| object.text(at);
+    let from = branch(&["spec", "git", "checkout", "ref", "branch"]);
+    let to = branch(&["spec", "git", "push", "branch"]);
+    let is_direct = to.is_none() || to == from;
+    let also = if is_direct { vec![("deliver", "{via: push}".to_owned())] } else { Vec::new() };
+    if starter.environments.iter().any(|place| place.paths == paths) {
+        starter.notes.push(format!("ImageUpdateAutomation {name}: another one has its path"));
+        return;
+    }
+    let name = starter.free(&name);
+    starter.environments.push(Place { name, paths, rank: None, also });
+}

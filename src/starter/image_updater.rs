@@ -1,0 +1,224 @@
+//! What Argo CD Image Updater was told: annotations of `Application`s
+//! (<https://argocd-image-updater.readthedocs.io/en/release-0.16/configuration/images/>) and `ImageUpdater` resources
+//! (<https://argocd-image-updater.readthedocs.io/en/stable/configuration/applications/>), with their meaning as its code has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guess::Rule;
+use super::yaml::Object;
+use super::{Place, Starter, StarterPolicy, name_of};
+use crate::image::Repository;
+
+const PREFIX: &str = "argocd-image-updater.argoproj.io/";
+
+/// Settings of one image; those of the application where it has none of its own.
+type Told<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Adds what the documents of a file say.
+pub(super) fn add(starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+    match object.text(&["kind"]) {
+        Some("Application") => application(starter, names, object, &["metadata", "annotations"]),
+        Some("ApplicationSet") if list(object, &TEMPLATE).is_some() => {
+            let name = object.text(&["metadata", "name"]).unwrap_or_default();
+            starter.notes.push(format!(
+                "ApplicationSet {name}: its applications are made in the cluster; write an environment for each directory"
+            ));
+        }
+        Some("ImageUpdater") => resource(starter, names, object),
+        _ => {}
+    }
+}
+
+const TEMPLATE: [&str; 4] = ["spec", "template", "metadata", "annotations"];
+
+fn list<'a>(object: &Object<'a>, at: &[&str]) -> Option<&'a str> {
+    object.text(&[at, &[&format!("{PREFIX}image-list")]].concat())
+}
+
+fn application(
+    starter: &mut Starter,
+    names: &mut BTreeSet<String>,
+    object: &Object<'_>,
+    at: &[&str],
+) {
+    let Some(images) = list(object, at) else { return };
+    let app = object.text(&["metadata", "name"]).unwrap_or("app").to_owned();
+    let annotations: BTreeMap<String, String> = object.map(at);
+    let mut policies = Vec::new();
+    for item in images.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (alias, image) = item.split_once('=').unwrap_or(("", item));
+        let told = |key: &str| {
+            let own = format!("{PREFIX}{alias}.{key}");
+            let of_all = format!("{PREFIX}{key}");
+            annotations.get(&own).or_else(|| annotations.get(&of_all)).cloned()
+        };
+        policies.extend(image_of(starter, names, &app, image, &told));
+    }
+    environment(starter, object, &app, &policies);
+}
+
+/// An `ImageUpdater` names applications by patterns; which they are, only the cluster knows.
+fn resource(starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+    let app = object.text(&["metadata", "name"]).unwrap_or("updater").to_owned();
+    for reference in object.items(&["spec", "applicationRefs"]) {
+        for image in reference.items(&["images"]) {
+            let Some(name) = image.text(&["imageName"]) else { continue };
+            let told = |key: &str| {
+                let key = match key {
+                    "update-strategy" => "updateStrategy",
+                    "allow-tags" => "allowTags",
+                    "ignore-tags" => "ignoreTags",
+                    key => key,
+                };
+                let keys = ["commonUpdateSettings", key];
+                let own = image.texts(&keys).or_else(|| reference.texts(&keys));
+                own.or_else(|| object.texts(&["spec", "commonUpdateSettings", key]))
+            };
+            image_of(starter, names, &app, name, &told);
+        }
+        let pattern = reference.text(&["namePattern"]).unwrap_or("*");
+        starter.notes.push(format!(
+            "ImageUpdater {app}: say in `environments` which directories the applications `{pattern}` are in"
+        ));
+    }
+}
+
+/// The policy for one image of an application: its name.
+fn image_of(
+    starter: &mut Starter,
+    names: &mut BTreeSet<String>,
+    app: &str,
+    text: &str,
+    told: Told<'_>,
+) -> Option<String> {
+    // A constraint is no tag in the grammar of references.
+    let after_host = text.rfind('/').unwrap_or(0);
+    let (image, constraint) = match text[after_host..].split_once(':') {
+        Some((name, constraint)) => (&text[..after_host + name.len()], Some(constraint.trim())),
+        None => (text, None),
+    };
+    let Ok(repository) = Repository::parse(image) else {
+        starter.notes.push(format!("{app}: `{text}` names no image"));
+        return None;
+    };
+    let mut comments = vec![format!("from Argo CD Image Updater, application {app}")];
+    let mut rule = rule(told, constraint, &mut comments);
+    let allow = told("allow-tags");
+    match allow.as_deref().map(|allow| allow.split_once(':').unwrap_or((allow, ""))) {
+        None => {}
+        Some((kind, _)) if kind.eq_ignore_ascii_case("any") => {}
+        Some((kind, pattern)) if kind.eq_ignore_ascii_case("regexp") => {
+            rule.pattern = Some(pattern.to_owned());
+        }
+        Some(_) => comments.push("its `allow-tags` matched nothing, and is left out".to_owned()),
+    }
+    for glob in told("ignore-tags").iter().flat_map(|globs| globs.split(',')).map(str::trim) {
+        if !glob.is_empty() {
+            rule.exclude.push(regex_of(glob));
+        }
+    }
+    let mut also = Vec::new();
+    if told("update-strategy").is_some_and(|strategy| strategy.eq_ignore_ascii_case("digest")) {
+        also.push(("digest", "pin".to_owned()));
+    }
+    if let Some(platforms) = told("platforms") {
+        let platforms: Vec<&str> = platforms.split(',').map(str::trim).collect();
+        also.push(("platforms", format!("[{}]", platforms.join(", "))));
+    }
+    if told("pull-secret").is_some() {
+        comments.push(
+            "credentials come from where docs/registries.md says, not from `pull-secret`"
+                .to_owned(),
+        );
+    }
+    let name = name_in(app, &repository, names);
+    starter.policies.push(StarterPolicy {
+        name: name.clone(),
+        image: repository.to_string(),
+        rule,
+        comments,
+        also,
+    });
+    Some(name)
+}
+
+/// A name with letters, digits and hyphens alone.
+fn plain(text: &str) -> String {
+    text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-")
+}
+
+/// A policy's name: the application's, with that of the image where it has several.
+fn name_in(app: &str, image: &Repository, names: &mut BTreeSet<String>) -> String {
+    let path = image.to_string();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let full = format!("{}-{}", plain(app), plain(last));
+    let wanted =
+        [plain(app), full].into_iter().find(|name| name.len() <= 60 && !names.contains(name));
+    let Some(name) = wanted else { return name_of(image, names) };
+    names.insert(name.clone());
+    name
+}
+
+/// The order of a strategy; one that is not known is `semver`, as it is there.
+fn rule(told: Told<'_>, constraint: Option<&str>, comments: &mut Vec<String>) -> Rule {
+    let strategy = told("update-strategy").unwrap_or_default().to_lowercase();
+    match strategy.as_str() {
+        "newest-build" | "latest" => Rule::by("newest", "created"),
+        "alphabetical" | "name" => Rule::by("alphabetical", "asc"),
+        "digest" => Rule::by("fixed", constraint.unwrap_or("latest")),
+        _ => {
+            if constraint.is_none() {
+                comments.push(
+                    "any version; prereleases are left out, which some versions of it took"
+                        .to_owned(),
+                );
+            }
+            Rule::by("semver", constraint.unwrap_or("*"))
+        }
+    }
+}
+
+/// A glob of Go's `filepath.Match` as a regular expression for the whole tag.
+fn regex_of(glob: &str) -> String {
+    let mut regex = String::from("^");
+    let mut inside = false;
+    for c in glob.chars() {
+        match c {
+            '*' if !inside => regex.push_str(".*"),
+            '?' if !inside => regex.push('.'),
+            '[' | ']' => {
+                inside = c == '[';
+                regex.push(c);
+            }
+            '-' | '^' if inside => regex.push(c),
+            c => regex.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    regex + "$"
+}
+
+/// The environment of an application: the directories of its sources.
+fn environment(starter: &mut Starter, object: &Object<'_>, app: &str, images: &[String]) {
+    let mut sources: Vec<Option<&str>> = vec![object.text(&["spec", "source", "path"])];
+    sources.extend(object.items(&["spec", "sources"]).iter().map(|source| source.text(&["path"])));
+    let target = object.text(&["metadata", "annotations", &format!("{PREFIX}write-back-target")]);
+    let target = target.and_then(|target| target.split_once(":/")).map(|(_, path)| path);
+    let paths: BTreeSet<String> = sources
+        .into_iter()
+        .flatten()
+        .chain(target)
+        .map(|path| path.trim_start_matches("./").trim_matches('/').to_owned())
+        .filter(|path| !path.is_empty() && !path.contains("{{"))
+        .collect();
+    if images.is_empty() || paths.is_empty() {
+        starter.notes.push(format!(
+            "{app}: no directory of this repository is named; write its environment"
+        ));
+        return;
+    }
+    let images = format!("[{}]", images.join(", "));
+    let name =
+        format!("app-{}", app.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-"));
+    let paths = super::places::outermost(&paths);
+    starter.environments.push(Place { name, paths, rank: None, also: vec![("images", images)] });
+}

@@ -18,6 +18,7 @@ mod check;
 mod container;
 mod convergence;
 mod credentials;
+mod docs;
 mod faults;
 mod flux;
 mod fuzz;

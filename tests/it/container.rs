@@ -8,7 +8,9 @@ use crate::world::{Bot, World};
 /// The program in the image: in a mount namespace of its own, where its root cannot be written, as another user.
 fn contained(world: &World, script: &str) -> Bot {
     let root = std::env::var("TAGALONG_IMAGE_ROOT").unwrap();
-    let prepare = "set -eu; mount --make-rprivate /; mount --bind \"$ROOT\" \"$ROOT\"; mount -o remount,bind,ro \"$ROOT\"; \
+    // What a container's runtime does: devices, a place for temporary files, and a root that cannot be written.
+    let prepare = "set -eu; mount --make-rprivate /; mkdir -p \"$ROOT/dev\"; mount --bind \"$ROOT\" \"$ROOT\"; \
+        mount --rbind /dev \"$ROOT/dev\"; mount -o remount,bind,ro \"$ROOT\"; \
         mount -t tmpfs -o mode=1777 tmpfs \"$ROOT/tmp\"; exec chroot --userspec=65532:65532 --groups= \"$ROOT\"";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", &format!("{prepare} /usr/local/bin/tagalong {script}")]);
@@ -31,7 +33,6 @@ fn the_image_opens_a_pull_request() {
     assert_eq!(github.pulls().len(), 1);
     contained(&world, "demo").run().exits(0);
     // There is no place to write but the one for temporary files.
-    contained(&world, "plan --repo acme/fleet --save-catalog /x")
-        .run()
-        .says(&["Read-only file system"]);
+    let write = contained(&world, "plan --repo acme/fleet --save-catalog /x");
+    github.env(write).run().says(&["Read-only file system"]);
 }

@@ -38,6 +38,7 @@ mod schemas;
 mod serve;
 mod shapes;
 mod signing;
+mod soak;
 mod sources;
 mod starter;
 mod states;

@@ -11,20 +11,20 @@ use sha2::Sha256;
 
 use crate::world::{GitHub, Registry, World, arg};
 
-const SECRET: &str = "a secret of the tests, long enough";
+pub const SECRET: &str = "a secret of the tests, long enough";
 
 /// Longer than anything here takes; it ends a test that would hang, and nothing is measured by it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A daemon that runs, and what it says.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     said: Arc<(Mutex<Vec<String>>, Condvar)>,
-    url: String,
+    pub url: String,
 }
 
 impl Daemon {
-    fn start(world: &World, github: &GitHub, config: &Path) -> Self {
+    pub fn start(world: &World, github: &GitHub, config: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
         command.args(["serve", "--log-format", "json", "--config", arg(config)]);
         command
@@ -53,7 +53,7 @@ impl Daemon {
 
     /// Waits until it has said something so many times; the last such line.
     #[track_caller]
-    fn says(&self, what: &str, times: usize) -> String {
+    pub fn says(&self, what: &str, times: usize) -> String {
         let (said, news) = &*self.said;
         let lacks =
             |said: &mut Vec<String>| said.iter().filter(|l| l.contains(what)).count() < times;
@@ -69,7 +69,7 @@ impl Daemon {
     }
 
     /// Tells it to stop, and waits until it has.
-    fn stop(mut self) -> i32 {
+    pub fn stop(mut self) -> i32 {
         self.signal("-TERM");
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
@@ -81,6 +81,19 @@ impl Drop for Daemon {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A webhook of GitHub with this body, signed.
+pub fn ring(daemon: &Daemon, event: &str, delivery: &str, body: &str) -> reqwest::RequestBuilder {
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let mac = mac.chain_update(body).finalize().into_bytes();
+    let hex: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    reqwest::Client::new()
+        .post(format!("{}/hooks/github", daemon.url))
+        .header("x-github-event", event)
+        .header("x-github-delivery", delivery)
+        .header("x-hub-signature-256", format!("sha256={}", hex.concat()))
+        .body(body.to_owned())
 }
 
 struct Story {
@@ -120,19 +133,6 @@ impl Story {
         })
     }
 
-    /// A webhook of GitHub with this body, signed.
-    fn ring(daemon: &Daemon, event: &str, delivery: &str, body: &str) -> reqwest::RequestBuilder {
-        let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        let mac = mac.chain_update(body).finalize().into_bytes();
-        let hex: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        reqwest::Client::new()
-            .post(format!("{}/hooks/github", daemon.url))
-            .header("x-github-event", event)
-            .header("x-github-delivery", delivery)
-            .header("x-hub-signature-256", format!("sha256={}", hex.concat()))
-            .body(body.to_owned())
-    }
-
     fn open(&self) -> usize {
         self.github.pulls().iter().filter(|pull| pull.state == "open").count()
     }
@@ -151,24 +151,24 @@ fn what_rings_is_let_in_and_looked_at_once() {
     story.registry.push("acme/shop", &["v1.1.0"]);
     // Whoever knows no secret, or sends what is none, changes nothing.
     let post = |path: &str| reqwest::Client::new().post(format!("{}{path}", daemon.url));
-    let signed = |body: &str| Story::ring(&daemon, "push", "d-0", body);
+    let signed = |body: &str| ring(&daemon, "push", "d-0", body);
     assert_eq!(story.send(post("/hooks/github").body(PUSH)).0, 401);
     assert_eq!(story.send(signed(PUSH).body(PUSH.replace("fleet", "fleeT"))).0, 401);
     assert_eq!(story.send(signed("no json")).0, 400);
     assert_eq!(story.send(signed(&"x".repeat((1 << 20) + 1))).0, 413);
     assert_eq!(story.send(post("/hooks/other").body(PUSH)).0, 404);
     assert_eq!(get("/hooks/github").0, 405);
-    assert_eq!(story.send(Story::ring(&daemon, "ping", "d-1", PUSH)).0, 200);
+    assert_eq!(story.send(ring(&daemon, "ping", "d-1", PUSH)).0, 200);
     // One for a repository that nobody serves leads nowhere.
     let other = PUSH.replace("acme/fleet", "evil/fleet");
-    assert_eq!(story.send(Story::ring(&daemon, "push", "d-2", &other)).0, 202);
+    assert_eq!(story.send(ring(&daemon, "push", "d-2", &other)).0, 202);
     // One that is let in: the tag is asked for, and what it says of it does not matter.
-    assert_eq!(story.send(Story::ring(&daemon, "push", "d-3", PUSH)).0, 202);
+    assert_eq!(story.send(ring(&daemon, "push", "d-3", PUSH)).0, 202);
     daemon.says("\"looked\"", 2);
     assert_eq!(story.open(), 1);
     story.registry.seen();
     for _ in 0..200 {
-        assert_eq!(story.send(Story::ring(&daemon, "push", "d-3", PUSH)).0, 202);
+        assert_eq!(story.send(ring(&daemon, "push", "d-3", PUSH)).0, 202);
     }
     assert_eq!(story.registry.seen(), [""; 0]);
     let (_, metrics) = get("/metrics");
@@ -222,7 +222,7 @@ fn settings_that_turn_invalid_are_not_taken() {
         daemon.signal("-HUP");
     }
     daemon.says("the last good ones stay", 1);
-    assert_eq!(story.send(Story::ring(&daemon, "push", "d-1", PUSH)).0, 202);
+    assert_eq!(story.send(ring(&daemon, "push", "d-1", PUSH)).0, 202);
     daemon.says("\"looked\"", 2);
     std::fs::write(
         &config,

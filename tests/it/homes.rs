@@ -280,6 +280,25 @@ fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
 }
 
 #[test]
+fn what_is_done_elsewhere_is_remembered_apart() {
+    let story = Story::new("  live: {repository: acme/prod, paths: ['.'], deliver: {via: push}}\n");
+    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.bot(&["run", "--other-repository", "acme/prod"]).exits(0);
+    assert_eq!(tag(&there, "main", "shop.yaml"), "v1.1.0");
+    // Policies of its own would have a ledger beside this one.
+    let refs = there.repo.git(&["for-each-ref", "--format=%(refname)", "refs/tagalong"]);
+    assert!(refs.trim().starts_with("refs/tagalong/ledger-"), "{refs}");
+    there.repo.commit("main", "Revert", &[("shop.yaml", &site(&story.registry))]);
+    story.later(1);
+    story.bot(&["run", "--other-repository", "acme/prod"]).exits(0);
+    assert_eq!(tag(&there, "main", "shop.yaml"), "v1.0.0");
+    let ledger = story.world.dir("x").join("ledger.json");
+    let args = ["run", "--other-repository", "acme/prod", "--ledger", arg(&ledger)];
+    story.bot(&args).exits(3).says(&["remembers for one repository"]);
+}
+
+#[test]
 fn one_place_under_two_names_is_one_place() {
     // Two environments that cover one file, which only shows when the branches are read.
     let story = Story::new(

@@ -149,3 +149,43 @@ fn what_other_tools_were_told_becomes_policies() {
         .exits(0)
         .says(&["no other tool says anything"]);
 }
+
+/// README's way, step by step: a repository with manifests and nothing else, and a pull request at its end.
+#[test]
+fn from_nothing_to_the_first_pull_request() {
+    let world = World::new();
+    let registry = world.registry();
+    registry.push("acme/shop", &["v2.3.0", "v2.4.0", "v3.0.0"]);
+    let site =
+        |environment: &str| format!("# {environment}\nimage: {}/acme/shop:v2.3.0\n", registry.host);
+    let (staging, production) = (site("staging"), site("production"));
+    let files = [
+        ("clusters/staging/shop.yaml", &*staging),
+        ("clusters/production/shop.yaml", &*production),
+    ];
+    let github = world.github(&files);
+    let checkout = world.dir("checkout");
+    github.repo.git(&["clone", "-q", arg(&github.repo.bare), arg(&checkout)]);
+    let here = |command: &str| world.bot([command, "--repo", arg(&checkout)]).run().exits(0);
+    here("init").says(&["wrote policies/images.yaml", "wrote .github/workflows/tagalong.yaml"]);
+    here("check").says(&["1 policy, 2 environments: no mistakes"]);
+    // The next minor version, and not the major one.
+    here("plan").says(&["v2.3.0 -> v2.4.0", "2 to update"]);
+    github.repo.git(&["-C", arg(&checkout), "add", "-A"]);
+    github.repo.git(&[
+        "-C",
+        arg(&checkout),
+        "-c",
+        "user.name=ada",
+        "-c",
+        "user.email=ada@acme.io",
+        "commit",
+        "-qm",
+        "Tagalong",
+    ]);
+    github.repo.git(&["-C", arg(&checkout), "push", "-q", "origin", "HEAD:main"]);
+    github.env(world.bot(["run", "--repo", "acme/fleet"])).run().exits(0);
+    let mut heads: Vec<String> = github.pulls().into_iter().map(|pull| pull.head).collect();
+    heads.sort();
+    assert_eq!(heads, ["tagalong/production", "tagalong/staging"]);
+}

@@ -34,8 +34,7 @@ impl Bundle {
             (group, Via::PullRequest) => {
                 // What moves together goes together.
                 let name = &set.policies[policy].name;
-                let first = set.environments[environment].lockstep_of(name);
-                let first = first.and_then(|together| together.first()).unwrap_or(name);
+                let first = set.together(environment, policy).map_or(&**name, |(_, first)| first);
                 let part = group.part(first);
                 Self { environment: Some(environment), part }
             }

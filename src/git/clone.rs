@@ -184,10 +184,10 @@ impl Clone {
         names.filter_map(|name| name.strip_prefix(BRANCHES))
     }
 
-    /// All branches of the remote.
+    /// Whether the remote has a branch.
     #[must_use]
-    pub fn all_branches(&self) -> BTreeSet<String> {
-        self.branches("").map(str::to_owned).collect()
+    pub fn has_branch(&self, branch: &str) -> bool {
+        self.advertised.contains_key(&branch_ref(branch))
     }
 
     /// What a branch of ours holds.

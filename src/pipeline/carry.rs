@@ -39,12 +39,8 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
     };
     // What moves together is carried on together.
     let unknown = with.undecided_sets(decided);
-    let is_bound = |at: &Use| {
-        let first = with.set.environments[at.environment]
-            .lockstep_of(&with.set.policies[at.policy].name)
-            .and_then(|together| together.first());
-        first.is_some_and(|first| unknown.contains(&(at.environment, first.clone())))
-    };
+    let together = |at: &Use| with.set.together(at.environment, at.policy);
+    let is_bound = |at: &Use| together(at).is_some_and(|together| unknown.contains(&together));
     let is_open = |at: &Use| is_open(at) || is_bound(at);
     let is_better = |at: &Use, held: &Deployed| {
         is_bound(at)
@@ -92,14 +88,9 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
 impl Carry<'_> {
     /// The sets of what moves together of which something is not decided, by environment and the first
     /// name.
-    fn undecided_sets(&self, decided: &[Decided]) -> BTreeSet<(usize, String)> {
+    fn undecided_sets(&self, decided: &[Decided]) -> BTreeSet<(usize, &str)> {
         let undecided = decided.iter().filter(|one| one.decision.outcome == Outcome::Undecided);
-        let sets = undecided.filter_map(|one| {
-            let environment = &self.set.environments[one.at.environment];
-            let together = environment.lockstep_of(&self.set.policies[one.at.policy].name)?;
-            Some((one.at.environment, together.first()?.clone()))
-        });
-        sets.collect()
+        undecided.filter_map(|one| self.set.together(one.at.environment, one.at.policy)).collect()
     }
 
     /// What each site of a file holds on the own branch of what its change goes with.

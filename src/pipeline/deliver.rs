@@ -175,7 +175,7 @@ impl Context<'_> {
             sign::signed(self.clone, self.author, proposals, updates(&steps), self.outside.clock);
         let signed = signed.await?;
         signed.exchange(&mut steps);
-        memory.made(&signed.made, &self.clone.all_branches());
+        memory.made(&signed.made, |branch| self.clone.has_branch(branch));
         let mut updates = signed.updates.clone();
         if self.is_whole {
             updates.extend(sign::abandoned(self.clone, self.outside.clock));

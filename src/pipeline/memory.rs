@@ -270,8 +270,12 @@ impl Memory {
     }
 
     /// Remembers the commits that GitHub made for branches, and forgets those of branches that are gone.
-    pub(super) fn made(&mut self, made: &BTreeMap<String, String>, branches: &BTreeSet<String>) {
-        self.ledger.forget_branches(|branch| branches.contains(branch));
+    pub(super) fn made(
+        &mut self,
+        made: &BTreeMap<String, String>,
+        is_there: impl Fn(&str) -> bool,
+    ) {
+        self.ledger.forget_branches(is_there);
         for (branch, commit) in made {
             self.is_urgent = true;
             self.ledger.make(branch, commit);

@@ -248,14 +248,9 @@ fn selected(uses: &BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) ->
             && wanted(&settings.images, &set.policies[u.policy].name)
     });
     let all: BTreeSet<&Use> = all.collect();
-    let is_beside = |u: &Use| {
-        let together = set.environments[u.environment].lockstep_of(&set.policies[u.policy].name);
-        let is_in = |other: &&Use| {
-            other.environment == u.environment
-                && together.is_some_and(|set_of| set_of.contains(&set.policies[other.policy].name))
-        };
-        all.iter().any(is_in)
-    };
+    let together = |u: &Use| set.together(u.environment, u.policy);
+    let beside: BTreeSet<(usize, &str)> = all.iter().filter_map(|u| together(u)).collect();
+    let is_beside = |u: &Use| together(u).is_some_and(|together| beside.contains(&together));
     uses.iter().filter(|u| all.contains(u) || is_beside(u)).cloned().collect()
 }
 

@@ -228,6 +228,14 @@ impl PolicySet {
         self.environments[environment].home == self.here
     }
 
+    /// What stands for the policies that move together with one in an environment: the environment and the first of
+    /// them; `None` for one that moves alone.
+    #[must_use]
+    pub fn together(&self, environment: usize, policy: usize) -> Option<(usize, &str)> {
+        let all = self.environments[environment].lockstep_of(&self.policies[policy].name)?;
+        Some((environment, all.first()?))
+    }
+
     /// The places that a policy is used in.
     #[must_use]
     pub fn homes_of(&self, policy: usize) -> BTreeSet<&Home> {

@@ -370,7 +370,7 @@ fn a_dashboard_shows_everything_and_is_written_when_it_changes() {
     );
     let body = shown["body"].as_str().unwrap();
     for part in [
-        "- #2 `prod`, to be merged\n",
+        "/acme/fleet/pull/2) `prod`, to be merged\n",
         "`prod`, for its turn, or for people: `` `maxNew`",
         "## `staging`",
         "| `web` | `v1.0.0` | to `v1.1.0` | `v1.1.0 is above v1.0.0` |",

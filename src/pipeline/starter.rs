@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Failure, Loaded, Tree, load, signed_in, sweep};
-use crate::diagnostic::Code;
+use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
+use crate::diagnostic::{Code, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Obstacle, find, is_candidate};
-use crate::policy::{PolicySet, RepositorySettings, SETTINGS_FILE};
+use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
 use crate::yaml::Stream;
@@ -83,6 +83,7 @@ pub async fn init(
     }
     let files = files(&tree, &starter, with_workflow, &mut skipped);
     let is_written = !is_dry && matches!(tree, Tree::Work(_));
+    sound(&files)?;
     if let (Tree::Work(work), true) = (&tree, is_written) {
         if !settings.policies.is_match(POLICIES) {
             let message = format!("{POLICIES} is not where `policies` of {SETTINGS_FILE} looks");
@@ -132,6 +133,7 @@ pub async fn import(
     if files.is_empty() {
         skipped.push("everything: no other tool says anything of images here".to_owned());
     }
+    sound(&files)?;
     if is_written {
         let Tree::Work(work) = &tree else {
             return Err(Failure::Argument("--write needs a directory".to_owned()));
@@ -207,6 +209,19 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
     let line = |node| text[..stream.node(node).span().start].matches('\n').count() + 1;
     let untagged = bare.map(|o| (o.repository, format!("{path}:{}", line(o.node))));
     Some(Named { deployed: deployed.collect(), untagged: untagged.collect() })
+}
+
+/// What is written has to be what `check` accepts, whatever it was made from.
+fn sound(files: &[(&'static str, String)]) -> Result<(), Failure> {
+    let policies = files.iter().filter(|(path, _)| path.starts_with("policies/"));
+    let files: Vec<PolicyFile> =
+        policies.map(|(path, text)| PolicyFile::new(*path, text.clone())).collect();
+    let (_, diagnostics) = read(&files);
+    if files.is_empty() || !any_error(&diagnostics) {
+        return Ok(());
+    }
+    let sources = files.into_iter().map(|file| (file.path, file.text)).collect();
+    Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
 }
 
 /// The files to write, as far as there is something to say and nothing is there.

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{Mutex, RwLock, Semaphore, mpsc};
+use tokio::sync::{Mutex, RwLock, mpsc};
 
 use super::door::{Door, MOST, Seen};
 use super::google::Google;
@@ -21,9 +21,6 @@ use crate::policy::HookKind;
 /// A body that takes longer does not come from one of the senders.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// So many webhooks are read at once.
-const AT_ONCE: usize = 64;
-
 /// What handlers share.
 pub(super) struct Desk {
     pub(super) doors: RwLock<Vec<Door>>,
@@ -33,7 +30,6 @@ pub(super) struct Desk {
     hints: mpsc::Sender<Vec<Hint>>,
     seen: Mutex<Seen>,
     google: Google,
-    room: Semaphore,
     started: Instant,
 }
 
@@ -50,7 +46,6 @@ impl Desk {
             hints,
             seen: Mutex::default(),
             google: Google::default(),
-            room: Semaphore::new(AT_ONCE),
             started,
         })
     }
@@ -79,14 +74,18 @@ impl Desk {
         if request.method() != Method::POST {
             return ("refused", StatusCode::METHOD_NOT_ALLOWED);
         }
-        let Ok(_room) = self.room.try_acquire() else {
-            return ("full", StatusCode::TOO_MANY_REQUESTS);
-        };
         let (parts, body) = request.into_parts();
         let behind = door.behind(parts.uri.path()).unwrap_or_default().to_owned();
-        if door.is_by_path() && !door.admits(&behind, &parts.headers, &[]) {
+        let is_admitted = match door.hook.kind {
+            HookKind::PubSub => self.google.admits(&door.hook, &parts.headers).await,
+            _ => door.is_by_body() || door.admits(&behind, &parts.headers, &[]),
+        };
+        if !is_admitted {
             return ("refused", StatusCode::UNAUTHORIZED);
         }
+        let Ok(_room) = door.room.try_acquire() else {
+            return ("full", StatusCode::TOO_MANY_REQUESTS);
+        };
         let length =
             parts.headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: usize| length > MOST) {
@@ -95,11 +94,7 @@ impl Desk {
         let Some(body) = read(body).await else {
             return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
         };
-        let is_admitted = match door.hook.kind {
-            HookKind::PubSub => self.google.admits(&door.hook, &parts.headers).await,
-            _ => door.admits(&behind, &parts.headers, &body),
-        };
-        if !is_admitted {
+        if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
             return ("refused", StatusCode::UNAUTHORIZED);
         }
         let Some(hints) = hint::read(&door.hook, &parts.headers, &body) else {
@@ -108,16 +103,19 @@ impl Desk {
         if hints.is_empty() {
             return ("ignored", StatusCode::OK);
         }
-        if let Some(id) = hint::id(&door.hook, &parts.headers, &body)
-            && !self.seen.lock().await.is_new(id, self.started.elapsed())
-        {
+        let id = hint::id(&door.hook, &parts.headers, &body);
+        let mut seen = self.seen.lock().await;
+        if id.as_ref().is_some_and(|id| seen.has(id)) {
             return ("replayed", StatusCode::ACCEPTED);
         }
-        match self.hints.try_send(hints) {
-            Ok(()) => ("accepted", StatusCode::ACCEPTED),
-            // The next interval finds what is lost here.
-            Err(_) => ("full", StatusCode::TOO_MANY_REQUESTS),
+        if self.hints.try_send(hints).is_err() {
+            // The sender may come again, and the next interval finds it in any case.
+            return ("full", StatusCode::TOO_MANY_REQUESTS);
         }
+        if let Some(id) = id {
+            seen.take(id, self.started.elapsed());
+        }
+        ("accepted", StatusCode::ACCEPTED)
     }
 }
 

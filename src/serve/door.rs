@@ -5,12 +5,14 @@
 //! is the end of the path. Google sends a token (<https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions>).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 use super::schedule::Moment;
 use crate::policy::{HookKind, Webhook};
@@ -22,6 +24,9 @@ const LEAST: usize = 16;
 /// The largest body: what matters of one has a few kilobytes.
 pub(super) const MOST: usize = 1 << 20;
 
+/// So many bodies are read at once at one door.
+const AT_ONCE: usize = 64;
+
 /// Deliveries are remembered for so long, and no more than so many.
 const REMEMBERED: (Duration, usize) = (Duration::from_hours(24), 10_000);
 
@@ -30,6 +35,8 @@ const REMEMBERED: (Duration, usize) = (Duration::from_hours(24), 10_000);
 pub(super) struct Door {
     pub(super) hook: Webhook,
     secrets: Vec<Secret>,
+    /// How many bodies are read at once; each door has room of its own.
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// Why a door cannot be opened at all.
@@ -62,7 +69,16 @@ impl Door {
         if secrets.iter().any(|secret| secret.len() < LEAST) {
             return Err(Unusable::Weak(path()));
         }
-        Ok(Self { hook: hook.clone(), secrets: secrets.into_iter().map(Secret::from).collect() })
+        let secrets = secrets.into_iter().map(Secret::from).collect();
+        Ok(Self { hook: hook.clone(), secrets, room: Arc::new(Semaphore::new(AT_ONCE)) })
+    }
+
+    /// Adds what makes this door another one, its secrets among it.
+    pub(super) fn identify(&self, hash: &mut Sha256) {
+        hash.update(self.hook.path.as_bytes());
+        for secret in &self.secrets {
+            hash.update(Sha256::digest(secret.expose()));
+        }
     }
 
     /// What of a path is behind this door's; `None` for another path.
@@ -71,9 +87,14 @@ impl Door {
         (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/'))
     }
 
-    /// Whether the secret is in the path, so that nothing else needs to be read.
-    pub(super) fn is_by_path(&self) -> bool {
+    /// Whether the secret is in the path.
+    fn is_by_path(&self) -> bool {
         matches!(self.hook.kind, HookKind::DockerHub | HookKind::Quay)
+    }
+
+    /// Whether the sender proves itself by the body, so that it has to be read first.
+    pub(super) fn is_by_body(&self) -> bool {
+        self.hook.kind == HookKind::GitHub
     }
 
     /// Whether the sender knows a secret. Google's tokens are looked at elsewhere.
@@ -130,8 +151,13 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether a delivery is new. It is remembered from now on.
-    pub(super) fn is_new(&mut self, id: String, now: Moment) -> bool {
+    /// Whether a delivery came already.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.all.contains(id)
+    }
+
+    /// Remembers a delivery that was taken.
+    pub(super) fn take(&mut self, id: String, now: Moment) {
         let (long, many) = REMEMBERED;
         while let Some((at, _)) = self.order.front()
             && (*at + long < now || self.order.len() >= many)
@@ -140,11 +166,9 @@ impl Seen {
                 self.all.remove(&id);
             }
         }
-        let is_new = self.all.insert(id.clone());
-        if is_new {
+        if self.all.insert(id.clone()) {
             self.order.push_back((now, id));
         }
-        is_new
     }
 }
 
@@ -230,10 +254,13 @@ mod tests {
     fn a_delivery_counts_once_in_a_day() {
         let mut seen = Seen::default();
         let at = Moment::from_secs;
-        assert!(seen.is_new("a".into(), at(0)) && !seen.is_new("a".into(), at(60)));
-        assert!(seen.is_new("a".into(), at(86_500)));
+        assert!(!seen.has("a"));
+        seen.take("a".into(), at(0));
+        assert!(seen.has("a"));
+        seen.take("b".into(), at(86_500));
+        assert!(!seen.has("a") && seen.has("b"));
         for index in 0..20_000 {
-            assert!(seen.is_new(format!("{index}"), at(86_600)));
+            seen.take(format!("{index}"), at(86_600));
         }
         assert!(seen.all.len() <= 10_000 && seen.order.len() == seen.all.len());
     }

@@ -136,6 +136,14 @@ impl Metrics {
         self.runs.get_or_create(&Outcome { repository, outcome }).inc();
     }
 
+    /// A repository is not served any more.
+    pub(super) fn forget(&self, repository: &str) {
+        self.last_success.remove(&Of { repository: repository.to_owned() });
+        for outcome in ["update", "keep", "hold", "undecided"] {
+            self.images.remove(&Outcome { repository: repository.to_owned(), outcome });
+        }
+    }
+
     /// A webhook came.
     pub(super) fn rung(&self, path: &str, outcome: &'static str) {
         self.webhooks.get_or_create(&Rung { path: path.to_owned(), outcome }).inc();

@@ -7,6 +7,7 @@ mod desk;
 mod door;
 mod google;
 mod hint;
+mod listen;
 mod metrics;
 mod schedule;
 mod work;
@@ -17,20 +18,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::cli::DecideArgs;
+use crate::cli::{DecideArgs, RepoArgs};
 use crate::diagnostic::Diagnostic;
 use crate::image::Repository;
 use crate::policy::{PolicyFile, Served, Service, read_service};
-use crate::settings::Surroundings;
+use crate::settings::{Place, Surroundings};
 use desk::Desk;
 use door::Door;
 use hint::Hint;
 use metrics::{Metrics, Of, Outcome};
-use schedule::{Moment, Schedule, Work};
+use schedule::{Key, Moment, Schedule, Work, key};
 use work::{Finished, Task};
 
 /// Hints that wait to be looked up; more are answered with 429.
@@ -66,8 +68,7 @@ pub enum Refused {
 /// When the settings are invalid, a secret is missing or weak, or the address cannot be listened at.
 pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let started = Instant::now();
-    let (file, service) = start.read()?;
-    let doors = doors(&service, &around)?;
+    let Taken { service, doors, fingerprint } = start.read(&around)?;
     let listener = TcpListener::bind(service.listen).await;
     let listener = listener.map_err(|e| Refused::Other(format!("{}: {e}", service.listen)))?;
     let at = listener.local_addr().map_err(|error| Refused::Other(error.to_string()))?;
@@ -77,40 +78,79 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let metrics = Metrics::new(around.now.as_second() as f64);
     let desk = Desk::new(metrics, hints, started);
     *desk.doors.write().await = doors;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let router = Arc::clone(&desk).router();
-    let http =
-        axum::serve(listener, router).with_graceful_shutdown(async { stopped.await.unwrap_or(()) });
-    let http = tokio::spawn(async move { http.await });
-    let mut daemon = Daemon::new(start, around, service, (file, started), Arc::clone(&desk));
+    let http = tokio::spawn(listen::answer(listener, Arc::clone(&desk).router()));
+    let mut daemon = Daemon::new(start, around, service, (fingerprint, started), Arc::clone(&desk));
     daemon.work(incoming).await;
     desk.is_ready.store(false, Ordering::Relaxed);
     daemon.end().await;
-    // Nobody is left who would notice that it is gone.
-    stop.send(()).ok();
-    tokio::time::timeout(Duration::from_secs(1), http).await.ok();
+    http.abort();
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Settings that can be worked with.
+struct Taken {
+    service: Service,
+    doors: Vec<Door>,
+    /// What changes when they or their secrets do.
+    fingerprint: [u8; 32],
+}
+
 impl Start {
-    /// The settings as they are in the file now, with its text.
-    fn read(&self) -> Result<(String, Service), Refused> {
-        let Some(path) = &self.config else { return Ok((String::new(), self.alone.clone())) };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| Refused::Other(format!("--config {name}: {error}")))?;
-        let file = PolicyFile::new(name, text.clone());
-        match read_service(&file) {
-            Ok(service) => Ok((text, service)),
-            Err(problems) => Err(Refused::Invalid(problems, Box::new(file))),
+    /// The settings as they are now, with their secrets.
+    fn read(&self, around: &Surroundings) -> Result<Taken, Refused> {
+        self.refuse_what_is_of_one_run()?;
+        let mut hash = Sha256::new();
+        let service = match &self.config {
+            None => self.alone.clone(),
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|e| Refused::Other(format!("--config {name}: {e}")))?;
+                hash.update(&text);
+                let file = PolicyFile::new(name, text);
+                read_service(&file)
+                    .map_err(|problems| Refused::Invalid(problems, Box::new(file)))?
+            }
+        };
+        for served in &service.repositories {
+            // An address with a password in it would stand in logs and metrics.
+            let args = RepoArgs { repo: Some(served.repo.clone()), ..RepoArgs::default() };
+            let scope = around.scope(&args, Place::Repository);
+            scope.map_err(|error| Refused::Other(format!("repositories: {error}")))?;
+        }
+        let doors = service.webhooks.iter().map(|hook| Door::open(hook, &around.variables));
+        let doors = doors.collect::<Result<Vec<_>, _>>();
+        let doors = doors.map_err(|why| Refused::Other(why.to_string()))?;
+        for door in &doors {
+            door.identify(&mut hash);
+        }
+        Ok(Taken { service, doors, fingerprint: hash.finalize().into() })
+    }
+
+    /// Some arguments are of one run of one repository, and mean nothing here.
+    fn refuse_what_is_of_one_run(&self) -> Result<(), Refused> {
+        let args = &self.args;
+        let given = [
+            ("--policies", args.repo.policies.is_some()),
+            ("--catalog", args.catalog.is_some()),
+            ("--save-catalog", args.save_catalog.is_some()),
+            ("--ledger", args.ledger.is_some()),
+            ("--now", args.now.is_some()),
+            ("--env", !args.environments.is_empty()),
+            ("--image", !args.images.is_empty()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                Err(Refused::Other(format!("{name} is for a single run, not for `serve`")))
+            }
+            None => Ok(()),
         }
     }
 }
 
-fn doors(service: &Service, around: &Surroundings) -> Result<Vec<Door>, Refused> {
-    let doors = service.webhooks.iter().map(|hook| Door::open(hook, &around.variables));
-    doors.collect::<Result<_, _>>().map_err(|why| Refused::Other(why.to_string()))
+fn names(service: &Service, around: &Surroundings) -> Vec<Option<String>> {
+    service.repositories.iter().map(|served| work::name_of(served, around)).collect()
 }
 
 /// The side that works.
@@ -118,13 +158,17 @@ struct Daemon {
     start: Start,
     around: Surroundings,
     service: Service,
-    /// The settings file as it was when it was looked at last.
-    file: String,
+    /// What was taken last: the text of the settings and of their secrets.
+    taken: [u8; 32],
+    /// Why settings were not taken, as it was told.
+    told: String,
     started: Instant,
     desk: Arc<Desk>,
     schedule: Schedule,
     /// Which policies of each repository are for which image, as its last run found them.
-    images: BTreeMap<(String, Option<String>), BTreeMap<Repository, Vec<String>>>,
+    images: BTreeMap<Key, BTreeMap<Repository, Vec<String>>>,
+    /// The names of the repositories that are on GitHub, in the order of the schedule.
+    names: Vec<Option<String>>,
     done: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
 }
 
@@ -133,13 +177,37 @@ impl Daemon {
         start: Start,
         around: Surroundings,
         service: Service,
-        (file, started): (String, Instant),
+        (taken, started): ([u8; 32], Instant),
         desk: Arc<Desk>,
     ) -> Self {
         let mut schedule = Schedule::default();
         schedule.serve(&service.repositories, service.debounce, service.concurrency, Moment::ZERO);
         let (images, done) = (BTreeMap::new(), mpsc::unbounded_channel());
-        Self { start, around, service, file, started, desk, schedule, images, done }
+        let names = names(&service, &around);
+        let told = String::new();
+        let daemon = Self {
+            start,
+            around,
+            service,
+            taken,
+            told,
+            started,
+            desk,
+            schedule,
+            images,
+            names,
+            done,
+        };
+        daemon.begin_counting();
+        daemon
+    }
+
+    /// Series that exist from the beginning, so that what never succeeds is seen.
+    fn begin_counting(&self) {
+        for served in self.schedule.all() {
+            let repository = work::label(served);
+            drop(self.desk.metrics.last_success.get_or_create(&Of { repository }));
+        }
     }
 
     /// Works until a signal ends it.
@@ -171,7 +239,7 @@ impl Daemon {
     fn begin(&mut self) {
         while let Some((unit, work)) = self.schedule.next(self.started.elapsed()) {
             let Some(served) = self.schedule.served(unit).cloned() else { continue };
-            tracing::info!(repository = served.repo, ?work, "looking");
+            tracing::info!(repository = work::label(&served), ?work, "looking");
             let task = Task { served, work, args: &self.start.args, around: &self.around };
             task.spawn(self.done.0.clone());
         }
@@ -186,17 +254,17 @@ impl Daemon {
 
     fn finish(&mut self, finished: Finished) {
         let metrics = &self.desk.metrics;
-        let Finished { served, outcome, took, images, decisions, deliveries, requests, said } =
+        let Finished { served, name, outcome, took, images, decisions, deliveries, requests, said } =
             finished;
-        let is_well = outcome == "done";
-        tracing::info!(repository = served.repo, outcome, ?took, said, "looked");
-        metrics.ran(&served.repo, outcome, took);
+        let is_well = outcome != "failed";
+        tracing::info!(repository = name, outcome, ?took, said, "looked");
+        metrics.ran(&name, outcome, took);
         if is_well {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
             let now = self.around.again().now.as_second() as f64;
-            metrics.last_success.get_or_create(&Of { repository: served.repo.clone() }).set(now);
+            metrics.last_success.get_or_create(&Of { repository: name.clone() }).set(now);
         }
-        let of = |outcome| Outcome { repository: served.repo.clone(), outcome };
+        let of = |outcome| Outcome { repository: name.clone(), outcome };
         for (outcome, number) in decisions.into_iter().flatten() {
             metrics.images.get_or_create(&of(outcome)).set(number);
         }
@@ -207,7 +275,7 @@ impl Daemon {
             metrics.registry_requests.get_or_create(&metrics::Host { host }).inc_by(number);
         }
         if let Some(images) = images {
-            self.images.insert((served.repo.clone(), served.branch.clone()), images);
+            self.images.insert(key(&served), images);
         }
         self.schedule.done(&served, is_well, self.started.elapsed());
     }
@@ -215,8 +283,9 @@ impl Daemon {
     /// Something rang: the repositories that it is about are looked at.
     fn hint(&mut self, hint: &Hint) {
         let now = self.started.elapsed();
+        let all = self.schedule.all().enumerate();
         let works: Vec<Option<Work>> =
-            self.schedule.all().map(|served| self.work_of(served, hint)).collect();
+            all.map(|(unit, served)| self.work_of(unit, served, hint)).collect();
         for (unit, work) in works.into_iter().enumerate() {
             if let Some(work) = work {
                 self.schedule.hint(unit, work, now);
@@ -226,62 +295,62 @@ impl Daemon {
     }
 
     /// What a hint means for a repository.
-    fn work_of(&self, served: &Served, hint: &Hint) -> Option<Work> {
+    fn work_of(&self, unit: usize, served: &Served, hint: &Hint) -> Option<Work> {
         match hint {
             Hint::Config(name) => {
-                let is_it = work::name_of(served, &self.around).is_some_and(|own| own == *name);
-                is_it.then_some(Work::Everything)
+                let own = self.names.get(unit)?.as_ref();
+                own.filter(|own| *own == name).map(|_| Work::Everything)
             }
             Hint::Image(image) => {
-                let known = self.images.get(&(served.repo.clone(), served.branch.clone()))?;
+                // As long as nobody knows what it deploys, it may be this.
+                let Some(known) = self.images.get(&key(served)) else {
+                    return Some(Work::Everything);
+                };
                 known.get(image).map(|policies| Work::Images(policies.iter().cloned().collect()))
             }
         }
     }
 
-    /// Reads the settings again when they changed; what is invalid is told, and not taken.
+    /// Reads the settings again when they or their secrets changed; what is invalid is told, and not taken, and tried
+    /// again.
     async fn reload(&mut self, is_asked: bool) {
-        let read = self.start.read();
-        let text = match &read {
-            Ok((text, _)) => text.clone(),
-            Err(Refused::Invalid(_, file)) => file.text.clone(),
-            Err(Refused::Other(why)) => why.clone(),
-        };
-        // What was told once is not told every few seconds.
-        if std::mem::replace(&mut self.file, text.clone()) == text && !is_asked {
-            return;
-        }
-        let taken = read.and_then(|(_, service)| Ok((doors(&service, &self.around)?, service)));
-        match taken {
-            Ok((doors, service)) => {
-                let (debounce, at_once) = (service.debounce, service.concurrency);
-                self.schedule.serve(
-                    &service.repositories,
-                    debounce,
-                    at_once,
-                    self.started.elapsed(),
-                );
-                *self.desk.doors.write().await = doors;
-                if service.listen != self.service.listen {
-                    tracing::warn!("`listen` is taken at the next start");
-                }
-                self.service = service;
-                tracing::info!("settings taken");
-            }
+        match self.start.read(&self.around) {
+            Ok(taken) if taken.fingerprint == self.taken && !is_asked => self.told.clear(),
+            Ok(taken) => self.take(taken).await,
             Err(why) => {
-                self.desk.metrics.reload_failures.inc();
                 let told = match &why {
                     Refused::Invalid(problems, _) => {
                         problems.iter().map(|p| p.message.clone()).collect()
                     }
                     Refused::Other(why) => vec![why.clone()],
                 };
-                tracing::error!(
-                    why = told.join("; "),
-                    "settings not taken; the last good ones stay"
-                );
+                let told = told.join("; ");
+                // What was told once is not told every few seconds.
+                if told != self.told || is_asked {
+                    self.desk.metrics.reload_failures.inc();
+                    tracing::error!(why = told, "settings not taken; the last good ones stay");
+                    self.told = told;
+                }
             }
         }
+    }
+
+    async fn take(&mut self, taken: Taken) {
+        let Taken { service, doors, fingerprint } = taken;
+        for gone in self.schedule.all().filter(|served| !service.repositories.contains(served)) {
+            self.desk.metrics.forget(&work::label(gone));
+        }
+        let (debounce, at_once) = (service.debounce, service.concurrency);
+        self.schedule.serve(&service.repositories, debounce, at_once, self.started.elapsed());
+        *self.desk.doors.write().await = doors;
+        self.names = names(&service, &self.around);
+        self.begin_counting();
+        if service.listen != self.service.listen {
+            tracing::warn!("`listen` is taken at the next start");
+        }
+        (self.taken, self.service) = (fingerprint, service);
+        self.told.clear();
+        tracing::info!("settings taken");
     }
 
     /// Waits for what is under way, for as long as the settings say.

@@ -50,6 +50,8 @@ impl Work {
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     units: Vec<Unit>,
+    /// Repositories that are not served any more, and still worked on.
+    leaving: Vec<Key>,
     debounce: Duration,
     at_once: usize,
 }
@@ -60,8 +62,17 @@ struct Unit {
     clocks: Vec<Clock>,
     hint: Option<(Moment, Work)>,
     is_running: bool,
-    failures: u32,
+    /// The clocks that the work under way is for.
+    taken: Vec<Option<String>>,
     turns: u64,
+}
+
+/// What tells one repository from another.
+pub(super) type Key = (String, Option<String>);
+
+/// The key of a repository.
+pub(super) fn key(served: &Served) -> Key {
+    (served.repo.clone(), served.branch.clone())
 }
 
 /// What is due again and again.
@@ -71,10 +82,12 @@ struct Clock {
     environment: Option<String>,
     interval: Duration,
     due: Moment,
+    /// How often it failed, one time after the other.
+    failures: u32,
 }
 
 impl Schedule {
-    /// Everything is due at once. What was known of repositories that stay is kept.
+    /// What is new is due at once. What is known of repositories that stay is kept.
     pub(super) fn serve(
         &mut self,
         served: &[Served],
@@ -84,10 +97,15 @@ impl Schedule {
     ) {
         let mut before: Vec<Unit> = std::mem::take(&mut self.units);
         let unit = |served: &Served| {
-            let known = before.iter().position(|unit| unit.served == *served);
-            known.map_or_else(|| Unit::new(served, now), |index| before.swap_remove(index))
+            let known = before.iter().position(|unit| key(&unit.served) == key(served));
+            match known {
+                Some(index) => before.swap_remove(index).again(served, now),
+                None => Unit::new(served, now),
+            }
         };
         self.units = served.iter().map(unit).collect();
+        let running = before.iter().filter(|unit| unit.is_running);
+        self.leaving.extend(running.map(|unit| key(&unit.served)));
         (self.debounce, self.at_once) = (debounce, at_once);
     }
 
@@ -107,7 +125,7 @@ impl Schedule {
         if self.running() >= self.at_once {
             return None;
         }
-        let idle = self.units.iter().enumerate().filter(|(_, unit)| !unit.is_running);
+        let idle = self.units.iter().enumerate().filter(|(_, unit)| self.is_idle(unit));
         let due = idle.filter_map(|(index, unit)| Some((unit.due()?, index)));
         let (_, index) = due.filter(|(due, _)| *due <= now).min()?;
         let work = self.units.get_mut(index)?.take(now)?;
@@ -116,24 +134,36 @@ impl Schedule {
 
     /// When something is due next; nothing is while there is no room.
     pub(super) fn wakes(&self) -> Option<Moment> {
-        let idle = self.units.iter().filter(|unit| !unit.is_running);
+        let idle = self.units.iter().filter(|unit| self.is_idle(unit));
         idle.filter_map(Unit::due).min().filter(|_| self.running() < self.at_once)
     }
 
-    /// A repository was looked at.
+    fn is_idle(&self, unit: &Unit) -> bool {
+        !unit.is_running && !self.leaving.contains(&key(&unit.served))
+    }
+
+    /// A repository was looked at. What failed comes later and later, and keeps nothing else back.
     pub(super) fn done(&mut self, served: &Served, is_well: bool, now: Moment) {
-        let Some(unit) = self.units.iter_mut().find(|unit| unit.served == *served) else { return };
+        let of = key(served);
+        if let Some(index) = self.leaving.iter().position(|leaving| *leaving == of) {
+            self.leaving.swap_remove(index);
+            return;
+        }
+        let Some(unit) = self.units.iter_mut().find(|unit| key(&unit.served) == of) else { return };
         unit.is_running = false;
-        unit.failures = if is_well { 0 } else { unit.failures.saturating_add(1) };
-        if let (true, Some(clock)) = (unit.failures > 1, unit.clocks.first_mut()) {
-            let longer = clock.interval.saturating_mul(1 << unit.failures.min(10));
-            clock.due = now + longer.min(MOST.max(clock.interval));
+        let taken = std::mem::take(&mut unit.taken);
+        for clock in unit.clocks.iter_mut().filter(|clock| taken.contains(&clock.environment)) {
+            clock.failures = if is_well { 0 } else { clock.failures.saturating_add(1) };
+            if clock.failures > 1 {
+                let longer = clock.interval.saturating_mul(1 << clock.failures.min(10));
+                clock.due = now + longer.min(MOST.max(clock.interval));
+            }
         }
     }
 
     /// How many are worked on.
     pub(super) fn running(&self) -> usize {
-        self.units.iter().filter(|unit| unit.is_running).count()
+        self.units.iter().filter(|unit| unit.is_running).count() + self.leaving.len()
     }
 
     /// How many are waiting although something is known to be new.
@@ -154,20 +184,23 @@ impl Schedule {
 
 impl Unit {
     fn new(served: &Served, now: Moment) -> Self {
-        let whole = Clock { environment: None, interval: served.interval, due: now };
-        let often = served.environments.iter().map(|(name, interval)| {
-            let (environment, interval) = (Some(name.clone()), *interval);
-            Clock { environment, interval, due: now + interval }
-        });
-        let clocks = std::iter::once(whole).chain(often).collect();
-        Self {
-            served: served.clone(),
-            clocks,
-            hint: None,
-            is_running: false,
-            failures: 0,
-            turns: 0,
+        let clocks = clocks(served, now);
+        let (served, taken) = (served.clone(), Vec::new());
+        Self { served, clocks, hint: None, is_running: false, taken, turns: 0 }
+    }
+
+    /// The same repository with other intervals.
+    fn again(mut self, served: &Served, now: Moment) -> Self {
+        let mut new = clocks(served, now);
+        for clock in &mut new {
+            let known = self.clocks.iter().find(|old| old.environment == clock.environment);
+            if let Some(known) = known {
+                clock.due = known.due.min(now + clock.interval);
+                clock.failures = known.failures;
+            }
         }
+        (self.clocks, self.served) = (new, served.clone());
+        self
     }
 
     fn due(&self) -> Option<Moment> {
@@ -178,6 +211,7 @@ impl Unit {
     /// Everything that is due, as one piece of work.
     fn take(&mut self, now: Moment) -> Option<Work> {
         let mut all = Vec::new();
+        self.taken.clear();
         for index in 0..self.clocks.len() {
             if self.clocks[index].due > now {
                 continue;
@@ -185,6 +219,7 @@ impl Unit {
             let next = now + self.stretched(self.clocks[index].interval);
             let clock = &mut self.clocks[index];
             clock.due = next;
+            self.taken.push(clock.environment.clone());
             all.push(match &clock.environment {
                 None => Work::Everything,
                 Some(name) => Work::Environments(BTreeSet::from([name.clone()])),
@@ -208,6 +243,16 @@ impl Unit {
             f64::from(u32::try_from(hash.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX);
         interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * share)
     }
+}
+
+/// Everything at once, and environments that are looked at more often after their intervals.
+fn clocks(served: &Served, now: Moment) -> Vec<Clock> {
+    let whole = Clock { environment: None, interval: served.interval, due: now, failures: 0 };
+    let often = served.environments.iter().map(|(name, interval)| {
+        let (environment, interval) = (Some(name.clone()), *interval);
+        Clock { environment, interval, due: now + interval, failures: 0 }
+    });
+    std::iter::once(whole).chain(often).collect()
 }
 
 #[cfg(test)]
@@ -288,6 +333,37 @@ mod tests {
         assert_eq!(all.next(last + at(3600)), Some((0, Work::Everything)));
         all.done(&alone, true, last);
         assert!(all.wakes().unwrap() <= last + at(3600 + 330));
+    }
+
+    #[test]
+    fn an_environment_that_fails_keeps_nothing_else_back() {
+        let mut all = schedule(&["a/a"], 1);
+        let (mut now, mut whole) = (at(0), 0);
+        while now < at(86_400) {
+            now = all.wakes().unwrap().max(now);
+            let (_, work) = all.next(now).unwrap();
+            whole += usize::from(work == Work::Everything);
+            all.done(&served("a/a"), work == Work::Everything, now);
+        }
+        // A day of five minutes each.
+        assert!((260..=320).contains(&whole), "{whole}");
+    }
+
+    #[test]
+    fn a_reload_keeps_what_runs() {
+        let mut all = schedule(&["a/a"], 1);
+        assert!(all.next(at(0)).is_some());
+        let slower = Served { interval: Duration::from_mins(10), ..served("a/a") };
+        all.serve(std::slice::from_ref(&slower), Duration::ZERO, 1, at(1));
+        assert_eq!((all.running(), all.next(at(1))), (1, None));
+        // Gone and back again while it runs: it is one repository still.
+        all.serve(&[], Duration::ZERO, 1, at(2));
+        assert_eq!(all.running(), 1);
+        all.serve(std::slice::from_ref(&slower), Duration::ZERO, 1, at(3));
+        assert_eq!(all.next(at(3)), None);
+        all.done(&served("a/a"), true, at(4));
+        assert_eq!(all.next(at(4)), Some((0, Work::Everything)));
+        assert_eq!(all.running(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::schedule::Work;
+use crate::choose::Outcome;
 use crate::cli::{DecideArgs, RepoArgs};
 use crate::image::Repository;
 use crate::pipeline::{self, Exit, Failure, Run};
@@ -23,6 +24,8 @@ pub(super) struct Task<'a> {
 /// What came of it.
 pub(super) struct Finished {
     pub(super) served: Served,
+    /// What it is called in logs and metrics.
+    pub(super) name: String,
     /// How it ended, in a word.
     pub(super) outcome: &'static str,
     pub(super) took: Duration,
@@ -68,7 +71,8 @@ impl Task<'_> {
     fn settings(&self, around: &Surroundings) -> Result<DecideSettings, String> {
         let (repo, branch) = (Some(self.served.repo.clone()), self.served.branch.clone());
         let settings = around.decide(self.args, Place::Repository).and_then(|settings| {
-            let args = RepoArgs { repo, branch, ..RepoArgs::default() };
+            let trust_root = self.args.repo.trust_root.clone();
+            let args = RepoArgs { repo, branch, trust_root, ..RepoArgs::default() };
             let scope = around.scope(&args, Place::Repository)?;
             Ok(DecideSettings { scope, ..settings })
         });
@@ -99,6 +103,7 @@ fn run(settings: &DecideSettings, around: &Surroundings) -> Result<Run, String> 
 impl Finished {
     fn of(served: Served) -> Self {
         Self {
+            name: label(&served),
             served,
             outcome: "failed",
             took: Duration::ZERO,
@@ -143,8 +148,18 @@ impl Finished {
             .iter()
             .find(|problem| problem.severity == crate::diagnostic::Severity::Error);
         let failed = run.deliveries.iter().find_map(|delivery| delivery.message.clone());
-        self.said = bad.map(|problem| problem.message.clone()).or(failed).unwrap_or_default();
+        let undecided =
+            planning.plan.decisions.iter().find(|p| p.decision.outcome == Outcome::Undecided);
+        let undecided = undecided.map(|p| format!("{}: {}", p.image, p.decision.reason.message));
+        self.said =
+            bad.map(|problem| problem.message.clone()).or(failed).or(undecided).unwrap_or_default();
     }
+}
+
+/// A repository as logs and metrics name it.
+pub(super) fn label(served: &Served) -> String {
+    let branch = served.branch.as_ref().map(|branch| format!("@{branch}")).unwrap_or_default();
+    format!("{}{branch}", served.repo)
 }
 
 /// `owner/name` of a repository on GitHub, in lower case.

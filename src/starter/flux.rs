@@ -76,7 +76,13 @@ impl Repositories {
             return;
         };
         rule.exclude.clone_from(excluded);
-        let own = if names.contains(&name) { format!("{namespace}-{name}") } else { name.clone() };
+        let plain = |text: &str| {
+            text.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-")
+        };
+        let longer = [plain(&name), plain(format!("{namespace}-{name}").trim_matches('-'))];
+        let numbered = (2..).map(|count| format!("{}-{count}", plain(&name)));
+        let free = |wanted: &String| !wanted.is_empty() && !names.contains(wanted);
+        let own = longer.into_iter().chain(numbered).find(free).unwrap_or_default();
         names.insert(own.clone());
         let markers = format!(
             "from Flux; its markers are `{namespace}:{name}`, ours would be `# tagalong: {own}`"

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guess::Rule;
+use super::write::list_of;
 use super::yaml::Object;
 use super::{Place, Starter, StarterPolicy, name_of};
 use crate::image::Repository;
@@ -108,7 +109,12 @@ fn image_of(
         None => {}
         Some((kind, _)) if kind.eq_ignore_ascii_case("any") => {}
         Some((kind, pattern)) if kind.eq_ignore_ascii_case("regexp") => {
-            rule.pattern = Some(pattern.to_owned());
+            if regex::Regex::new(pattern).is_ok() {
+                rule.pattern = Some(pattern.to_owned());
+            } else {
+                comments
+                    .push("its `allow-tags` is no regular expression, and is left out".to_owned());
+            }
         }
         Some(_) => comments.push("its `allow-tags` matched nothing, and is left out".to_owned()),
     }
@@ -122,8 +128,7 @@ fn image_of(
         also.push(("digest", "pin".to_owned()));
     }
     if let Some(platforms) = told("platforms") {
-        let platforms: Vec<&str> = platforms.split(',').map(str::trim).collect();
-        also.push(("platforms", format!("[{}]", platforms.join(", "))));
+        also.push(("platforms", list_of(platforms.split(',').map(str::trim))));
     }
     if told("pull-secret").is_some() {
         comments.push(
@@ -142,9 +147,15 @@ fn image_of(
     Some(name)
 }
 
-/// A name with letters, digits and hyphens alone.
+/// A name with letters, digits and hyphens alone, that begins with a letter.
 fn plain(text: &str) -> String {
-    text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-")
+    let name = text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
+    let name = name.trim_matches('-');
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.to_owned()
+    } else {
+        format!("app-{name}")
+    }
 }
 
 /// A policy's name: the application's, with that of the image where it has several.
@@ -216,9 +227,8 @@ fn environment(starter: &mut Starter, object: &Object<'_>, app: &str, images: &[
         ));
         return;
     }
-    let images = format!("[{}]", images.join(", "));
-    let name =
-        format!("app-{}", app.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-"));
+    let images = list_of(images.iter().map(String::as_str));
+    let name = starter.free(&plain(app));
     let paths = super::places::outermost(&paths);
     starter.environments.push(Place { name, paths, rank: None, also: vec![("images", images)] });
 }

@@ -36,12 +36,8 @@ const MATCHERS: [&str; 9] = [
     "matchFileNames",
 ];
 
-/// The managers whose dependencies are images in files that are read here.
-const MANAGERS: [&str; 7] =
-    ["kubernetes", "kustomize", "helm-values", "flux", "argocd", "docker-compose", "helmfile"];
-
 /// Keys that say how updates come, and where ours are said.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("automerge", "`deliver: {autoMerge: bot}`"),
     ("schedule", "`deliver: {schedule: …}`"),
     ("groupName", "`deliver: {group: …}`"),
@@ -51,6 +47,9 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("draftPR", "`deliver: {draft: true}`"),
     ("prConcurrentLimit", "`deliver: {maxOpen: …}`"),
     ("hostRules", "credentials, as in docs/registries.md"),
+    ("ignorePaths", "`paths` of the environments"),
+    ("includePaths", "`paths` of the environments"),
+    ("enabledManagers", "`paths` of the environments"),
     ("registryAliases", "a mirror, as in docs/registries.md"),
 ];
 
@@ -130,8 +129,10 @@ fn rules(starter: &mut Starter, config: &Value) -> Vec<Value> {
     for rule in config["packageRules"].as_array().into_iter().flatten() {
         let keys = rule.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
         let selects = |key: &&str| key.starts_with("match") || key.starts_with("exclude");
-        let strange: Vec<&str> =
-            keys.filter(selects).filter(|key| !MATCHERS.contains(key)).collect();
+        let strange: Vec<&str> = keys
+            .filter(selects)
+            .filter(|key| !MATCHERS.contains(key) || texts(&rule[*key]).into_iter().any(is_strange))
+            .collect();
         if strange.is_empty() {
             rules.push(rule.clone());
         } else {
@@ -139,6 +140,32 @@ fn rules(starter: &mut Starter, config: &Value) -> Vec<Value> {
         }
     }
     rules
+}
+
+/// Whether a pattern is none that is understood here.
+fn is_strange(pattern: &str) -> bool {
+    let positive = pattern.strip_prefix('!').unwrap_or(pattern);
+    match positive.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) {
+        Some((regex, _)) => regex::Regex::new(regex).is_err(),
+        None => GlobBuilder::new(positive).build().is_err(),
+    }
+}
+
+/// Whether a file is one that a manager looks at, by its name.
+fn is_of(manager: &str, file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let kind = match name {
+        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => "kustomize",
+        name if name.contains("compose") => "docker-compose",
+        name if name.starts_with("values") => "helm-values",
+        name if name.starts_with("helmfile") => "helmfile",
+        _ => "",
+    };
+    match kind {
+        // Manifests of all kinds look alike.
+        "" => ["kubernetes", "flux", "argocd"].contains(&manager),
+        kind => kind == manager,
+    }
 }
 
 /// The names that people write for an image: Renovate compares what is written.
@@ -181,7 +208,7 @@ fn is_meant(rule: &Value, names: &[String], files: &[&str]) -> bool {
     };
     let excluded = texts(&rule["excludePackageNames"]);
     any("matchDatasources", &|name| name == "docker")
-        && any("matchManagers", &|name| MANAGERS.contains(&name))
+        && any("matchManagers", &|name| files.iter().any(|file| is_of(name, file)))
         && any("matchPackagePatterns", &|pattern| names.iter().any(|name| is_match(pattern, name)))
         && any("matchPackagePrefixes", &|prefix| names.iter().any(|name| name.starts_with(prefix)))
         && list("matchPackageNames")
@@ -280,6 +307,9 @@ impl Settings {
         let negative = allowed.strip_prefix("!/");
         let pattern = negative.or(allowed.strip_prefix('/')).and_then(|rest| rest.rsplit_once('/'));
         match (negative, pattern) {
+            (_, Some((pattern, _))) if regex::Regex::new(pattern).is_err() => {
+                policy.comments.push(format!("its `allowedVersions: {allowed}` is left out"));
+            }
             (Some(_), Some((pattern, _))) => policy.rule.exclude.push(pattern.to_owned()),
             (None, Some((pattern, _))) => policy.rule.pattern = Some(pattern.to_owned()),
             _ if Range::parse(allowed).is_ok() => {
@@ -335,7 +365,7 @@ mod tests {
     #[test]
     fn rules_are_applied_in_their_order() {
         let of = |rules: &str| format!("{{packageRules: [{rules}]}}");
-        let cases: [(String, &str, &str); 20] = [
+        let cases: [(String, &str, &str); 24] = [
             ("{}".into(), "nginx", "semver major"),
             (
                 "{extends: ['docker:disableMajor', 'docker:pinDigests']}".into(),
@@ -390,6 +420,14 @@ mod tests {
             (of("{matchFileNames: ['infra/**'], pinDigests: true}"), "nginx", "semver major"),
             (of("{pinDigests: true}, {pinDigests: false}"), "nginx", "semver major"),
             (of("{matchCurrentVersion: '<1', pinDigests: true}"), "nginx", "semver major"),
+            (of("{matchPackageNames: ['/^nginx(?!-)/'], enabled: false}"), "nginx", "semver major"),
+            (of("{matchManagers: ['docker-compose'], enabled: false}"), "nginx", "semver major"),
+            (
+                of("{matchManagers: ['kubernetes'], pinDigests: true}"),
+                "nginx",
+                "semver major digest=pin",
+            ),
+            (of("{allowedVersions: '/^16(?!0)/'}"), "nginx", "semver major"),
             (of("{minimumReleaseAge: '2 weeks'}"), "nginx", "semver major minAge=14d"),
             (
                 of("{ignoreUnstable: false, allowedVersions: '>=1'}"),

@@ -96,7 +96,16 @@ pub(super) fn quoted(text: &str) -> String {
     if first && is_word && text.chars().all(is_plain) {
         return text.to_owned();
     }
+    // What breaks a line would end the scalar's line, too.
+    if text.contains(|c: char| c.is_control()) {
+        return serde_json::Value::from(text).to_string();
+    }
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A list of scalars.
+pub(super) fn list_of<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
 }
 
 /// Text of somebody else in a comment of one line.

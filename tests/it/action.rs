@@ -103,6 +103,7 @@ fn a_run_has_outputs_and_a_summary() {
     let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
     let runner = Runner::new(&world, Some(&github));
     runner.step("get", &[("binary", env!("CARGO_BIN_EXE_tagalong"))]).exits(0);
+    world.file("runner/output", "");
     runner.step("run", &[]).exits(0);
     let outputs = runner.outputs();
     assert_eq!(outputs["changed"], "true");
@@ -135,7 +136,10 @@ fn mistakes_are_shown_on_their_lines() {
     );
     runner.step("get", &[("binary", env!("CARGO_BIN_EXE_tagalong"))]).exits(0);
     let checked = runner.step("run", &[("command", "check")]).exits(2);
-    let line = checked.stdout.lines().find(|line| line.starts_with("::error ")).unwrap();
+    // What strangers wrote is printed where the runner takes no commands.
+    let (printed, rest) = checked.stdout.split_once("\n::").unwrap();
+    assert!(printed.starts_with("::stop-commands::"), "{}", checked.stdout);
+    let line = rest.lines().find(|line| line.starts_with("::error ")).unwrap();
     assert!(
         line.starts_with("::error title=policy.unknown-key,file=policies/shop.yaml,line=4,col="),
         "{line}"

@@ -235,6 +235,66 @@ fn settings_that_turn_invalid_are_not_taken() {
 }
 
 #[test]
+fn what_rings_before_anything_is_known_is_not_lost() {
+    let story = Story::new();
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    // The first look is held up at its first request, and fails.
+    let (here, goes_on) = story.github.ambush(0, false);
+    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    here.recv_timeout(PATIENCE).unwrap();
+    let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
+    let notice = reqwest::Client::new().post(format!("{}/hooks/registry", daemon.url));
+    assert_eq!(story.send(notice.header("authorization", SECRET).body(event)).0, 202);
+    drop(goes_on);
+    daemon.says("\"looked\"", 2);
+    assert_eq!(story.open(), 1);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_secret_that_comes_later_is_taken_then() {
+    let story = Story::new();
+    let config = story.config("[{repo: acme/fleet}]");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 1);
+    let secret = story.world.dir("secrets").join("late");
+    let more =
+        format!("- {{kind: harbor, path: /hooks/harbor, secretFiles: [{}]}}\n", arg(&secret));
+    std::fs::write(&config, good + &more).unwrap();
+    daemon.signal("-HUP");
+    daemon.says("the last good ones stay", 1);
+    std::fs::write(&secret, SECRET).unwrap();
+    daemon.signal("-HUP");
+    daemon.says("settings taken", 1);
+    let ring = || {
+        let post = reqwest::Client::new().post(format!("{}/hooks/harbor", daemon.url));
+        story.send(post.header("authorization", SECRET).body("{}")).0
+    };
+    assert_eq!(ring(), 200);
+    // The next secret is another fingerprint.
+    std::fs::write(&secret, "another secret of the tests").unwrap();
+    daemon.signal("-HUP");
+    daemon.says("settings taken", 2);
+    assert_eq!(ring(), 401);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn what_is_of_one_run_is_refused() {
+    let story = Story::new();
+    let config = story.config("[{repo: 'https://user:sekret@host.example/x.git'}]");
+    let bot = story.world.bot(["serve", "--config", arg(&config)]).env("HOOK_SECRET", SECRET);
+    let refused = bot.run().exits(2).says(&["leave the user and password out"]);
+    assert!(!refused.stderr.contains("sekret"), "{}", refused.stderr);
+    let config = story.config("[{repo: acme/fleet}]");
+    for option in ["--ledger", "--policies", "--catalog", "--save-catalog", "--env"] {
+        let bot = story.world.bot(["serve", "--config", arg(&config), option, "x"]);
+        bot.env("HOOK_SECRET", SECRET).run().exits(2).says(&[option]);
+    }
+}
+
+#[test]
 fn it_does_not_start_without_a_good_secret() {
     let story = Story::new();
     let good = std::fs::read_to_string(story.config("[{repo: acme/fleet}]")).unwrap();

@@ -150,6 +150,32 @@ fn what_other_tools_were_told_becomes_policies() {
         .says(&["no other tool says anything"]);
 }
 
+#[test]
+fn what_strangers_wrote_stays_a_value() {
+    let world = World::new();
+    let app = |name: &str, path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: '{name}'\n  annotations:\n    \
+             argocd-image-updater.argoproj.io/image-list: web=ghcr.io/acme/web:~1\n    \
+             argocd-image-updater.argoproj.io/web.platforms: \"linux/amd64]\\n  evil:\\n    image: x  #\"\n    \
+             argocd-image-updater.argoproj.io/web.allow-tags: 'regexp:(?!x)'\nspec: {{source: {{path: {path}}}}}\n"
+        )
+    };
+    let (one, other, number) = (app("web", "a"), app("web", "b"), app("123", "c"));
+    let tree =
+        world.tree(&[("apps/a.yaml", &one), ("apps/b.yaml", &other), ("apps/c.yaml", &number)]);
+    // A platform that is none is a mistake to be told, and no policy of somebody else's.
+    let refused = world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(2);
+    assert!(!tree.join("policies/imported.yaml").exists());
+    assert!(refused.stderr.contains("platform"), "{}", refused.stderr);
+    for (path, text) in [("apps/a.yaml", &one), ("apps/b.yaml", &other), ("apps/c.yaml", &number)] {
+        let text = text.replace("]\\n  evil:\\n    image: x  #", "");
+        world.file(&format!("tree/{path}"), &text);
+    }
+    world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(0);
+    world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
+}
+
 /// README's way, step by step: a repository with manifests and nothing else, and a pull request at its end.
 #[test]
 fn from_nothing_to_the_first_pull_request() {

@@ -1,0 +1,37 @@
+//! Connections: so many at once, and each has to say soon what it wants, so that nobody can hold them all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// More than this wait to be accepted.
+const CONNECTIONS: usize = 512;
+
+/// A request that has not begun by then is none of a sender's.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers until it is aborted.
+pub(super) async fn answer(listener: TcpListener, router: Router) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Descriptors may be short for a moment.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let mut server = hyper::server::conn::http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            // How a connection ends is the other side's business.
+            server.serve_connection(TokioIo::new(stream), service).await.ok();
+            drop(place);
+        });
+    }
+}

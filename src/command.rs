@@ -29,7 +29,7 @@ pub fn main(cli: Cli) -> ExitCode {
     log(&cli);
     // Another core has nothing to do yet.
     std::thread::spawn(policy::prepare);
-    let around = match Surroundings::read(cli.color) {
+    let around = match Surroundings::read(cli.color, cli.quiet) {
         Ok(around) => around,
         Err(error) => return code(refuse(&error)),
     };
@@ -144,14 +144,13 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
     match pipeline::check(&scope, around).await {
         Ok(loaded) => {
             let source = |path: &str| loaded.sources.get(path).map(String::as_str);
-            let problems = report::diagnostics(&loaded.diagnostics, source, around.stderr);
             match scope.format {
                 Format::Json => {
                     let report = report::diagnostics_only(&loaded.diagnostics).to_json();
                     print(format!("{report}\n").as_bytes())
                 }
                 Format::Text => {
-                    complain(&problems);
+                    tell(&loaded.diagnostics, source, around);
                     annotate(&loaded.diagnostics, around);
                     let count = |number: usize, noun: &str, plural: &str| match number {
                         1 => format!("1 {noun}"),
@@ -188,7 +187,7 @@ async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
         Format::Text if args.markdown => status.markdown(),
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
-            complain(&report::diagnostics(&planning.plan.diagnostics, source, around.stderr));
+            tell(&planning.plan.diagnostics, source, around);
             status.text()
         }
     };
@@ -236,14 +235,15 @@ async fn import(args: &ImportArgs, around: &Surroundings) -> Exit {
         Err(error) => return refuse(&error),
     };
     match pipeline::import(&scope, args.write, around).await {
-        Ok(imported) => started(&imported),
+        Ok(imported) => started(&imported, around),
         Err(failure) => failed(failure, Format::Text, around),
     }
 }
 
 /// Shows what a repository starts with.
-fn started(started: &Started) -> Exit {
-    complain(&report::started(&started.starter, &started.skipped));
+fn started(started: &Started, around: &Surroundings) -> Exit {
+    let told = report::started(&started.starter, &started.skipped);
+    complain(if around.quiet { "" } else { &told });
     print(report::started_files(&started.files, started.is_written).as_bytes())
 }
 
@@ -254,7 +254,7 @@ async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
         Err(error) => return refuse(&error),
     };
     match pipeline::init(&scope, !args.no_workflow, args.dry_run, around).await {
-        Ok(done) => started(&done),
+        Ok(done) => started(&done, around),
         Err(failure) => failed(failure, Format::Text, around),
     }
 }
@@ -269,7 +269,6 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
     let source = |path: &str| planning.sources.get(path).map(String::as_str);
-    let problems = report::diagnostics(&planning.plan.diagnostics, source, around.stderr);
     let rows = explained
         .iter()
         .map(|one| (one.image.as_str(), &one.repository, one.deployed.as_ref(), &one.explanation));
@@ -277,7 +276,7 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
     let printed = match settings.scope.format {
         Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),
         Format::Text => {
-            complain(&problems);
+            tell(&planning.plan.diagnostics, source, around);
             let decisions = report::decisions(&planning.plan, around.stdout);
             print(format!("{}{decisions}", report.to_text()).as_bytes())
         }
@@ -312,7 +311,7 @@ fn show(
         ),
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
-            complain(&report::diagnostics(&plan.diagnostics, source, around.stderr));
+            tell(&plan.diagnostics, source, around);
             let text = report::plan(plan, |home, path| planning.text(home, path), around.stdout);
             let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
             print(text.as_bytes())
@@ -348,7 +347,7 @@ fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
         }
         Format::Text => {
             let source = |path: &str| sources.get(path).map(String::as_str);
-            complain(&report::diagnostics(&diagnostics, source, around.stderr));
+            tell(&diagnostics, source, around);
             annotate(&diagnostics, around);
             let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
             if exit == Exit::Invalid {
@@ -360,6 +359,17 @@ fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
         }
     }
     exit
+}
+
+/// Shows problems to people; only errors to those who want quiet.
+fn tell<'a>(
+    diagnostics: &[Diagnostic],
+    source: impl Fn(&str) -> Option<&'a str>,
+    around: &Surroundings,
+) {
+    let is_wanted = |told: &&Diagnostic| !around.quiet || told.severity == Severity::Error;
+    let wanted: Vec<Diagnostic> = diagnostics.iter().filter(is_wanted).cloned().collect();
+    complain(&report::diagnostics(&wanted, source, around.stderr));
 }
 
 /// Shows problems on their lines, in GitHub Actions.

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub stderr: Colour,
     /// Whether progress may be drawn on standard error.
     pub progress: bool,
+    /// Whether nothing but errors is said on standard error.
+    pub quiet: bool,
     /// Where GitHub's API is, with whose token.
     pub github: GitHubSettings,
     /// The key that commits are signed with, or its name.
@@ -189,7 +191,7 @@ impl Surroundings {
     ///
     /// # Errors
     /// When a variable that names a URL does not.
-    pub fn read(color: ColorChoice) -> Result<Self, InvalidSetting> {
+    pub fn read(color: ColorChoice, quiet: bool) -> Result<Self, InvalidSetting> {
         let no_color = var("NO_COLOR").is_some();
         let on = |terminal: bool| match color {
             ColorChoice::Always => Colour::Yes,
@@ -200,7 +202,8 @@ impl Surroundings {
         Ok(Self {
             stdout: on(std::io::stdout().is_terminal()),
             stderr: on(on_terminal),
-            progress: on_terminal,
+            progress: on_terminal && !quiet,
+            quiet,
             github: GitHubSettings {
                 api_url: url("GITHUB_API_URL", "https://api.github.com")?,
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,

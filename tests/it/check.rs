@@ -383,3 +383,18 @@ fn a_hold_of_nothing_is_a_mistake() {
         world.bot(["check", "--repo", arg(&tree)]).run().exits(2).says(&[want]);
     }
 }
+
+#[test]
+fn quiet_means_errors_alone() {
+    let world = World::new();
+    let policy = "images: {shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}}\n";
+    let tree = world.tree(&[("policies/p.yaml", policy)]);
+    let check = |more: &[&str]| {
+        let args = ["check", "--repo", arg(&tree)];
+        world.bot(args.iter().chain(more).copied()).run()
+    };
+    assert!(check(&[]).exits(0).stderr.contains("policy.unused"));
+    assert_eq!(check(&["--quiet"]).exits(0).stderr, "");
+    world.file("tree/policies/q.yaml", "images: {x: {}}\n");
+    assert!(check(&["-q"]).exits(2).stderr.contains("policy.missing-key"));
+}

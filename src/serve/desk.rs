@@ -136,3 +136,44 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 async fn read(body: Body) -> Option<axum::body::Bytes> {
     tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await.ok()?.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Webhook;
+
+    /// A push to Harbor with an id.
+    fn push(id: &str) -> Request {
+        let body = format!(
+            r#"{{"id":"{id}","type":"harbor.artifact.pushed","data":{{"resources":[{{"resource_url":"r.io/a/b:v1"}}]}}}}"#
+        );
+        let request = Request::post("/hooks/harbor").header("authorization", "0123456789abcdef");
+        request.body(Body::from(body)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so_and_remembers_nothing_of_it() {
+        let (hints, mut queue) = mpsc::channel(1);
+        let desk = Desk::new(Metrics::new(0.0), hints, Instant::now());
+        let hook = Webhook {
+            kind: HookKind::Harbor,
+            path: "/hooks/harbor".to_owned(),
+            secrets: (Vec::new(), vec!["S".to_owned()]),
+            header: "authorization".to_owned(),
+            registry: None,
+            google: None,
+        };
+        let variables = [("S".to_owned(), "0123456789abcdef".to_owned())].into_iter().collect();
+        let door = Door::open(&hook, &variables).unwrap();
+        assert_eq!(desk.ring(&door, push("1")).await, ("accepted", StatusCode::ACCEPTED));
+        assert_eq!(desk.ring(&door, push("2")).await, ("full", StatusCode::TOO_MANY_REQUESTS));
+        assert_eq!(desk.ring(&door, push("1")).await, ("replayed", StatusCode::ACCEPTED));
+        assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
+        // The sender comes again with the one that was not taken.
+        assert_eq!(desk.ring(&door, push("2")).await, ("accepted", StatusCode::ACCEPTED));
+        // When everybody is being listened to already, the next one is told.
+        let all = door.room.try_acquire_many(64).unwrap();
+        assert_eq!(desk.ring(&door, push("3")).await, ("full", StatusCode::TOO_MANY_REQUESTS));
+        drop(all);
+    }
+}

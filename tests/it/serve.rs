@@ -312,22 +312,32 @@ fn it_does_not_start_without_a_good_secret() {
 }
 
 #[test]
-fn a_stop_waits_for_what_is_under_way() {
+fn a_stop_in_every_phase_leaves_nothing_broken() {
+    // How many requests a first look has, from git's to those of the pull request.
     let story = Story::new();
     story.registry.push("acme/shop", &["v1.1.0"]);
-    // It is held up at one request after the other, each of which a run always has.
-    for left in [0, 1, 2] {
-        let (here, goes_on) = story.github.ambush(left, true);
+    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    daemon.says("\"looked\"", 1);
+    assert_eq!(daemon.stop(), 0);
+    let requests = story.github.seen().len();
+    assert!(requests >= 5, "{requests}");
+    for (left, after_effect) in (0..requests).flat_map(|left| [(left, false), (left, true)]) {
+        let story = Story::new();
+        story.registry.push("acme/shop", &["v1.1.0"]);
+        let (here, goes_on) = story.github.ambush(left, after_effect);
         let daemon =
             Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
         here.recv_timeout(PATIENCE).unwrap();
         daemon.signal("-TERM");
         daemon.says("\"stopping\"", 1);
+        // The request fails, and what is under way ends as it can.
         drop(goes_on);
+        assert_eq!(daemon.stop(), 0, "{left} {after_effect}");
+        // The next one finds what is there, and does the rest.
+        let daemon =
+            Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+        daemon.says("\"outcome\":\"done\"", 1);
         assert_eq!(daemon.stop(), 0);
+        assert_eq!(story.github.pulls().len(), 1, "{left} {after_effect}");
     }
-    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
-    daemon.says("\"looked\"", 1);
-    assert_eq!(story.open(), 1);
-    assert_eq!(daemon.stop(), 0);
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::{DecideArgs, RepoArgs};
@@ -68,6 +68,10 @@ pub enum Refused {
 /// When the settings are invalid, a secret is missing or weak, or the address cannot be listened at.
 pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let started = Instant::now();
+    // Heard from the beginning: what nobody listens for ends a process.
+    let unheard = |error: std::io::Error| Refused::Other(format!("signals: {error}"));
+    let term = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut signals = (term, signal(SignalKind::hangup()).map_err(unheard)?);
     let Taken { service, doors, fingerprint } = start.read(&around)?;
     let listener = TcpListener::bind(service.listen).await;
     let listener = listener.map_err(|e| Refused::Other(format!("{}: {e}", service.listen)))?;
@@ -80,7 +84,7 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     *desk.doors.write().await = doors;
     let http = tokio::spawn(listen::answer(listener, Arc::clone(&desk).router()));
     let mut daemon = Daemon::new(start, around, service, (fingerprint, started), Arc::clone(&desk));
-    daemon.work(incoming).await;
+    daemon.work(incoming, &mut signals).await;
     desk.is_ready.store(false, Ordering::Relaxed);
     daemon.end().await;
     http.abort();
@@ -211,12 +215,11 @@ impl Daemon {
     }
 
     /// Works until a signal ends it.
-    async fn work(&mut self, mut hints: mpsc::Receiver<Vec<Hint>>) {
-        let Ok((mut term, mut hup)) = signal(SignalKind::terminate())
-            .and_then(|term| Ok((term, signal(SignalKind::hangup())?)))
-        else {
-            return tracing::error!("signals cannot be heard");
-        };
+    async fn work(
+        &mut self,
+        mut hints: mpsc::Receiver<Vec<Hint>>,
+        (term, hup): &mut (Signal, Signal),
+    ) {
         let mut reload = tokio::time::interval(RELOAD);
         self.desk.is_ready.store(true, Ordering::Relaxed);
         loop {

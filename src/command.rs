@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
     CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, PlanArgs, RepoArgs,
@@ -22,17 +24,19 @@ use crate::policy::{
 use crate::report::{self, Delivery, ExplainReport, Report, Status};
 use crate::serve::{self, Refused};
 use crate::settings::{InvalidSetting, Place, Surroundings};
+use crate::traces::Traces;
 
 /// Runs a command to its exit code.
 #[must_use]
 pub fn main(cli: Cli) -> ExitCode {
-    log(&cli);
     // Another core has nothing to do yet.
     std::thread::spawn(policy::prepare);
     let around = match Surroundings::read(cli.color, cli.quiet) {
         Ok(around) => around,
         Err(error) => return code(refuse(&error)),
     };
+    let traces = Traces::begin(&around.variables);
+    log(&cli, &traces);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return code(fail(&error.to_string())),
@@ -40,6 +44,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let exit = runtime.block_on(dispatch(cli.command, &around));
     // A git operation that hangs in a thread of its own does not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    traces.end();
     code(exit)
 }
 
@@ -49,7 +54,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Run(args) => Box::pin(run(&args, around)).await,
         Command::Rollback(args) => rollback(&args, around).await,
         Command::Check(args) => check(&args, around).await,
-        Command::Explain(args) => explain(&args, around).await,
+        Command::Explain(args) => Box::pin(explain(&args, around)).await,
         Command::Status(args) => status(&args, around).await,
         Command::Init(args) => init(&args, around).await,
         Command::Import(args) => import(&args, around).await,
@@ -411,7 +416,7 @@ fn complain(text: &str) {
     io::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
-fn log(cli: &Cli) {
+fn log(cli: &Cli, traces: &Traces) {
     // Libraries that handle identities have nothing to say that might not hold one.
     let quiet = "reqsign_core=off,reqsign_aws_core=off,reqsign_aws_v4=off";
     let serves = matches!(cli.command, Command::Serve(_));
@@ -422,13 +427,14 @@ fn log(cli: &Cli) {
         (1, _) => "tagalong=info,warn",
         _ => "tagalong=debug,info",
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(format!("{level},{quiet}")))
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false);
-    match cli.log_format {
-        Format::Text => log.init(),
-        Format::Json => log.json().flatten_event(true).init(),
-    }
+    let filter = EnvFilter::new(format!("{level},{quiet}"));
+    let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let text = text.with_target(false);
+    let text = match cli.log_format {
+        Format::Text => text.with_filter(filter).boxed(),
+        Format::Json => text.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    // Only our own spans, which name repositories and nothing that is secret.
+    let spans = traces.layer().with_filter(EnvFilter::new("tagalong=info"));
+    tracing_subscriber::registry().with(spans).with(text).init();
 }

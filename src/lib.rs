@@ -20,6 +20,7 @@ pub mod cli;
 pub mod settings;
 pub mod worktree;
 pub mod store;
+pub mod traces;
 pub mod http;
 pub mod registry;
 pub mod git;

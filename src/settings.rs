@@ -1,5 +1,6 @@
 //! The command line and the environment, made into values. The only reader of the environment.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -79,6 +80,17 @@ pub enum RepoSpec {
         /// `(owner, name)` on GitHub.
         github: Option<(String, String)>,
     },
+}
+
+/// As people write it; addresses hold no passwords.
+impl fmt::Display for RepoSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Remote { github: Some((owner, name)), .. } => write!(f, "{owner}/{name}"),
+            Self::Remote { url, .. } => write!(f, "{url}"),
+        }
+    }
 }
 
 /// What a command is about, after the environment was asked.

@@ -39,6 +39,7 @@ pub(super) enum Step {
 }
 
 /// Delivers every change set, and keeps the ledger. One that fails does not stop the others.
+#[tracing::instrument(name = "deliver", skip_all)]
 pub(super) async fn deliver(
     mut planning: Planning,
     settings: &DecideSettings,

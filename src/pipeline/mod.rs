@@ -201,6 +201,7 @@ async fn plan_all(
 ///
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
+#[tracing::instrument(name = "run", skip_all, fields(repository = %settings.scope.repo))]
 pub async fn run(
     settings: &DecideSettings,
     via: Option<Via>,

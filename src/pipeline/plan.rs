@@ -24,6 +24,7 @@ use crate::settings::DecideSettings;
 ///
 /// # Errors
 /// When arguments name nothing, the ledger cannot be read, or a file cannot be written.
+#[tracing::instrument(name = "plan", skip_all, fields(place = %loaded.set.here))]
 pub(super) async fn plan_tree(
     tree: Tree,
     loaded: Loaded,

@@ -65,6 +65,7 @@ impl Tags {
 
     /// Lists the repositories that are not known yet, with times where one of the policies goes by
     /// them.
+    #[tracing::instrument(name = "list", skip_all, fields(images = repositories.len()))]
     pub async fn list(
         &mut self,
         repositories: &BTreeSet<&Repository>,

@@ -278,6 +278,7 @@ fn http(url: &Url, github: &GitHubSettings) -> Remote {
     Remote::Http { url: url.clone(), token }
 }
 
+#[tracing::instrument(name = "fetch", skip_all)]
 async fn fetch(
     remote: Remote,
     github: Option<(String, String)>,

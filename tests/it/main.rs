@@ -42,4 +42,5 @@ mod soak;
 mod sources;
 mod starter;
 mod states;
+mod traces;
 mod workload;

@@ -1,6 +1,6 @@
 //! What people should know about decisions, beside the decisions themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -100,20 +100,22 @@ pub(super) fn unused(
 /// is said once.
 pub(super) fn settle_idle(told: &mut Vec<Diagnostic>, set: &PolicySet, places: usize) {
     let of = |d: &Diagnostic| {
-        let is_at = |place: &Place| d.place.as_ref() == Some(place);
         let is_idle = matches!(d.code, Code::PolicyUnused | Code::PolicyTarget);
-        set.policies
-            .iter()
-            .position(|p| is_at(&p.place) || p.targets.iter().any(|target| is_at(&target.place)))
-            .filter(|_| is_idle)
+        let place = d.place.as_ref().filter(|_| is_idle)?;
+        let is_it = |p: &Policy| p.place == *place || p.targets.iter().any(|t| t.place == *place);
+        set.policies.iter().position(is_it)
     };
     let all = std::mem::take(told);
+    let mut times = HashMap::<&Diagnostic, usize>::new();
     for one in &all {
-        let times = all.iter().filter(|other| *other == one).count();
+        *times.entry(one).or_default() += 1;
+    }
+    let mut said = HashSet::new();
+    for one in &all {
         let is_of_all = one.code == Code::PolicyUnused && one.place.is_none();
         let usual = if is_of_all { places } else { 1 };
         let homes = of(one).map_or(usual, |policy| set.homes_of(policy).len());
-        if times >= homes && (one.place.is_none() || !told.contains(one)) {
+        if times[one] >= homes && (one.place.is_none() || said.insert(one)) {
             told.push(one.clone());
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
-use crate::diagnostic::{Code, any_error};
+use crate::diagnostic::{Code, Diagnostic, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Obstacle, find, is_candidate};
 use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
@@ -110,19 +110,10 @@ pub async fn import(
     let settings = load::settings(&tree)?;
     let (deployed, _, mut skipped) = deployed(&tree, &settings);
     let text = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
-    let manifests: Vec<(String, String)> = tree
-        .paths()
-        .iter()
-        .filter(|path| is_candidate(path))
-        .filter_map(|path| Some((path.clone(), text(path)?)))
-        .filter(|(_, text)| {
-            text.len() <= MAX_FILE && TOLD_BY.iter().any(|tool| text.contains(tool))
-        })
-        .collect();
     let is_there = |path: &&&str| tree.paths().iter().any(|there| there == **path);
     let renovate = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
     let given = renovate.as_ref().map(|(path, text)| (*path, text.as_str()));
-    let starter = Starter::imported(&manifests, given, &deployed);
+    let starter = Starter::imported(&manifests(&tree), given, &deployed);
     let mut files = Vec::new();
     if !starter.policies.is_empty() {
         files.push((
@@ -143,6 +134,17 @@ pub async fn import(
         }
     }
     Ok(Started { starter, files, skipped, is_written })
+}
+
+/// The files that tell other tools something of images, with their texts.
+fn manifests(tree: &Tree) -> Vec<(String, String)> {
+    let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
+    let told = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
+        let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
+        let is_told = TOLD_BY.iter().any(|tool| text.contains(tool));
+        is_told.then(|| ((*path).clone(), text.to_owned()))
+    };
+    sweep::each(tree, &paths, |path| path, told).into_iter().flatten().collect()
 }
 
 /// The policies that are there, of which there may be none.
@@ -203,7 +205,6 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
         path: path.to_owned(),
         line: site.line,
         tag: site.tag,
-        is_pinned: site.digest.is_some(),
     });
     let bare = found.obstructed.into_iter().filter(|o| o.obstacle == Obstacle::Untagged);
     let line = |node| text[..stream.node(node).span().start].matches('\n').count() + 1;

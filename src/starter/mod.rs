@@ -34,8 +34,6 @@ pub struct Deployed {
     pub line: usize,
     /// The tag that is written.
     pub tag: Option<Tag>,
-    /// Whether a digest is written.
-    pub is_pinned: bool,
 }
 
 /// What a repository starts with.

@@ -348,7 +348,6 @@ mod tests {
             path: "apps/web.yaml".to_owned(),
             line: 1,
             tag: Tag::parse(tag),
-            is_pinned: false,
         }];
         let starter = Starter::imported(&[], Some(("renovate.json", config)), &deployed);
         let Some(policy) = starter.policies.first() else { return starter.notes.join("; ") };

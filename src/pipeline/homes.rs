@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 /// What is known of all places.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Known {
     /// What environments held.
     pub(super) timelines: Timelines,
@@ -50,8 +50,8 @@ impl Elsewhere {
     /// Reads the places where environments are that a run is for, or may be promoted from, and names each by the
     /// branch that it is.
     pub(super) async fn open(tree: &Tree, loaded: &mut Loaded, request: &Request<'_>) -> Self {
-        let mut all = Self::default();
-        all.known.know(&loaded.set.here, tree, request.around);
+        let known = Known::of(&loaded.set.here, tree, request.around);
+        let mut all = Self { known, ..Self::default() };
         let (meant, every) = homes(&loaded.set, request);
         all.left(&loaded.set, request);
         let mut read = BTreeMap::new();
@@ -141,12 +141,14 @@ impl Place {
         tags: &mut Tags,
     ) -> Result<Planning, Failure> {
         let around = signed_in(&self.scope, request.around).await?;
-        let tree = match self.tree.take() {
-            Some(tree) => tree,
-            None => Tree::open(&self.scope, &around, Some(Via::PullRequest)).await?,
+        let (tree, loaded) = if let Some(tree) = self.tree.take() {
+            (tree, self.loaded.clone())
+        } else {
+            let tree = Tree::open(&self.scope, &around, Some(Via::PullRequest)).await?;
+            let loaded = self.loaded.at(&self.home, &tree);
+            (tree, loaded)
         };
         let request = Request { around: &around, ..*request };
-        let loaded = self.loaded.at(&self.home, &tree);
         if let Some(problem) = loaded.diagnostics.iter().find(|p| p.severity == Severity::Error) {
             return Err(Failure::Failed(problem.message.clone()));
         }
@@ -172,6 +174,13 @@ impl Known {
     /// The repositories of the places that are on GitHub.
     pub(super) fn names(&self) -> Names {
         self.forges.iter().map(|(home, (_, name))| (home.clone(), name.clone())).collect()
+    }
+
+    /// What is known when only the place of the policies was read.
+    pub(super) fn of(here: &Home, tree: &Tree, around: &Surroundings) -> Self {
+        let mut known = Self::default();
+        known.know(here, tree, around);
+        known
     }
 
     fn know(&mut self, home: &Home, tree: &Tree, around: &Surroundings) {
@@ -210,11 +219,18 @@ fn homes(set: &PolicySet, request: &Request<'_>) -> (BTreeSet<Home>, BTreeSet<Ho
         meant.iter().filter_map(|index| set.environments[*index].stage.promotion.as_ref());
     let sources = promotions.flat_map(|promotion| promotion.sources.iter().copied());
     let all = sources.chain(meant.iter().copied()).collect::<Vec<_>>();
-    let elsewhere = |all: &[usize]| {
+    let elsewhere = |all: &[usize]| -> BTreeSet<Home> {
         let all = all.iter().filter(|index| !set.is_here(**index));
         all.map(|index| set.environments[*index].home.clone()).collect()
     };
-    (elsewhere(&meant), elsewhere(&all))
+    let mut every = elsewhere(&all);
+    // One branch can have two names, and whether it has is seen where both are read.
+    let is_named = |home: &&Home| every.iter().any(|read| read.repository == home.repository);
+    let homes = set.environments.iter().map(|environment| &environment.home);
+    let beside = homes.filter(|home| home.repository.is_some()).filter(is_named);
+    let beside: Vec<Home> = beside.cloned().collect();
+    every.extend(beside);
+    (elsewhere(&meant), every)
 }
 
 /// Whether only what is here is delivered.

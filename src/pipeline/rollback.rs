@@ -90,10 +90,10 @@ async fn at_home(
     match home.filter(|home| !home.is_here()) {
         None => Ok((request.around.clone(), tree, loaded)),
         Some(home) => {
-            let (_, around, tree) =
-                homes::open(&home, &request.settings.scope, request, &Known::default())
-                    .await
-                    .map_err(Failure::Failed)?;
+            // What is remembered there is remembered for the policies of this repository.
+            let known = Known::of(&loaded.set.here, &tree, request.around);
+            let opened = homes::open(&home, &request.settings.scope, request, &known).await;
+            let (_, around, tree) = opened.map_err(Failure::Failed)?;
             let loaded = loaded.at(&home, &tree);
             Ok((around, tree, loaded))
         }

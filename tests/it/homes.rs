@@ -299,6 +299,33 @@ fn what_is_done_elsewhere_is_remembered_apart() {
 }
 
 #[test]
+fn what_was_taken_back_elsewhere_is_not_proposed_again() {
+    let story = Story::new("  live: {repository: acme/prod, paths: ['.']}\n");
+    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let bot = |args: &[&str]| {
+        there.repo.it_is(story.now.get());
+        story.bot(&[args, &["--other-repository", "acme/prod"]].concat()).exits(0)
+    };
+    bot(&["run"]);
+    assert!(there.merge(1));
+    story.later(1);
+    bot(&["rollback", "--env", "live"]);
+    assert!(there.merge(2));
+    assert_eq!(tag(&there, "main", "shop.yaml"), "v1.0.0");
+    story.later(1);
+    bot(&["run"]);
+    assert_eq!(open(&there), []);
+    // One memory, whoever adds to it.
+    let refs = there.repo.git(&["for-each-ref", "--format=%(refname)", "refs/tagalong"]);
+    assert_eq!(refs.lines().count(), 1, "{refs}");
+    // Something newer goes on.
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    bot(&["run"]);
+    assert_eq!(open(&there).len(), 1);
+}
+
+#[test]
 fn one_place_under_two_names_is_one_place() {
     // Two environments that cover one file, which only shows when the branches are read.
     let story = Story::new(
@@ -310,9 +337,13 @@ fn one_place_under_two_names_is_one_place() {
     let there =
         story.world.beside(&story.github, "prod", &[("apps/shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
-    let ran = story.bot(&["run", "--format", "json", "--other-repository", "acme/prod"]).exits(3);
-    assert!(ran.json()["diagnostics"].to_string().contains("both cover apps/shop.yaml"));
-    assert_eq!(open(&there), []);
+    // Also when only one of the names is asked for.
+    for only in [&["--env", "canary"][..], &[]] {
+        let all = ["run", "--format", "json", "--other-repository", "acme/prod"];
+        let ran = story.bot(&[&all, only].concat()).exits(3);
+        assert!(ran.json()["diagnostics"].to_string().contains("both cover apps/shop.yaml"));
+        assert_eq!(open(&there), [], "{only:?}");
+    }
     assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{GitHub, Output, World, arg};
+use crate::world::{GitHub, Output, Story, World, arg};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -94,14 +94,9 @@ impl<'a> Runner<'a> {
 
 #[test]
 fn a_run_has_outputs_and_a_summary() {
-    let world = World::new();
-    let registry = world.registry();
-    registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
-    let host = &registry.host;
-    let policy = format!("images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n");
-    let site = format!("image: {host}/acme/shop:v1.0.0\n");
-    let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
-    let runner = Runner::new(&world, Some(&github));
+    let Story { world, registry, github, .. } = &Story::shop();
+    registry.push("acme/shop", &["v1.1.0"]);
+    let runner = Runner::new(world, Some(github));
     runner.step("get", &[("binary", env!("CARGO_BIN_EXE_tagalong"))]).exits(0);
     world.file("runner/output", "");
     runner.step("run", &[]).exits(0);
@@ -115,7 +110,7 @@ fn a_run_has_outputs_and_a_summary() {
     runner.step("run", &[]).exits(0);
     assert_eq!(runner.outputs()["changed"], "false");
     // From an app's repository: the tag is a hint, asked for at the registry.
-    let pushed = format!("{host}/acme/shop:v9.9.9");
+    let pushed = format!("{}/acme/shop:v9.9.9", registry.host);
     runner.step("run", &[("repository", "acme/fleet"), ("image-ref", &pushed)]).exits(3);
     // An input is one argument, whatever it holds.
     for evil in ["x; touch pwned", "$(touch pwned)", "--deliver=push", "a/b --now=x"] {

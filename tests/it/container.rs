@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::world::parts::{Access, RealRegistry};
+use crate::world::story::shop;
 use crate::world::{Bot, World};
 
 /// The program in the image: in a mount namespace of its own, where its root cannot be written, as another user.
@@ -25,10 +26,9 @@ fn the_image_opens_a_pull_request() {
     for tag in ["v1.0.0", "v1.1.0"] {
         registry.push(&world, "acme/shop", tag);
     }
-    let host = &registry.host;
-    let policy = format!("images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n");
-    let site = format!("image: {host}/acme/shop:v1.0.0\n");
-    let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
+    let files = shop(&registry.host);
+    let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+    let github = world.github(&files);
     github.env(contained(&world, "run --repo acme/fleet")).run().exits(0).says(&["v1.1.0"]);
     assert_eq!(github.pulls().len(), 1);
     contained(&world, "demo").run().exits(0);

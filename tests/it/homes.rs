@@ -1,56 +1,25 @@
 //! Environments on other branches, and in other repositories.
 
-use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 
-use crate::world::{GitHub, Output, Registry, World, arg};
-
-const START: &str = "2027-03-01T12:00:00Z";
-
-/// A policy repository `acme/fleet`, with environments on its branches or elsewhere.
-struct Story {
-    world: World,
-    registry: Registry,
-    github: GitHub,
-    now: std::cell::Cell<Timestamp>,
-}
+use crate::world::{GitHub, Registry, Story, arg};
 
 /// What every place holds of the image.
 fn site(registry: &Registry) -> String {
     format!("# kept  \nimage:   {}/acme/shop:v1.0.0 # here\n", registry.host)
 }
 
-impl Story {
-    fn new(environments: &str) -> Self {
-        let world = World::new();
-        let registry = world.registry();
+/// A policy repository `acme/fleet`, with environments on its branches or elsewhere.
+fn story(environments: &str) -> Story {
+    Story::of(|registry| {
         registry.push("acme/shop", &["v1.0.0"]);
         let policy = format!(
             "images:\n  shop: {{image: {}/acme/shop, tags: {{semver: '*'}}}}\nenvironments:\n{environments}",
             registry.host
         );
-        let site = site(&registry);
-        let github = world.github(&[("policies/p.yaml", &policy), ("dev/shop.yaml", &site)]);
-        let now = std::cell::Cell::new(START.parse().unwrap());
-        let story = Self { world, registry, github, now };
-        story.later(0);
-        story
-    }
-
-    fn later(&self, hours: i64) {
-        self.now.set(self.now.get() + SignedDuration::from_hours(hours));
-        self.github.repo.it_is(self.now.get());
-    }
-
-    fn bot(&self, args: &[&str]) -> Output {
-        let now = self.now.get().to_string();
-        let all = [args, &["--repo", "acme/fleet", "--now", &now]].concat();
-        self.github.env(self.world.bot(all)).run()
-    }
-
-    fn run(&self) -> Output {
-        self.bot(&["run", "--format", "json"])
-    }
+        let site = site(registry);
+        vec![("policies/p.yaml".to_owned(), policy), ("dev/shop.yaml".to_owned(), site)]
+    })
 }
 
 /// The tag that a branch runs.
@@ -80,7 +49,7 @@ const BRANCHES: &str = "  dev: {paths: [dev]}
 
 #[test]
 fn an_environment_is_a_branch() {
-    let story = Story::new(BRANCHES);
+    let story = story(BRANCHES);
     let site = site(&story.registry);
     for branch in ["env/staging", "env/production"] {
         // Two branches have the same paths, and nothing else in common.
@@ -134,7 +103,7 @@ fn an_environment_is_a_branch() {
 
 #[test]
 fn an_environment_is_in_another_repository() {
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [dev]}
   canary: {repository: acme/fleet-canary, paths: ['.'], promoteFrom: dev, require: [healthy]}
   production: {paths: [production], promoteFrom: canary, require: [healthy]}
@@ -191,7 +160,7 @@ fn an_environment_is_in_another_repository() {
 
 #[test]
 fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [dev], promoteFrom: {any: [gone]}}
   gone: {branch: nowhere, paths: ['.']}
   live: {branch: live, paths: ['.']}
@@ -209,7 +178,7 @@ fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
 
 #[test]
 fn a_work_tree_is_one_place() {
-    let story = Story::new(BRANCHES);
+    let story = story(BRANCHES);
     for branch in ["env/staging", "env/production"] {
         let site = site(&story.registry);
         story.github.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
@@ -236,7 +205,7 @@ fn a_work_tree_is_one_place() {
 
 #[test]
 fn a_history_that_was_rewritten_starts_the_soak_anew() {
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.'], promoteFrom: dev, soak: 24h}\n",
     );
     story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
@@ -261,7 +230,7 @@ fn a_history_that_was_rewritten_starts_the_soak_anew() {
 
 #[test]
 fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [dev], deliver: {via: push}}\n  live: {branch: live, paths: ['.'], deliver: {via: push}}\n",
     );
     let site = site(&story.registry);
@@ -281,7 +250,7 @@ fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
 
 #[test]
 fn what_is_done_elsewhere_is_remembered_apart() {
-    let story = Story::new("  live: {repository: acme/prod, paths: ['.'], deliver: {via: push}}\n");
+    let story = story("  live: {repository: acme/prod, paths: ['.'], deliver: {via: push}}\n");
     let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.bot(&["run", "--other-repository", "acme/prod"]).exits(0);
@@ -300,7 +269,7 @@ fn what_is_done_elsewhere_is_remembered_apart() {
 
 #[test]
 fn what_was_taken_back_elsewhere_is_not_proposed_again() {
-    let story = Story::new("  live: {repository: acme/prod, paths: ['.']}\n");
+    let story = story("  live: {repository: acme/prod, paths: ['.']}\n");
     let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let bot = |args: &[&str]| {
@@ -328,7 +297,7 @@ fn what_was_taken_back_elsewhere_is_not_proposed_again() {
 #[test]
 fn one_place_under_two_names_is_one_place() {
     // Two environments that cover one file, which only shows when the branches are read.
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [dev]}
   canary: {repository: Acme/prod, branch: main, paths: [apps]}
   live: {repository: acme/prod, paths: ['apps/*'], promoteFrom: canary, soak: 240h}
@@ -349,7 +318,7 @@ fn one_place_under_two_names_is_one_place() {
 
 #[test]
 fn a_pushed_image_is_looked_at_everywhere() {
-    let story = Story::new("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
+    let story = story("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
     let old = site(&story.registry).replace("v1.0.0", "v0.9.0");
     story.registry.push("acme/shop", &["v0.9.0", "v1.1.0"]);
     story.github.repo.commit("live", "Start", &[("shop.yaml", &old)]);
@@ -361,7 +330,7 @@ fn a_pushed_image_is_looked_at_everywhere() {
 
 #[test]
 fn an_environment_that_moves_leaves_nothing_behind() {
-    let story = Story::new("  dev: {paths: [dev]}\n");
+    let story = story("  dev: {paths: [dev]}\n");
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
     assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
@@ -376,7 +345,7 @@ fn an_environment_that_moves_leaves_nothing_behind() {
 
 #[test]
 fn what_is_idle_everywhere_is_told_once() {
-    let story = Story::new("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
+    let story = story("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
     story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
     let more = format!(
         "images:\n  typo: {{image: {}/acme/shpo, tags: {{semver: '*'}}}}\n",

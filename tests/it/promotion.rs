@@ -1,33 +1,20 @@
 //! From environment to environment, by pull requests: what was held for long enough, and is healthy.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use crate::world::{GitHub, Lie, Output, Registry, World};
-
-const START: &str = "2027-03-01T12:00:00Z";
-
-/// Two images in dev, staging and two regions of production.
-struct Story {
-    world: World,
-    registry: Registry,
-    github: GitHub,
-    now: std::cell::Cell<Timestamp>,
-}
+use crate::world::{Lie, Output, Story};
 
 const ENVIRONMENTS: [&str; 4] = ["dev", "staging", "eu", "us"];
 
-impl Story {
-    fn new(environments: &str) -> Self {
-        let world = World::new();
-        let registry = world.registry();
-        let host = registry.host.clone();
-        let mut files = vec![(
-            "policies/p.yaml".to_owned(),
-            format!(
-                "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n  \
-                 worker: {{image: {host}/acme/worker, tags: {{semver: '*'}}}}\nenvironments:\n{environments}"
-            ),
-        )];
+/// Two images in dev, staging and two regions of production.
+fn story(environments: &str) -> Story {
+    Story::of(|registry| {
+        let host = &registry.host;
+        let policy = format!(
+            "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n  \
+             worker: {{image: {host}/acme/worker, tags: {{semver: '*'}}}}\nenvironments:\n{environments}"
+        );
+        let mut files = vec![("policies/p.yaml".to_owned(), policy)];
         for image in ["shop", "worker"] {
             registry.push(&format!("acme/{image}"), &["v1.0.0"]);
             for environment in ENVIRONMENTS {
@@ -35,29 +22,13 @@ impl Story {
                 files.push((format!("clusters/{environment}/{image}.yaml"), site));
             }
         }
-        let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
-        let github = world.github(&files);
-        let now = std::cell::Cell::new(START.parse().unwrap());
-        Self { world, registry, github, now }
-    }
+        files
+    })
+}
 
-    /// Time passes.
-    fn later(&self, hours: i64) {
-        self.now.set(self.now.get() + SignedDuration::from_hours(hours));
-        self.github.repo.it_is(self.now.get());
-    }
-
-    fn run(&self) -> Output {
-        let now = self.now.get().to_string();
-        let args = ["run", "--repo", "acme/fleet", "--format", "json", "--now", &now];
-        self.github.env(self.world.bot(args)).run()
-    }
-
+impl Story {
     fn status(&self, more: &[&str]) -> Output {
-        let now = self.now.get().to_string();
-        let args = ["status", "--repo", "acme/fleet", "--now", &now];
-        let args = args.into_iter().chain(more.iter().copied());
-        self.github.env(self.world.bot(args)).run().exits(0)
+        self.bot(&[&["status"], more].concat()).exits(0)
     }
 
     /// What each environment runs of an image, on the base.
@@ -93,7 +64,7 @@ const PUSHED: &str = "  dev: {paths: [clusters/dev], deliver: {via: push}}\n";
 
 #[test]
 fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], promoteFrom: dev}}\n  \
          eu: {{paths: [clusters/eu], promoteFrom: staging, soak: 24h, require: ['kustomization/apps/*']}}\n  \
          us: {{paths: [clusters/us], promoteFrom: eu, soak: 48h}}\n"
@@ -200,7 +171,7 @@ dev
 
 /// `eu` follows `dev` by some rules, with two versions of each image to take; what they come to.
 fn eu(rules: &str) -> (Story, Output) {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
          eu: {{paths: [clusters/eu], promoteFrom: dev{rules}}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
     ));
@@ -295,7 +266,7 @@ fn several_sources_agree_or_one_is_enough() {
         ("{any: [staging, dev]}", "update promoted: v1.1.0 has earned it in staging or dev"),
     ];
     for (from, want) in cases {
-        let story = Story::new(&format!(
+        let story = story(&format!(
             "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
              eu: {{paths: [clusters/eu], promoteFrom: {from}}}\n  us: {{paths: [clusters/us]}}\n"
         ));
@@ -322,7 +293,7 @@ fn mistakes_in_the_graph_are_found_by_check() {
         ("skip: [{tags: [], reason: x}]", "it names no tag", ""),
     ];
     for (rules, message, help) in cases {
-        let story = Story::new(&format!(
+        let story = story(&format!(
             "  dev: {{paths: [clusters/dev]}}\n  staging: {{paths: [clusters/staging]}}\n  \
              eu: {{paths: [clusters/eu], {rules}}}\n  us: {{paths: [clusters/us], promoteFrom: eu}}\n"
         ));
@@ -430,7 +401,7 @@ fn an_environment_goes_back_to_what_it_held() {
 /// What a source pulls from elsewhere may not be there for the next environment.
 #[test]
 fn a_digest_that_the_registry_does_not_have_is_held() {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], promoteFrom: dev}}\n  \
          eu: {{paths: [clusters/eu], suspend: true}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
     ));
@@ -461,7 +432,7 @@ fn a_digest_that_the_registry_does_not_have_is_held() {
 /// What has been there for months needs no further day because somebody committed something else.
 #[test]
 fn a_soak_reaches_further_back_than_the_last_commits() {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
          eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
     ));
@@ -481,7 +452,7 @@ fn a_soak_reaches_further_back_than_the_last_commits() {
 /// A commit can say any time; what it brings has not been there for longer than the commit before it.
 #[test]
 fn an_old_date_is_no_soak() {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
          eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
     ));
@@ -501,7 +472,7 @@ fn an_old_date_is_no_soak() {
 /// What was said of a version counts also when many other commits came since.
 #[test]
 fn a_gate_stays_open_in_a_busy_repository() {
-    let story = Story::new(&format!(
+    let story = story(&format!(
         "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
          eu: {{paths: [clusters/eu], promoteFrom: dev, require: [health]}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
     ));
@@ -521,7 +492,7 @@ fn a_gate_stays_open_in_a_busy_repository() {
 /// What moves together does so also when a registry is down, or one of them is named alone.
 #[test]
 fn nothing_takes_a_set_apart() {
-    let story = Story::new(
+    let story = story(
         "  dev: {paths: [clusters/dev], lockstep: [[shop, worker]]}\n  staging: {paths: [clusters/staging], suspend: true}\n  \
          eu: {paths: [clusters/eu], suspend: true}\n  us: {paths: [clusters/us], suspend: true}\n",
     );

@@ -1,174 +1,67 @@
 //! The daemon: it looks on its own and when something rings, and ends when it is told to.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use reqwest::RequestBuilder;
 
-use crate::world::{GitHub, Registry, World, arg};
+use crate::world::daemon::{Daemon, PATIENCE, SECRET};
+use crate::world::{Story, arg};
 
-pub const SECRET: &str = "a secret of the tests, long enough";
-
-/// Longer than anything here takes; it ends a test that would hang, and nothing is measured by it.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A daemon that runs, and what it says.
-pub struct Daemon {
-    child: Child,
-    said: Arc<(Mutex<Vec<String>>, Condvar)>,
-    pub url: String,
+/// Settings of a daemon for some repositories.
+fn settings(story: &Story, repositories: &str) -> PathBuf {
+    let text = format!(
+        "listen: 127.0.0.1:0\ninterval: 1h\ndebounce: 0s\nrepositories: {repositories}\nwebhooks:\n\
+         - {{kind: github, path: /hooks/github, secretVariables: [HOOK_SECRET]}}\n\
+         - {{kind: distribution, path: /hooks/registry, secretVariables: [HOOK_SECRET], registry: '{}'}}\n",
+        story.registry.host
+    );
+    story.world.file("serve.yaml", &text)
 }
 
-impl Daemon {
-    pub fn start(world: &World, github: &GitHub, config: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
-        command.args(["serve", "--log-format", "json", "--config", arg(config)]);
-        command
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", world.dir("home"));
-        command.env("GITHUB_API_URL", format!("{}/api/v3", github.url)).env("HOOK_SECRET", SECRET);
-        command
-            .env("GITHUB_SERVER_URL", &github.url)
-            .env("GITHUB_TOKEN", crate::world::github::TOKEN);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
-        let (lines, there) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                there.0.lock().unwrap().push(line);
-                there.1.notify_all();
-            }
-        });
-        let mut daemon = Self { child, said, url: String::new() };
-        let line = daemon.says("\"serving\"", 1);
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        daemon.url = format!("http://{}", line["at"].as_str().unwrap());
-        daemon
-    }
-
-    /// Waits until it has said something so many times; the last such line.
-    #[track_caller]
-    pub fn says(&self, what: &str, times: usize) -> String {
-        let (said, news) = &*self.said;
-        let lacks =
-            |said: &mut Vec<String>| said.iter().filter(|l| l.contains(what)).count() < times;
-        let (said, timeout) =
-            news.wait_timeout_while(said.lock().unwrap(), PATIENCE, lacks).unwrap();
-        assert!(!timeout.timed_out(), "{what} was not said {times} times:\n{}", said.join("\n"));
-        said.iter().filter(|line| line.contains(what)).nth(times - 1).unwrap().clone()
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    }
-
-    /// Tells it to stop, and waits until it has.
-    pub fn stop(mut self) -> i32 {
-        self.signal("-TERM");
-        self.child.wait().unwrap().code().unwrap_or(-1)
-    }
+/// Sends a request; its status and body.
+fn send(story: &Story, request: RequestBuilder) -> (u16, String) {
+    story.world.runtime.block_on(async {
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    })
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It is gone already, when the test went well.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// A webhook of GitHub with this body, signed.
-pub fn ring(daemon: &Daemon, event: &str, delivery: &str, body: &str) -> reqwest::RequestBuilder {
-    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    let mac = mac.chain_update(body).finalize().into_bytes();
-    let hex: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    reqwest::Client::new()
-        .post(format!("{}/hooks/github", daemon.url))
-        .header("x-github-event", event)
-        .header("x-github-delivery", delivery)
-        .header("x-hub-signature-256", format!("sha256={}", hex.concat()))
-        .body(body.to_owned())
-}
-
-struct Story {
-    world: World,
-    registry: Registry,
-    github: GitHub,
-}
-
-impl Story {
-    fn new() -> Self {
-        let world = World::new();
-        let registry = world.registry();
-        registry.push("acme/shop", &["v1.0.0"]);
-        let host = &registry.host;
-        let policy =
-            format!("images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n");
-        let site = format!("image: {host}/acme/shop:v1.0.0\n");
-        let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
-        Self { world, registry, github }
-    }
-
-    fn config(&self, repositories: &str) -> std::path::PathBuf {
-        let text = format!(
-            "listen: 127.0.0.1:0\ninterval: 1h\ndebounce: 0s\nrepositories: {repositories}\nwebhooks:\n\
-             - {{kind: github, path: /hooks/github, secretVariables: [HOOK_SECRET]}}\n\
-             - {{kind: distribution, path: /hooks/registry, secretVariables: [HOOK_SECRET], registry: '{}'}}\n",
-            self.registry.host
-        );
-        self.world.file("serve.yaml", &text)
-    }
-
-    /// Sends a request; its status and body.
-    fn send(&self, request: reqwest::RequestBuilder) -> (u16, String) {
-        self.world.runtime.block_on(async {
-            let answer = request.send().await.unwrap();
-            (answer.status().as_u16(), answer.text().await.unwrap())
-        })
-    }
-
-    fn open(&self) -> usize {
-        self.github.pulls().iter().filter(|pull| pull.state == "open").count()
-    }
+fn open(story: &Story) -> usize {
+    story.github.pulls().iter().filter(|pull| pull.state == "open").count()
 }
 
 const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/fleet"}}"#;
 
 #[test]
 fn what_rings_is_let_in_and_looked_at_once() {
-    let story = Story::new();
-    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    let story = Story::shop();
+    let daemon =
+        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"looked\"", 1);
-    let get = |path: &str| story.send(reqwest::Client::new().get(format!("{}{path}", daemon.url)));
+    let get = |path: &str| send(&story, daemon.get(path));
     assert_eq!(get("/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(get("/readyz"), (200, "ready\n".to_owned()));
     story.registry.push("acme/shop", &["v1.1.0"]);
     // Whoever knows no secret, or sends what is none, changes nothing.
-    let post = |path: &str| reqwest::Client::new().post(format!("{}{path}", daemon.url));
-    let signed = |body: &str| ring(&daemon, "push", "d-0", body);
-    assert_eq!(story.send(post("/hooks/github").body(PUSH)).0, 401);
-    assert_eq!(story.send(signed(PUSH).body(PUSH.replace("fleet", "fleeT"))).0, 401);
-    assert_eq!(story.send(signed("no json")).0, 400);
-    assert_eq!(story.send(signed(&"x".repeat((1 << 20) + 1))).0, 413);
-    assert_eq!(story.send(post("/hooks/other").body(PUSH)).0, 404);
+    let post = |path: &str| daemon.post(path);
+    let signed = |body: &str| daemon.ring("push", "d-0", body);
+    assert_eq!(send(&story, post("/hooks/github").body(PUSH)).0, 401);
+    assert_eq!(send(&story, signed(PUSH).body(PUSH.replace("fleet", "fleeT"))).0, 401);
+    assert_eq!(send(&story, signed("no json")).0, 400);
+    assert_eq!(send(&story, signed(&"x".repeat((1 << 20) + 1))).0, 413);
+    assert_eq!(send(&story, post("/hooks/other").body(PUSH)).0, 404);
     assert_eq!(get("/hooks/github").0, 405);
-    assert_eq!(story.send(ring(&daemon, "ping", "d-1", PUSH)).0, 200);
+    assert_eq!(send(&story, daemon.ring("ping", "d-1", PUSH)).0, 200);
     // One for a repository that nobody serves leads nowhere.
     let other = PUSH.replace("acme/fleet", "evil/fleet");
-    assert_eq!(story.send(ring(&daemon, "push", "d-2", &other)).0, 202);
+    assert_eq!(send(&story, daemon.ring("push", "d-2", &other)).0, 202);
     // One that is let in: the tag is asked for, and what it says of it does not matter.
-    assert_eq!(story.send(ring(&daemon, "push", "d-3", PUSH)).0, 202);
+    assert_eq!(send(&story, daemon.ring("push", "d-3", PUSH)).0, 202);
     daemon.says("\"looked\"", 2);
-    assert_eq!(story.open(), 1);
+    assert_eq!(open(&story), 1);
     story.registry.seen();
     for _ in 0..200 {
-        assert_eq!(story.send(ring(&daemon, "push", "d-3", PUSH)).0, 202);
+        assert_eq!(send(&story, daemon.ring("push", "d-3", PUSH)).0, 202);
     }
     assert_eq!(story.registry.seen(), [""; 0]);
     let (_, metrics) = get("/metrics");
@@ -187,7 +80,7 @@ fn what_rings_is_let_in_and_looked_at_once() {
     let event = r#"{"events":[{"id":"1","action":"push","target":{"mediaType":"application/vnd.oci.image.manifest.v1+json",
         "repository":"acme/shop","tag":"v9.9.9"},"request":{"host":"elsewhere"}}]}"#;
     let notice = post("/hooks/registry").header("authorization", SECRET).body(event);
-    assert_eq!(story.send(notice).0, 202);
+    assert_eq!(send(&story, notice).0, 202);
     let looked = daemon.says("\"looked\"", 3);
     assert!(daemon.says("\"looking\"", 3).contains("Images"), "{looked}");
     assert!(story.github.pulls()[0].title.contains("v1.2.0"), "{}", story.github.pulls()[0].title);
@@ -196,13 +89,13 @@ fn what_rings_is_let_in_and_looked_at_once() {
 
 #[test]
 fn one_bad_repository_stops_no_other() {
-    let story = Story::new();
+    let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
-    let config = story.config("[{repo: acme/gone}, {repo: acme/fleet}]");
+    let config = settings(&story, "[{repo: acme/gone}, {repo: acme/fleet}]");
     let daemon = Daemon::start(&story.world, &story.github, &config);
     daemon.says("\"looked\"", 2);
-    assert_eq!(story.open(), 1);
-    let metrics = story.send(reqwest::Client::new().get(format!("{}/metrics", daemon.url))).1;
+    assert_eq!(open(&story), 1);
+    let metrics = send(&story, daemon.get("/metrics")).1;
     assert!(
         metrics.contains("tagalong_runs_total{repository=\"acme/gone\",outcome=\"failed\"} 1"),
         "{metrics}"
@@ -212,8 +105,8 @@ fn one_bad_repository_stops_no_other() {
 
 #[test]
 fn settings_that_turn_invalid_are_not_taken() {
-    let story = Story::new();
-    let config = story.config("[{repo: acme/fleet}]");
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
     let daemon = Daemon::start(&story.world, &story.github, &config);
     daemon.says("\"looked\"", 1);
@@ -222,7 +115,7 @@ fn settings_that_turn_invalid_are_not_taken() {
         daemon.signal("-HUP");
     }
     daemon.says("the last good ones stay", 1);
-    assert_eq!(story.send(ring(&daemon, "push", "d-1", PUSH)).0, 202);
+    assert_eq!(send(&story, daemon.ring("push", "d-1", PUSH)).0, 202);
     daemon.says("\"looked\"", 2);
     std::fs::write(
         &config,
@@ -236,25 +129,26 @@ fn settings_that_turn_invalid_are_not_taken() {
 
 #[test]
 fn what_rings_before_anything_is_known_is_not_lost() {
-    let story = Story::new();
+    let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     // The first look is held up at its first request, and fails.
     let (here, goes_on) = story.github.ambush(0, false);
-    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    let daemon =
+        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
     here.recv_timeout(PATIENCE).unwrap();
     let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
-    let notice = reqwest::Client::new().post(format!("{}/hooks/registry", daemon.url));
-    assert_eq!(story.send(notice.header("authorization", SECRET).body(event)).0, 202);
+    let notice = daemon.post("/hooks/registry");
+    assert_eq!(send(&story, notice.header("authorization", SECRET).body(event)).0, 202);
     drop(goes_on);
     daemon.says("\"looked\"", 2);
-    assert_eq!(story.open(), 1);
+    assert_eq!(open(&story), 1);
     assert_eq!(daemon.stop(), 0);
 }
 
 #[test]
 fn a_secret_that_comes_later_is_taken_then() {
-    let story = Story::new();
-    let config = story.config("[{repo: acme/fleet}]");
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
     let daemon = Daemon::start(&story.world, &story.github, &config);
     daemon.says("\"looked\"", 1);
@@ -268,8 +162,8 @@ fn a_secret_that_comes_later_is_taken_then() {
     daemon.signal("-HUP");
     daemon.says("settings taken", 1);
     let ring = || {
-        let post = reqwest::Client::new().post(format!("{}/hooks/harbor", daemon.url));
-        story.send(post.header("authorization", SECRET).body("{}")).0
+        let post = daemon.post("/hooks/harbor");
+        send(&story, post.header("authorization", SECRET).body("{}")).0
     };
     assert_eq!(ring(), 200);
     // The next secret is another fingerprint.
@@ -282,12 +176,12 @@ fn a_secret_that_comes_later_is_taken_then() {
 
 #[test]
 fn what_is_of_one_run_is_refused() {
-    let story = Story::new();
-    let config = story.config("[{repo: 'https://user:sekret@host.example/x.git'}]");
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: 'https://user:sekret@host.example/x.git'}]");
     let bot = story.world.bot(["serve", "--config", arg(&config)]).env("HOOK_SECRET", SECRET);
     let refused = bot.run().exits(2).says(&["leave the user and password out"]);
     assert!(!refused.stderr.contains("sekret"), "{}", refused.stderr);
-    let config = story.config("[{repo: acme/fleet}]");
+    let config = settings(&story, "[{repo: acme/fleet}]");
     for option in ["--ledger", "--policies", "--catalog", "--save-catalog", "--env"] {
         let bot = story.world.bot(["serve", "--config", arg(&config), option, "x"]);
         bot.env("HOOK_SECRET", SECRET).run().exits(2).says(&[option]);
@@ -296,8 +190,8 @@ fn what_is_of_one_run_is_refused() {
 
 #[test]
 fn it_does_not_start_without_a_good_secret() {
-    let story = Story::new();
-    let good = std::fs::read_to_string(story.config("[{repo: acme/fleet}]")).unwrap();
+    let story = Story::shop();
+    let good = std::fs::read_to_string(settings(&story, "[{repo: acme/fleet}]")).unwrap();
     let cases = [
         (good.replace("HOOK_SECRET", "NOT_SET"), "NOT_SET"),
         (good.replace("HOOK_SECRET", "WEAK"), "less than 16 bytes"),
@@ -314,19 +208,20 @@ fn it_does_not_start_without_a_good_secret() {
 #[test]
 fn a_stop_in_every_phase_leaves_nothing_broken() {
     // How many requests a first look has, from git's to those of the pull request.
-    let story = Story::new();
+    let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
-    let daemon = Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+    let daemon =
+        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"looked\"", 1);
     assert_eq!(daemon.stop(), 0);
     let requests = story.github.seen().len();
     assert!(requests >= 5, "{requests}");
     for (left, after_effect) in (0..requests).flat_map(|left| [(left, false), (left, true)]) {
-        let story = Story::new();
+        let story = Story::shop();
         story.registry.push("acme/shop", &["v1.1.0"]);
         let (here, goes_on) = story.github.ambush(left, after_effect);
         let daemon =
-            Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+            Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
         here.recv_timeout(PATIENCE).unwrap();
         daemon.signal("-TERM");
         daemon.says("\"stopping\"", 1);
@@ -335,7 +230,7 @@ fn a_stop_in_every_phase_leaves_nothing_broken() {
         assert_eq!(daemon.stop(), 0, "{left} {after_effect}");
         // The next one finds what is there, and does the rest.
         let daemon =
-            Daemon::start(&story.world, &story.github, &story.config("[{repo: acme/fleet}]"));
+            Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
         daemon.says("\"outcome\":\"done\"", 1);
         assert_eq!(daemon.stop(), 0);
         assert_eq!(story.github.pulls().len(), 1, "{left} {after_effect}");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::serve::{Daemon, SECRET, ring};
+use crate::world::daemon::{Daemon, SECRET};
 use crate::world::{GitHub, Lie, Registry, World};
 
 const REPOSITORIES: usize = 50;
@@ -63,7 +63,6 @@ struct Load<'a> {
     registry: &'a Registry,
     all: &'a [GitHub],
     daemon: &'a Daemon,
-    client: reqwest::Client,
     /// The newest version of each image that got one.
     newest: BTreeMap<String, String>,
     /// How many webhooks were answered how.
@@ -86,12 +85,12 @@ impl Load<'_> {
             let cut = Lie::Cut("{\"tags\": [\"v9".to_owned());
             self.registry.lies("/tags/list", [Lie::status(503), Lie::status(500), cut]);
         }
-        let registry = self.client.post(format!("{}/hooks/registry", self.daemon.url));
+        let registry = self.daemon.post("/hooks/registry");
         match pick(32, 16) {
             0 => registry.header("authorization", "wrong").body("{}"),
             1..=7 => {
                 let body = push(repository);
-                ring(self.daemon, "push", &format!("d-{}", number / 2), &body)
+                self.daemon.ring("push", &format!("d-{}", number / 2), &body)
             }
             _ => registry.header("authorization", SECRET).body(format!(
                 r#"{{"events":[{{"action":"push","target":{{"mediaType":"x.manifest","repository":"{name}"}}}}]}}"#
@@ -99,10 +98,12 @@ impl Load<'_> {
         }
     }
 
-    /// Sends so many, and returns what the daemon had of memory after a third.
+    /// Sends so many, and returns what the daemon had of memory after a third. Says every minute how it goes.
+    #[expect(clippy::print_stdout, reason = "whoever runs it wants to see that it goes on")]
     async fn send(&mut self, total: u64) -> f64 {
         let (mut early, mut sending) = (0.0, Vec::new());
         let mut tick = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+        let started = Instant::now();
         for number in 0..total {
             tick.tick().await;
             let request = self.webhook(number);
@@ -114,26 +115,33 @@ impl Load<'_> {
                     *self.answers.entry(sent.await.unwrap()).or_default() += 1;
                 }
             }
-            if number == total / 3 {
-                early = metric(&self.metrics().await, "process_resident_memory_bytes", "");
+            let is_third = number == total / 3;
+            if is_third || number.is_multiple_of(u64::from(60 * PER_SECOND)) {
+                let page = self.metrics().await;
+                let memory = metric(&page, "process_resident_memory_bytes", "");
+                let runs = metric(&page, "tagalong_runs_total", "");
+                println!("{number} sent in {:?}; {runs} runs; memory {memory}", started.elapsed());
+                early = if is_third { memory } else { early };
             }
         }
         early
     }
 
     async fn metrics(&self) -> String {
-        let page = self.client.get(format!("{}/metrics", self.daemon.url));
+        let page = self.daemon.get("/metrics");
         page.send().await.unwrap().text().await.unwrap()
     }
 
     /// The registry is well again, each repository is rung once more, and everything ends; what was counted then.
     async fn settle(&self) -> String {
         self.registry.lies("/tags/list", []);
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
         for repository in 0..REPOSITORIES {
-            let last = ring(self.daemon, "push", &format!("last-{repository}"), &push(repository));
+            let last = self.daemon.ring("push", &format!("last-{repository}"), &push(repository));
             assert_eq!(last.send().await.unwrap().status(), 202);
         }
         loop {
+            tick.tick().await;
             let page = self.metrics().await;
             let waits = ["tagalong_repositories_hinted", "tagalong_runs_in_progress"];
             if waits.iter().all(|name| metric(&page, name, "") == 0.0) {
@@ -205,9 +213,7 @@ fn the_daemon_keeps_up_and_stays_small() {
     let daemon = Daemon::start(&world, &all[0], &config);
     daemon.says("\"looked\"", REPOSITORIES);
     let (newest, answers) = (BTreeMap::new(), BTreeMap::new());
-    let client = reqwest::Client::new();
-    let mut load =
-        Load { registry: &registry, all: &all, daemon: &daemon, client, newest, answers };
+    let mut load = Load { registry: &registry, all: &all, daemon: &daemon, newest, answers };
     let (total, started) = (u64::from(seconds * PER_SECOND), Instant::now());
     let early = world.runtime.block_on(load.send(total));
     let took = started.elapsed();

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 
-use crate::world::World;
+use crate::world::Story;
 
 /// What a collector got: path, content type and body.
 type Got = Arc<Mutex<Vec<(String, String, Vec<u8>)>>>;
@@ -19,13 +19,8 @@ async fn collect(State(got): State<Got>, uri: Uri, headers: HeaderMap, body: Byt
 
 #[test]
 fn a_run_is_a_trace() {
-    let world = World::new();
-    let registry = world.registry();
-    registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
-    let host = &registry.host;
-    let policy = format!("images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n");
-    let site = format!("image: {host}/acme/shop:v1.0.0\n");
-    let github = world.github(&[("policies/p.yaml", &policy), ("shop.yaml", &site)]);
+    let Story { world, registry, github, .. } = &Story::shop();
+    registry.push("acme/shop", &["v1.1.0"]);
     let got = Got::default();
     let listener = world.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let collector = format!("http://{}", listener.local_addr().unwrap());

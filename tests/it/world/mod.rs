@@ -1,12 +1,14 @@
 //! What surrounds the bot: servers on loopback, a repository, and the bot's own process.
 
 pub mod bot;
+pub mod daemon;
 pub mod git_http;
 pub mod github;
 pub mod openapi;
 pub mod parts;
 pub mod registry;
 pub mod repo;
+pub mod story;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ pub use bot::{Bot, Output};
 pub use github::GitHub;
 pub use registry::{Lie, Paging, Registry};
 pub use repo::Repo;
+pub use story::Story;
 
 /// Everything that one test needs; servers end with it.
 pub struct World {

@@ -33,6 +33,7 @@ mod policies;
 mod promotion;
 mod pull_requests;
 mod real_parts;
+mod release;
 mod registries;
 mod schemas;
 mod serve;

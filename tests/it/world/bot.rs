@@ -35,6 +35,11 @@ impl Bot {
         self
     }
 
+    pub fn directory(mut self, path: &Path) -> Self {
+        self.0.current_dir(path);
+        self
+    }
+
     /// Starts it, and leaves it to itself.
     pub fn start(mut self) -> Child {
         self.0.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

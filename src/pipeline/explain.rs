@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::Deciding;
-use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all};
+use super::{
+    Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all, signed_in,
+};
 use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
 use crate::policy::Policy;
@@ -34,6 +36,7 @@ pub async fn explain(
     image: &str,
     around: &Surroundings,
 ) -> Result<(Vec<Explained>, Planning), Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;

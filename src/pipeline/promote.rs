@@ -10,7 +10,7 @@ use super::homes::Known;
 use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
-use crate::forge::GitHub;
+use crate::forge::{Check, GitHub};
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
@@ -79,17 +79,25 @@ impl<'a> Promoting<'a> {
                 match decide(facts, promotion, &at) {
                     Promoted::Decided(decision) => decided.push(Decided { at, decision }),
                     Promoted::Ask(commits) => {
+                        let sources: BTreeSet<usize> =
+                            commits.iter().map(|(source, _)| *source).collect();
                         questions.extend(commits);
-                        waiting.push(at);
+                        waiting.push((at, sources));
                     }
                 }
             }
-            if let Err(why) = self.ask(&questions).await {
-                let reason = Reason::new(ReasonCode::NoChecks, why);
-                let undecided = |at| Decided { at, decision: Decision::undecided(reason.clone()) };
-                decided.extend(waiting.drain(..).map(undecided));
+            let silent = self.ask(&questions).await;
+            open = Vec::new();
+            for (at, sources) in waiting {
+                // One server that does not answer keeps nothing from what does not ask it.
+                match sources.iter().find_map(|source| silent.get(source)) {
+                    Some(why) => {
+                        let reason = Reason::new(ReasonCode::NoChecks, why);
+                        decided.push(Decided { at, decision: Decision::undecided(reason) });
+                    }
+                    None => open.push(at),
+                }
             }
-            open = waiting;
         }
         decided
     }
@@ -111,27 +119,37 @@ impl<'a> Promoting<'a> {
         }
     }
 
-    /// Asks what checked commits.
-    async fn ask(&self, commits: &BTreeSet<Question>) -> Result<(), String> {
+    /// Asks what checked commits of each source; why nobody answered for some.
+    async fn ask(&self, commits: &BTreeSet<Question>) -> BTreeMap<usize, String> {
         let mut by_source: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for (source, commit) in commits {
             by_source.entry(*source).or_default().push(commit);
         }
+        let mut silent = BTreeMap::new();
         for (source, commits) in by_source {
-            let home = &self.set.environments[source].home;
-            let why =
-                || "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
-            let forge = self.forges.get(home).ok_or_else(|| why().to_owned())?;
-            let forge = forge.as_ref().map_err(Clone::clone)?;
-            let found = forge.checks(&commits).await.map_err(|error| error.to_string())?;
-            let mut known = self.checks.borrow_mut();
-            for commit in commits {
-                let checks = found.get(commit).into_iter().flatten();
-                let checks = checks
-                    .map(|check| Checked { name: check.name.clone(), passed: check.passed })
-                    .collect();
-                known.insert((source, commit.to_owned()), checks);
+            if let Err(why) = self.ask_one(source, &commits).await {
+                silent.insert(source, why);
             }
+        }
+        silent
+    }
+
+    async fn ask_one(&self, source: usize, commits: &[&str]) -> Result<(), String> {
+        let home = &self.set.environments[source].home;
+        let why =
+            || "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
+        let forge = self.forges.get(home).ok_or_else(|| why().to_owned())?;
+        let forge = forge.as_ref().map_err(Clone::clone)?;
+        let found = forge.checks(commits).await.map_err(|error| error.to_string())?;
+        let mut known = self.checks.borrow_mut();
+        for commit in commits {
+            let checks = found.get(*commit).into_iter().flatten();
+            let checked = |Check { name, passed, counts }: &Check| Checked {
+                name: name.clone(),
+                passed: *passed,
+                counts: *counts,
+            };
+            known.insert((source, (*commit).to_owned()), checks.map(checked).collect());
         }
         Ok(())
     }

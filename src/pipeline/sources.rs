@@ -13,7 +13,7 @@ use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section,
 use crate::choose::{Deployed, Outcome};
 use crate::image::{Origin, Repository, Source};
 use crate::policy::{Home, Notes, PolicySet, Via};
-use crate::promote::Held;
+use crate::promote::{Held, is_same};
 use crate::settings::GitHubSettings;
 
 /// How many images are looked into at once.
@@ -108,7 +108,7 @@ impl Looking<'_> {
         let of = |source: &usize| {
             let timeline = self.timelines.get(source)?.as_ref().ok()?;
             let is = |index: &usize, image: &Image| match timeline.states[*index].held(policy) {
-                Held::One(held) => held.tag == image.1.tag,
+                Held::One(held) => is_same(held, &image.1),
                 Held::Nothing | Held::Several(_) => false,
             };
             let all = 0..timeline.states.len();

@@ -21,6 +21,8 @@ pub struct Checked {
     pub name: String,
     /// Whether it passed; `None` while it runs.
     pub passed: Option<bool>,
+    /// Whether it looked at anything: one that was skipped did not.
+    pub counts: bool,
 }
 
 /// A commit of an environment, by its index: two places can share a history, and not what is said of it.
@@ -372,9 +374,10 @@ impl<'a> Unit<'a> {
             let waiting = combination.get(&at.policy);
             waiting.is_some_and(|waiting| !is_same(waiting, &at.deployed) && waiting != chosen)
         };
-        // What is there already says what it waits for.
+        // What is there already says what it waits for, unless something else of what is chosen moves now.
+        let is_all_here = weighed.good.first().is_some_and(|best| self.is_here(best));
         match weighed.waiting.iter().find(is_news) {
-            Some((combination, reason)) if decision.outcome == Outcome::Keep => {
+            Some((combination, reason)) if decision.outcome == Outcome::Keep && is_all_here => {
                 let to = combination.get(&at.policy).and_then(|waiting| waiting.tag.clone());
                 Decision { to, ..held(reason.clone()) }
             }
@@ -449,7 +452,8 @@ impl<'a> Unit<'a> {
 }
 
 /// Whether two places hold the same version; what one of them does not say is not another one.
-fn is_same(one: &Deployed, other: &Deployed) -> bool {
+#[must_use]
+pub fn is_same(one: &Deployed, other: &Deployed) -> bool {
     let is_one = match (&one.digest, &other.digest) {
         (Some(one), Some(other)) => one == other,
         _ => true,

@@ -148,7 +148,7 @@ impl Unit<'_> {
     }
 
     /// Whether a gate opened while a version was held: the newest commit with a verdict counts, and
-    /// one whose checks still run is passed over.
+    /// one whose checks still run, or were all skipped, is passed over.
     fn gate(
         &self,
         source: usize,
@@ -179,7 +179,7 @@ impl Unit<'_> {
                 if let Some(waits) = named.iter().find(|check| check.passed.is_none()) {
                     let waits = format!("`{}` is not done on {at} of {name}", waits.name);
                     pending = pending.or(Some(waits));
-                } else if !named.is_empty() {
+                } else if named.iter().any(|check| check.counts) {
                     return None;
                 }
             }

@@ -269,7 +269,8 @@ impl World {
             Event::Says(stage, passed) => {
                 let (.., commits) = self.held[stage].last().unwrap();
                 let commit = commits.last().unwrap().clone();
-                let said = Checked { name: "ready/shop".into(), passed: Some(passed) };
+                let said =
+                    Checked { name: "ready/shop".into(), passed: Some(passed), counts: passed };
                 self.checks.insert(commit, vec![said]);
             }
         }

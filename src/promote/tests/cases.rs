@@ -157,6 +157,26 @@ fn what_moves_together_was_together() {
     // Taken back, and something newer after that, which has not soaked yet.
     let back = together("a", [&[(3, 3, 0), (1, 1, 2), (2, 2, 50), (1, 1, 90)], &[(1, 1, 90)]]);
     assert!(back[0].contains("v3.0.0 soaks in a until"), "{back:?}");
+    // One that has earned it goes, though something newer of the other one soaks.
+    let here = (1, 1, 90);
+    let earned = together("a", [&[(3, 2, 0), (2, 1, 50), here], &[here]]);
+    assert_eq!(earned, ["v2.0.0", "v1.0.0 is what its source holds of worker"]);
+}
+
+/// A check that was skipped says nothing: what was said before counts, or nothing does.
+#[test]
+fn what_was_skipped_opens_no_gate() {
+    let follows =
+        Follows { sources: 1, any: false, soak: 0, gated: true, max_steps: None, windowed: false };
+    let mut world = World::new(&[follows]);
+    world.put(0, 2);
+    world.happens(&Event::Says(0, true));
+    let says = |world: &mut World, counts| {
+        world.checks.values_mut().flatten().for_each(|check| check.counts = counts);
+        world.decide(1).outcome
+    };
+    assert_eq!(says(&mut world, false), Outcome::Hold);
+    assert_eq!(says(&mut world, true), Outcome::Update);
 }
 
 /// What is there already has nothing to earn, whatever its gates say by now.

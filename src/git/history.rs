@@ -97,8 +97,29 @@ pub fn history_of(
     let git = |error: git2::Error| GitError::from_git(&directory.display().to_string(), &error);
     let repository = Repository::discover(directory).map_err(git)?;
     let head = repository.head().and_then(|head| head.peel_to_commit()).map_err(git)?;
-    let history = read(&repository, head.id(), (since, now), &matters).map_err(git)?;
+    let mut history = read(&repository, head.id(), (since, now), &matters).map_err(git)?;
+    // What nobody committed has been there since now, and no commit says it.
+    let before = uncommitted(&repository, &head, &matters).map_err(git)?;
+    if !before.is_empty() {
+        history.commits.insert(0, Commit { id: String::new(), time: now, before });
+    }
     Ok(History { is_shallow: repository.is_shallow() && !history.is_whole, ..history })
+}
+
+/// The files of the work tree that are not what was committed.
+fn uncommitted(
+    repository: &Repository,
+    head: &git2::Commit<'_>,
+    matters: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Before>, git2::Error> {
+    if repository.is_bare() {
+        return Ok(Vec::new());
+    }
+    let mut options = git2::DiffOptions::new();
+    options.include_untracked(true).recurse_untracked_dirs(true);
+    let diff =
+        repository.diff_tree_to_workdir_with_index(Some(&head.tree()?), Some(&mut options))?;
+    changes(repository, &diff, matters)
 }
 
 /// How many commits are here along the first parents, and whether there are no more.
@@ -131,7 +152,11 @@ fn read(
             Err(error) => return Err(error),
         };
         let before = match &parent {
-            Some(parent) => changes(repository, parent, &next, matters)?,
+            Some(parent) => {
+                let trees = (parent.tree()?, next.tree()?);
+                let diff = repository.diff_tree_to_tree(Some(&trees.0), Some(&trees.1), None)?;
+                changes(repository, &diff, matters)?
+            }
             None => Vec::new(),
         };
         // One that is older than the commit before it says nothing about what is before it.
@@ -170,16 +195,15 @@ fn settle(commits: &mut [Commit], now: Timestamp) {
     }
 }
 
+/// What the files of a difference that matter held before it.
 fn changes(
     repository: &Repository,
-    old: &git2::Commit<'_>,
-    new: &git2::Commit<'_>,
+    diff: &git2::Diff<'_>,
     matters: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Before>, git2::Error> {
-    let changes = repository.diff_tree_to_tree(Some(&old.tree()?), Some(&new.tree()?), None)?;
     let mut seen = BTreeSet::new();
     let mut before = Vec::new();
-    for delta in changes.deltas() {
+    for delta in diff.deltas() {
         for file in [delta.old_file(), delta.new_file()] {
             let Some(path) = file.path().and_then(Path::to_str).filter(|path| matters(path)) else {
                 continue;

@@ -89,7 +89,9 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
         since_earlier: stretch.as_ref().is_some_and(|stretch| stretch.is_open),
         commit: stretch
             .filter(|stretch| !stretch.is_open)
-            .and_then(|stretch| stretch.commits.last().map(|id| (*id).to_owned())),
+            .and_then(|stretch| stretch.commits.last().map(|id| (*id).to_owned()))
+            // What nobody committed has none.
+            .filter(|commit| !commit.is_empty()),
         outcome: decision.outcome,
         next: next.map(ToString::to_string),
         reason: decision.reason.clone(),

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::world::{Lie, Output, Story};
+use crate::world::{Lie, Output, Story, arg};
 
 const ENVIRONMENTS: [&str; 4] = ["dev", "staging", "eu", "us"];
 
@@ -329,6 +329,47 @@ fn a_shallow_clone_is_no_reason_to_promote() {
         let said = why(&out, "eu", "shop");
         assert!(said.starts_with(want), "{depth}: {said}");
     }
+}
+
+#[test]
+fn what_nobody_committed_has_not_soaked() {
+    let story = story(
+        "  dev: {paths: [clusters/dev]}\n  staging: {paths: [clusters/staging], promoteFrom: dev, soak: 24h}\n",
+    );
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let tree = story.world.dir("clone");
+    story.github.repo.git(&["clone", "-q", story.github.repo.bare.to_str().unwrap(), arg(&tree)]);
+    story.later(48);
+    let bot = |command: &str| {
+        let now = story.now.get().to_string();
+        let args = [
+            command,
+            "--repo",
+            arg(&tree),
+            "--deliver",
+            "worktree",
+            "--format",
+            "json",
+            "--now",
+            &now,
+        ];
+        let args = args
+            .into_iter()
+            .filter(|arg| command == "run" || !["--deliver", "worktree"].contains(arg));
+        story.world.bot(args).run().exits(0)
+    };
+    bot("run");
+    // dev's file holds it now, and was committed two days ago with something else.
+    let text = std::fs::read_to_string(tree.join("clusters/dev/shop.yaml")).unwrap();
+    assert!(text.contains("v1.1.0"), "{text}");
+    for command in ["run", "plan"] {
+        let soaks = "hold soaking: v1.1.0 soaks in dev until 2027-03-04T12:00:00Z";
+        assert_eq!(why(&bot(command), "staging", "shop"), soaks);
+    }
+    // As a new file as well.
+    std::fs::rename(tree.join("clusters/dev/shop.yaml"), tree.join("clusters/dev/new.yaml"))
+        .unwrap();
+    assert!(why(&bot("plan"), "staging", "shop").starts_with("hold soaking"));
 }
 
 #[test]

@@ -6,8 +6,21 @@ use sha2::{Digest as _, Sha256};
 
 use crate::policy::{Environment, Group, PolicySet, Via};
 
-/// What every branch of ours begins with.
+/// What every branch of ours begins with, where the policies are.
 pub const BRANCH_PREFIX: &str = "tagalong/";
+
+/// What every branch of ours begins with. Another repository can have policies of its own, or be written to by several:
+/// whose a branch is, its name says.
+#[must_use]
+pub fn branch_prefix(set: &PolicySet) -> String {
+    match &set.here.repository {
+        None => BRANCH_PREFIX.to_owned(),
+        Some(_) => {
+            let hash = hex(&Sha256::digest(&set.origin)[..4]);
+            format!("tagalong-from-{hash}/")
+        }
+    }
+}
 
 const MAX_SLUG: usize = 60;
 
@@ -59,37 +72,38 @@ impl Bundle {
         let named = |index: usize| {
             let Environment { name, home, .. } = &set.environments[index];
             // Two branches of one repository do not share one of ours: one that moves leaves the old one behind.
-            match (&home.repository, &home.branch) {
-                (None, Some(branch)) => format!("{name} on {branch}"),
-                _ => name.clone(),
+            match &home.branch {
+                Some(branch) => format!("{name} on {branch}"),
+                None => name.clone(),
             }
         };
         let environment = self.environment.map(named);
-        match (environment, &self.part) {
-            (Some(environment), None) => branch_name(&environment),
-            (Some(environment), Some(part)) => branch_name(&format!("{environment}/{part}")),
+        let name = match (environment, &self.part) {
+            (Some(environment), None) => environment,
+            (Some(environment), Some(part)) => format!("{environment}/{part}"),
             // Names of environments hold no spaces.
             (None, _) => match &set.here.branch {
-                None => branch_name("all environments"),
-                Some(branch) => branch_name(&format!("all environments of {branch}")),
+                None => "all environments".to_owned(),
+                Some(branch) => format!("all environments of {branch}"),
             },
-        }
+        };
+        branch_prefix(set) + &slug_of(&name)
     }
 }
 
-/// `tagalong/<name>`; names that are not their own slug get eight digits of their hash, so that two
+/// The last part of a branch's name; names that are not their own slug get eight digits of their hash, so that two
 /// different names never share a branch. Always a name that `git check-ref-format` accepts.
-pub(super) fn branch_name(name: &str) -> String {
+fn slug_of(name: &str) -> String {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut slug = words.collect::<Vec<_>>().join("-");
     slug.truncate(MAX_SLUG);
     if slug == name && !slug.is_empty() {
-        return format!("{BRANCH_PREFIX}{slug}");
+        return slug;
     }
     let hash = hex(&Sha256::digest(name.as_bytes())[..4]);
     let joint = if slug.is_empty() { "" } else { "-" };
-    format!("{BRANCH_PREFIX}{slug}{joint}{hash}")
+    format!("{slug}{joint}{hash}")
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -105,18 +119,17 @@ mod tests {
 
     #[test]
     fn plain_names_stay_readable_and_others_stay_apart() {
-        assert_eq!(branch_name("staging"), "tagalong/staging");
-        assert_eq!(branch_name("prod-eu"), "tagalong/prod-eu");
-        assert!(branch_name("prod.eu").starts_with("tagalong/prod-eu-"));
-        assert_ne!(branch_name("prod.eu"), branch_name("prod_eu"));
-        assert_ne!(branch_name("Staging"), branch_name("staging"));
+        assert_eq!(slug_of("staging"), "staging");
+        assert_eq!(slug_of("prod-eu"), "prod-eu");
+        assert!(slug_of("prod.eu").starts_with("prod-eu-"));
+        assert_ne!(slug_of("prod.eu"), slug_of("prod_eu"));
+        assert_ne!(slug_of("Staging"), slug_of("staging"));
     }
 
     proptest::proptest! {
         #[test]
         fn any_name_gives_a_ref_name(name in ".*") {
-            let branch = branch_name(&name);
-            let rest = branch.strip_prefix(BRANCH_PREFIX).unwrap();
+            let rest = slug_of(&name);
             proptest::prop_assert!(!rest.is_empty() && rest.len() < 80);
             proptest::prop_assert!(rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
             proptest::prop_assert!(!rest.starts_with('-') && !rest.ends_with('-'));

@@ -18,7 +18,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use assemble::{Decided, Use, assemble, uses};
-pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle};
+pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle, branch_prefix};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use sources::{Earned, Note, Sources, between, section, section_of};

@@ -162,7 +162,13 @@ impl Clone {
         &self.ledger
     }
 
-    /// The file of the ledger, and whether there is a ledger.
+    /// Where it was fetched from, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.remote.address()
+    }
+
+    /// The file of the ledger.
     #[must_use]
     pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
         self.read_at(*self.advertised.get(&self.ledger)?, path)

@@ -42,6 +42,8 @@ pub(super) struct Place {
 pub(super) struct Known {
     /// What environments held.
     pub(super) timelines: Timelines,
+    /// What names the repository of the policies.
+    origin: String,
     /// Whom to ask what checked a commit: the server with its token, and the repository.
     pub(super) forges: BTreeMap<Home, (GitHubSettings, (String, String))>,
 }
@@ -50,7 +52,7 @@ impl Elsewhere {
     /// Reads the places where environments are that a run is for, or may be promoted from, and names each by the
     /// branch that it is.
     pub(super) async fn open(tree: &Tree, loaded: &mut Loaded, request: &Request<'_>) -> Self {
-        let known = Known::of(&loaded.set.here, tree, request.around);
+        let known = Known::of(&loaded.set, tree, request.around);
         let mut all = Self { known, ..Self::default() };
         let (meant, every) = homes(&loaded.set, request);
         all.left(&loaded.set, request);
@@ -177,9 +179,9 @@ impl Known {
     }
 
     /// What is known when only the place of the policies was read.
-    pub(super) fn of(here: &Home, tree: &Tree, around: &Surroundings) -> Self {
-        let mut known = Self::default();
-        known.know(here, tree, around);
+    pub(super) fn of(set: &PolicySet, tree: &Tree, around: &Surroundings) -> Self {
+        let mut known = Self { origin: set.origin.clone(), ..Self::default() };
+        known.know(&set.here, tree, around);
         known
     }
 
@@ -272,7 +274,7 @@ fn scope_of(
         // Numbers of pull requests and names of branches are those of one repository.
         return Err("`--ledger` remembers for one repository; leave it out".to_owned());
     }
-    let ledger = Some(ledger_of(known.forges.get(&Home::default()).map(|(_, name)| name)));
+    let ledger = Some(ledger_of(&known.origin));
     let pair = name.split_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned()));
     let url =
         pair.as_ref().and_then(|(owner, name)| request.around.github.repository_url(owner, name));
@@ -281,9 +283,8 @@ fn scope_of(
 }
 
 /// Where the policies of a repository remember what they did in another one, which can have policies of its own.
-fn ledger_of(policies: Option<&(String, String)>) -> String {
-    let name = policies.map(|(owner, name)| format!("{owner}/{name}").to_lowercase());
-    let hash = Sha256::digest(name.unwrap_or_default());
+fn ledger_of(origin: &str) -> String {
+    let hash = Sha256::digest(origin);
     let short = hash.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
     format!("{LEDGER_REF}-{short:016x}")
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{Heard, Held, Memory, is_reverted, is_there};
 use super::{Request, Tree};
-use crate::changeset::{BRANCH_PREFIX, Bundle, ChangeSet, Plan, Proposed, ProposedMove};
+use crate::changeset::{Bundle, ChangeSet, Plan, Proposed, ProposedMove, branch_prefix};
 use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
 use crate::git::Author;
 use crate::policy::{AutoMerge, PolicySet, Via};
@@ -150,14 +150,15 @@ impl Proposals {
         let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
         let wanted: Vec<usize> = environments.filter(is_wanted).collect();
         // What an environment that moved away has left open is closed.
+        let own = branch_prefix(set);
         let may_have_moved = set.environments.iter().any(|e| e.home != set.here)
-            && clone.branches(BRANCH_PREFIX).next().is_some();
+            && clone.branches(&own).next().is_some();
         if wanted.is_empty() && !author.signing.is_by_github() && !may_have_moved {
             return Self::None;
         }
         let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));
         let mut branches: BTreeSet<String> = certain.map(|bundle| bundle.branch(set)).collect();
-        branches.extend(clone.branches(BRANCH_PREFIX).map(str::to_owned));
+        branches.extend(clone.branches(&own).map(str::to_owned));
         // What was refused has no branch any more, and people can want it after all.
         let refused =
             memory.ledger.refused_by_pull_requests().filter_map(|(environment, policy)| {

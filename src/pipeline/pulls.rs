@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::deliver::{Answers, Step, delivery};
 use super::merge::{disarm, withdraw};
 use super::proposals::{Known, Proposals};
-use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan, Planned, Proposed, code_span};
+use crate::changeset::{ChangeSet, Plan, Planned, Proposed, branch_prefix, code_span};
 use crate::choose::Outcome;
 use crate::forge::{APPROVE, ForgeError, PullRequest, REBASE, Upserted};
 use crate::git::{BranchState, branch_ref};
@@ -93,10 +93,9 @@ impl Stale {
         let mut stale = Self::default();
         let Proposals::Known(known) = proposals else { return stale };
         let planned: BTreeSet<&String> = plan.change_sets.iter().map(|set| &set.branch).collect();
-        let others = known
-            .pulls
-            .iter()
-            .filter(|(branch, _)| branch.starts_with(BRANCH_PREFIX) && !planned.contains(branch));
+        let own = branch_prefix(set);
+        let is_other = |branch: &String| branch.starts_with(&own) && !planned.contains(branch);
+        let others = known.pulls.iter().filter(|(branch, _)| is_other(branch));
         for (branch, pulls) in others {
             // What a person committed to is that person's.
             let Some(BranchState::Ours { commit, .. }) = look(branch) else { continue };

@@ -14,7 +14,7 @@ use super::{
     homes::{self, Known},
     load, rewrite, sign, signed_in, survey,
 };
-use crate::changeset::{Decided, Plan, Use, uses};
+use crate::changeset::{Decided, Plan, Use, branch_prefix, uses};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::image::Tag;
 use crate::policy::{Environment, PolicySet, Timing, Via};
@@ -23,9 +23,6 @@ use crate::settings::{DecideSettings, Surroundings};
 
 /// How far back an environment is taken.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(180 * 24);
-
-/// What begins the names of branches of roll-backs: no run of another kind looks at them.
-const BRANCHES: &str = "tagalong-rollback/";
 
 /// What a roll-back came to.
 pub enum Rollback {
@@ -91,7 +88,7 @@ async fn at_home(
         None => Ok((request.around.clone(), tree, loaded)),
         Some(home) => {
             // What is remembered there is remembered for the policies of this repository.
-            let known = Known::of(&loaded.set.here, &tree, request.around);
+            let known = Known::of(&loaded.set, &tree, request.around);
             let opened = homes::open(&home, &request.settings.scope, request, &known).await;
             let (_, around, tree) = opened.map_err(Failure::Failed)?;
             let loaded = loaded.at(&home, &tree);
@@ -219,7 +216,9 @@ fn name_branches(
                 let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
                 let images = images.iter().map(|image| image.chars().map(word).collect());
                 let parts: Vec<String> = std::iter::once(name.to_owned()).chain(images).collect();
-                change.branch = format!("{BRANCHES}{}", parts.join("-"));
+                // No run of another kind looks at it.
+                let prefix = branch_prefix(set).replacen("tagalong", "tagalong-rollback", 1);
+                change.branch = format!("{prefix}{}", parts.join("-"));
             }
         }
         change.title = change.title.replacen("Update", "Roll back", 1);

@@ -89,7 +89,7 @@ impl Tree {
         Some(repository.find_blob(entry.id()).ok()?.content().to_vec())
     }
 
-    /// Makes what environments say of this place the same as saying nothing.
+    /// Makes what environments say of this place the same as saying nothing, and names it.
     pub(super) fn settle(&self, set: &mut PolicySet) {
         let (name, branch) = match self {
             Self::Work(tree) => origin_of(tree.root()),
@@ -98,6 +98,11 @@ impl Tree {
                 (name, Some(clone.branch().to_owned()))
             }
         };
+        let address = || match self {
+            Self::Work(_) => String::new(),
+            Self::Git { clone, .. } => clone.address(),
+        };
+        set.origin = name.as_ref().map_or_else(address, |name| name.to_lowercase());
         for environment in &mut set.environments {
             let home = &mut environment.home;
             let is_it =

@@ -15,7 +15,7 @@ pub struct Home {
 pub(super) type Wrong = (&'static str, String);
 
 /// What branches of ours begin with: they are written anew by every run.
-const OWN: &str = "tagalong/";
+const OWN: [&str; 3] = ["tagalong/", "tagalong-from-", "tagalong-rollback"];
 
 impl Home {
     /// Reads what an environment says.
@@ -58,7 +58,7 @@ fn is_repository(text: &str) -> bool {
 fn is_branch(text: &str) -> bool {
     let is_odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     let is_sound = !text.is_empty() && !text.starts_with(['-', '/']) && !text.contains("..");
-    is_sound && !text.contains(is_odd) && !text.starts_with(OWN)
+    is_sound && !text.contains(is_odd) && !OWN.iter().any(|own| text.starts_with(own))
 }
 
 #[cfg(test)]
@@ -77,6 +77,7 @@ mod tests {
             (Some("https://github.com/acme/fleet"), None, Err("repository")),
             (Some("acme/fleet/x"), None, Err("repository")),
             (None, Some("tagalong/staging"), Err("branch")),
+            (None, Some("tagalong-from-1a2b3c4d/live"), Err("branch")),
             (None, Some(""), Err("branch")),
             (None, Some("-x"), Err("branch")),
             (None, Some("a b"), Err("branch")),

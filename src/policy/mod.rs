@@ -70,6 +70,9 @@ pub struct PolicySet {
     pub environments: Vec<Environment>,
     /// Where we are: environments elsewhere are known, and nothing is found or changed for them.
     pub here: Home,
+    /// What tells the repository of the policies from others that write to the same place: `owner/name`, or its
+    /// address.
+    pub origin: String,
 }
 
 /// Which tags of one image repository are candidates, and their order.

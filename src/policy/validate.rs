@@ -304,7 +304,7 @@ impl PolicyReader {
                  images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '>=1.0'}",
             ));
         }
-        (PolicySet { policies, environments, here: Home::default() }, self.problems)
+        (PolicySet { policies, environments, ..PolicySet::default() }, self.problems)
     }
 
     /// Looks up an environment's policies by name or glob.

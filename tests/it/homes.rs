@@ -34,12 +34,21 @@ fn open(github: &GitHub) -> Vec<(u64, String, String)> {
     pulls.map(|pull| (pull.number, pull.head, pull.base)).collect()
 }
 
+fn hash(text: &str) -> String {
+    let hash = sha2::Sha256::digest(text);
+    format!("{:08x}", u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
+}
+
 /// The branch of a pull request against another branch than the policies'.
 fn head(environment: &str, base: &str) -> String {
     let name = format!("{environment} on {base}");
-    let hash = sha2::Sha256::digest(&name);
-    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-    format!("tagalong/{}-{hash:08x}", name.replace([' ', '/'], "-"))
+    format!("tagalong/{}-{}", name.replace([' ', '/'], "-"), hash(&name))
+}
+
+/// The same in another repository, for the policies of `acme/fleet`.
+fn head_there(environment: &str, base: &str) -> String {
+    let own = format!("tagalong-from-{}/", hash("acme/fleet"));
+    head(environment, base).replace("tagalong/", &own)
 }
 
 const BRANCHES: &str = "  dev: {paths: [dev]}
@@ -132,7 +141,7 @@ fn an_environment_is_in_another_repository() {
     assert_eq!(open(&there), []);
     story.github.status(story.github.repo.head("main").trim(), "healthy", "SUCCESS");
     let ran = run();
-    assert_eq!(open(&there), [(1, "tagalong/canary".into(), "main".into())]);
+    assert_eq!(open(&there), [(1, head_there("canary", "main"), "main".into())]);
     assert_eq!(ran["changeSets"][0]["repository"], "acme/fleet-canary");
     assert_eq!(
         (&ran["edits"][0]["base"], &ran["deliveries"][0]["base"]),
@@ -292,6 +301,51 @@ fn what_was_taken_back_elsewhere_is_not_proposed_again() {
     story.registry.push("acme/shop", &["v1.2.0"]);
     bot(&["run"]);
     assert_eq!(open(&there).len(), 1);
+}
+
+#[test]
+fn a_repository_can_have_policies_of_its_own() {
+    let story = Story::of(|registry| {
+        registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+        let image = format!(
+            "images: {{shop: {{image: {}/acme/shop, tags: {{semver: '*'}}}}}}",
+            registry.host
+        );
+        let policy = format!(
+            "{image}\nenvironments:\n  dev: {{paths: [dev]}}\n  live: {{repository: acme/prod, paths: [live]}}\n"
+        );
+        vec![("policies/p.yaml".to_owned(), policy), ("dev/shop.yaml".to_owned(), site(registry))]
+    });
+    // Its environments have the same names, one of them where the other policies have nothing.
+    let own =
+        story.github.repo.show("main", "policies/p.yaml").replace("repository: acme/prod, ", "");
+    let site = site(&story.registry);
+    let files = [("policies/p.yaml", &*own), ("dev/shop.yaml", &site), ("live/shop.yaml", &site)];
+    let there = story.world.beside(&story.github, "prod", &files);
+    there.repo.it_is(story.now.get());
+    let own = || {
+        let now = story.now.get().to_string();
+        let args = ["run", "--repo", "acme/prod", "--now", &now];
+        there.env(story.world.bot(args)).run().exits(0);
+    };
+    let others = || drop(story.bot(&["run", "--other-repository", "acme/prod"]).exits(0));
+    own();
+    others();
+    let want = [
+        (1, "tagalong/dev".to_owned(), "main".to_owned()),
+        (2, "tagalong/live".to_owned(), "main".to_owned()),
+        (3, head_there("live", "main"), "main".to_owned()),
+    ];
+    assert_eq!(open(&there), want);
+    there.seen();
+    own();
+    others();
+    assert_eq!(there.writes(), [""; 0]);
+    // What is closed there was said to one of them.
+    assert!(there.merge(2));
+    own();
+    others();
+    assert_eq!(open(&there), [want[0].clone()]);
 }
 
 #[test]

@@ -199,6 +199,12 @@ pub enum InvalidSetting {
 }
 
 impl Surroundings {
+    /// What the clock of the machine says now, whatever time a run is for.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.now.checked_add(self.started.elapsed()).unwrap_or(self.now)
+    }
+
     /// Reads the environment and the clock.
     ///
     /// # Errors

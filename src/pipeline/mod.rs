@@ -45,7 +45,7 @@ pub use tags::Tags;
 pub use tree::Tree;
 
 use crate::changeset::{ChangeSet, Plan};
-use crate::diagnostic::{Diagnostic, any_error};
+use crate::diagnostic::{Code, Diagnostic, any_error};
 use crate::forge::{self, PullRequest};
 use crate::git::Author;
 use crate::policy::{Home, PolicySet, Via};
@@ -161,8 +161,7 @@ async fn signed_in(scope: &Scope, around: &Surroundings) -> Result<Surroundings,
         return Ok(around);
     };
     if let Some(app) = &around.github.app {
-        let now = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-        let token = forge::sign_in(&around.github, app, (owner, name), now).await;
+        let token = forge::sign_in(&around.github, app, (owner, name), around.clock()).await;
         around.github.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
     }
     Ok(around)
@@ -252,37 +251,55 @@ async fn persist(
         .with_jitter()
         .with_min_delay(Duration::from_millis(100));
     let mut pauses = backoff.with_max_times(MAX_ATTEMPTS - 1).build();
-    let mut earlier = Vec::new();
-    loop {
-        // What an app was given lasts an hour, and some limits are waited for.
-        let around = &signed_in(&settings.scope, around).await?;
-        let planning = plan(around, tags).await?;
+    let mut before: Option<Run> = None;
+    let end = loop {
         let pause = pauses.next();
-        let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-        let is_partial = settings.pushed.is_some();
-        let github = &planning.github.clone();
-        let outside = Outside { tags, github, is_partial, clock };
-        match (deliver::deliver(planning, settings, &outside, pause.is_none()).await, pause) {
-            (Err(raced), Some(pause)) => {
+        match (attempt(settings, around, tags, &mut plan, pause.is_none()).await, pause) {
+            (Err(failure), _) => break Err(failure),
+            (Ok(Err(raced)), Some(pause)) => {
                 tracing::info!(branch = raced.branch, "somebody else pushed; planning again");
                 tokio::time::sleep(pause).await;
             }
-            (Err(raced), None) => {
+            (Ok(Err(raced)), None) => {
                 let message = format!(
                     "branch `{}` moved {MAX_ATTEMPTS} times while the run was under way",
                     raced.branch
                 );
-                return Err(Failure::Failed(message));
+                break Err(Failure::Failed(message));
             }
-            (Ok(run), Some(_)) if run.is_stuck => {
-                earlier.extend(run.deliveries);
+            (Ok(Ok(run)), Some(_)) if run.is_stuck => {
+                before = Some(Run::after(before, run));
             }
-            (Ok(mut run), _) => {
-                run.follow(earlier);
-                return Ok(run);
-            }
+            (Ok(Ok(run)), _) => break Ok(run),
+        }
+    };
+    match (end, before) {
+        (Ok(run), before) => Ok(Run::after(before, run)),
+        (Err(failure), None) => Err(failure),
+        // What happened is told, whatever came then.
+        (Err(failure), Some(mut before)) => {
+            let told = Diagnostic::error(Code::Failed, failure.to_string());
+            before.planning.plan.diagnostics.push(told);
+            Ok(before)
         }
     }
+}
+
+/// Plans and delivers once.
+async fn attempt(
+    settings: &DecideSettings,
+    around: &Surroundings,
+    tags: &mut Tags,
+    plan: &mut impl AsyncFnMut(&Surroundings, &mut Tags) -> Result<Planning, Failure>,
+    is_last: bool,
+) -> Result<Result<Run, deliver::Raced>, Failure> {
+    // What an app was given lasts an hour, and some limits are waited for.
+    let around = &signed_in(&settings.scope, around).await?;
+    let planning = plan(around, tags).await?;
+    let (is_partial, clock) = (settings.pushed.is_some(), around.clock());
+    let github = &planning.github.clone();
+    let outside = Outside { tags, github, is_partial, clock };
+    Ok(Box::pin(deliver::deliver(planning, settings, &outside, is_last)).await)
 }
 
 impl Planning {
@@ -348,14 +365,16 @@ impl Planning {
 }
 
 impl Run {
-    /// Adds what happened before to the same branches. What happened to a branch last is what counts,
+    /// A run with what happened before to the same branches. What happened to a branch last is what counts,
     /// unless it was the end of it.
-    fn follow(&mut self, mut earlier: Vec<Delivery>) {
+    fn after(before: Option<Self>, mut run: Self) -> Self {
         let is_over =
             |d: &Delivery| matches!(d.outcome, DeliveryOutcome::Merged | DeliveryOutcome::Closed);
-        let last: BTreeSet<_> = self.deliveries.iter().map(|d| d.branch.clone()).collect();
+        let mut earlier = before.map(|before| before.deliveries).unwrap_or_default();
+        let last: BTreeSet<_> = run.deliveries.iter().map(|d| d.branch.clone()).collect();
         earlier.retain(|d| is_over(d) || !last.contains(&d.branch));
-        self.deliveries.splice(0..0, earlier);
+        run.deliveries.splice(0..0, earlier);
+        run
     }
 
     /// Adds what was delivered in another place.

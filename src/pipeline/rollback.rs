@@ -67,8 +67,8 @@ pub async fn rollback(
     if is_dry {
         return Ok(Rollback::Shown(Box::new(planning)));
     }
-    let clock = around.now.checked_add(around.started.elapsed()).unwrap_or(around.now);
-    let outside = Outside { tags: &tags, github: &around.github, is_partial: false, clock };
+    let (github, clock) = (&around.github, around.clock());
+    let outside = Outside { tags: &tags, github, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
     let moved = |raced: deliver::Raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))

@@ -218,15 +218,43 @@ fn all_that_are_ready_are_merged_in_one_run() {
     assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
 }
 
-/// Two images on neighbouring lines: the second merge conflicts with the first, and is made anew.
-#[test]
-fn a_conflict_with_what_was_merged_is_planned_anew() {
+/// Two images on neighbouring lines, each with an open pull request.
+fn neighbours() -> Fleet {
     let fleet = Fleet::new("group: image, autoMerge: bot, withoutChecks: true");
     let host = &fleet.registry.host;
     let both =
         format!("a: {{image: {host}/acme/api:v1.0.0}}\nb: {{image: {host}/acme/web:v1.0.0}}\n");
     fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
     fleet.run(&[]).exits(0);
+    fleet
+}
+
+/// A run that merges, plans anew and fails then says what it merged.
+#[test]
+fn what_was_merged_is_told_whatever_comes_then() {
+    let fleet = neighbours();
+    fleet.github.seen();
+    fleet.run(&[]).exits(0);
+    let seen = fleet.github.seen();
+    let merge = seen.iter().position(|request| request.contains("/merge")).unwrap();
+    let mut failed = 0;
+    for left in merge + 1..seen.len() {
+        let fleet = neighbours();
+        drop(fleet.github.ambush(left, false));
+        let out = fleet.run(&[]);
+        let merged = fleet.github.pulls().iter().filter(|pull| pull.merged).count();
+        let told = out.deliveries();
+        let told = told.iter().filter(|told| *told == "staging merged").count();
+        assert_eq!(told, merged, "{left}: {}", out.stdout);
+        failed += usize::from(out.json()["diagnostics"].to_string().contains("run.failed"));
+    }
+    assert!(failed > 0);
+}
+
+/// The second merge conflicts with the first, and is made anew.
+#[test]
+fn a_conflict_with_what_was_merged_is_planned_anew() {
+    let fleet = neighbours();
     let deliveries = fleet.run(&[]).exits(0).deliveries();
     assert!(deliveries.contains(&"staging updated".to_owned()), "{deliveries:?}");
     fleet.run(&[]).exits(0);

@@ -119,7 +119,7 @@ fn uncommitted(
     options.include_untracked(true).recurse_untracked_dirs(true);
     let diff =
         repository.diff_tree_to_workdir_with_index(Some(&head.tree()?), Some(&mut options))?;
-    changes(repository, &diff, matters)
+    Ok(changes(repository, &diff, matters))
 }
 
 /// How many commits are here along the first parents, and whether there are no more.
@@ -155,7 +155,7 @@ fn read(
             Some(parent) => {
                 let trees = (parent.tree()?, next.tree()?);
                 let diff = repository.diff_tree_to_tree(Some(&trees.0), Some(&trees.1), None)?;
-                changes(repository, &diff, matters)?
+                changes(repository, &diff, matters)
             }
             None => Vec::new(),
         };
@@ -200,7 +200,7 @@ fn changes(
     repository: &Repository,
     diff: &git2::Diff<'_>,
     matters: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Before>, git2::Error> {
+) -> Vec<Before> {
     let mut seen = BTreeSet::new();
     let mut before = Vec::new();
     for delta in diff.deltas() {
@@ -219,7 +219,7 @@ fn changes(
             before.push((path.to_owned(), blob));
         }
     }
-    Ok(before)
+    before
 }
 
 fn time_of(commit: &git2::Commit<'_>) -> Timestamp {

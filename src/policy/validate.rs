@@ -434,8 +434,12 @@ fn differently(environments: &[Environment]) -> Option<Diagnostic> {
         matches!(e.deliver.group, Group::All) && e.deliver.via == Via::PullRequest
     };
     let mut together = environments.iter().filter(is_together);
-    let first = together.next()?;
-    let other = together.find(|other| !other.deliver.is_like(&first.deliver))?;
+    // What is in different places never shares one.
+    let mut firsts: BTreeMap<&Home, &Environment> = BTreeMap::new();
+    let (first, other) = together.find_map(|other| {
+        let first = *firsts.entry(&other.home).or_insert(other);
+        (!other.deliver.is_like(&first.deliver)).then_some((first, other))
+    })?;
     let message = format!(
         "`{}` and `{}` go together into one pull request, so the rest of `deliver` has to be the same",
         first.name, other.name

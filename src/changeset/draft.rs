@@ -154,6 +154,7 @@ fn planned(set: &PolicySet, decided: Decided) -> Planned {
         image: policy.name.clone(),
         repository: policy.repository.clone(),
         environment: set.environments[decided.at.environment].name.clone(),
+        home: set.here.clone(),
         bundle: Bundle::of(set, decided.at.environment, decided.at.policy),
         deployed: decided.at.deployed,
         decision: decided.decision,

@@ -55,6 +55,8 @@ pub struct Planned {
     pub repository: Repository,
     /// The environment's name.
     pub environment: String,
+    /// Where the environment's files are.
+    pub home: Home,
     /// What it is delivered with.
     pub bundle: Bundle,
     /// What the sites hold.

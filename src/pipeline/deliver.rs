@@ -218,7 +218,7 @@ impl Context<'_> {
             },
             Ok(_) => judge(self.clone, &pushed),
         };
-        let closed = stale.close(proposals, &deliveries).await;
+        let closed = stale.close(&self.set.here, proposals, &deliveries).await;
         deliveries.extend(closed);
         let merging = Merging { clone: self.clone, plan, proposals };
         let is_stuck = merging.merge(&mut deliveries).await;
@@ -466,6 +466,7 @@ pub(super) async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers,
 pub(super) fn delivery(set: &ChangeSet, outcome: DeliveryOutcome) -> Delivery {
     Delivery {
         environment: set.environment.clone(),
+        home: set.home.clone(),
         via: set.via,
         branch: None,
         commit: None,

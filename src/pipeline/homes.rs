@@ -54,23 +54,28 @@ impl Elsewhere {
     pub(super) async fn open(tree: &Tree, loaded: &mut Loaded, request: &Request<'_>) -> Self {
         let known = Known::of(&loaded.set, tree, request.around);
         let mut all = Self { known, ..Self::default() };
-        let (meant, every) = homes(&loaded.set, request);
+        let Wanted { meant, needed, beside } = Wanted::of(&loaded.set, request);
         all.left(&loaded.set, request);
         let mut read = BTreeMap::new();
-        for home in every {
+        for home in needed.union(&beside).cloned() {
             match open(&home, &request.settings.scope, request, &all.known).await {
                 Ok((scope, around, tree)) => {
                     let named = tree.home(&home);
                     let there = loaded.set.environments.iter_mut().filter(|e| e.home == home);
                     there.for_each(|environment| environment.home = named.clone());
-                    let is_meant =
-                        meant.contains(&home) || read.get(&named).is_some_and(|(_, m)| *m);
-                    read.insert(named, ((scope, around, tree), is_meant));
+                    let before = read.remove(&named).map(|(_, wanted)| wanted);
+                    let (was_meant, was_needed) = before.unwrap_or_default();
+                    let is_meant = was_meant || meant.contains(&home);
+                    let is_needed = was_needed || needed.contains(&home);
+                    read.insert(named, ((scope, around, tree), (is_meant, is_needed)));
                 }
-                Err(why) => all.miss(&home, &loaded.set, &why),
+                Err(why) if needed.contains(&home) => all.miss(&home, &loaded.set, &why),
+                // Nobody asked for it.
+                Err(_) => {}
             }
         }
-        for (home, ((scope, around, tree), is_meant)) in read {
+        let needed = read.into_iter().filter(|(_, (_, (_, is_needed)))| *is_needed);
+        for (home, ((scope, around, tree), (is_meant, _))) in needed {
             all.known.know(&home, &tree, &around);
             let there = loaded.at(&home, &tree);
             if let Some(problem) = there.diagnostics.iter().find(|p| p.severity == Severity::Error)
@@ -206,33 +211,44 @@ impl Known {
     }
 }
 
-/// The other places of the environments that are meant, and all that have to be read: those that they come
-/// from as well.
-fn homes(set: &PolicySet, request: &Request<'_>) -> (BTreeSet<Home>, BTreeSet<Home>) {
-    let only = &request.settings.environments;
-    // What is written into a work tree is written there alone, but may come from elsewhere.
-    let is_here_only = is_here_only(request);
-    let is_meant = |index: &usize| {
-        (!is_here_only || set.is_here(*index))
-            && (only.is_empty() || only.contains(&set.environments[*index].name))
-    };
-    let meant: Vec<usize> = (0..set.environments.len()).filter(is_meant).collect();
-    let promotions =
-        meant.iter().filter_map(|index| set.environments[*index].stage.promotion.as_ref());
-    let sources = promotions.flat_map(|promotion| promotion.sources.iter().copied());
-    let all = sources.chain(meant.iter().copied()).collect::<Vec<_>>();
-    let elsewhere = |all: &[usize]| -> BTreeSet<Home> {
-        let all = all.iter().filter(|index| !set.is_here(**index));
-        all.map(|index| set.environments[*index].home.clone()).collect()
-    };
-    let mut every = elsewhere(&all);
-    // One branch can have two names, and whether it has is seen where both are read.
-    let is_named = |home: &&Home| every.iter().any(|read| read.repository == home.repository);
-    let homes = set.environments.iter().map(|environment| &environment.home);
-    let beside = homes.filter(|home| home.repository.is_some()).filter(is_named);
-    let beside: Vec<Home> = beside.cloned().collect();
-    every.extend(beside);
-    (elsewhere(&meant), every)
+/// The other places that a run has to do with.
+struct Wanted {
+    /// Those of the environments that are meant.
+    meant: BTreeSet<Home>,
+    /// Those, and the ones that they come from.
+    needed: BTreeSet<Home>,
+    /// Others in the same repositories: one branch can have two names, and whether it has is seen where both are
+    /// read.
+    beside: BTreeSet<Home>,
+}
+
+impl Wanted {
+    fn of(set: &PolicySet, request: &Request<'_>) -> Self {
+        let only = &request.settings.environments;
+        // What is written into a work tree is written there alone, but may come from elsewhere.
+        let is_here_only = is_here_only(request);
+        let is_meant = |index: &usize| {
+            (!is_here_only || set.is_here(*index))
+                && (only.is_empty() || only.contains(&set.environments[*index].name))
+        };
+        let meant: Vec<usize> = (0..set.environments.len()).filter(is_meant).collect();
+        let promotions =
+            meant.iter().filter_map(|index| set.environments[*index].stage.promotion.as_ref());
+        let sources = promotions.flat_map(|promotion| promotion.sources.iter().copied());
+        let all = sources.chain(meant.iter().copied()).collect::<Vec<_>>();
+        let elsewhere = |all: &[usize]| -> BTreeSet<Home> {
+            let all = all.iter().filter(|index| !set.is_here(**index));
+            all.map(|index| set.environments[*index].home.clone()).collect()
+        };
+        let needed = elsewhere(&all);
+        let is_beside = |home: &&Home| {
+            home.repository.is_some()
+                && needed.iter().any(|read| read.repository == home.repository)
+        };
+        let homes = set.environments.iter().map(|environment| &environment.home);
+        let beside = homes.filter(is_beside).cloned().collect();
+        Self { meant: elsewhere(&meant), needed, beside }
+    }
 }
 
 /// Whether only what is here is delivered.

@@ -9,7 +9,7 @@ use crate::changeset::{ChangeSet, Plan, Planned, Proposed, branch_prefix, code_s
 use crate::choose::Outcome;
 use crate::forge::{APPROVE, ForgeError, PullRequest, REBASE, Upserted};
 use crate::git::{BranchState, branch_ref};
-use crate::policy::{Environment, PolicySet, Via};
+use crate::policy::{Environment, Home, PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why one is closed that nothing else proposes.
@@ -136,6 +136,7 @@ impl Stale {
     /// Closes what is open, with a word; what others propose only when their pull requests are there.
     pub(super) async fn close(
         self,
+        home: &Home,
         proposals: &Proposals,
         delivered: &[Delivery],
     ) -> Vec<Delivery> {
@@ -163,6 +164,7 @@ impl Stale {
             };
             deliveries.push(Delivery {
                 environment: environment.unwrap_or_default(),
+                home: home.clone(),
                 via: Via::PullRequest,
                 branch: Some(branch),
                 commit: None,

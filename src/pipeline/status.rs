@@ -28,7 +28,7 @@ pub async fn status(
     let environments: Vec<EnvironmentStatus> = order(&planning.set)
         .into_iter()
         .map(|index| environment(&planning, index, settings))
-        .filter(|environment| !environment.images.is_empty())
+        .filter(|environment| !environment.images.is_empty() || environment.waits_for.is_some())
         .collect();
     let status = Status::new(settings.now, environments, &planning.plan.diagnostics);
     Ok((status, planning))
@@ -62,10 +62,16 @@ fn environment(planning: &Planning, index: usize, settings: &DecideSettings) -> 
         let Deployed { tag, digest, .. } = planned.deployed.clone();
         seen.insert((planned.image.clone(), tag, digest))
     });
+    let only = &settings.environments;
+    let is_meant = only.is_empty() || only.contains(&environment.name);
+    // One elsewhere that could not be read is not passed over in silence.
+    let unread = || planning.timelines.get(&index)?.as_ref().err().filter(|_| is_meant);
+    let why = unread().map(|reason| reason.message.clone()).filter(|_| planned.is_empty());
     EnvironmentStatus {
         name: environment.name.clone(),
+        home: (&environment.home).into(),
         promote_from: sources.map(|s| planning.set.environments[*s].name.clone()).collect(),
-        waits_for: environment.deliver.timing.waits(settings.now),
+        waits_for: why.or_else(|| environment.deliver.timing.waits(settings.now)),
         images: planned.into_iter().map(|planned| image(planning, index, planned)).collect(),
     }
 }

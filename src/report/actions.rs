@@ -93,6 +93,7 @@ mod tests {
     fn outputs_are_values_and_nothing_else() {
         let delivery = Delivery {
             environment: "x\nPATH<<E\nevil\nE".to_owned(),
+            home: crate::policy::Home::default(),
             via: Via::PullRequest,
             branch: Some("tagalong/x".to_owned()),
             commit: None,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{Delivery, DeliveryOutcome};
 use crate::changeset::{Plan, Planned, code_span};
 use crate::choose::{Deployed, Outcome};
+use crate::diagnostic::{Code, Diagnostic};
 
 /// What is in every dashboard, and in no other issue.
 pub const DASHBOARD: &str = "<!-- tagalong: dashboard -->";
@@ -30,6 +31,14 @@ pub fn dashboard(plan: &Plan, deliveries: &[Delivery]) -> String {
         let environment = code_span(&delivery.environment);
         let (number, why) = (number.unwrap_or_default(), why.unwrap_or_default());
         writeln!(out, "- {number}{environment}, {}{why}", whom(delivery.outcome)).ok();
+    }
+    let unread = plan.diagnostics.iter().filter(|told| told.code == Code::EnvironmentUnreachable);
+    let unread: Vec<&Diagnostic> = unread.collect();
+    if !unread.is_empty() {
+        out.push_str("\n## Not read\n\n");
+    }
+    for told in unread {
+        writeln!(out, "- {}", code_span(&told.message)).ok();
     }
     let mut environment = "";
     for (index, planned) in plan.decisions.iter().enumerate() {

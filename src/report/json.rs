@@ -78,6 +78,9 @@ struct SiteRow {
     path: String,
     /// The line, from 1.
     line: usize,
+    /// Where the file is, when that is not where the policies are.
+    #[serde(flatten)]
+    home: HomeRow,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -104,8 +107,8 @@ struct EditRow {
 }
 
 /// Another place than that of the policies.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-struct HomeRow {
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct HomeRow {
     /// The repository, `OWNER/NAME`, where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
@@ -232,7 +235,8 @@ impl Report {
     /// The report of a plan, of what asking for it cost, and of its deliveries where there were any.
     #[must_use]
     pub fn new(plan: &Plan, usage: &Usage, deliveries: Option<&[Delivery]>) -> Self {
-        let homes = homes(plan);
+        let homes: Homes<'_> =
+            plan.decisions.iter().map(|one| (&*one.environment, &one.home)).collect();
         Self {
             version: 1,
             decisions: plan.decisions.iter().map(decision).collect(),
@@ -240,7 +244,7 @@ impl Report {
             change_sets: plan.change_sets.iter().map(change_set).collect(),
             diagnostics: plan.diagnostics.iter().map(diagnostic).collect(),
             registries: usage.iter().map(|(host, asked)| registry(host, asked)).collect(),
-            deliveries: deliveries.map(|all| all.iter().map(|one| delivery(&homes, one)).collect()),
+            deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
         }
     }
 
@@ -275,7 +279,11 @@ pub(super) fn decision(planned: &Planned) -> DecisionRow {
         tag: tag.to_string(),
         reason: reason.clone(),
     };
-    let site = |(path, line): &(String, usize)| SiteRow { path: path.clone(), line: *line };
+    let site = |(path, line): &(String, usize)| SiteRow {
+        path: path.clone(),
+        line: *line,
+        home: (&planned.home).into(),
+    };
     DecisionRow {
         image: planned.image.clone(),
         repository: planned.repository.to_string(),
@@ -301,35 +309,24 @@ fn edit(homes: &Homes<'_>, planned: &PlannedEdit) -> EditRow {
         new: planned.edit.new.clone(),
         image: planned.image.clone(),
         environment: planned.environment.clone(),
-        home: home_of(homes, &planned.environment),
+        home: homes.get(&*planned.environment).map(|there| (*there).into()).unwrap_or_default(),
     }
 }
 
-fn home(home: &Home) -> HomeRow {
-    HomeRow { repository: home.repository.clone(), base: home.branch.clone() }
+impl From<&Home> for HomeRow {
+    fn from(home: &Home) -> Self {
+        Self { repository: home.repository.clone(), base: home.branch.clone() }
+    }
 }
 
-/// Where environments are that change elsewhere.
+/// Where environments are.
 type Homes<'a> = BTreeMap<&'a str, &'a Home>;
-
-fn homes(plan: &Plan) -> Homes<'_> {
-    let elsewhere = plan.change_sets.iter().filter(|set| !set.home.is_here());
-    let named = elsewhere.flat_map(|set| {
-        let edited = set.edits.iter().map(|edit| &*plan.edits[*edit].environment);
-        edited.chain([&*set.environment]).map(|name| (name, &set.home))
-    });
-    named.collect()
-}
-
-fn home_of(homes: &Homes<'_>, environment: &str) -> HomeRow {
-    homes.get(environment).map(|there| home(there)).unwrap_or_default()
-}
 
 fn change_set(set: &ChangeSet) -> ChangeSetRow {
     ChangeSetRow {
         environment: set.environment.clone(),
         via: set.via,
-        home: home(&set.home),
+        home: (&set.home).into(),
         branch: set.branch.clone(),
         title: set.title.clone(),
         body: set.body.clone(),
@@ -380,10 +377,10 @@ fn cost(cost: &Cost) -> CostRow {
     }
 }
 
-fn delivery(homes: &Homes<'_>, delivery: &Delivery) -> DeliveryRow {
+fn delivery(delivery: &Delivery) -> DeliveryRow {
     DeliveryRow {
         environment: delivery.environment.clone(),
-        home: home_of(homes, &delivery.environment),
+        home: (&delivery.home).into(),
         via: delivery.via,
         branch: delivery.branch.clone(),
         commit: delivery.commit.clone(),

@@ -13,20 +13,22 @@ mod text;
 pub use actions::{annotations, outputs};
 pub use dashboard::{DASHBOARD, dashboard};
 pub use explain::{ExplainReport, Explained};
-pub use json::{Report, diagnostics_only, output_schema};
+pub use json::{HomeRow, Report, diagnostics_only, output_schema};
 pub use progress::Progress;
 pub use started::{started, started_files};
 pub use status::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
 pub use summary::job_summary;
 pub use text::{decisions, deliveries, diagnostics, plan};
 
-use crate::policy::Via;
+use crate::policy::{Home, Via};
 
 /// What became of one change set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The environment's name.
     pub environment: String,
+    /// Where it was delivered to.
+    pub home: Home,
     /// How it was delivered.
     pub via: Via,
     /// The branch it went to; none for a work tree.

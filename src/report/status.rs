@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::json::{DiagnosticRow, diagnostic};
+use super::json::{DiagnosticRow, HomeRow, diagnostic};
 use crate::changeset::{code_span, one_line};
 use crate::choose::{Outcome, Reason};
 use crate::diagnostic::Diagnostic;
@@ -37,9 +37,13 @@ pub struct Status {
 pub struct EnvironmentStatus {
     /// Its name.
     pub name: String,
+    /// Where it is, when that is not where the policies are.
+    #[serde(flatten)]
+    pub home: HomeRow,
     /// The environments that it comes from.
     pub promote_from: Vec<String>,
-    /// What all of its changes wait for: a window, the end of a freeze, the end of a suspension.
+    /// What all of its changes wait for: a window, the end of a freeze, the end of a suspension, somebody who looks why
+    /// it cannot be read.
     pub waits_for: Option<String>,
     /// Its images.
     pub images: Vec<ImageStatus>,
@@ -164,7 +168,9 @@ impl Status {
             let waits = environment.waits_for.as_ref().map(|why| format!(": {}", one_line(why)));
             writeln!(out, "{title}{}", waits.unwrap_or_default()).ok();
             let rows = Self::rows(environment);
-            let rows: Vec<[String; 5]> = std::iter::once(HEAD.map(str::to_owned))
+            let head = Some(HEAD.map(str::to_owned)).filter(|_| !rows.is_empty());
+            let rows: Vec<[String; 5]> = head
+                .into_iter()
                 .chain(rows.into_iter().map(|row| row.map(|cell| one_line(&cell))))
                 .collect();
             let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -189,8 +195,11 @@ impl Status {
             if let Some(why) = &environment.waits_for {
                 write!(out, "{}\n\n", code_span(why)).ok();
             }
-            writeln!(out, "| {} |\n|---|---|---|---|---|", HEAD.join(" | ")).ok();
-            for row in Self::rows(environment) {
+            let rows = Self::rows(environment);
+            if !rows.is_empty() {
+                writeln!(out, "| {} |\n|---|---|---|---|---|", HEAD.join(" | ")).ok();
+            }
+            for row in rows {
                 let cells = row.map(|cell| if cell.is_empty() { cell } else { code_span(&cell) });
                 writeln!(out, "| {} |", cells.join(" | ")).ok();
             }
@@ -206,6 +215,9 @@ impl Status {
             writeln!(body, "<h2>{}</h2>", escaped(&Self::title(environment))).ok();
             if let Some(why) = &environment.waits_for {
                 writeln!(body, "<p class=waits>{}</p>", escaped(why)).ok();
+            }
+            if environment.images.is_empty() {
+                continue;
             }
             body.push_str("<table><thead><tr>");
             body.extend(HEAD.map(|head| format!("<th>{head}</th>")));

@@ -183,6 +183,42 @@ fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
     assert_eq!(dev.unwrap()["reason"]["code"], "no-history");
     let told = ran["diagnostics"].to_string();
     assert!(told.contains("nowhere"), "{told}");
+    // Nor is it left out of what people look at.
+    let status = story.bot(&["status", "--markdown"]).exits(3).stdout;
+    assert!(status.contains("### `gone`") && status.contains("is left alone"), "{status}");
+    story.github.repo.commit("main", "Dashboard", &[("tagalong.yaml", "dashboard: Images\n")]);
+    story.run().exits(3);
+    let dashboard = story.github.issues()[0]["body"].to_string();
+    assert!(dashboard.contains("## Not read") && dashboard.contains("`gone`"), "{dashboard}");
+}
+
+#[test]
+fn everything_that_is_told_says_where() {
+    let story = story(
+        "  dev: {paths: [dev], deliver: {group: all}}
+  live: {repository: acme/prod, paths: ['.'], deliver: {group: all, labels: [live]}}
+",
+    );
+    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let run = || {
+        let out = story.bot(&["run", "--format", "json", "--other-repository", "acme/prod"]);
+        let ran = out.exits(0).json();
+        let place = |one: &serde_json::Value| one["repository"].as_str().map(str::to_owned);
+        let all = |key: &str| ran[key].as_array().unwrap().iter().map(place).collect::<Vec<_>>();
+        let sites = ran["decisions"].as_array().unwrap().iter().map(|one| place(&one["sites"][0]));
+        (all("deliveries"), all("edits"), sites.collect::<Vec<_>>())
+    };
+    let both = vec![None, Some("acme/prod".to_owned())];
+    assert_eq!(run(), (both.clone(), both.clone(), both.clone()));
+    // One that is closed there has no change set any more.
+    there.repo.commit(
+        "main",
+        "By hand",
+        &[("shop.yaml", &site(&story.registry).replace("v1.0.0", "v1.1.0"))],
+    );
+    assert_eq!(run(), (both.clone(), vec![None], both));
+    assert_eq!(open(&there), []);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The command line and the environment, made into values. The only reader of the environment.
 
+mod github;
+
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use crate::image::{Digest, Reference, Repository, Tag};
 use crate::policy::Via;
 use crate::registry::Packages;
 use crate::secret::{Secret, Variables};
+use github::app;
+pub use github::{App, GitHubSettings};
 
 /// What surrounds a run: everything that the environment says.
 #[derive(Clone)]
@@ -44,28 +48,6 @@ pub struct Surroundings {
     pub now: Timestamp,
     /// The moment at which it was read, by a clock that does not jump.
     pub started: Instant,
-}
-
-/// Where GitHub is, and who we are there.
-#[derive(Clone)]
-pub struct GitHubSettings {
-    /// The REST API: `https://api.github.com`, or an Enterprise Server's `https://host/api/v3`.
-    pub api_url: Url,
-    /// The web and git server: `https://github.com`.
-    pub server_url: Url,
-    /// The token for both.
-    pub token: Option<Secret>,
-    /// The app that signs in for a token.
-    pub app: Option<App>,
-}
-
-/// A GitHub App.
-#[derive(Clone)]
-pub struct App {
-    /// Its number, or its client id.
-    pub id: String,
-    /// A private key of it, in PEM.
-    pub key: Secret,
 }
 
 /// A config repository.
@@ -343,18 +325,6 @@ impl Pushed {
     }
 }
 
-/// The app, when one is named: it comes before a token.
-fn app() -> Result<Option<App>, InvalidSetting> {
-    let Some(id) = var("GITHUB_APP_ID") else { return Ok(None) };
-    let key = match (var("GITHUB_APP_PRIVATE_KEY"), var("GITHUB_APP_PRIVATE_KEY_FILE")) {
-        (Some(key), _) => key,
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| InvalidSetting::App(format!(": {error}")))?,
-        (None, None) => return Err(InvalidSetting::App(String::new())),
-    };
-    Ok(Some(App { id, key: key.into() }))
-}
-
 /// The key that commits are signed with, from a variable or a file.
 fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
     if let Some(key) = var("TAGALONG_SIGNING_KEY") {
@@ -363,73 +333,6 @@ fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
     let Some(file) = var("TAGALONG_SIGNING_KEY_FILE") else { return Ok(None) };
     let key = std::fs::read_to_string(file);
     key.map(|key| Some(key.into())).map_err(|error| InvalidSetting::SigningKey(error.to_string()))
-}
-
-impl GitHubSettings {
-    /// The registry that belongs to the server, with the token: `ghcr.io`, or `containers.HOST` on an
-    /// Enterprise Server
-    /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>).
-    fn packages(&self) -> Option<Packages> {
-        let host = match self.server_url.host_str()? {
-            "github.com" => "ghcr.io".to_owned(),
-            host => format!("containers.{host}"),
-        };
-        Some(Packages { host, token: self.token.clone()? })
-    }
-
-    /// Reads `PATH`, `URL` or `OWNER/NAME`.
-    fn repo(&self, text: &str) -> Result<RepoSpec, InvalidSetting> {
-        if std::path::Path::new(text).is_dir() {
-            return Ok(RepoSpec::Path(PathBuf::from(text)));
-        }
-        if text.contains("://") {
-            let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
-            let url = Url::parse(text).map_err(|_error| InvalidSetting::Repo(shown.clone()))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(InvalidSetting::Scheme(shown));
-            }
-            if !url.username().is_empty() || url.password().is_some() {
-                return Err(InvalidSetting::UrlCredentials);
-            }
-            let github = self.name_of(&url);
-            return Ok(RepoSpec::Remote { url, github });
-        }
-        if text.starts_with("git@") {
-            return Err(InvalidSetting::Scheme(text.to_owned()));
-        }
-        let invalid = || InvalidSetting::Repo(text.to_owned());
-        if std::path::Path::new(text).is_file() {
-            return Err(invalid());
-        }
-        let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
-        let (owner, name) = (github_word(owner), github_word(name));
-        let (owner, name) = owner.zip(name).ok_or_else(invalid)?;
-        let url = self.repository_url(&owner, &name).ok_or_else(invalid)?;
-        Ok(RepoSpec::Remote { url, github: Some((owner, name)) })
-    }
-
-    /// Where git finds a repository of this server.
-    #[must_use]
-    pub fn repository_url(&self, owner: &str, name: &str) -> Option<Url> {
-        let base = self.server_url.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{owner}/{name}.git")).ok()
-    }
-
-    /// The owner and name behind a URL, when it is on this server.
-    #[must_use]
-    pub fn name_of(&self, url: &Url) -> Option<(String, String)> {
-        let path = url.path().strip_prefix(self.server_url.path().trim_end_matches('/'))?;
-        let (owner, name) = path.trim_matches('/').split_once('/')?;
-        let name = name.strip_suffix(".git").unwrap_or(name);
-        let here = url.origin() == self.server_url.origin();
-        github_word(owner).zip(github_word(name)).filter(|_| here)
-    }
-}
-
-fn github_word(word: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    let ok = !word.is_empty() && word != "." && word != ".." && word.bytes().all(plain);
-    ok.then(|| word.to_owned())
 }
 
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
@@ -448,50 +351,4 @@ fn variables() -> Variables {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn github() -> GitHubSettings {
-        GitHubSettings {
-            api_url: Url::parse("https://ghe.example.com/api/v3").unwrap(),
-            server_url: Url::parse("https://ghe.example.com/").unwrap(),
-            token: None,
-            app: None,
-        }
-    }
-
-    #[test]
-    fn a_repository_is_a_path_a_url_or_a_name() {
-        let remote = |url: &str, github: Option<(&str, &str)>| {
-            let github = github.map(|(owner, name)| (owner.to_owned(), name.to_owned()));
-            Ok(RepoSpec::Remote { url: Url::parse(url).unwrap(), github })
-        };
-        let cases = [
-            (".", Ok(RepoSpec::Path(".".into()))),
-            (
-                "acme/fleet",
-                remote("https://ghe.example.com/acme/fleet.git", Some(("acme", "fleet"))),
-            ),
-            (
-                "https://ghe.example.com/acme/fleet",
-                remote("https://ghe.example.com/acme/fleet", Some(("acme", "fleet"))),
-            ),
-            ("https://gitlab.com/a/b.git", remote("https://gitlab.com/a/b.git", None)),
-            ("https://u:p@ghe.example.com/a/b", Err(InvalidSetting::UrlCredentials)),
-            ("ssh://git@x.example/a/b", Err(InvalidSetting::Scheme("x.example/a/b".into()))),
-            ("git@x.example:a/b.git", Err(InvalidSetting::Scheme("git@x.example:a/b.git".into()))),
-            ("src/lib.rs", Err(InvalidSetting::Repo("src/lib.rs".into()))),
-            ("https://u:secret@bad host/x", Err(InvalidSetting::Repo("bad host/x".into()))),
-            ("no-such-dir", Err(InvalidSetting::Repo("no-such-dir".into()))),
-            ("a/b/c", Err(InvalidSetting::Repo("a/b/c".into()))),
-            ("../x", Err(InvalidSetting::Repo("../x".into()))),
-            ("-a/b;c", Err(InvalidSetting::Repo("-a/b;c".into()))),
-        ];
-        for (text, want) in cases {
-            assert_eq!(github().repo(text), want, "{text}");
-        }
-    }
 }

@@ -5,6 +5,7 @@ mod github;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::policy::Via;
 use crate::registry::Packages;
 use crate::secret::{Secret, Variables};
 use github::app;
-pub use github::{App, GitHubSettings};
+pub use github::{App, GitHubSettings, Turns};
 
 /// What surrounds a run: everything that the environment says.
 #[derive(Clone)]
@@ -209,6 +210,7 @@ impl Surroundings {
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
                 token: var("GITHUB_TOKEN").map(Secret::from),
                 app: app()?,
+                turns: Arc::default(),
             },
             signing_key: signing_key()?,
             variables: variables(),
@@ -222,12 +224,16 @@ impl Surroundings {
         })
     }
 
-    /// The same with the clock as it is now.
+    /// The same with the clock, and the keys in files, as they are now.
     #[must_use]
     pub fn again(&self) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let now = Timestamp::now();
-        Self { now, started: Instant::now(), ..self.clone() }
+        let mut again = Self { now, started: Instant::now(), ..self.clone() };
+        // A key in a file may be another one by now; one that cannot be read just now is the one that it was.
+        again.github.app = app().unwrap_or(again.github.app);
+        again.signing_key = signing_key().unwrap_or(again.signing_key);
+        again
     }
 
     /// Finds out which repository is meant: the one that is named, else, for what happens at the

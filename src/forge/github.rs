@@ -70,7 +70,7 @@ impl GitHub {
     ) -> Result<Self, ForgeError> {
         let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
         let clients = Mutex::new(Clients::new(settings, token)?);
-        let pace = Pace::of(settings.api_url.host_str().unwrap_or_default());
+        let pace = Pace::of(settings.api_url.host_str().unwrap_or_default(), &settings.turns);
         let (owner, name) = (owner.to_owned(), name.to_owned());
         let settings = settings.clone();
         Ok(Self { clients, settings, clock, owner, name, pace, store: None })

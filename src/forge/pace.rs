@@ -2,11 +2,12 @@
 //! [best practices](https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api)
 //! want changes one after the other with a second between them, and waits as long as it says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
-
 use super::ForgeError;
+use crate::settings::Turns;
 
 /// Between two changes on github.com. Enterprise Server has no limits unless somebody sets them.
 const GAP: Duration = Duration::from_secs(1);
@@ -23,28 +24,19 @@ const LONGEST_TOLD: u64 = 86_400;
 /// How often something is asked again that failed for a moment.
 const RETRIES: u32 = 3;
 
-/// The pace of one run.
+/// The pace of one run, among all that ask the same server.
 pub(super) struct Pace {
     gap: Duration,
-    /// When the last change was sent. Held while one is under way, so that they come one by one.
-    last: Mutex<Option<Instant>>,
-    limit: Mutex<Limit>,
-}
-
-/// What the run knows of GitHub's limits.
-#[derive(Default)]
-struct Limit {
-    /// How long it has waited in all, in seconds.
-    waited: u64,
-    /// Until when nothing is sent any more, as GitHub wants a longer wait.
-    blocked: Option<Instant>,
+    turns: Arc<Turns>,
+    /// How long this run has waited in all, in seconds; when it gave up, for as long as it may.
+    waited: AtomicU64,
 }
 
 impl Pace {
-    pub(super) fn of(host: &str) -> Self {
+    pub(super) fn of(host: &str, turns: &Arc<Turns>) -> Self {
         let is_limited = host == "api.github.com" || host.ends_with(".ghe.com");
         let gap = if is_limited { GAP } else { Duration::ZERO };
-        Self { gap, last: Mutex::default(), limit: Mutex::default() }
+        Self { gap, turns: Arc::clone(turns), waited: AtomicU64::new(0) }
     }
 
     /// Sends a change: after the others, and again only when GitHub said that it did nothing.
@@ -52,14 +44,14 @@ impl Pace {
         &self,
         send: impl AsyncFn() -> Result<T, ForgeError>,
     ) -> Result<T, ForgeError> {
-        let mut last = self.last.lock().await;
+        let mut last = self.turns.last.lock().await;
         loop {
-            self.unblocked().await?;
+            self.turn().await?;
             let since = last.map(|last| last.elapsed());
             tokio::time::sleep(since.map_or(Duration::ZERO, |s| self.gap.saturating_sub(s))).await;
             *last = Some(Instant::now());
             match send().await {
-                Err(ForgeError::RateLimited(told)) => self.wait(told).await?,
+                Err(ForgeError::RateLimited(told)) => self.limited(told).await,
                 answer => return answer,
             }
         }
@@ -72,9 +64,9 @@ impl Pace {
     ) -> Result<T, ForgeError> {
         let mut tries = 0;
         loop {
-            self.unblocked().await?;
+            self.turn().await?;
             match send().await {
-                Err(ForgeError::RateLimited(told)) => self.wait(told).await?,
+                Err(ForgeError::RateLimited(told)) => self.limited(told).await,
                 Err(ForgeError::Unavailable(_)) if tries < RETRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(tries)).await;
@@ -84,29 +76,55 @@ impl Pace {
         }
     }
 
-    /// Nothing is sent before the time that GitHub said.
-    async fn unblocked(&self) -> Result<(), ForgeError> {
-        let blocked = self.limit.lock().await.blocked;
-        let left = blocked.map(|until| until.saturating_duration_since(Instant::now()));
-        match left.filter(|left| !left.is_zero()) {
-            Some(left) => Err(ForgeError::RateLimited(Some(left.as_secs().max(1)))),
-            None => Ok(()),
+    /// Waits until the time that GitHub said, to whichever run; fails, also for everything after it, when that is too
+    /// long in all.
+    async fn turn(&self) -> Result<(), ForgeError> {
+        loop {
+            let until = *self.turns.until.lock().await;
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let Some(left) = left.filter(|left| !left.is_zero()) else { return Ok(()) };
+            let seconds = left.as_secs_f64().ceil();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a day at most, and not before now"
+            )]
+            let seconds = seconds as u64;
+            let waited = self.waited.fetch_add(seconds, Ordering::Relaxed);
+            if waited + seconds > LONGEST_WAIT {
+                self.waited.fetch_max(LONGEST_WAIT, Ordering::Relaxed);
+                return Err(ForgeError::RateLimited(Some(seconds)));
+            }
+            tracing::warn!(seconds, "GitHub limits requests; waiting");
+            tokio::time::sleep(left).await;
         }
     }
 
-    /// Waits as long as GitHub says; fails, also for everything after it, when that is too long in all.
-    async fn wait(&self, told: Option<u64>) -> Result<(), ForgeError> {
+    /// Remembers for how long nothing may be sent.
+    async fn limited(&self, told: Option<u64>) {
         let seconds = told.unwrap_or(UNTOLD).clamp(1, LONGEST_TOLD);
-        {
-            let mut limit = self.limit.lock().await;
-            if limit.waited + seconds > LONGEST_WAIT {
-                limit.blocked = Some(Instant::now() + Duration::from_secs(seconds));
-                return Err(ForgeError::RateLimited(Some(seconds)));
-            }
-            limit.waited += seconds;
+        let until = Some(Instant::now() + Duration::from_secs(seconds));
+        let mut known = self.turns.until.lock().await;
+        *known = until.max(*known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_one_run_is_told_holds_for_all() {
+        let turns = Arc::default();
+        let [one, other] = [(); 2].map(|()| Pace::of("api.github.com", &turns));
+        assert_eq!(other.turn().await, Ok(()));
+        one.limited(Some(LONGEST_WAIT + 60)).await;
+        // A shorter time is no permission.
+        one.limited(Some(1)).await;
+        for pace in [&one, &other, &other] {
+            assert!(
+                matches!(pace.turn().await, Err(ForgeError::RateLimited(Some(left))) if left > LONGEST_WAIT)
+            );
         }
-        tracing::warn!(seconds, "GitHub limits requests; waiting");
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! Where GitHub is, and who we are there.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{InvalidSetting, RepoSpec, var};
@@ -19,6 +22,18 @@ pub struct GitHubSettings {
     pub token: Option<Secret>,
     /// The app that signs in for a token.
     pub app: Option<App>,
+    /// When it may be asked again.
+    pub turns: Arc<Turns>,
+}
+
+/// When a GitHub server may be asked: known to everybody in this process who asks it, as its limits are those of an
+/// identity, and not of a repository.
+#[derive(Default)]
+pub struct Turns {
+    /// When the last change was sent. Held while one is under way, so that they come one by one.
+    pub last: Mutex<Option<Instant>>,
+    /// Before this nothing is sent.
+    pub until: Mutex<Option<Instant>>,
 }
 
 /// A GitHub App.
@@ -119,6 +134,7 @@ mod tests {
             server_url: Url::parse("https://ghe.example.com/").unwrap(),
             token: None,
             app: None,
+            turns: Arc::default(),
         }
     }
 

@@ -37,6 +37,7 @@ pub fn main(cli: Cli) -> ExitCode {
     };
     let traces = Traces::begin(&around.variables);
     log(&cli, &traces);
+    traces.tell();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return code(fail(&error.to_string())),

@@ -14,6 +14,17 @@ fn are_wanted(variables: &Variables) -> bool {
     !is_off && COLLECTORS.iter().any(|name| variables.get(name).is_some())
 }
 
+/// A collector that takes no spans at the end delays it no longer than this.
+#[cfg(feature = "otel")]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How traces are to be sent, where a variable says it.
+#[cfg(feature = "otel")]
+fn protocol(variables: &Variables) -> Option<&str> {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    names.iter().find_map(|name| variables.get(name))
+}
+
 #[cfg(feature = "otel")]
 mod sent {
     use opentelemetry::trace::TracerProvider as _;
@@ -24,18 +35,21 @@ mod sent {
     use tracing_opentelemetry::OpenTelemetryLayer;
     use tracing_subscriber::registry::LookupSpan;
 
-    use super::are_wanted;
+    use super::{PATIENCE, are_wanted, protocol};
     use crate::secret::Variables;
 
     /// What gathers spans, until it is told to end.
-    pub struct Traces(Option<SdkTracerProvider>);
+    pub struct Traces(Result<Option<SdkTracerProvider>, String>);
 
     impl Traces {
-        /// Begins to gather, where that is wanted; what cannot be set up is said on standard error, and stops nothing.
+        /// Begins to gather, where that is wanted; that it cannot be set up stops nothing.
         #[must_use]
         pub fn begin(variables: &Variables) -> Self {
             if !are_wanted(variables) {
-                return Self(None);
+                return Self(Ok(None));
+            }
+            if let Some(other) = protocol(variables).filter(|it| *it != "http/protobuf") {
+                return Self(Err(format!("{other}: traces are sent by http/protobuf alone")));
             }
             let exporter = SpanExporter::builder().with_http().build();
             let provider = exporter.map(|exporter| {
@@ -48,7 +62,7 @@ mod sent {
                     .with_resource(resource.build())
                     .build()
             });
-            Self(provider.ok())
+            Self(provider.map(Some).map_err(|error| error.to_string()))
         }
 
         /// What takes spans from the program.
@@ -57,14 +71,23 @@ mod sent {
         where
             S: Subscriber + for<'span> LookupSpan<'span>,
         {
-            let tracer = self.0.as_ref()?.tracer("tagalong");
+            let tracer = self.0.as_ref().ok()?.as_ref()?.tracer("tagalong");
             Some(tracing_opentelemetry::layer().with_tracer(tracer))
+        }
+
+        /// Says why nothing is gathered that was to be.
+        pub fn tell(&self) {
+            if let Err(why) = &self.0 {
+                tracing::warn!(why, "no traces are sent");
+            }
         }
 
         /// Sends what is left.
         pub fn end(self) {
-            // A collector that is gone is no reason to fail.
-            self.0.map(|provider| provider.shutdown().ok());
+            // A collector that is gone is no reason to fail, nor to wait for long.
+            if let Ok(Some(provider)) = self.0 {
+                provider.shutdown_with_timeout(PATIENCE).ok();
+            }
         }
     }
 }
@@ -75,16 +98,20 @@ mod sent {
     use crate::secret::Variables;
 
     /// Stands for what gathers spans.
-    pub struct Traces;
+    pub struct Traces(bool);
 
     impl Traces {
         /// Nothing is gathered.
         #[must_use]
         pub fn begin(variables: &Variables) -> Self {
-            if are_wanted(variables) {
-                tracing::warn!("this program is built without traces");
+            Self(are_wanted(variables))
+        }
+
+        /// Says why nothing is gathered that was to be.
+        pub fn tell(&self) {
+            if self.0 {
+                tracing::warn!("no traces are sent: this program is built without them");
             }
-            Self
         }
 
         /// Nothing takes spans.

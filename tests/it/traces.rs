@@ -42,6 +42,14 @@ fn a_run_is_a_trace() {
         assert!(has(span), "{span}");
     }
     assert!(!has(crate::world::github::TOKEN));
+    // What cannot be done is said.
+    for (name, value) in
+        [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url")]
+    {
+        let bot = world.bot(["run", "--repo", "acme/fleet"]);
+        let bot = bot.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").env(name, value);
+        github.env(bot).run().exits(0).says(&["no traces are sent"]);
+    }
     // A collector that is not there stops nothing.
     let bot = world
         .bot(["run", "--repo", "acme/fleet"])

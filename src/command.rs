@@ -231,6 +231,7 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
             fail(&why);
             Exit::Invalid
         }
+        Err(Refused::Failed(why)) => fail(&why),
     }
 }
 

@@ -383,6 +383,13 @@ impl Run {
         self.deliveries.extend(other.deliveries);
     }
 
+    /// The repositories that it worked on beside the one of the policies, as `owner/name` in lower case.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<String> {
+        let others = self.planning.names.iter().filter(|(home, _)| home.repository.is_some());
+        others.map(|(_, (owner, name))| format!("{owner}/{name}").to_lowercase()).collect()
+    }
+
     /// How `run` ends.
     #[must_use]
     pub fn exit(&self) -> Exit {

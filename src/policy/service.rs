@@ -9,6 +9,7 @@ use super::file::{Places, sole};
 use super::raw::{HookKind, RawServed, RawService, RawWebhook};
 use super::{Home, PolicyFile};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::image::Repository;
 
 /// What the daemon does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,9 @@ const DEBOUNCE: Duration = Duration::from_secs(10);
 
 /// Kubernetes kills after 30 seconds.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// What the daemon answers itself.
+const RESERVED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -195,7 +199,40 @@ impl Reading<'_> {
         Served { repo: raw.repo, branch: raw.branch, interval: whole, environments }
     }
 
+    /// What would let nobody in, or be of no use.
+    fn idle(&mut self, index: &str, raw: &RawWebhook) {
+        let mut wrong =
+            |key: &str, why: &str| self.wrong(&["webhooks", index, key], why.to_owned());
+        let path = raw.path.trim_end_matches('/');
+        if path.is_empty() || RESERVED.iter().any(|own| beneath(own, path) || beneath(path, own)) {
+            wrong("path", "something else is answered here; write one as in /hooks/github");
+        }
+        let is_host = |host: &&String| {
+            !host.contains('/') && Repository::parse(&format!("{host}/a/b")).is_ok()
+        };
+        if raw.registry.as_ref().is_some_and(|host| !is_host(&host)) {
+            wrong("registry", "not the host of a registry, as in harbor.acme.io");
+        }
+        let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+        let by_header = !matches!(
+            raw.kind,
+            HookKind::GitHub | HookKind::DockerHub | HookKind::Quay | HookKind::PubSub
+        );
+        match &raw.header {
+            Some(_) if !by_header => wrong("header", "this kind has its secret elsewhere"),
+            Some(header) if header.is_empty() || !header.bytes().all(is_plain) => {
+                wrong("header", "not the name of a header");
+            }
+            _ => {}
+        }
+        if raw.kind != HookKind::PubSub && (raw.audience.is_some() || raw.service_account.is_some())
+        {
+            wrong("kind", "`audience` and `serviceAccount` are for `pub-sub`");
+        }
+    }
+
     fn webhook(&mut self, index: &str, raw: RawWebhook) -> Option<Webhook> {
+        self.idle(index, &raw);
         let secrets = (raw.secret_files, raw.secret_variables);
         let google = raw.audience.zip(raw.service_account);
         let is_bare = secrets.0.is_empty() && secrets.1.is_empty();
@@ -286,6 +323,22 @@ mod tests {
                 "repositories: [{repo: a/b}]\nwebhooks:\n- {kind: quay, path: /h, secretVariables: [A]}\n\
                  - {kind: quay, path: /h/x, secretVariables: [A]}\n",
                 "4: another webhook has this path",
+            ),
+            (
+                "repositories: [{repo: a/b}]\nwebhooks:\n- {kind: harbor, path: /metrics/x, secretVariables: [A]}\n",
+                "3: something else is answered here; write one as in /hooks/github",
+            ),
+            (
+                "repositories: [{repo: a/b}]\nwebhooks:\n- {kind: harbor, path: /h, secretVariables: [A], registry: 'https://h.io'}\n",
+                "3: not the host of a registry, as in harbor.acme.io",
+            ),
+            (
+                "repositories: [{repo: a/b}]\nwebhooks:\n- {kind: harbor, path: /h, secretVariables: [A], header: 'x y'}\n",
+                "3: not the name of a header",
+            ),
+            (
+                "repositories: [{repo: a/b}]\nwebhooks:\n- {kind: quay, path: /h, secretVariables: [A], header: x}\n",
+                "3: this kind has its secret elsewhere",
             ),
         ];
         for (text, want) in cases {

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, RwLock, mpsc};
 
 use super::door::{Door, MOST, Seen};
 use super::google::Google;
-use super::hint::{self, Hint};
+use super::hint::{self, Hint, Message};
 use super::metrics::Metrics;
 use crate::policy::HookKind;
 
@@ -97,13 +97,12 @@ impl Desk {
         if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
             return ("refused", StatusCode::UNAUTHORIZED);
         }
-        let Some(hints) = hint::read(&door.hook, &parts.headers, &body) else {
+        let Some(Message { hints, id }) = hint::read(&door.hook, &parts.headers, &body) else {
             return ("malformed", StatusCode::BAD_REQUEST);
         };
         if hints.is_empty() {
             return ("ignored", StatusCode::OK);
         }
-        let id = hint::id(&door.hook, &parts.headers, &body);
         let mut seen = self.seen.lock().await;
         if id.as_ref().is_some_and(|id| seen.has(id)) {
             return ("replayed", StatusCode::ACCEPTED);

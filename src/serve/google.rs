@@ -59,9 +59,11 @@ impl Google {
         let client =
             crate::http::client("www.googleapis.com").timeout(Duration::from_secs(5)).build();
         let keys = async { client.ok()?.get(KEYS).send().await.ok()?.json::<JwkSet>().await.ok() };
-        // What cannot be fetched is not asked for again at once, either.
-        let before = known.take().map(|(_, keys)| keys);
-        let keys = keys.await.or(before).unwrap_or(JwkSet { keys: Vec::new() });
+        // What cannot be fetched, or whose sender is gone before it is, is not asked for again at once, either.
+        let none = || JwkSet { keys: Vec::new() };
+        let before = known.as_ref().map_or_else(none, |(_, keys)| keys.clone());
+        *known = Some((Instant::now(), before.clone()));
+        let keys = keys.await.unwrap_or(before);
         *known = Some((Instant::now(), keys.clone()));
         Some(keys)
     }

@@ -11,6 +11,9 @@
 //! (<https://cloud.google.com/artifact-registry/docs/configure-notifications>) and Distribution
 //! (<https://distribution.github.io/distribution/about/notifications/>).
 
+use std::borrow::Cow;
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -28,24 +31,58 @@ pub(super) enum Hint {
     Config(String),
 }
 
-/// Events of GitHub that are about what is in a repository, or what is said of it.
-const OF_REPOSITORIES: [&str; 7] = [
-    "push",
-    "check_run",
-    "check_suite",
-    "status",
-    "pull_request",
-    "pull_request_review",
-    "merge_group",
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => image.fmt(f),
+            Self::Config(name) => name.fmt(f),
+        }
+    }
+}
+
+/// What a webhook says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// What it is about; nothing, when it is about something that does not matter here.
+    pub(super) hints: Vec<Hint>,
+    /// What tells this delivery from another, where the sender says it.
+    pub(super) id: Option<String>,
+}
+
+/// Events of GitHub that are about what is in a repository, or what is said of it; of those that have actions, the ones
+/// that can change what a run does.
+const OF_REPOSITORIES: [(&str, &[&str]); 7] = [
+    ("push", &[]),
+    ("check_run", &["completed"]),
+    ("check_suite", &["completed"]),
+    ("status", &[]),
+    (
+        "pull_request",
+        &[
+            "closed",
+            "reopened",
+            "labeled",
+            "unlabeled",
+            "synchronize",
+            "ready_for_review",
+            "converted_to_draft",
+            "dequeued",
+        ],
+    ),
+    ("pull_request_review", &["submitted", "dismissed"]),
+    ("merge_group", &[]),
 ];
+
+/// Branches that are ours: what is pushed there is known.
+const OWN: [&str; 3] =
+    ["refs/heads/tagalong/", "refs/heads/tagalong-from-", "refs/heads/tagalong-rollback"];
 
 /// No more hints are taken from one webhook.
 const MANY: usize = 100;
 
-/// What a webhook is about; nothing, when it is about something that does not matter here. `None` when it cannot
-/// be read.
-pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<Vec<Hint>> {
-    let value: Value = serde_json::from_slice(body).ok()?;
+/// What a webhook says; `None` when it cannot be read.
+pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<Message> {
+    let value: Value = serde_json::from_slice(&payload(headers, body)?).ok()?;
     let registry = hook.registry.as_deref();
     let mut hints = match hook.kind {
         HookKind::GitHub => github(headers, &value, registry),
@@ -60,19 +97,26 @@ pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<V
     hints.sort();
     hints.dedup();
     hints.truncate(MANY);
-    Some(hints)
+    Some(Message { hints, id: id(hook, headers, &value) })
 }
 
-/// What tells one delivery from another, where the sender says it.
-pub(super) fn id(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+/// The JSON of a body. GitHub sends it in a form unless it is told otherwise
+/// (<https://docs.github.com/en/webhooks/using-webhooks/creating-webhooks>).
+fn payload<'b>(headers: &HeaderMap, body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
+    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+        return Some(Cow::Borrowed(body));
+    }
+    let mut fields = url::form_urlencoded::parse(body);
+    let (_, json) = fields.find(|(name, _)| name == "payload")?;
+    Some(Cow::Owned(json.into_owned().into_bytes()))
+}
+
+fn id(hook: &Webhook, headers: &HeaderMap, value: &Value) -> Option<String> {
     let id = match hook.kind {
-        HookKind::GitHub => headers.get("x-github-delivery")?.to_str().ok()?.to_owned(),
+        HookKind::GitHub => headers.get("x-github-delivery")?.to_str().ok()?,
         HookKind::DockerHub | HookKind::Quay | HookKind::Distribution => return None,
-        _ => {
-            let value: Value = serde_json::from_slice(body).ok()?;
-            let id = value.get("id").or_else(|| value.pointer("/message/messageId"));
-            id?.as_str()?.to_owned()
-        }
+        _ => value.get("id").or_else(|| value.pointer("/message/messageId"))?.as_str()?,
     };
     (id.len() <= 100).then(|| format!("{} {id}", hook.path))
 }
@@ -107,12 +151,25 @@ fn github(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Vec<Hin
         Some(event @ ("package" | "registry_package")) => {
             package(&value[event], registry).into_iter().collect()
         }
-        Some(event) if OF_REPOSITORIES.contains(&event) => {
+        Some(event) if is_news(event, value) => {
             let name = text(value, "/repository/full_name").map(str::to_lowercase);
             name.map(Hint::Config).into_iter().collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether an event can change what a run does.
+fn is_news(event: &str, value: &Value) -> bool {
+    let known = OF_REPOSITORIES.iter().find(|(name, _)| *name == event);
+    let Some((_, actions)) = known else { return false };
+    let action = text(value, "/action").filter(|_| !actions.is_empty());
+    let is_over = event != "status" || text(value, "/state") != Some("pending");
+    let is_own =
+        |at: &str| at.starts_with("refs/tags/") || OWN.iter().any(|own| at.starts_with(own));
+    action.is_none_or(|action| actions.contains(&action))
+        && is_over
+        && !text(value, "/ref").is_some_and(is_own)
 }
 
 /// The package itself is named, not the repository that it may belong to.
@@ -144,13 +201,7 @@ fn docker_hub(value: &Value) -> Option<Hint> {
 
 fn harbor(value: &Value, registry: Option<&str>) -> Vec<Hint> {
     let kind = text(value, "/type").unwrap_or_default();
-    if !matches!(
-        kind,
-        "PUSH_ARTIFACT"
-            | "harbor.artifact.pushed"
-            | "REPLICATION"
-            | "harbor.replication.status.changed"
-    ) {
+    if !matches!(kind, "PUSH_ARTIFACT" | "harbor.artifact.pushed") {
         return Vec::new();
     }
     let data = value.get("event_data").or_else(|| value.get("data")).unwrap_or(&Value::Null);
@@ -227,10 +278,10 @@ mod tests {
         };
         let headers =
             [("x-github-event".parse().unwrap(), event.parse().unwrap())].into_iter().collect();
-        let Some(hints) = read(&hook, &headers, body.as_bytes()) else {
+        let Some(message) = read(&hook, &headers, body.as_bytes()) else {
             return "unreadable".to_owned();
         };
-        let shown = hints.into_iter().map(|hint| match hint {
+        let shown = message.hints.into_iter().map(|hint| match hint {
             Hint::Image(image) => image.to_string(),
             Hint::Config(name) => format!("config {name}"),
         });
@@ -243,7 +294,7 @@ mod tests {
     type Case = (HookKind, &'static str, Option<&'static str>, &'static str, &'static str);
     /// The published examples, shortened to what matters: Docker's, Harbor's and Distribution's documentation (Apache-2.0),
     /// octokit/webhooks (MIT), Google's documentation (Apache-2.0), and Amazon's, Azure's and Quay's keys.
-    const CASES: [Case; 26] = [
+    const CASES: [Case; 31] = [
         (
             DockerHub,
             "",
@@ -295,6 +346,42 @@ mod tests {
         ),
         (GitHub, "ping", None, r#"{"zen":"x","repository":{"full_name":"acme/fleet"}}"#, ""),
         (GitHub, "push", None, "{}", ""),
+        // What only begins, and what is ours, is no news.
+        (
+            GitHub,
+            "check_run",
+            None,
+            r#"{"action":"created","repository":{"full_name":"acme/fleet"}}"#,
+            "",
+        ),
+        (
+            GitHub,
+            "check_run",
+            None,
+            r#"{"action":"completed","repository":{"full_name":"acme/fleet"}}"#,
+            "config acme/fleet",
+        ),
+        (
+            GitHub,
+            "status",
+            None,
+            r#"{"state":"pending","repository":{"full_name":"acme/fleet"}}"#,
+            "",
+        ),
+        (
+            GitHub,
+            "push",
+            None,
+            r#"{"ref":"refs/heads/tagalong/staging","repository":{"full_name":"acme/fleet"}}"#,
+            "",
+        ),
+        (
+            GitHub,
+            "pull_request",
+            None,
+            r#"{"action":"closed","repository":{"full_name":"acme/fleet"}}"#,
+            "config acme/fleet",
+        ),
         (
             Harbor,
             "",

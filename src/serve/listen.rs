@@ -15,6 +15,10 @@ const CONNECTIONS: usize = 512;
 /// A request that has not begun by then is none of a sender's.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// No connection lasts longer, whatever goes over it: one that takes no answers would hold its place for ever. A sender
+/// that has more to say comes again.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// Answers until it is aborted.
 pub(super) async fn answer(listener: TcpListener, router: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -30,7 +34,8 @@ pub(super) async fn answer(listener: TcpListener, router: Router) {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
             // How a connection ends is the other side's business.
-            server.serve_connection(TokioIo::new(stream), service).await.ok();
+            let connection = server.serve_connection(TokioIo::new(stream), service);
+            tokio::time::timeout(LONGEST, connection).await.ok();
             drop(place);
         });
     }

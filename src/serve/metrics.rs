@@ -98,7 +98,7 @@ impl Metrics {
             Unit::Seconds,
             self.duration.clone(),
         );
-        let help = "When a run last did all that it should, since 1970";
+        let help = "When a run last ended otherwise than failed, since 1970; 0 at first";
         all.register_with_unit(
             "last_success_timestamp",
             help,

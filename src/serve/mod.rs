@@ -12,7 +12,7 @@ mod metrics;
 mod schedule;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,8 +32,8 @@ use desk::Desk;
 use door::Door;
 use hint::Hint;
 use metrics::{Metrics, Of, Outcome};
-use schedule::{Key, Moment, Schedule, Work, key};
-use work::{Finished, Task};
+use schedule::{End, Key, Moment, Schedule, Work, key};
+use work::{Finished, Seen, Task};
 
 /// Hints that wait to be looked up; more are answered with 429.
 const HINTS: usize = 1024;
@@ -60,6 +60,9 @@ pub enum Refused {
     /// Something else is missing.
     #[error("{0}")]
     Other(String),
+    /// The machine does not let it.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Serves until it is told to stop.
@@ -69,13 +72,11 @@ pub enum Refused {
 pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let started = Instant::now();
     // Heard from the beginning: what nobody listens for ends a process.
-    let unheard = |error: std::io::Error| Refused::Other(format!("signals: {error}"));
-    let term = signal(SignalKind::terminate()).map_err(unheard)?;
-    let mut signals = (term, signal(SignalKind::hangup()).map_err(unheard)?);
+    let mut signals = Signals::hear()?;
     let Taken { service, doors, fingerprint } = start.read(&around)?;
     let listener = TcpListener::bind(service.listen).await;
-    let listener = listener.map_err(|e| Refused::Other(format!("{}: {e}", service.listen)))?;
-    let at = listener.local_addr().map_err(|error| Refused::Other(error.to_string()))?;
+    let listener = listener.map_err(|e| Refused::Failed(format!("{}: {e}", service.listen)))?;
+    let at = listener.local_addr().map_err(|error| Refused::Failed(error.to_string()))?;
     tracing::info!(%at, repositories = service.repositories.len(), "serving");
     let (hints, incoming) = mpsc::channel(HINTS);
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
@@ -86,10 +87,34 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let mut daemon = Daemon::new(start, around, service, (fingerprint, started), Arc::clone(&desk));
     daemon.work(incoming, &mut signals).await;
     desk.is_ready.store(false, Ordering::Relaxed);
-    daemon.end().await;
+    daemon.end(&mut signals).await;
     http.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the daemon is told by the system.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn hear() -> Result<Self, Refused> {
+        let hear =
+            |kind| signal(kind).map_err(|error| Refused::Failed(format!("signals: {error}")));
+        let (term, int) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
+        Ok(Self { term, int, hup: hear(SignalKind::hangup())? })
+    }
+
+    /// Waits until it is to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }
 
 /// Settings that can be worked with.
@@ -171,6 +196,8 @@ struct Daemon {
     schedule: Schedule,
     /// Which policies of each repository are for which image, as its last run found them.
     images: BTreeMap<Key, BTreeMap<Repository, Vec<String>>>,
+    /// The repositories that each works on beside itself.
+    others: BTreeMap<Key, BTreeSet<String>>,
     /// The names of the repositories that are on GitHub, in the order of the schedule.
     names: Vec<Option<String>>,
     done: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
@@ -186,7 +213,7 @@ impl Daemon {
     ) -> Self {
         let mut schedule = Schedule::default();
         schedule.serve(&service.repositories, service.debounce, service.concurrency, Moment::ZERO);
-        let (images, done) = (BTreeMap::new(), mpsc::unbounded_channel());
+        let (images, others, done) = (BTreeMap::new(), BTreeMap::new(), mpsc::unbounded_channel());
         let names = names(&service, &around);
         let told = String::new();
         let daemon = Self {
@@ -199,6 +226,7 @@ impl Daemon {
             desk,
             schedule,
             images,
+            others,
             names,
             done,
         };
@@ -215,36 +243,31 @@ impl Daemon {
     }
 
     /// Works until a signal ends it.
-    async fn work(
-        &mut self,
-        mut hints: mpsc::Receiver<Vec<Hint>>,
-        (term, hup): &mut (Signal, Signal),
-    ) {
+    async fn work(&mut self, mut hints: mpsc::Receiver<Vec<Hint>>, signals: &mut Signals) {
         let mut reload = tokio::time::interval(RELOAD);
         self.desk.is_ready.store(true, Ordering::Relaxed);
         loop {
             self.begin();
             let now = self.started.elapsed();
-            let pause = self.schedule.wakes().map_or(RELOAD, |due| due.saturating_sub(now));
+            let pause = self.schedule.wakes(now).map_or(RELOAD, |due| due.saturating_sub(now));
             tokio::select! {
                 Some(finished) = self.done.1.recv() => self.finish(finished),
                 Some(all) = hints.recv() => all.iter().for_each(|hint| self.hint(hint)),
                 () = tokio::time::sleep(pause) => {}
                 _ = reload.tick() => self.reload(false).await,
-                _ = hup.recv() => self.reload(true).await,
-                _ = term.recv() => break,
-                _ = tokio::signal::ctrl_c() => break,
+                _ = signals.hup.recv() => self.reload(true).await,
+                _ = signals.term.recv() => break,
+                _ = signals.int.recv() => break,
             }
         }
     }
 
     /// Begins what is due, as far as there is room.
     fn begin(&mut self) {
-        while let Some((unit, work)) = self.schedule.next(self.started.elapsed()) {
-            let Some(served) = self.schedule.served(unit).cloned() else { continue };
+        while let Some((served, work)) = self.schedule.next(self.started.elapsed()) {
             tracing::info!(repository = work::label(&served), ?work, "looking");
             let task = Task { served, work, args: &self.start.args, around: &self.around };
-            task.spawn(self.done.0.clone());
+            task.spawn(&self.done.0);
         }
         self.gauges();
     }
@@ -257,19 +280,31 @@ impl Daemon {
 
     fn finish(&mut self, finished: Finished) {
         let metrics = &self.desk.metrics;
-        let Finished { served, name, outcome, took, images, decisions, deliveries, requests, said } =
-            finished;
-        let is_well = outcome != "failed";
-        tracing::info!(repository = name, outcome, ?took, said, "looked");
+        let Finished { served, name, end, took, seen, deliveries, requests, said } = finished;
+        let outcome = end.word();
+        for said in &said {
+            tracing::warn!(repository = name, said, "not as it should be");
+        }
+        match end {
+            End::Well => tracing::info!(repository = name, outcome, ?took, "looked"),
+            End::Partly => tracing::warn!(repository = name, outcome, ?took, "looked"),
+            End::Badly => tracing::error!(repository = name, outcome, ?took, "looked"),
+        }
         metrics.ran(&name, outcome, took);
-        if is_well {
+        // What was taken out of the settings meanwhile has no series any more.
+        let is_served = self.schedule.all().any(|other| key(other) == key(&served));
+        if is_served && end != End::Badly {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
             let now = self.around.again().now.as_second() as f64;
             metrics.last_success.get_or_create(&Of { repository: name.clone() }).set(now);
         }
         let of = |outcome| Outcome { repository: name.clone(), outcome };
-        for (outcome, number) in decisions.into_iter().flatten() {
-            metrics.images.get_or_create(&of(outcome)).set(number);
+        if let Some(Seen { images, decisions, others }) = seen.filter(|_| is_served) {
+            for (outcome, number) in decisions {
+                metrics.images.get_or_create(&of(outcome)).set(number);
+            }
+            self.images.insert(key(&served), images);
+            self.others.insert(key(&served), others);
         }
         for (outcome, number) in deliveries {
             metrics.deliveries.get_or_create(&of(outcome)).inc_by(number);
@@ -277,10 +312,7 @@ impl Daemon {
         for (host, number) in requests {
             metrics.registry_requests.get_or_create(&metrics::Host { host }).inc_by(number);
         }
-        if let Some(images) = images {
-            self.images.insert(key(&served), images);
-        }
-        self.schedule.done(&served, is_well, self.started.elapsed());
+        self.schedule.done(&served, end, self.started.elapsed());
     }
 
     /// Something rang: the repositories that it is about are looked at.
@@ -289,6 +321,9 @@ impl Daemon {
         let all = self.schedule.all().enumerate();
         let works: Vec<Option<Work>> =
             all.map(|(unit, served)| self.work_of(unit, served, hint)).collect();
+        if works.iter().all(Option::is_none) {
+            tracing::info!(%hint, "something rang that no repository here is about");
+        }
         for (unit, work) in works.into_iter().enumerate() {
             if let Some(work) = work {
                 self.schedule.hint(unit, work, now);
@@ -301,8 +336,10 @@ impl Daemon {
     fn work_of(&self, unit: usize, served: &Served, hint: &Hint) -> Option<Work> {
         match hint {
             Hint::Config(name) => {
-                let own = self.names.get(unit)?.as_ref();
-                own.filter(|own| *own == name).map(|_| Work::Everything)
+                let is_own = self.names.get(unit)?.as_ref() == Some(name);
+                let is_among = |others: &BTreeSet<String>| others.contains(name);
+                let is_known = || self.others.get(&key(served)).is_some_and(is_among);
+                (is_own || is_known()).then_some(Work::Everything)
             }
             Hint::Image(image) => {
                 // As long as nobody knows what it deploys, it may be this.
@@ -325,7 +362,7 @@ impl Daemon {
                     Refused::Invalid(problems, _) => {
                         problems.iter().map(|p| p.message.clone()).collect()
                     }
-                    Refused::Other(why) => vec![why.clone()],
+                    Refused::Other(why) | Refused::Failed(why) => vec![why.clone()],
                 };
                 let told = told.join("; ");
                 // What was told once is not told every few seconds.
@@ -340,8 +377,11 @@ impl Daemon {
 
     async fn take(&mut self, taken: Taken) {
         let Taken { service, doors, fingerprint } = taken;
-        for gone in self.schedule.all().filter(|served| !service.repositories.contains(served)) {
+        let stays = |gone: &Served| service.repositories.iter().any(|it| key(it) == key(gone));
+        for gone in self.schedule.all().filter(|served| !stays(served)) {
             self.desk.metrics.forget(&work::label(gone));
+            self.images.remove(&key(gone));
+            self.others.remove(&key(gone));
         }
         let (debounce, at_once) = (service.debounce, service.concurrency);
         self.schedule.serve(&service.repositories, debounce, at_once, self.started.elapsed());
@@ -356,16 +396,20 @@ impl Daemon {
         tracing::info!("settings taken");
     }
 
-    /// Waits for what is under way, for as long as the settings say.
-    async fn end(&mut self) {
+    /// Waits for what is under way, for as long as the settings say, or until it is told again.
+    async fn end(&mut self, signals: &mut Signals) {
         let deadline = tokio::time::sleep(self.service.grace);
         tokio::pin!(deadline);
         while self.schedule.running() > 0 {
             tracing::info!(running = self.schedule.running(), "stopping");
             tokio::select! {
                 Some(finished) = self.done.1.recv() => self.finish(finished),
-                () = &mut deadline => return tracing::warn!("what is still under way is abandoned"),
+                () = &mut deadline => break,
+                () = signals.end() => break,
             }
+        }
+        if self.schedule.running() > 0 {
+            tracing::warn!("what is still under way is abandoned");
         }
     }
 }

@@ -15,6 +15,18 @@ const MANY: usize = 50;
 /// How far an interval is stretched or shortened, so that what began together does not stay together.
 const JITTER: f64 = 0.1;
 
+/// A look that takes longer than this keeps its place no longer from others.
+const SLOW: Duration = Duration::from_mins(2);
+
+/// So many times as many looks may be under way as are allowed, when the rest of them are slow.
+const SLOW_ONES: usize = 4;
+
+/// What a webhook brought and could not be looked at is tried again after this, and then after twice as long each time.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// So often.
+const TRIES: u32 = 6;
+
 /// A repository that fails is left alone for longer and longer, until this.
 const MOST: Duration = Duration::from_hours(1);
 
@@ -50,8 +62,8 @@ impl Work {
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     units: Vec<Unit>,
-    /// Repositories that are not served any more, and still worked on.
-    leaving: Vec<Key>,
+    /// Repositories that are not served any more, and still worked on, each since a time.
+    leaving: Vec<(Key, Moment)>,
     debounce: Duration,
     at_once: usize,
 }
@@ -61,10 +73,43 @@ struct Unit {
     served: Served,
     clocks: Vec<Clock>,
     hint: Option<(Moment, Work)>,
-    is_running: bool,
-    /// The clocks that the work under way is for.
-    taken: Vec<Option<String>>,
+    doing: Option<Doing>,
+    /// How often what a webhook brought was tried in vain.
+    tries: u32,
     turns: u64,
+}
+
+/// What is under way in a repository.
+#[derive(Debug)]
+struct Doing {
+    since: Moment,
+    work: Work,
+    /// The clocks that it is for.
+    clocks: Vec<Option<String>>,
+    /// What of it a webhook brought.
+    hint: Option<Work>,
+}
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// All was done.
+    Well,
+    /// Some images are undecided, or some deliveries failed.
+    Partly,
+    /// Nothing was done.
+    Badly,
+}
+
+impl End {
+    /// What it is called in logs and metrics.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Well => "done",
+            Self::Partly => "partly",
+            Self::Badly => "failed",
+        }
+    }
 }
 
 /// What tells one repository from another.
@@ -104,8 +149,8 @@ impl Schedule {
             }
         };
         self.units = served.iter().map(unit).collect();
-        let running = before.iter().filter(|unit| unit.is_running);
-        self.leaving.extend(running.map(|unit| key(&unit.served)));
+        let running = before.iter().filter_map(|unit| Some((key(&unit.served), unit.since()?)));
+        self.leaving.extend(running);
         (self.debounce, self.at_once) = (debounce, at_once);
     }
 
@@ -121,59 +166,67 @@ impl Schedule {
     }
 
     /// What is to be done now, if there is something and room for it.
-    pub(super) fn next(&mut self, now: Moment) -> Option<(usize, Work)> {
-        if self.running() >= self.at_once {
+    pub(super) fn next(&mut self, now: Moment) -> Option<(Served, Work)> {
+        if self.room(now) > now {
             return None;
         }
         let idle = self.units.iter().enumerate().filter(|(_, unit)| self.is_idle(unit));
         let due = idle.filter_map(|(index, unit)| Some((unit.due()?, index)));
         let (_, index) = due.filter(|(due, _)| *due <= now).min()?;
-        let work = self.units.get_mut(index)?.take(now)?;
-        Some((index, work))
+        let unit = self.units.get_mut(index)?;
+        let work = unit.take(now)?;
+        Some((unit.served.clone(), work))
     }
 
-    /// When something is due next; nothing is while there is no room.
-    pub(super) fn wakes(&self) -> Option<Moment> {
+    /// When something is due next, and there is room for it; never, while only an end makes room.
+    pub(super) fn wakes(&self, now: Moment) -> Option<Moment> {
         let idle = self.units.iter().filter(|unit| self.is_idle(unit));
-        idle.filter_map(Unit::due).min().filter(|_| self.running() < self.at_once)
+        let due = idle.filter_map(Unit::due).min()?;
+        let room = self.room(now);
+        (room < Moment::MAX).then(|| due.max(room))
+    }
+
+    /// When there is room for another look: now, or when one of those under way is slow.
+    fn room(&self, now: Moment) -> Moment {
+        let since = self.units.iter().filter_map(Unit::since);
+        let all: Vec<Moment> = since.chain(self.leaving.iter().map(|(_, since)| *since)).collect();
+        let quick = all.iter().filter(|since| **since + SLOW > now).count();
+        if all.len() >= self.at_once * SLOW_ONES {
+            return Moment::MAX;
+        }
+        if quick < self.at_once {
+            return now;
+        }
+        let slow = all.iter().map(|since| *since + SLOW).filter(|slow| *slow > now);
+        slow.min().unwrap_or(Moment::MAX)
     }
 
     fn is_idle(&self, unit: &Unit) -> bool {
-        !unit.is_running && !self.leaving.contains(&key(&unit.served))
+        let of = key(&unit.served);
+        unit.doing.is_none() && self.leaving.iter().all(|(leaving, _)| *leaving != of)
     }
 
     /// A repository was looked at. What failed comes later and later, and keeps nothing else back.
-    pub(super) fn done(&mut self, served: &Served, is_well: bool, now: Moment) {
+    pub(super) fn done(&mut self, served: &Served, end: End, now: Moment) {
         let of = key(served);
-        if let Some(index) = self.leaving.iter().position(|leaving| *leaving == of) {
+        if let Some(index) = self.leaving.iter().position(|(leaving, _)| *leaving == of) {
             self.leaving.swap_remove(index);
             return;
         }
-        let Some(unit) = self.units.iter_mut().find(|unit| key(&unit.served) == of) else { return };
-        unit.is_running = false;
-        let taken = std::mem::take(&mut unit.taken);
-        for clock in unit.clocks.iter_mut().filter(|clock| taken.contains(&clock.environment)) {
-            clock.failures = if is_well { 0 } else { clock.failures.saturating_add(1) };
-            if clock.failures > 1 {
-                let longer = clock.interval.saturating_mul(1 << clock.failures.min(10));
-                clock.due = now + longer.min(MOST.max(clock.interval));
-            }
+        let unit = self.units.iter_mut().find(|unit| key(&unit.served) == of);
+        if let Some(unit) = unit {
+            unit.done(end, now);
         }
     }
 
     /// How many are worked on.
     pub(super) fn running(&self) -> usize {
-        self.units.iter().filter(|unit| unit.is_running).count() + self.leaving.len()
+        self.units.iter().filter(|unit| unit.doing.is_some()).count() + self.leaving.len()
     }
 
     /// How many are waiting although something is known to be new.
     pub(super) fn hinted(&self) -> usize {
         self.units.iter().filter(|unit| unit.hint.is_some()).count()
-    }
-
-    /// The repository at a place.
-    pub(super) fn served(&self, unit: usize) -> Option<&Served> {
-        self.units.get(unit).map(|unit| &unit.served)
     }
 
     /// All repositories.
@@ -185,8 +238,42 @@ impl Schedule {
 impl Unit {
     fn new(served: &Served, now: Moment) -> Self {
         let clocks = clocks(served, now);
-        let (served, taken) = (served.clone(), Vec::new());
-        Self { served, clocks, hint: None, is_running: false, taken, turns: 0 }
+        Self { served: served.clone(), clocks, hint: None, doing: None, tries: 0, turns: 0 }
+    }
+
+    /// Since when it is worked on.
+    fn since(&self) -> Option<Moment> {
+        self.doing.as_ref().map(|doing| doing.since)
+    }
+
+    fn done(&mut self, end: End, now: Moment) {
+        let Some(Doing { work, clocks, hint, .. }) = self.doing.take() else { return };
+        let is_whole = work == Work::Everything;
+        for clock in &mut self.clocks {
+            if end != End::Badly && (is_whole || clocks.contains(&clock.environment)) {
+                // What was put off because it failed is well again.
+                let is_back = std::mem::take(&mut clock.failures) > 1;
+                clock.due = if is_back { clock.due.min(now + clock.interval) } else { clock.due };
+            } else if clocks.contains(&clock.environment) {
+                clock.failures = clock.failures.saturating_add(1);
+                if clock.failures > 1 {
+                    let longer = clock.interval.saturating_mul(1 << clock.failures.min(10));
+                    clock.due = now + longer.min(MOST.max(clock.interval));
+                }
+            }
+        }
+        match hint.filter(|_| end != End::Well && self.tries < TRIES) {
+            // Nobody rings twice.
+            Some(work) => {
+                let due = now + AGAIN * 2_u32.pow(self.tries);
+                self.tries += 1;
+                self.hint = Some(match self.hint.take() {
+                    Some((sooner, other)) => (sooner.min(due), work.and(other)),
+                    None => (due, work),
+                });
+            }
+            None => self.tries = 0,
+        }
     }
 
     /// The same repository with other intervals.
@@ -210,8 +297,7 @@ impl Unit {
 
     /// Everything that is due, as one piece of work.
     fn take(&mut self, now: Moment) -> Option<Work> {
-        let mut all = Vec::new();
-        self.taken.clear();
+        let (mut all, mut clocks) = (Vec::new(), Vec::new());
         for index in 0..self.clocks.len() {
             if self.clocks[index].due > now {
                 continue;
@@ -219,19 +305,19 @@ impl Unit {
             let next = now + self.stretched(self.clocks[index].interval);
             let clock = &mut self.clocks[index];
             clock.due = next;
-            self.taken.push(clock.environment.clone());
+            clocks.push(clock.environment.clone());
             all.push(match &clock.environment {
                 None => Work::Everything,
                 Some(name) => Work::Environments(BTreeSet::from([name.clone()])),
             });
         }
-        all.extend(self.hint.take_if(|(due, _)| *due <= now).map(|(_, work)| work));
-        // What is looked at as a whole needs no hint.
-        if all.contains(&Work::Everything) {
-            self.hint = None;
-        }
-        self.is_running = !all.is_empty();
-        all.into_iter().reduce(Work::and)
+        // What is looked at as a whole answers every hint.
+        let is_whole = all.contains(&Work::Everything);
+        let hint = self.hint.take_if(|(due, _)| is_whole || *due <= now).map(|(_, work)| work);
+        all.extend(hint.clone());
+        let work = all.into_iter().reduce(Work::and)?;
+        self.doing = Some(Doing { since: now, work: work.clone(), clocks, hint });
+        Some(work)
     }
 
     /// An interval that is a little longer or shorter every time.
@@ -256,160 +342,4 @@ fn clocks(served: &Served, now: Moment) -> Vec<Clock> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn served(repo: &str) -> Served {
-        let environments = vec![("dev".to_owned(), Duration::from_secs(30))];
-        let repo = repo.to_owned();
-        Served { repo, branch: None, interval: Duration::from_mins(5), environments }
-    }
-
-    fn schedule(repos: &[&str], at_once: usize) -> Schedule {
-        let mut schedule = Schedule::default();
-        let served: Vec<Served> = repos.iter().map(|repo| served(repo)).collect();
-        schedule.serve(&served, Duration::from_secs(10), at_once, Moment::ZERO);
-        schedule
-    }
-
-    fn at(seconds: u64) -> Moment {
-        Moment::from_secs(seconds)
-    }
-
-    fn images(names: &[&str]) -> Work {
-        Work::Images(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-
-    #[test]
-    fn everything_is_due_at_first_and_again_after_its_interval() {
-        let mut all = schedule(&["a/a", "a/b"], 1);
-        assert_eq!(all.next(at(0)), Some((0, Work::Everything)));
-        assert_eq!((all.next(at(0)), all.wakes()), (None, None));
-        all.done(&served("a/a"), true, at(1));
-        assert_eq!(all.next(at(1)), Some((1, Work::Everything)));
-        all.done(&served("a/b"), true, at(2));
-        assert_eq!(all.wakes(), Some(at(30)));
-        let dev = Work::Environments(BTreeSet::from(["dev".to_owned()]));
-        assert_eq!(all.next(at(30)), Some((0, dev)));
-        all.done(&served("a/a"), true, at(30));
-        assert_eq!(all.next(at(400)), Some((1, Work::Everything)));
-    }
-
-    #[test]
-    fn any_number_of_hints_is_one_look() {
-        let mut all = schedule(&["a/a"], 1);
-        assert!(all.next(at(0)).is_some());
-        all.done(&served("a/a"), true, at(0));
-        for second in 0..10_000 {
-            all.hint(0, images(&["shop"]), at(1) + Duration::from_micros(second));
-        }
-        all.hint(0, images(&["web"]), at(5));
-        assert_eq!(all.next(at(10)), None);
-        assert_eq!(all.next(at(11)), Some((0, images(&["shop", "web"]))));
-        // What comes while it is worked on is not lost.
-        all.hint(0, images(&["shop"]), at(12));
-        assert_eq!(all.next(at(23)), None);
-        all.done(&served("a/a"), true, at(24));
-        assert_eq!(all.next(at(24)), Some((0, images(&["shop"]))));
-    }
-
-    #[test]
-    fn what_fails_is_left_alone_for_longer() {
-        let mut all = Schedule::default();
-        let alone = Served { environments: Vec::new(), ..served("a/a") };
-        all.serve(std::slice::from_ref(&alone), Duration::ZERO, 1, Moment::ZERO);
-        let mut last = at(0);
-        let mut pauses = Vec::new();
-        for _ in 0..6 {
-            let due = all.wakes().unwrap();
-            pauses.push(due.saturating_sub(last).as_secs());
-            assert_eq!(all.next(due), Some((0, Work::Everything)));
-            all.done(&alone, false, due);
-            last = due;
-        }
-        // The first failure may be a chance.
-        assert!((270..=330).contains(&pauses[1]), "{pauses:?}");
-        assert_eq!(pauses[2..], [1200, 2400, 3600, 3600]);
-        assert_eq!(all.next(last + at(3600)), Some((0, Work::Everything)));
-        all.done(&alone, true, last);
-        assert!(all.wakes().unwrap() <= last + at(3600 + 330));
-    }
-
-    #[test]
-    fn an_environment_that_fails_keeps_nothing_else_back() {
-        let mut all = schedule(&["a/a"], 1);
-        let (mut now, mut whole) = (at(0), 0);
-        while now < at(86_400) {
-            now = all.wakes().unwrap().max(now);
-            let (_, work) = all.next(now).unwrap();
-            whole += usize::from(work == Work::Everything);
-            all.done(&served("a/a"), work == Work::Everything, now);
-        }
-        // A day of five minutes each.
-        assert!((260..=320).contains(&whole), "{whole}");
-    }
-
-    #[test]
-    fn a_reload_keeps_what_runs() {
-        let mut all = schedule(&["a/a"], 1);
-        assert!(all.next(at(0)).is_some());
-        let slower = Served { interval: Duration::from_mins(10), ..served("a/a") };
-        all.serve(std::slice::from_ref(&slower), Duration::ZERO, 1, at(1));
-        assert_eq!((all.running(), all.next(at(1))), (1, None));
-        // Gone and back again while it runs: it is one repository still.
-        all.serve(&[], Duration::ZERO, 1, at(2));
-        assert_eq!(all.running(), 1);
-        all.serve(std::slice::from_ref(&slower), Duration::ZERO, 1, at(3));
-        assert_eq!(all.next(at(3)), None);
-        all.done(&served("a/a"), true, at(4));
-        assert_eq!(all.next(at(4)), Some((0, Work::Everything)));
-        assert_eq!(all.running(), 1);
-    }
-
-    #[test]
-    fn a_reload_keeps_what_is_known() {
-        let mut all = schedule(&["a/a", "a/b"], 2);
-        assert!(all.next(at(0)).is_some());
-        all.hint(1, images(&["shop"]), at(1));
-        all.serve(&[served("a/b"), served("a/c")], Duration::from_secs(10), 2, at(2));
-        // The one that is gone may end, and nothing comes of it.
-        all.done(&served("a/a"), true, at(3));
-        assert_eq!(all.hinted(), 1);
-        assert_eq!(all.next(at(3)), Some((0, Work::Everything)));
-        assert_eq!(all.next(at(3)), Some((1, Work::Everything)));
-    }
-
-    proptest::proptest! {
-        /// Whatever is hinted when, each repository that was hinted is looked at by the end of the debounce, and
-        /// never more than one look runs in a repository, nor more than allowed in all.
-        #[test]
-        fn no_hint_is_lost(events in proptest::collection::vec((0_usize..4, 0_u64..40, proptest::bool::ANY), 1..60)) {
-            let names = ["a/a", "a/b", "a/c", "a/d"];
-            let mut all = schedule(&names, 2);
-            let (mut now, mut running, mut open) = (at(0), Vec::new(), [None::<Moment>; 4]);
-            for (unit, pause, ends) in events {
-                all.hint(unit, images(&["shop"]), now);
-                open[unit] = open[unit].or(Some(now));
-                now += at(pause);
-                if ends {
-                    for index in running.drain(..) {
-                        all.done(&served(names[index]), true, now);
-                    }
-                }
-                while let Some((index, _)) = all.next(now) {
-                    proptest::prop_assert!(!running.contains(&index));
-                    running.push(index);
-                    if open[index].is_some_and(|hinted| hinted + at(10) <= now) || all.units[index].hint.is_none() {
-                        open[index] = None;
-                    }
-                }
-                proptest::prop_assert!(running.len() <= 2);
-                let overdue = |index: &usize| open[*index].is_some_and(|hinted| hinted + at(10) <= now);
-                let idle = (0..4).filter(|index| !running.contains(index));
-                if running.len() < 2 {
-                    proptest::prop_assert!(!idle.clone().any(|index| overdue(&index)));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,17 +1,25 @@
 //! One look at one repository, on a thread of its own: what fails or panics there is over there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::schedule::Work;
-use crate::choose::Outcome;
+use super::schedule::{End, Work};
+use crate::choose::{Decision, Outcome, ReasonCode};
 use crate::cli::{DecideArgs, RepoArgs};
+use crate::diagnostic::{Code, Severity};
 use crate::image::Repository;
 use crate::pipeline::{self, Exit, Failure, Run};
 use crate::policy::Served;
+use crate::report::DeliveryOutcome;
 use crate::settings::{DecideSettings, Place, RepoSpec, Surroundings};
+
+/// No look takes longer: git has 10 minutes, and limits of GitHub are waited for 15.
+const LONGEST: Duration = Duration::from_mins(40);
+
+/// More of what is not as it should be is not told of one look.
+const MANY: usize = 50;
 
 /// What is to be done.
 pub(super) struct Task<'a> {
@@ -26,46 +34,56 @@ pub(super) struct Finished {
     pub(super) served: Served,
     /// What it is called in logs and metrics.
     pub(super) name: String,
-    /// How it ended, in a word.
-    pub(super) outcome: &'static str,
+    pub(super) end: End,
     pub(super) took: Duration,
-    /// Which policies are for which image; unknown after a run of less than everything.
-    pub(super) images: Option<BTreeMap<Repository, Vec<String>>>,
-    /// How many images were decided how.
-    pub(super) decisions: Option<BTreeMap<&'static str, i64>>,
+    /// What there is; unknown after a run of less than everything.
+    pub(super) seen: Option<Seen>,
     /// How many change sets were delivered how.
     pub(super) deliveries: BTreeMap<&'static str, u64>,
     /// How many requests each registry got.
     pub(super) requests: BTreeMap<String, u64>,
-    /// Why it failed.
-    pub(super) said: String,
+    /// What was not as it should be.
+    pub(super) said: Vec<String>,
+}
+
+/// What a run of everything found.
+pub(super) struct Seen {
+    /// Which policies are for which image.
+    pub(super) images: BTreeMap<Repository, Vec<String>>,
+    /// How many images were decided how.
+    pub(super) decisions: BTreeMap<&'static str, i64>,
+    /// Other repositories that it worked on, as `owner/name`.
+    pub(super) others: BTreeSet<String>,
 }
 
 impl Task<'_> {
     /// Begins it; what comes of it is sent.
-    pub(super) fn spawn(self, done: UnboundedSender<Finished>) {
+    pub(super) fn spawn(self, done: &UnboundedSender<Finished>) {
         let around = self.around.again();
         let settings = self.settings(&around);
-        let (served, is_whole) = (self.served, self.work == Work::Everything);
-        let thread = std::thread::spawn(move || {
+        let (served, unstarted) = (self.served.clone(), Finished::of(self.served));
+        let send = done.clone();
+        let work = move || {
             let started = Instant::now();
-            let mut finished = Finished::of(served.clone());
+            let mut finished = Finished::of(served);
             let work = std::panic::AssertUnwindSafe(|| match settings {
-                Ok(settings) => run(&settings, &around),
+                Ok(settings) => run(settings, &around),
                 Err(why) => Err(why),
             });
             match std::panic::catch_unwind(work) {
-                Ok(Ok(run)) => finished.tell(&run, is_whole),
-                Ok(Err(why)) => finished.said = why,
+                Ok(Ok((run, is_whole))) => finished.tell(&run, is_whole),
+                Ok(Err(why)) => finished.said.push(why),
                 Err(_panic) => {
-                    "it panicked, which is a mistake of the program".clone_into(&mut finished.said);
+                    finished.said.push("it panicked, which is a mistake of the program".to_owned());
                 }
             }
             finished.took = started.elapsed();
             // Nobody is there any more when the daemon has ended.
-            done.send(finished).ok();
-        });
-        drop(thread);
+            send.send(finished).ok();
+        };
+        if let Err(error) = std::thread::Builder::new().spawn(work) {
+            done.send(Finished { said: vec![error.to_string()], ..unstarted }).ok();
+        }
     }
 
     fn settings(&self, around: &Surroundings) -> Result<DecideSettings, String> {
@@ -86,12 +104,15 @@ impl Task<'_> {
     }
 }
 
-fn run(settings: &DecideSettings, around: &Surroundings) -> Result<Run, String> {
+/// A run, and whether it was one of everything.
+fn run(settings: DecideSettings, around: &Surroundings) -> Result<(Run, bool), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let ran = runtime.block_on(pipeline::run(settings, None, around));
+    let ran = runtime
+        .block_on(async { tokio::time::timeout(LONGEST, Box::pin(look(settings, around))).await });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ran.map_err(|failure| match failure {
+    let ran = ran.map_err(|_elapsed| format!("not over after {} minutes", LONGEST.as_secs() / 60));
+    ran?.map_err(|failure| match failure {
         Failure::Invalid(invalid) => {
             let first = invalid.diagnostics.into_iter().next();
             first.map(|problem| problem.message).unwrap_or_default()
@@ -100,26 +121,44 @@ fn run(settings: &DecideSettings, around: &Surroundings) -> Result<Run, String> 
     })
 }
 
+async fn look(mut settings: DecideSettings, around: &Surroundings) -> Result<(Run, bool), Failure> {
+    let is_unknown = |failure: &Failure| match failure {
+        Failure::Invalid(invalid) => {
+            invalid.diagnostics.iter().all(|problem| problem.code == Code::ArgumentUnknown)
+        }
+        Failure::Argument(_) | Failure::Failed(_) => false,
+    };
+    let is_whole = settings.images.is_empty() && settings.environments.is_empty();
+    match pipeline::run(&settings, None, around).await {
+        // A policy that was known to be for the image has another name by now.
+        Err(failure) if !settings.images.is_empty() && is_unknown(&failure) => {
+            settings.images.clear();
+            settings.environments.clear();
+            Ok((pipeline::run(&settings, None, around).await?, true))
+        }
+        ran => Ok((ran?, is_whole)),
+    }
+}
+
 impl Finished {
     fn of(served: Served) -> Self {
         Self {
             name: label(&served),
             served,
-            outcome: "failed",
+            end: End::Badly,
             took: Duration::ZERO,
-            images: None,
-            decisions: None,
+            seen: None,
             deliveries: BTreeMap::new(),
             requests: BTreeMap::new(),
-            said: String::new(),
+            said: Vec::new(),
         }
     }
 
     fn tell(&mut self, run: &Run, is_whole: bool) {
-        self.outcome = match run.exit() {
-            Exit::Done | Exit::Pending => "done",
-            Exit::Partly => "partly",
-            Exit::Failed | Exit::Invalid => "failed",
+        self.end = match run.exit() {
+            Exit::Done | Exit::Pending => End::Well,
+            Exit::Partly => End::Partly,
+            Exit::Failed | Exit::Invalid => End::Badly,
         };
         let planning = &run.planning;
         let (mut images, mut decisions) = (BTreeMap::<_, Vec<String>>::new(), BTreeMap::new());
@@ -134,7 +173,7 @@ impl Finished {
             for word in ["update", "keep", "hold", "undecided"] {
                 decisions.entry(word).or_insert(0);
             }
-            (self.images, self.decisions) = (Some(images), Some(decisions));
+            self.seen = Some(Seen { images, decisions, others: run.others() });
         }
         for delivery in &run.deliveries {
             *self.deliveries.entry(delivery.outcome.word()).or_insert(0) += 1;
@@ -142,17 +181,22 @@ impl Finished {
         for (host, asked) in &planning.usage {
             self.requests.insert(host.clone(), asked.total().requests);
         }
-        let bad = planning
-            .plan
-            .diagnostics
-            .iter()
-            .find(|problem| problem.severity == crate::diagnostic::Severity::Error);
-        let failed = run.deliveries.iter().find_map(|delivery| delivery.message.clone());
-        let undecided =
-            planning.plan.decisions.iter().find(|p| p.decision.outcome == Outcome::Undecided);
-        let undecided = undecided.map(|p| format!("{}: {}", p.image, p.decision.reason.message));
-        self.said =
-            bad.map(|problem| problem.message.clone()).or(failed).or(undecided).unwrap_or_default();
+        let bad = planning.plan.diagnostics.iter().filter(|told| told.severity == Severity::Error);
+        let failed = run.deliveries.iter().filter(|one| one.outcome == DeliveryOutcome::Failed);
+        let failed = failed.map(|one| {
+            format!("{}: {}", one.environment, one.message.as_deref().unwrap_or_default())
+        });
+        // What is carried on could not be decided anew.
+        let is_undecided = |decision: &Decision| {
+            decision.outcome == Outcome::Undecided || decision.reason.code == ReasonCode::Carried
+        };
+        let undecided = planning.plan.decisions.iter().filter(|p| is_undecided(&p.decision));
+        let undecided = undecided
+            .map(|p| format!("{} in {}: {}", p.image, p.environment, p.decision.reason.message));
+        let all = bad.map(|told| told.message.clone()).chain(failed).chain(undecided);
+        // What a run for one image carries on is as it should be.
+        let many = if self.end == End::Well { 0 } else { MANY };
+        self.said = all.take(many).collect();
     }
 }
 

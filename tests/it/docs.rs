@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser as _;
 use serde_json::Value;
 
-use crate::world::{World, arg};
+use crate::world::daemon::Daemon;
+use crate::world::{Story, World, arg};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -87,6 +88,8 @@ fn every_yaml_is_valid() {
             } else if top.contains(&"repositories") {
                 let wrong = serve.validate(&value).err().map(|e| e.to_string());
                 assert!(wrong.is_none(), "{at}: {wrong:?}");
+            } else if top == ["groups"] {
+                alerts(block);
             } else {
                 let fits = settings.is_valid(&value) || registries.is_valid(&value);
                 assert!(
@@ -97,6 +100,75 @@ fn every_yaml_is_valid() {
         }
     }
     assert!(count >= 12, "{count}");
+}
+
+/// Alerts are about what there is.
+fn alerts(block: &str) {
+    let story = Story::shop();
+    let text = "listen: 127.0.0.1:0\nrepositories: [{repo: acme/fleet}]\n\
+                webhooks: [{kind: harbor, path: /h, secretVariables: [HOOK_SECRET]}]\n";
+    let config = story.world.file("serve.yaml", text);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 1);
+    let page = story.world.runtime.block_on(async {
+        daemon.post("/h").body("{}").send().await.unwrap();
+        daemon.get("/metrics").send().await.unwrap().text().await.unwrap()
+    });
+    assert_eq!(daemon.stop(), 0);
+    let words = block.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let metrics: Vec<&str> = words
+        .filter(|word| word.starts_with("tagalong_") || word.starts_with("process_"))
+        .collect();
+    assert!(metrics.len() >= 5, "{block}");
+    for metric in metrics {
+        let family = metric.strip_suffix("_total").unwrap_or(metric);
+        assert!(page.contains(&format!("# TYPE {family} ")), "{metric} is not in\n{page}");
+    }
+}
+
+/// The files of examples say what the program understands.
+#[test]
+fn examples_are_valid() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let serve = tagalong::policy::PolicyFile::new("serve.yaml", read("examples/serve.yaml"));
+    let serve = tagalong::policy::read_service(&serve).unwrap();
+    assert!(!serve.repositories.is_empty());
+    let value = |path: &str| -> Value { serde_saphyr::from_str(&read(path)).unwrap() };
+    let service = &value("examples/compose.yaml")["services"]["tagalong"];
+    let job = value("examples/kubernetes/cronjob.yaml");
+    let pod = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    for command in [&service["command"], &pod["containers"][0]["args"]] {
+        let words = command.as_array().unwrap().iter().map(|word| word.as_str().unwrap());
+        let parsed = tagalong::cli::Cli::try_parse_from(std::iter::once("tagalong").chain(words));
+        assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+    }
+    // What the daemon reads is where the file puts it.
+    let mounted = service["volumes"][0].as_str().unwrap().split(':').nth(1).unwrap();
+    assert!(service["command"].as_array().unwrap().iter().any(|word| word == mounted));
+    for hook in &serve.webhooks {
+        for file in &hook.secrets.0 {
+            let name = file.strip_prefix("/run/secrets/").unwrap();
+            assert!(
+                service["secrets"].as_array().unwrap().iter().any(|secret| secret == name),
+                "{file}"
+            );
+        }
+    }
+    // Inputs that workflows give are inputs of the action.
+    let action = value("action.yml");
+    for workflow in ["config-repository", "app-repository"] {
+        let workflow = value(&format!("examples/workflows/{workflow}.yaml"));
+        let jobs = workflow["jobs"].as_object().unwrap().values();
+        let steps = jobs.flat_map(|job| job["steps"].as_array().unwrap());
+        let ours = steps
+            .filter(|step| step["uses"].as_str().is_some_and(|uses| uses.starts_with("tagalong/")));
+        for input in
+            ours.filter_map(|step| step["with"].as_object()).flat_map(serde_json::Map::keys)
+        {
+            assert!(action["inputs"].get(input).is_some(), "{input}");
+        }
+    }
 }
 
 /// Policies that are shown are accepted; what they name elsewhere is added.

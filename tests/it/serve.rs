@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reqwest::RequestBuilder;
 
 use crate::world::daemon::{Daemon, PATIENCE, SECRET};
-use crate::world::{Story, arg};
+use crate::world::{Lie, Story, arg};
 
 /// Settings of a daemon for some repositories.
 fn settings(story: &Story, repositories: &str) -> PathBuf {
@@ -52,6 +52,12 @@ fn what_rings_is_let_in_and_looked_at_once() {
     assert_eq!(send(&story, post("/hooks/other").body(PUSH)).0, 404);
     assert_eq!(get("/hooks/github").0, 405);
     assert_eq!(send(&story, daemon.ring("ping", "d-1", PUSH)).0, 200);
+    // GitHub's usual form.
+    let form =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", PUSH).finish();
+    let form = daemon.ring("ping", "d-9", &form);
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(send(&story, form).0, 200);
     // One for a repository that nobody serves leads nowhere.
     let other = PUSH.replace("acme/fleet", "evil/fleet");
     assert_eq!(send(&story, daemon.ring("push", "d-2", &other)).0, 202);
@@ -142,6 +148,34 @@ fn what_rings_before_anything_is_known_is_not_lost() {
     drop(goes_on);
     daemon.says("\"looked\"", 2);
     assert_eq!(open(&story), 1);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_webhook_outlives_a_registry_that_fails() {
+    let story = Story::shop();
+    let daemon =
+        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+    daemon.says("\"looked\"", 1);
+    // A policy has another name by now, which the daemon does not know.
+    let policy = story.github.repo.show("main", "policies/p.yaml").replace("shop:", "web:");
+    story.github.repo.commit("main", "Rename", &[("policies/p.yaml", &policy)]);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
+    let notice = daemon.post("/hooks/registry").header("authorization", SECRET).body(event);
+    assert_eq!(send(&story, notice).0, 202);
+    assert!(daemon.says("\"looked\"", 2).contains("\"outcome\":\"done\""));
+    assert_eq!(open(&story), 1);
+    // Nobody rings a second time.
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.registry.lies("/tags/list", vec![Lie::status(503); 12]);
+    let notice = daemon.post("/hooks/registry").header("authorization", SECRET).body(event);
+    assert_eq!(send(&story, notice).0, 202);
+    assert!(daemon.says("\"looked\"", 3).contains("\"outcome\":\"partly\""));
+    assert!(daemon.says("not as it should be", 1).contains("web in default"));
+    story.registry.lies("/tags/list", []);
+    assert!(daemon.says("\"looked\"", 4).contains("\"outcome\":\"done\""));
+    assert!(story.github.pulls()[0].title.contains("v1.2.0"));
     assert_eq!(daemon.stop(), 0);
 }
 

@@ -31,7 +31,7 @@ pub struct Cli {
         default_value = "text",
         env = "TAGALONG_LOG_FORMAT"
     )]
-    pub log_format: Format,
+    pub log_format: LogFormat,
 }
 
 /// The commands.
@@ -76,7 +76,7 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 pub struct RepoArgs {
     /// Config repository: a path, a URL, or OWNER/NAME on GitHub [default: the repository of the
-    /// GitHub workflow, else `.`].
+    /// GitHub workflow, else `.`; for `check` always `.`].
     #[arg(long, value_name = "REPO")]
     pub repo: Option<String>,
     /// Branch to read and to change [default: the repository's default branch].
@@ -261,6 +261,15 @@ pub enum Format {
     #[default]
     Text,
     /// For programs; see `tagalong schema plan`.
+    Json,
+}
+
+/// The form of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object on each line: `timestamp`, `level`, `message`, and what it is about.
     Json,
 }
 

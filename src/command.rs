@@ -12,8 +12,8 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, PlanArgs, RepoArgs,
-    RollbackArgs, RunArgs, SchemaKind, ServeArgs, StatusArgs,
+    CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, LogFormat, PlanArgs,
+    RepoArgs, RollbackArgs, RunArgs, SchemaKind, ServeArgs, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
@@ -433,8 +433,8 @@ fn log(cli: &Cli, traces: &Traces) {
     let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     let text = text.with_target(false);
     let text = match cli.log_format {
-        Format::Text => text.with_filter(filter).boxed(),
-        Format::Json => text.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Text => text.with_filter(filter).boxed(),
+        LogFormat::Json => text.json().flatten_event(true).with_filter(filter).boxed(),
     };
     // Only our own spans, which name repositories and nothing that is secret.
     let spans = traces.layer().with_filter(EnvFilter::new("tagalong=info"));

@@ -109,11 +109,16 @@ pub async fn import(
     let tree = Tree::open(scope, around, None).await?;
     let settings = load::settings(&tree)?;
     let (deployed, _, mut skipped) = deployed(&tree, &settings);
-    let text = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    let text = |path: &str| {
+        let text = String::from_utf8(tree.read(path).ok()?).ok();
+        text.filter(|text| text.len() <= MAX_FILE)
+    };
     let is_there = |path: &&&str| tree.paths().iter().any(|there| there == **path);
-    let renovate = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
+    let file = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
+    let renovate = file.or_else(|| Some(("package.json", in_package(&text("package.json")?)?)));
     let given = renovate.as_ref().map(|(path, text)| (*path, text.as_str()));
     let starter = Starter::imported(&manifests(&tree), given, &deployed);
+    let starter = starter.map_err(Failure::Argument)?;
     let mut files = Vec::new();
     if !starter.policies.is_empty() {
         files.push((
@@ -134,6 +139,12 @@ pub async fn import(
         }
     }
     Ok(Started { starter, files, skipped, is_written })
+}
+
+/// Renovate's configuration in a package of JavaScript.
+fn in_package(text: &str) -> Option<String> {
+    let package: serde_json::Value = serde_json::from_str(text).ok()?;
+    package.get("renovate").map(ToString::to_string)
 }
 
 /// The files that tell other tools something of images, with their texts.

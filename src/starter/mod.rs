@@ -106,17 +106,19 @@ impl Starter {
 
     /// Policies for what other tools were told: the manifests of a repository as path and text, Renovate's file, and what
     /// is deployed.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When Renovate's file cannot be read.
     pub fn imported(
         manifests: &[(String, String)],
         renovate: Option<(&str, &str)>,
         deployed: &[Deployed],
-    ) -> Self {
+    ) -> Result<Self, String> {
         let mut starter = Self::default();
         if let Some((path, text)) = renovate {
             starter = Self::of(deployed);
             starter.environments.clear();
-            renovate::apply(&mut starter, path, text, deployed);
+            renovate::apply(&mut starter, path, text, deployed)?;
         }
         let mut names: BTreeSet<String> = starter.policies.iter().map(|p| p.name.clone()).collect();
         let streams: Vec<Stream<'_>> =
@@ -130,7 +132,7 @@ impl Starter {
             image_updater::add(&mut starter, &mut names, &object);
         }
         starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
-        starter
+        Ok(starter)
     }
 
     fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {

@@ -1,0 +1,206 @@
+//! Which images a rule of Renovate's is for.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobMatcher};
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+/// Keys of a rule that select, and are understood.
+const MATCHERS: [&str; 9] = [
+    "matchDatasources",
+    "matchManagers",
+    "matchPackageNames",
+    "matchDepNames",
+    "matchPackagePatterns",
+    "matchPackagePrefixes",
+    "excludePackageNames",
+    "matchUpdateTypes",
+    "matchFileNames",
+];
+
+/// Managers that read manifests which Kubernetes' own one may read as well, or anything.
+const UNTOLD: [&str; 5] = ["flux", "argocd", "custom.regex", "custom.jsonata", "regex"];
+
+/// Whether a rule is for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    Yes,
+    No,
+    /// It may be, or for some of its places alone; this is why.
+    Perhaps(String),
+}
+
+/// One image, as rules see it.
+pub(super) struct Image<'a> {
+    /// The names that people write for it: Renovate compares what is written.
+    pub(super) names: Vec<String>,
+    /// The files that name it.
+    pub(super) files: &'a [&'a str],
+}
+
+impl<'a> Image<'a> {
+    pub(super) fn new(image: &str, files: &'a [&'a str]) -> Self {
+        let mut names = vec![image.to_owned()];
+        let short = image.strip_prefix("docker.io/");
+        names.extend(short.map(str::to_owned));
+        names.extend(short.and_then(|short| short.strip_prefix("library/")).map(str::to_owned));
+        Self { names, files }
+    }
+}
+
+/// A glob, or a regular expression between slashes.
+enum Pattern {
+    Glob(GlobMatcher),
+    Regex(Regex),
+}
+
+/// Patterns that were read, each once.
+#[derive(Default)]
+pub(super) struct Patterns(RefCell<BTreeMap<String, Option<Pattern>>>);
+
+impl Patterns {
+    fn is(&self, pattern: &str, name: &str) -> bool {
+        let mut known = self.0.borrow_mut();
+        if !known.contains_key(pattern) {
+            known.insert(pattern.to_owned(), read(pattern));
+        }
+        match known.get(pattern).and_then(Option::as_ref) {
+            Some(Pattern::Glob(glob)) => pattern == "*" || glob.is_match(name),
+            Some(Pattern::Regex(regex)) => regex.is_match(name),
+            None => false,
+        }
+    }
+
+    /// Renovate's lists of patterns: one of the positive ones, and none of the negative ones.
+    fn is_listed(&self, patterns: &[&str], name: &str) -> bool {
+        let (negative, positive): (Vec<&str>, Vec<&str>) =
+            patterns.iter().partition(|p| p.starts_with('!'));
+        !patterns.is_empty()
+            && (positive.is_empty() || positive.iter().any(|pattern| self.is(pattern, name)))
+            && !negative.iter().any(|pattern| self.is(&pattern[1..], name))
+    }
+
+    /// Whether every matcher of a rule lets an image through.
+    pub(super) fn meant(&self, rule: &Value, image: &Image<'_>) -> Meant {
+        let (names, strange) = (&image.names, strange(rule));
+        // What cannot be read may be about anything.
+        let has = |key: &str| rule.get(key).is_some() && !strange.contains(&key);
+        let list = |key: &str| {
+            let patterns = texts(&rule[key]);
+            // One spelling has to be let in, and none kept out.
+            let is_kept_out = |name: &String| {
+                let negative: Vec<&str> =
+                    patterns.iter().copied().filter(|p| p.starts_with('!')).collect();
+                !negative.is_empty() && !self.is_listed(&negative, name)
+            };
+            !has(key)
+                || names.iter().any(|name| self.is_listed(&patterns, name))
+                    && !names.iter().any(is_kept_out)
+        };
+        let any = |key: &str, is: &dyn Fn(&str, &str) -> bool| {
+            let wanted = texts(&rule[key]);
+            !has(key) || wanted.iter().any(|wanted| names.iter().any(|name| is(wanted, name)))
+        };
+        let excluded = texts(&rule["excludePackageNames"]);
+        let is_docker =
+            !has("matchDatasources") || self.is_listed(&texts(&rule["matchDatasources"]), "docker");
+        let is_named = is_docker
+            && any("matchPackagePatterns", &|pattern, name| self.is(&format!("/{pattern}/"), name))
+            && any("matchPackagePrefixes", &|prefix, name| name.starts_with(prefix))
+            && list("matchPackageNames")
+            && list("matchDepNames")
+            && !names.iter().any(|name| excluded.contains(&name.as_str()));
+        match is_named.then(|| self.places(rule, image.files)) {
+            None | Some(Meant::No) => Meant::No,
+            Some(_) if !strange.is_empty() => {
+                Meant::Perhaps(format!("it selects by `{}`", strange.join("`, `")))
+            }
+            Some(meant) => meant,
+        }
+    }
+
+    /// Whether the files of an image are those of a rule.
+    fn places(&self, rule: &Value, files: &[&str]) -> Meant {
+        let (names, managers) = (texts(&rule["matchFileNames"]), texts(&rule["matchManagers"]));
+        let mut count = 0;
+        for file in files {
+            let is_file = names.is_empty() || self.is_listed(&names, file);
+            let manager =
+                if managers.is_empty() { Some(true) } else { is_managed(&managers, file) };
+            match (is_file, manager) {
+                (true, Some(true)) => count += 1,
+                (true, None) => {
+                    let managers = managers.join("`, `");
+                    return Meant::Perhaps(format!("which files `{managers}` reads is not known"));
+                }
+                (false, _) | (_, Some(false)) => {}
+            }
+        }
+        match count {
+            0 if !files.is_empty() => Meant::No,
+            count if count < files.len() => {
+                Meant::Perhaps(format!("it is for {count} of its {} places alone", files.len()))
+            }
+            _ => Meant::Yes,
+        }
+    }
+}
+
+/// Keys that select and are not understood here, and patterns that cannot be read.
+fn strange(rule: &Value) -> Vec<&str> {
+    let keys = rule.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    let selects = |key: &&str| key.starts_with("match") || key.starts_with("exclude");
+    let is_readable = |pattern: &str| {
+        let positive = pattern.strip_prefix('!').unwrap_or(pattern);
+        read(positive).is_some()
+    };
+    let is_known = |key: &&str| {
+        let patterns = texts(&rule[*key]);
+        let is_regex = *key == "matchPackagePatterns";
+        MATCHERS.contains(key)
+            && patterns
+                .iter()
+                .all(|p| if is_regex { Regex::new(p).is_ok() } else { is_readable(p) })
+    };
+    keys.filter(selects).filter(|key| !is_known(key)).collect()
+}
+
+fn read(pattern: &str) -> Option<Pattern> {
+    if let Some((regex, flags)) = pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) {
+        let regex = RegexBuilder::new(regex).case_insensitive(flags == "i").build();
+        return regex.ok().map(Pattern::Regex);
+    }
+    let glob = GlobBuilder::new(pattern).literal_separator(true).case_insensitive(true).build();
+    glob.ok().map(|glob| Pattern::Glob(glob.compile_matcher()))
+}
+
+/// Whether one of these managers looks at a file, by its name; `None` where the name does not tell.
+fn is_managed(managers: &[&str], file: &str) -> Option<bool> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let kind = match name {
+        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => "kustomize",
+        name if name.contains("compose") => "docker-compose",
+        name if name.starts_with("values") => "helm-values",
+        name if name.starts_with("helmfile") => "helmfile",
+        _ => "",
+    };
+    if !kind.is_empty() {
+        return Some(managers.contains(&kind));
+    }
+    // Manifests of all kinds look alike; most are Kubernetes' own.
+    if managers.contains(&"kubernetes") {
+        return Some(true);
+    }
+    let is_untold = managers.iter().any(|manager| UNTOLD.contains(manager));
+    (!is_untold).then_some(false)
+}
+
+pub(super) fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}

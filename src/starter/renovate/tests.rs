@@ -1,0 +1,175 @@
+//! Renovate's rules, applied to images that are deployed.
+
+use super::*;
+use crate::image::{Repository, Tag};
+
+/// The policy of an image that is deployed as `tag`, as `order by key=value…`; or what is said instead.
+fn policy(config: &str, image: &str, tag: &str) -> String {
+    let repository = Repository::parse(image).unwrap();
+    let deployed =
+        [Deployed { repository, path: "apps/web.yaml".to_owned(), line: 1, tag: Tag::parse(tag) }];
+    let starter = Starter::imported(&[], Some(("renovate.json", config)), &deployed).unwrap();
+    let Some(policy) = starter.policies.first() else { return starter.notes.join("; ") };
+    let rule = &policy.rule;
+    let mut all = vec![rule.order.to_owned(), rule.by.clone()];
+    all.extend(rule.pattern.iter().map(|pattern| format!("match={pattern}")));
+    all.extend(rule.exclude.iter().map(|pattern| format!("exclude={pattern}")));
+    all.extend(rule.also.iter().chain(&policy.also).map(|(key, value)| format!("{key}={value}")));
+    all.join(" ")
+}
+
+#[test]
+fn rules_are_applied_in_their_order() {
+    let of = |rules: &str| format!("{{packageRules: [{rules}]}}");
+    let cases: [(String, &str, &str); 31] = [
+        ("{}".into(), "nginx", "semver major"),
+        (
+            "{extends: ['docker:disableMajor', 'docker:pinDigests']}".into(),
+            "nginx",
+            "semver minor digest=pin",
+        ),
+        ("{'major': {'enabled': false}, minor: {enabled: false}}".into(), "nginx", "semver patch"),
+        ("// comments\n{\"pinDigests\": true,}".into(), "nginx", "semver major digest=pin"),
+        (of("{matchPackageNames: ['redis'], enabled: false}"), "nginx", "semver major"),
+        (
+            of("{matchDatasources: ['docker'], allowedVersions: '<7.4'}"),
+            "nginx",
+            "semver <7.4 variant=keep",
+        ),
+        (of("{matchDatasources: ['npm'], allowedVersions: '<7.4'}"), "nginx", "semver major"),
+        (
+            of("{matchPackageNames: ['nginx'], allowedVersions: '/^1\\\\./'}"),
+            "nginx",
+            "semver major match=^1\\.",
+        ),
+        (of("{allowedVersions: '!/-debug$/'}"), "nginx", "semver major exclude=-debug$"),
+        (
+            of("{matchPackageNames: ['/^ngi/'], minimumReleaseAge: '3 days'}"),
+            "nginx",
+            "semver major minAge=3d",
+        ),
+        (
+            of("{matchPackageNames: ['ghcr.io/acme/**'], pinDigests: true}"),
+            "ghcr.io/acme/a/b",
+            "semver major digest=pin",
+        ),
+        (
+            of("{matchPackageNames: ['ghcr.io/acme/*'], pinDigests: true}"),
+            "ghcr.io/acme/a/b",
+            "semver major",
+        ),
+        (of("{matchPackageNames: ['!nginx'], pinDigests: true}"), "nginx", "semver major"),
+        (
+            of("{matchPackagePatterns: ['^library/'], pinDigests: true}"),
+            "nginx",
+            "semver major digest=pin",
+        ),
+        (of("{matchFileNames: ['apps/**'], pinDigests: true}"), "nginx", "semver major digest=pin"),
+        (of("{matchFileNames: ['infra/**'], pinDigests: true}"), "nginx", "semver major"),
+        (of("{pinDigests: true}, {pinDigests: false}"), "nginx", "semver major"),
+        (of("{matchCurrentVersion: '<1', pinDigests: true}"), "nginx", "semver major"),
+        (of("{packageNames: ['redis'], enabled: false}"), "nginx", "semver major"),
+        (of("{packagePatterns: ['^ngi'], pinDigests: true}"), "nginx", "semver major digest=pin"),
+        (of("{matchDatasources: ['!npm'], pinDigests: true}"), "nginx", "semver major digest=pin"),
+        (of("{matchPackageNames: ['nginx'], major: {enabled: false}}"), "nginx", "semver minor"),
+        (
+            of("{matchUpdateTypes: ['major'], minimumReleaseAge: '3 days'}"),
+            "nginx",
+            "semver major minAge=3d",
+        ),
+        (
+            of("{matchUpdateTypes: ['major'], dependencyDashboardApproval: true}"),
+            "nginx",
+            "semver minor",
+        ),
+        // The next major version without the next minor one cannot be said.
+        (of("{matchUpdateTypes: ['minor'], enabled: false}"), "nginx", "semver patch"),
+        (
+            "{allowedVersions: '<2', packageRules: [{allowedVersions: null}]}".into(),
+            "nginx",
+            "semver major",
+        ),
+        ("{'docker-compose': {enabled: false}}".into(), "nginx", "semver major"),
+        (of("{matchManagers: ['docker-compose'], enabled: false}"), "nginx", "semver major"),
+        (
+            of("{matchManagers: ['kubernetes'], pinDigests: true}"),
+            "nginx",
+            "semver major digest=pin",
+        ),
+        (of("{minimumReleaseAge: '2 weeks'}"), "nginx", "semver major minAge=14d"),
+        (
+            of("{ignoreUnstable: false, allowedVersions: '>=1'}"),
+            "nginx",
+            "semver >=1 variant=keep prereleases=true",
+        ),
+    ];
+    for (config, image, want) in cases {
+        assert_eq!(policy(&config, image, "1.2.3"), want, "{config}");
+    }
+}
+
+#[test]
+fn what_is_left_alone_and_what_cannot_be_read_is_told() {
+    let off = "{packageRules: [{matchPackageNames: ['nginx'], enabled: false}]}";
+    assert!(policy(off, "nginx", "1.2.3").contains("no policy is written"));
+    assert!(policy("{ignoreDeps: ['nginx']}", "nginx", "1.2.3").contains("no policy is written"));
+    // What would let in what it keeps away is not written.
+    for (config, why) in [
+        ("{extends: ['docker:disable']}", "leaves it alone"),
+        ("{kubernetes: {enabled: false}}", "leaves it alone"),
+        (
+            "{packageRules: [{matchUpdateTypes: ['major', 'minor', 'patch'], enabled: false}]}",
+            "leaves it alone",
+        ),
+        ("{packageRules: [{matchCurrentAge: '> 1 year', enabled: false}]}", "matchCurrentAge"),
+        (
+            "{packageRules: [{matchPackageNames: ['/^nginx(?!-)/'], enabled: false}]}",
+            "matchPackageNames",
+        ),
+        ("{packageRules: [{matchManagers: ['argocd'], enabled: false}]}", "`argocd`"),
+        ("{allowedVersions: '/^16(?!0)/'}", "cannot be read"),
+        ("{minimumReleaseAge: 'a while'}", "is not known"),
+    ] {
+        let told = policy(config, "nginx", "1.2.3");
+        assert!(told.contains(why) && told.contains("no policy is written"), "{config}: {told}");
+    }
+    let notes = |config: &str| {
+        Starter::imported(&[], Some(("renovate.json", config)), &[])
+            .map(|starter| starter.notes.join("; "))
+    };
+    assert!(notes("{automerge: true, followTag: 'x'}").unwrap().contains("autoMerge"));
+    assert!(
+        notes("{packageRules: [{followTag: 'x'}]}")
+            .unwrap()
+            .contains("not carried over: `followTag`")
+    );
+    assert!(notes("{").unwrap_err().starts_with("renovate.json cannot be read"));
+    assert!(notes(&"[".repeat(100_000)).unwrap_err().contains("nested"));
+    assert_eq!(policy("{}", "nginx", "main-1234"), "numerical asc match=^main-(?<build>\\d+)$");
+}
+
+/// A rule for some of the places of an image is none for all of them.
+#[test]
+fn a_rule_for_some_places_is_not_one_for_all() {
+    let at = |path: &str| Deployed {
+        repository: Repository::parse("nginx").unwrap(),
+        path: path.to_owned(),
+        line: 1,
+        tag: Tag::parse("1.2.3"),
+    };
+    let deployed = [at("clusters/dev/web.yaml"), at("clusters/prod/web.yaml")];
+    let import = |config: &str| {
+        let starter = Starter::imported(&[], Some(("renovate.json", config)), &deployed).unwrap();
+        (starter.policies.len(), starter.notes.join("; "))
+    };
+    let (count, notes) =
+        import("{packageRules: [{matchFileNames: ['clusters/prod/**'], allowedVersions: '<2'}]}");
+    assert!(count == 0 && notes.contains("1 of its 2 places"), "{notes}");
+    let (count, notes) =
+        import("{packageRules: [{matchFileNames: ['clusters/prod/**'], pinDigests: true}]}");
+    assert!(count == 1 && notes.contains("1 of its 2 places"), "{notes}");
+    assert_eq!(
+        import("{packageRules: [{matchFileNames: ['clusters/**'], allowedVersions: '<2'}]}").0,
+        1
+    );
+}

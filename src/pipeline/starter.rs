@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
-use crate::diagnostic::{Code, Diagnostic, any_error};
+use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Obstacle, find, is_candidate};
 use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
-use crate::yaml::Stream;
+use crate::yaml::{NodeId, Stream};
 
-/// Where policies are written.
-const POLICIES: &str = "policies/images.yaml";
+/// Where policies are written, as `policies/images.yaml`.
+const POLICIES: &str = "policies/images";
 
 /// Where policies of other tools are written.
-const IMPORTED: &str = "policies/imported.yaml";
+const IMPORTED: &str = "policies/imported";
 
 /// What files hold that other tools are told with.
 const TOLD_BY: [&str; 2] = ["image.toolkit.fluxcd.io/", "argocd-image-updater.argoproj.io"];
@@ -29,16 +29,12 @@ const NOT_DEPLOYED: &str = ".github/";
 /// What annotations of Argo CD's updater begin with: they name keys of Helm's values, and no image.
 const TOLD: &str = "argocd-image-updater.argoproj.io/";
 
-/// Resources that say something of images and deploy none.
-const TOOLS: [&str; 2] =
-    ["apiVersion: image.toolkit.fluxcd.io/", "apiVersion: argocd-image-updater.argoproj.io/"];
-
 /// What came of `init`.
 pub struct Started {
     /// What was found, and what it comes to.
     pub starter: Starter,
     /// Paths and texts of the files.
-    pub files: Vec<(&'static str, String)>,
+    pub files: Vec<(String, String)>,
     /// Why something was left out.
     pub skipped: Vec<String>,
     /// Whether the files were written.
@@ -70,9 +66,7 @@ pub async fn init(
     let (old, new): (Vec<Deployed>, Vec<Deployed>) =
         deployed.into_iter().partition(|one| known.contains(&one.repository));
     let old: BTreeSet<_> = old.into_iter().map(|one| one.repository).collect();
-    if !old.is_empty() {
-        skipped.push(format!("{} images that policies are there for already", old.len()));
-    }
+    skipped.extend(there_already(old.len()));
     let mut starter = Starter::of(&new);
     untagged.retain(|image, _| !known.contains(image));
     for (image, places) in &untagged {
@@ -81,17 +75,22 @@ pub async fn init(
     if !set.environments.is_empty() {
         starter.environments.clear();
     }
-    let files = files(&tree, &starter, with_workflow, &mut skipped);
+    let existing = Existing::of(&tree, &settings);
+    let mut files = Vec::new();
+    let origin = "Written by `tagalong init`, from what the files name.";
+    files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
+    let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
+    match with_workflow {
+        true if is_there(WORKFLOW_FILE) => {
+            skipped.push(format!("{WORKFLOW_FILE}, which is there already"));
+        }
+        true => files.push((WORKFLOW_FILE.to_owned(), WORKFLOW.to_owned())),
+        false => {}
+    }
+    existing.sound(&files)?;
     let is_written = !is_dry && matches!(tree, Tree::Work(_));
-    sound(&files)?;
-    if let (Tree::Work(work), true) = (&tree, is_written) {
-        if !settings.policies.is_match(POLICIES) {
-            let message = format!("{POLICIES} is not where `policies` of {SETTINGS_FILE} looks");
-            return Err(Failure::Argument(message));
-        }
-        for (path, text) in &files {
-            work.create(path, text).map_err(|error| Failure::Failed(error.to_string()))?;
-        }
+    if is_written {
+        write(&tree, &files)?;
     }
     Ok(Started { starter, files, skipped, is_written })
 }
@@ -118,27 +117,42 @@ pub async fn import(
     let renovate = file.or_else(|| Some(("package.json", in_package(&text("package.json")?)?)));
     let given = renovate.as_ref().map(|(path, text)| (*path, text.as_str()));
     let starter = Starter::imported(&manifests(&tree), given, &deployed);
-    let starter = starter.map_err(Failure::Argument)?;
-    let mut files = Vec::new();
-    if !starter.policies.is_empty() {
-        files.push((
-            IMPORTED,
-            policies(&starter, "Written by `tagalong import`, from what other tools were told."),
-        ));
+    let mut starter = starter.map_err(Failure::Argument)?;
+    let existing = Existing::of(&tree, &settings);
+    let before = starter.policies.len();
+    starter.policies.retain(|policy| !existing.images.contains(&policy.image));
+    skipped.extend(there_already(before - starter.policies.len()));
+    existing.fit(&mut starter);
+    if starter.policies.is_empty() {
+        starter.environments.clear();
     }
-    if files.is_empty() {
+    let mut files = Vec::new();
+    let origin = "Written by `tagalong import`, from what other tools were told.";
+    files.extend(existing.file(IMPORTED, &starter, origin, &settings)?);
+    if before == 0 && starter.notes.is_empty() {
         skipped.push("everything: no other tool says anything of images here".to_owned());
     }
-    sound(&files)?;
+    existing.sound(&files)?;
     if is_written {
-        let Tree::Work(work) = &tree else {
-            return Err(Failure::Argument("--write needs a directory".to_owned()));
-        };
-        for (path, text) in &files {
-            work.create(path, text).map_err(|error| Failure::Failed(error.to_string()))?;
-        }
+        write(&tree, &files)?;
     }
     Ok(Started { starter, files, skipped, is_written })
+}
+
+fn there_already(count: usize) -> Option<String> {
+    let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+    (count > 0).then(|| format!("{images} that policies are there for already"))
+}
+
+/// Writes files that are new.
+fn write(tree: &Tree, files: &[(String, String)]) -> Result<(), Failure> {
+    let Tree::Work(work) = tree else {
+        return Err(Failure::Argument("--write needs a directory".to_owned()));
+    };
+    for (path, text) in files {
+        work.create(path, text).map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Renovate's configuration in a package of JavaScript.
@@ -177,7 +191,10 @@ type Found = (Vec<Deployed>, BTreeMap<Repository, Vec<String>>, Vec<String>);
 fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     let is_wanted = |path: &&String| {
         let is_policy = settings.policies.is_match(path) || *path == SETTINGS_FILE;
-        is_candidate(path) && !is_policy && !path.starts_with(NOT_DEPLOYED)
+        is_candidate(path)
+            && !is_policy
+            && !path.starts_with(NOT_DEPLOYED)
+            && !RENOVATE_FILES.contains(&path.as_str())
     };
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
     let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
@@ -202,15 +219,20 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
 fn named(path: &str, bytes: &[u8]) -> Option<Named> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
     let stream = Stream::parse(text).ok()?;
-    // What other tools are told of images deploys none.
-    if TOOLS.iter().any(|group| text.contains(group)) {
-        return Some(Named { deployed: Vec::new(), untagged: Vec::new() });
-    }
     let found = find(path, text, &stream, &[]);
     let lines: Vec<&str> = text.lines().collect();
-    let is_told =
-        |line: usize| lines.get(line.saturating_sub(1)).is_some_and(|line| line.contains(TOLD));
-    let sites = found.sites.into_iter().filter(|site| !is_told(site.line));
+    let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;
+    // What other tools are told of images deploys none.
+    let of_tools: Vec<_> =
+        stream.documents().iter().filter(|node| is_told(&stream, **node)).collect();
+    let of_tools = of_tools.into_iter().map(|node| stream.node(*node).span());
+    let of_tools: Vec<_> = of_tools.map(|span| line_of(span.start)..=line_of(span.end)).collect();
+    let is_of_tool = |line: usize| {
+        of_tools.iter().any(|lines| lines.contains(&line))
+            || lines.get(line.saturating_sub(1)).is_some_and(|line| line.contains(TOLD))
+    };
+    let sites = found.sites.into_iter().filter(|site| !is_of_tool(site.line));
     let deployed = sites.map(|site| Deployed {
         repository: site.repository,
         path: path.to_owned(),
@@ -218,47 +240,111 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
         tag: site.tag,
     });
     let bare = found.obstructed.into_iter().filter(|o| o.obstacle == Obstacle::Untagged);
-    let line = |node| text[..stream.node(node).span().start].matches('\n').count() + 1;
-    let untagged = bare.map(|o| (o.repository, format!("{path}:{}", line(o.node))));
+    let bare = bare.map(|o| (o.repository, line_of(stream.node(o.node).span().start)));
+    let untagged = bare.filter(|(_, line)| !is_of_tool(*line));
+    let untagged = untagged.map(|(repository, line)| (repository, format!("{path}:{line}")));
     Some(Named { deployed: deployed.collect(), untagged: untagged.collect() })
 }
 
-/// What is written has to be what `check` accepts, whatever it was made from.
-fn sound(files: &[(&'static str, String)]) -> Result<(), Failure> {
-    let policies = files.iter().filter(|(path, _)| path.starts_with("policies/"));
-    let files: Vec<PolicyFile> =
-        policies.map(|(path, text)| PolicyFile::new(*path, text.clone())).collect();
-    let (_, diagnostics) = read(&files);
-    if files.is_empty() || !any_error(&diagnostics) {
-        return Ok(());
-    }
-    let sources = files.into_iter().map(|file| (file.path, file.text)).collect();
-    Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
+/// Whether a document is a resource of a tool that updates images.
+fn is_told(stream: &Stream<'_>, document: NodeId) -> bool {
+    let version = stream.get(stream.target(document), "apiVersion");
+    let version = version.and_then(|version| stream.text(stream.target(version)));
+    version.is_some_and(|version| TOLD_BY.iter().any(|tool| version.starts_with(tool)))
 }
 
-/// The files to write, as far as there is something to say and nothing is there.
-fn files(
-    tree: &Tree,
-    starter: &Starter,
-    with_workflow: bool,
-    skipped: &mut Vec<String>,
-) -> Vec<(&'static str, String)> {
-    let mut files = Vec::new();
-    let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
-    if !starter.policies.is_empty() {
-        files.push((
-            POLICIES,
-            policies(starter, "Written by `tagalong init`, from what the files name."),
-        ));
+/// The policies that are there.
+struct Existing {
+    files: Vec<PolicyFile>,
+    /// The images that they are for.
+    images: BTreeSet<String>,
+}
+
+impl Existing {
+    fn of(tree: &Tree, settings: &RepositorySettings) -> Self {
+        let paths = tree.paths().iter().filter(|path| settings.policies.is_match(path));
+        let text = |path: &String| String::from_utf8(tree.read(path).ok()?).ok();
+        let files: Vec<PolicyFile> =
+            paths.filter_map(|path| Some(PolicyFile::new(path.clone(), text(path)?))).collect();
+        let images = read(&files).0.policies.iter().map(|p| p.repository.to_string()).collect();
+        Self { files, images }
     }
-    if with_workflow {
-        files.push((WORKFLOW_FILE, WORKFLOW.to_owned()));
-    }
-    files.retain(|(path, _)| {
-        if is_there(path) {
-            skipped.push(format!("{path}, which is there already"));
+
+    /// The file for a starter's policies, under a name that is free.
+    fn file(
+        &self,
+        stem: &str,
+        starter: &Starter,
+        origin: &str,
+        settings: &RepositorySettings,
+    ) -> Result<Option<(String, String)>, Failure> {
+        if starter.policies.is_empty() {
+            return Ok(None);
         }
-        !is_there(path)
-    });
-    files
+        let numbered = (2..).map(|count| format!("{stem}-{count}.yaml"));
+        let mut names = std::iter::once(format!("{stem}.yaml")).chain(numbered);
+        let is_free = |name: &String| self.files.iter().all(|file| file.path != *name);
+        let path = names.find(is_free).unwrap_or_default();
+        if !settings.policies.is_match(&path) {
+            let message = format!("{path} is not where `policies` of {SETTINGS_FILE} looks");
+            return Err(Failure::Argument(message));
+        }
+        Ok(Some((path, policies(starter, origin))))
+    }
+
+    /// The first error of these policies beside those that are there.
+    fn problem(&self, starter: &Starter) -> Option<String> {
+        let mut files = self.files.clone();
+        files.push(PolicyFile::new("policies/new.yaml", policies(starter, "")));
+        let (_, problems) = read(&files);
+        problems.into_iter().find(|p| p.severity == Severity::Error).map(|p| p.message)
+    }
+
+    /// Leaves out what does not go with the rest, and says why: one thing that other tools were told and that cannot be
+    /// here keeps nothing else away.
+    fn fit(&self, starter: &mut Starter) {
+        if starter.policies.is_empty() || self.problem(starter).is_none() {
+            return;
+        }
+        let (all, places) =
+            (std::mem::take(&mut starter.policies), std::mem::take(&mut starter.environments));
+        for policy in all {
+            let (image, origin) = (policy.image.clone(), policy.comments.join("; "));
+            let alone = Starter { policies: vec![policy.clone()], ..Starter::default() };
+            match self.problem(&alone) {
+                None => starter.policies.push(policy),
+                Some(why) => starter.notes.push(format!("{image} ({origin}): {why}")),
+            }
+        }
+        for place in places {
+            let name = place.name.clone();
+            starter.environments.push(place);
+            if let Some(why) = self.problem(starter) {
+                starter.environments.pop();
+                starter.notes.push(format!("environment {name}: {why}"));
+            }
+        }
+        // Two policies for one image need environments that say which is where.
+        while let Some(why) = self.problem(starter) {
+            let Some(last) = starter.policies.pop() else { break };
+            starter.notes.push(format!("{} ({}): {why}", last.image, last.comments.join("; ")));
+        }
+    }
+
+    /// What is written has to be what `check` accepts, whatever it was made from.
+    fn sound(&self, files: &[(String, String)]) -> Result<(), Failure> {
+        let new = files.iter().filter(|(path, _)| path.starts_with("policies/"));
+        let new: Vec<PolicyFile> =
+            new.map(|(path, text)| PolicyFile::new(path.clone(), text.clone())).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let all = [self.files.clone(), new].concat();
+        let (_, diagnostics) = read(&all);
+        if !any_error(&diagnostics) {
+            return Ok(());
+        }
+        let sources = all.into_iter().map(|file| (file.path, file.text)).collect();
+        Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
+    }
 }

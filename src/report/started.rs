@@ -30,7 +30,7 @@ pub fn started(starter: &Starter, skipped: &[String]) -> String {
 
 /// The files: their names when they were written, else their texts.
 #[must_use]
-pub fn started_files(files: &[(&'static str, String)], is_written: bool) -> String {
+pub fn started_files(files: &[(String, String)], is_written: bool) -> String {
     let mut out = String::new();
     for (path, text) in files {
         let shown = if is_written {

@@ -53,6 +53,11 @@ impl Repositories {
 
     fn policy(&self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
         let (namespace, name) = key(object);
+        if object.text(&["spec", "suspend"]) == Some("true") {
+            return starter
+                .notes
+                .push(format!("ImagePolicy {name}: it is suspended, and left out"));
+        }
         let at = |name: &str| object.text(&["spec", "imageRepositoryRef", name]).map(str::to_owned);
         let wanted =
             (at("namespace").unwrap_or_else(|| namespace.clone()), at("name").unwrap_or_default());
@@ -124,9 +129,24 @@ fn automation(starter: &mut Starter, object: &Object<'_>) {
     let path = object.text(&["spec", "update", "path"]).unwrap_or(".").trim_start_matches("./");
     let path = path.trim_matches('/').to_owned();
     let paths = vec![if path.is_empty() { ".".to_owned() } else { path }];
-    let branch = |at: &[&str]| object.text(at);
-    let from = branch(&["spec", "git", "checkout", "ref", "branch"]);
-    let to = branch(&["spec", "git", "push", "branch"]);
+    let left = |why: &str| format!("ImageUpdateAutomation {name}: {why}");
+    if object.text(&["spec", "suspend"]) == Some("true") {
+        return starter.notes.push(left("it is suspended, and left out"));
+    }
+    if object.has(&["spec", "policySelector"]) {
+        let why = "its `policySelector` is not carried over; write its environment with `images`";
+        return starter.notes.push(left(why));
+    }
+    let from = object.text(&["spec", "git", "checkout", "ref", "branch"]);
+    let to = object.text(&["spec", "git", "push", "branch"]);
+    if let Some(branch) = from.filter(|branch| !["main", "master"].contains(branch)) {
+        let why =
+            format!("it works on `{branch}`; say `branch: {branch}` where that is another one");
+        starter.notes.push(left(&why));
+    }
+    if object.has(&["spec", "git", "commit", "messageTemplate"]) {
+        starter.notes.push(left("its `messageTemplate` is not carried over"));
+    }
     let is_direct = to.is_none() || to == from;
     let also = if is_direct { vec![("deliver", "{via: push}".to_owned())] } else { Vec::new() };
     if starter.environments.iter().any(|place| place.paths == paths) {

@@ -37,14 +37,18 @@ pub struct Guess {
 /// Numbers below this are versions, above it counts of builds.
 const BUILDS: u64 = 100;
 
+/// Words before a number that say that it counts builds; behind others, as in `jdk-17`, it may be a version.
+const BRANCHES: [&str; 9] =
+    ["main", "master", "trunk", "develop", "dev", "build", "ci", "release", "staging"];
+
 /// Formats of calendar versions, the more particular first.
-const CALENDARS: [&str; 10] = [
+const CALENDARS: [&str; 9] = [
     "YYYY.0M.0D.MICRO",
     "YYYY.MM.DD.MICRO",
     "YYYY.0M.0D",
-    "YYYY.MM.DD",
-    "YYYY.0M.MICRO",
+    // A third number that is no day comes after one that may be: Home Assistant's first of a month is 0.
     "YYYY.MM.MICRO",
+    "YYYY.0M.MICRO",
     "YYYY-0M-0D",
     "YYYY0M0D",
     "YYYY.0M",
@@ -103,7 +107,13 @@ const LOOKS: [Look; 6] = [
     ),
     (
         r"^([A-Za-z][A-Za-z._-]*)-(\d+)$",
-        |found| Some(ordered(&format!(r"^{}-(?<build>\d+)$", lead(found)), Some("$build"), NUMBER)),
+        |found| {
+            let is_branch = BRANCHES.contains(&found[1].to_ascii_lowercase().as_str());
+            let is_many = found[2].parse::<u64>().is_ok_and(|number| number >= BUILDS);
+            let is_build = is_branch || is_many;
+            let pattern = format!(r"^{}-(?<build>\d+)$", lead(found));
+            is_build.then(|| ordered(&pattern, Some("$build"), NUMBER))
+        },
         "numbers of builds",
     ),
     (
@@ -200,7 +210,7 @@ mod tests {
 
     #[test]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 24] = [
+        let cases: [(&[&str], &str); 25] = [
             (&["v1.2.3"], "semver minor"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
             (&["16"], "semver minor"),
@@ -208,7 +218,8 @@ mod tests {
             (&["8.0.36-debian"], "semver minor"),
             (&["2.4.0-rc.1"], "semver minor"),
             (&["2026.10.31.2"], "calver YYYY.0M.0D.MICRO"),
-            (&["2026.1.5"], "calver YYYY.MM.DD"),
+            (&["2026.1.5"], "calver YYYY.MM.MICRO"),
+            (&["jdk-17"], "semver minor"),
             (&["2026.01.05"], "calver YYYY.0M.0D"),
             (&["2026-10-31"], "calver YYYY-0M-0D"),
             (&["20261031"], "calver YYYY0M0D"),

@@ -30,6 +30,18 @@ pub(super) fn add(starter: &mut Starter, names: &mut BTreeSet<String>, object: &
     }
 }
 
+/// Annotations that are carried over, or need not be, without the image that they are of.
+const READ: [&str; 8] = [
+    "image-list",
+    "update-strategy",
+    "allow-tags",
+    "ignore-tags",
+    "platforms",
+    "pull-secret",
+    "write-back-target",
+    "git-branch",
+];
+
 const TEMPLATE: [&str; 4] = ["spec", "template", "metadata", "annotations"];
 
 fn list<'a>(object: &Object<'a>, at: &[&str]) -> Option<&'a str> {
@@ -48,6 +60,8 @@ fn application(
     let mut policies = Vec::new();
     for item in images.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let (alias, image) = item.split_once('=').unwrap_or(("", item));
+        // An alias with a slash is written with an underscore in keys.
+        let alias = alias.replace('/', "_");
         let told = |key: &str| {
             let own = format!("{PREFIX}{alias}.{key}");
             let of_all = format!("{PREFIX}{key}");
@@ -55,7 +69,33 @@ fn application(
         };
         policies.extend(image_of(starter, names, &app, image, &told));
     }
-    environment(starter, object, &app, &policies);
+    let target = annotations.get(&format!("{PREFIX}write-back-target"));
+    left(starter, &app, &annotations);
+    environment(starter, object, &app, target.map(String::as_str), &policies);
+}
+
+/// Says which annotations mean nothing here.
+fn left(starter: &mut Starter, app: &str, annotations: &BTreeMap<String, String>) {
+    let own =
+        annotations.iter().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value)));
+    let mut others = Vec::new();
+    let mut is_written = false;
+    for (key, value) in own {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        match last {
+            "write-back-method" => is_written = value.starts_with("git"),
+            key if READ.contains(&key) => {}
+            _ => others.push(key),
+        }
+    }
+    if !others.is_empty() {
+        starter.notes.push(format!("{app}: not carried over: `{}`", others.join("`, `")));
+    }
+    if !is_written {
+        starter.notes.push(format!(
+            "{app}: its versions are in the cluster alone; write them into a file of this repository first"
+        ));
+    }
 }
 
 /// An `ImageUpdater` names applications by patterns; which they are, only the cluster knows.
@@ -109,14 +149,14 @@ fn image_of(
         None => {}
         Some((kind, _)) if kind.eq_ignore_ascii_case("any") => {}
         Some((kind, pattern)) if kind.eq_ignore_ascii_case("regexp") => {
-            if regex::Regex::new(pattern).is_ok() {
-                rule.pattern = Some(pattern.to_owned());
-            } else {
-                comments
-                    .push("its `allow-tags` is no regular expression, and is left out".to_owned());
-            }
+            rule.pattern = Some(pattern.to_owned());
         }
-        Some(_) => comments.push("its `allow-tags` matched nothing, and is left out".to_owned()),
+        Some((kind, _)) => {
+            starter
+                .notes
+                .push(format!("{app}: `{text}`: its `allow-tags` is of no kind, `{kind}`"));
+            return None;
+        }
     }
     for glob in told("ignore-tags").iter().flat_map(|globs| globs.split(',')).map(str::trim) {
         if !glob.is_empty() {
@@ -184,7 +224,10 @@ fn rule(told: Told<'_>, constraint: Option<&str>, comments: &mut Vec<String>) ->
                         .to_owned(),
                 );
             }
-            Rule::by("semver", constraint.unwrap_or("*"))
+            let mut rule = Rule::by("semver", constraint.unwrap_or("*"));
+            // Versions of two numbers are versions there.
+            rule.also.push(("variant", "keep".to_owned()));
+            rule
         }
     }
 }
@@ -209,18 +252,30 @@ fn regex_of(glob: &str) -> String {
 }
 
 /// The environment of an application: the directories of its sources.
-fn environment(starter: &mut Starter, object: &Object<'_>, app: &str, images: &[String]) {
+fn environment(
+    starter: &mut Starter,
+    object: &Object<'_>,
+    app: &str,
+    target: Option<&str>,
+    images: &[String],
+) {
     let mut sources: Vec<Option<&str>> = vec![object.text(&["spec", "source", "path"])];
     sources.extend(object.items(&["spec", "sources"]).iter().map(|source| source.text(&["path"])));
-    let target = object.text(&["metadata", "annotations", &format!("{PREFIX}write-back-target")]);
-    let target = target.and_then(|target| target.split_once(":/")).map(|(_, path)| path);
-    let paths: BTreeSet<String> = sources
-        .into_iter()
-        .flatten()
-        .chain(target)
-        .map(|path| path.trim_start_matches("./").trim_matches('/').to_owned())
-        .filter(|path| !path.is_empty() && !path.contains("{{"))
-        .collect();
+    let plain = |path: &str| match path.trim_start_matches("./").trim_matches('/') {
+        "" => ".".to_owned(),
+        path => path.to_owned(),
+    };
+    let sources = sources.into_iter().flatten().map(plain).filter(|path| !path.contains("{{"));
+    let mut paths: BTreeSet<String> = sources.collect();
+    // A file that is named is the one that changes: from the root, or beside the chart.
+    if let Some((_, file)) = target.and_then(|target| target.split_once(':')) {
+        let beside =
+            |path: &String| if path == "." { plain(file) } else { format!("{path}/{file}") };
+        paths = match file.strip_prefix('/') {
+            Some(file) => BTreeSet::from([plain(file)]),
+            None => paths.iter().map(beside).collect(),
+        };
+    }
     if images.is_empty() || paths.is_empty() {
         starter.notes.push(format!(
             "{app}: no directory of this repository is named; write its environment"

@@ -187,6 +187,28 @@ fn policies(block: &str, at: &str) {
     assert_eq!(checked.code, 0, "{at}:\n{block}\n{}", checked.stderr);
 }
 
+/// Whoever meets a code finds what to do about it, and nothing that is not a code.
+#[test]
+fn every_code_has_its_advice() {
+    let read = |page: &str| std::fs::read_to_string(root().join("docs").join(page)).unwrap();
+    let codes = |page: &str| -> Vec<String> {
+        let first = |line: &str| line.strip_prefix("| `")?.split(" | ").next().map(str::to_owned);
+        let cells = page.lines().filter_map(first);
+        let of = |cell: String| {
+            cell.split("`, `").map(|code| code.trim_end_matches('`').to_owned()).collect::<Vec<_>>()
+        };
+        cells.flat_map(of).collect()
+    };
+    let (known, page) = (read("diagnostics.md"), read("troubleshooting.md"));
+    // An update, or that nothing is to be done, asks for nothing.
+    let asks_nothing = |line: &&str| line.contains("| Update: ") || line.contains("| Keep: ");
+    let known: Vec<&str> = known.lines().filter(|line| !asks_nothing(line)).collect();
+    let (mut known, mut advised) = (codes(&known.join("\n")), codes(&page));
+    known.sort();
+    advised.sort();
+    assert_eq!(advised, known);
+}
+
 #[test]
 fn every_link_leads_to_a_file() {
     for (path, text) in pages() {

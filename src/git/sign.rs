@@ -1,7 +1,7 @@
 //! Signatures of commits: by an SSH key in this process, by `gpg`, or by GitHub.
 
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -105,8 +105,11 @@ fn gpg(key: &str, commit: &[u8]) -> Result<String, String> {
     let (done, answer) = mpsc::channel();
     // It reads everything before it writes, and a thread that nobody waits for ends with it.
     std::thread::spawn(move || {
+        // One that ends before it has read everything says why itself.
         let written = stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(&commit));
-        done.send(written.and_then(|()| Child::wait_with_output(child))).ok();
+        let output = child.wait_with_output();
+        let is_signed = output.as_ref().is_ok_and(|output| output.status.success());
+        done.send(if is_signed { written.and(output) } else { output }).ok();
     });
     let Ok(output) = answer.recv_timeout(TIMEOUT) else {
         end(pid);

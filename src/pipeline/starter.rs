@@ -224,9 +224,8 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;
     // What other tools are told of images deploys none.
-    let of_tools: Vec<_> =
-        stream.documents().iter().filter(|node| is_told(&stream, **node)).collect();
-    let of_tools = of_tools.into_iter().map(|node| stream.node(*node).span());
+    let of_tools = stream.documents().iter().filter(|node| is_told(&stream, **node));
+    let of_tools = of_tools.map(|node| stream.node(*node).span());
     let of_tools: Vec<_> = of_tools.map(|span| line_of(span.start)..=line_of(span.end)).collect();
     let is_of_tool = |line: usize| {
         of_tools.iter().any(|lines| lines.contains(&line))
@@ -326,7 +325,12 @@ impl Existing {
         }
         // Two policies for one image need environments that say which is where.
         while let Some(why) = self.problem(starter) {
-            let Some(last) = starter.policies.pop() else { break };
+            let all = &starter.policies;
+            let is_second = |at: &usize| all[..*at].iter().any(|one| one.image == all[*at].image);
+            let Some(at) = (0..all.len()).rev().find(is_second).or(all.len().checked_sub(1)) else {
+                break;
+            };
+            let last = starter.policies.remove(at);
             starter.notes.push(format!("{} ({}): {why}", last.image, last.comments.join("; ")));
         }
     }

@@ -177,14 +177,16 @@ fn what_strangers_wrote_stays_a_value() {
     world.bot(["check", "--repo", arg(&tree)]).run().exits(0);
 }
 
+/// A resource of Flux's, as one document.
+fn flux(kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n---\n"
+    )
+}
+
 /// Each of these once kept everything else away, or was carried over as something else.
 #[test]
 fn what_cannot_be_carried_over_is_told_and_left_out() {
-    let flux = |kind: &str, name: &str, spec: &str| {
-        format!(
-            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n---\n"
-        )
-    };
     let policy = |name: &str, more: &str| {
         let spec =
             format!("imageRepositoryRef: {{name: app}}, policy: {{semver: {{range: 1.x}}}}{more}");
@@ -225,6 +227,29 @@ fn what_cannot_be_carried_over_is_told_and_left_out() {
         "{}",
         shown.stdout
     );
+}
+
+/// Two policies for one image, and nothing that says where each is: one goes, and what has nothing to do with it stays.
+#[test]
+fn what_cannot_be_told_apart_takes_nothing_with_it() {
+    let policy = |name: &str, of: &str| {
+        let spec =
+            format!("imageRepositoryRef: {{name: {of}}}, policy: {{semver: {{range: 1.x}}}}");
+        flux("ImagePolicy", name, &spec)
+    };
+    let files = [
+        flux("ImageRepository", "app", "image: ghcr.io/acme/app"),
+        flux("ImageRepository", "web", "image: ghcr.io/acme/web"),
+        policy("app-dev", "app"),
+        policy("app-prod", "app"),
+        policy("web", "web"),
+    ];
+    let world = World::new();
+    let tree = world.tree(&[("flux.yaml", &files.concat())]);
+    let ran = world.bot(["import", "--repo", arg(&tree)]).run().exits(0);
+    let is_there = |name: &str| ran.stdout.contains(&format!("  {name}:\n"));
+    assert_eq!(["app-dev", "app-prod", "web"].map(is_there), [true, false, true], "{}", ran.stdout);
+    assert!(ran.stderr.contains("app-prod"), "{}", ran.stderr);
 }
 
 /// Two applications of Argo CD with files of their own for one chart.

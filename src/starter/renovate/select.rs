@@ -1,5 +1,6 @@
 //! Which images a rule of Renovate's is for.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -61,16 +62,38 @@ enum Pattern {
 pub(super) struct Patterns(RefCell<BTreeMap<String, Option<Pattern>>>);
 
 impl Patterns {
-    fn is(&self, pattern: &str, name: &str) -> bool {
+    /// What a question to a pattern is answered with; `None` for one that cannot be read.
+    fn ask(&self, pattern: &str, question: impl FnOnce(&Pattern) -> bool) -> Option<bool> {
         let mut known = self.0.borrow_mut();
         if !known.contains_key(pattern) {
             known.insert(pattern.to_owned(), read(pattern));
         }
-        match known.get(pattern).and_then(Option::as_ref) {
-            Some(Pattern::Glob(glob)) => pattern == "*" || glob.is_match(name),
-            Some(Pattern::Regex(regex)) => regex.is_match(name),
-            None => false,
-        }
+        known.get(pattern)?.as_ref().map(question)
+    }
+
+    fn is(&self, pattern: &str, name: &str) -> bool {
+        let is = |read: &Pattern| match read {
+            Pattern::Glob(glob) => pattern == "*" || glob.is_match(name),
+            Pattern::Regex(regex) => regex.is_match(name),
+        };
+        self.ask(pattern, is).unwrap_or_default()
+    }
+
+    /// Keys that select and are not understood here, and patterns that cannot be read.
+    fn strange<'r>(&self, rule: &'r Value) -> Vec<&'r str> {
+        let keys = rule.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+        let selects = |key: &&str| key.starts_with("match") || key.starts_with("exclude");
+        let is_readable = |key: &str, pattern: &str| {
+            let pattern = match key {
+                "matchPackagePatterns" => Cow::Owned(between_slashes(pattern)),
+                _ => Cow::Borrowed(pattern.strip_prefix('!').unwrap_or(pattern)),
+            };
+            self.ask(&pattern, |_| true).is_some()
+        };
+        let is_known = |key: &&str| {
+            MATCHERS.contains(key) && texts(&rule[*key]).iter().all(|p| is_readable(key, p))
+        };
+        keys.filter(selects).filter(|key| !is_known(key)).collect()
     }
 
     /// Renovate's lists of patterns: one of the positive ones, and none of the negative ones.
@@ -84,7 +107,7 @@ impl Patterns {
 
     /// Whether every matcher of a rule lets an image through.
     pub(super) fn meant(&self, rule: &Value, image: &Image<'_>) -> Meant {
-        let (names, strange) = (&image.names, strange(rule));
+        let (names, strange) = (&image.names, self.strange(rule));
         // What cannot be read may be about anything.
         let has = |key: &str| rule.get(key).is_some() && !strange.contains(&key);
         let list = |key: &str| {
@@ -107,7 +130,9 @@ impl Patterns {
         let is_docker =
             !has("matchDatasources") || self.is_listed(&texts(&rule["matchDatasources"]), "docker");
         let is_named = is_docker
-            && any("matchPackagePatterns", &|pattern, name| self.is(&format!("/{pattern}/"), name))
+            && any("matchPackagePatterns", &|pattern, name| {
+                self.is(&between_slashes(pattern), name)
+            })
             && any("matchPackagePrefixes", &|prefix, name| name.starts_with(prefix))
             && list("matchPackageNames")
             && list("matchDepNames")
@@ -148,23 +173,9 @@ impl Patterns {
     }
 }
 
-/// Keys that select and are not understood here, and patterns that cannot be read.
-fn strange(rule: &Value) -> Vec<&str> {
-    let keys = rule.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
-    let selects = |key: &&str| key.starts_with("match") || key.starts_with("exclude");
-    let is_readable = |pattern: &str| {
-        let positive = pattern.strip_prefix('!').unwrap_or(pattern);
-        read(positive).is_some()
-    };
-    let is_known = |key: &&str| {
-        let patterns = texts(&rule[*key]);
-        let is_regex = *key == "matchPackagePatterns";
-        MATCHERS.contains(key)
-            && patterns
-                .iter()
-                .all(|p| if is_regex { Regex::new(p).is_ok() } else { is_readable(p) })
-    };
-    keys.filter(selects).filter(|key| !is_known(key)).collect()
+/// A regular expression as lists of patterns have it.
+fn between_slashes(regex: &str) -> String {
+    format!("/{regex}/")
 }
 
 fn read(pattern: &str) -> Option<Pattern> {

@@ -119,6 +119,7 @@ pub async fn import(
     let starter = Starter::imported(&manifests(&tree), given, &deployed);
     let mut starter = starter.map_err(Failure::Argument)?;
     let existing = Existing::of(&tree, &settings);
+    judge(existing.files.clone())?;
     let before = starter.policies.len();
     starter.policies.retain(|policy| !existing.images.contains(&policy.image));
     skipped.extend(there_already(before - starter.policies.len()));
@@ -252,6 +253,17 @@ fn is_told(stream: &Stream<'_>, document: NodeId) -> bool {
     version.is_some_and(|version| TOLD_BY.iter().any(|tool| version.starts_with(tool)))
 }
 
+/// Refuses policies that are wrong; that there are none yet is no mistake.
+fn judge(files: Vec<PolicyFile>) -> Result<(), Failure> {
+    let (_, mut diagnostics) = read(&files);
+    diagnostics.retain(|problem| problem.code != Code::PolicyNone);
+    if !any_error(&diagnostics) {
+        return Ok(());
+    }
+    let sources = files.into_iter().map(|file| (file.path, file.text)).collect();
+    Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
+}
+
 /// The policies that are there.
 struct Existing {
     files: Vec<PolicyFile>,
@@ -343,12 +355,6 @@ impl Existing {
         if new.is_empty() {
             return Ok(());
         }
-        let all = [self.files.clone(), new].concat();
-        let (_, diagnostics) = read(&all);
-        if !any_error(&diagnostics) {
-            return Ok(());
-        }
-        let sources = all.into_iter().map(|file| (file.path, file.text)).collect();
-        Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
+        judge([self.files.clone(), new].concat())
     }
 }

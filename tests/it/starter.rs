@@ -250,6 +250,9 @@ fn what_cannot_be_told_apart_takes_nothing_with_it() {
     let is_there = |name: &str| ran.stdout.contains(&format!("  {name}:\n"));
     assert_eq!(["app-dev", "app-prod", "web"].map(is_there), [true, false, true], "{}", ran.stdout);
     assert!(ran.stderr.contains("app-prod"), "{}", ran.stderr);
+    // What is wrong already is nobody else's mistake.
+    world.file("tree/policies/wrong.yaml", "images: {x: {}}\n");
+    world.bot(["import", "--repo", arg(&tree)]).run().exits(2).says(&["policies/wrong.yaml"]);
 }
 
 /// Two applications of Argo CD with files of their own for one chart.

@@ -1,6 +1,8 @@
 //! From a decision and a site to spans with old and new text, and from those to a proven new file.
 
 mod apply;
+#[cfg(test)]
+mod go_tests;
 mod render;
 
 use std::collections::BTreeMap;

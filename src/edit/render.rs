@@ -119,24 +119,27 @@ fn write(scalar: &Scalar, slot: &Slot, old: &str, new: &str) -> Edit {
     edit
 }
 
+/// Helm reads numbers as floating-point ones, and Go prints those from here on with an exponent: `1e+06`
+/// (<https://pkg.go.dev/strconv#FormatFloat>, format `g`).
+const EXPONENT: u64 = 1_000_000;
+
 /// The one rule for plain scalars: text stays text, and a number stays plain only when it is of the
 /// type it replaces and a program that reads it as a number prints the same characters again.
 ///
 /// `11.8` → `11.9` stays plain; `0.4` → `0.10` is quoted, because a float would print `0.1`, and so is
-/// `1.2.3` → `1.3`, which was text and would become a float.
-fn plain_or_quoted(old: &str, new: &str) -> String {
+/// `1.2.3` → `1.3`, which was text and would become a float, and `999999` → `1000000`, which Helm prints as `1e+06`.
+pub(super) fn plain_or_quoted(old: &str, new: &str) -> String {
     let (before, after) = (resolve(old), resolve(new));
+    let is_short =
+        |text: &str| text.parse::<u64>().is_ok_and(|n| n < EXPONENT && n.to_string() == text);
     let prints_alike = match after {
-        Resolved::Int => !new.starts_with('0') && new.parse::<u64>().is_ok(),
-        Resolved::Float => {
-            let digits = new.split_once('.');
-            digits.is_some_and(|(whole, fraction)| {
-                whole.parse::<u32>().is_ok_and(|n| n.to_string() == whole)
-                    && fraction.len() < 6
-                    && !fraction.ends_with('0')
-                    && fraction.bytes().all(|b| b.is_ascii_digit())
-            })
-        }
+        Resolved::Int => is_short(new),
+        // A fraction of four digits is never printed with an exponent.
+        Resolved::Float => new.split_once('.').is_some_and(|(whole, fraction)| {
+            let is_digits = fraction.bytes().all(|b| b.is_ascii_digit());
+            let is_kept = (1..=4).contains(&fraction.len()) && !fraction.ends_with('0');
+            is_short(whole) && is_digits && is_kept
+        }),
         Resolved::Text | Resolved::Timestamp => true,
         Resolved::Null | Resolved::Bool => false,
     };
@@ -247,6 +250,16 @@ digest:
             ("v1", "0x1", "\"0x1\""),
             ("v1", "1_0", "\"1_0\""),
             ("7", "08", "\"08\""),
+            ("999998", "999999", "999999"),
+            ("999999", "1000000", "\"1000000\""),
+            ("20240923", "20241001", "\"20241001\""),
+            ("9007199254740992", "9007199254740993", "\"9007199254740993\""),
+            ("1.5", "1.00001", "\"1.00001\""),
+            ("0.5", "0.0001", "0.0001"),
+            ("abc1234_16", "72225e2_17", "\"72225e2_17\""),
+            ("v1", "1e5_", "\"1e5_\""),
+            ("v1", "6_.02e_23", "\"6_.02e_23\""),
+            ("v1", "72225f2_17", "72225f2_17"),
             ("2024-11-01", "2024-11-02", "2024-11-02"),
             ("latest", "2024-11-02", "\"2024-11-02\""),
             ("1.5", "1.25", "1.25"),

@@ -52,9 +52,15 @@ static TYPES: LazyLock<RegexSet> =
     LazyLock::new(|| RegexSet::new(PATTERNS).expect("constant patterns compile"));
 
 /// The type of a plain scalar with this text.
+///
+/// [go-yaml](https://github.com/yaml/go-yaml/blob/v2.4.0/resolve.go), which Kubernetes' own library is made from, takes
+/// every `_` out of what begins like a number before it looks at it: `72225e2_17` is 7.2225e+221 to it.
 #[must_use]
 pub fn resolve(plain: &str) -> Resolved {
-    TYPES.matches(plain).iter().next().map_or(Resolved::Text, |first| KINDS[first])
+    let kind = |text: &str| TYPES.matches(text).iter().next().map(|first| KINDS[first]);
+    let is_like_number = plain.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let joined = || (is_like_number && plain.contains('_')).then(|| plain.replace('_', ""));
+    kind(plain).or_else(|| kind(&joined()?)).unwrap_or(Resolved::Text)
 }
 
 #[cfg(test)]
@@ -64,11 +70,11 @@ mod tests {
     #[test]
     fn resolves_as_yaml_1_1_or_1_2_would() {
         let cases = [
-            (Resolved::Text, "1.2.3 v1 1.2.x latest 1-alpine 0b2x 2024-11 _1 e5 0x 1e"),
+            (Resolved::Text, "1.2.3 v1 1.2.x latest 1-alpine 0b2x 2024-11 _1 e5 0x 1e 72225f2_17 _1e5"),
             (Resolved::Null, "~ null NULL"),
             (Resolved::Bool, "true False on OFF y N yes"),
             (Resolved::Int, "1 011 0x1F 0X1f 0B1 0O7 0o17 1_000 1:30 20240101 09"),
-            (Resolved::Float, "1.2 0.10 1e5 1.5E-3 .5 1. 1_0.5 .inf .NaN"),
+            (Resolved::Float, "1.2 0.10 1e5 1.5E-3 .5 1. 1_0.5 .inf .NaN 72225e2_17 1e5_ 6_.02e_23"),
             (Resolved::Timestamp, "2024-11-01 2024-1-1 2001-12-14T21:59:43Z"),
         ];
         for (want, texts) in cases {

@@ -36,7 +36,7 @@ pub fn edits(scalars: &Scalars, site: &Site, target: Target<'_>) -> Vec<Edit> {
 
 /// The new content of a slot.
 fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String {
-    let separate = site.slots.iter().any(|slot| slot.part == Part::Digest);
+    let separate = site.slots.iter().any(|slot| matches!(slot.part, Part::Digest | Part::Hash));
     let wanted = match target.mode {
         DigestMode::Pin => !separate || old.contains('@'),
         DigestMode::Keep => old.contains('@'),
@@ -65,18 +65,28 @@ fn slot_text(slot: &Slot, old: &str, site: &Site, target: Target<'_>) -> String 
         }
         Part::Name => target.name.to_owned(),
         Part::Registry => split_registry(target.name).0.to_owned(),
-        Part::Digest => digest_alone(old, site, target),
+        Part::Digest => {
+            digest_alone(old, Digest::parse(old).as_ref(), site, target, Digest::as_str)
+        }
+        Part::Hash => digest_alone(old, Digest::from_hex(old).as_ref(), site, target, Digest::hex),
     }
 }
 
-fn digest_alone(old: &str, site: &Site, target: Target<'_>) -> String {
+/// A digest with a key of its own, which is written as it was.
+fn digest_alone(
+    old: &str,
+    held: Option<&Digest>,
+    site: &Site,
+    target: Target<'_>,
+    written: impl Fn(&Digest) -> &str,
+) -> String {
     match target.mode {
-        DigestMode::Drop if site.tag.is_some() && site.claimed.is_none() => String::new(),
-        DigestMode::Drop => old.to_owned(),
-        DigestMode::Keep if Digest::parse(old).is_none() && site.claimed.is_none() => {
-            old.to_owned()
+        DigestMode::Drop if held.is_some() && site.tag.is_some() && site.claimed.is_none() => {
+            String::new()
         }
-        _ => target.digest.map_or_else(|| old.to_owned(), Digest::to_string),
+        DigestMode::Drop => old.to_owned(),
+        DigestMode::Keep if held.is_none() && site.claimed.is_none() => old.to_owned(),
+        _ => target.digest.map_or_else(|| old.to_owned(), |digest| written(digest).to_owned()),
     }
 }
 
@@ -103,7 +113,9 @@ fn write(scalar: &Scalar, slot: &Slot, old: &str, new: &str) -> Edit {
     } else {
         whole.clone()
     };
-    let mut edit = if quoted == whole {
+    let mut edit = if slot.is_missing {
+        Edit { text: whole.clone(), ..edit(slot.start, "", &format!(" {quoted}")) }
+    } else if quoted == whole {
         // The colon of `:tag` stays where it is on both sides of most changes.
         let same = usize::from(old.starts_with(':') && new.starts_with(':'));
         Edit { text: new.to_owned(), ..edit(slot.start + same, &old[same..], &new[same..]) }
@@ -111,7 +123,9 @@ fn write(scalar: &Scalar, slot: &Slot, old: &str, new: &str) -> Edit {
         Edit { text: new.to_owned(), ..edit(slot.start - piece.start, &own.value, &quoted) }
     };
     if let Some(inner) = &slot.inner {
-        if quoted != whole {
+        if slot.is_missing {
+            edit.text.clone_from(&edit.new);
+        } else if quoted != whole {
             (edit.within, edit.text) = (inner.raw.clone(), quoted);
         }
         edit.inner = Some((inner.raw.clone(), whole));
@@ -160,6 +174,8 @@ mod tests {
     const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
+    const HEX: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
         let found = find("kustomization.yaml", text, &stream, &[]);
@@ -202,17 +218,51 @@ mod tests {
                 format!("repository: a/b\ntag: v2\ndigest: '{B}'\n"),
             ),
             (
-                "repository: a/b
-tag: v1
-digest:
-",
+                "repository: a/b\ntag: v1\ndigest: # c\n",
+                Pin,
+                format!("repository: a/b\ntag: v2\ndigest: {B} # c\n"),
+            ),
+            (
+                "{repository: a/b, tag: v1, sha: }",
+                Pin,
+                format!("{{repository: a/b, tag: v2, sha: {HEX} }}"),
+            ),
+            (
+                "{repository: a/b, tag: v1, digest: null}",
+                Pin,
+                format!("{{repository: a/b, tag: v2, digest: {B}}}"),
+            ),
+            (
+                "{repository: a/b, tag: v1, digest: ~}",
+                Keep,
+                "{repository: a/b, tag: v2, digest: ~}".into(),
+            ),
+            ("image: a/b:v1\ndigest: ''\n", Pin, format!("image: a/b:v2\ndigest: '{B}'\n")),
+            (
+                "x: {values.yaml: 1}\nvalues: |\n  repository: a/b\n  tag: v1\n  digest:\n",
                 Pin,
                 format!(
-                    "repository: a/b
-tag: v2@{B}
-digest:
-"
+                    "x: {{values.yaml: 1}}\nvalues: |\n  repository: a/b\n  tag: v2\n  digest: {B}\n"
                 ),
+            ),
+            (
+                &format!("repository: a/b\ntag: v1\nsha: {}\n", "1".repeat(64)),
+                Keep,
+                format!("repository: a/b\ntag: v2\nsha: {HEX}\n"),
+            ),
+            (
+                &format!(
+                    "fooImage: a/b\nfooTag: v1\nfooImageDigest: {A}\nbarTag: v1\nbarDigest: {A}\n"
+                ),
+                Keep,
+                format!(
+                    "fooImage: a/b\nfooTag: v2\nfooImageDigest: {B}\nbarTag: v1\nbarDigest: {A}\n"
+                ),
+            ),
+            (
+                &format!("image: a/b:v1\nimageDigest: {A}\n"),
+                Drop,
+                "image: a/b:v2\nimageDigest: \"\"\n".into(),
             ),
             (
                 &format!("repository: a/b\ntag: v1\ndigest: {A}\n"),
@@ -233,6 +283,21 @@ digest:
         for (before, mode, after) in cases {
             assert_eq!(rewritten(before, "v2", mode), after, "{before:?} {mode:?}");
         }
+    }
+
+    #[test]
+    fn digits_alone_are_no_number_either() {
+        let before = format!("{{repository: a/b, tag: v1, sha: {}}}", "a".repeat(64));
+        let stream = Stream::parse(&before).unwrap();
+        let found = find("a.yaml", &before, &stream, &[]);
+        let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
+        let digest =
+            Digest::parse(&format!("sha256:{}e{}", "1".repeat(31), "2".repeat(32))).unwrap();
+        let tag = Tag::parse("v1").unwrap();
+        let target =
+            Target { name: "a/b", tag: &tag, digest: Some(&digest), mode: DigestMode::Keep };
+        let edits = edits(&basis.scalars, &found.sites[0], target);
+        assert_eq!(edits[0].new, format!("\"{}\"", digest.hex()));
     }
 
     #[test]

@@ -24,6 +24,18 @@ impl Digest {
         ok.then(|| Self(text.into()))
     }
 
+    /// Reads a SHA-256 digest that is written without its algorithm.
+    #[must_use]
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        Self::parse(&format!("sha256:{hex}"))
+    }
+
+    /// The digits alone.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        self.0.split_once(':').map_or(&*self.0, |(_, hex)| hex)
+    }
+
     /// The digest of some content; `None` for an algorithm that is not registered.
     #[must_use]
     pub fn of(algorithm: &str, content: &[u8]) -> Option<Self> {

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::beside::Digests;
 use super::finder::{Finder, Written, join};
 use super::named::capital;
-use super::{Obstacle, kustomize, reference};
+use super::{Obstacle, Obstruction, kustomize, reference};
 use crate::image::Reference;
 use crate::yaml::NodeId;
 
@@ -48,16 +49,16 @@ fn image(finder: &mut Finder<'_>, node: NodeId) {
 
 /// Parameters are one mapping, written as a list: `image.repository` with `image.tag`.
 fn parameters(finder: &mut Finder<'_>, items: &[NodeId]) {
-    let mut values: BTreeMap<String, NodeId> = BTreeMap::new();
+    let mut values = Parameters::new();
     for item in items {
         let item = finder.stream.target(*item);
         let name = finder.stream.get(item, "name").and_then(|name| finder.stream.text(name));
         if let (Some(name), Some(value)) = (name, finder.stream.get(item, "value")) {
-            values.insert(name.to_owned(), value);
+            values.insert(name, value);
         }
     }
     for (name, node) in &values {
-        let last = name.rsplit('.').next().unwrap_or_default();
+        let last = last_of(name);
         if last == "image" || last.ends_with("Image") {
             whole(finder, &values, name, *node);
         } else if let Some(stem) =
@@ -68,47 +69,71 @@ fn parameters(finder: &mut Finder<'_>, items: &[NodeId]) {
     }
 }
 
+/// Values by their dotted names.
+type Parameters<'a> = BTreeMap<&'a str, NodeId>;
+
+/// What stands behind the last dot.
+fn last_of(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
 /// `image` with a whole reference, or beside `image.tag`, `imageTag` or `tag`.
-fn whole(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, name: &str, node: NodeId) {
+fn whole(finder: &mut Finder<'_>, values: &Parameters<'_>, name: &str, node: NodeId) {
     let Some(reference) = finder.stream.text(node).and_then(Reference::parse) else { return };
-    let written = if reference.suffix.is_empty() {
-        let prefix = name.rfind('.').map_or("", |at| &name[..=at]);
-        let tags = [format!("{name}.tag"), format!("{name}Tag"), format!("{prefix}tag")];
-        collect(finder, tags.iter().find_map(|tag| values.get(tag)).copied(), None)
-    } else {
-        finder.suffix(node, 0, &reference)
+    let last = last_of(name);
+    let prefix = &name[..name.len() - last.len()];
+    let stem = &last[..last.len() - "image".len()];
+    let tags = [format!("{name}.tag"), format!("{name}Tag"), format!("{prefix}tag")];
+    let tag = tags.iter().find_map(|tag| values.get(tag.as_str()));
+    let written = match tag.filter(|_| reference.suffix.is_empty()) {
+        Some(tag) => tagged(finder, *tag),
+        None => finder.suffix(node, 0, &reference),
     };
+    let written = written.and_then(|written| {
+        let written = with_digests(finder, values, (prefix, stem), written)?;
+        with_digests(finder, values, (&format!("{name}."), ""), written)
+    });
     finder.record(reference.repository, node, written);
 }
 
 /// `STEMrepository` with `STEMtag`, `STEMregistry` and `STEMdigest`, or the same with capitals.
-fn parts(finder: &mut Finder<'_>, values: &BTreeMap<String, NodeId>, stem: &str, node: NodeId) {
+fn parts(finder: &mut Finder<'_>, values: &Parameters<'_>, stem: &str, node: NodeId) {
     let is_capital = stem.ends_with(|c: char| c.is_ascii_lowercase());
     let of = |word: &str| {
         let word = if is_capital { capital(word) } else { word.to_owned() };
-        values.get(&format!("{stem}{word}")).copied()
+        values.get(format!("{stem}{word}").as_str()).copied()
     };
     let text = |node: NodeId| finder.stream.text(node).filter(|text| !text.is_empty());
     let Some(repository) = text(node) else { return };
-    let (tag, digest) = (of("tag"), of("digest"));
+    let tag = of("tag");
     let repository = join(of("registry").and_then(text), repository);
-    if let (Some(repository), Some(_)) = (repository, tag) {
-        let written = collect(finder, tag, digest);
+    if let (Some(repository), Some(tag)) = (repository, tag) {
+        let (prefix, stem) = stem.split_at(stem.rfind('.').map_or(0, |at| at + 1));
+        let written = tagged(finder, tag);
+        let written = written.and_then(|found| with_digests(finder, values, (prefix, stem), found));
         finder.record(repository, node, written);
     }
 }
 
-fn collect(
-    finder: &Finder<'_>,
-    tag: Option<NodeId>,
-    digest: Option<NodeId>,
-) -> Result<Written, Obstacle> {
+fn tagged(finder: &Finder<'_>, tag: NodeId) -> Result<Written, Obstruction> {
     let mut written = Written::default();
-    if let Some(tag) = tag {
-        finder.tag(tag, &mut written)?;
-    }
-    if let Some(digest) = digest {
-        finder.digest(digest, &mut written)?;
-    }
+    finder.tag(tag, &mut written)?;
+    Ok(written)
+}
+
+/// Adds the digests of an image whose names begin with a prefix and a stem.
+fn with_digests(
+    finder: &Finder<'_>,
+    values: &Parameters<'_>,
+    (prefix, stem): (&str, &str),
+    mut written: Written,
+) -> Result<Written, Obstruction> {
+    let beneath = values.range(prefix..).take_while(|(name, _)| name.starts_with(prefix));
+    let beside = beneath.filter_map(|(name, node)| {
+        let last = &name[prefix.len()..];
+        (!last.contains('.')).then_some((last, None, *node))
+    });
+    let found = Digests::of(finder.stream, beside).beside(stem);
+    finder.add_digests(found, &mut written)?;
     Ok(written)
 }

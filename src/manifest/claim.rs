@@ -144,7 +144,11 @@ impl Claimed {
             || self.name.as_deref().is_some_and(|written| written != name)
     }
 
-    fn add(&mut self, claim: Claim) {
+    fn add(&mut self, mut claim: Claim) {
+        // In the way in which it is written.
+        if claim.slot.part == Part::Digest && Digest::from_hex(&claim.text).is_some() {
+            claim.slot.part = Part::Hash;
+        }
         let text = &*claim.text;
         match claim.slot.part {
             Part::Whole => {
@@ -158,7 +162,9 @@ impl Claimed {
             }
             Part::Name => self.name = Some(text.to_owned()),
             Part::Registry => self.registry = Some(text.to_owned()),
-            Part::Digest => self.digest = Digest::parse(text),
+            Part::Digest | Part::Hash => {
+                self.digest = Digest::parse(text).or_else(|| Digest::from_hex(text));
+            }
             Part::Tag | Part::TagAndDigest | Part::Suffix => {
                 let (tag, digest) = text.split_once('@').unwrap_or((text, ""));
                 self.tag = Tag::parse(tag);

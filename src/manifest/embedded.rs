@@ -2,7 +2,9 @@
 //! that stand in a kustomization.
 
 use super::finder::Finder;
-use super::{Claimed, Found, Idle, Idleness, Inner, Obstacle, Scalar, Site, Slot};
+use super::{
+    Claimed, Found, Idle, Idleness, Inner, Obstacle, Obstructed, Scalar, Site, Slot, Spot,
+};
 use crate::yaml::{Data, Locator, NodeId, Stream, Style};
 
 /// Keys whose text is YAML, beside names of files.
@@ -66,7 +68,10 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
         }
     }
     for obstructed in found.obstructed {
-        finder.obstruct(obstructed.repository, node, obstructed.obstacle);
+        let line = locator.line() + obstructed.spot.line - 1;
+        // A line is enough: the columns of the text are not those of the file.
+        let spot = Spot { line, column: 1, span: 0..0 };
+        finder.obstruct_at(Obstructed { spot, ..obstructed });
     }
 }
 
@@ -81,7 +86,8 @@ fn outer_slots(
         let scalar = Scalar::of(inner, slot.node)?;
         let piece = slot.start..slot.start + slot.range.len();
         let outer = Slot::within(locator, slot.part, node, piece)?;
-        Some(Slot { inner: Some(Inner { raw, scalar, range: slot.range.clone() }), ..outer })
+        let inner = Some(Inner { raw, scalar, range: slot.range.clone() });
+        Some(Slot { inner, is_missing: slot.is_missing, ..outer })
     });
     slots.collect()
 }

@@ -145,6 +145,36 @@ items:
     }
 
     #[test]
+    fn a_digest_of_nobody_keeps_the_tag_where_it_is() {
+        let hex = "a".repeat(64);
+        let stays = [
+            format!("{{repository: a/b, tag: v1, configChecksum: {hex}}}"),
+            format!("{{repository: a/b, tag: v1, sbomDigest: 'sha256:{hex}'}}"),
+            format!("{{repository: a/b, tag: v1, digest: '@sha256:{hex}'}}"),
+            format!("{{fooImage: 'a/b:v1', digest: 'sha256:{hex}'}}"),
+            format!("{{image: 'a/b:v1', sidecarDigest: 'sha256:{hex}'}}"),
+            format!("{{image: 'a/b:v1', hash: 'SHA256:{hex}'}}"),
+        ];
+        for text in stays {
+            let got = found("values.yaml", &text);
+            assert!(
+                matches!(&got[..], [one] if one.ends_with("OtherDigest") || one.ends_with("NotATag")),
+                "{text} {got:?}"
+            );
+        }
+        let moves = [
+            format!("{{repository: a/b, tag: v1, commit: {}}}", "a".repeat(40)),
+            format!("{{repository: a/b, tag: v1, sha: {}}}", "a".repeat(12)),
+            format!("{{repository: a/b, tag: '{hex}'}}"),
+            format!("{{image: 'a/b:v1', sidecarTag: v1, sidecarDigest: 'sha256:{hex}'}}"),
+            format!("repository: a/b\ntag: v1\nrevision: {hex} # tagalong: ignore\n"),
+        ];
+        for text in moves {
+            assert!(found("values.yaml", &text)[0].starts_with("docker.io/a/b "), "{text}");
+        }
+    }
+
+    #[test]
     fn kustomize_images() {
         let text = "\
 images:

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
 use super::marker::{self, Idle, Markers};
+use super::named;
 use super::sharing::{self, Sharing};
 use super::target::Reached;
-use super::{Found, Obstacle, Obstructed, Part, Site, Slot};
+use super::{Found, Obstacle, Obstructed, Obstruction, Part, Site, Slot, Spot};
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -33,6 +35,8 @@ pub(super) struct Finder<'a> {
     pub(super) lists: BTreeSet<NodeId>,
     /// What names the image of each site.
     names: Vec<NodeId>,
+    /// The digests of the mapping that was looked at last: several images can be in one.
+    pub(super) digests: (Option<NodeId>, Digests<'a>),
     found: Found,
 }
 
@@ -56,7 +60,8 @@ impl<'a> Finder<'a> {
         let found = Found { claimed: claim::group(claims), idle, ..Found::default() };
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
         let (lists, names) = (BTreeSet::new(), Vec::new());
-        Self { stream, text, aliases, shared, taken: scalars, pieces, lists, names, found }
+        let digests = (None, Digests::default());
+        Self { stream, text, aliases, shared, taken: scalars, pieces, lists, names, digests, found }
     }
 
     /// Gives places to the policies whose targets reach them; those of markers stay theirs. What
@@ -102,8 +107,8 @@ impl<'a> Finder<'a> {
         for (site, node) in refused {
             let site = &mut self.found.sites[site];
             site.slots.clear();
-            let (repository, obstacle) = (site.repository.clone(), Obstacle::Aliased);
-            self.found.obstructed.push(Obstructed { repository, node, obstacle });
+            let repository = site.repository.clone();
+            self.obstruct(repository, node, Obstacle::Aliased);
         }
         for site in self.shared_collections() {
             let (repository, node) = (self.found.sites[site].repository.clone(), self.names[site]);
@@ -145,7 +150,7 @@ impl<'a> Finder<'a> {
         &mut self,
         repository: Repository,
         name: NodeId,
-        written: Result<Written, Obstacle>,
+        written: Result<Written, Obstruction>,
     ) {
         let slots = written.as_ref().ok().into_iter().flat_map(|written| &written.slots);
         let places = written.as_ref().ok().into_iter().flat_map(|written| &written.shared);
@@ -169,7 +174,9 @@ impl<'a> Finder<'a> {
                 }
                 self.found.sites.push(Site { repository, tag, digest, line, slots, claimed: None });
             }
-            Err(obstacle) => self.obstruct(repository, name, obstacle),
+            Err(Obstruction { obstacle, at }) => {
+                self.obstruct(repository, at.unwrap_or(name), obstacle);
+            }
         }
     }
 
@@ -204,43 +211,51 @@ impl<'a> Finder<'a> {
     }
 
     pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {
-        self.found.obstructed.push(Obstructed { repository, node, obstacle });
+        let spot = Spot::of(self.stream, node);
+        self.obstruct_at(Obstructed { repository, spot, obstacle });
     }
 
-    /// Collects what the first of `tag_keys` that exists, and `digest`, hold.
-    pub(super) fn siblings(&self, mapping: NodeId, tag_keys: &[&str]) -> Result<Written, Obstacle> {
+    /// The same, of a place that is not a node of this stream.
+    pub(super) fn obstruct_at(&mut self, obstructed: Obstructed) {
+        self.found.obstructed.push(obstructed);
+    }
+
+    /// Collects what the first of `tag_keys` that exists, and the digests beside it, hold.
+    pub(super) fn siblings(
+        &mut self,
+        mapping: NodeId,
+        tag_keys: &[&str],
+    ) -> Result<Written, Obstruction> {
         if self.stream.is_repeated(mapping, "repository") {
-            return Err(Obstacle::Repeated);
+            return Err(Obstacle::Repeated.into());
         }
-        self.siblings_named(mapping, tag_keys, "digest")
+        self.siblings_named(mapping, tag_keys, "")
     }
 
-    /// The same with another key for the digest.
+    /// The same for an image whose keys begin with `stem`.
     pub(super) fn siblings_named(
-        &self,
+        &mut self,
         mapping: NodeId,
         tag_keys: &[impl AsRef<str>],
-        digest_key: &str,
-    ) -> Result<Written, Obstacle> {
+        stem: &str,
+    ) -> Result<Written, Obstruction> {
         let mut written = Written::default();
         let tag_keys = || tag_keys.iter().map(AsRef::as_ref);
-        if tag_keys().chain([digest_key]).any(|key| self.stream.is_repeated(mapping, key)) {
-            return Err(Obstacle::Repeated);
+        let digest_key = named::beside(stem, "digest");
+        if tag_keys().chain([&*digest_key]).any(|key| self.stream.is_repeated(mapping, key)) {
+            return Err(Obstacle::Repeated.into());
         }
         let tag = tag_keys().find_map(|key| self.stream.get(mapping, key));
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
         }
-        // `digest: ""` can be filled; where nothing is written there is no place to fill.
-        let digest = self.stream.get(mapping, digest_key);
-        let fillable = |node: &NodeId| match self.stream.text(*node) {
-            Some("null" | "~") => false,
-            Some("") => !self.stream.node(*node).span().is_empty(),
-            _ => true,
-        };
-        if let Some(node) = digest.filter(fillable) {
-            self.digest(node, &mut written)?;
+        // A template, say, where a digest is to be.
+        let odd = self.stream.get(mapping, &digest_key).filter(|node| !self.is_blank(*node));
+        let odd = odd.map(|node| self.stream.text(self.stream.target(node)));
+        if odd.is_some_and(|text| text.is_none_or(|text| Digest::parse(text).is_none())) {
+            return Err(Obstacle::NotATag.into());
         }
+        self.digests(mapping, stem, &mut written)?;
         Ok(written)
     }
 
@@ -258,11 +273,24 @@ impl<'a> Finder<'a> {
         node: NodeId,
         start: usize,
         reference: &Reference,
-    ) -> Result<Written, Obstacle> {
+    ) -> Result<Written, Obstruction> {
         let range = start + reference.suffix.start..start + reference.suffix.end;
         let (tag, digest) = (reference.tag.clone(), reference.digest.clone());
         let mut written = Written { tag, digest, ..Written::default() };
         self.slot(Part::Suffix, node, range, &mut written)?;
+        Ok(written)
+    }
+
+    /// The same for a reference that is an entry of a mapping, with the digests beside it.
+    pub(super) fn whole(
+        &mut self,
+        mapping: NodeId,
+        stem: &str,
+        node: NodeId,
+        reference: &Reference,
+    ) -> Result<Written, Obstruction> {
+        let mut written = self.suffix(node, 0, reference)?;
+        self.digests(mapping, stem, &mut written)?;
         Ok(written)
     }
 
@@ -277,12 +305,37 @@ impl<'a> Finder<'a> {
         self.slot(Part::Tag, node, 0..text.len(), written)
     }
 
-    pub(super) fn digest(&self, node: NodeId, written: &mut Written) -> Result<(), Obstacle> {
-        let text = self.stream.text(self.stream.target(node)).ok_or(Obstacle::NotATag)?;
-        if !text.is_empty() {
-            written.digest = Some(Digest::parse(text).ok_or(Obstacle::NotATag)?);
+    /// A digest beside a tag, or the place for one.
+    pub(super) fn digest(&self, at: &Beside, written: &mut Written) -> Result<(), Obstacle> {
+        let target = self.stream.target(at.node);
+        let text = self.stream.text(target).ok_or(Obstacle::NotATag)?;
+        written.digest =
+            Digest::parse(text).or_else(|| Digest::from_hex(text)).or(written.digest.take());
+        let is_missing = text.is_empty() && self.stream.node(target).span().is_empty();
+        if !is_missing {
+            return self.slot(at.part, at.node, 0..text.len(), written);
         }
-        self.slot(Part::Digest, node, 0..text.len(), written)
+        let start = at.named_by.filter(|_| target == at.node).and_then(|key| self.value_of(key));
+        written.slots.extend(start.map(|start| Slot {
+            part: at.part,
+            node: target,
+            range: 0..0,
+            start,
+            line: self.stream.node(at.named_by.unwrap_or(target)).line(),
+            inner: None,
+            is_missing: true,
+        }));
+        Ok(())
+    }
+
+    /// Where the value of a key would begin that has none: behind its colon, where nothing else stands on the line.
+    fn value_of(&self, key: NodeId) -> Option<usize> {
+        let end = self.stream.node(key).span().end;
+        let behind = self.text.get(end..)?;
+        let colon = behind.find(|c: char| c != ' ').filter(|at| behind[*at..].starts_with(':'))?;
+        let rest = behind[colon + 1..].trim_start_matches([' ', '\t']);
+        let is_free = rest.is_empty() || rest.starts_with(['\n', '\r', '#', ',', '}']);
+        is_free.then_some(end + colon + 1)
     }
 
     /// Adds a piece of a scalar; behind an alias, of the anchored one.
@@ -319,7 +372,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether nothing is written there: `tag: ""`, `tag:`, `tag: null`.
-    fn is_blank(&self, node: NodeId) -> bool {
+    pub(super) fn is_blank(&self, node: NodeId) -> bool {
         matches!(self.stream.text(node), Some("" | "null" | "~"))
     }
 }

@@ -37,6 +37,6 @@ pub(super) fn visit(finder: &mut Finder<'_>, item: NodeId) {
     let Some(Ok(repository)) = finder.text(item, key).map(Repository::parse) else { return };
     let is_clear = ["name", "newName"].iter().all(|key| !finder.stream.is_repeated(item, key));
     let written =
-        if is_clear { finder.siblings(item, &["newTag"]) } else { Err(Obstacle::Repeated) };
+        if is_clear { finder.siblings(item, &["newTag"]) } else { Err(Obstacle::Repeated.into()) };
     finder.record(repository, node, written);
 }

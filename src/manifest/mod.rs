@@ -1,6 +1,7 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
 mod argocd;
+mod beside;
 mod claim;
 mod embedded;
 mod find;
@@ -28,6 +29,7 @@ pub use search::{Form, Hit, Search};
 pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
 
+use crate::diagnostic::Place;
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, Locator, NodeId, Outline, Stream, Style};
 
@@ -120,6 +122,8 @@ pub struct Slot {
     pub line: usize,
     /// The scalar within the scalar, where the text is YAML itself.
     pub inner: Option<Inner>,
+    /// Whether nothing stands there yet, so that a space is written between the key and the value.
+    pub is_missing: bool,
 }
 
 /// A scalar within a text that is YAML itself.
@@ -144,6 +148,8 @@ pub enum Part {
     TagAndDigest,
     /// A digest alone; may be empty.
     Digest,
+    /// The digits of a SHA-256 digest, without its algorithm; may be empty.
+    Hash,
     /// A whole reference that is claimed for a policy, whatever it is now.
     Whole,
     /// The name of an image that is claimed for a policy; without the registry, where that is
@@ -166,6 +172,8 @@ pub enum Obstacle {
     NotATag,
     /// The tag does not stand in the file as it is: escapes, folded lines, text within text.
     Escaped,
+    /// A digest stands beside the tag, and nothing says of which image it is.
+    OtherDigest,
 }
 
 /// An image that is named but cannot be changed.
@@ -173,10 +181,46 @@ pub enum Obstacle {
 pub struct Obstructed {
     /// The image repository, in canonical form.
     pub repository: Repository,
-    /// The scalar that names it.
-    pub node: NodeId,
+    /// Where: the scalar that names it, or the one that is in the way.
+    pub spot: Spot,
     /// Why not.
     pub obstacle: Obstacle,
+}
+
+/// A scalar's place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// The bytes.
+    pub span: Range<usize>,
+}
+
+/// Why a tag or digest cannot be changed, and the scalar that is in the way, where it is not the image's name.
+struct Obstruction {
+    obstacle: Obstacle,
+    at: Option<NodeId>,
+}
+
+impl From<Obstacle> for Obstruction {
+    fn from(obstacle: Obstacle) -> Self {
+        Self { obstacle, at: None }
+    }
+}
+
+impl Spot {
+    /// The place of a node.
+    fn of(stream: &Stream, node: NodeId) -> Self {
+        let node = stream.node(node);
+        Self { line: node.line(), column: node.column(), span: node.span() }
+    }
+
+    /// The same, as a place of a file.
+    fn place(self, path: &str) -> Place {
+        Place { path: path.to_owned(), line: self.line, column: self.column, span: self.span }
+    }
 }
 
 impl Slot {
@@ -199,7 +243,7 @@ impl Slot {
         range: Range<usize>,
     ) -> Option<Self> {
         let (bytes, line) = locator.find(range.clone())?;
-        Some(Self { part, node, range, start: bytes.start, line, inner: None })
+        Some(Self { part, node, range, start: bytes.start, line, inner: None, is_missing: false })
     }
 }
 

@@ -48,8 +48,8 @@ fn stem<'k>(key: &'k str, word: &str) -> Option<&'k str> {
 }
 
 /// A key beside another one, with the same stem and joint.
-fn beside(stem: &str, word: &str) -> String {
-    if JOINTS.iter().any(|joint| stem.ends_with(joint)) {
+pub(super) fn beside(stem: &str, word: &str) -> String {
+    if stem.is_empty() || JOINTS.iter().any(|joint| stem.ends_with(joint)) {
         return format!("{stem}{word}");
     }
     format!("{stem}{}", capital(word))
@@ -66,15 +66,15 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     let target = finder.stream.target(node);
     let Some(reference) = finder.stream.text(target).and_then(Reference::parse) else { return };
     let written = if finder.stream.is_repeated(mapping, key) {
-        Err(Obstacle::Repeated)
+        Err(Obstacle::Repeated.into())
     } else if reference.suffix.is_empty() {
         let joint = if stem.ends_with('-') { "-" } else { "_" };
         let joined = stem.ends_with(['-', '_']);
         let own = if joined { format!("{key}{joint}tag") } else { format!("{key}Tag") };
         let tags = [beside(stem, "tag"), own, beside(stem, "version")];
-        finder.siblings_named(mapping, &tags, &beside(stem, "digest"))
+        finder.siblings_named(mapping, &tags, stem)
     } else {
-        finder.suffix(node, 0, &reference)
+        finder.whole(mapping, stem, node, &reference)
     };
     let registry = finder.text(mapping, &beside(stem, "registry"));
     let text = finder.stream.text(target).unwrap_or_default();
@@ -92,7 +92,7 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
     let Some(repository) = finder.stream.text(target) else { return };
     let registry = finder.text(mapping, &beside(stem, "registry"));
     if let Some(repository) = join(registry, repository) {
-        let written = finder.siblings_named(mapping, &[tag], &beside(stem, "digest"));
+        let written = finder.siblings_named(mapping, &[tag], stem);
         finder.record(repository, node, written);
     }
 }
@@ -170,7 +170,8 @@ pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) ->
     let Some(tag) = Tag::parse(default) else { return false };
     let range = start..text.len() - 1;
     let mut written = Written { tag: Some(tag), ..Written::default() };
-    let written = finder.slot(Part::Tag, node, range, &mut written).map(|()| written);
+    let found = finder.slot(Part::Tag, node, range, &mut written).map_err(Into::into);
+    let written = found.map(|()| written);
     finder.record(repository, node, written);
     true
 }

@@ -6,12 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::yaml::{NodeId, Stream};
 
 /// An image that is named but cannot be changed.
-pub(super) fn obstructed(
-    path: &str,
-    stream: &Stream,
-    found: &Obstructed,
-    name: &str,
-) -> Diagnostic {
+pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnostic {
     let unsupported = |message: String| Diagnostic::warning(Code::SiteUnsupported, message);
     let diagnostic = match found.obstacle {
         Obstacle::Untagged => {
@@ -35,8 +30,14 @@ pub(super) fn obstructed(
             "the tag of `{name}` is written with escapes or over several lines; left alone"
         ))
         .help("write the image on one line, in plain or quoted form without escapes"),
+        Obstacle::OtherDigest => unsupported(format!(
+            "a digest beside the tag of `{name}` may be of its image, and would stay behind; left alone"
+        ))
+        .help(
+            "give its key the name `digest`; if it is of something else, write `# tagalong: ignore` behind it",
+        ),
     };
-    diagnostic.at(place(path, stream, found.node))
+    diagnostic.at(found.spot.clone().place(path))
 }
 
 /// A marker that does nothing.

@@ -16,6 +16,6 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     // A range beside a tag is what counts.
     let has_both = ["semver", "tag"].iter().all(|key| finder.text(reference, key).is_some());
     let written =
-        if has_both { Err(Obstacle::NotATag) } else { finder.siblings(reference, &["tag"]) };
+        if has_both { Err(Obstacle::NotATag.into()) } else { finder.siblings(reference, &["tag"]) };
     finder.record(repository, node, written);
 }

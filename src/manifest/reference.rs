@@ -25,11 +25,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         return;
     };
     let written = if finder.stream.is_repeated(mapping, "image") {
-        Err(Obstacle::Repeated)
+        Err(Obstacle::Repeated.into())
     } else if reference.suffix.is_empty() {
         finder.siblings(mapping, &["tag", "version"])
     } else {
-        finder.suffix(node, 0, &reference)
+        finder.whole(mapping, "", node, &reference)
     };
     // What is merged stands in the other mapping, but for a tag of its own.
     let has_own_tag =

@@ -198,7 +198,7 @@ impl<'p> Survey<'p> {
         for obstructed in &found.obstructed {
             if let Some(policy) = self.lookup[environment].get(&obstructed.repository) {
                 let name = &self.set.policies[*policy].name;
-                seen.problems.push(notes::obstructed(path, stream, obstructed, name));
+                seen.problems.push(notes::obstructed(path, obstructed, name));
             }
         }
         let policy = |site: &Site| self.lookup[environment].get(&site.repository).copied();

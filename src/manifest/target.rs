@@ -120,6 +120,7 @@ pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
                     start,
                     line,
                     inner: None,
+                    is_missing: false,
                 };
                 let (policy, text) = (aim.policy.to_owned(), value.to_owned());
                 reached.claims.push(Claim { policy, slot, text, parent: found.parent });
@@ -217,7 +218,10 @@ fn fault(part: Part, value: &str) -> Option<&'static str> {
         Tag::parse(tag).is_some() && digest.is_none_or(|digest| Digest::parse(digest).is_some());
     match part {
         Part::Tag | Part::TagAndDigest | Part::Suffix if !is_tag => Some("it holds no tag"),
-        Part::Digest if !value.is_empty() && Digest::parse(value).is_none() => {
+        Part::Digest | Part::Hash
+            if !value.is_empty()
+                && Digest::parse(value).or_else(|| Digest::from_hex(value)).is_none() =>
+        {
             Some("it holds no digest")
         }
         Part::Whole if Reference::parse(value).is_none() => Some("it holds no image reference"),

@@ -240,7 +240,7 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
         tag: site.tag,
     });
     let bare = found.obstructed.into_iter().filter(|o| o.obstacle == Obstacle::Untagged);
-    let bare = bare.map(|o| (o.repository, line_of(stream.node(o.node).span().start)));
+    let bare = bare.map(|o| (o.repository, o.spot.line));
     let untagged = bare.filter(|(_, line)| !is_of_tool(*line));
     let untagged = untagged.map(|(repository, line)| (repository, format!("{path}:{line}")));
     Some(Named { deployed: deployed.collect(), untagged: untagged.collect() })

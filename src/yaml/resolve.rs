@@ -70,11 +70,17 @@ mod tests {
     #[test]
     fn resolves_as_yaml_1_1_or_1_2_would() {
         let cases = [
-            (Resolved::Text, "1.2.3 v1 1.2.x latest 1-alpine 0b2x 2024-11 _1 e5 0x 1e 72225f2_17 _1e5"),
+            (
+                Resolved::Text,
+                "1.2.3 v1 1.2.x latest 1-alpine 0b2x 2024-11 _1 e5 0x 1e 72225f2_17 _1e5",
+            ),
             (Resolved::Null, "~ null NULL"),
             (Resolved::Bool, "true False on OFF y N yes"),
             (Resolved::Int, "1 011 0x1F 0X1f 0B1 0O7 0o17 1_000 1:30 20240101 09"),
-            (Resolved::Float, "1.2 0.10 1e5 1.5E-3 .5 1. 1_0.5 .inf .NaN 72225e2_17 1e5_ 6_.02e_23"),
+            (
+                Resolved::Float,
+                "1.2 0.10 1e5 1.5E-3 .5 1. 1_0.5 .inf .NaN 72225e2_17 1e5_ 6_.02e_23",
+            ),
             (Resolved::Timestamp, "2024-11-01 2024-1-1 2001-12-14T21:59:43Z"),
         ];
         for (want, texts) in cases {

@@ -178,7 +178,7 @@ mod tests {
 
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
-        let found = find("kustomization.yaml", text, &stream, &[]);
+        let found = find("kustomization.yaml", text, &stream, &[], None);
         let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
         let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
@@ -289,7 +289,7 @@ mod tests {
     fn digits_alone_are_no_number_either() {
         let before = format!("{{repository: a/b, tag: v1, sha: {}}}", "a".repeat(64));
         let stream = Stream::parse(&before).unwrap();
-        let found = find("a.yaml", &before, &stream, &[]);
+        let found = find("a.yaml", &before, &stream, &[], None);
         let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let digest =
             Digest::parse(&format!("sha256:{}e{}", "1".repeat(31), "2".repeat(32))).unwrap();

@@ -2,7 +2,8 @@
 
 use super::finder::Finder;
 use super::{
-    Aim, Found, argocd, embedded, kustomize, named, oci_source, reference, target, values,
+    Aim, Found, Variables, argocd, embedded, kustomize, named, oci_source, reference, target,
+    values,
 };
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -17,8 +18,14 @@ pub fn is_candidate(path: &str) -> bool {
 
 /// Finds every image that a file names, in the order of the file, and what targets reach in it.
 #[must_use]
-pub fn find(path: &str, text: &str, stream: &Stream, aims: &[Aim<'_>]) -> Found {
-    let mut finder = Finder::new(text, stream);
+pub fn find(
+    path: &str,
+    text: &str,
+    stream: &Stream,
+    aims: &[Aim<'_>],
+    variables: Option<&Variables>,
+) -> Found {
+    let mut finder = Finder::new(text, stream, variables);
     finder.claim(aims.iter().map(|aim| target::in_yaml(*aim, text, stream)));
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
@@ -48,7 +55,7 @@ fn visit(finder: &mut Finder<'_>, id: NodeId) {
 
 /// What a text that is YAML itself names.
 fn find_in_text(text: &str, stream: &Stream) -> Found {
-    let mut finder = Finder::new(text, stream);
+    let mut finder = Finder::new(text, stream, None);
     for (id, node) in stream.nodes() {
         if matches!(node.data, Data::Mapping(_)) {
             visit(&mut finder, id);
@@ -59,20 +66,23 @@ fn find_in_text(text: &str, stream: &Stream) -> Found {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Named, Obstacle};
     use super::*;
     use crate::image::Tag;
 
     /// Each found image as `repository tag digest? line`, obstacles as `repository obstacle`.
     fn found(path: &str, text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let found = find(path, text, &stream, &[]);
+        let found = find(path, text, &stream, &[], None);
         let sites = found.sites.iter().map(|site| {
             let tag = site.tag.as_ref().map_or("-", Tag::as_str);
             let digest = site.digest.as_ref().map_or("", |digest| digest.short());
             format!("{} {tag} {digest} {}", site.repository, site.line)
         });
-        let obstacles =
-            found.obstructed.iter().map(|o| format!("{} {:?}", o.repository, o.obstacle));
+        let obstacles = found.obstructed.iter().map(|o| match &o.named {
+            Named::Is(repository) => format!("{repository} {:?}", o.obstacle),
+            Named::Somewhere(path) => format!("?/{path} {:?}", o.obstacle),
+        });
         sites.chain(obstacles).collect()
     }
 
@@ -136,12 +146,111 @@ items:
             "docker.io/acme/e Untagged".to_owned(),
             "docker.io/acme/h NotATag".to_owned(),
             "docker.io/acme/k Repeated".to_owned(),
-            "docker.io/acme/l NotATag".to_owned(),
+            "docker.io/acme/l Variable(\"`TAG`\")".to_owned(),
             "docker.io/acme/p Aliased".to_owned(),
             "docker.io/acme/q Aliased".to_owned(),
             "docker.io/acme/s Aliased".to_owned(),
         ];
         assert_eq!(found("values.yaml", &text), want);
+    }
+
+    #[test]
+    fn a_registry_elsewhere_is_part_of_the_name() {
+        let cases = [
+            ("hub: r.io/x\na: {image: pilot, tag: v1}", vec!["r.io/x/pilot v1  2"]),
+            ("a: {hub: r.io/x, image: pilot, tag: v1}", vec!["r.io/x/pilot v1  1"]),
+            ("a: {hub: r.io/x, image: acme/pilot, tag: v1}", vec!["docker.io/acme/pilot v1  1"]),
+            ("hub: {image: {name: acme/h, tag: v1}}", vec!["docker.io/acme/h v1  1"]),
+            (
+                "global: {imageRegistry: r.io}\na: {image: {repository: acme/a, tag: v1}}\nb: {image: {registry: docker.io, repository: acme/b, tag: v1}}\nc: {image: {repository: q.io/c, tag: v1}}\nd: {image: 'acme/d:v1'}",
+                vec![
+                    "r.io/acme/a v1  2",
+                    "q.io/c v1  4",
+                    "docker.io/acme/b Elsewhere",
+                    "?/acme/d Elsewhere",
+                ],
+            ),
+            ("imageRegistry: r.io/\nimage: {repository: a, tag: v1}", vec!["r.io/a v1  2"]),
+            (
+                "global: {imageRegistry: ''}\nimage: {repository: a, tag: v1}",
+                vec!["docker.io/library/a v1  2"],
+            ),
+            (
+                "docker: {registry: r.io}\nmain: {image: wiki/x, version: v1}",
+                vec!["?/wiki/x Elsewhere"],
+            ),
+            (
+                "image: {registry: r.io, repository: a, tag: v1}\nb: {repository: b, tag: v1}",
+                vec!["r.io/a v1  1", "docker.io/library/b v1  2"],
+            ),
+            (
+                "proxyRegistry: r.io\nproxyRepository: a\nproxyTag: v1\nb: {repository: b, tag: v1}",
+                vec!["r.io/a v1  3", "docker.io/library/b v1  4"],
+            ),
+            ("x-registry: r.io\nservices: {a: {image: 'b:1'}}", vec!["docker.io/library/b 1  2"]),
+            (
+                "a: {repository: bitnami, image: redis, tag: v1}",
+                vec!["docker.io/bitnami/redis v1  1"],
+            ),
+            ("a: {repository: r.io/x, image: driver, version: v1}", vec!["r.io/x/driver v1  1"]),
+            (
+                "a: {registry: r.io, repository: x, image: driver, tag: v1}",
+                vec!["r.io/x/driver v1  1"],
+            ),
+            ("a: {repository: bitnami, image: 'redis:v1'}", vec!["docker.io/bitnami/redis v1  1"]),
+            (
+                "image: {repository: strimzi, name: operator, tag: v1}",
+                vec!["docker.io/strimzi/operator v1  1"],
+            ),
+            ("a: {repository: acme/web, image: web, tag: v1}", vec!["?/web TwoNames"]),
+            ("a: {repository: charts, image: acme/web, tag: v1}", vec!["?/acme/web TwoNames"]),
+            (
+                "a: {repository: 'https://charts.example.com', image: 'web:v1'}",
+                vec!["docker.io/library/web v1  1"],
+            ),
+            ("x: {name: web, repository: acme/web, tag: v1}", vec!["docker.io/acme/web v1  1"]),
+            ("x: {repository: shop}\ny: {allowCustomImage: true, maxImage: 3}", vec![]),
+            ("x: {repository: shop, pullPolicy: Always}", vec!["docker.io/library/shop Untagged"]),
+        ];
+        for (text, want) in cases {
+            let got: Vec<String> = found("values.yaml", text)
+                .iter()
+                .map(|found| {
+                    found
+                        .split_once("Elsewhere(")
+                        .map_or(found.clone(), |(front, _)| format!("{front}Elsewhere"))
+                })
+                .collect();
+            assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_are_understood_or_told_of() {
+        let cases = [
+            ("${R:-r.io}/acme/a:v1", "r.io/acme/a v1  1"),
+            ("${R:-r.io}/acme/a:${T:-v1}", "r.io/acme/a v1  1"),
+            ("${I:-acme/a}:${T:=v1}", "docker.io/acme/a v1  1"),
+            ("${I:=acme/a:v1}", "docker.io/acme/a v1  1"),
+            ("acme/a:${A:-v}${B:-1}", "docker.io/acme/a NotATag"),
+            ("acme/a:v${B:-1}", "docker.io/acme/a NotATag"),
+            ("acme/a:${T:?no}", "docker.io/acme/a Variable(\"`T`\")"),
+            ("acme/a:$T", "docker.io/acme/a Variable(\"`T`\")"),
+            ("${R}/acme/a:v1", "?/acme/a Variable(\"`R`\")"),
+            ("$R/acme/a:${T:-v1}", "?/acme/a Variable(\"`R`\")"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(found("a.yaml", &format!("image: '{text}'")), [want], "{text}");
+        }
+        assert_eq!(found("a.yaml", "image: ${IMAGE}"), Vec::<String>::new());
+        let text = "services:\n  a: {image: 'acme/a:${T:-v1}'}\n  b: {image: 'acme/b:${U:-v1}'}\n  c: {build: ., image: 'acme/c:1'}\n";
+        let stream = Stream::parse(text).unwrap();
+        let variables = Variables::read("x/.env", "T=v2\n");
+        let found = find("x/compose.yaml", text, &stream, &[], Some(&variables));
+        let obstacles: Vec<_> = found.obstructed.iter().map(|o| &o.obstacle).collect();
+        let set = Obstacle::Variable("`T`, which x/.env:1 sets".into());
+        assert_eq!(obstacles, [&set, &Obstacle::Built]);
+        assert_eq!(found.sites.len(), 1);
     }
 
     #[test]
@@ -255,7 +364,7 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
             "ghcr.io/acme/b v1  3",
             "ghcr.io/acme/e v5  6",
             "ghcr.io/acme/manifests v1  7",
-            "ghcr.io/acme/c NotATag",
+            "ghcr.io/acme/c Variable(\"`TAG`\")",
             "ghcr.io/acme/charts Untagged",
         ];
         assert_eq!(found("compose.yaml", text), want);

@@ -1,17 +1,21 @@
 //! What the shapes share while a stream is walked.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
+use super::identity::{Form, Known};
 use super::marker::{self, Idle, Markers};
 use super::named;
 use super::sharing::{self, Sharing};
 use super::target::Reached;
-use super::{Found, Obstacle, Obstructed, Obstruction, Part, Site, Slot, Spot};
+use super::{
+    Found, Named, Obstacle, Obstructed, Obstruction, Part, Reader, Site, Slot, Spot, Variables,
+};
 use crate::image::{Digest, Reference, Repository, Tag};
-use crate::yaml::{Data, NodeId, Stream};
+use crate::yaml::{Data, NodeId, Resolved, Stream, Style, resolve};
 
 /// Why a target does not change a place.
 const SHARED: &str = "it is shared through an alias";
@@ -37,7 +41,20 @@ pub(super) struct Finder<'a> {
     names: Vec<NodeId>,
     /// The digests of the mapping that was looked at last: several images can be in one.
     pub(super) digests: (Option<NodeId>, Digests<'a>),
+    /// What collections say of registries.
+    pub(super) known: Known,
+    /// What a file beside this one sets, where this one is Compose's.
+    pub(super) variables: Option<&'a Variables>,
+    /// The collection that each node is in, and the key that leads to it.
+    around: OnceCell<Vec<Around>>,
     found: Found,
+}
+
+/// Where a node is. A root is in itself.
+#[derive(Clone, Copy)]
+struct Around {
+    parent: NodeId,
+    key: Option<NodeId>,
 }
 
 /// A tag and a digest as they are written, with the slots that hold them.
@@ -48,10 +65,16 @@ pub(super) struct Written {
     pub(super) slots: Vec<Slot>,
     /// Which of the slots are shared through an anchor: the anchored scalar, and the place.
     pub(super) shared: Vec<(NodeId, NodeId)>,
+    /// Who reads the tag.
+    pub(super) reader: Reader,
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
+    pub(super) fn new(
+        text: &'a str,
+        stream: &'a Stream<'a>,
+        variables: Option<&'a Variables>,
+    ) -> Self {
         let Markers { claims, scalars, idle } = marker::find(text, stream);
         let mut pieces = Taken::default();
         for claim in &claims {
@@ -61,7 +84,24 @@ impl<'a> Finder<'a> {
         let (aliases, shared) = (aliases(stream), BTreeMap::new());
         let (lists, names) = (BTreeSet::new(), Vec::new());
         let digests = (None, Digests::default());
-        Self { stream, text, aliases, shared, taken: scalars, pieces, lists, names, digests, found }
+        let mut finder = Self {
+            stream,
+            text,
+            aliases,
+            shared,
+            taken: scalars,
+            pieces,
+            lists,
+            names,
+            digests,
+            known: Known::new(),
+            variables: None,
+            around: OnceCell::new(),
+            found,
+        };
+        finder.variables =
+            variables.filter(|_| stream.documents().iter().any(|r| finder.is_compose(*r)));
+        finder
     }
 
     /// Gives places to the policies whose targets reach them; those of markers stay theirs. What
@@ -163,7 +203,7 @@ impl<'a> Finder<'a> {
             Ok(Written { tag: None, digest: None, .. }) => {
                 self.obstruct(repository, name, Obstacle::Untagged);
             }
-            Ok(Written { tag, digest, slots, shared }) => {
+            Ok(Written { tag, digest, slots, shared, reader }) => {
                 let line = slots.first().map_or(0, |slot| slot.line);
                 let line =
                     shared.first().map_or(line, |(_, place)| self.stream.node(*place).line());
@@ -172,7 +212,16 @@ impl<'a> Finder<'a> {
                 for (target, place) in shared {
                     self.shared.entry(target).or_default().push((place, site));
                 }
-                self.found.sites.push(Site { repository, tag, digest, line, slots, claimed: None });
+                let claimed = None;
+                self.found.sites.push(Site {
+                    repository,
+                    tag,
+                    digest,
+                    line,
+                    slots,
+                    claimed,
+                    reader,
+                });
             }
             Err(Obstruction { obstacle, at }) => {
                 self.obstruct(repository, at.unwrap_or(name), obstacle);
@@ -212,7 +261,63 @@ impl<'a> Finder<'a> {
 
     pub(super) fn obstruct(&mut self, repository: Repository, node: NodeId, obstacle: Obstacle) {
         let spot = Spot::of(self.stream, node);
-        self.obstruct_at(Obstructed { repository, spot, obstacle });
+        self.obstruct_at(Obstructed { named: Named::Is(repository), spot, obstacle });
+    }
+
+    /// Records an image by its name in a mapping, with what was collected around it.
+    pub(super) fn record_named(
+        &mut self,
+        mapping: NodeId,
+        registry: Option<&str>,
+        name: (&str, Form, NodeId),
+        written: Result<Written, Obstruction>,
+    ) {
+        let (text, form, node) = name;
+        match self.identify(mapping, registry, text, form) {
+            None => {}
+            Some(Ok(repository)) => self.record(repository, node, written),
+            Some(Err((named, obstacle))) => {
+                let is_left = self.taken.contains(&node) || self.is_ignored(node);
+                let spot = Spot::of(self.stream, node);
+                if !is_left {
+                    self.obstruct_at(Obstructed { named, spot, obstacle });
+                }
+            }
+        }
+    }
+
+    /// The collection that a node is in.
+    pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {
+        let parent = self.around(node).parent;
+        (parent != node).then_some(parent)
+    }
+
+    /// The key that leads to a node.
+    pub(super) fn key_of(&self, node: NodeId) -> Option<&str> {
+        self.stream.text(self.around(node).key?)
+    }
+
+    fn around(&self, node: NodeId) -> Around {
+        self.around.get_or_init(|| arounds(self.stream))[node]
+    }
+
+    fn is_compose(&self, root: NodeId) -> bool {
+        let is_object = self.stream.get(root, "apiVersion").is_some();
+        let services = self.stream.get(root, "services").map(|node| self.stream.target(node));
+        !is_object && services.is_some_and(|node| !self.stream.entries(node).is_empty())
+    }
+
+    /// Whether a mapping is in a Compose file.
+    pub(super) fn is_in_compose(&self, mapping: NodeId) -> bool {
+        let up = std::iter::successors(Some(mapping), |node| self.parent(*node));
+        up.last().is_some_and(|root| self.is_compose(root))
+    }
+
+    /// Whether a mapping is a service of a Compose file, or is merged into one.
+    pub(super) fn is_service(&self, mapping: NodeId) -> bool {
+        let services = self.parent(mapping).filter(|node| self.key_of(*node) == Some("services"));
+        let root = services.and_then(|services| self.parent(services));
+        root.is_some_and(|root| self.parent(root).is_none() && self.is_compose(root))
     }
 
     /// The same, of a place that is not a node of this stream.
@@ -371,6 +476,14 @@ impl<'a> Finder<'a> {
         self.aliases.contains_key(&node) || matches!(self.stream.node(node).data, Data::Alias(_))
     }
 
+    /// Whether a scalar is text to everybody: `true` and `3` name no image.
+    pub(super) fn is_text(&self, node: NodeId) -> bool {
+        match &self.stream.node(node).data {
+            Data::Scalar { value, style: Style::Plain } => resolve(value) == Resolved::Text,
+            _ => true,
+        }
+    }
+
     /// Whether nothing is written there: `tag: ""`, `tag:`, `tag: null`.
     pub(super) fn is_blank(&self, node: NodeId) -> bool {
         matches!(self.stream.text(node), Some("" | "null" | "~"))
@@ -382,6 +495,24 @@ pub(super) fn join(registry: Option<&str>, name: &str) -> Option<Repository> {
     let registry = registry.filter(|registry| !registry.is_empty());
     let joined = registry.map(|registry| format!("{}/{name}", registry.trim_end_matches('/')));
     Repository::parse(joined.as_deref().unwrap_or(name)).ok()
+}
+
+fn arounds(stream: &Stream) -> Vec<Around> {
+    let own = |node| Around { parent: node, key: None };
+    let mut all: Vec<Around> = (0..stream.nodes().len()).map(own).collect();
+    for (parent, node) in stream.nodes() {
+        match &node.data {
+            Data::Sequence(items) => {
+                items.iter().for_each(|item| all[*item] = Around { parent, key: None });
+            }
+            Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
+                all[*key] = Around { parent, key: None };
+                all[*value] = Around { parent, key: Some(*key) };
+            }),
+            Data::Scalar { .. } | Data::Alias(_) => {}
+        }
+    }
+    all
 }
 
 fn aliases(stream: &Stream) -> BTreeMap<NodeId, BTreeSet<NodeId>> {

@@ -6,18 +6,21 @@ mod claim;
 mod embedded;
 mod find;
 mod finder;
+mod identity;
 mod kustomize;
 mod marker;
 mod named;
 mod notes;
 mod oci_source;
 mod plain;
+mod reader;
 mod reference;
 mod search;
 mod sharing;
 mod survey;
 mod target;
 mod values;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,9 +28,11 @@ use std::ops::Range;
 pub use claim::Claimed;
 pub use find::{find, is_candidate};
 pub use marker::{Idle, Idleness};
+pub use reader::Reader;
 pub use search::{Form, Hit, Search};
 pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
+pub use variables::Variables;
 
 use crate::diagnostic::Place;
 use crate::image::{Digest, Repository, Tag};
@@ -96,6 +101,8 @@ pub struct Site {
     pub slots: Vec<Slot>,
     /// Whether a marker or a target claims it for its policy, and another image is written.
     pub claimed: Option<OtherName>,
+    /// Who reads the tag.
+    pub reader: Reader,
 }
 
 /// Whether what a claimed site names is the policy's image, as the policy writes it.
@@ -174,17 +181,70 @@ pub enum Obstacle {
     Escaped,
     /// A digest stands beside the tag, and nothing says of which image it is.
     OtherDigest,
+    /// The registry may be another one: where it is named.
+    Elsewhere(Box<str>),
+    /// Two scalars name the image, and contradict each other.
+    TwoNames,
+    /// A variable decides: its name, and where it is set.
+    Variable(Box<str>),
+    /// A Compose service that is built, and not pulled.
+    Built,
 }
 
 /// An image that is named but cannot be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstructed {
-    /// The image repository, in canonical form.
-    pub repository: Repository,
+    /// The image.
+    pub named: Named,
     /// Where: the scalar that names it, or the one that is in the way.
     pub spot: Spot,
     /// Why not.
     pub obstacle: Obstacle,
+}
+
+/// The image of a place that cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// This repository.
+    Is(Repository),
+    /// A repository of a registry that is not known, by the end of its path.
+    Somewhere(Box<str>),
+}
+
+impl Named {
+    /// True if it is this repository, or may be.
+    #[must_use]
+    pub fn may_be(&self, repository: &Repository) -> bool {
+        match self {
+            Self::Is(named) => named == repository,
+            Self::Somewhere(path) => {
+                let front = repository.path().strip_suffix(&**path);
+                front.is_some_and(|front| front.is_empty() || front.ends_with('/'))
+            }
+        }
+    }
+
+    /// The name, as far as it is known.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Is(repository) => repository.to_string(),
+            Self::Somewhere(path) => path.to_string(),
+        }
+    }
+}
+
+impl Obstacle {
+    /// Why it is not known which image is named; `None` where that is clear.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            Self::Elsewhere(said) => Some(format!("it may be of another registry ({said})")),
+            Self::TwoNames => Some("`repository` and another key name an image".to_owned()),
+            Self::Variable(variable) => Some(format!("the variable {variable} decides")),
+            _ => None,
+        }
+    }
 }
 
 /// A scalar's place in a file.

@@ -1,9 +1,11 @@
 //! Keys that say in their name what they hold: `fooImage` with `fooTag`, `imageRepository` with
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
-use super::finder::{Finder, Written, join};
-use super::{Obstacle, Part, reference};
-use crate::image::{Reference, Repository, Tag};
+use super::Obstacle;
+use super::finder::Finder;
+use super::identity::Form;
+use super::reference::own_registry;
+use crate::image::Reference;
 use crate::yaml::NodeId;
 
 /// How words are joined in a key.
@@ -64,7 +66,8 @@ pub(super) fn capital(word: &str) -> String {
 /// `fooImage: name:tag`, or `fooImage: name` beside `fooTag`, `fooImageTag` or `fooVersion`.
 fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: NodeId) {
     let target = finder.stream.target(node);
-    let Some(reference) = finder.stream.text(target).and_then(Reference::parse) else { return };
+    let text = finder.stream.text(target).filter(|_| finder.is_text(target));
+    let Some(reference) = text.and_then(Reference::parse) else { return };
     let written = if finder.stream.is_repeated(mapping, key) {
         Err(Obstacle::Repeated.into())
     } else if reference.suffix.is_empty() {
@@ -76,10 +79,12 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     } else {
         finder.whole(mapping, stem, node, &reference)
     };
-    let registry = finder.text(mapping, &beside(stem, "registry"));
+    let registry = finder.text(mapping, &beside(stem, "registry")).map(str::to_owned);
     let text = finder.stream.text(target).unwrap_or_default();
-    let repository = reference::with_registry(registry, text, reference);
-    finder.record(repository, node, written);
+    let name = &text[..reference.suffix.start];
+    let form = if reference.suffix.is_empty() { Form::Split } else { Form::Whole };
+    let registry = own_registry(registry.as_deref(), name);
+    finder.record_named(mapping, registry, (name, form, node), written);
 }
 
 /// `fooRepository` or `imageName` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.
@@ -90,11 +95,9 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
     }
     let target = finder.stream.target(node);
     let Some(repository) = finder.stream.text(target) else { return };
-    let registry = finder.text(mapping, &beside(stem, "registry"));
-    if let Some(repository) = join(registry, repository) {
-        let written = finder.siblings_named(mapping, &[tag], stem);
-        finder.record(repository, node, written);
-    }
+    let registry = finder.text(mapping, &beside(stem, "registry")).map(str::to_owned);
+    let written = finder.siblings_named(mapping, &[tag], stem);
+    finder.record_named(mapping, registry.as_deref(), (repository, Form::Split, node), written);
 }
 
 /// `image: {name: …, tag: …}`, where the name is not called `repository`.
@@ -105,11 +108,10 @@ fn named(finder: &mut Finder<'_>, mapping: NodeId) {
     if is_other || finder.stream.get(mapping, "tag").is_none() {
         return;
     }
-    let Some(name) = finder.text(mapping, "name") else { return };
-    if let Some(repository) = join(finder.text(mapping, "registry"), name) {
-        let written = finder.siblings(mapping, &["tag"]);
-        finder.record(repository, node, written);
-    }
+    let Some(name) = finder.stream.text(finder.stream.target(node)) else { return };
+    let registry = finder.text(mapping, "registry").map(str::to_owned);
+    let written = finder.siblings(mapping, &["tag"]);
+    finder.record_named(mapping, registry.as_deref(), (name, Form::Split, node), written);
 }
 
 /// A value that is a whole reference, beside what says that it is an image: the name of an
@@ -141,37 +143,4 @@ fn whole(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId) {
         let written = finder.suffix(node, 0, &reference);
         finder.record(reference.repository, node, written);
     }
-}
-
-/// A reference with a default, as Compose writes it: `name:${TAG:-1.2.3}`, `${IMAGE:-name:1.2.3}`.
-pub(super) fn with_default(finder: &mut Finder<'_>, node: NodeId, text: &str) -> bool {
-    let Some((before, inner)) = text.strip_suffix('}').and_then(|text| text.split_once("${"))
-    else {
-        return false;
-    };
-    let Some((variable, default)) = inner.split_once(":-").or_else(|| inner.split_once('-')) else {
-        return false;
-    };
-    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if variable.is_empty() || !variable.bytes().all(is_word) {
-        return false;
-    }
-    let start = text.len() - 1 - default.len();
-    if before.is_empty() {
-        let reference = Reference::parse(default).filter(|found| !found.suffix.is_empty());
-        let Some(reference) = reference else { return false };
-        let written = finder.suffix(node, start, &reference);
-        finder.record(reference.repository, node, written);
-        return true;
-    }
-    let Some(Ok(repository)) = before.strip_suffix(':').map(Repository::parse) else {
-        return false;
-    };
-    let Some(tag) = Tag::parse(default) else { return false };
-    let range = start..text.len() - 1;
-    let mut written = Written { tag: Some(tag), ..Written::default() };
-    let found = finder.slot(Part::Tag, node, range, &mut written).map_err(Into::into);
-    let written = found.map(|()| written);
-    finder.record(repository, node, written);
-    true
 }

@@ -8,7 +8,7 @@ use crate::yaml::{NodeId, Stream};
 /// An image that is named but cannot be changed.
 pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnostic {
     let unsupported = |message: String| Diagnostic::warning(Code::SiteUnsupported, message);
-    let diagnostic = match found.obstacle {
+    let diagnostic = match &found.obstacle {
         Obstacle::Untagged => {
             let message = format!("the image of `{name}` has no tag here; left alone");
             Diagnostic::info(Code::SiteUntagged, message)
@@ -36,6 +36,24 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         .help(
             "give its key the name `digest`; if it is of something else, write `# tagalong: ignore` behind it",
         ),
+        Obstacle::Elsewhere(said) => unsupported(format!(
+            "the image here may be `{name}`'s, or one of another registry: {said}; left alone"
+        ))
+        .help(format!(
+            "write the registry beside or before the name, or mark the tag: `# tagalong: {name}:tag`"
+        )),
+        Obstacle::TwoNames => unsupported(format!(
+            "`repository` and another key name an image here, which may be `{name}`'s; left alone"
+        ))
+        .help(format!("mark the tag: `# tagalong: {name}:tag`")),
+        Obstacle::Variable(variable) => unsupported(format!(
+            "the image of `{name}` is decided by the variable {variable}; left alone"
+        ))
+        .help("change it where it is set, or reach it by a target of the policy"),
+        Obstacle::Built => {
+            let message = format!("the image of `{name}` is built here, and not pulled; left alone");
+            Diagnostic::info(Code::SiteUnsupported, message)
+        }
     };
     diagnostic.at(found.spot.clone().place(path))
 }

@@ -1,8 +1,8 @@
 //! Flux's `OCIRepository`: `url: oci://…` with `ref.tag` and `ref.digest`
 //! (<https://fluxcd.io/flux/components/source/ocirepositories/#reference>).
 
-use super::Obstacle;
-use super::finder::Finder;
+use super::finder::{Finder, Written};
+use super::{Obstacle, Reader};
 use crate::image::Repository;
 use crate::yaml::NodeId;
 
@@ -17,5 +17,6 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let has_both = ["semver", "tag"].iter().all(|key| finder.text(reference, key).is_some());
     let written =
         if has_both { Err(Obstacle::NotATag.into()) } else { finder.siblings(reference, &["tag"]) };
+    let written = written.map(|written| Written { reader: Reader::OciSource, ..written });
     finder.record(repository, node, written);
 }

@@ -1,21 +1,26 @@
 //! `image: repository:tag@digest`: pod specs, custom resources, Compose, values.
 
-use super::finder::{Finder, join};
-use super::{Obstacle, named};
+use super::finder::Finder;
+use super::identity::Form;
+use super::{Obstacle, values, variables};
 use crate::image::{Reference, Repository, split_registry};
 use crate::yaml::NodeId;
 
 /// Looks at a mapping's `image`; a bare name there goes with a `tag` beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(node) = finder.inherited(mapping, "image") else { return };
+    if values::is_second(finder, mapping) {
+        return;
+    }
     let is_own = finder.stream.get(mapping, "image").is_some();
     let target = finder.stream.target(node);
     // A literal block ends with a line end, which is nobody's intention.
     let text = finder.stream.text(target).map(|text| text.trim_end_matches('\n'));
     let Some(text) = text else { return };
-    let Some(reference) = Reference::parse(text) else {
+    let is_built = finder.is_service(mapping) && finder.inherited(mapping, "build").is_some();
+    let Some(reference) = Reference::parse(text).filter(|_| finder.is_text(target)) else {
         let repeated = finder.stream.is_repeated(mapping, "image");
-        if !is_own || !repeated && named::with_default(finder, node, text) {
+        if !is_own || is_built || !repeated && variables::visit(finder, mapping, node, text) {
             return;
         }
         if let Some(repository) = templated(text) {
@@ -24,32 +29,31 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         }
         return;
     };
+    if is_built {
+        return finder.obstruct(reference.repository, node, Obstacle::Built);
+    }
+    let is_whole = !reference.suffix.is_empty();
     let written = if finder.stream.is_repeated(mapping, "image") {
         Err(Obstacle::Repeated.into())
-    } else if reference.suffix.is_empty() {
-        finder.siblings(mapping, &["tag", "version"])
-    } else {
+    } else if is_whole {
         finder.whole(mapping, "", node, &reference)
+    } else {
+        finder.siblings(mapping, &["tag", "version"])
     };
     // What is merged stands in the other mapping, but for a tag of its own.
     let has_own_tag =
         ["tag", "version"].iter().any(|key| finder.stream.get(mapping, key).is_some());
-    if is_own || reference.suffix.is_empty() && has_own_tag {
-        let repository = with_registry(finder.text(mapping, "registry"), text, reference);
-        finder.record(repository, node, written);
+    if is_own || !is_whole && has_own_tag {
+        let form = if is_whole || !has_own_tag { Form::Whole } else { Form::Split };
+        let registry = finder.text(mapping, "registry").map(str::to_owned);
+        let name = (&text[..reference.suffix.start], form, node);
+        finder.record_named(mapping, own_registry(registry.as_deref(), name.0), name, written);
     }
 }
 
-/// The repository of a reference beside the registry that it does not name itself.
-pub(super) fn with_registry(
-    registry: Option<&str>,
-    text: &str,
-    reference: Reference,
-) -> Repository {
-    let name = &text[..reference.suffix.start];
-    let is_bare = split_registry(name).1 == name;
-    let joined = registry.filter(|_| is_bare).and_then(|registry| join(Some(registry), name));
-    joined.unwrap_or(reference.repository)
+/// The registry beside a name that does not name one itself.
+pub(super) fn own_registry<'r>(registry: Option<&'r str>, name: &str) -> Option<&'r str> {
+    registry.filter(|_| split_registry(name).1 == name)
 }
 
 /// The image of a reference whose tag is no tag, as `name:${TAG}`: somebody expects it to be kept up

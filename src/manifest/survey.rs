@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
-use super::{Aim, Basis, Claimed, OtherName, Rest, Scalars, Site, find, is_candidate, notes};
+use super::{
+    Aim, Basis, Claimed, Named, OtherName, Reader, Rest, Scalars, Site, Variables, find,
+    is_candidate, notes,
+};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::{Environment, Policy, PolicySet, Reach};
@@ -20,6 +23,8 @@ pub struct Survey<'p> {
     lookup: Vec<BTreeMap<&'p Repository, usize>>,
     /// The policies' repositories, for sites outside every environment.
     repositories: BTreeMap<&'p Repository, usize>,
+    /// What `.env` files set, by their directory.
+    variables: BTreeMap<String, Variables>,
 }
 
 /// What one file holds.
@@ -62,7 +67,14 @@ impl<'p> Survey<'p> {
             set,
             lookup: set.environments.iter().map(by_environment).collect(),
             repositories: repositories.map(|(index, policy)| (&policy.repository, index)).collect(),
+            variables: BTreeMap::new(),
         }
+    }
+
+    /// The same, where files beside Compose's set variables: by directory.
+    #[must_use]
+    pub fn with(self, variables: BTreeMap<String, Variables>) -> Self {
+        Self { variables, ..self }
     }
 
     /// Looks at one file.
@@ -181,7 +193,8 @@ impl<'p> Survey<'p> {
         aims: &[Aim<'p>],
         seen: &mut Seen,
     ) {
-        let found = find(path, text, stream, aims);
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let found = find(path, text, stream, aims, self.variables.get(directory));
         let Some(environment) = environment else {
             for site in &found.sites {
                 let node = site.slots.first().map_or(0, |slot| slot.node);
@@ -196,8 +209,8 @@ impl<'p> Survey<'p> {
             return;
         };
         for obstructed in &found.obstructed {
-            if let Some(policy) = self.lookup[environment].get(&obstructed.repository) {
-                let name = &self.set.policies[*policy].name;
+            if let Some(policy) = self.meant(environment, &obstructed.named) {
+                let name = &self.set.policies[policy].name;
                 seen.problems.push(notes::obstructed(path, obstructed, name));
             }
         }
@@ -283,6 +296,18 @@ impl<'p> Survey<'p> {
         sites.collect()
     }
 
+    /// The policy that an image is of, or may be of.
+    fn meant(&self, environment: usize, named: &Named) -> Option<usize> {
+        let lookup = &self.lookup[environment];
+        match named {
+            Named::Is(repository) => lookup.get(repository).copied(),
+            Named::Somewhere(_) => {
+                let mut all = lookup.iter();
+                all.find(|(repository, _)| named.may_be(repository)).map(|(_, policy)| *policy)
+            }
+        }
+    }
+
     fn site(&self, index: usize, claimed: Claimed) -> Site {
         let policy = &self.set.policies[index];
         let claimed = if policy.marked_only() {
@@ -299,6 +324,7 @@ impl<'p> Survey<'p> {
             line: claimed.line,
             slots: claimed.slots,
             claimed: Some(other),
+            reader: Reader::default(),
         }
     }
 }

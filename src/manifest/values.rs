@@ -1,19 +1,83 @@
 //! Helm values: `registry`, `repository`, `tag` and `digest` as keys of one mapping.
 
-use super::finder::{Finder, join};
+use super::finder::{Finder, Written};
+use super::identity::Form;
+use super::{Named, Obstacle, Obstructed, Obstruction, Spot};
+use crate::image::{Reference, Repository};
 use crate::yaml::NodeId;
+
+/// Keys that say that a `repository` beside them is one of images.
+const SIGNS: [&str; 7] =
+    ["tag", "version", "digest", "registry", "pullPolicy", "imagePullPolicy", "pullSecrets"];
 
 /// Looks at a mapping's `repository` and what stands beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(node) = finder.inherited(mapping, "repository") else { return };
-    let Some(repository) = finder.text(mapping, "repository") else { return };
+    let stream = finder.stream;
+    let Some(repository) = stream.text(stream.target(node)).filter(|_| !stream.is_null(node))
+    else {
+        return;
+    };
     // What is merged as a whole stands in the other mapping.
-    let has_own = |key: &&str| finder.stream.get(mapping, key).is_some();
+    let has_own = |key: &&str| stream.get(mapping, key).is_some();
     if !["repository", "tag", "version", "digest"].iter().any(has_own) {
         return;
     }
-    if let Some(repository) = join(finder.text(mapping, "registry"), repository) {
-        let written = finder.siblings(mapping, &["tag", "version"]);
-        finder.record(repository, node, written);
+    let registry = finder.text(mapping, "registry").map(str::to_owned);
+    let written = finder.siblings(mapping, &["tag", "version"]);
+    let Some(second) = second_name(finder, mapping) else {
+        let is_bare = written.as_ref().is_ok_and(|written| written.slots.is_empty());
+        // Without anything else, it can be one of code.
+        if !is_bare || SIGNS.iter().any(has_own) || is_of_image(finder, mapping) {
+            let name = (repository, Form::Split, node);
+            finder.record_named(mapping, registry.as_deref(), name, written);
+        }
+        return;
+    };
+    let Second { node: own, name, written: tagged } = second;
+    let last = repository.trim_end_matches('/').rsplit('/').next();
+    let joined = format!("{}/{name}", repository.trim_end_matches('/'));
+    if last == Some(&*name) || name.contains('/') {
+        let named = Named::Somewhere(name.into());
+        let spot = Spot::of(stream, own);
+        return finder.obstruct_at(Obstructed { named, spot, obstacle: Obstacle::TwoNames });
     }
+    let written = tagged.unwrap_or(written);
+    finder.record_named(mapping, registry.as_deref(), (&joined, Form::Split, own), written);
+}
+
+/// The second half of a name.
+struct Second {
+    node: NodeId,
+    name: String,
+    /// What stands behind it in the same scalar.
+    written: Option<Result<Written, Obstruction>>,
+}
+
+/// `image`, or beneath a key for an image `name`, beside a `repository` that says where it is: as in the charts of
+/// NVIDIA's GPU operator and of Strimzi.
+fn second_name(finder: &mut Finder<'_>, mapping: NodeId) -> Option<Second> {
+    let key = match finder.stream.get(mapping, "image") {
+        Some(_) => "image",
+        None if is_of_image(finder, mapping) => "name",
+        None => return None,
+    };
+    let node = finder.stream.get(mapping, key)?;
+    let reference = Reference::parse(finder.text(mapping, key)?)?;
+    let text = finder.text(mapping, key)?;
+    let name = text[..reference.suffix.start].to_owned();
+    let written =
+        (!reference.suffix.is_empty()).then(|| finder.whole(mapping, "", node, &reference));
+    Some(Second { node, name, written })
+}
+
+/// Whether the key of a mapping says that it is an image.
+fn is_of_image(finder: &Finder<'_>, mapping: NodeId) -> bool {
+    finder.key_of(mapping).is_some_and(|key| key == "image" || key.ends_with("Image"))
+}
+
+/// Whether an `image` is the second half of a name that `repository` begins.
+pub(super) fn is_second(finder: &Finder<'_>, mapping: NodeId) -> bool {
+    let first = finder.text(mapping, "repository");
+    first.is_some_and(|first| !first.is_empty() && Repository::parse(first).is_ok())
 }

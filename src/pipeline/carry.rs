@@ -123,7 +123,7 @@ impl Carry<'_> {
         let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;
         let stream = Stream::parse(&text).ok()?;
         let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
-        let sites = find(&file.path, &text, &stream, &[]).sites;
+        let sites = find(&file.path, &text, &stream, &[], None).sites;
         let sites: Vec<_> =
             sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
         let same = sites.iter().map(|site| &site.repository).eq(repositories);

@@ -15,7 +15,7 @@ use super::{
 use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::git::Author;
-use crate::manifest::{Survey, Surveyed};
+use crate::manifest::{Survey, Surveyed, Variables};
 use crate::policy::{Environment, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
@@ -152,7 +152,7 @@ pub(super) fn survey(
     set: &PolicySet,
     hits: &mut Hits,
 ) -> (Vec<Surveyed>, Vec<Diagnostic>) {
-    let survey = Survey::new(set);
+    let survey = Survey::new(set).with(variables(tree, &hits.sites));
     let seen = sweep::each(
         tree,
         &hits.sites,
@@ -174,6 +174,20 @@ pub(super) fn survey(
     let (files, mut found) = survey.finish(looked);
     found.extend(left_alone);
     (files, found)
+}
+
+/// What `.env` files beside these files set, by directory.
+fn variables(tree: &Tree, files: &[String]) -> BTreeMap<String, Variables> {
+    let directories: BTreeSet<&str> =
+        files.iter().map(|path| path.rsplit_once('/').map_or("", |(parent, _)| parent)).collect();
+    let read = directories.into_iter().filter_map(|directory| {
+        let path =
+            if directory.is_empty() { ".env".to_owned() } else { format!("{directory}/.env") };
+        tree.paths().binary_search(&path).ok()?;
+        let text = String::from_utf8(tree.read(&path).ok()?).ok()?;
+        Some((directory.to_owned(), Variables::read(&path, &text)))
+    });
+    read.collect()
 }
 
 /// Makes the new texts of the files that change, and the plan of it all.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Obstacle, find, is_candidate};
+use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate};
 use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
@@ -41,10 +41,12 @@ pub struct Started {
     pub is_written: bool,
 }
 
-/// What one file names.
-struct Named {
+/// Images that one file names.
+struct FileImages {
     deployed: Vec<Deployed>,
     untagged: Vec<(Repository, String)>,
+    /// Names that may be of several images, with where and why.
+    unclear: Vec<String>,
 }
 
 /// Finds the images that a repository names and no policy is for, and writes policies for them.
@@ -60,7 +62,7 @@ pub async fn init(
     let around = &signed_in(scope, around).await?;
     let tree = Tree::open(scope, around, None).await?;
     let (set, settings) = declared(&tree, scope)?;
-    let (deployed, mut untagged, mut skipped) = deployed(&tree, &settings);
+    let Found { deployed, mut untagged, unclear, mut skipped } = deployed(&tree, &settings);
     let known: BTreeSet<&Repository> =
         set.policies.iter().map(|policy| &policy.repository).collect();
     let (old, new): (Vec<Deployed>, Vec<Deployed>) =
@@ -72,6 +74,7 @@ pub async fn init(
     for (image, places) in &untagged {
         starter.untagged(image, places);
     }
+    starter.notes.extend(unclear);
     if !set.environments.is_empty() {
         starter.environments.clear();
     }
@@ -107,7 +110,7 @@ pub async fn import(
     let around = &signed_in(scope, around).await?;
     let tree = Tree::open(scope, around, None).await?;
     let settings = load::settings(&tree)?;
-    let (deployed, _, mut skipped) = deployed(&tree, &settings);
+    let Found { deployed, mut skipped, .. } = deployed(&tree, &settings);
     let text = |path: &str| {
         let text = String::from_utf8(tree.read(path).ok()?).ok();
         text.filter(|text| text.len() <= MAX_FILE)
@@ -186,7 +189,15 @@ fn declared(tree: &Tree, scope: &Scope) -> Result<(PolicySet, RepositorySettings
     }
 }
 
-type Found = (Vec<Deployed>, BTreeMap<Repository, Vec<String>>, Vec<String>);
+/// Images that the files of a tree name.
+#[derive(Default)]
+struct Found {
+    deployed: Vec<Deployed>,
+    untagged: BTreeMap<Repository, Vec<String>>,
+    /// Names that may be of several images.
+    unclear: Vec<String>,
+    skipped: Vec<String>,
+}
 
 /// What the files of a tree name.
 fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
@@ -199,28 +210,30 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     };
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
     let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
-    let (mut deployed, mut untagged, mut odd) = (Vec::new(), BTreeMap::<_, Vec<_>>::new(), 0);
-    for named in read {
-        match named.flatten() {
-            Some(named) => {
-                deployed.extend(named.deployed);
-                for (image, at) in named.untagged {
-                    untagged.entry(image).or_default().push(at);
-                }
-            }
-            None => odd += 1,
+    let (mut found, mut odd) = (Found::default(), 0);
+    for images in read {
+        let Some(images) = images.flatten() else {
+            odd += 1;
+            continue;
+        };
+        found.deployed.extend(images.deployed);
+        found.unclear.extend(images.unclear);
+        for (image, at) in images.untagged {
+            found.untagged.entry(image).or_default().push(at);
         }
     }
-    let odd =
-        (odd > 0).then(|| format!("{odd} files that are no YAML by themselves, such as templates"));
-    (deployed, untagged, odd.into_iter().collect())
+    if odd > 0 {
+        let skipped = format!("{odd} files that are no YAML by themselves, such as templates");
+        found.skipped.push(skipped);
+    }
+    found
 }
 
 /// What a file names; `None` when it does not parse.
-fn named(path: &str, bytes: &[u8]) -> Option<Named> {
+fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
     let stream = Stream::parse(text).ok()?;
-    let found = find(path, text, &stream, &[]);
+    let found = find(path, text, &stream, &[], None);
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;
@@ -239,11 +252,19 @@ fn named(path: &str, bytes: &[u8]) -> Option<Named> {
         line: site.line,
         tag: site.tag,
     });
+    let unclear = found.obstructed.iter().filter(|o| !is_of_tool(o.spot.line)).filter_map(|o| {
+        let (name, why) = (o.named.name(), o.obstacle.doubt()?);
+        Some(format!("`{name}` at {path}:{}: {why}, and no policy is written for it", o.spot.line))
+    });
+    let unclear: Vec<String> = unclear.collect();
     let bare = found.obstructed.into_iter().filter(|o| o.obstacle == Obstacle::Untagged);
-    let bare = bare.map(|o| (o.repository, o.spot.line));
+    let bare = bare.filter_map(|o| match o.named {
+        Named::Is(repository) => Some((repository, o.spot.line)),
+        Named::Somewhere(_) => None,
+    });
     let untagged = bare.filter(|(_, line)| !is_of_tool(*line));
     let untagged = untagged.map(|(repository, line)| (repository, format!("{path}:{line}")));
-    Some(Named { deployed: deployed.collect(), untagged: untagged.collect() })
+    Some(FileImages { deployed: deployed.collect(), untagged: untagged.collect(), unclear })
 }
 
 /// Whether a document is a resource of a tool that updates images.

@@ -1,0 +1,196 @@
+//! Registries that stand elsewhere than beside an image's name, as charts put them together: `hub` (Istio),
+//! `global.imageRegistry` and `imageRegistry` (Bitnami). A bare name is Docker Hub's only where nothing else may be meant:
+//! whoever registers that name there would decide what is proposed.
+
+use std::collections::BTreeMap;
+
+use super::finder::{Finder, join};
+use super::{Named, Obstacle};
+use crate::image::{Repository, split_registry};
+use crate::yaml::NodeId;
+
+/// Keys, normalized, that may name a registry for images beside or beneath them.
+const HINTS: [&str; 14] = [
+    "registry",
+    "imageregistry",
+    "dockerregistry",
+    "containerregistry",
+    "ociregistry",
+    "privateregistry",
+    "defaultregistry",
+    "registryurl",
+    "registryhost",
+    "registryserver",
+    "registryprefix",
+    "imageprefix",
+    "repositoryprefix",
+    "imagerepositoryprefix",
+];
+
+/// Keys of an image of its own.
+const OWN: [&str; 4] = ["repository", "image", "name", "tag"];
+
+/// More entries than this are no mapping of settings that somebody wrote by hand.
+const MAX_ENTRIES: usize = 500;
+
+/// What says where images come from, and how sure that is.
+#[derive(Clone)]
+pub(super) enum Said {
+    /// Bitnami's key: the registry of every image beneath, even where one is written.
+    Registry(Prefix),
+    /// Istio's key: what stands before a name without a slash.
+    Hub(Prefix),
+    /// Something that may be meant for it.
+    Perhaps(Prefix),
+}
+
+/// A registry, or a registry and a path.
+#[derive(Clone)]
+pub(super) struct Prefix {
+    key: Box<str>,
+    value: Box<str>,
+    line: usize,
+}
+
+impl Prefix {
+    fn describe(&self) -> Box<str> {
+        format!("`{}` in line {} is `{}`", self.key, self.line, self.value).into()
+    }
+}
+
+/// How an image is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The name in one scalar, the tag in another: a template puts them together.
+    Split,
+    /// A reference in one scalar.
+    Whole,
+}
+
+/// What each collection says.
+pub(super) type Known = BTreeMap<NodeId, Option<Said>>;
+
+impl Finder<'_> {
+    /// The image that a name is, by the registry beside it or elsewhere; `None` where it is no name.
+    pub(super) fn identify(
+        &mut self,
+        mapping: NodeId,
+        registry: Option<&str>,
+        name: &str,
+        form: Form,
+    ) -> Option<Result<Repository, (Named, Obstacle)>> {
+        let registry = registry.filter(|registry| !registry.is_empty());
+        let plain = join(registry, name)?;
+        let has_host = split_registry(name).1 != name;
+        if has_host || self.is_in_compose(mapping) {
+            return Some(Ok(plain));
+        }
+        let elsewhere = |prefix: &Prefix| {
+            let named = match registry {
+                Some(_) => Named::Is(plain.clone()),
+                None => Named::Somewhere(name.into()),
+            };
+            Err((named, Obstacle::Elsewhere(prefix.describe())))
+        };
+        let joined = |prefix: &Prefix| join(Some(&prefix.value), name);
+        Some(match (self.said(mapping), registry) {
+            (None, _) | (Some(Said::Hub(_) | Said::Perhaps(_)), Some(_)) => Ok(plain),
+            (Some(Said::Registry(at) | Said::Hub(at)), None) if form == Form::Whole => {
+                elsewhere(&at)
+            }
+            (Some(Said::Registry(prefix)), None) => {
+                joined(&prefix).ok_or(()).or_else(|()| elsewhere(&prefix))
+            }
+            (Some(Said::Registry(prefix)), Some(_)) => match joined(&prefix) {
+                Some(joined) if joined == plain => Ok(plain),
+                _ => elsewhere(&prefix),
+            },
+            (Some(Said::Hub(prefix)), None) if !name.contains('/') => {
+                joined(&prefix).ok_or(()).or_else(|()| elsewhere(&prefix))
+            }
+            (Some(Said::Hub(_)), None) => Ok(plain),
+            (Some(Said::Perhaps(prefix)), None) => elsewhere(&prefix),
+        })
+    }
+
+    /// What the nearest collection around a mapping says.
+    fn said(&mut self, mapping: NodeId) -> Option<Said> {
+        let mut at = Some(mapping);
+        while let Some(node) = at {
+            let known = match self.known.get(&node) {
+                Some(known) => known.clone(),
+                None => {
+                    let said = self.says(node, node == mapping);
+                    // Of the image's own mapping, it depends on the image.
+                    if node != mapping {
+                        self.known.insert(node, said.clone());
+                    }
+                    said
+                }
+            };
+            if known.is_some() {
+                return known;
+            }
+            at = self.parent(node);
+        }
+        None
+    }
+
+    /// What a collection says by itself, and by mappings in it that hold nothing but settings.
+    fn says(&self, node: NodeId, is_own: bool) -> Option<Said> {
+        let entries = self.stream.entries(node);
+        if entries.len() > MAX_ENTRIES {
+            return None;
+        }
+        let has_image = OWN.iter().any(|key| self.stream.get(node, key).is_some());
+        let own = entries.iter().filter_map(|(key, value)| {
+            let name = self.stream.text(*key)?;
+            // A registry of an image is for that one.
+            let is_its = name == "registry" && (is_own || has_image);
+            (!is_its).then(|| self.prefix(name, name, *value)).flatten()
+        });
+        let inner = entries.iter().flat_map(|(key, value)| {
+            let inner = self.stream.target(*value);
+            let has_image = OWN.iter().any(|key| self.stream.get(inner, key).is_some());
+            let is_settings = !has_image && self.stream.entries(inner).len() <= MAX_ENTRIES;
+            let entries = if is_settings { self.stream.entries(inner) } else { &[] };
+            let outer = self.stream.text(*key).unwrap_or_default();
+            entries.iter().filter_map(move |(key, value)| {
+                let name = self.stream.text(*key)?;
+                let said = self.prefix(&format!("{outer}.{name}"), name, *value)?;
+                Some(match said {
+                    // Only what is global is for others.
+                    Said::Registry(prefix) | Said::Hub(prefix) if outer != "global" => {
+                        Said::Perhaps(prefix)
+                    }
+                    said => said,
+                })
+            })
+        });
+        let mut all: Vec<Said> = own.chain(inner).collect();
+        let rank = |said: &Said| matches!(said, Said::Perhaps(_));
+        all.sort_by_key(rank);
+        all.into_iter().next()
+    }
+
+    /// A registry, by the key.
+    fn prefix(&self, shown: &str, key: &str, value: NodeId) -> Option<Said> {
+        let text = self.stream.text(self.stream.target(value)).filter(|_| !self.is_blank(value))?;
+        let bare = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
+        let normal: String =
+            key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase();
+        let prefix = || Prefix {
+            key: shown.into(),
+            value: bare.into(),
+            line: self.stream.node(value).line(),
+        };
+        let is_hub = Repository::parse(&format!("{bare}/a"))
+            .is_ok_and(|repository| repository.registry() == "docker.io" && bare.contains('.'));
+        match (key, &*normal) {
+            ("imageRegistry", _) => Some(Said::Registry(prefix())),
+            ("hub", _) => Some(Said::Hub(prefix())),
+            (_, normal) if HINTS.contains(&normal) && !is_hub => Some(Said::Perhaps(prefix())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! References with variables in them, as Compose interpolates (<https://docs.docker.com/reference/compose-file/interpolation/>) and
+//! Flux substitutes (<https://fluxcd.io/flux/components/kustomize/kustomizations/#post-build-variable-substitution>):
+//! `name:${TAG:-1.2.3}`, `${REGISTRY:-ghcr.io}/acme/shop:1.2.3`, `${IMAGE:=name}:${TAG:=1.2.3}`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::finder::{Finder, Written};
+use super::{Named, Obstacle, Obstructed, Part, Spot};
+use crate::image::{Digest, Reference, Repository, Tag};
+use crate::yaml::NodeId;
+
+/// What a variable without a default stands for while a text is read: no reference can contain it.
+const UNKNOWN: char = '\0';
+
+/// What a file of variables beside a Compose file sets: <https://docs.docker.com/compose/how-tos/environment-variables/>.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    path: String,
+    /// The line of each variable.
+    lines: BTreeMap<String, usize>,
+}
+
+impl Variables {
+    /// Reads `NAME=value` lines.
+    #[must_use]
+    pub fn read(path: &str, text: &str) -> Self {
+        let lines = text.lines().enumerate().filter_map(|(index, line)| {
+            let line = line.trim_start();
+            let (name, _) = line.strip_prefix("export ").unwrap_or(line).split_once(['=', ':'])?;
+            let name = name.trim();
+            is_name(name).then(|| (name.to_owned(), index + 1))
+        });
+        Self { path: path.to_owned(), lines: lines.collect() }
+    }
+
+    /// Where a variable is set: path and line.
+    fn place(&self, name: &str) -> Option<String> {
+        self.lines.get(name).map(|line| format!("{}:{line}", self.path))
+    }
+}
+
+/// A piece of a text.
+enum Piece<'t> {
+    Literal(&'t str),
+    Variable { name: &'t str, default: Option<&'t str> },
+}
+
+/// A text with every default in the place of its variable.
+struct Expanded<'t> {
+    text: String,
+    /// Pieces: their bytes in `text`, where they begin in the scalar, and the variable that they are the default of.
+    pieces: Vec<(Range<usize>, usize, Option<&'t str>)>,
+}
+
+impl<'t> Expanded<'t> {
+    /// Reads a text that has variables; `None` for any other, and for what is not understood.
+    fn read(text: &'t str) -> Option<Self> {
+        let mut expanded = Self { text: String::new(), pieces: Vec::new() };
+        let mut rest = text;
+        while !rest.is_empty() {
+            let at = text.len() - rest.len();
+            let (piece, behind) = piece(rest)?;
+            let start = expanded.text.len();
+            let (shown, offset, variable) = match piece {
+                Piece::Literal(literal) => (literal, at, None),
+                Piece::Variable { name, default: Some(default) } => {
+                    (default, text.len() - behind.len() - 1 - default.len(), Some(name))
+                }
+                Piece::Variable { name, default: None } => ("\0", at, Some(name)),
+            };
+            expanded.text.push_str(shown);
+            expanded.pieces.push((start..expanded.text.len(), offset, variable));
+            rest = behind;
+        }
+        expanded.pieces.iter().any(|(.., variable)| variable.is_some()).then_some(expanded)
+    }
+
+    /// The variables that some bytes are of.
+    fn variables(&self, bytes: &Range<usize>) -> impl Iterator<Item = &'t str> {
+        let touches = |piece: &Range<usize>| piece.start < bytes.end && bytes.start < piece.end;
+        self.pieces.iter().filter(move |(piece, ..)| touches(piece)).filter_map(|(.., name)| *name)
+    }
+
+    /// The bytes of the scalar that are these; `None` where they are of several pieces.
+    fn origin(&self, bytes: &Range<usize>) -> Option<Range<usize>> {
+        let holds = |piece: &Range<usize>| piece.start <= bytes.start && bytes.end <= piece.end;
+        let (piece, offset, _) = self.pieces.iter().find(|(piece, ..)| holds(piece))?;
+        let start = offset + bytes.start - piece.start;
+        Some(start..start + bytes.len())
+    }
+}
+
+/// The first piece of a text, and what is behind it.
+fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
+    let Some(rest) = text.strip_prefix('$') else {
+        let end = text.find('$').unwrap_or(text.len());
+        return Some((Piece::Literal(&text[..end]), &text[end..]));
+    };
+    let Some(braced) = rest.strip_prefix('{') else {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (name, behind) = rest.split_at(end);
+        return is_name(name).then_some((Piece::Variable { name, default: None }, behind));
+    };
+    // A variable within a default is nobody's habit.
+    let (inner, behind) =
+        braced.split_once('}').filter(|(inner, _)| !inner.contains(['$', '{']))?;
+    let end = inner.find([':', '-', '=', '?', '+']).unwrap_or(inner.len());
+    let (name, operator) = inner.split_at(end);
+    if !is_name(name) {
+        return None;
+    }
+    let operator = operator.strip_prefix(':').unwrap_or(operator);
+    let default = match operator.chars().next() {
+        None | Some('?') => None,
+        Some('-' | '=') => Some(&operator[1..]),
+        Some(_) => return None,
+    };
+    Some((Piece::Variable { name, default }, behind))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Looks at a reference with variables; `false` when it has none, or is not understood.
+pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId, text: &str) -> bool {
+    let Some(expanded) = Expanded::read(text) else { return false };
+    let all = &expanded.text;
+    if all.chars().all(|c| c == UNKNOWN) {
+        return true;
+    }
+    let in_path = all.rfind('/').map_or(0, |slash| slash + 1);
+    let name_end = all[in_path..].find([':', '@']).map_or(all.len(), |at| in_path + at);
+    let name = &all[..name_end];
+    let suffix = name_end..all.len();
+    let named = match Repository::parse(name) {
+        Ok(repository) => Named::Is(repository),
+        Err(_) => match name.rsplit_once(UNKNOWN).map(|(_, tail)| tail.trim_matches('/')) {
+            Some(tail) if Repository::parse(tail).is_ok() => Named::Somewhere(tail.into()),
+            _ => return false,
+        },
+    };
+    let obstacle = overruled(finder, &expanded, &(0..all.len())).or_else(|| {
+        let name = all.contains(UNKNOWN).then(|| unknown(&expanded));
+        name.flatten().map(|name| Obstacle::Variable(variable(finder, name)))
+    });
+    match (named, obstacle) {
+        (Named::Is(repository), None) => {
+            let written = written(finder, mapping, node, (&expanded, suffix));
+            finder.record(repository, node, written);
+        }
+        (named, obstacle) => {
+            let spot = Spot::of(finder.stream, node);
+            let obstacle = obstacle.unwrap_or(Obstacle::NotATag);
+            finder.obstruct_at(Obstructed { named, spot, obstacle });
+        }
+    }
+    true
+}
+
+/// The pieces that hold tag and digest.
+fn written(
+    finder: &mut Finder<'_>,
+    mapping: NodeId,
+    node: NodeId,
+    (expanded, suffix): (&Expanded<'_>, Range<usize>),
+) -> Result<Written, super::Obstruction> {
+    let reference = Reference::parse(&expanded.text).ok_or(Obstacle::NotATag)?;
+    if suffix.is_empty() {
+        return Ok(Written::default());
+    }
+    let mut written =
+        Written { tag: reference.tag, digest: reference.digest, ..Written::default() };
+    let tag = suffix.start + 1..suffix.end;
+    if let Some(range) = expanded.origin(&suffix) {
+        finder.slot(Part::Suffix, node, range, &mut written)?;
+    } else if let Some(range) = expanded.origin(&tag).filter(|_| written.tag.is_some()) {
+        finder.slot(Part::Tag, node, range, &mut written)?;
+    } else {
+        return Err(Obstacle::NotATag.into());
+    }
+    finder.digests(mapping, "", &mut written)?;
+    Ok(written)
+}
+
+/// Where a file beside this one sets a variable, so that its default is not what counts.
+fn overruled(
+    finder: &Finder<'_>,
+    expanded: &Expanded<'_>,
+    bytes: &Range<usize>,
+) -> Option<Obstacle> {
+    let variables = finder.variables?;
+    let set = |name: &str| Some(format!("`{name}`, which {} sets", variables.place(name)?));
+    expanded.variables(bytes).find_map(set).map(|set| Obstacle::Variable(set.into()))
+}
+
+/// The first variable without a default.
+fn unknown<'t>(expanded: &Expanded<'t>) -> Option<&'t str> {
+    let is_unknown = |piece: &Range<usize>| expanded.text[piece.clone()].contains(UNKNOWN);
+    expanded.pieces.iter().find(|(piece, ..)| is_unknown(piece)).and_then(|(.., name)| *name)
+}
+
+/// A variable in words, with where it is set.
+fn variable(finder: &Finder<'_>, name: &str) -> Box<str> {
+    let place = finder.variables.and_then(|variables| variables.place(name));
+    place
+        .map_or_else(|| format!("`{name}`"), |place| format!("`{name}`, which {place} sets"))
+        .into()
+}
+
+/// The tag in a reference that begins with a variable: a marker says whose image it is.
+pub(super) fn marked(
+    text: &str,
+    repository: &Repository,
+) -> Option<(Option<Tag>, Option<Digest>, Range<usize>)> {
+    let (front, rest) = text.strip_prefix("${")?.split_once('}')?;
+    is_name(front).then_some(())?;
+    let start = text.len() - rest.len();
+    let name = rest.strip_prefix('/')?;
+    let reference = Reference::parse(name).filter(|reference| reference.tag.is_some())?;
+    let written = &name[..reference.suffix.start];
+    let path = repository.path();
+    let is_it =
+        path == written || path.strip_suffix(written).is_some_and(|front| front.ends_with('/'));
+    let suffix = start + 1 + reference.suffix.start..text.len();
+    is_it.then_some((reference.tag, reference.digest, suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_stand_for_their_variables() {
+        let cases = [
+            ("a:${T:-1}", Some("a:1")),
+            ("${R:-ghcr.io}/a:${T-1}", Some("ghcr.io/a:1")),
+            ("${X:=a}:${T=1}", Some("a:1")),
+            ("${R}/a:$T", Some("\0/a:\0")),
+            ("${T:?missing}", Some("\0")),
+            ("a:1", None),
+            ("a:${T:+1}", None),
+            ("a:${A:-${B}}", None),
+            ("a$$:1", None),
+            ("${1}", None),
+            ("${", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Expanded::read(text).map(|e| e.text).as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_of_a_file_are_read_with_their_lines() {
+        let text = "# c\nA=1\nexport B='x'\n  C = 2\n1D=3\nnothing\n";
+        let read = Variables::read("app/.env", text);
+        let lines: Vec<_> = read.lines.iter().map(|(name, line)| (name.as_str(), *line)).collect();
+        assert_eq!(lines, [("A", 2), ("B", 3), ("C", 4)]);
+        assert_eq!(read.place("B").as_deref(), Some("app/.env:3"));
+    }
+}

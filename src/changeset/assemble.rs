@@ -49,7 +49,12 @@ impl Surveyed {
 fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
     let renamed = site.claimed == Some(OtherName::Yes);
     let pinned = site.slots.iter().any(|slot| slot.part == Part::TagAndDigest);
-    let deployed = Deployed { tag: site.tag.clone(), digest: site.digest.clone(), renamed, pinned };
+    let has = |parts: &[Part]| site.slots.iter().any(|slot| parts.contains(&slot.part));
+    let unpinnable = site.claimed.is_none()
+        && !site.reader.takes_pinned_tag()
+        && !has(&[Part::Digest, Part::Hash]);
+    let (tag, digest) = (site.tag.clone(), site.digest.clone());
+    let deployed = Deployed { tag, digest, renamed, pinned, unpinnable };
     Use { environment: file.environment, policy, deployed }
 }
 

@@ -54,6 +54,8 @@ codes! {
     PolicyInvalidRange = "policy.invalid-range",
     /// No version can be in a range.
     PolicyUnmatchable = "policy.unmatchable-range",
+    /// A policy can choose nothing but what is deployed.
+    PolicyNeverMoves = "policy.never-moves",
     /// A hold has ended, and can be deleted.
     PolicyHoldEnded = "policy.hold-ended",
     /// What a policy asks for makes less sense than it seems to.
@@ -106,6 +108,10 @@ codes! {
     MarkerUnknown = "marker.unknown-policy",
     /// A marker does nothing: it is beside no value, another one is nearer, or text is around it.
     MarkerIdle = "marker.idle",
+    /// A marked value is not what its marker says, or names another image.
+    MarkerUnsuited = "marker.unsuited",
+    /// A marker has text replaced that is no tag of the image, or a digest stay behind.
+    MarkerOverwrites = "marker.overwrites",
     /// One of Flux's resources is not complete, so that it is left out.
     FluxIncomplete = "flux.incomplete",
     /// One of Flux's resources cannot be used as it is.

@@ -36,7 +36,8 @@ pub fn render<'a>(
     };
     let mut group = Group::with_title(level.primary_title(message).id(diagnostic.code.as_str()));
     if let Some((place, Some(text))) = framed {
-        let frame = AnnotationKind::Primary.span(within(&place.span, text));
+        let span = if place.span == (0..0) { line(place.line, text) } else { place.span.clone() };
+        let frame = AnnotationKind::Primary.span(within(&span, text));
         group = group.element(Snippet::source(text).path(&place.path).annotation(frame));
     }
     if let Some(help) = &diagnostic.help {
@@ -50,6 +51,15 @@ fn short(place: &Place) -> String {
         0 => place.path.clone(),
         line => format!("{}:{line}:{}", place.path, place.column),
     }
+}
+
+/// The bytes of a line, where that is all that is known of a place.
+fn line(number: usize, text: &str) -> std::ops::Range<usize> {
+    let mut lines = text.split_inclusive('\n');
+    let start: usize = lines.by_ref().take(number.saturating_sub(1)).map(str::len).sum();
+    let content = lines.next().unwrap_or_default();
+    let margin = content.len() - content.trim_start().len();
+    start + margin..start + content.trim_end().len().max(margin)
 }
 
 /// Keeps a span inside the text and on character boundaries, whatever it was measured on.
@@ -78,6 +88,17 @@ mod tests {
         {
             assert!(got.contains(part), "{got}");
         }
+    }
+
+    #[test]
+    fn a_place_of_which_the_line_is_known_shows_that_line() {
+        let place = Place { path: "a.yaml".into(), line: 3, column: 1, span: 0..0 };
+        let diagnostic = Diagnostic::warning(Code::SiteOutside, "x").at(place);
+        let got = render(&diagnostic, |_| Some("one: 1\ntwo: 2\n  three: é\n"), Colour::No);
+        assert!(
+            got.contains("three: é") && got.contains("a.yaml:3:") && !got.contains("one"),
+            "{got}"
+        );
     }
 
     #[test]

@@ -132,16 +132,20 @@ impl Finder<'_> {
         stem: &str,
         written: &mut Written,
     ) -> Result<(), Obstruction> {
+        let found = self.digests_of(mapping).beside(stem);
+        self.add_digests(found, written)
+    }
+
+    /// The digests of a mapping.
+    pub(super) fn digests_of(&mut self, mapping: NodeId) -> &Digests<'_> {
         if self.digests.0 != Some(mapping) {
             let stream = self.stream;
-            let entries = stream
-                .entries(mapping)
-                .iter()
-                .filter_map(|(key, node)| Some((stream.text(*key)?, Some(*key), *node)));
+            let entries = stream.entries(mapping).iter();
+            let entries =
+                entries.filter_map(|(key, node)| Some((stream.text(*key)?, Some(*key), *node)));
             self.digests = (Some(mapping), Digests::of(stream, entries));
         }
-        let found = self.digests.1.beside(stem);
-        self.add_digests(found, written)
+        &self.digests.1
     }
 
     /// The same for what was looked for elsewhere.
@@ -157,6 +161,14 @@ impl Finder<'_> {
         }
         Ok(())
     }
+}
+
+/// What the keys of an image begin with, by one of them.
+pub(super) fn stem(key: &str) -> &str {
+    let lower = key.to_ascii_lowercase();
+    let front = |end: &&str| lower.strip_suffix(*end).map(str::len);
+    let length = OF_IMAGES.iter().chain(&["newtag", "reference"]).filter_map(front).min();
+    key.get(..length.unwrap_or(0)).unwrap_or_default()
 }
 
 /// A key in lower case, without what joins its words.

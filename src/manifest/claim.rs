@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Part, Slot};
+use super::variables::{self, Marked};
+use super::{Part, Reader, Slot};
 use crate::image::{Digest, Reference, Repository, Tag, split_registry};
 use crate::yaml::NodeId;
 
@@ -66,6 +67,29 @@ pub struct Claimed {
     pub line: usize,
     /// The pieces.
     pub slots: Vec<Slot>,
+    /// What each piece holds, as it is written.
+    pub(super) texts: Vec<String>,
+    /// The mapping that they are in, where it is one.
+    pub(super) mapping: Option<NodeId>,
+    /// The line of a digest beside them that nobody claims, and that would stay as it is.
+    pub(super) stays: Option<usize>,
+    /// Who reads the tag.
+    pub(super) reader: Reader,
+}
+
+/// Why a claimed place is left alone, or what is lost in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A piece is not the part that it is said to be.
+    Not(&'static str),
+    /// Neither a tag nor a digest is claimed.
+    Untagged,
+    /// Another image is named.
+    OtherImage(String),
+    /// A digest beside the tag would stay, in this line.
+    DigestStays(usize),
+    /// A digest is to be written where its reader takes none.
+    OnlyTag,
 }
 
 /// So many places of one mapping can wait for more parts; in a long list, each is one by itself.
@@ -91,6 +115,13 @@ pub(super) fn group(mut claims: Vec<Claim>) -> Vec<Claimed> {
                     name: None,
                     line: claim.slot.line,
                     slots: Vec::new(),
+                    texts: Vec::new(),
+                    mapping: match parent {
+                        Parent::Mapping(mapping) => Some(mapping),
+                        Parent::Text(_) => None,
+                    },
+                    stays: None,
+                    reader: Reader::default(),
                 };
                 group.add(claim);
                 groups.push((parent, group));
@@ -120,7 +151,10 @@ impl Claimed {
             (Some(registry), Some(name)) => format!("{}/{name}", registry.trim_end_matches('/')),
             (_, name) => name.clone().unwrap_or_default(),
         };
-        if Repository::parse(&name).as_ref() != Ok(repository) {
+        // Where the parts of a name are claimed, they are to be the policy's.
+        let is_whole = self.slots.iter().any(|slot| slot.part == Part::Whole);
+        let is_it = Repository::parse(&name).as_ref() == Ok(repository);
+        if !is_it && !(is_whole && is_copy(&name, repository)) {
             return self;
         }
         (self.registry, self.name) = (None, None);
@@ -171,6 +205,101 @@ impl Claimed {
                 self.digest = Digest::parse(digest).or(self.digest.take());
             }
         }
+        self.texts.push(claim.text);
         self.slots.push(claim.slot);
+    }
+
+    /// The place as one of a policy's image, whose name stays as it is written unless the name itself is claimed.
+    ///
+    /// # Errors
+    /// Why it is not to be changed: what is there is not what the marker says, or is of another image.
+    pub(super) fn judged(mut self, repository: &Repository) -> Result<Self, Fault> {
+        self.read_behind_variable(repository);
+        let pieces = self.slots.iter().zip(&self.texts);
+        let wrong = pieces.map(|(slot, text)| fault(slot.part, text)).find_map(|why| why);
+        if let Some(why) = wrong {
+            return Err(Fault::Not(why));
+        }
+        if let Some(line) = self.stays {
+            return Err(Fault::DigestStays(line));
+        }
+        let has = |part| self.slots.iter().any(|slot| slot.part == part);
+        if has(Part::TagAndDigest) && !self.reader.takes_pinned_tag() {
+            return Err(Fault::OnlyTag);
+        }
+        let is_fillable = has(Part::Digest) || has(Part::Hash);
+        if self.tag.is_none() && self.digest.is_none() && !is_fillable {
+            return Err(Fault::Untagged);
+        }
+        let place = self.keeping_name_of(repository);
+        if place.slots.iter().any(|slot| slot.part == Part::Whole) {
+            return Err(Fault::OtherImage(place.name.unwrap_or_default()));
+        }
+        Ok(place)
+    }
+
+    /// What Flux's marker would lose, which replaces whatever is there.
+    pub(super) fn loss(&self, repository: &Repository) -> Option<Fault> {
+        let copy = || self.clone();
+        match copy().judged(repository).err()? {
+            // Flux fills what is empty.
+            Fault::Untagged => None,
+            Fault::Not(_) if self.texts.iter().any(String::is_empty) => None,
+            fault => Some(fault),
+        }
+    }
+
+    /// A whole reference whose registry is a variable: the tag is all that changes.
+    fn read_behind_variable(&mut self, repository: &Repository) {
+        let [slot] = &mut self.slots[..] else { return };
+        let Some(marked) = self.texts.first().filter(|_| slot.part == Part::Whole) else { return };
+        let Some(Marked { tag, digest, suffix }) = variables::marked(marked, repository) else {
+            return;
+        };
+        slot.part = Part::Suffix;
+        slot.start += suffix.start;
+        slot.range.start += suffix.start;
+        if let Some(inner) = &mut slot.inner {
+            inner.range.start += suffix.start;
+        }
+        (self.tag, self.digest, self.name) = (tag, digest, None);
+        self.texts = vec![marked[suffix.start + 1..].to_owned()];
+    }
+}
+
+/// Whether a name is a repository, or a copy of it at another registry: what follows the name is the same there.
+fn is_copy(name: &str, repository: &Repository) -> bool {
+    let Ok(named) = Repository::parse(name) else { return false };
+    let path = repository.path();
+    let path = path.strip_prefix("library/").unwrap_or(path);
+    named == *repository
+        || named.registry() != repository.registry()
+            && named
+                .path()
+                .strip_suffix(path)
+                .is_some_and(|front| front.is_empty() || front.ends_with('/'))
+}
+
+/// Why a text is not the part that it is said to be: a path that leads elsewhere must not overwrite
+/// what is there.
+pub(super) fn fault(part: Part, value: &str) -> Option<&'static str> {
+    let (tag, digest) =
+        value.split_once('@').map_or((value, None), |(tag, digest)| (tag, Some(digest)));
+    let is_tag =
+        Tag::parse(tag).is_some() && digest.is_none_or(|digest| Digest::parse(digest).is_some());
+    match part {
+        Part::Tag | Part::TagAndDigest | Part::Suffix if !is_tag => Some("it holds no tag"),
+        Part::Digest | Part::Hash
+            if !value.is_empty()
+                && Digest::parse(value).or_else(|| Digest::from_hex(value)).is_none() =>
+        {
+            Some("it holds no digest")
+        }
+        Part::Whole if Reference::parse(value).is_none() => Some("it holds no image reference"),
+        Part::Name if Repository::parse(value).is_err() => Some("it holds no name of an image"),
+        Part::Registry if Repository::parse(&format!("{value}/a")).is_err() => {
+            Some("it holds no registry")
+        }
+        _ => None,
     }
 }

@@ -2,6 +2,7 @@
 //! that stand in a kustomization.
 
 use super::finder::Finder;
+use super::marker::{is_in, lines_in};
 use super::{
     Claimed, Found, Idle, Idleness, Inner, Obstacle, Obstructed, Scalar, Site, Slot, Spot,
 };
@@ -22,7 +23,11 @@ pub(super) fn visit(
     for (key, node) in finder.stream.entries(mapping) {
         let name = finder.stream.text(*key).unwrap_or_default();
         let is_list = name == "patchesStrategicMerge";
-        let is_text = KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end));
+        // Whoever marks a line of a text says that it is YAML.
+        let is_marked =
+            || finder.stream.text(*node).is_some_and(|text| lines_in(text).next().is_some());
+        let is_text =
+            KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end)) || is_marked();
         if !(is_list || is_text) || finder.is_ignored(*key) {
             continue;
         }
@@ -40,6 +45,7 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
     };
     let Some(locator) = finder.stream.locator(finder.text, node) else { return };
     let Ok(inner) = Stream::parse(value) else { return finder.add_unreadable(node) };
+    finder.looked_into(node);
     let found = find(value, &inner);
     for claimed in found.claimed {
         match outer_slots(&inner, &claimed.slots, (node, &locator)) {
@@ -47,7 +53,10 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
                 let line = slots.first().map_or(claimed.line, |slot| slot.line);
                 finder.add_claimed(Claimed { line, slots, ..claimed });
             }
-            None => finder.add_idle(Idle { line: locator.line(), why: Idleness::Escaped }),
+            None => {
+                let line = locator.line() + claimed.line - 1;
+                finder.add_idle(Idle { line, why: Idleness::Escaped });
+            }
         }
     }
     for idle in found.idle {
@@ -72,6 +81,25 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
         // A line is enough: the columns of the text are not those of the file.
         let spot = Spot { line, column: 1, span: 0..0 };
         finder.obstruct_at(Obstructed { spot, ..obstructed });
+    }
+}
+
+/// Reports markers in texts that are not looked into.
+pub(super) fn unread_markers(finder: &mut Finder<'_>) {
+    if !is_in(finder.text) {
+        return;
+    }
+    let stream = finder.stream;
+    for (id, node) in stream.nodes() {
+        let Data::Scalar { value, style } = &node.data else { continue };
+        if finder.is_looked_into(id) || !is_in(value) {
+            continue;
+        }
+        for number in lines_in(value) {
+            // Only in a block, lines are lines.
+            let number = if *style == Style::Block { number } else { 0 };
+            finder.add_idle(Idle { line: node.line() + number, why: Idleness::InText });
+        }
     }
 }
 

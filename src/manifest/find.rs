@@ -40,6 +40,7 @@ pub fn find(
             embedded::visit(&mut finder, id, find_in_text);
         }
     }
+    embedded::unread_markers(&mut finder);
     finder.finish()
 }
 
@@ -61,6 +62,7 @@ fn find_in_text(text: &str, stream: &Stream) -> Found {
             visit(&mut finder, id);
         }
     }
+    embedded::unread_markers(&mut finder);
     finder.finish()
 }
 

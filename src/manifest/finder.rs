@@ -4,12 +4,14 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::beside::{Beside, Digests};
+use super::around::Around;
+use super::beside::{self, Beside, Digests};
 use super::claim::{self, Claimed, Taken};
 use super::identity::{Form, Known};
 use super::marker::{self, Idle, Markers};
 use super::named;
-use super::sharing::{self, Sharing};
+use super::oci_source;
+use super::sharing::{self, Sharing, aliases};
 use super::target::Reached;
 use super::{
     Found, Named, Obstacle, Obstructed, Obstruction, Part, Reader, Site, Slot, Spot, Variables,
@@ -37,6 +39,8 @@ pub(super) struct Finder<'a> {
     pieces: Taken,
     /// Lists that were looked at, behind however many aliases.
     pub(super) lists: BTreeSet<NodeId>,
+    /// Texts that were read as YAML.
+    looked_into: BTreeSet<NodeId>,
     /// What names the image of each site.
     names: Vec<NodeId>,
     /// The digests of the mapping that was looked at last: several images can be in one.
@@ -46,15 +50,8 @@ pub(super) struct Finder<'a> {
     /// What a file beside this one sets, where this one is Compose's.
     pub(super) variables: Option<&'a Variables>,
     /// The collection that each node is in, and the key that leads to it.
-    around: OnceCell<Vec<Around>>,
+    pub(super) around: OnceCell<Vec<Around>>,
     found: Found,
-}
-
-/// Where a node is. A root is in itself.
-#[derive(Clone, Copy)]
-struct Around {
-    parent: NodeId,
-    key: Option<NodeId>,
 }
 
 /// A tag and a digest as they are written, with the slots that hold them.
@@ -92,6 +89,7 @@ impl<'a> Finder<'a> {
             taken: scalars,
             pieces,
             lists,
+            looked_into: BTreeSet::new(),
             names,
             digests,
             known: Known::new(),
@@ -134,6 +132,7 @@ impl<'a> Finder<'a> {
     /// What was found. An anchored scalar is changed when every place that uses it is a site of one
     /// image; otherwise its sites cannot be.
     pub(super) fn finish(mut self) -> Found {
+        self.look_beside_claims();
         let mut refused = BTreeMap::new();
         for (target, uses) in &self.shared {
             let places: BTreeSet<NodeId> = uses.iter().map(|(place, _)| *place).collect();
@@ -157,6 +156,33 @@ impl<'a> Finder<'a> {
         }
         self.found.sites.retain(|site| !site.slots.is_empty());
         self.found
+    }
+
+    /// Notes digests that would stay beside claimed tags, and who reads these.
+    fn look_beside_claims(&mut self) {
+        let mut claimed = std::mem::take(&mut self.found.claimed);
+        for one in &mut claimed {
+            let has_tag = one.tag.is_some();
+            let Some(mapping) = one.mapping.filter(|_| has_tag) else { continue };
+            let Some(slot) = one.slots.first() else { continue };
+            let key = self.key_of(slot.node).unwrap_or_default().to_owned();
+            one.reader = oci_source::reader(self, mapping);
+            one.stays = self.stays_beside(mapping, &key);
+        }
+        self.found.claimed = claimed;
+    }
+
+    /// The line of a digest of an image that nobody claims; `key` is one of the image's.
+    fn stays_beside(&mut self, mapping: NodeId, key: &str) -> Option<usize> {
+        let node = match self.digests_of(mapping).beside(beside::stem(key)) {
+            Ok(found) => {
+                let is_free = |node: &NodeId| !self.taken.contains(node) && !self.is_blank(*node);
+                found.into_iter().map(|digest| digest.node).find(is_free)
+            }
+            Err(node) => Some(node).filter(|node| !self.taken.contains(node)),
+        };
+        let node = node.filter(|node| !self.is_ignored(*node))?;
+        Some(self.stream.node(node).line())
     }
 
     /// Sites in collections that others use for something else.
@@ -249,6 +275,15 @@ impl<'a> Finder<'a> {
         self.found.idle.push(idle);
     }
 
+    /// Notes a text that was read as YAML.
+    pub(super) fn looked_into(&mut self, node: NodeId) {
+        self.looked_into.insert(node);
+    }
+
+    pub(super) fn is_looked_into(&self, node: NodeId) -> bool {
+        self.looked_into.contains(&node)
+    }
+
     /// Notes a text that should be YAML and is not.
     pub(super) fn add_unreadable(&mut self, node: NodeId) {
         self.found.unreadable.push(node);
@@ -284,40 +319,6 @@ impl<'a> Finder<'a> {
                 }
             }
         }
-    }
-
-    /// The collection that a node is in.
-    pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {
-        let parent = self.around(node).parent;
-        (parent != node).then_some(parent)
-    }
-
-    /// The key that leads to a node.
-    pub(super) fn key_of(&self, node: NodeId) -> Option<&str> {
-        self.stream.text(self.around(node).key?)
-    }
-
-    fn around(&self, node: NodeId) -> Around {
-        self.around.get_or_init(|| arounds(self.stream))[node]
-    }
-
-    fn is_compose(&self, root: NodeId) -> bool {
-        let is_object = self.stream.get(root, "apiVersion").is_some();
-        let services = self.stream.get(root, "services").map(|node| self.stream.target(node));
-        !is_object && services.is_some_and(|node| !self.stream.entries(node).is_empty())
-    }
-
-    /// Whether a mapping is in a Compose file.
-    pub(super) fn is_in_compose(&self, mapping: NodeId) -> bool {
-        let up = std::iter::successors(Some(mapping), |node| self.parent(*node));
-        up.last().is_some_and(|root| self.is_compose(root))
-    }
-
-    /// Whether a mapping is a service of a Compose file, or is merged into one.
-    pub(super) fn is_service(&self, mapping: NodeId) -> bool {
-        let services = self.parent(mapping).filter(|node| self.key_of(*node) == Some("services"));
-        let root = services.and_then(|services| self.parent(services));
-        root.is_some_and(|root| self.parent(root).is_none() && self.is_compose(root))
     }
 
     /// The same, of a place that is not a node of this stream.
@@ -495,32 +496,4 @@ pub(super) fn join(registry: Option<&str>, name: &str) -> Option<Repository> {
     let registry = registry.filter(|registry| !registry.is_empty());
     let joined = registry.map(|registry| format!("{}/{name}", registry.trim_end_matches('/')));
     Repository::parse(joined.as_deref().unwrap_or(name)).ok()
-}
-
-fn arounds(stream: &Stream) -> Vec<Around> {
-    let own = |node| Around { parent: node, key: None };
-    let mut all: Vec<Around> = (0..stream.nodes().len()).map(own).collect();
-    for (parent, node) in stream.nodes() {
-        match &node.data {
-            Data::Sequence(items) => {
-                items.iter().for_each(|item| all[*item] = Around { parent, key: None });
-            }
-            Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
-                all[*key] = Around { parent, key: None };
-                all[*value] = Around { parent, key: Some(*key) };
-            }),
-            Data::Scalar { .. } | Data::Alias(_) => {}
-        }
-    }
-    all
-}
-
-fn aliases(stream: &Stream) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
-    let mut aliases: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
-    for (id, node) in stream.nodes() {
-        if let Data::Alias(Some(target)) = node.data {
-            aliases.entry(target).or_default().insert(id);
-        }
-    }
-    aliases
 }

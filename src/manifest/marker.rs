@@ -63,6 +63,8 @@ pub enum Idleness {
     Mixed,
     /// The scalar is written with escapes or over several lines.
     Escaped,
+    /// The text that it is in is not read as YAML.
+    InText,
     /// The file is not YAML, and the line alone does not say what is meant.
     Unclear,
 }
@@ -100,6 +102,30 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
 /// Whether a text can have a marker in it.
 pub(super) fn is_in(text: &str) -> bool {
     NEEDLES.iter().any(|part| text.contains(part))
+}
+
+/// Why a comment that is no marker does nothing, where it was meant to be one. On a line of its own, it may be a line that
+/// was commented out.
+fn misread(comment: &str, is_alone: bool) -> Option<Idleness> {
+    let text = comment.trim_start_matches('#').trim_start();
+    let is_ours = text.starts_with(NEEDLES[1]);
+    let is_within = comment.contains(NEEDLES[0]) || lines_in(comment).next().is_some();
+    let is_meant = is_ours || is_within && (!is_alone || text.starts_with('{'));
+    match is_ignore(comment) {
+        _ if !is_meant => None,
+        true => is_alone.then_some(Idleness::Alone),
+        false => Some(Idleness::Mixed),
+    }
+}
+
+/// Lines of a text in which markers stand, as it is written, counted from 0.
+pub(super) fn lines_in(text: &str) -> impl Iterator<Item = usize> + '_ {
+    let is_marked = |line: &str| {
+        let mut comments = line.match_indices('#');
+        // A quote may end the text that it stands in.
+        comments.any(|(at, _)| is_marker(line[at..].trim_end_matches(['\'', '"'])))
+    };
+    text.lines().enumerate().filter(move |(_, line)| is_marked(line)).map(|(number, _)| number)
 }
 
 /// Whether a comment takes its line out: `tagalong: ignore`, and perhaps why.
@@ -198,18 +224,13 @@ impl Places {
             let line = comment.line();
             let before = self.by_line.get(&line).into_iter().flatten();
             let before = before.filter(|(end, _)| *end <= comment.start()).max();
-            let Some(read) = parse(comment.text()) else {
-                // On a line of its own, it is a line that was commented out.
-                let is_meant = comment.text().contains(NEEDLES[0])
-                    || comment.text().trim_start().starts_with(NEEDLES[1]);
-                if before.is_some() && is_meant && !is_ignore(comment.text()) {
-                    idle.push(Idle { line, why: Idleness::Mixed });
-                }
-                continue;
-            };
             // A marker for the next line has its own.
             let start = text[..comment.start()].rfind(['\n', '\r']).map_or(0, |at| at + 1);
             let is_alone = text[start..comment.start()].trim().is_empty();
+            let Some(read) = parse(comment.text()) else {
+                idle.extend(misread(comment.text(), is_alone).map(|why| Idle { line, why }));
+                continue;
+            };
             match (before, self.items.get(&(line + 1)).filter(|_| is_alone)) {
                 (Some((_, node)), _) => beside.push((*node, line, read)),
                 (None, Some(item)) => above.push((*item, line, read)),

@@ -1,6 +1,7 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
 mod argocd;
+mod around;
 mod beside;
 mod claim;
 mod embedded;
@@ -9,6 +10,8 @@ mod finder;
 mod identity;
 mod kustomize;
 mod marker;
+#[cfg(test)]
+mod marker_tests;
 mod named;
 mod notes;
 mod oci_source;

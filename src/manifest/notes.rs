@@ -1,8 +1,10 @@
 //! What people are told of places that are left alone.
 
+use super::claim::Fault;
 use super::marker::{Idle, Idleness};
-use super::{Obstacle, Obstructed};
+use super::{Claimed, Obstacle, Obstructed};
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::policy::Policy;
 use crate::yaml::{NodeId, Stream};
 
 /// An image that is named but cannot be changed.
@@ -67,11 +69,104 @@ pub(super) fn idle(path: &str, idle: Idle) -> Diagnostic {
         Idleness::Escaped => {
             "this value is written with escapes or over several lines, so it cannot be changed"
         }
+        Idleness::InText => {
+            "this marker stands within a text that is not read as YAML, so it does nothing"
+        }
         Idleness::Unclear => {
             "the file is not YAML, and this line alone does not say what is to be changed"
         }
     };
     at_line(Code::MarkerIdle, message.to_owned(), path, idle.line)
+}
+
+/// A marker that names no policy.
+pub(super) fn unknown(path: &str, claimed: &Claimed, whose: &str) -> Diagnostic {
+    let name = claimed.policy.escape_debug();
+    let message = format!("the marker names `{name}`, which is no policy {whose}");
+    at_line(Code::MarkerUnknown, message, path, claimed.line)
+}
+
+/// A marked place, or one of a target, that is left alone.
+pub(super) fn fault(path: &str, line: usize, fault: &Fault, policy: &str) -> Diagnostic {
+    let what = match fault {
+        Fault::Untagged => {
+            let message = format!("the image of `{policy}` has no tag here; left alone");
+            return at_line(Code::SiteUntagged, message, path, line)
+                .help("write a tag, and mark it; then it is kept up to date");
+        }
+        Fault::Not(why) => format!("this value is marked for `{policy}`, but {why}"),
+        Fault::OtherImage(name) => {
+            let name = name.escape_debug();
+            format!("this value is marked for `{policy}`, but names another image, `{name}`")
+        }
+        Fault::DigestStays(digest) => format!(
+            "the tag of `{policy}` is marked, and the digest of the same image in line {digest} is not"
+        ),
+        Fault::OnlyTag => {
+            format!("an OCIRepository takes no digest behind the tag of `{policy}`")
+        }
+    };
+    let help = match fault {
+        Fault::DigestStays(_) => format!("write `# tagalong: {policy}:digest` behind it"),
+        Fault::OnlyTag => format!(
+            "write `digest: \"\"` beside the tag, with `# tagalong: {policy}:digest`, and `:tag` here"
+        ),
+        _ => format!(
+            "`# tagalong: {policy}` marks a whole reference, `{policy}:tag` a tag alone, `{policy}:digest` a digest"
+        ),
+    };
+    at_line(Code::MarkerUnsuited, format!("{what}; left alone"), path, line).help(help)
+}
+
+/// What is lost where Flux's marker replaces a value.
+pub(super) fn loss(path: &str, line: usize, fault: &Fault, policy: &str) -> Option<Diagnostic> {
+    let what = match fault {
+        Fault::Not(why) => format!("{why}: what is there is replaced as a whole"),
+        Fault::OtherImage(name) => {
+            format!("it names another image, `{}`, which is replaced", name.escape_debug())
+        }
+        Fault::DigestStays(digest) => {
+            format!("the digest of the same image in line {digest} stays as it is")
+        }
+        Fault::OnlyTag | Fault::Untagged => return None,
+    };
+    let message = format!("this value has Flux's marker for `{policy}`, but {what}");
+    Some(at_line(Code::MarkerOverwrites, message, path, line))
+}
+
+/// A name that a marker has replaced.
+pub(super) fn renamed(path: &str, line: usize, claimed: &Claimed, policy: &Policy) -> Diagnostic {
+    let parts = [&claimed.registry, &claimed.name].into_iter().flatten();
+    let written = parts.map(String::as_str).collect::<Vec<_>>().join("/");
+    let message = format!(
+        "the marker has the name `{}` replaced by that of `{}`, {}",
+        written.escape_debug(),
+        policy.name,
+        policy.image
+    );
+    at_line(Code::MarkerOverwrites, message, path, line)
+}
+
+/// So many places are named by their lines.
+const MAX_NAMED: usize = 10;
+
+/// Places outside every environment.
+pub(super) fn outside(policy: &str, places: &[Place]) -> Option<Diagnostic> {
+    let first = places.first()?;
+    let count = places.len();
+    let word = if count == 1 { "place" } else { "places" };
+    let mut named: Vec<String> =
+        places.iter().map(|at| format!("{}:{}", at.path, at.line)).collect();
+    named.dedup();
+    let more = named.len().saturating_sub(MAX_NAMED);
+    named.truncate(MAX_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!(
+        "{count} {word} with the image of `{policy}` outside every environment ({}{more}); left alone",
+        named.join(", ")
+    );
+    let problem = Diagnostic::warning(Code::SiteOutside, message).at(first.clone());
+    Some(problem.help("add its directory to the `paths` of an environment"))
 }
 
 /// A warning about a line.

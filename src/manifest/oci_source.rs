@@ -20,3 +20,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let written = written.map(|written| Written { reader: Reader::OciSource, ..written });
     finder.record(repository, node, written);
 }
+
+/// Who reads the tag in a mapping.
+pub(super) fn reader(finder: &Finder<'_>, mapping: NodeId) -> Reader {
+    let source = finder.parent(mapping).filter(|_| finder.key_of(mapping) == Some("ref"));
+    let url = source.and_then(|source| finder.text(source, "url"));
+    let is_oci = url.is_some_and(|url| url.starts_with("oci://"));
+    if is_oci { Reader::OciSource } else { Reader::default() }
+}

@@ -71,6 +71,10 @@ fn marked_line(
         return plain.idle.push(unclear);
     };
     let Markers { claims: found, idle, .. } = marker::find(content, &stream);
+    // It stands within a value.
+    if found.is_empty() && idle.is_empty() && marker::lines_in(content).next().is_some() {
+        plain.idle.push(unclear);
+    }
     plain.idle.extend(idle.into_iter().map(|idle| Idle { line: number, ..idle }));
     let scalars =
         stream.nodes().filter(|(_, node)| matches!(node.data, Data::Scalar { .. })).count();

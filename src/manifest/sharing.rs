@@ -103,3 +103,14 @@ pub(super) fn users<'a>(sites: &'a [Site], names: &[NodeId]) -> Users<'a> {
     }
     users
 }
+
+/// The aliases of each anchored value.
+pub(super) fn aliases(stream: &Stream) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let mut aliases: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
+    for (id, node) in stream.nodes() {
+        if let Data::Alias(Some(target)) = node.data {
+            aliases.entry(target).or_default().insert(id);
+        }
+    }
+    aliases
+}

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Named, OtherName, Reader, Rest, Scalars, Site, Variables, find,
-    is_candidate, notes,
+    Aim, Basis, Claimed, Named, OtherName, Rest, Scalars, Site, Variables, find, is_candidate,
+    notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -31,8 +31,8 @@ pub struct Survey<'p> {
 #[derive(Debug, Default)]
 pub struct Seen {
     file: Option<Surveyed>,
-    /// Sites outside every environment, by policy: how many, and the first.
-    outside: BTreeMap<usize, (usize, Place)>,
+    /// Sites outside every environment, by policy.
+    outside: BTreeMap<usize, Vec<Place>>,
     /// Targets that lead somewhere in it.
     reached: BTreeSet<TargetId>,
     problems: Vec<Diagnostic>,
@@ -122,25 +122,20 @@ impl<'p> Survey<'p> {
     #[must_use]
     pub fn finish(&self, seen: Vec<Seen>) -> (Vec<Surveyed>, Vec<Diagnostic>) {
         let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
-        let mut outside: BTreeMap<usize, (usize, Place)> = BTreeMap::new();
+        let mut outside: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
         let mut reached = BTreeSet::new();
         for seen in seen {
             files.extend(seen.file);
             diagnostics.extend(seen.problems);
             reached.extend(seen.reached);
-            for (policy, (count, place)) in seen.outside {
-                outside.entry(policy).or_insert((0, place)).0 += count;
+            for (policy, places) in seen.outside {
+                outside.entry(policy).or_default().extend(places);
             }
         }
-        for (policy, (count, place)) in outside {
-            let name = &self.set.policies[policy].name;
-            let places = if count == 1 { "place" } else { "places" };
-            let message = format!(
-                "{count} {places} with the image of `{name}` outside every environment; left alone"
-            );
-            let problem = Diagnostic::warning(Code::SiteOutside, message).at(place);
-            diagnostics.push(problem.help("add its directory to the `paths` of an environment"));
-        }
+        let outside = outside.into_iter();
+        diagnostics.extend(outside.filter_map(|(policy, places)| {
+            notes::outside(&self.set.policies[policy].name, &places)
+        }));
         diagnostics.extend(self.idle_targets(&reached));
         (files, diagnostics)
     }
@@ -204,8 +199,12 @@ impl<'p> Survey<'p> {
             for claimed in &found.claimed {
                 let named = |policy: &Policy| policy.name == claimed.policy;
                 let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
-                seen.outside(self.set.policies.iter().position(named), place);
+                match self.set.policies.iter().position(named) {
+                    Some(policy) => seen.outside(Some(policy), place),
+                    None => seen.problems.push(notes::unknown(path, claimed, "here")),
+                }
             }
+            seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
             return;
         };
         for obstructed in &found.obstructed {
@@ -280,18 +279,16 @@ impl<'p> Survey<'p> {
         let sites = claimed.into_iter().filter_map(|claimed| {
             let named = |index: &&usize| self.set.policies[**index].name == claimed.policy;
             let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
-                let name = claimed.policy.escape_debug();
-                let message =
-                    format!("the marker names `{name}`, which is no policy of this environment");
-                seen.problems.push(notes::at_line(
-                    Code::MarkerUnknown,
-                    message,
-                    path,
-                    claimed.line,
-                ));
+                seen.problems.push(notes::unknown(path, &claimed, "of this environment"));
                 return None;
             };
-            Some((self.site(*index, claimed), *index))
+            match self.site(path, *index, claimed, seen) {
+                Ok(site) => Some((site, *index)),
+                Err(problem) => {
+                    seen.problems.push(problem);
+                    None
+                }
+            }
         });
         sites.collect()
     }
@@ -308,24 +305,38 @@ impl<'p> Survey<'p> {
         }
     }
 
-    fn site(&self, index: usize, claimed: Claimed) -> Site {
+    /// The site of a marker or a target; why it is left alone. What is written besides the tag is said.
+    fn site(
+        &self,
+        path: &str,
+        index: usize,
+        claimed: Claimed,
+        seen: &mut Seen,
+    ) -> Result<Site, Diagnostic> {
         let policy = &self.set.policies[index];
+        let line = claimed.line;
         let claimed = if policy.marked_only() {
+            let loss = claimed.loss(&policy.repository);
+            let loss = loss.and_then(|fault| notes::loss(path, line, &fault, &policy.name));
+            seen.problems.extend(loss);
             claimed
         } else {
-            claimed.keeping_name_of(&policy.repository)
+            let judged = claimed.judged(&policy.repository);
+            judged.map_err(|fault| notes::fault(path, line, &fault, &policy.name))?
         };
-        let other =
-            if claimed.is_other_than(&policy.image) { OtherName::Yes } else { OtherName::No };
-        Site {
+        let is_other = claimed.is_other_than(&policy.image);
+        if is_other && !policy.marked_only() {
+            seen.problems.push(notes::renamed(path, line, &claimed, policy));
+        }
+        Ok(Site {
             repository: policy.repository.clone(),
             tag: claimed.tag,
             digest: claimed.digest,
-            line: claimed.line,
+            line,
             slots: claimed.slots,
-            claimed: Some(other),
-            reader: Reader::default(),
-        }
+            claimed: Some(if is_other { OtherName::Yes } else { OtherName::No }),
+            reader: claimed.reader,
+        })
     }
 }
 
@@ -343,7 +354,7 @@ impl Seen {
     /// Counts a place of a policy that is in no environment.
     fn outside(&mut self, policy: Option<usize>, place: Place) {
         if let Some(policy) = policy {
-            self.outside.entry(policy).or_insert((0, place)).0 += 1;
+            self.outside.entry(policy).or_default().push(place);
         }
     }
 

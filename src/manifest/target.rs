@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use regex::Captures;
 
-use super::claim::{Claim, Parent, Taken};
+use super::claim::{Claim, Parent, Taken, fault};
 use super::{Part, Slot, marker};
-use crate::image::{Digest, Reference, Repository, Tag};
 use crate::policy::{PartName, Query, Reach, Step, Target};
 use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
 
@@ -206,30 +205,6 @@ fn claim(
             reached.claims.push(Claim { policy, slot, text, parent });
         }
         None => reached.missed.push((line, "it is written with escapes or over several lines")),
-    }
-}
-
-/// Why a text is not the part that it is said to be: a path that leads elsewhere must not overwrite
-/// what is there.
-fn fault(part: Part, value: &str) -> Option<&'static str> {
-    let (tag, digest) =
-        value.split_once('@').map_or((value, None), |(tag, digest)| (tag, Some(digest)));
-    let is_tag =
-        Tag::parse(tag).is_some() && digest.is_none_or(|digest| Digest::parse(digest).is_some());
-    match part {
-        Part::Tag | Part::TagAndDigest | Part::Suffix if !is_tag => Some("it holds no tag"),
-        Part::Digest | Part::Hash
-            if !value.is_empty()
-                && Digest::parse(value).or_else(|| Digest::from_hex(value)).is_none() =>
-        {
-            Some("it holds no digest")
-        }
-        Part::Whole if Reference::parse(value).is_none() => Some("it holds no image reference"),
-        Part::Name if Repository::parse(value).is_err() => Some("it holds no name of an image"),
-        Part::Registry if Repository::parse(&format!("{value}/a")).is_err() => {
-            Some("it holds no registry")
-        }
-        _ => None,
     }
 }
 

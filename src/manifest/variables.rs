@@ -211,22 +211,24 @@ fn variable(finder: &Finder<'_>, name: &str) -> Box<str> {
         .into()
 }
 
-/// The tag in a reference that begins with a variable: a marker says whose image it is.
-pub(super) fn marked(
-    text: &str,
-    repository: &Repository,
-) -> Option<(Option<Tag>, Option<Digest>, Range<usize>)> {
+/// Tag and digest of a reference whose registry is a variable.
+pub(super) struct Marked {
+    pub(super) tag: Option<Tag>,
+    pub(super) digest: Option<Digest>,
+    /// The bytes of the text behind the name.
+    pub(super) suffix: Range<usize>,
+}
+
+/// Reads `${REGISTRY}/acme/shop:1.2.3`, of which a marker says that it is of this repository.
+pub(super) fn marked(text: &str, repository: &Repository) -> Option<Marked> {
     let (front, rest) = text.strip_prefix("${")?.split_once('}')?;
-    is_name(front).then_some(())?;
     let start = text.len() - rest.len();
-    let name = rest.strip_prefix('/')?;
+    let name = rest.strip_prefix('/').filter(|_| is_name(front))?;
     let reference = Reference::parse(name).filter(|reference| reference.tag.is_some())?;
-    let written = &name[..reference.suffix.start];
-    let path = repository.path();
-    let is_it =
-        path == written || path.strip_suffix(written).is_some_and(|front| front.ends_with('/'));
+    let named = Named::Somewhere(name[..reference.suffix.start].into());
     let suffix = start + 1 + reference.suffix.start..text.len();
-    is_it.then_some((reference.tag, reference.digest, suffix))
+    let marked = Marked { tag: reference.tag, digest: reference.digest, suffix };
+    named.may_be(repository).then_some(marked)
 }
 
 #[cfg(test)]

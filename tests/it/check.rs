@@ -334,7 +334,7 @@ fn markers_never_lead_backwards_or_to_a_panic() {
     assert_eq!(read("a.yaml"), "a: v3.0.0 # tagalong: shop:tag\nb: v2.0.0 # tagalong: shop:tag\n");
     assert_eq!(
         read("b.yaml"),
-        "a: ghcr.io/acme/shop:v2.0.0 # tagalong: shop\nb: ghcr.io/acme/shop:v2.0.0 # tagalong: shop\n"
+        "a: registry.example.com:5000/m/shop:v1.0.0 # tagalong: shop\nb: ghcr.io/acme/shop:v2.0.0 # tagalong: shop\n"
     );
     assert_eq!(read("c.yaml"), "a: mirror.local/acme/shop:v9.0.0 # tagalong: shop\n");
     assert_eq!(read("e.yaml"), "e:\n# tagalong: shop:tag\n- v2.0.0 # tagalong: shop:tag\n");

@@ -1,0 +1,65 @@
+//! What is around a node: the collection that it is in, the key that leads to it, and whether the file is Compose's.
+
+use super::finder::Finder;
+use crate::yaml::{Data, NodeId, Stream};
+
+/// Where a node is. A root is in itself.
+#[derive(Clone, Copy)]
+pub(super) struct Around {
+    parent: NodeId,
+    key: Option<NodeId>,
+}
+
+impl Finder<'_> {
+    /// The collection that a node is in.
+    pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {
+        let parent = self.around(node).parent;
+        (parent != node).then_some(parent)
+    }
+
+    /// The key that leads to a node.
+    pub(super) fn key_of(&self, node: NodeId) -> Option<&str> {
+        self.stream.text(self.around(node).key?)
+    }
+
+    fn around(&self, node: NodeId) -> Around {
+        self.around.get_or_init(|| arounds(self.stream))[node]
+    }
+
+    pub(super) fn is_compose(&self, root: NodeId) -> bool {
+        let is_object = self.stream.get(root, "apiVersion").is_some();
+        let services = self.stream.get(root, "services").map(|node| self.stream.target(node));
+        !is_object && services.is_some_and(|node| !self.stream.entries(node).is_empty())
+    }
+
+    /// Whether a mapping is in a Compose file.
+    pub(super) fn is_in_compose(&self, mapping: NodeId) -> bool {
+        let up = std::iter::successors(Some(mapping), |node| self.parent(*node));
+        up.last().is_some_and(|root| self.is_compose(root))
+    }
+
+    /// Whether a mapping is a service of a Compose file, or is merged into one.
+    pub(super) fn is_service(&self, mapping: NodeId) -> bool {
+        let services = self.parent(mapping).filter(|node| self.key_of(*node) == Some("services"));
+        let root = services.and_then(|services| self.parent(services));
+        root.is_some_and(|root| self.parent(root).is_none() && self.is_compose(root))
+    }
+}
+
+fn arounds(stream: &Stream) -> Vec<Around> {
+    let own = |node| Around { parent: node, key: None };
+    let mut all: Vec<Around> = (0..stream.nodes().len()).map(own).collect();
+    for (parent, node) in stream.nodes() {
+        match &node.data {
+            Data::Sequence(items) => {
+                items.iter().for_each(|item| all[*item] = Around { parent, key: None });
+            }
+            Data::Mapping(entries) => entries.iter().for_each(|(key, value)| {
+                all[*key] = Around { parent, key: None };
+                all[*value] = Around { parent, key: Some(*key) };
+            }),
+            Data::Scalar { .. } | Data::Alias(_) => {}
+        }
+    }
+    all
+}

@@ -36,11 +36,17 @@ pub fn title(environment: &str, moves: &[Move]) -> String {
     let images: Vec<&str> = images.into_iter().collect();
     let candidates = match (&images[..], moves) {
         ([image], [first, ..]) => {
+            let digest = first.to.digest.as_ref().map_or("its tag", |digest| digest.short());
             let to = match &first.to.tag {
-                Some(tag) if Some(tag) != first.from.tag.as_ref() => tag.as_str(),
-                _ => first.to.digest.as_ref().map_or("its tag", |digest| digest.short()),
+                Some(tag) if Some(tag) != first.from.tag.as_ref() => tag.to_string(),
+                // People know the image by its tag, and the digest is what is new.
+                Some(tag) if first.to.digest.is_some() => format!("{tag}@{digest}"),
+                _ => digest.to_owned(),
             };
-            vec![format!("Update {image} to {to}{place}"), format!("Update {image}{place}")]
+            let shorter =
+                [format!("Update {image} to {digest}{place}"), format!("Update {image}{place}")];
+            let shorter = shorter.into_iter().skip(usize::from(!to.ends_with(digest)));
+            std::iter::once(format!("Update {image} to {to}{place}")).chain(shorter).collect()
         }
         ([one, two], _) => vec![format!("Update {one} and {two}{place}")],
         _ => Vec::new(),
@@ -188,7 +194,16 @@ mod tests {
             (
                 vec![a_move("shop", "v1", "v1")],
                 "prod",
-                "Update shop to sha256:cccccccccccc in prod",
+                "Update shop to v1@sha256:cccccccccccc in prod",
+            ),
+            (
+                vec![a_move(
+                    "a-service-with-a-name",
+                    "v1-of-something-else",
+                    "v1-of-something-else",
+                )],
+                "prod",
+                "Update a-service-with-a-name to sha256:cccccccccccc in prod",
             ),
             (
                 vec![a_move("shop", "1", "2"), a_move("web", "1", "2")],

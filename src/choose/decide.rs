@@ -23,6 +23,18 @@ pub struct Deployed {
     pub renamed: bool,
     /// Whether the digest is to be written behind the tag, whatever the policy says.
     pub pinned: bool,
+    /// Whether there is no place for a digest.
+    pub unpinnable: bool,
+}
+
+impl Deployed {
+    /// Why a policy that pins cannot be carried out here.
+    #[must_use]
+    pub fn without_place(&self, digest: DigestMode) -> Option<Reason> {
+        let message = "the policy pins, and what reads this tag takes no digest behind it; write `digest: \"\"` beside the tag";
+        let is_wanted = digest == DigestMode::Pin && self.unpinnable;
+        is_wanted.then(|| Reason::new(ReasonCode::NoPlace, message))
+    }
 }
 
 impl fmt::Display for Deployed {
@@ -121,6 +133,9 @@ impl Case<'_, '_> {
         if let Some(reason) = self.doubt() {
             return Err(Stop::Undecided(reason));
         }
+        if self.deployed.tag.is_none() && !self.is_fixed() && !self.policy.marked_only() {
+            return Ok(self.digest_only());
+        }
         let Some(best) = self.selection.best().filter(|_| self.selection.stopped.is_none()) else {
             return self.nothing_to_choose();
         };
@@ -133,6 +148,10 @@ impl Case<'_, '_> {
             None => self.decide_without_tag(best.tag),
             Some(current) => self.walk(best, current)?,
         };
+        let moves = matches!(decision.outcome, Outcome::Update | Outcome::Keep);
+        if let Some(reason) = self.deployed.without_place(self.policy.digest).filter(|_| moves) {
+            return Ok(hold(decision.to, reason));
+        }
         self.settle_digest(decision)
     }
 
@@ -261,8 +280,22 @@ impl Case<'_, '_> {
         }
         let others = self.selection.rejected.get(&Rejection::OtherVariant);
         let others = others.map(|count| format!("; {count} tags of other variants take no part"));
-        let message = format!("{current} is what the policy chooses{}", others.unwrap_or_default());
+        let message = format!(
+            "{current} is what the policy chooses{}{}",
+            self.beyond(current).unwrap_or_default(),
+            others.unwrap_or_default()
+        );
         Decision { to: Some(current.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
+    }
+
+    /// What is newer and out of reach: "up to date" is no more than what was looked at.
+    fn beyond(&self, current: &Tag) -> Option<String> {
+        let Order::Semver(span) = self.policy.rule.order() else { return None };
+        let beyond = self.selection.beyond()?;
+        let ranker = self.policy.rule.ranker(Some(current));
+        let is_newer =
+            beyond.key.compare(&ranker.rank_deployed(current, None)?) == Ordering::Greater;
+        is_newer.then(|| format!("; {} is beyond `{span}`", beyond.tag))
     }
 
     /// A digest has no place in an order; only a policy of one tag, or a marker with Flux's meaning,
@@ -278,11 +311,15 @@ impl Case<'_, '_> {
             let message = format!("the marker asks for {best}");
             return update(best, Reason::new(ReasonCode::Replaced, message));
         }
-        let message = format!(
-            "only a digest is deployed, so nothing says whether {best} is newer; write the tag before the \
-             digest, or follow one tag with `fixed`"
-        );
-        hold(Some(best.clone()), Reason::new(ReasonCode::DigestOnly, message))
+        self.digest_only()
+    }
+
+    /// Nothing says which version a digest is, so every order holds it, whatever the registry lists.
+    fn digest_only(&self) -> Decision {
+        let message = "only a digest is deployed, so nothing says which tags are newer; write the tag before the digest, or \
+                       follow one tag with `fixed`";
+        let best = self.selection.best().map(|best| best.tag.clone());
+        hold(best, Reason::new(ReasonCode::DigestOnly, message))
     }
 
     /// No tag passes. Where the bounds are relative, that can be because of what is deployed.
@@ -372,8 +409,8 @@ fn downgrade(to: &Tag, current: &Tag) -> Reason {
 
 fn unordered(to: &Tag, current: &Tag) -> Reason {
     let message = format!(
-        "{current} has no place in the policy's order, so nothing says that {to} is newer; \
-         `allowDowngrade: true` overrules"
+        "{current} has no place in the policy's order, so nothing says that {to} is newer; deploy a tag that has, \
+         or say by `match` and `extract` what of it is ordered"
     );
     Reason::new(ReasonCode::Unordered, message)
 }
@@ -396,8 +433,14 @@ pub(super) fn too_many(count: usize) -> Reason {
 
 impl Rejection {
     /// Every step, in order.
-    pub const ALL: [Self; 5] =
-        [Self::Unmatched, Self::Excluded, Self::NotOrdered, Self::OtherVariant, Self::OutOfRange];
+    pub const ALL: [Self; 6] = [
+        Self::Unmatched,
+        Self::Excluded,
+        Self::NotOrdered,
+        Self::OtherVariant,
+        Self::OutOfRange,
+        Self::Prerelease,
+    ];
 
     /// The step in words, after a count.
     #[must_use]
@@ -408,6 +451,7 @@ impl Rejection {
             Self::NotOrdered => "not of the policy's order",
             Self::OtherVariant => "of another variant",
             Self::OutOfRange => "out of range",
+            Self::Prerelease => "prereleases, which the range does not name",
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Candidate, Listing, Reason, ReasonCode, Selection};
-use crate::image::{Tag, Version, version};
-use crate::policy::{Key, Order, Policy, Ranker, Rejection, Span};
+use crate::image::{Tag, version};
+use crate::policy::{Key, Order, Policy, Rejection, Span};
 
 /// How many rejected tags are shown.
 const SHOWN: usize = 6;
@@ -50,11 +49,10 @@ pub fn explain(
     policy: &Policy,
     listing: &Listing,
     selection: &Selection<'_>,
-    deployed: Option<&Tag>,
     passed_over: &[(Tag, Reason)],
     decided: Option<&Tag>,
 ) -> Explanation {
-    let eye = Eye { policy, ranker: policy.rule.ranker(deployed), listing, selection };
+    let eye = Eye { policy, listing, selection };
     let best = selection.best().filter(|_| selection.stopped.is_none());
     // Where candidates were passed over, what comes after them is what the decision says.
     let chosen = match passed_over {
@@ -71,7 +69,6 @@ pub fn explain(
 /// What an explanation looks at.
 struct Eye<'a, 's> {
     policy: &'a Policy,
-    ranker: Ranker<'a>,
     listing: &'a Listing,
     selection: &'a Selection<'s>,
 }
@@ -95,7 +92,12 @@ impl Eye<'_, '_> {
         ];
         for (asked, rejection, name) in names {
             if asked {
-                left -= self.selection.rejected.get(&rejection).copied().unwrap_or(0);
+                let rejected = |step| self.selection.rejected.get(&step).copied().unwrap_or(0);
+                left -= rejected(rejection);
+                // A prerelease is out of range, for a reason of its own.
+                if rejection == Rejection::OutOfRange {
+                    left -= rejected(Rejection::Prerelease);
+                }
                 steps.push(Step { name, left });
             }
         }
@@ -123,10 +125,10 @@ impl Eye<'_, '_> {
             .tags
             .iter()
             .filter_map(|(tag, listed)| {
-                // Times order every tag that the filters let through.
-                let time = listed.pushed.or(listed.created).or(Some(Timestamp::MIN));
-                let why = self.reason(tag, self.ranker.rank(tag, time).err()?);
-                Some((self.ranker.rank_deployed(tag, time), tag, why))
+                let time = self.selection.time_of(tag, listed);
+                let ranker = self.selection.ranker();
+                let why = self.reason(tag, ranker.rank(tag, time).err()?);
+                Some((ranker.rank_deployed(tag, time), tag, why))
             })
             .collect();
         rejected.sort_by(|(a, left, _), (b, right, _)| match (a, b) {
@@ -144,11 +146,10 @@ impl Eye<'_, '_> {
     fn runner_up(&self) -> Option<Rejected> {
         let winner = self.selection.best()?;
         let Key::Version(chosen) = &winner.key else { return None };
-        let core = |v: &Version| (v.major, v.minor, v.patch);
         let natural = |candidate: &Candidate<'_>| match &candidate.key {
             Key::Version(other) => {
-                core(other) == core(chosen)
-                    && trailing_number(&other.pre) > trailing_number(&chosen.pre)
+                other.is_of_same_release(chosen)
+                    && trailing_number(other.pre()) > trailing_number(chosen.pre())
             }
             _ => false,
         };
@@ -172,8 +173,9 @@ impl Eye<'_, '_> {
             (Rejection::OtherVariant, _) => {
                 "its prefix, number of parts or suffix is not that of what is deployed".to_owned()
             }
-            (Rejection::OutOfRange, Order::Semver(span)) => self.outside(tag, span),
-            (Rejection::OutOfRange, _) => "it is out of range".to_owned(),
+            (Rejection::OutOfRange, Order::Semver(span)) => outside(span),
+            (Rejection::Prerelease, Order::Semver(span)) => unreleased(span),
+            (Rejection::OutOfRange | Rejection::Prerelease, _) => "it is out of range".to_owned(),
             (Rejection::NotOrdered, Order::Semver(_)) => not_a_version(tag),
             (Rejection::NotOrdered, Order::Calver(format)) => {
                 format!("it does not have the format `{format}`, or is no day of the calendar")
@@ -182,25 +184,35 @@ impl Eye<'_, '_> {
                 "what is ordered is not a number; `extract` takes one out of a tag".to_owned()
             }
             (Rejection::NotOrdered, Order::Fixed(wanted)) => format!("only {wanted} is wanted"),
-            (Rejection::NotOrdered, Order::Alphabetical(_) | Order::Newest(_)) => {
+            (Rejection::NotOrdered, Order::Newest(_)) => {
+                "nothing says when it was pushed or made".to_owned()
+            }
+            (Rejection::NotOrdered, Order::Alphabetical(_)) => {
                 "it has no place in the order".to_owned()
             }
         }
     }
+}
 
-    fn outside(&self, tag: &Tag, span: &Span) -> String {
-        match (span, self.ranker.rank_deployed(tag, None)) {
-            (Span::Range(range), Some(Key::Version(version)))
-                if !version.pre.is_empty() && range.takes_release_of(&version) =>
-            {
-                format!(
-                    "it is a prerelease, and no comparator of `{range}` names one; `-0` behind a version, or \
-                     `prereleases: true`, would"
-                )
-            }
-            (Span::Level(_), _) => format!("it is further than `{span}` from what is deployed"),
-            (Span::Range(range), _) => format!("it is outside `{range}`"),
+/// Why a version is no candidate that is in reach but for being a prerelease.
+fn unreleased(span: &Span) -> String {
+    match span {
+        Span::Range(range) => format!(
+            "it is a prerelease, and no comparator of `{range}` names one; `-0` behind a version, or \
+             `prereleases: true`, would"
+        ),
+        Span::Level(_) => {
+            "it counts as a prerelease, of another version than the deployed one; `prereleases: true` \
+             would take it, and `variant: keep` takes a suffix that is no prerelease for a flavour"
+                .to_owned()
         }
+    }
+}
+
+fn outside(span: &Span) -> String {
+    match span {
+        Span::Level(_) => format!("it is further than `{span}` from what is deployed"),
+        Span::Range(range) => format!("it is outside `{range}`"),
     }
 }
 
@@ -242,6 +254,8 @@ fn not_a_version(tag: &Tag) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::super::{Answers, Facts, select};
     use super::*;
     use crate::ledger::Ledger;
@@ -257,7 +271,7 @@ mod tests {
         let facts =
             Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
         let selection = select(&set.policies[0], &listing, None, facts).unwrap();
-        explain(&set.policies[0], &listing, &selection, None, &[], None)
+        explain(&set.policies[0], &listing, &selection, &[], None)
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

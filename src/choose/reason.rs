@@ -80,6 +80,8 @@ pub enum ReasonCode {
     Vanished,
     /// Hold: only a digest is deployed, which has no place in an order.
     DigestOnly,
+    /// Hold: the policy pins, and there is no place for a digest.
+    NoPlace,
     /// Undecided: no listed tag passes the policy.
     NoCandidate,
     /// Undecided: the registry lists no tag at all.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{Facts, Listed, Listing, Question, Stop};
 use crate::image::Tag;
-use crate::policy::{Clock, Key, Order, Policy, Ranker, Rejection};
+use crate::policy::{Clock, Judged, Key, Order, Policy, Ranker, Rejection};
 
 /// The first sights of more tags than this are not remembered for one repository.
 pub const MAX_SIGHTS: usize = 5_000;
@@ -26,6 +26,8 @@ pub struct Selection<'a> {
     ranker: Ranker<'a>,
     times: Times<'a>,
     best: Option<Candidate<'a>>,
+    /// The highest tag of those that are out of range.
+    beyond: Option<Candidate<'a>>,
     /// Every candidate, the best first; made when the second one is needed, which is seldom.
     ranked: OnceCell<Vec<Candidate<'a>>>,
     /// How many tags each step rejected.
@@ -53,21 +55,22 @@ pub fn select<'a>(
     deployed: Option<&Tag>,
     facts: Facts<'a>,
 ) -> Result<Selection<'a>, Stop> {
-    let ranker = policy.rule.ranker(deployed);
+    let mut ranker = policy.rule.ranker(deployed);
+    if policy.rule.takes_numbers() {
+        ranker = ranker.beside(listing.tags.keys());
+    }
     let times = Times::of(policy, listing, facts)?;
     let mut counts = [0; Rejection::ALL.len()];
     let mut stopped = None;
-    let mut best: Option<Candidate<'a>> = None;
+    let (mut best, mut beyond): (Option<Candidate<'a>>, Option<Candidate<'a>>) = (None, None);
     for (tag, listed) in &listing.tags {
-        match ranker.rank(tag, times.of_tag(tag, listed)) {
-            // Tags come in byte order, so the later of two equal keys has the greater bytes.
-            Ok(key) => {
-                let is_below = best.as_ref().is_some_and(|b| key.compare(&b.key) == Ordering::Less);
-                if !is_below {
-                    best = Some(Candidate { tag, key });
-                }
+        match ranker.judge(tag, times.of_tag(tag, listed)) {
+            Judged::Ranked(key) => keep_higher(&mut best, Candidate { tag, key }),
+            Judged::Beyond(key) => {
+                counts[Rejection::OutOfRange as usize] += 1;
+                keep_higher(&mut beyond, Candidate { tag, key });
             }
-            Err(rejection) => {
+            Judged::Rejected(rejection) => {
                 counts[rejection as usize] += 1;
                 if stopped.is_none() && policy.rule.stops_at(rejection) {
                     stopped = Some(tag);
@@ -76,7 +79,16 @@ pub fn select<'a>(
         }
     }
     let rejected = Rejection::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
-    Ok(Selection { listing, ranker, times, best, ranked: OnceCell::new(), rejected, stopped })
+    let ranked = OnceCell::new();
+    Ok(Selection { listing, ranker, times, best, beyond, ranked, rejected, stopped })
+}
+
+/// Keeps the higher of two. Tags come in byte order, so the later of two equal keys has the greater bytes.
+fn keep_higher<'a>(kept: &mut Option<Candidate<'a>>, other: Candidate<'a>) {
+    let is_below = kept.as_ref().is_some_and(|k| other.key.compare(&k.key) == Ordering::Less);
+    if !is_below {
+        *kept = Some(other);
+    }
 }
 
 impl<'a> Selection<'a> {
@@ -84,6 +96,12 @@ impl<'a> Selection<'a> {
     #[must_use]
     pub fn best(&self) -> Option<&Candidate<'a>> {
         self.best.as_ref()
+    }
+
+    /// The highest tag that is like what is deployed, and out of range.
+    #[must_use]
+    pub fn beyond(&self) -> Option<&Candidate<'a>> {
+        self.beyond.as_ref()
     }
 
     /// The candidate at a place, counted from the best one, which is at 0.
@@ -98,6 +116,16 @@ impl<'a> Selection<'a> {
             all
         });
         ranked.get(place)
+    }
+
+    /// What ranks the tags.
+    pub(super) fn ranker(&self) -> &Ranker<'a> {
+        &self.ranker
+    }
+
+    /// The time that a tag is ordered by, where it is.
+    pub(super) fn time_of(&self, tag: &Tag, listed: &Listed) -> Option<Timestamp> {
+        self.times.of_tag(tag, listed)
     }
 
     /// Every candidate, by the bytes of their tags.
@@ -120,6 +148,8 @@ pub(super) struct Times<'a> {
     clock: Option<Clock>,
     policy: &'a Policy,
     facts: Facts<'a>,
+    /// Whether the registry says when it got tags, though perhaps not of each.
+    is_timed: bool,
 }
 
 impl<'a> Times<'a> {
@@ -136,17 +166,19 @@ impl<'a> Times<'a> {
             Order::Newest(clock) => Some(*clock),
             _ => None,
         };
-        let times = Self { clock, policy, facts };
+        let is_timed = clock == Some(Clock::Pushed)
+            && listing.tags.values().any(|listed| listed.pushed.is_some());
+        let times = Self { clock, policy, facts, is_timed };
         match clock {
             Some(Clock::Created) => times.check(listing)?,
-            Some(Clock::Pushed) => {
+            Some(Clock::Pushed) if !is_timed => {
                 let untimed =
                     listing.tags.values().filter(|listed| listed.pushed.is_none()).count();
                 if untimed > MAX_SIGHTS {
                     return Err(Stop::Undecided(super::decide::too_many_sights(untimed)));
                 }
             }
-            None => {}
+            Some(Clock::Pushed) | None => {}
         }
         Ok(times)
     }
@@ -180,9 +212,11 @@ impl<'a> Times<'a> {
                 let key = (self.policy.repository.clone(), tag.clone());
                 self.facts.answers.created.get(&key)?.clone().ok()
             }),
+            // Two clocks are not compared: beside times of the registry, our own sights say nothing.
+            Clock::Pushed if self.is_timed => listed.pushed,
             Clock::Pushed => {
-                let seen = || self.facts.ledger.first_listed(&self.policy.repository, tag);
-                Some(listed.pushed.or_else(seen).unwrap_or(self.facts.now))
+                let seen = self.facts.ledger.first_listed(&self.policy.repository, tag);
+                Some(seen.unwrap_or(self.facts.now))
             }
         }
     }

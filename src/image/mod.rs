@@ -9,6 +9,7 @@ mod reference;
 mod repository;
 mod shape;
 mod tag;
+mod variant;
 pub mod version;
 
 pub use digest::Digest;
@@ -16,6 +17,6 @@ pub use origin::{Origin, Source};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use repository::{InvalidRepository, Repository, split_registry};
-pub use shape::Shape;
+pub use shape::{Release, Shape};
 pub use tag::Tag;
 pub use version::Version;

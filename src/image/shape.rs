@@ -8,6 +8,7 @@
 use semver::{BuildMetadata, Prerelease};
 
 use super::Version;
+use super::variant;
 use super::version::number;
 
 /// Words that make a suffix a prerelease; what else stands behind the numbers is a variant.
@@ -31,44 +32,143 @@ const PRERELEASE_WORDS: [&str; 14] = [
 /// Short for alpha, beta and milestone, when a number follows.
 const PRERELEASE_LETTERS: [&str; 3] = ["a", "b", "m"];
 
+/// The most numbers that a version has: Windows has four, some drivers five.
+const MAX_NUMBERS: usize = 5;
+
 /// A tag taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape<'a> {
     /// What stands before the first digit: nothing, `v`, `release-`.
     pub prefix: &'a str,
-    /// How many numbers are written, one to three.
+    /// The numbers as they are written: `1.27.3`.
+    pub core: &'a str,
+    /// How many numbers are written, one to five.
     pub precision: usize,
-    /// The numbers, missing ones as zero, and the prerelease.
+    /// The first three numbers, missing ones as zero, and the prerelease.
     pub version: Version,
+    /// The fourth and fifth number.
+    more: [u64; 2],
     /// What else stands behind the numbers: nothing, `-alpine`.
     pub variant: &'a str,
 }
 
+/// The rank of a version among those that differ in numbers alone: its own numbers, the prerelease, then the numbers in the
+/// variant from left to right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release {
+    numbers: [u64; MAX_NUMBERS],
+    pre: Prerelease,
+    counters: Box<[u64]>,
+}
+
+impl Release {
+    /// The version that it is of, by its first three numbers.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let [major, minor, patch, ..] = self.numbers;
+        Version { major, minor, patch, pre: self.pre.clone(), build: BuildMetadata::EMPTY }
+    }
+
+    /// The prerelease.
+    #[must_use]
+    pub fn pre(&self) -> &Prerelease {
+        &self.pre
+    }
+
+    /// True if another one has the same first three numbers.
+    #[must_use]
+    pub fn is_of_same_release(&self, other: &Self) -> bool {
+        self.numbers[..3] == other.numbers[..3]
+    }
+}
+
+impl From<Version> for Release {
+    fn from(version: Version) -> Self {
+        let Version { major, minor, patch, pre, .. } = version;
+        Self { numbers: [major, minor, patch, 0, 0], pre, counters: Box::default() }
+    }
+}
+
 impl<'a> Shape<'a> {
-    /// Takes a tag apart; `None` when it does not begin with one to three numbers.
+    /// Takes a tag apart; `None` when it does not begin with one to five numbers.
     #[must_use]
     pub fn parse(tag: &'a str) -> Option<Self> {
         let (prefix, rest) = tag.split_at(tag.find(|c: char| c.is_ascii_digit())?);
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let core = rest[..end].trim_end_matches('.');
         let suffix = &rest[core.len()..];
-        let mut numbers = [0; 3];
+        let mut numbers = [0; MAX_NUMBERS];
         let mut precision = 0;
         for part in core.split('.') {
             *numbers.get_mut(precision)? = number(part)?;
             precision += 1;
         }
         let (pre, variant) = prerelease(suffix);
-        let [major, minor, patch] = numbers;
+        let [major, minor, patch, more @ ..] = numbers;
         let version = Version { major, minor, patch, pre, build: BuildMetadata::EMPTY };
-        Some(Self { prefix, precision, version, variant })
+        Some(Self { prefix, core, precision, version, more, variant })
     }
 
-    /// Whether another tag differs from this one in the version alone.
+    /// Whether another tag differs from this one in numbers alone: those of its version, and those that count builds or
+    /// bases in its variant.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        (self.prefix, self.precision, self.variant)
-            == (other.prefix, other.precision, other.variant)
+        (self.prefix, self.precision) == (other.prefix, other.precision)
+            && variant::is_like(self.variant, other.variant)
+    }
+
+    /// Whether a base in the variant (`-alpine3.19`) is an older one than this one's.
+    #[must_use]
+    pub fn is_on_newer_base_than(&self, other: &Self) -> bool {
+        variant::bases(other.variant).lt(variant::bases(self.variant))
+    }
+
+    /// Whether something in the variant can count on: `-r9`, `-alpine3.19`.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        variant::counters(self.variant).next().is_some()
+    }
+
+    /// Its rank among tags like it.
+    #[must_use]
+    pub fn release(self) -> Release {
+        let Version { major, minor, patch, pre, .. } = self.version;
+        let [fourth, fifth] = self.more;
+        let counters = variant::counters(self.variant).collect();
+        Release { numbers: [major, minor, patch, fourth, fifth], pre, counters }
+    }
+
+    /// Whether another tag of so few numbers is made like this one, so that it is a version as this one is.
+    ///
+    /// One or two numbers can be a date, a count or a commit as well. They are alike when each has no more than one digit
+    /// more (behind the first, up to three are usual), and years, dates and zeros in front are where they were.
+    #[must_use]
+    pub fn is_of_make(&self, other: &Self) -> bool {
+        if self.precision > 2 {
+            return true;
+        }
+        let both = self.core.split('.').zip(other.core.split('.')).enumerate();
+        both.into_iter().all(|(place, (ours, theirs))| {
+            let longest = if place > 0 { 3.max(ours.len() + 1) } else { ours.len() + 1 };
+            let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
+            let is_padding_kept =
+                ours.len() == theirs.len() || !is_padded(ours) && !is_padded(theirs);
+            let is_date_kept = place > 0 || !(is_date(ours) ^ is_date(theirs));
+            theirs.len() <= longest && is_padding_kept && is_date_kept
+        })
+    }
+}
+
+/// Whether a number looks like a year, or a day as `20240923`.
+fn is_date(number: &str) -> bool {
+    let is_within = |range: std::ops::Range<usize>, low: u32, high: u32| {
+        let part = number.get(range).and_then(|part| part.parse::<u32>().ok());
+        part.is_some_and(|part| (low..=high).contains(&part))
+    };
+    match number.len() {
+        4 => is_within(0..4, 1990, 2099),
+        8 => is_within(0..4, 1990, 2099) && is_within(4..6, 1, 12) && is_within(6..8, 1, 31),
+        _ => false,
     }
 }
 
@@ -117,7 +217,9 @@ mod tests {
             ("1.0.0-M1", Some(("", 3, "1.0.0-m.1", ""))),
             ("1.0.0-m", Some(("", 3, "1.0.0", "-m"))),
             ("release-7.1_2", Some(("release-", 2, "7.1.0", "_2"))),
-            ("17.0.1.4", None),
+            ("17.0.1.4", Some(("", 4, "17.0.1", ""))),
+            ("1.2.3.4.5-x", Some(("", 5, "1.2.3", "-x"))),
+            ("1.2.3.4.5.6", None),
             ("latest", None),
             ("18446744073709551616", None),
         ];
@@ -137,5 +239,79 @@ mod tests {
         assert!(version("1.0.0-rc10") > version("1.0.0-rc9"));
         assert!(version("1.0.0-rc.1") < version("1.0.0"));
         assert_eq!(version("1.0.0-rc01"), version("1.0.0-rc1"));
+    }
+
+    #[test]
+    fn tags_that_differ_in_numbers_alone_are_alike() {
+        let cases = [
+            ("17.2-35-bookworm", "17.4-10-bookworm", true),
+            ("7.2.4-debian-12-r9", "7.2.5-debian-11-r4", true),
+            ("7.2.4-debian-12-r9", "7.2.4-photon-12-r9", false),
+            ("17.0.1_12-jre", "17.0.10_7-jre", true),
+            ("17.0.1_12-jre", "17.0.10_7-jdk", false),
+            ("2022-CU10-ubuntu-22.04", "2022-CU12-ubuntu-24.04", true),
+            ("3.1.1-alpine3.15", "3.1.1-alpine3.17", true),
+            ("3.1.1-alpine3.15", "3.1.1-alpine", false),
+            ("1.0-jdk17", "1.0-jdk21", false),
+            ("1.0-python3.11-slim", "1.0-python3.12-slim", false),
+            ("1.0-python3.11-slim", "1.1-python3.11-slim", true),
+            ("2.0.330-63-gc1cfb6864", "2.0.331-1-gabcdef0", true),
+            ("v1.4.2-3f1c2a9", "v1.4.3-4a5b6c7", true),
+            ("v1.4.2-3f1c2a9", "v1.4.3-facade", false),
+            ("v1.4.2-3f1c2a9", "v1.4.3-1234567", false),
+            ("1.3.2.3006", "1.4.0.3200", true),
+            ("1.3.2.3006", "1.8.1259", false),
+            ("13.22-202511100817-system", "13.23-202611150900-system", true),
+            ("1.27", "1.27.0", false),
+        ];
+        for (one, other, want) in cases {
+            let (one, other) = (Shape::parse(one).unwrap(), Shape::parse(other).unwrap());
+            assert_eq!(one.is_like(&other), want, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn releases_are_ordered_by_version_and_then_by_what_counts() {
+        let ascending = [
+            "1.2.3.4-rc.1-r9",
+            "1.2.3.4-r1",
+            "1.2.3.4-r9",
+            "1.2.3.4-r10",
+            "1.2.3.10-r1",
+            "1.2.4.0-r1",
+        ];
+        let release = |tag| Shape::parse(tag).unwrap().release();
+        for pair in ascending.windows(2) {
+            assert!(release(pair[0]) < release(pair[1]), "{pair:?}");
+        }
+        assert!(release("1-alpine3.9-r1") < release("1-alpine3.17-r0"));
+    }
+
+    #[test]
+    fn few_numbers_are_versions_beside_their_like() {
+        let cases = [
+            ("3", "4", true),
+            ("9", "10", true),
+            ("3", "20240923", false),
+            ("1", "917005", false),
+            ("3", "2024", false),
+            ("999", "2024", false),
+            ("2023", "2024", true),
+            ("42", "43", true),
+            ("20240101", "20240923", true),
+            ("20240101", "99999999", false),
+            ("24.04", "24.10", true),
+            ("24.10", "25.04", true),
+            ("1.9", "1.10", true),
+            ("1.9", "1.20240101", false),
+            ("0042", "0043", true),
+            ("0042", "43", false),
+            ("3.19", "2024.9", false),
+            ("1.2.3", "2024.9.23", true),
+        ];
+        for (one, other, want) in cases {
+            let (one, other) = (Shape::parse(one).unwrap(), Shape::parse(other).unwrap());
+            assert_eq!(one.is_of_make(&other), want, "{one:?} {other:?}");
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Deciding<'_> {
         let mut selections = Selections::new();
         let mut results = Vec::with_capacity(uses.len());
         for at in uses {
-            let relative = at.deployed.tag.clone().filter(|_| policy.rule.is_relative());
+            let relative = at.deployed.tag.clone().filter(|tag| policy.rule.is_relative_to(tag));
             let selection = selections
                 .entry(relative)
                 .or_insert_with_key(|deployed| select(policy, listing, deployed.as_ref(), facts));

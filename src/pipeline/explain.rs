@@ -82,8 +82,8 @@ fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
     let mut places = PassedOver::new();
     for planned in planning.plan.decisions.iter().filter(|planned| planned.image == policy.name) {
         let passed_over = &planned.decision.passed_over[..];
-        let matters = policy.rule.is_relative() || !passed_over.is_empty();
-        let deployed = planned.deployed.tag.clone().filter(|_| matters);
+        let matters = |tag: &Tag| policy.rule.is_relative_to(tag) || !passed_over.is_empty();
+        let deployed = planned.deployed.tag.clone().filter(matters);
         let known = places.entry(deployed).or_insert(Some(&planned.decision));
         if known.is_none_or(|known| known.passed_over.is_empty()) {
             *known = Some(&planned.decision);
@@ -108,7 +108,7 @@ fn one(
             let passed_over = decision.map_or(&[][..], |decision| &decision.passed_over);
             let updates = decision.filter(|decision| decision.outcome == Outcome::Update);
             let decided = updates.and_then(|decision| decision.to.as_ref());
-            Ok(choose::explain(policy, listing, &selection, deployed, passed_over, decided))
+            Ok(choose::explain(policy, listing, &selection, passed_over, decided))
         }
         Err(Stop::Undecided(reason)) => Err(reason),
         Err(Stop::Ask(_)) => {

@@ -9,7 +9,7 @@ use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
 use crate::manifest::Surveyed;
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Level, Order, Policy, PolicySet, Span};
 use crate::settings::Pushed;
 
 /// Alarms, changed variants, and holds that have ended.
@@ -20,6 +20,7 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         notes.extend(alarm(planned));
         notes.extend(overdue(planned));
         notes.extend(policy.and_then(|policy| changed_variant(planned, policy)));
+        notes.extend(policy.and_then(|policy| never_moves(planned, policy)));
     }
     for environment in set.environments.iter().filter(|e| e.home == set.here) {
         let ended = environment.holds.iter().filter(|hold| hold.until <= now);
@@ -144,7 +145,8 @@ fn alarm(planned: &Planned) -> Option<Diagnostic> {
 /// Where any variant will do, a change of it may not be what was meant.
 fn changed_variant(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
     let decision = &planned.decision;
-    if decision.outcome != Outcome::Update || !policy.rule.is_by_version() || policy.marked_only() {
+    let is_said = policy.marked_only() || policy.rule.matches_ends();
+    if decision.outcome != Outcome::Update || !policy.rule.is_by_version() || is_said {
         return None;
     }
     let (from, to) = (planned.deployed.tag.as_ref()?, decision.to.as_ref()?);
@@ -156,6 +158,31 @@ fn changed_variant(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
     let note = Diagnostic::warning(Code::TagVariant, message)
         .help("`variant: keep` keeps prefix, number of parts and suffix");
     Some(at_site(note, planned))
+}
+
+/// A policy that can choose nothing but what is deployed: nobody learns otherwise that nothing is watched.
+fn never_moves(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
+    let Order::Semver(Span::Level(level)) = policy.rule.order() else { return None };
+    let tag = planned.deployed.tag.as_ref()?;
+    let subject = policy.rule.filter(tag).ok()?;
+    let shape = Shape::parse(&subject).filter(|_| policy.rule.keeps_variant())?;
+    let kept = match level {
+        Level::Patch => 2,
+        Level::Minor => 1,
+        Level::Major => 0,
+    };
+    if shape.precision > kept || shape.counts() || !shape.version.pre.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "`{}` can choose nothing but {tag}: `{}` keeps the first {kept} of its numbers, and it has {}",
+        planned.image,
+        Span::Level(*level),
+        shape.precision
+    );
+    let help =
+        "`semver: major` follows it; `fixed` with `digest: pin` follows what is behind the tag";
+    Some(at_site(Diagnostic::warning(Code::PolicyNeverMoves, message).help(help), planned))
 }
 
 fn at_site(note: Diagnostic, planned: &Planned) -> Diagnostic {

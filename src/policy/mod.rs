@@ -38,7 +38,7 @@ pub use raw::{
     ProxyAddress, RegistryKind, Sign, Variant, Via,
 };
 pub use registries::{Connection, Mirror, RegistrySettings, read_registries};
-pub use rule::{Ranker, Rejection, TagRule};
+pub use rule::{Judged, Ranker, Rejection, TagRule};
 pub use schema::{
     policies as policy_schema, prepare, registries as registries_schema, service as service_schema,
     settings as settings_schema,

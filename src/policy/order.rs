@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::calver::Calendar;
 use super::{Calver, Direction, Range};
-use crate::image::{Tag, Version, version};
+use crate::image::{Release, Tag, Version, version};
 
 /// The order of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub enum Clock {
 /// A tag's rank under an order. Greater is better; keys of one order only are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// By SemVer precedence.
-    Version(Version),
+    /// By SemVer precedence, with what else counts in the tags.
+    Version(Release),
     /// By date and counters, then by the modifier's bytes.
     Calendar(Box<Calendar>),
     /// By value, whatever the number of digits.
@@ -88,7 +88,7 @@ impl Order {
     /// The rank of what is ordered, without bounds.
     pub(super) fn key(&self, subject: &str, time: Option<Timestamp>) -> Option<Key> {
         match self {
-            Self::Semver(_) => version::parse(subject).map(Key::Version),
+            Self::Semver(_) => version::parse(subject).map(|version| Key::Version(version.into())),
             Self::Calver(format) => {
                 format.read(subject).map(|found| Key::Calendar(Box::new(found)))
             }
@@ -101,7 +101,7 @@ impl Order {
                 // A fixed tag is compared with what is deployed only where both are versions.
                 version::parse(subject)
                     .filter(|_| version::parse(wanted.as_str()).is_some())
-                    .map(Key::Version)
+                    .map(|version| Key::Version(version.into()))
             }
         }
     }
@@ -150,9 +150,7 @@ impl Key {
     pub fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             // Most versions differ in their numbers.
-            (Self::Version(a), Self::Version(b)) if a.major != b.major => a.major.cmp(&b.major),
-            (Self::Version(a), Self::Version(b)) if a.minor != b.minor => a.minor.cmp(&b.minor),
-            (Self::Version(a), Self::Version(b)) => a.cmp_precedence(b),
+            (Self::Version(a), Self::Version(b)) => a.cmp(b),
             (Self::Calendar(a), Self::Calendar(b)) => a.cmp(b),
             (Self::Number(a, direction), Self::Number(b, _)) => direction.apply(a.cmp(b)),
             (Self::Text(a, direction), Self::Text(b, _)) => direction.apply(a.cmp(b)),

@@ -7,7 +7,7 @@ use regex::{Regex, RegexSet};
 
 use super::order::{Key, Order, Span};
 use super::raw::Variant;
-use crate::image::{Shape, Tag, Version, version};
+use crate::image::{Release, Shape, Tag, Version, version};
 
 /// What never takes part: cosign's signature, attestation and SBOM tags, which share a repository
 /// with the image (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>).
@@ -52,6 +52,18 @@ pub enum Rejection {
     OtherVariant,
     /// It is a version outside the range, or too far from the deployed one.
     OutOfRange,
+    /// It would be in range, but for being a prerelease.
+    Prerelease,
+}
+
+/// What a rule says of a tag.
+pub enum Judged {
+    /// It is a candidate of this rank.
+    Ranked(Key),
+    /// It would have this rank, but is out of range.
+    Beyond(Key),
+    /// It is no candidate.
+    Rejected(Rejection),
 }
 
 /// A rule as it applies where one tag is deployed.
@@ -59,34 +71,79 @@ pub struct Ranker<'a> {
     rule: &'a TagRule,
     /// What is deployed, where it makes a difference.
     from: Option<Deployed>,
+    /// Lengths of commits among the tags, as bits: digits of such a length are a commit as well.
+    hashes: u64,
 }
 
-/// The deployed version, and its variant where that is kept.
-struct Deployed {
-    version: Version,
-    prefix: String,
+/// The deployed version.
+enum Deployed {
+    /// Any version is compared with it.
+    Any(Version),
+    /// Tags like it are.
+    Like(Like),
+}
+
+/// What is ordered of the deployed tag, with where its parts are.
+struct Like {
+    subject: String,
+    prefix_end: usize,
+    variant_start: usize,
     precision: usize,
-    variant: String,
+    version: Version,
+}
+
+impl Like {
+    fn read(subject: &str) -> Option<Self> {
+        let Shape { prefix, precision, version, variant, .. } = Shape::parse(subject)?;
+        let (prefix_end, variant_start) = (prefix.len(), subject.len() - variant.len());
+        Some(Self { subject: subject.to_owned(), prefix_end, variant_start, precision, version })
+    }
+
+    /// Whether a tag differs in the version alone, or in what counts. Most do not need a second look.
+    fn is_like(&self, shape: &Shape<'_>) -> bool {
+        if (shape.precision, shape.prefix) != (self.precision, &self.subject[..self.prefix_end]) {
+            return false;
+        }
+        let is_same = shape.variant == &self.subject[self.variant_start..];
+        if is_same && self.precision > 2 {
+            return true;
+        }
+        Shape::parse(&self.subject).is_some_and(|from| {
+            let is_variant = is_same || from.is_like(shape) && !from.is_on_newer_base_than(shape);
+            is_variant && from.is_of_make(shape)
+        })
+    }
 }
 
 impl TagRule {
     /// The rule where `deployed` is.
     #[must_use]
     pub fn ranker(&self, deployed: Option<&Tag>) -> Ranker<'_> {
-        let deployed = deployed.filter(|_| self.is_relative());
+        let deployed = deployed.filter(|tag| self.is_relative_to(tag));
         let subject = deployed.map(|tag| self.subject_or_tag(tag));
-        Ranker {
-            rule: self,
-            from: subject.and_then(|subject| Deployed::read(&subject, self.variant)),
+        let from = subject.and_then(|subject| Deployed::read(&subject, self.variant));
+        Ranker { rule: self, from, hashes: 0 }
+    }
+
+    /// Whether what is a candidate depends on what is deployed, when it is this.
+    #[must_use]
+    pub fn is_relative_to(&self, deployed: &Tag) -> bool {
+        match &self.order {
+            Order::Semver(Span::Level(_)) => true,
+            // More than three numbers are ordered among each other, and are no versions of SemVer.
+            Order::Semver(Span::Range(_)) => {
+                self.variant == Variant::Keep || has_more_numbers(&self.subject_or_tag(deployed))
+            }
+            _ => false,
         }
     }
 
-    /// Whether what is a candidate depends on what is deployed.
+    /// Whether tags that are digits alone take part, so that commits among them have to be known.
     #[must_use]
-    pub fn is_relative(&self) -> bool {
+    pub fn takes_numbers(&self) -> bool {
         match &self.order {
-            Order::Semver(Span::Level(_)) => true,
-            Order::Semver(Span::Range(_)) => self.variant == Variant::Keep,
+            Order::Semver(_) => self.variant == Variant::Keep,
+            Order::Numerical(_) => !self.numbers_only && self.extract.is_none(),
             _ => false,
         }
     }
@@ -101,6 +158,12 @@ impl TagRule {
     #[must_use]
     pub fn is_by_version(&self) -> bool {
         matches!(self.order, Order::Semver(_))
+    }
+
+    /// Whether `match` says how a tag ends, so that its suffix is no matter of chance.
+    #[must_use]
+    pub fn matches_ends(&self) -> bool {
+        self.matcher.as_ref().is_some_and(|pattern| pattern.as_str().ends_with('$'))
     }
 
     /// Whether the deployed variant is kept.
@@ -155,25 +218,64 @@ impl TagRule {
     }
 }
 
+/// The shortest commit that people write.
+const SHORTEST_HASH: usize = 6;
+
 impl Ranker<'_> {
+    /// The same beside tags that are commits.
+    #[must_use]
+    pub fn beside<'t>(self, tags: impl Iterator<Item = &'t Tag>) -> Self {
+        let length = |tag: &Tag| {
+            let text = tag.as_str();
+            let is_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            let is_mixed = text.bytes().any(|b| b.is_ascii_digit()) && !is_digits(text);
+            let is_hash = is_hex && is_mixed && (SHORTEST_HASH..=40).contains(&text.len());
+            is_hash.then_some(text.len())
+        };
+        let hashes = tags.filter_map(length).fold(0, |bits, length| bits | 1 << length);
+        Self { hashes, ..self }
+    }
+
     /// The tag's rank, or why it has none. `time` is what [`Order::Newest`] goes by.
     ///
     /// # Errors
     /// The first step that the tag does not pass.
     #[inline]
     pub fn rank(&self, tag: &Tag, time: Option<Timestamp>) -> Result<Key, Rejection> {
+        match self.judge(tag, time) {
+            Judged::Ranked(key) => Ok(key),
+            Judged::Beyond(_) => Err(Rejection::OutOfRange),
+            Judged::Rejected(rejection) => Err(rejection),
+        }
+    }
+
+    /// What the rule says of a tag.
+    #[inline]
+    pub fn judge(&self, tag: &Tag, time: Option<Timestamp>) -> Judged {
         let rule = self.rule;
         if let Order::Fixed(wanted) = &rule.order {
-            return if tag == wanted { Ok(Key::Only) } else { Err(Rejection::NotOrdered) };
+            let is_it = tag == wanted;
+            return if is_it { Judged::Ranked(Key::Only) } else { REJECTED };
         }
-        let subject = rule.filter(tag)?;
+        let subject = match rule.filter(tag) {
+            Ok(subject) => subject,
+            Err(rejection) => return Judged::Rejected(rejection),
+        };
+        if self.hashes != 0 && self.is_hash(&subject) {
+            return REJECTED;
+        }
         match &rule.order {
-            Order::Semver(span) => self.version(span, &subject).map(Key::Version),
+            Order::Semver(span) => self.version(span, &subject),
             order => {
                 let exponent = || order.exponent_key(&subject).filter(|_| rule.numbers_only);
-                order.key(&subject, time).or_else(exponent).ok_or(Rejection::NotOrdered)
+                order.key(&subject, time).or_else(exponent).map_or(REJECTED, Judged::Ranked)
             }
         }
+    }
+
+    /// Whether digits alone are a commit, as there are commits of this length.
+    fn is_hash(&self, subject: &str) -> bool {
+        subject.len() < 64 && self.hashes & (1 << subject.len()) != 0 && is_digits(subject)
     }
 
     /// The rank of the deployed tag, for the comparison with a candidate: filters and range do not
@@ -182,58 +284,83 @@ impl Ranker<'_> {
     #[must_use]
     pub fn rank_deployed(&self, tag: &Tag, time: Option<Timestamp>) -> Option<Key> {
         let subject = self.rule.subject_or_tag(tag);
-        if let (Order::Semver(_), Variant::Keep) = (&self.rule.order, self.rule.variant) {
-            return Shape::parse(&subject).map(|shape| Key::Version(shape.version));
+        let is_semver = matches!(self.rule.order, Order::Semver(_));
+        let shape = || Shape::parse(&subject).map(|shape| Key::Version(shape.release()));
+        if is_semver && (self.rule.variant == Variant::Keep || has_more_numbers(&subject)) {
+            return shape();
         }
-        let partial = || match self.rule.order {
-            Order::Semver(_) => version::parse_partial(&subject).map(Key::Version),
-            _ => None,
-        };
+        let partial = || version::parse_partial(&subject).filter(|_| is_semver);
+        let partial = || partial().map(|version| Key::Version(version.into()));
         self.rule.order.key(&subject, time).or_else(partial)
     }
 
     #[inline]
-    fn version(&self, span: &Span, subject: &str) -> Result<Version, Rejection> {
-        let version = match self.rule.variant {
-            Variant::Any => version::parse(subject).ok_or(Rejection::NotOrdered)?,
-            Variant::Keep => {
-                let shape = Shape::parse(subject).ok_or(Rejection::NotOrdered)?;
-                let alike = self.from.as_ref().map_or(plain(&shape), |from| from.is_like(&shape));
-                if !alike {
-                    return Err(Rejection::OtherVariant);
+    fn version(&self, span: &Span, subject: &str) -> Judged {
+        let release = match (&self.from, self.rule.variant) {
+            (None | Some(Deployed::Any(_)), Variant::Any) => match version::parse(subject) {
+                Some(version) => version.into(),
+                None => return REJECTED,
+            },
+            (from, _) => {
+                let Some(shape) = Shape::parse(subject) else { return REJECTED };
+                let is_alike = match from {
+                    Some(Deployed::Like(from)) => from.is_like(&shape),
+                    _ => plain(&shape),
+                };
+                if !is_alike {
+                    return Judged::Rejected(Rejection::OtherVariant);
                 }
-                shape.version
+                shape.release()
             }
         };
-        let inside = match span {
-            Span::Range(range) => range.admits(&version, self.rule.prereleases),
-            Span::Level(level) => self
-                .from
-                .as_ref()
-                .is_some_and(|from| level.reaches(&from.version, &version, self.rule.prereleases)),
-        };
-        if inside { Ok(version) } else { Err(Rejection::OutOfRange) }
+        self.within(span, release)
     }
+
+    /// Whether a version is within bounds.
+    fn within(&self, span: &Span, release: Release) -> Judged {
+        let version = release.version();
+        let is_inside = |prereleases: bool| match span {
+            Span::Range(range) => range.admits(&version, prereleases),
+            Span::Level(level) => {
+                let from = self.from.as_ref().map(Deployed::version);
+                from.is_some_and(|from| level.reaches(from, &version, prereleases))
+            }
+        };
+        if is_inside(self.rule.prereleases) {
+            return Judged::Ranked(Key::Version(release));
+        }
+        if !version.pre.is_empty() && is_inside(true) {
+            return Judged::Rejected(Rejection::Prerelease);
+        }
+        Judged::Beyond(Key::Version(release))
+    }
+}
+
+const REJECTED: Judged = Judged::Rejected(Rejection::NotOrdered);
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a text has four or five numbers, which SemVer does not know.
+fn has_more_numbers(subject: &str) -> bool {
+    Shape::parse(subject).is_some_and(|shape| shape.precision > 3)
 }
 
 impl Deployed {
     fn read(subject: &str, variant: Variant) -> Option<Self> {
-        match variant {
-            Variant::Any => {
-                let version = version::parse_partial(subject)?;
-                Some(Self { version, prefix: String::new(), precision: 0, variant: String::new() })
-            }
-            Variant::Keep => {
-                let Shape { prefix, precision, version, variant } = Shape::parse(subject)?;
-                let (prefix, variant) = (prefix.to_owned(), variant.to_owned());
-                Some(Self { version, prefix, precision, variant })
-            }
+        if variant == Variant::Keep || has_more_numbers(subject) {
+            return Like::read(subject).map(Self::Like);
         }
+        version::parse_partial(subject).map(Self::Any)
     }
 
-    fn is_like(&self, shape: &Shape<'_>) -> bool {
-        (&*self.prefix, self.precision, &*self.variant)
-            == (shape.prefix, shape.precision, shape.variant)
+    /// Its version.
+    fn version(&self) -> &Version {
+        match self {
+            Self::Any(version) => version,
+            Self::Like(like) => &like.version,
+        }
     }
 }
 
@@ -278,7 +405,7 @@ mod tests {
             ("v2.0.0.sig", Some(Rejection::Excluded)),
             ("v2.0", Some(Rejection::NotOrdered)),
             ("v3.0.0", Some(Rejection::OutOfRange)),
-            ("v2.0.0-rc.1", Some(Rejection::OutOfRange)),
+            ("v2.0.0-rc.1", Some(Rejection::Prerelease)),
         ];
         for (text, want) in cases {
             assert_eq!(semver.ranker(None).rank(&tag(text), None).err(), want, "{text}");
@@ -291,7 +418,7 @@ mod tests {
     #[test]
     fn the_deployed_tag_is_ordered_even_outside_the_rule() {
         let semver = rule("^v(?<v>.+)$", Some("$v"), range("<3"));
-        let three = Some(Key::Version(Version::new(3, 0, 0)));
+        let three = Some(Key::Version(Version::new(3, 0, 0).into()));
         let ranker = semver.ranker(None);
         assert_eq!(ranker.rank_deployed(&tag("v3.0.0"), None), three);
         assert_eq!(ranker.rank_deployed(&tag("3.0.0"), None), three);
@@ -304,17 +431,21 @@ mod tests {
         let (minor, ranged) =
             (keep(Order::Semver(Span::Level(Level::Minor))), keep(range(">=1.26")));
         let (other, outside) = (Some(Rejection::OtherVariant), Some(Rejection::OutOfRange));
+        let unreleased = Some(Rejection::Prerelease);
         let cases = [
             (&minor, "1.27-alpine", "1.28-alpine", None),
             (&minor, "1.27-alpine", "1.28.1-alpine", other),
             (&minor, "1.27-alpine", "1.28", other),
             (&minor, "1.27-alpine", "v1.28-alpine", other),
             (&minor, "1.27-alpine", "2.0-alpine", outside),
-            (&minor, "1.27.0", "1.28.0-rc.1", outside),
+            (&minor, "1.27.0", "1.28.0-rc.1", unreleased),
+            (&minor, "1.27-alpine3.19", "1.28-alpine3.20", None),
+            (&minor, "1.27-alpine3.19", "1.28-alpine3.18", other),
+            (&minor, "3", "20240923", other),
             (&minor, "1.27.0-rc.1", "1.27.0-rc.2", None),
             (&minor, "latest", "1.28.0", outside),
             (&ranged, "1.27.0-alpine", "1.28.0-alpine", None),
-            (&ranged, "1.27.0-alpine", "1.28.0-rc1-alpine", outside),
+            (&ranged, "1.27.0-alpine", "1.28.0-rc1-alpine", unreleased),
             (&ranged, "1.20.0-alpine", "1.25.0-alpine", outside),
             (&ranged, "latest", "1.28.0", None),
             (&ranged, "latest", "1.28.0-alpine", other),

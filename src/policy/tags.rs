@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use super::raw::{Newest, RawTags};
 use super::{Calver, Clock, Level, Order, Range, Span, TagRule, Variant};
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::image::Tag;
+use crate::image::{Tag, version};
 
 /// The largest compiled size of a regular expression, in bytes.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
@@ -61,6 +61,8 @@ pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>)
     problems.extend(versions_only(raw).map(|(key, problem)| (vec![key.to_owned()], problem)));
     let rule = order.ok().map(|order| {
         problems.extend(unmatchable(&order, raw).map(|p| (vec!["semver".to_owned()], p)));
+        let only = single(&order, raw).map(|(key, problem)| (vec![key.to_owned()], problem));
+        problems.extend(only);
         let is_level = matches!(order, Order::Semver(Span::Level(_)));
         TagRule {
             matcher,
@@ -97,6 +99,37 @@ fn unmatchable(order: &Order, raw: &RawTags) -> Option<Diagnostic> {
     let message = format!("no version is in `{range}`");
     let help = "space and comma mean and, `||` means or";
     Some(Diagnostic::warning(Code::PolicyUnmatchable, message).help(help))
+}
+
+/// A policy that lets one tag through alone, and does not say so by `fixed`.
+fn single(order: &Order, raw: &RawTags) -> Option<(&'static str, Diagnostic)> {
+    let (key, text) = match (order, &raw.r#match, &raw.semver) {
+        (Order::Fixed(_), ..) => return None,
+        (_, Some(pattern), _) if fits_one(pattern) => ("match", pattern),
+        (_, _, Some(range)) if version::parse(range.trim_start_matches(['=', ' '])).is_some() => {
+            ("semver", range)
+        }
+        _ => return None,
+    };
+    let message = format!("`{text}` lets one tag through, so that nothing newer can be chosen");
+    let help = "`fixed: TAG` says so; a range such as `^1.4` or a wildcard lets others through";
+    Some((key, Diagnostic::warning(Code::PolicyNeverMoves, message).help(help)))
+}
+
+/// Whether a pattern is a text that a tag has to be as a whole.
+fn fits_one(pattern: &str) -> bool {
+    let inner = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
+    inner.is_some_and(|inner| {
+        let mut characters = inner.chars();
+        while let Some(c) = characters.next() {
+            let is_escaped =
+                c == '\\' && characters.next().is_some_and(|c| c.is_ascii_punctuation());
+            if !is_escaped && (c == '\\' || ".+*?()|[]{}^$".contains(c)) {
+                return false;
+            }
+        }
+        true
+    })
 }
 
 /// Compiles an expression. Policies of one team share theirs, so those that are known are not compiled

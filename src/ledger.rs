@@ -185,11 +185,14 @@ impl Ledger {
         self.refused.get(environment)?.get(policy)?.get(what)
     }
 
-    /// What was taken back in an environment for a policy.
-    pub fn reverted(&self, environment: &str, policy: &str) -> impl Iterator<Item = &str> {
+    /// Every version that is not wanted in an environment, with why; `tag@digest` where the tag stays.
+    pub fn refusals(
+        &self,
+        environment: &str,
+        policy: &str,
+    ) -> impl Iterator<Item = (&str, &Refusal)> {
         let refused = self.refused.get(environment).and_then(|policies| policies.get(policy));
-        let refused = refused.into_iter().flatten().filter(|(_, refusal)| refusal.reverted);
-        refused.map(|(what, _)| what.as_str())
+        refused.into_iter().flatten().map(|(what, refusal)| (what.as_str(), refusal))
     }
 
     /// What was pushed or merged last in an environment for a policy.

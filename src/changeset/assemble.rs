@@ -47,6 +47,7 @@ impl Surveyed {
 }
 
 fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
+    let mirror = site.is_copy.then(|| site.repository.clone());
     let renamed = site.claimed == Some(OtherName::Yes);
     let pinned = site.slots.iter().any(|slot| slot.part == Part::TagAndDigest);
     let has = |parts: &[Part]| site.slots.iter().any(|slot| parts.contains(&slot.part));
@@ -54,7 +55,7 @@ fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
         && !site.reader.takes_pinned_tag()
         && !has(&[Part::Digest, Part::Hash]);
     let (tag, digest) = (site.tag.clone(), site.digest.clone());
-    let deployed = Deployed { tag, digest, renamed, pinned, unpinnable };
+    let deployed = Deployed { tag, digest, renamed, pinned, unpinnable, mirror };
     Use { environment: file.environment, policy, deployed }
 }
 

@@ -1,13 +1,15 @@
 //! What a tag and its digest must prove before they are written: that nobody refused them, that the
 //! tag did not move, that they are old enough, run where they must, and are signed.
 
+use std::cmp::Ordering;
+
 use jiff::{Timestamp, Unit};
 
 use super::decide::{Case, Decision, Outcome, hold, update};
 use super::{Contents, Reason, ReasonCode, Stop, Verdict};
 use crate::image::{Digest, Platform, Shape, Tag};
 use crate::ledger::AHEAD;
-use crate::policy::DigestMode;
+use crate::policy::{DigestMode, Judged};
 
 impl Case<'_, '_> {
     /// Why a candidate is not to be written, if anything speaks against it.
@@ -21,6 +23,14 @@ impl Case<'_, '_> {
             let message = format!("{tag} is not wanted here: {}", refusal.why);
             return Ok(Some(Reason::new(ReasonCode::Refused, message)));
         }
+        let lacking = self.beside.iter().find(|(_, listing)| !listing.tags.contains_key(tag));
+        if let Some((name, _)) = lacking {
+            let message = format!("{tag} is not there of {name}, and both are to have one tag");
+            return Ok(Some(Reason::new(ReasonCode::Lockstep, message)));
+        }
+        if let Some(reason) = self.below_refused(tag) {
+            return Ok(Some(reason));
+        }
         if let Some(reason) = self.known_to_be_young(tag) {
             return Ok(Some(reason));
         }
@@ -29,6 +39,31 @@ impl Case<'_, '_> {
         }
         let digest = self.digest(tag)?;
         self.objection_to_digest(tag, &digest)
+    }
+
+    /// Who refuses a version does not want an older one instead: what ranks no higher is refused with it.
+    fn below_refused(&self, tag: &Tag) -> Option<Reason> {
+        let (environment, policy) = (&self.environment.name, &self.policy.name);
+        let key = |tag: &Tag| {
+            let listed = self.listing.tags.get(tag);
+            let time = listed.and_then(|listed| self.selection.time_of(tag, listed));
+            match self.selection.ranker().judge(tag, time) {
+                Judged::Ranked(key) | Judged::Beyond(key) => Some(key),
+                Judged::Rejected(_) => None,
+            }
+        };
+        let mut refusals = self.facts.ledger.refusals(environment, policy).peekable();
+        refusals.peek()?;
+        let candidate = key(tag)?;
+        refusals.find_map(|(what, refusal)| {
+            let refused = Tag::parse(what)?;
+            let is_below = candidate.compare(&key(&refused)?) != Ordering::Greater;
+            let message = format!(
+                "{tag} is not newer than {refused}, which is not wanted here: {}",
+                refusal.why
+            );
+            is_below.then(|| Reason::new(ReasonCode::Refused, message))
+        })
     }
 
     /// Whether enough is known of a candidate to judge it without a request.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::select::rank_deployed;
 use super::{Candidate, Facts, Listing, Reason, ReasonCode, Selection, Stop};
-use crate::image::{Digest, Tag};
+use crate::image::{Digest, Repository, Tag};
 use crate::policy::{DigestMode, Environment, Key, Order, Policy, Rejection, Span};
 
 /// How many candidates a registry is asked about before the rest is left to a later run. Those of
@@ -25,6 +25,8 @@ pub struct Deployed {
     pub pinned: bool,
     /// Whether there is no place for a digest.
     pub unpinnable: bool,
+    /// The copy of the image that is named, where it is one.
+    pub mirror: Option<Repository>,
 }
 
 impl Deployed {
@@ -104,6 +106,8 @@ pub struct Case<'a, 's> {
     pub deployed: &'a Deployed,
     /// What else is known.
     pub facts: Facts<'a>,
+    /// Images that are to have the same tag, by their policies' names, with what their registries list.
+    pub beside: &'a [(&'a str, &'a Listing)],
 }
 
 /// How a candidate relates to the deployed tag.

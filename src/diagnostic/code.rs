@@ -76,8 +76,6 @@ codes! {
     PolicyUnknownImage = "policy.unknown-image",
     /// An environment is promoted from one that does not exist.
     PolicyUnknownStage = "policy.unknown-stage",
-    /// Two policies of one environment are for the same image repository.
-    PolicyAmbiguous = "policy.ambiguous",
     /// The repository declares no policy.
     PolicyNone = "policy.none",
     /// No place in the repository names a policy's image.
@@ -102,6 +100,8 @@ codes! {
     SiteUnsupported = "site.unsupported",
     /// An image of a policy is written without a tag and without a digest.
     SiteUntagged = "site.untagged",
+    /// Several policies of the environment are for the image, and no marker says which one.
+    SiteAmbiguous = "site.ambiguous",
     /// An image of a policy stands outside every environment.
     SiteOutside = "site.outside-environments",
     /// A marker names a policy that does not exist, or not in its environment.

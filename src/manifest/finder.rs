@@ -238,7 +238,7 @@ impl<'a> Finder<'a> {
                 for (target, place) in shared {
                     self.shared.entry(target).or_default().push((place, site));
                 }
-                let claimed = None;
+                let (claimed, is_copy) = (None, false);
                 self.found.sites.push(Site {
                     repository,
                     tag,
@@ -247,6 +247,7 @@ impl<'a> Finder<'a> {
                     slots,
                     claimed,
                     reader,
+                    is_copy,
                 });
             }
             Err(Obstruction { obstacle, at }) => {

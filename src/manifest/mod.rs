@@ -106,6 +106,8 @@ pub struct Site {
     pub claimed: Option<OtherName>,
     /// Who reads the tag.
     pub reader: Reader,
+    /// Whether it names a copy of the policy's image at another registry.
+    pub is_copy: bool,
 }
 
 /// Whether what a claimed site names is the policy's image, as the policy writes it.

@@ -2,7 +2,7 @@
 
 use super::claim::Fault;
 use super::marker::{Idle, Idleness};
-use super::{Claimed, Obstacle, Obstructed};
+use super::{Claimed, Obstacle, Obstructed, Site};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::policy::Policy;
 use crate::yaml::{NodeId, Stream};
@@ -84,6 +84,24 @@ pub(super) fn unknown(path: &str, claimed: &Claimed, whose: &str) -> Diagnostic 
     let name = claimed.policy.escape_debug();
     let message = format!("the marker names `{name}`, which is no policy {whose}");
     at_line(Code::MarkerUnknown, message, path, claimed.line)
+}
+
+/// A place of which shape alone does not say whose it is.
+pub(super) fn ambiguous<'n>(
+    path: &str,
+    site: &Site,
+    names: impl Iterator<Item = &'n str>,
+) -> Diagnostic {
+    let names: Vec<&str> = names.collect();
+    let message = format!(
+        "{} is the image of `{}`, and nothing says whose place this is; left alone",
+        site.repository,
+        names.join("` and `")
+    );
+    let first = names.first().copied().unwrap_or_default();
+    at_line(Code::SiteAmbiguous, message, path, site.line).help(format!(
+        "mark it (`# tagalong: {first}`), or list one of the policies in `images` of the environment"
+    ))
 }
 
 /// A marked place, or one of a target, that is left alone.

@@ -19,8 +19,8 @@ pub const MAX_FILE: usize = 4 << 20;
 /// Looks at files, each on its own, for the sites of a set of policies.
 pub struct Survey<'p> {
     set: &'p PolicySet,
-    /// Policies by environment and repository.
-    lookup: Vec<BTreeMap<&'p Repository, usize>>,
+    /// Policies by environment and repository; several for one where only markers tell them apart.
+    lookup: Vec<BTreeMap<&'p Repository, Vec<usize>>>,
     /// The policies' repositories, for sites outside every environment.
     repositories: BTreeMap<&'p Repository, usize>,
     /// What `.env` files set, by their directory.
@@ -58,7 +58,13 @@ impl<'p> Survey<'p> {
         let by_environment = |environment: &'p Environment| {
             let policies = environment.policies.iter();
             let policies = policies.filter(|index| !set.policies[**index].marked_only());
-            policies.map(|index| (&set.policies[*index].repository, *index)).collect()
+            let mut lookup: BTreeMap<&'p Repository, Vec<usize>> = BTreeMap::new();
+            for index in policies {
+                for repository in set.policies[*index].repositories() {
+                    lookup.entry(repository).or_default().push(*index);
+                }
+            }
+            lookup
         };
         // Policies of Flux change what is marked, and nothing else.
         let repositories =
@@ -66,7 +72,9 @@ impl<'p> Survey<'p> {
         Self {
             set,
             lookup: set.environments.iter().map(by_environment).collect(),
-            repositories: repositories.map(|(index, policy)| (&policy.repository, index)).collect(),
+            repositories: repositories
+                .flat_map(|(index, policy)| policy.repositories().map(move |name| (name, index)))
+                .collect(),
             variables: BTreeMap::new(),
         }
     }
@@ -213,10 +221,20 @@ impl<'p> Survey<'p> {
                 seen.problems.push(notes::obstructed(path, obstructed, name));
             }
         }
-        let policy = |site: &Site| self.lookup[environment].get(&site.repository).copied();
-        let sites = found.sites.into_iter();
-        let mut sites: Vec<_> =
-            sites.filter_map(|site| policy(&site).map(|policy| (site, policy))).collect();
+        let mut sites = Vec::new();
+        for site in found.sites {
+            match self.lookup[environment].get(&site.repository).map(Vec::as_slice) {
+                None | Some([]) => {}
+                Some([policy]) => {
+                    let is_copy = site.repository != self.set.policies[*policy].repository;
+                    sites.push((Site { is_copy, ..site }, *policy));
+                }
+                Some(several) => {
+                    let names = several.iter().map(|index| self.set.policies[*index].name.as_str());
+                    seen.problems.push(notes::ambiguous(path, &site, names));
+                }
+            }
+        }
         sites.extend(self.claimed(path, environment, found.claimed, seen));
         seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &found.reached);
@@ -297,10 +315,10 @@ impl<'p> Survey<'p> {
     fn meant(&self, environment: usize, named: &Named) -> Option<usize> {
         let lookup = &self.lookup[environment];
         match named {
-            Named::Is(repository) => lookup.get(repository).copied(),
+            Named::Is(repository) => lookup.get(repository)?.first().copied(),
             Named::Somewhere(_) => {
                 let mut all = lookup.iter();
-                all.find(|(repository, _)| named.may_be(repository)).map(|(_, policy)| *policy)
+                all.find(|(repository, _)| named.may_be(repository))?.1.first().copied()
             }
         }
     }
@@ -336,6 +354,7 @@ impl<'p> Survey<'p> {
             slots: claimed.slots,
             claimed: Some(if is_other { OtherName::Yes } else { OtherName::No }),
             reader: claimed.reader,
+            is_copy: false,
         })
     }
 }

@@ -82,6 +82,24 @@ impl Deciding<'_> {
         results
     }
 
+    /// The images that are to have the same tag as one, with what their registries list. One that is not listed is
+    /// undecided, and holds the others.
+    fn beside<'b>(&'b self, at: &Use, tags: &'b Tags) -> Vec<(&'b str, &'b Listing)> {
+        let environment = &self.set.environments[at.environment];
+        let name = &self.set.policies[at.policy].name;
+        let Some(together) = environment.lockstep_of(name).filter(|set| set.is_same_tag) else {
+            return Vec::new();
+        };
+        let others = self.set.policies_of(environment);
+        let others =
+            others.filter(|other| other.name != *name && together.images.contains(&other.name));
+        others
+            .filter_map(|other| {
+                Some((other.name.as_str(), tags.catalog().listing(&other.repository).ok()?))
+            })
+            .collect()
+    }
+
     fn policy(
         &self,
         policy: &Policy,
@@ -100,8 +118,9 @@ impl Deciding<'_> {
             let environment = &self.set.environments[at.environment];
             let result = match selection {
                 Ok(selection) => {
-                    let deployed = &at.deployed;
-                    Case { policy, environment, listing, selection, deployed, facts }.decide()
+                    let (deployed, beside) = (&at.deployed, &self.beside(&at, tags)[..]);
+                    Case { policy, environment, listing, selection, deployed, facts, beside }
+                        .decide()
                 }
                 Err(Stop::Undecided(reason)) => Ok(Decision::undecided(reason.clone())),
                 Err(Stop::Ask(questions)) => Err(questions.clone()),

@@ -12,8 +12,8 @@ use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Search, is_candidate};
 use crate::policy::{
-    Environment, Home, PolicyFile, PolicyReader, PolicySet, RegistrySettings, RepositorySettings,
-    SETTINGS_FILE, Signer, read_registries,
+    Environment, Home, Policy, PolicyFile, PolicyReader, PolicySet, RegistrySettings,
+    RepositorySettings, SETTINGS_FILE, Signer, read_registries,
 };
 use crate::secret::masked;
 use crate::settings::Scope;
@@ -85,7 +85,7 @@ impl Loaded {
     #[must_use]
     pub(super) fn at(&self, home: &Home, tree: &Tree) -> Self {
         let set = PolicySet { here: home.clone(), ..self.set.clone() };
-        let repositories = set.policies.iter().map(|policy| &policy.repository);
+        let repositories = set.policies.iter().flat_map(Policy::repositories);
         let targets = set.policies.iter().flat_map(|policy| &policy.targets);
         let targets: Vec<&GlobSet> = targets.map(|target| &target.files).collect();
         let hits = sweep(tree, &self.repository, repositories, &targets);

@@ -55,6 +55,7 @@ pub(super) async fn plan_tree(
     let settling = Settling {
         tree: &tree,
         set: &set,
+        repository: &repository,
         files: &files,
         verifiers: &verifiers,
         author: &author,

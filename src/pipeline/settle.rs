@@ -9,11 +9,11 @@ use super::memory::{Held, Memory};
 use super::promote::{Promoting, is_promoted};
 use super::proposals::Proposals;
 use super::{Tags, Tree, rewrite};
-use crate::changeset::{Plan, Use};
-use crate::choose::Outcome;
+use crate::changeset::{Decided, Plan, Use};
+use crate::choose::{Decision, Outcome};
 use crate::git::Author;
 use crate::manifest::Surveyed;
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, RepositorySettings};
 use crate::promote::hold_together;
 use crate::signature::Verifiers;
 
@@ -21,6 +21,7 @@ use crate::signature::Verifiers;
 pub(super) struct Settling<'a> {
     pub(super) tree: &'a Tree,
     pub(super) set: &'a PolicySet,
+    pub(super) repository: &'a RepositorySettings,
     pub(super) files: &'a [Surveyed],
     pub(super) verifiers: &'a Verifiers,
     pub(super) author: &'a Author,
@@ -52,6 +53,7 @@ impl Settling<'_> {
             let mut promoted = self.promoting.decide(promoted, ledger).await;
             self.promoting.confirm(&mut promoted, tags).await;
             decided.extend(promoted);
+            self.confirm_copies(&mut decided, tags).await;
             decided.sort_by(|a, b| a.at.cmp(&b.at));
             let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
             let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
@@ -62,6 +64,19 @@ impl Settling<'_> {
             // Branches are asked for once, so this ends.
             if !proposals.ask(&plan).await {
                 return (plan, undecided);
+            }
+        }
+    }
+
+    /// Holds what the registry that a place names has no copy of.
+    async fn confirm_copies(&self, decided: &mut [Decided], tags: &mut Tags) {
+        for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
+            let Some(copy) = one.at.deployed.mirror.clone() else { continue };
+            let Some(tag) = one.decision.to.clone() else { continue };
+            let digest = one.decision.to_digest.clone();
+            if let Some(reason) = tags.lacks(&copy, &tag, digest.as_ref(), self.repository).await {
+                let outcome = Outcome::Hold;
+                one.decision = Decision { outcome, reason, ..one.decision.clone() };
             }
         }
     }

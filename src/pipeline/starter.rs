@@ -6,7 +6,7 @@ use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate};
-use crate::policy::{PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
+use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
 use crate::yaml::{NodeId, Stream};
@@ -63,8 +63,7 @@ pub async fn init(
     let tree = Tree::open(scope, around, None).await?;
     let (set, settings) = declared(&tree, scope)?;
     let Found { deployed, mut untagged, unclear, mut skipped } = deployed(&tree, &settings);
-    let known: BTreeSet<&Repository> =
-        set.policies.iter().map(|policy| &policy.repository).collect();
+    let known: BTreeSet<&Repository> = set.policies.iter().flat_map(Policy::repositories).collect();
     let (old, new): (Vec<Deployed>, Vec<Deployed>) =
         deployed.into_iter().partition(|one| known.contains(&one.repository));
     let old: BTreeSet<_> = old.into_iter().map(|one| one.repository).collect();

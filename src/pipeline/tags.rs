@@ -173,6 +173,35 @@ impl Tags {
         Ok(Some(has))
     }
 
+    /// Why a copy of an image does not hold a tag with its digest; `None` where it does, or nobody can be asked.
+    pub async fn lacks(
+        &mut self,
+        copy: &Repository,
+        tag: &Tag,
+        digest: Option<&Digest>,
+        settings: &RepositorySettings,
+    ) -> Option<Reason> {
+        let lacking = |what: &str| {
+            let message = format!("{copy} has no {what}; copy it there first");
+            Some(Reason::new(ReasonCode::NoDigest, message))
+        };
+        if let Ok(listing) = self.catalog.listing(copy) {
+            return if listing.tags.contains_key(tag) { None } else { lacking(tag.as_str()) };
+        }
+        if let Some(digest) = digest {
+            return match self.has(copy, digest, settings).await {
+                Ok(Some(false)) => lacking(digest.short()),
+                Ok(_) => None,
+                Err(reason) => Some(reason),
+            };
+        }
+        if !self.connect(settings) {
+            return None;
+        }
+        let found = self.client.as_ref()?.digest(copy, tag).await;
+        found.err().map(|error| error.reason_for(&format!("{copy}:{tag}")))
+    }
+
     /// Where an image comes from, as it says itself; nothing when no registry is asked, or it is
     /// not there any more.
     pub async fn origin(&self, repository: &Repository, image: &Deployed) -> Origin {

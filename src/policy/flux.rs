@@ -318,6 +318,7 @@ impl Flux {
         Ok(Policy {
             name: marker_name(key),
             repository,
+            mirrors: Vec::new(),
             image: scanned.image.clone(),
             finds: Finds::Marked,
             follow_digest: chosen.digest.1,

@@ -45,7 +45,7 @@ pub use schema::{
 };
 pub use service::{Served, Service, Webhook, read_service};
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
-pub use stage::{Gate, Promotion, Skip, Stage, Timing};
+pub use stage::{Gate, Lockstep, Promotion, Skip, Stage, Timing};
 pub use targets::{Query, Reach, Step, Target};
 pub use validate::{PolicyReader, read};
 pub use windows::Windows;
@@ -82,6 +82,8 @@ pub struct Policy {
     pub name: String,
     /// The image repository it is for.
     pub repository: Repository,
+    /// Copies of it at other registries.
+    pub mirrors: Vec<Repository>,
     /// The image repository as the policy writes it, for markers that ask for the name.
     pub image: String,
     /// Which places it is for.
@@ -130,6 +132,11 @@ impl Policy {
     #[must_use]
     pub fn marked_only(&self) -> bool {
         self.finds == Finds::Marked
+    }
+
+    /// Every repository that its places can name.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        std::iter::once(&self.repository).chain(&self.mirrors)
     }
 
     /// Whether it matters when the registry got a tag.
@@ -219,8 +226,8 @@ impl Environment {
 
     /// The policies that a policy moves together with, itself among them.
     #[must_use]
-    pub fn lockstep_of(&self, policy: &str) -> Option<&BTreeSet<String>> {
-        self.stage.lockstep.iter().find(|set| set.contains(policy))
+    pub fn lockstep_of(&self, policy: &str) -> Option<&Lockstep> {
+        self.stage.lockstep.iter().find(|set| set.images.contains(policy))
     }
 }
 
@@ -236,7 +243,7 @@ impl PolicySet {
     #[must_use]
     pub fn together(&self, environment: usize, policy: usize) -> Option<(usize, &str)> {
         let all = self.environments[environment].lockstep_of(&self.policies[policy].name)?;
-        Some((environment, all.first()?))
+        Some((environment, all.images.first()?))
     }
 
     /// The places that a policy is used in.

@@ -15,7 +15,9 @@ use serde::Deserialize;
 pub use deliver::{
     AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
 };
-pub use environment::{RawEnvironment, RawHold, RawSkip, RawSources, RawSuspend, RawWindow};
+pub use environment::{
+    RawEnvironment, RawHold, RawLockstep, RawSame, RawSkip, RawSources, RawSuspend, RawWindow,
+};
 pub use service::{HookKind, RawServed, RawServedEnvironment, RawService, RawWebhook};
 
 /// Policies and environments of a tagalong config repository.
@@ -38,6 +40,11 @@ pub struct RawImage {
     /// The image repository, without tag or digest.
     #[schemars(example = "ghcr.io/acme/shop")]
     pub image: String,
+    /// Names of the same image at other registries, which hold copies of its tags. Places that name one keep it, and
+    /// what is written there has to be there.
+    #[serde(default)]
+    #[schemars(example = ["prod.example.com/acme/shop"])]
+    pub mirrors: Vec<String>,
     /// How a tag is chosen.
     pub tags: RawTags,
     /// What happens to digests: `keep` without this, and `pin` where `verify` is asked for.

@@ -6,7 +6,7 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::{SignedDuration, Timestamp};
 
 use super::checks::duration;
-use super::raw::{RawEnvironment, RawSkip, RawSources, RawSuspend};
+use super::raw::{RawEnvironment, RawLockstep, RawSame, RawSkip, RawSources, RawSuspend};
 use super::{Environment, Windows};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 
@@ -107,10 +107,26 @@ impl Timing {
 pub struct Stage {
     /// What comes from other environments; from registries where there is nothing.
     pub promotion: Option<Promotion>,
-    /// Policies that move together, by their names.
-    pub lockstep: Vec<BTreeSet<String>>,
+    /// Policies that move together.
+    pub lockstep: Vec<Lockstep>,
     /// Versions that never come here.
     pub skips: Vec<Skip>,
+}
+
+/// Policies that move together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lockstep {
+    /// Their names.
+    pub images: BTreeSet<String>,
+    /// Whether all of them are to have one tag.
+    pub is_same_tag: bool,
+}
+
+impl Lockstep {
+    fn read(raw: &RawLockstep) -> Self {
+        let is_same_tag = matches!(raw, RawLockstep::Same { same: RawSame::Tag, .. });
+        Self { images: raw.images().iter().cloned().collect(), is_same_tag }
+    }
 }
 
 /// A problem, and the keys below the environment that lead to it.
@@ -142,11 +158,12 @@ pub(super) fn read(
             Err(why) => problems.push((vec!["skip".to_owned(), index.to_string()], why)),
         }
     }
-    let lockstep: Vec<BTreeSet<String>> =
-        raw.lockstep.iter().map(|set| set.iter().cloned().collect()).collect();
+    let lockstep: Vec<Lockstep> = raw.lockstep.iter().map(Lockstep::read).collect();
     let mut seen = BTreeSet::new();
-    for (index, name) in
-        lockstep.iter().enumerate().flat_map(|(i, set)| set.iter().map(move |name| (i, name)))
+    for (index, name) in lockstep
+        .iter()
+        .enumerate()
+        .flat_map(|(i, set)| set.images.iter().map(move |name| (i, name)))
     {
         if !seen.insert(name) {
             let why = format!("`{name}` is in two sets of `lockstep`; make them one");

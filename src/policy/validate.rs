@@ -62,7 +62,7 @@ struct Declared {
 impl PolicyReader {
     /// The repositories of the policies that are read so far.
     pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
-        self.policies.values().map(|policy| &policy.repository)
+        self.policies.values().flat_map(Policy::repositories)
     }
 
     /// The files that the policies' targets name.
@@ -137,6 +137,14 @@ impl PolicyReader {
             let problem = Diagnostic::error(Code::PolicyInvalidImage, error.to_string());
             self.problems.push(problem.at(places.of(&["images", name, "image"])));
         });
+        let mirrors = raw.mirrors.iter().enumerate().filter_map(|(index, mirror)| {
+            let place = || places.of(&["images", name, "mirrors", &index.to_string()]);
+            let read = Repository::parse(mirror).map_err(|error| {
+                Diagnostic::error(Code::PolicyInvalidImage, error.to_string()).at(place())
+            });
+            read.map_err(|problem| self.problems.push(problem)).ok()
+        });
+        let mirrors: Vec<Repository> = mirrors.collect();
         let rule = self.rule(name, &raw.tags, places);
         let (checks, problems) = checks::read(raw);
         let is_sound = problems.is_empty();
@@ -158,6 +166,7 @@ impl PolicyReader {
         Some(Policy {
             name: name.to_owned(),
             repository: repository.ok()?,
+            mirrors,
             image: raw.image.clone(),
             finds: Finds::ByShape,
             follow_digest: false,
@@ -235,7 +244,8 @@ impl PolicyReader {
             place,
         };
         let together = raw.lockstep.iter().enumerate().flat_map(|(index, set)| {
-            set.iter().map(|image| (image.clone(), at("lockstep", index))).collect::<Vec<_>>()
+            let images = set.images().iter();
+            images.map(|image| (image.clone(), at("lockstep", index))).collect::<Vec<_>>()
         });
         let held = raw.holds.iter().enumerate().flat_map(|(index, hold)| {
             let names = hold.images.iter();
@@ -287,9 +297,6 @@ impl PolicyReader {
             environments.push(implicit(policies.len()));
         }
         self.problems.extend(stage::link(&mut environments));
-        for environment in &environments {
-            self.ambiguities(environment, &policies);
-        }
         self.problems.extend(differently(&environments));
         self.problems.append(&mut self.flux.problems);
         if policies.is_empty() && self.declared.is_empty() && !any_error(&self.problems) {
@@ -340,23 +347,6 @@ impl PolicyReader {
         let near = nearest(pattern, self.written.iter().map(String::as_str));
         let help = near.map(|near| format!("did you mean `{near}`?"));
         self.problems.push(Diagnostic { help, ..problem.at(place) });
-    }
-
-    /// Two policies for one repository in one environment would fight over every site.
-    fn ambiguities(&mut self, environment: &Environment, policies: &[Policy]) {
-        let mut first: BTreeMap<&Repository, &Policy> = BTreeMap::new();
-        let detecting = environment.policies.iter().map(|index| &policies[*index]);
-        for policy in detecting.filter(|policy| !policy.marked_only()) {
-            if let Some(other) = first.insert(&policy.repository, policy) {
-                let message = format!(
-                    "`{}` and `{}` are both for {} in environment `{}`",
-                    other.name, policy.name, policy.repository, environment.name
-                );
-                let help = "list one of them in `images` of each environment";
-                let problem = Diagnostic::error(Code::PolicyAmbiguous, message).help(help);
-                self.problems.push(problem.at(policy.place.clone()));
-            }
-        }
     }
 
     /// Every file belongs to one environment, so that it has one promotion state.

@@ -100,6 +100,8 @@ pub(super) struct Unit<'a> {
     /// What is decided about, and the others.
     policy: usize,
     policies: Vec<usize>,
+    /// Whether all of them are to have one tag.
+    pub(super) is_same_tag: bool,
     /// What is deployed of it.
     deployed: Deployed,
 }
@@ -110,14 +112,15 @@ impl<'a> Unit<'a> {
         let together = environment.lockstep_of(&facts.set.policies[at.policy].name);
         let is_in = |index: &&usize| {
             let name = &facts.set.policies[**index].name;
-            together.is_some_and(|together| together.contains(name))
+            together.is_some_and(|together| together.images.contains(name))
         };
         let mut policies: Vec<usize> = environment.policies.iter().filter(is_in).copied().collect();
         if policies.is_empty() {
             policies.push(at.policy);
         }
+        let is_same_tag = together.is_some_and(|together| together.is_same_tag);
         let deployed = at.deployed.clone();
-        Self { facts, promotion, environment, policy: at.policy, policies, deployed }
+        Self { facts, promotion, environment, policy: at.policy, policies, is_same_tag, deployed }
     }
 
     /// Weighs the sources: all of them have to agree, or one of them is enough.
@@ -248,7 +251,17 @@ impl<'a> Unit<'a> {
     /// Whether a combination is what the environment holds.
     fn is_here(&self, combination: &Combination<'_>) -> bool {
         let mut all = combination.iter();
-        all.all(|(policy, deployed)| self.now(*policy).is_some_and(|now| is_same(deployed, now)))
+        all.all(|(policy, deployed)| {
+            self.now(*policy).is_some_and(|now| self.is_current(*policy, deployed, now))
+        })
+    }
+
+    /// Whether a place holds what a source does, with the digest where the policy pins: a tag without one runs
+    /// whatever it is moved to, unsoaked.
+    fn is_current(&self, policy: usize, held: &Deployed, here: &Deployed) -> bool {
+        let pins = here.pinned || self.facts.set.policies[policy].digest == DigestMode::Pin;
+        let lacks_digest = pins && held.digest.is_some() && here.digest.is_none();
+        is_same(held, here) && !lacks_digest
     }
 
     /// Whether a combination is behind what the environment holds, in nothing ahead of it.
@@ -269,7 +282,7 @@ impl<'a> Unit<'a> {
             let image = &self.facts.set.policies[*policy].name;
             let message = match timeline.head().map_or(Held::Nothing, |head| head.held(*policy)) {
                 Held::One(_) => continue,
-                Held::Nothing => format!("{name} holds no {image}"),
+                Held::Nothing => self.nothing(name, image, timeline),
                 Held::Several(all) => {
                     let all: Vec<String> = all.iter().map(ToString::to_string).collect();
                     format!("{name} holds several versions of {image}: {}", all.join(", "))
@@ -278,6 +291,23 @@ impl<'a> Unit<'a> {
             return Err(Stop::Hold(Reason::new(ReasonCode::NotInSource, message)));
         }
         Ok(())
+    }
+
+    /// What to say of a source that holds nothing of an image: the same one may be there under another name.
+    fn nothing(&self, source: &str, image: &str, timeline: &Timeline) -> String {
+        let policies = &self.facts.set.policies;
+        let path = |policy: &Policy| policy.repository.base_name().to_owned();
+        let wanted = policies.iter().find(|policy| policy.name == *image).map(path);
+        let held = timeline.head().into_iter().flat_map(|head| head.held.keys());
+        let alike = held.map(|index| &policies[*index]).find(|policy| Some(path(policy)) == wanted);
+        match alike {
+            None => format!("{source} holds no {image}"),
+            Some(other) => format!(
+                "{source} holds no {image}, but {}, {}; where that is the same image at another registry, name the \
+                 registries of one policy in `mirrors`",
+                other.name, other.repository
+            ),
+        }
     }
 
     /// The combinations that a source held, each once and with the newest state that holds it.
@@ -363,7 +393,7 @@ impl<'a> Unit<'a> {
             let newest = weighed.waiting.first();
             let reason = newest.map_or_else(none, |(_, reason)| reason.clone());
             let waiting = newest.and_then(|(combination, _)| combination.get(&at.policy));
-            if waiting.is_some_and(|waiting| is_same(waiting, &at.deployed)) {
+            if waiting.is_some_and(|waiting| self.is_current(at.policy, waiting, &at.deployed)) {
                 return kept(policy, &at.deployed);
             }
             let to = waiting.and_then(|waiting| waiting.tag.clone());
@@ -372,7 +402,8 @@ impl<'a> Unit<'a> {
         let decision = self.moved(policy, chosen, at);
         let is_news = |(combination, _): &&(Combination<'_>, Reason)| {
             let waiting = combination.get(&at.policy);
-            waiting.is_some_and(|waiting| !is_same(waiting, &at.deployed) && waiting != chosen)
+            let is_new = |held: &Deployed| !self.is_current(at.policy, held, &at.deployed);
+            waiting.is_some_and(|waiting| is_new(waiting) && waiting != chosen)
         };
         // What is there already says what it waits for, unless something else of what is chosen moves now.
         let is_all_here = weighed.good.first().is_some_and(|best| self.is_here(best));
@@ -390,8 +421,11 @@ impl<'a> Unit<'a> {
             let message = "its source holds a digest without a tag";
             return held(Reason::new(ReasonCode::DigestOnly, message));
         };
-        if is_same(chosen, &at.deployed) {
+        if self.is_current(at.policy, chosen, &at.deployed) {
             return kept(policy, &at.deployed);
+        }
+        if let Some(reason) = at.deployed.without_place(policy.digest) {
+            return Decision { to: Some(tag.clone()), ..held(reason) };
         }
         let backwards = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less)
             || self.is_behind(chosen, at);

@@ -28,6 +28,13 @@ impl Unit<'_> {
         index: usize,
         combination: &Combination<'_>,
     ) -> Result<Option<Objection>, Stop> {
+        let tags: BTreeSet<_> = combination.values().map(|deployed| &deployed.tag).collect();
+        if self.is_same_tag && tags.len() > 1 {
+            let tags: Vec<String> = combination.values().map(ToString::to_string).collect();
+            let message =
+                format!("its source held different tags of what has one: {}", tags.join(", "));
+            return Ok(Some(Objection::Reason(Reason::new(ReasonCode::Lockstep, message))));
+        }
         for (policy, deployed) in combination {
             if self.is_taken_back(timeline, index, (*policy, deployed)) {
                 return Ok(Some(Objection::Withdrawn));
@@ -89,12 +96,17 @@ impl Unit<'_> {
         }
         let is_below = |what: &str| {
             let tag = Tag::parse(what.split('@').next().unwrap_or_default());
-            let reverted = Deployed { tag, ..Deployed::default() };
-            self.order(policy, deployed, &reverted) == Some(Ordering::Less)
+            let refused = Deployed { tag, ..Deployed::default() };
+            self.order(policy, deployed, &refused) == Some(Ordering::Less)
         };
-        let mut reverted = self.facts.ledger.reverted(&self.environment.name, name);
-        if let Some(above) = reverted.find(|what| is_below(what)) {
-            let message = format!("{tag} is below {above}, which was taken back here");
+        let mut refusals = self.facts.ledger.refusals(&self.environment.name, name);
+        // Of a digest that was refused, the tag says nothing; one that was taken back was there.
+        let counts = |what: &str, is_reverted: bool| is_reverted || !what.contains('@');
+        let above =
+            refusals.find(|(what, refusal)| counts(what, refusal.reverted) && is_below(what));
+        if let Some((above, refusal)) = above {
+            let message =
+                format!("{tag} is below {above}, which is not wanted here: {}", refusal.why);
             return Some(Reason::new(ReasonCode::Refused, message));
         }
         let refused = [tag.to_string(), deployed.to_string()];

@@ -207,13 +207,15 @@ impl Registry {
         let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
         let path = format!("{}/manifests/{tag}", asked.path());
-        let (_, answer) =
-            self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await?;
         let none = || ScanError::Malformed("the registry does not name the digest".to_owned());
-        if answer.headers().contains_key(DIGEST) {
-            return named_digest(answer.headers()).ok_or_else(none);
+        match self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await {
+            Ok((_, answer)) if answer.headers().contains_key(DIGEST) => {
+                return named_digest(answer.headers()).ok_or_else(none);
+            }
+            // Not everybody names it, which the specification leaves free, and proxies refuse the method.
+            Ok(_) | Err(ScanError::NoHead) => {}
+            Err(error) => return Err(error),
         }
-        // Not everybody names it, which the specification leaves free.
         let (_, answer) = self.ask(&host, &Ask::new(Method::GET, &path, MANIFESTS, &asked)).await?;
         let bytes = self.read(&host, &asked, answer, MAX_MANIFEST).await?;
         let is_manifest = serde_json::from_slice::<Versioned>(&bytes)
@@ -233,7 +235,12 @@ impl Registry {
         let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
         let path = format!("{}/manifests/{digest}", asked.path());
-        match self.ask(&host, &Ask::new(Method::HEAD, &path, MANIFESTS, &asked)).await {
+        let by = |method| Ask::new(method, &path, MANIFESTS, &asked);
+        let answer = match self.ask(&host, &by(Method::HEAD)).await {
+            Err(ScanError::NoHead) => self.ask(&host, &by(Method::GET)).await,
+            answer => answer,
+        };
+        match answer {
             Ok(_) => Ok(true),
             Err(ScanError::NotFound) => Ok(false),
             Err(error) => Err(error),
@@ -417,6 +424,7 @@ fn failure(answer: &Response, ask: &Ask<'_>) -> Option<ScanError> {
     match status.as_u16() {
         200..=299 => None,
         304 if ask.etag.is_some() => None,
+        405 | 501 if ask.method == Method::HEAD => Some(ScanError::NoHead),
         401 => Some(ScanError::Unauthorized("the registry refuses the login (401)".to_owned())),
         403 => Some(ScanError::Denied),
         404 => Some(ScanError::NotFound),

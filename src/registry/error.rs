@@ -21,6 +21,9 @@ pub enum ScanError {
     /// 403.
     #[error("the credentials do not allow to read this repository (403)")]
     Denied,
+    /// 405 or 501: the registry does not answer `HEAD`.
+    #[error("the registry does not answer HEAD")]
+    NoHead,
     /// 429, or a wait that is too long.
     #[error("the registry limits requests{}", .0.map_or(String::new(), |s| format!(" and asks to wait {s} seconds")))]
     RateLimited(Option<u64>),
@@ -70,7 +73,7 @@ impl ScanError {
             Self::Denied => ReasonCode::Denied,
             Self::RateLimited(_) | Self::Spared { .. } => ReasonCode::RateLimited,
             Self::Unavailable(_) => ReasonCode::Unavailable,
-            Self::Malformed(_) => ReasonCode::MalformedAnswer,
+            Self::Malformed(_) | Self::NoHead => ReasonCode::MalformedAnswer,
             Self::Incomplete(_) => ReasonCode::IncompleteListing,
         }
     }

@@ -29,6 +29,7 @@ mod images;
 mod lifecycle;
 mod memory;
 mod merging;
+mod never_another;
 mod newcomer;
 mod policies;
 mod promotion;

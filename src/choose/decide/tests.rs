@@ -72,7 +72,7 @@ impl Eyes {
             })?;
         let environment = &set.environments[0];
         let selection = &selection;
-        Case { policy, environment, listing, selection, deployed, facts }.decide()
+        Case { policy, environment, listing, selection, deployed, facts, beside: &[] }.decide()
     }
 
     fn outcome(&self, policy: &Policy, listing: &Listing, current: &str) -> String {
@@ -309,7 +309,7 @@ fn guards_of_the_ledger_hold_and_can_be_overruled() {
         Refusal { why: "#7 was closed".into(), pull_request: Some(7), reverted: false, at };
     eyes.ledger.refuse("e", "p", "1.2.0", refusal.clone());
     let semver = policy("semver: '*'", "");
-    assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Update 1.1.0 Newer");
+    assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Hold 1.2.0 Refused");
     assert_eq!(eyes.outcome(&semver, &listing, "1.1.0"), "Hold 1.2.0 Refused");
     // What was refused elsewhere is not refused here.
     let mut elsewhere = Eyes::default();
@@ -318,7 +318,43 @@ fn guards_of_the_ledger_hold_and_can_be_overruled() {
     eyes.ledger.list(&nginx(), 7);
     assert_eq!(eyes.outcome(&semver, &listing, "1.0.0"), "Undecided - ShrunkenListing");
     let believing = policy("semver: '*'", ", allowShrunken: true");
-    assert_eq!(eyes.outcome(&believing, &listing, "1.0.0"), "Update 1.1.0 Newer");
+    assert_eq!(eyes.outcome(&believing, &listing, "1.0.0"), "Hold 1.2.0 Refused");
+}
+
+#[test]
+fn what_is_refused_takes_everything_up_to_it_along() {
+    let refusal = |pull_request| Refusal {
+        why: "#7 was closed".into(),
+        pull_request: Some(pull_request),
+        reverted: false,
+        at: time("2026-11-01T00:00:00Z"),
+    };
+    let cases: [(&str, &[&str], &str, &str, &str); 9] = [
+        ("semver: '*'", &["1.4.1", "1.4.2", "1.5.0"], "1.5.0", "1.4.0", "Hold 1.5.0 Refused"),
+        ("semver: '*'", &["1.4.1", "1.4.2", "1.5.1"], "1.5.0", "1.4.1", "Update 1.5.1 Newer"),
+        // It need not be listed any more.
+        ("semver: minor", &["1.4.1", "1.4.2"], "1.5.0", "1.4.1", "Hold 1.4.2 Refused"),
+        // Beyond what the policy reaches, it counts all the same.
+        ("semver: patch", &["1.4.1", "1.4.2", "1.5.0"], "1.5.0", "1.4.1", "Hold 1.4.2 Refused"),
+        // Another variant is another matter.
+        ("semver: minor", &["1.4.1", "1.4.2"], "1.5.0-alpine", "1.4.1", "Update 1.4.2 Newer"),
+        ("numerical: asc", &["7", "8", "9"], "9", "7", "Hold 9 Refused"),
+        ("calver: YYYY.MM", &["2026.1", "2026.2"], "2026.2", "2026.1", "Hold 2026.2 Refused"),
+        ("alphabetical: desc", &["a", "b", "c"], "a", "c", "Hold a Refused"),
+        (
+            "semver: '*'",
+            &["1.4.1", "1.4.2", "1.5.0"],
+            "1.5.0@sha256:0",
+            "1.4.1",
+            "Update 1.5.0 Newer",
+        ),
+    ];
+    for (tags, listed, refused, current, want) in cases {
+        let mut eyes = Eyes::default();
+        eyes.ledger.refuse("e", "p", refused, refusal(7));
+        let listing = Listing::from_texts(listed.iter().copied().chain([current]));
+        assert_eq!(eyes.outcome(&policy(tags, ""), &listing, current), want, "{tags} {refused}");
+    }
 }
 
 #[test]

@@ -59,10 +59,43 @@ pub struct RawEnvironment {
     /// Policies that move together or not at all.
     #[serde(default)]
     #[schemars(example = [["shop", "shop-worker"]])]
-    pub lockstep: Vec<Vec<String>>,
+    pub lockstep: Vec<RawLockstep>,
     /// Versions that never come here.
     #[serde(default)]
     pub skip: Vec<RawSkip>,
+}
+
+/// Policies that move together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawLockstep {
+    /// Their names.
+    Images(Vec<String>),
+    /// The same, and what has to be the same of them.
+    Same {
+        /// Their names.
+        images: Vec<String>,
+        /// What is the same of all of them.
+        same: RawSame,
+    },
+}
+
+/// What is the same of policies that move together.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawSame {
+    /// The tag: one that each of them lists.
+    Tag,
+}
+
+impl RawLockstep {
+    /// The names.
+    #[must_use]
+    pub fn images(&self) -> &[String] {
+        match self {
+            Self::Images(images) | Self::Same { images, .. } => images,
+        }
+    }
 }
 
 /// Where an environment's versions come from.

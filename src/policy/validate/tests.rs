@@ -112,7 +112,7 @@ fn names_are_unique_over_files_and_images_over_environments() {
         ),
     ]);
     let codes: Vec<_> = found.iter().map(|d| d.code).collect();
-    assert_eq!(codes, [Code::PolicyDuplicateName, Code::PolicyAmbiguous]);
+    assert_eq!(codes, [Code::PolicyDuplicateName]);
 }
 
 #[test]

@@ -1,0 +1,345 @@
+//! Never another image than was meant: small inputs on which a run once wrote, kept or chose a wrong one, with what is right.
+
+use crate::world::{World, arg};
+
+const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const HA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const HB: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// One file and what a run makes of it.
+struct Row {
+    /// The policies, below `images`.
+    policies: &'static str,
+    /// What registries list.
+    catalog: &'static str,
+    path: &'static str,
+    before: &'static str,
+    /// The same as `before` where the file stays.
+    after: &'static str,
+    /// What the run says, each in one line.
+    says: &'static [&'static str],
+}
+
+/// Texts in which `@A`, `@B` stand for digests, and `#A`, `#B` for their digits.
+fn filled(text: &str) -> String {
+    text.replace("@A", A).replace("@B", B).replace("#A", HA).replace("#B", HB)
+}
+
+fn hold(rows: &[Row]) {
+    for row in rows {
+        let world = World::new();
+        let policies = format!("images:\n{}", row.policies);
+        let before = filled(row.before);
+        let tree = world.tree(&[("policies/p.yaml", &*policies), (row.path, &*before)]);
+        let catalog = world.file("catalog.yaml", &filled(row.catalog));
+        let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+        let more = ["--deliver", "worktree", "--now", "2026-11-28T00:00:00Z"];
+        let out = world.bot(args.into_iter().chain(more)).run();
+        let got = std::fs::read_to_string(tree.join(row.path)).unwrap();
+        assert_eq!(got, filled(row.after), "{}\n{}\n{}", row.policies, out.stdout, out.stderr);
+        for words in row.says {
+            assert!(out.stdout.contains(words), "{words}\n{}\n{}", row.before, out.stdout);
+        }
+        assert_eq!(out.code, 0, "{}\n{}", row.before, out.stdout);
+    }
+}
+
+const SHOP: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
+const PINNED: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}, digest: pin}\n";
+const TAGS: &str = "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n";
+
+/// A row for the policy `shop`.
+fn shop(before: &'static str, after: &'static str, says: &'static [&'static str]) -> Row {
+    Row { policies: SHOP, catalog: TAGS, path: "values.yaml", before, after, says }
+}
+
+fn stays(before: &'static str, says: &'static [&'static str]) -> Row {
+    shop(before, before, says)
+}
+
+#[test]
+fn a_digest_never_stays_behind_its_tag() {
+    hold(&[
+        shop(
+            "grafana:\n  image:\n    repository: r.io/acme/shop\n    tag: v1.0.0\n    sha: \"#A\"\n",
+            "grafana:\n  image:\n    repository: r.io/acme/shop\n    tag: v1.1.0\n    sha: \"#B\"\n",
+            &[],
+        ),
+        shop(
+            "shopImage: r.io/acme/shop\nshopTag: v1.0.0\nshopSha256: #A\n",
+            "shopImage: r.io/acme/shop\nshopTag: v1.1.0\nshopSha256: #B\n",
+            &[],
+        ),
+        stays(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0}\n---\nimage: {repository: r.io/acme/shop, tag: v1.0.0, lock: #A}\n"
+                ,
+            &[],
+        )
+        .changed_to("image: {repository: r.io/acme/shop, tag: v1.1.0}\n---\nimage: {repository: r.io/acme/shop, tag: v1.0.0, lock: #A}\n"),
+        stays(
+            "repository: r.io/acme/shop\ntag: v1.0.0 # tagalong: shop:tag\ndigest: @A\n",
+            &["marker.unsuited", "line 3"],
+        ),
+        shop(
+            "repository: r.io/acme/shop\ntag: v1.0.0 # tagalong: shop:tag\nsha: #A # tagalong: shop:digest\n",
+            "repository: r.io/acme/shop\ntag: v1.1.0 # tagalong: shop:tag\nsha: #B # tagalong: shop:digest\n",
+            &[],
+        ),
+        shop(
+            "spec:\n  source:\n    helm:\n      parameters:\n      - {name: web.image, value: 'r.io/acme/shop:v1.0.0'}\n      - {name: web.imageDigest, value: '@A'}\n",
+            "spec:\n  source:\n    helm:\n      parameters:\n      - {name: web.image, value: 'r.io/acme/shop:v1.1.0'}\n      - {name: web.imageDigest, value: '@B'}\n",
+            &[],
+        ),
+        Row { policies: PINNED, ..shop(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  digest: # filled by the chart\n",
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.1.0\n  digest: @B # filled by the chart\n",
+            &[],
+        ) },
+        Row { policies: PINNED, ..shop(
+            "kind: OCIRepository\nspec:\n  url: oci://r.io/acme/shop\n  ref: {tag: v1.0.0}\n",
+            "kind: OCIRepository\nspec:\n  url: oci://r.io/acme/shop\n  ref: {tag: v1.0.0}\n",
+            &["no-place"],
+        ) },
+        Row { policies: PINNED, ..shop(
+            "spec:\n  url: oci://r.io/acme/shop\n  ref:\n    tag: v1.0.0 # tagalong: shop:tag@digest\n",
+            "spec:\n  url: oci://r.io/acme/shop\n  ref:\n    tag: v1.0.0 # tagalong: shop:tag@digest\n",
+            &["marker.unsuited"],
+        ) },
+    ]);
+}
+
+impl Row {
+    fn changed_to(self, after: &'static str) -> Self {
+        Self { after, ..self }
+    }
+}
+
+#[test]
+fn a_marker_changes_nothing_but_what_it_marks() {
+    hold(&[
+        stays("a: r.io/acme/shop-tools:v1.0.0 # tagalong: shop\n", &["marker.unsuited"]),
+        stays("a: prefix r.io/acme/shop:v1.0.0 # tagalong: shop\n", &["marker.unsuited"]),
+        stays("a: v1.0.0-${SUFFIX} # tagalong: shop:tag\n", &["marker.unsuited"]),
+        stays("a: '' # tagalong: shop:tag\n", &["marker.unsuited"]),
+        stays("a: r.io/acme/shop # tagalong: shop\n", &["site.untagged"]),
+        stays("text: |\n  one: [ # tagalong: shop\n", &["marker.idle"]),
+        shop(
+            "a: proxy.example.com/cache/acme/shop:v1.0.0 # tagalong: shop\n",
+            "a: proxy.example.com/cache/acme/shop:v1.1.0 # tagalong: shop\n",
+            &[],
+        ),
+        shop(
+            "a: ${REGISTRY}/acme/shop:v1.0.0 # tagalong: shop\n",
+            "a: ${REGISTRY}/acme/shop:v1.1.0 # tagalong: shop\n",
+            &[],
+        ),
+        shop(
+            "any: |\n  key: value\n  image: r.io/acme/shop:v1.0.0 # tagalong: shop\n",
+            "any: |\n  key: value\n  image: r.io/acme/shop:v1.1.0 # tagalong: shop\n",
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn an_image_is_what_all_of_its_keys_say() {
+    let redis = "  redis: {image: redis, tags: {semver: major}}\n  bitnami: {image: bitnami/redis, tags: {semver: major}}\n";
+    let tags =
+        "redis: [7.2.4, 8.0.0]\nbitnami/redis: [7.2.4, 7.4.0]\nr.io/mirror/redis: [7.2.4, 7.9.0]\n";
+    let row = |before, after, says| Row {
+        policies: redis,
+        catalog: tags,
+        path: "values.yaml",
+        before,
+        after,
+        says,
+    };
+    hold(&[
+        row(
+            "a: {repository: bitnami, image: redis, tag: 7.2.4}\n",
+            "a: {repository: bitnami, image: redis, tag: 7.4.0}\n",
+            &[],
+        ),
+        row(
+            "global: {imageRegistry: r.io}\na: {image: {repository: bitnami/redis, tag: 7.2.4}}\n",
+            "global: {imageRegistry: r.io}\na: {image: {repository: bitnami/redis, tag: 7.2.4}}\n",
+            &[],
+        ),
+        row(
+            "hub: r.io/mirror\na: {image: redis, tag: 7.2.4}\n",
+            "hub: r.io/mirror\na: {image: redis, tag: 7.2.4}\n",
+            &[],
+        ),
+        row(
+            "docker: {registry: r.io}\na: {image: redis, tag: 7.2.4}\n",
+            "docker: {registry: r.io}\na: {image: redis, tag: 7.2.4}\n",
+            &["`docker.registry` in line 1", "site.unsupported"],
+        ),
+        row(
+            "x: {registry: ''}\na: {image: redis, tag: 7.2.4}\n",
+            "x: {registry: ''}\na: {image: redis, tag: 8.0.0}\n",
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn what_counts_moves_and_what_does_not_stays() {
+    let one = |policies, catalog, before, after, says| Row {
+        policies,
+        catalog,
+        path: "a.yaml",
+        before,
+        after,
+        says,
+    };
+    let any = "  a: {image: r.io/a, tags: {semver: major}}\n";
+    let minor = "  a: {image: r.io/a, tags: {semver: minor}}\n";
+    hold(&[
+        one(
+            any,
+            "r.io/a: ['3', '4', '20240923', '917005', abc1234]\n",
+            "image: r.io/a:3\n",
+            "image: r.io/a:4\n",
+            &[],
+        ),
+        one(
+            any,
+            "r.io/a: ['3.19', '3.20', '2024.09', '3.20240101']\n",
+            "image: r.io/a:3.19\n",
+            "image: r.io/a:3.20\n",
+            &[],
+        ),
+        one(
+            any,
+            "r.io/a: ['1', '2', '1234567', abcdef0]\n",
+            "image: r.io/a:1\n",
+            "image: r.io/a:2\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2.3.4, 1.2.3.10, 1.9.9]\n",
+            "image: r.io/a:1.2.3.4\n",
+            "image: r.io/a:1.2.3.10\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2-alpine3.19, 1.3-alpine3.18, 1.3-alpine3.20, 1.4-alpine3.18]\n",
+            "image: r.io/a:1.2-alpine3.19\n",
+            "image: r.io/a:1.3-alpine3.20\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2.0-ls99, 1.2.0-ls100]\n",
+            "image: r.io/a:1.2.0-ls99\n",
+            "image: r.io/a:1.2.0-ls100\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2.0-jdk17, 1.3.0-jdk21, 1.2.1-jdk17]\n",
+            "image: r.io/a:1.2.0-jdk17\n",
+            "image: r.io/a:1.2.1-jdk17\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: ['16', '17']\n",
+            "image: r.io/a:16\n",
+            "image: r.io/a:16\n",
+            &["policy.never-moves", "17 is beyond `minor`"],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.0.0]\n",
+            "image: r.io/a@@A\n",
+            "image: r.io/a@@A\n",
+            &["digest-only"],
+        ),
+        one(
+            "  a: {image: r.io/a, tags: {semver: '>=2.0.300'}}\n",
+            "r.io/a: [2.0.300, 2.0.331-1-gabc1234]\n",
+            "image: r.io/a:2.0.300\n",
+            "image: r.io/a:2.0.300\n",
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn two_policies_of_one_image_share_an_environment_by_markers() {
+    let policies = "  build: {image: r.io/a, tags: {match: '-build$', semver: '*-0'}}\n  web: {image: r.io/a, tags: {match: '-web$', semver: '*-0'}}\n";
+    let catalog = "r.io/a: [1.0.0-build, 1.1.0-build, 1.0.0-web, 1.2.0-web]\n";
+    let before = "a: r.io/a:1.0.0-build # tagalong: build\nb: r.io/a:1.0.0-web # tagalong: web\nimage: r.io/a:1.0.0-web\n";
+    let after = "a: r.io/a:1.1.0-build # tagalong: build\nb: r.io/a:1.2.0-web # tagalong: web\nimage: r.io/a:1.0.0-web\n";
+    hold(&[Row { policies, catalog, path: "a.yaml", before, after, says: &["site.ambiguous"] }]);
+}
+
+/// A tree with a `dev` and a `prod`.
+fn staged(policies: &str, dev: &str, prod: &str, catalog: &str) -> (String, String) {
+    let world = World::new();
+    let tree =
+        world.tree(&[("policies/p.yaml", policies), ("dev/a.yaml", dev), ("prod/a.yaml", prod)]);
+    let catalog = world.file("catalog.yaml", catalog);
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(&tree).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]);
+        let at = "2026-11-01T00:00:00Z";
+        git.args(args).env("GIT_AUTHOR_DATE", at).env("GIT_COMMITTER_DATE", at);
+        assert!(git.output().unwrap().status.success());
+    };
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "first"]);
+    let more = ["--deliver", "worktree", "--now", "2026-11-28T00:00:00Z"];
+    let out = world.bot(args.into_iter().chain(more)).run();
+    (std::fs::read_to_string(tree.join("prod/a.yaml")).unwrap(), out.stdout)
+}
+
+#[test]
+fn a_copy_at_another_registry_is_promoted_by_its_own_name() {
+    let policies = "images:\n  shop: {image: dev.io/shop, mirrors: [prod.io/acme/shop], tags: {semver: '*'}}\n\
+                    environments:\n  dev: {paths: [dev]}\n  prod: {paths: [prod], promoteFrom: dev}\n";
+    let (dev, prod) = ("image: dev.io/shop:1.1.0\n", "image: prod.io/acme/shop:1.0.0\n");
+    let there = "dev.io/shop: [1.0.0, 1.1.0]\nprod.io/acme/shop: [1.0.0, 1.1.0]\n";
+    assert_eq!(staged(policies, dev, prod, there).0, "image: prod.io/acme/shop:1.1.0\n");
+    let lacking = "dev.io/shop: [1.0.0, 1.1.0]\nprod.io/acme/shop: [1.0.0]\n";
+    let (left, said) = staged(policies, dev, prod, lacking);
+    assert_eq!(left, prod);
+    assert!(said.contains("prod.io/acme/shop has no 1.1.0"), "{said}");
+}
+
+#[test]
+fn what_moves_together_moves_together_or_not_at_all() {
+    let policies = |lockstep: &str| {
+        format!(
+            "images:\n  front: {{image: r.io/front, tags: {{semver: '*'}}}}\n  back: {{image: r.io/back, tags: {{semver: '*'}}}}\n\
+             environments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], lockstep: [{lockstep}]}}\n"
+        )
+    };
+    let (list, same) = ("[front, back]", "{images: [front, back], same: tag}");
+    let cases = [
+        // One of them has nothing newer.
+        (list, "1.0.0", "1.0.0", "[1.0.0, 1.1.0]", "[1.0.0]", "1.0.0", "1.0.0"),
+        (list, "1.0.0", "1.0.0", "[1.0.0, 1.1.0]", "[1.0.0, 1.2.0]", "1.1.0", "1.2.0"),
+        // One of them is there already.
+        (list, "1.0.0", "1.1.0", "[1.0.0, 1.1.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
+        // The last tag that both have.
+        (same, "1.0.0", "1.0.0", "[1.0.0, 1.1.0, 1.2.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
+        (same, "1.0.0", "1.0.0", "[1.0.0, 1.2.0]", "[1.0.0, 1.1.0]", "1.0.0", "1.0.0"),
+        (same, "1.0.0", "1.0.0", "[1.0.0, 1.1.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
+    ];
+    for (lockstep, front, back, fronts, backs, front_after, back_after) in cases {
+        let file = |front: &str, back: &str| {
+            format!("- image: r.io/front:{front}\n- image: r.io/back:{back}\n")
+        };
+        let catalog = format!("r.io/front: {fronts}\nr.io/back: {backs}\n");
+        let (got, said) = staged(&policies(lockstep), "a: 1\n", &file(front, back), &catalog);
+        assert_eq!(got, file(front_after, back_after), "{lockstep} {catalog}\n{said}");
+    }
+}

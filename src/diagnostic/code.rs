@@ -116,6 +116,8 @@ codes! {
     FluxIncomplete = "flux.incomplete",
     /// One of Flux's resources cannot be used as it is.
     FluxInvalid = "flux.invalid",
+    /// One of Flux's resources is patched on its way into the cluster, so that it is left out.
+    FluxPatched = "flux.patched",
     /// The template of a commit message cannot be rendered; the usual message is written.
     FluxTemplate = "flux.template",
     /// An environment is on a branch or in a repository that cannot be read or written.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use globset::GlobSet;
 
-use super::{Failure, Hits, Invalid, Tree};
+use super::{Failure, Hits, Invalid, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Search, is_candidate};
 use crate::policy::{
-    Environment, Home, Policy, PolicyFile, PolicyReader, PolicySet, RegistrySettings,
-    RepositorySettings, SETTINGS_FILE, Signer, read_registries,
+    Environment, Home, KUSTOMIZE_API_GROUP, Overlays, Policy, PolicyFile, PolicyReader, PolicySet,
+    RegistrySettings, RepositorySettings, SETTINGS_FILE, Signer, read_registries,
 };
 use crate::secret::masked;
 use crate::settings::Scope;
@@ -59,9 +59,16 @@ impl Loaded {
         for file in &files {
             reader.file(file);
         }
-        let hits =
-            sweep(tree, &repository, reader.repositories(), &reader.targets().collect::<Vec<_>>());
+        let hits = find_hits(
+            tree,
+            &repository,
+            reader.repositories(),
+            &reader.targets().collect::<Vec<_>>(),
+        );
         if given.is_none() {
+            if !hits.flux.is_empty() {
+                reader.overlays(overlays(tree));
+            }
             for file in hits.flux.iter().filter_map(|path| manifest(tree, path)) {
                 reader.file(&file);
                 files.push(file);
@@ -88,7 +95,7 @@ impl Loaded {
         let repositories = set.policies.iter().flat_map(Policy::repositories);
         let targets = set.policies.iter().flat_map(|policy| &policy.targets);
         let targets: Vec<&GlobSet> = targets.map(|target| &target.files).collect();
-        let hits = sweep(tree, &self.repository, repositories, &targets);
+        let hits = find_hits(tree, &self.repository, repositories, &targets);
         let diagnostics = coverage(&set, tree);
         let (repository, verifiers) = (self.repository.clone(), self.verifiers.clone());
         Self { set, repository, verifiers, sources: BTreeMap::new(), diagnostics, hits }
@@ -186,7 +193,7 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
 }
 
 /// Searches the files that can name images, or hold resources of Flux.
-fn sweep<'a>(
+fn find_hits<'a>(
     tree: &Tree,
     repository: &RepositorySettings,
     repositories: impl Iterator<Item = &'a Repository>,
@@ -208,6 +215,34 @@ fn sweep<'a>(
     hits
 }
 
+/// What kustomizations do with resources of Flux.
+fn overlays(tree: &Tree) -> Overlays {
+    let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
+    let is_kustomization =
+        |path: &str| path.rsplit('/').next().is_some_and(|name| KUSTOMIZATIONS.contains(&name));
+    let found = sweep::each(
+        tree,
+        &paths,
+        |path| path,
+        |path, bytes| {
+            let text = std::str::from_utf8(bytes.ok()?).ok().filter(|t| t.len() <= MAX_FILE)?;
+            let is_one = is_kustomization(path) || text.contains(KUSTOMIZE_API_GROUP);
+            is_one.then(|| text.to_owned())
+        },
+    );
+    let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    let mut overlays = Overlays::default();
+    for (path, text) in paths.iter().zip(found) {
+        if let Some(text) = text {
+            overlays.learn(path, &text, &read);
+        }
+    }
+    overlays
+}
+
+/// The names of kustomize's files.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /// A file outside the policy globs that holds resources of Flux.
 fn manifest(tree: &Tree, path: &str) -> Option<PolicyFile> {
     let text = String::from_utf8(tree.read(path).ok()?).ok()?;
@@ -225,7 +260,7 @@ fn namespace(tree: &Tree, path: &str) -> Option<String> {
     while let Some((parent, _)) =
         directory.rsplit_once('/').or((!directory.is_empty()).then_some(("", "")))
     {
-        for name in ["kustomization.yaml", "kustomization.yml", "Kustomization"] {
+        for name in KUSTOMIZATIONS {
             let candidate =
                 if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
             if tree.paths().binary_search(&candidate).is_err() {

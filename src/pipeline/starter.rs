@@ -180,7 +180,11 @@ fn declared(tree: &Tree, scope: &Scope) -> Result<(PolicySet, RepositorySettings
     match Loaded::read(tree, None, scope) {
         Ok(loaded) => Ok((loaded.set, loaded.repository)),
         Err(Failure::Invalid(invalid))
-            if invalid.diagnostics.iter().all(|problem| problem.code == Code::PolicyNone) =>
+            if invalid
+                .diagnostics
+                .iter()
+                .filter(|problem| problem.severity == Severity::Error)
+                .all(|problem| problem.code == Code::PolicyNone) =>
         {
             Ok((PolicySet::default(), load::settings(tree)?))
         }

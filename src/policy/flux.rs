@@ -6,6 +6,7 @@
 //! a `:digest` marker of a policy without digests leaves the field alone instead of emptying it.
 
 mod object;
+mod overlay;
 mod selector;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobSet, GlobSetBuilder};
 
 use object::Object;
+use overlay::variable;
+pub use overlay::{KUSTOMIZE_API_GROUP, Overlays};
 use selector::Selector;
 
 use super::file::PolicyFile;
@@ -51,6 +54,8 @@ pub(super) struct Flux {
     twice: BTreeSet<(&'static str, Name)>,
     /// Fields that are not read, by kind, and whose they are.
     ignored: BTreeMap<Fields, Vec<(String, Place)>>,
+    /// What patches them, and sets variables in them.
+    pub(super) overlays: Overlays,
     /// Whether an automation was found, usable or not: without a usable one nothing is covered.
     pub(super) automated: bool,
     pub(super) problems: Vec<Diagnostic>,
@@ -112,6 +117,11 @@ impl Flux {
             "ImageUpdateAutomation" => self.automation(&object, key),
             _ => {}
         }
+    }
+
+    /// The names of the policies that were found.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.policies.keys().map(marker_name).collect()
     }
 
     /// The policies that are complete.
@@ -243,8 +253,60 @@ impl Flux {
         let checkout = object.text(&["spec", "git", "checkout", "ref", "branch"]);
         let push = object.text(&["spec", "git", "push", "branch"]);
         self.automated = true;
-        // Flux joins the path to the repository's root, so that none leads out of it.
         let written = object.text(&["spec", "update", "path"]).unwrap_or("./");
+        self.ignored(object, "ImageUpdateAutomation", &key, &AUTOMATION_KEYS);
+        let via = match push {
+            // Who pushes to another branch means to review what comes from it.
+            Some(push) if Some(push) != checkout => Via::PullRequest,
+            _ => Via::Push,
+        };
+        let file = &object.file.path;
+        if let Some(at) = self.overlays.patched("ImageUpdateAutomation", &key.0, &key.1) {
+            let why = format!("it is patched at {}:{}; {RENDER}", at.path, at.line);
+            return self.leave_out(object, &key, Code::FluxPatched, &why);
+        }
+        let Some(variable) = variable(written) else {
+            return self.place_automation(object, key, written, via);
+        };
+        let found: Vec<_> = self.overlays.substituting(file).cloned().collect();
+        if found.is_empty() {
+            let why = format!(
+                "its path `{}` holds the variable `{variable}`, and no Kustomization of Flux here sets it by \
+                 `postBuild`; declare the path in `environments`, or render the resources",
+                written.escape_debug()
+            );
+            return self.leave_out(object, &key, Code::FluxInvalid, &why);
+        }
+        // Each deploys one of its own.
+        for one in &found {
+            match one.apply(written) {
+                Ok(path) => {
+                    let name = if found.len() > 1 {
+                        format!("{}-{}", key.1, one.name)
+                    } else {
+                        key.1.clone()
+                    };
+                    self.place_automation(object, (key.0.clone(), name), &path, via);
+                }
+                Err(variable) => {
+                    let why = format!(
+                        "Kustomization `{}` does not set the variable `{variable}` of its path by `postBuild.substitute`",
+                        one.name
+                    );
+                    self.leave_out(object, &key, Code::FluxInvalid, &why);
+                }
+            }
+        }
+    }
+
+    fn leave_out(&mut self, object: &Object<'_>, key: &Name, code: Code, why: &str) {
+        let message = format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(key));
+        self.problems.push(Diagnostic::warning(code, message).at(object.place()));
+    }
+
+    /// Takes an automation whose path is known.
+    fn place_automation(&mut self, object: &Object<'_>, key: Name, written: &str, via: Via) {
+        // Flux joins the path to the repository's root, so that none leads out of it.
         let path = match written.trim_matches('/') {
             "" | "." => ".".to_owned(),
             path => path.strip_prefix("./").unwrap_or(path).to_owned(),
@@ -255,25 +317,14 @@ impl Flux {
         } else {
             checked.and_then(|_| Selector::read(object, &["spec", "policySelector"]))
         };
-        let selector = match usable {
-            Ok(selector) => selector,
-            Err(why) => {
-                let message =
-                    format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(&key));
-                let problem = Diagnostic::warning(Code::FluxInvalid, message);
-                return self.problems.push(problem.at(object.place()));
+        match usable {
+            Ok(selector) => {
+                let (message, place) = (message(object, &key), object.place());
+                let automation = Automation { path, selector, message, via, place };
+                self.automations.push((key, automation));
             }
-        };
-        let automation = Automation {
-            path,
-            selector,
-            message: message(object, &key),
-            // Who pushes to another branch means to review what comes from it.
-            via: if push.is_some() && push != checkout { Via::PullRequest } else { Via::Push },
-            place: object.place(),
-        };
-        self.ignored(object, "ImageUpdateAutomation", &key, &AUTOMATION_KEYS);
-        self.automations.push((key, automation));
+            Err(why) => self.leave_out(object, &key, Code::FluxInvalid, &why),
+        }
     }
 
     fn resolve(&self, key: &Name, chosen: &Spec, place: Place) -> Result<Policy, (Code, String)> {
@@ -284,6 +335,16 @@ impl Flux {
             return Err(invalid(format!(
                 "there are two different {kind} `{name}`, and nothing says which one counts"
             )));
+        }
+        let resources = [("ImagePolicy", key), ("ImageRepository", &chosen.repository)];
+        for (kind, (namespace, name)) in resources {
+            if let Some(at) = self.overlays.patched(kind, namespace, name) {
+                let why = format!(
+                    "{kind} `{namespace}:{name}` is patched at {}:{}, and what counts in the cluster is the patched one; {RENDER}",
+                    at.path, at.line
+                );
+                return Err((Code::FluxPatched, why));
+            }
         }
         let scanned = self.repositories.get(&chosen.repository).ok_or_else(|| {
             let why = format!(

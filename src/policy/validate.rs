@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::file::{Document, Places, PolicyFile, is_empty, is_kubernetes_object, parse};
-use super::flux::Flux;
+use super::flux::{Flux, Overlays};
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
@@ -68,6 +68,11 @@ impl PolicyReader {
     /// The files that the policies' targets name.
     pub fn targets(&self) -> impl Iterator<Item = &GlobSet> {
         self.policies.values().flat_map(|policy| &policy.targets).map(|target| &target.files)
+    }
+
+    /// Takes what changes Flux's resources on their way into the cluster, before they are read.
+    pub fn overlays(&mut self, overlays: Overlays) {
+        self.flux.overlays = overlays;
     }
 
     /// Reads a file.
@@ -300,16 +305,24 @@ impl PolicyReader {
         self.problems.extend(differently(&environments));
         self.problems.append(&mut self.flux.problems);
         if policies.is_empty() && self.declared.is_empty() && !any_error(&self.problems) {
+            let left_out = self.flux.names();
             let message = match (files, kubernetes) {
-                (0, _) => "no file is where policies are looked for",
-                (_, 0) => "the policy files declare no policy",
-                _ => "the policy files hold no policy, only Kubernetes objects",
+                _ if !left_out.is_empty() => format!(
+                    "no policy can be used: Flux's ImagePolicy `{}` cannot be taken as it stands, for the reason above",
+                    left_out.join("`, `")
+                ),
+                (0, _) => "no file is where policies are looked for".to_owned(),
+                (_, 0) => "the policy files declare no policy".to_owned(),
+                _ => "the policy files hold no policy, only Kubernetes objects".to_owned(),
             };
-            let problem = Diagnostic::error(Code::PolicyNone, message);
-            self.problems.push(problem.help(
+            let help = if left_out.is_empty() {
                 "write one into policies/NAME.yaml:\n\
-                 images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '>=1.0'}",
-            ));
+                 images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '>=1.0'}"
+            } else {
+                "mend the resource, render it (kustomize build DIR | tagalong plan --policies -), or write a policy \
+                 of your own into policies/NAME.yaml"
+            };
+            self.problems.push(Diagnostic::error(Code::PolicyNone, message).help(help));
         }
         (PolicySet { policies, environments, ..PolicySet::default() }, self.problems)
     }

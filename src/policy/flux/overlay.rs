@@ -1,0 +1,348 @@
+//! What changes Flux's resources on their way into a cluster: patches of kustomize and of Flux's `Kustomization`, and the variables
+//! that it substitutes
+//! (<https://fluxcd.io/flux/components/kustomize/kustomizations/#patches>, `#post-build-variable-substitution`).
+//!
+//! A resource that is patched in a field that matters here is not the one in force, and is left out; variables are put in
+//! where one place says what they are.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::diagnostic::Place;
+use crate::yaml::{NodeId, Stream};
+
+/// What every file with a `Kustomization` of Flux's contains.
+pub const KUSTOMIZE_API_GROUP: &str = "kustomize.toolkit.fluxcd.io/";
+
+/// Fields, below `spec`, that decide what is done here.
+const FIELDS: [&str; 10] = [
+    "policy",
+    "filterTags",
+    "imageRepositoryRef",
+    "digestReflectionPolicy",
+    "image",
+    "exclusionList",
+    "suspend",
+    "update",
+    "git",
+    "policySelector",
+];
+
+/// The kinds of resource that are read.
+const KINDS: [&str; 3] = ["ImagePolicy", "ImageRepository", "ImageUpdateAutomation"];
+
+/// Patches and substitutions of a repository.
+#[derive(Clone, Debug, Default)]
+pub struct Overlays {
+    patches: Vec<Patch>,
+    substitutions: Vec<Substitution>,
+}
+
+/// A patch of resources that matter.
+#[derive(Clone, Debug)]
+struct Patch {
+    /// Patterns of kind and name; anything where there is none.
+    kind: Option<Regex>,
+    name: Option<Regex>,
+    namespace: Option<Regex>,
+    place: Place,
+}
+
+/// Variables that a `Kustomization` sets in what is beneath its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Substitution {
+    /// The name of the `Kustomization`.
+    pub name: String,
+    /// The directory; empty for the root.
+    directory: String,
+    values: BTreeMap<String, String>,
+}
+
+/// A file of the repository, by its path; nothing where it cannot be read.
+pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> Option<String>;
+
+impl Overlays {
+    /// Learns what a file says; patches that are in files of their own are read.
+    pub fn learn(&mut self, path: &str, text: &str, read: ReadFile<'_>) {
+        let Ok(stream) = Stream::parse(text) else { return };
+        for root in stream.documents() {
+            let file = File { path, stream: &stream, root: *root };
+            let is_of_flux =
+                file.text(&["apiVersion"]).is_some_and(|v| v.starts_with(KUSTOMIZE_API_GROUP));
+            if is_of_flux {
+                self.substitution(&file);
+                self.patches(&file, &["spec", "patches"], read);
+            } else {
+                for key in ["patches", "patchesJson6902", "patchesStrategicMerge"] {
+                    self.patches(&file, &[key], read);
+                }
+            }
+        }
+    }
+
+    fn substitution(&mut self, file: &File<'_>) {
+        let (Some(name), Some(path)) =
+            (file.text(&["metadata", "name"]), file.text(&["spec", "path"]))
+        else {
+            return;
+        };
+        let directory = path.trim_start_matches("./").trim_matches('/');
+        let directory = if directory == "." { "" } else { directory };
+        let values = file.map(&["spec", "postBuild", "substitute"]);
+        self.substitutions.push(Substitution {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            values,
+        });
+    }
+
+    fn patches(&mut self, file: &File<'_>, keys: &[&str], read: ReadFile<'_>) {
+        for item in file.items(keys) {
+            let own = |key: &str| file.stream.get(item, key);
+            let text = |node: NodeId| file.stream.text(file.stream.target(node)).map(str::to_owned);
+            let at_path = |path: String| read(&beside(file.path, &path));
+            let patch = match file.stream.text(item) {
+                // One of `patchesStrategicMerge`: a text, or the path of one.
+                Some(scalar) if scalar.contains('\n') => Some(scalar.to_owned()),
+                Some(scalar) => at_path(scalar.to_owned()),
+                None => own("patch")
+                    .and_then(text)
+                    .or_else(|| own("path").and_then(text).and_then(at_path)),
+            };
+            let node = file.stream.node(item);
+            let (line, column) = (node.line(), node.column());
+            let place = Place { path: file.path.to_owned(), line, column, span: node.span() };
+            let target = own("target").map(|target| file.stream.target(target));
+            let target = target.map(|target| {
+                let of = |key: &str| file.stream.get(target, key).and_then(text);
+                [of("kind"), of("name"), of("namespace")]
+            });
+            self.patches.extend(patch.iter().flat_map(|patch| read_patch(patch, &target, &place)));
+        }
+    }
+
+    /// Where a resource is patched in a field that matters.
+    #[must_use]
+    pub fn patched(&self, kind: &str, namespace: &str, name: &str) -> Option<&Place> {
+        let fits = |pattern: &Option<Regex>, text: &str| {
+            pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
+        };
+        let patch = self.patches.iter().find(|patch| {
+            fits(&patch.kind, kind) && fits(&patch.name, name) && fits(&patch.namespace, namespace)
+        });
+        patch.map(|patch| &patch.place)
+    }
+
+    /// Who sets variables in a file.
+    pub fn substituting<'o>(&'o self, path: &'o str) -> impl Iterator<Item = &'o Substitution> {
+        self.substitutions.iter().filter(|substitution| {
+            let rest = path.strip_prefix(&substitution.directory);
+            rest.is_some_and(|rest| substitution.directory.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
+impl Substitution {
+    /// A text with its variables put in.
+    ///
+    /// # Errors
+    /// The first variable that nothing sets.
+    pub fn apply(&self, text: &str) -> Result<String, String> {
+        substituted(text, |name| self.values.get(name).cloned())
+    }
+}
+
+/// The first variable of a text that has no default of its own.
+#[must_use]
+pub(super) fn variable(text: &str) -> Option<String> {
+    substituted(text, |_| None).err()
+}
+
+/// Puts variables in, as `${NAME}` or with a default (`${NAME:=default}`, `${NAME:-default}`).
+fn substituted(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once("${") {
+        let (inner, after) = behind.split_once('}').ok_or_else(|| behind.to_owned())?;
+        let end = inner.find([':', '-', '=']).unwrap_or(inner.len());
+        let (name, operator) = inner.split_at(end);
+        let default = || operator.trim_start_matches(':').get(1..).map(str::to_owned);
+        out.push_str(before);
+        out.push_str(&value(name).or_else(default).ok_or_else(|| name.to_owned())?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// A patch, where it changes a field that matters: of operations, or of the fields themselves.
+fn read_patch(text: &str, target: &Option<[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
+    let Ok(stream) = Stream::parse(text) else { return Vec::new() };
+    let whole = |pattern: Option<String>| {
+        let pattern = pattern.filter(|pattern| !pattern.is_empty())?;
+        // What is no regular expression may mean anything.
+        Regex::new(&format!("^(?:{pattern})$")).ok()
+    };
+    let documents = stream.documents().iter().filter_map(|root| {
+        let file = File { path: "", stream: &stream, root: *root };
+        let is_operations = !stream.items(*root).is_empty();
+        let matters = if is_operations {
+            stream.items(*root).iter().any(|operation| {
+                let path = stream.get(*operation, "path").and_then(|path| stream.text(path));
+                path.is_some_and(is_pointer_that_matters)
+            })
+        } else {
+            stream.get(*root, "$patch").is_some()
+                || FIELDS.iter().any(|field| file.node(&["spec", field]).is_some())
+        };
+        let own = |keys: &[&str]| file.text(keys).map(|text| regex::escape(text));
+        let [kind, name, namespace] = target.clone().unwrap_or_default();
+        let kind = kind.or_else(|| own(&["kind"]));
+        let is_ours = kind.as_deref().is_none_or(|kind| {
+            whole(Some(kind.to_owned()))
+                .is_none_or(|kind| KINDS.iter().any(|ours| kind.is_match(ours)))
+        });
+        // With a target, the name in the patch does not count.
+        let is_aimed = target.is_some();
+        let name = name.or_else(|| own(&["metadata", "name"]).filter(|_| !is_aimed));
+        let namespace = namespace.or_else(|| own(&["metadata", "namespace"]).filter(|_| !is_aimed));
+        (matters && is_ours).then(|| Patch {
+            kind: whole(kind),
+            name: whole(name),
+            namespace: whole(namespace),
+            place: place.clone(),
+        })
+    });
+    documents.collect()
+}
+
+/// Whether a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) leads to a field that matters.
+fn is_pointer_that_matters(pointer: &str) -> bool {
+    let mut parts = pointer.trim_start_matches('/').split('/');
+    match (parts.next(), parts.next()) {
+        (Some("spec"), Some(field)) => FIELDS.contains(&field),
+        (Some("spec" | ""), None) => true,
+        (Some("metadata"), Some(field)) => ["name", "namespace", "labels"].contains(&field),
+        _ => false,
+    }
+}
+
+/// A path that is written beside a file.
+fn beside(path: &str, written: &str) -> String {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in written.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// One document.
+struct File<'a> {
+    path: &'a str,
+    stream: &'a Stream<'a>,
+    root: NodeId,
+}
+
+impl<'a> File<'a> {
+    fn node(&self, keys: &[&str]) -> Option<NodeId> {
+        keys.iter().try_fold(self.root, |node, key| {
+            Some(self.stream.target(self.stream.get(self.stream.target(node), key)?))
+        })
+    }
+
+    fn text(&self, keys: &[&str]) -> Option<&'a str> {
+        self.stream.text(self.node(keys)?)
+    }
+
+    fn items(&self, keys: &[&str]) -> Vec<NodeId> {
+        let items = self.node(keys).map_or(&[][..], |node| self.stream.items(node));
+        items.iter().map(|item| self.stream.target(*item)).collect()
+    }
+
+    fn map(&self, keys: &[&str]) -> BTreeMap<String, String> {
+        let entries = self.node(keys).map_or(&[][..], |node| self.stream.entries(node));
+        let text = |node: NodeId| self.stream.text(self.stream.target(node)).map(str::to_owned);
+        entries.iter().filter_map(|(key, value)| Some((text(*key)?, text(*value)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patched(kustomization: &str, patch: &str) -> Vec<bool> {
+        let mut overlays = Overlays::default();
+        let read = |path: &str| (path == "base/patch.yaml").then(|| patch.to_owned());
+        overlays.learn("dev/kustomization.yaml", kustomization, &read);
+        let resources =
+            [("ImagePolicy", "shop"), ("ImagePolicy", "web"), ("ImageRepository", "shop")];
+        resources
+            .iter()
+            .map(|(kind, name)| overlays.patched(kind, "acme", name).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn patches_are_of_the_resources_that_they_name() {
+        let range =
+            "kind: ImagePolicy\nmetadata: {name: shop}\nspec: {policy: {semver: {range: 1.x}}}\n";
+        let pause = "kind: ImagePolicy\nmetadata: {name: shop}\nspec: {interval: 5m}\n";
+        let deployment = "kind: Deployment\nmetadata: {name: shop}\nspec: {suspend: true}\n";
+        let at = "patches: [{path: ../base/patch.yaml}]";
+        let cases = [
+            (at, range, [true, false, false]),
+            (at, pause, [false; 3]),
+            (at, deployment, [false; 3]),
+            ("patchesStrategicMerge: [../base/patch.yaml]", range, [true, false, false]),
+            (
+                "patches:\n- target: {kind: ImagePolicy}\n  path: ../base/patch.yaml",
+                "- {op: replace, path: /spec/policy/semver/range, value: 1.x}",
+                [true, true, false],
+            ),
+            (
+                "patchesJson6902:\n- target: {kind: Image.*, name: sh.*}\n  path: ../base/patch.yaml",
+                "- {op: remove, path: /spec/suspend}",
+                [true, false, true],
+            ),
+            (
+                "patches:\n- target: {kind: ImagePolicy, namespace: other}\n  path: ../base/patch.yaml",
+                "- {op: remove, path: /spec/suspend}",
+                [false; 3],
+            ),
+            (
+                "patches:\n- target: {labelSelector: a=b}\n  path: ../base/patch.yaml",
+                "- {op: replace, path: /spec/replicas, value: 1}",
+                [false; 3],
+            ),
+            (
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: a}\nspec:\n  path: ./x\n  patches:\n  - patch: |\n      - {op: add, path: /spec/image, value: x}\n    target: {kind: ImageRepository}",
+                "",
+                [false, false, true],
+            ),
+        ];
+        for (kustomization, patch, want) in cases {
+            assert_eq!(patched(kustomization, patch), want, "{kustomization} {patch}");
+        }
+    }
+
+    #[test]
+    fn variables_are_put_in_where_they_are_set() {
+        let mut overlays = Overlays::default();
+        let text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: dev}\nspec:\n  path: ./components/\n  postBuild: {substitute: {A: one, B: two}}\n";
+        overlays.learn("clusters/dev.yaml", text, &|_| None);
+        let of = |path| overlays.substituting(path).map(|s| s.name.clone()).collect::<Vec<_>>();
+        assert_eq!(of("components/x.yaml"), ["dev"]);
+        assert_eq!(of("components-2/x.yaml"), Vec::<String>::new());
+        let dev = overlays.substituting("components/x.yaml").next().unwrap();
+        assert_eq!(dev.apply("./${A}/${B}"), Ok("./one/two".to_owned()));
+        assert_eq!(dev.apply("${C:=three}${A:-x}"), Ok("threeone".to_owned()));
+        assert_eq!(dev.apply("${C}"), Err("C".to_owned()));
+        assert_eq!(variable("a/${X}"), Some("X".to_owned()));
+        assert_eq!(variable("a/${X:-b}"), None);
+    }
+}

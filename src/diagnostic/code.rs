@@ -30,6 +30,8 @@ macro_rules! codes {
 codes! {
     /// A policy or settings file is not YAML.
     PolicySyntax = "policy.syntax",
+    /// A file where policies are looked for is another program's, and is passed over.
+    PolicyForeign = "policy.foreign-file",
     /// A key that the schema does not have.
     PolicyUnknownKey = "policy.unknown-key",
     /// A value of another type than the schema asks for.

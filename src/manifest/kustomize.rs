@@ -30,6 +30,16 @@ pub(super) fn items(path: &str, stream: &Stream) -> BTreeSet<NodeId> {
     items.copied().filter(|item| stream.get(*item, "name").is_some()).collect()
 }
 
+/// The names that a kustomization gives tags or other names to: what bases call the images.
+#[must_use]
+pub fn names(path: &str, stream: &Stream) -> Vec<String> {
+    let named = items(path, stream).into_iter().filter(|item| {
+        ["newTag", "newName", "digest"].iter().any(|key| stream.get(*item, key).is_some())
+    });
+    let text = |item: NodeId| stream.text(stream.get(item, "name")?).map(str::to_owned);
+    named.filter_map(text).collect()
+}
+
 /// Looks at one item. What runs is `newName` where it is given.
 pub(super) fn visit(finder: &mut Finder<'_>, item: NodeId) {
     let key = if finder.stream.get(item, "newName").is_some() { "newName" } else { "name" };

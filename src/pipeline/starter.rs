@@ -5,17 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate};
+use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate, kustomize_names};
 use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
 use crate::yaml::{NodeId, Stream};
 
 /// Where policies are written, as `policies/images.yaml`.
-const POLICIES: &str = "policies/images";
+const POLICIES: &str = "images";
 
 /// Where policies of other tools are written.
-const IMPORTED: &str = "policies/imported";
+const IMPORTED: &str = "imported";
+
+/// The directory of policies that is looked into where nothing else is said.
+const POLICY_DIRECTORY: &str = "policies/";
+
+/// More files than this have no free name.
+const MAX_FILES: usize = 1_000;
 
 /// What files hold that other tools are told with.
 const TOLD_BY: [&str; 2] = ["image.toolkit.fluxcd.io/", "argocd-image-updater.argoproj.io"];
@@ -47,6 +53,8 @@ struct FileImages {
     untagged: Vec<(Repository, String)>,
     /// Names that may be of several images, with where and why.
     unclear: Vec<String>,
+    /// Names that a kustomization completes.
+    completed: Vec<String>,
 }
 
 /// Finds the images that a repository names and no policy is for, and writes policies for them.
@@ -68,7 +76,8 @@ pub async fn init(
         deployed.into_iter().partition(|one| known.contains(&one.repository));
     let old: BTreeSet<_> = old.into_iter().map(|one| one.repository).collect();
     skipped.extend(there_already(old.len()));
-    let mut starter = Starter::of(&new);
+    let taken = set.policies.iter().map(|policy| policy.name.clone()).collect();
+    let mut starter = Starter::of(&new, &taken);
     untagged.retain(|image, _| !known.contains(image));
     for (image, places) in &untagged {
         starter.untagged(image, places);
@@ -213,7 +222,7 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     };
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
     let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
-    let (mut found, mut odd) = (Found::default(), 0);
+    let (mut found, mut odd, mut completed) = (Found::default(), 0, BTreeSet::new());
     for images in read {
         let Some(images) = images.flatten() else {
             odd += 1;
@@ -221,10 +230,13 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
         };
         found.deployed.extend(images.deployed);
         found.unclear.extend(images.unclear);
+        completed.extend(images.completed.iter().filter_map(|name| Repository::parse(name).ok()));
         for (image, at) in images.untagged {
             found.untagged.entry(image).or_default().push(at);
         }
     }
+    // A base names its images without tags, and the kustomization gives them.
+    found.untagged.retain(|image, _| !completed.contains(image));
     if odd > 0 {
         let skipped = format!("{odd} files that are no YAML by themselves, such as templates");
         found.skipped.push(skipped);
@@ -267,7 +279,12 @@ fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
     });
     let untagged = bare.filter(|(_, line)| !is_of_tool(*line));
     let untagged = untagged.map(|(repository, line)| (repository, format!("{path}:{line}")));
-    Some(FileImages { deployed: deployed.collect(), untagged: untagged.collect(), unclear })
+    Some(FileImages {
+        deployed: deployed.collect(),
+        untagged: untagged.collect(),
+        unclear,
+        completed: kustomize_names(path, &stream),
+    })
 }
 
 /// Whether a document is a resource of a tool that updates images.
@@ -286,6 +303,12 @@ fn judge(files: Vec<PolicyFile>) -> Result<(), Failure> {
     }
     let sources = files.into_iter().map(|file| (file.path, file.text)).collect();
     Err(Failure::Invalid(Box::new(Invalid { diagnostics, sources })))
+}
+
+/// The directory of a glob, with its slash.
+fn directory_of(glob: &str) -> String {
+    let plain = &glob[..glob.find(['*', '?', '[', '{']).unwrap_or(glob.len())];
+    plain.rfind('/').map_or("", |slash| &plain[..=slash]).to_owned()
 }
 
 /// The policies that are there.
@@ -316,14 +339,32 @@ impl Existing {
         if starter.policies.is_empty() {
             return Ok(None);
         }
-        let numbered = (2..).map(|count| format!("{stem}-{count}.yaml"));
-        let mut names = std::iter::once(format!("{stem}.yaml")).chain(numbered);
         let is_free = |name: &String| self.files.iter().all(|file| file.path != *name);
-        let path = names.find(is_free).unwrap_or_default();
-        if !settings.policies.is_match(&path) {
-            let message = format!("{path} is not where `policies` of {SETTINGS_FILE} looks");
+        let is_read = |name: &String| settings.policies.is_match(name);
+        let homes = std::iter::once(POLICY_DIRECTORY.to_owned())
+            .chain(settings.policy_globs.iter().map(|glob| directory_of(glob)));
+        let free = |home: String| {
+            let name = |count: usize| match count {
+                1 => format!("{home}{stem}.yaml"),
+                count => format!("{home}{stem}-{count}.yaml"),
+            };
+            // Two endings are usual; a glob may know one of them.
+            let mut names = (1..MAX_FILES)
+                .map(name)
+                .flat_map(|name| [name.replace(".yaml", ".yml"), name].into_iter().rev());
+            names.find(|name| is_read(name) && is_free(name))
+        };
+        // A file that is named as a whole may not be there yet.
+        let named = || {
+            let mut globs = settings.policy_globs.iter();
+            globs.find(|glob| is_free(glob) && !glob.contains(['*', '?', '[', '{'])).cloned()
+        };
+        let Some(path) = homes.into_iter().find_map(free).or_else(named) else {
+            let globs = settings.policy_globs.join("`, `");
+            let message =
+                format!("`policies` of {SETTINGS_FILE} (`{globs}`) has no place for a new file");
             return Err(Failure::Argument(message));
-        }
+        };
         Ok(Some((path, policies(starter, origin))))
     }
 
@@ -373,7 +414,7 @@ impl Existing {
 
     /// What is written has to be what `check` accepts, whatever it was made from.
     fn sound(&self, files: &[(String, String)]) -> Result<(), Failure> {
-        let new = files.iter().filter(|(path, _)| path.starts_with("policies/"));
+        let new = files.iter().filter(|(path, _)| path != WORKFLOW_FILE);
         let new: Vec<PolicyFile> =
             new.map(|(path, text)| PolicyFile::new(path.clone(), text.clone())).collect();
         if new.is_empty() {

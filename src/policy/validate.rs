@@ -17,6 +17,7 @@ use super::{
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
+use crate::yaml::{NodeId, Stream};
 
 /// The longest name of a policy or environment, in bytes: that of a Kubernetes label.
 const MAX_NAME: usize = 63;
@@ -91,6 +92,10 @@ impl PolicyReader {
                 continue;
             }
             if file.manifests || is_empty(&stream, *root) {
+                continue;
+            }
+            if let Some(problem) = foreign(file, &stream, *root) {
+                self.problems.push(problem);
                 continue;
             }
             let images = stream.get(*root, "images").map(|images| stream.entries(images));
@@ -389,6 +394,27 @@ impl PolicyReader {
             self.problems.push(problem.at(place.clone()));
         }
     }
+}
+
+/// Keys of a document of policies.
+const KEYS: [&str; 2] = ["images", "environments"];
+
+/// A document of another program: it has keys, and none that is one of ours or nearly.
+fn foreign(file: &PolicyFile, stream: &Stream, root: NodeId) -> Option<Diagnostic> {
+    let entries = stream.entries(root);
+    let keys = || entries.iter().filter_map(|(key, _)| stream.text(*key));
+    let is_near = |key: &str| KEYS.contains(&key) || nearest(key, KEYS).is_some();
+    if entries.is_empty() || keys().any(is_near) {
+        return None;
+    }
+    let node = stream.node(root);
+    let (line, column) = (node.line(), node.column());
+    let place = Place { path: file.path.clone(), line, column, span: node.span() };
+    let first = keys().next().unwrap_or_default().escape_debug().to_string();
+    let message = format!("`{first}` is no key of a policy file, so this one is passed over");
+    let help =
+        "`policies` in tagalong.yaml says where policy files are: `policies: [tagalong/*.yaml]`";
+    Some(Diagnostic::warning(Code::PolicyForeign, message).at(place).help(help))
 }
 
 /// How long a day is, written as `2027-01-04`.

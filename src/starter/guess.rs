@@ -59,26 +59,20 @@ const CALENDARS: [&str; 9] = [
 type Look = (&'static str, fn(&Captures<'_>) -> Option<Rule>, &'static str);
 
 /// The looks of tags that are no versions, the more particular first.
-const LOOKS: [Look; 6] = [
+const LOOKS: [Look; 11] = [
     (
         r"^([A-Za-z][\w.-]*?)-[0-9a-f]{7,40}-\d{8,}$",
         |found| {
-            Some(ordered(
-                &format!(r"^{}-[0-9a-f]+-(?<time>\d+)$", lead(found)),
-                Some("$time"),
-                NUMBER,
-            ))
+            let pattern = format!(r"^{}-[0-9a-f]+-(?<time>\d+)$", lead(found)?);
+            Some(ordered(&pattern, Some("$time"), NUMBER))
         },
         "a branch, a commit and a time: by the time",
     ),
     (
         r"^([A-Za-z][\w.-]*?)-\d{8,}-[0-9a-f]{7,40}$",
         |found| {
-            Some(ordered(
-                &format!(r"^{}-(?<time>\d+)-[0-9a-f]+$", lead(found)),
-                Some("$time"),
-                NUMBER,
-            ))
+            let pattern = format!(r"^{}-(?<time>\d+)-[0-9a-f]+$", lead(found)?);
+            Some(ordered(&pattern, Some("$time"), NUMBER))
         },
         "a branch, a time and a commit: by the time",
     ),
@@ -86,12 +80,50 @@ const LOOKS: [Look; 6] = [
         r"^([A-Za-z]+)\.\d{4}-\d{2}-\d{2}T[\d-]+Z$",
         |found| {
             Some(ordered(
-                &format!(r"^{}\.\d{{4}}-\d{{2}}-\d{{2}}T[\d-]+Z$", lead(found)),
+                &format!(r"^{}\.\d{{4}}-\d{{2}}-\d{{2}}T[\d-]+Z$", escape(&found[1])),
                 None,
                 TEXT,
             ))
         },
         "times of day: by their text",
+    ),
+    (
+        r"^(\d{4}-\d{2}-\d{2})-[0-9a-f]{7,40}$",
+        |_| Some(ordered(r"^(?<date>\d{4}-\d{2}-\d{2})-[0-9a-f]{7,40}$", Some("$date"), TEXT)),
+        "a day and a commit: by the day",
+    ),
+    (
+        r"^(v?)((?:19|20)\d{6})-[0-9a-f]{7,40}$",
+        |found| {
+            let pattern = format!(r"^{}(?<date>\d{{8}})-[0-9a-f]{{7,40}}$", &found[1]);
+            Some(ordered(&pattern, Some("$date"), NUMBER))
+        },
+        "a day and a commit: by the day",
+    ),
+    (
+        r"^([A-Za-z][A-Za-z._-]*?)-(\d+)-[0-9a-f]{7,40}$",
+        |found| {
+            let pattern = format!(r"^{}-(?<build>\d+)-[0-9a-f]{{7,40}}$", lead(found)?);
+            Some(ordered(&pattern, Some("$build"), NUMBER))
+        },
+        "numbers of builds, and commits: by the number",
+    ),
+    (
+        r"^([A-Za-z]+[_-]?)((?:19|20)\d{2})([_-])(\d{2})$",
+        |found| {
+            let (word, joint) = (escape(&found[1]), &found[3]);
+            let pattern = format!(r"^{word}(?<year>\d{{4}}){joint}(?<part>\d{{2}})$");
+            Some(ordered(&pattern, Some("$year$part"), NUMBER))
+        },
+        "a year and a week or month of it",
+    ),
+    (
+        r"^([A-Za-z]+)(0\d+)$",
+        |found| {
+            let pattern = format!(r"^{}(?<count>\d+)$", lead(found)?);
+            Some(ordered(&pattern, Some("$count"), NUMBER))
+        },
+        "a count with zeros in front",
     ),
     (
         r"^(?:([A-Za-z][\w.-]*)-)?([0-9a-f]{7,40})$",
@@ -100,7 +132,12 @@ const LOOKS: [Look; 6] = [
             if found[2].bytes().all(|b| b.is_ascii_digit()) {
                 return None;
             }
-            let lead = found.get(1).map(|lead| escape(lead.as_str()) + "-").unwrap_or_default();
+            let lead = found.get(1).map(|lead| lead.as_str()).unwrap_or_default();
+            // A version, a date or a count before the commit changes with it.
+            if lead.contains(|c: char| c.is_ascii_digit()) {
+                return None;
+            }
+            let lead = if lead.is_empty() { String::new() } else { escape(lead) + "-" };
             Some(ordered(&format!("^{lead}[0-9a-f]{{7,40}}$"), None, ("newest", "pushed")))
         },
         "commits: the last that the registry got",
@@ -111,7 +148,7 @@ const LOOKS: [Look; 6] = [
             let is_branch = BRANCHES.contains(&found[1].to_ascii_lowercase().as_str());
             let is_many = found[2].parse::<u64>().is_ok_and(|number| number >= BUILDS);
             let is_build = is_branch || is_many;
-            let pattern = format!(r"^{}-(?<build>\d+)$", lead(found));
+            let pattern = format!(r"^{}-(?<build>\d+)$", lead(found)?);
             is_build.then(|| ordered(&pattern, Some("$build"), NUMBER))
         },
         "numbers of builds",
@@ -132,8 +169,10 @@ const TEXT: (&str, &str) = ("alphabetical", "asc");
 static PATTERNS: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| LOOKS.iter().map(|(pattern, ..)| Regex::new(pattern).ok()).collect());
 
-fn lead(found: &Captures<'_>) -> String {
-    escape(&found[1])
+/// The name of a branch; a version, a date or a count in its place changes with the rest.
+fn lead(found: &Captures<'_>) -> Option<String> {
+    let is_fixed = !found[1].contains(|c: char| c.is_ascii_digit());
+    is_fixed.then(|| escape(&found[1]))
 }
 
 fn ordered(pattern: &str, extract: Option<&str>, (order, by): (&'static str, &str)) -> Rule {
@@ -178,9 +217,22 @@ fn look(tag: &str) -> Option<(Rule, &'static str)> {
             return Some((rule, why));
         }
     }
-    Shape::parse(tag).map(|_| {
-        (Rule::by("semver", "minor"), "versions: the next minor ones, of the same variant")
-    })
+    version(tag)
+}
+
+/// The words before a version; behind others, numbers are anything.
+const VERSIONED: [&str; 8] = ["", "v", "V", "release-", "rel-", "version-", "stable-", "r"];
+
+/// The rule for versions. Where one number is all there is, it is a tag that moves by itself.
+fn version(tag: &str) -> Option<(Rule, &'static str)> {
+    let shape = Shape::parse(tag)?;
+    if shape.precision > 1 || VERSIONED.contains(&shape.prefix) && shape.counts() {
+        let why = "versions: the next minor ones, of the same variant";
+        return Some((Rule::by("semver", "minor"), why));
+    }
+    let is_alone = matches!(shape.prefix, "" | "v") || shape.prefix.ends_with("jdk-");
+    let why = "a tag of one number, which moves by itself: by its digest (`semver: major` would take the next number)";
+    is_alone.then(|| (Rule::by("fixed", tag), why))
 }
 
 /// The format of a calendar version: its year is one that containers have seen.
@@ -210,16 +262,31 @@ mod tests {
 
     #[test]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 25] = [
+        let cases: [(&[&str], &str); 37] = [
             (&["v1.2.3"], "semver minor"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
-            (&["16"], "semver minor"),
+            (&["16"], "fixed 16"),
+            (&["v3"], "fixed v3"),
+            (&["16-alpine"], "fixed 16-alpine"),
             (&["16-alpine3.20"], "semver minor"),
             (&["8.0.36-debian"], "semver minor"),
             (&["2.4.0-rc.1"], "semver minor"),
             (&["2026.10.31.2"], "calver YYYY.0M.0D.MICRO"),
             (&["2026.1.5"], "calver YYYY.MM.MICRO"),
-            (&["jdk-17"], "semver minor"),
+            (&["jdk-17"], "fixed jdk-17"),
+            (&["pr-77"], "nothing, not pr-77"),
+            (&["e2e"], "nothing, not e2e"),
+            (&["c0042"], r"numerical asc ^c(?<count>\d+)$ $count"),
+            (&["w_2025_38"], r"numerical asc ^w_(?<year>\d{4})_(?<part>\d{2})$ $year$part"),
+            (
+                &["2024-05-01-abc1234"],
+                r"alphabetical asc ^(?<date>\d{4}-\d{2}-\d{2})-[0-9a-f]{7,40}$ $date",
+            ),
+            (&["v20231011-8b53cabe0"], r"numerical asc ^v(?<date>\d{8})-[0-9a-f]{7,40}$ $date"),
+            (&["v1.4.2-3f1c2a9"], "semver minor"),
+            (&["build-1234-3f1c2a9"], r"numerical asc ^build-(?<build>\d+)-[0-9a-f]{7,40}$ $build"),
+            (&["v1.4.2-3f1c2a9-20261101080000"], "semver minor"),
+            (&["2.1.149-768"], "semver minor"),
             (&["2026.01.05"], "calver YYYY.0M.0D"),
             (&["2026-10-31"], "calver YYYY-0M-0D"),
             (&["20261031"], "calver YYYY0M0D"),
@@ -244,7 +311,7 @@ mod tests {
             (&["1.2.3", "3f1c2a9"], "semver minor, not 3f1c2a9"),
             (&["3f1c2a9", "4f1c2a9", "1.2.3"], "newest pushed ^[0-9a-f]{7,40}$, not 1.2.3"),
             (&["wheezy"], "nothing, not wheezy"),
-            (&["17.0.1.4"], "nothing, not 17.0.1.4"),
+            (&["17.0.1.4"], "semver minor"),
         ];
         for (tags, want) in cases {
             assert_eq!(rule(tags), want, "{tags:?}");

@@ -63,15 +63,16 @@ pub struct StarterPolicy {
 }
 
 impl Starter {
-    /// Policies for what is deployed, in one environment for each stage that paths name.
+    /// Policies for what is deployed, in one environment for each stage that paths name. `taken` are names that
+    /// other policies have.
     #[must_use]
-    pub fn of(deployed: &[Deployed]) -> Self {
+    pub fn of(deployed: &[Deployed], taken: &BTreeSet<String>) -> Self {
         let mut starter = Self::default();
         let mut images: BTreeMap<&Repository, Vec<&Deployed>> = BTreeMap::new();
         for one in deployed {
             images.entry(&one.repository).or_default().push(one);
         }
-        let mut names = BTreeSet::new();
+        let mut names = taken.clone();
         // Docker's own images are what their short names mean.
         let is_official = |image: &Repository| image.to_string().starts_with("docker.io/library/");
         let mut images: Vec<_> = images.into_iter().collect();
@@ -84,6 +85,7 @@ impl Starter {
             starter.policies.iter().map(|policy| policy.image.as_str()).collect();
         let covered = deployed.iter().filter(|one| known.contains(&*one.repository.to_string()));
         starter.environments = environments(covered.map(|one| one.path.as_str()));
+        starter.notes.extend(places::bypasses(&starter.environments));
         starter
     }
 
@@ -116,7 +118,7 @@ impl Starter {
     ) -> Result<Self, String> {
         let mut starter = Self::default();
         if let Some((path, text)) = renovate {
-            starter = Self::of(deployed);
+            starter = Self::of(deployed, &BTreeSet::new());
             starter.environments.clear();
             renovate::apply(&mut starter, path, text, deployed)?;
         }
@@ -149,13 +151,10 @@ impl Starter {
         let Some((rule, why)) = rule else { return };
         let name = name_of(image, names);
         let comments = vec![why.to_owned()];
-        self.policies.push(StarterPolicy {
-            name,
-            image: image.to_string(),
-            rule,
-            comments,
-            also: Vec::new(),
-        });
+        // What is behind a tag that moves is known by its digest alone.
+        let also =
+            if rule.order == "fixed" { vec![("digest", "pin".to_owned())] } else { Vec::new() };
+        self.policies.push(StarterPolicy { name, image: image.to_string(), rule, comments, also });
     }
 
     /// Says what to do about a tag that no rule fits.

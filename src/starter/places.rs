@@ -79,6 +79,22 @@ pub fn environments<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Place> {
     places
 }
 
+/// What is said of files that several stages share: what is written there reaches all of them at once.
+pub(super) fn bypasses(environments: &[Place]) -> Option<String> {
+    let stages: Vec<&str> =
+        environments.iter().filter(|place| place.rank.is_some()).map(|p| p.name.as_str()).collect();
+    let shared = environments.iter().find(|place| place.rank.is_none())?;
+    (stages.len() > 1).then(|| {
+        format!(
+            "environment `{}` ({}) is of no stage: where {} use its files, as those of a kustomize base, a change there \
+             reaches all of them at once, and passes promotion by",
+            shared.name,
+            shared.paths.join(", "),
+            stages.join(" and ")
+        )
+    })
+}
+
 /// The stage that a path names first: its name, how far the path leads to it, and its rank.
 fn stage(file: &str) -> Option<(String, String, usize)> {
     let mut path = String::new();

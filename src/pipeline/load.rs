@@ -216,7 +216,7 @@ fn find_hits<'a>(
 }
 
 /// What kustomizations do with resources of Flux.
-fn overlays(tree: &Tree) -> Overlays {
+pub(super) fn overlays(tree: &Tree) -> Overlays {
     let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
     let is_kustomization =
         |path: &str| path.rsplit('/').next().is_some_and(|name| KUSTOMIZATIONS.contains(&name));

@@ -8,7 +8,7 @@ use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate, kustomize_names};
 use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
-use crate::starter::{Deployed, RENOVATE_FILES, Starter, WORKFLOW, policies};
+use crate::starter::{Deployed, Imported, RENOVATE_FILES, Starter, Told, WORKFLOW, policies};
 use crate::yaml::{NodeId, Stream};
 
 /// Where policies are written, as `policies/images.yaml`.
@@ -25,6 +25,9 @@ const MAX_FILES: usize = 1_000;
 
 /// What files hold that other tools are told with.
 const TOLD_BY: [&str; 2] = ["image.toolkit.fluxcd.io/", "argocd-image-updater.argoproj.io"];
+
+/// What else says something of them: Applications, and Fleet's bundles.
+const TOLD_BESIDE: [&str; 2] = ["argoproj.io/", "imageScans:"];
 
 /// Where the workflow is written.
 const WORKFLOW_FILE: &str = ".github/workflows/tagalong.yaml";
@@ -126,8 +129,16 @@ pub async fn import(
     let is_there = |path: &&&str| tree.paths().iter().any(|there| there == **path);
     let file = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
     let renovate = file.or_else(|| Some(("package.json", in_package(&text("package.json")?)?)));
-    let given = renovate.as_ref().map(|(path, text)| (*path, text.as_str()));
-    let starter = Starter::imported(&manifests(&tree), given, &deployed);
+    let repository = tree.name().unwrap_or_default();
+    let told = renovate.as_ref().map(|(path, file)| Told {
+        path,
+        text: file,
+        repository: &repository,
+        read: &text,
+    });
+    let (manifests, overlays) = (manifests(&tree), load::overlays(&tree));
+    let imported = Imported { manifests: &manifests, renovate: told, overlays };
+    let starter = Starter::imported(&imported, &deployed);
     let mut starter = starter.map_err(Failure::Argument)?;
     let existing = Existing::of(&tree, &settings);
     judge(existing.files.clone())?;
@@ -178,7 +189,7 @@ fn manifests(tree: &Tree) -> Vec<(String, String)> {
     let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
     let told = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
-        let is_told = TOLD_BY.iter().any(|tool| text.contains(tool));
+        let is_told = TOLD_BY.iter().chain(&TOLD_BESIDE).any(|tool| text.contains(tool));
         is_told.then(|| ((*path).clone(), text.to_owned()))
     };
     sweep::each(tree, &paths, |path| path, told).into_iter().flatten().collect()
@@ -400,7 +411,6 @@ impl Existing {
                 starter.notes.push(format!("environment {name}: {why}"));
             }
         }
-        // Two policies for one image need environments that say which is where.
         while let Some(why) = self.problem(starter) {
             let all = &starter.policies;
             let is_second = |at: &usize| all[..*at].iter().any(|one| one.image == all[*at].image);

@@ -114,6 +114,18 @@ impl Tree {
         }
     }
 
+    /// The repository as `owner/name`, in lower case, where that is known.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let name = match self {
+            Self::Work(tree) => origin_of(tree.root()).0,
+            Self::Git { github, .. } => {
+                github.as_ref().map(|(owner, name)| format!("{owner}/{name}"))
+            }
+        };
+        name.map(|name| name.to_lowercase())
+    }
+
     /// A home with the branch that was read.
     pub(super) fn home(&self, home: &Home) -> Home {
         let Self::Git { clone, .. } = self else { return home.clone() };

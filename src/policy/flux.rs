@@ -14,8 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobSet, GlobSetBuilder};
 
 use object::Object;
-use overlay::variable;
-pub use overlay::{KUSTOMIZE_API_GROUP, Overlays};
+pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, variable};
 use selector::Selector;
 
 use super::file::PolicyFile;

@@ -28,7 +28,10 @@ pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
 pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings, Texts};
 pub use file::{PolicyFile, is_kubernetes_object};
-pub use flux::{API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays};
+pub use flux::{
+    API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution,
+    variable as flux_variable,
+};
 pub use home::Home;
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::Paths;

@@ -7,12 +7,19 @@ use super::guess::Rule;
 use super::yaml::Object;
 use super::{Place, Starter, StarterPolicy};
 use crate::image::Repository;
+use crate::policy::{Overlays, flux_variable};
 
 const GROUP: &str = "image.toolkit.fluxcd.io/";
 
-/// Image repositories by namespace and name: the image, and tags that take no part.
-#[derive(Default)]
-pub(super) struct Repositories(BTreeMap<(String, String), (String, Vec<String>)>);
+/// Namespace and name.
+type Name = (String, String);
+
+/// Image repositories by namespace and name.
+pub(super) struct Repositories<'a> {
+    /// The image, and tags that take no part. Several where clusters have one of the same name each.
+    known: BTreeMap<Name, BTreeSet<(String, Vec<String>)>>,
+    overlays: &'a Overlays,
+}
 
 fn key(object: &Object<'_>) -> (String, String) {
     let text = |key: &str| object.text(&["metadata", key]).unwrap_or_default().to_owned();
@@ -23,14 +30,19 @@ fn is_of_flux(object: &Object<'_>) -> bool {
     object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
 }
 
-impl Repositories {
+impl<'a> Repositories<'a> {
+    /// None yet, with what changes them on their way into a cluster.
+    pub(super) const fn new(overlays: &'a Overlays) -> Self {
+        Self { known: BTreeMap::new(), overlays }
+    }
+
     /// Learns an `ImageRepository`.
     pub(super) fn learn(&mut self, object: &Object<'_>) {
         if is_of_flux(object) && object.text(&["kind"]) == Some("ImageRepository") {
             let image = object.text(&["spec", "image"]).unwrap_or_default().to_owned();
             let excluded = object.items(&["spec", "exclusionList"]);
             let excluded = excluded.iter().filter_map(|item| item.text(&[])).map(str::to_owned);
-            self.0.insert(key(object), (image, excluded.collect()));
+            self.known.entry(key(object)).or_default().insert((image, excluded.collect()));
         }
     }
 
@@ -40,13 +52,19 @@ impl Repositories {
         starter: &mut Starter,
         names: &mut BTreeSet<String>,
         object: &Object<'_>,
+        path: &str,
     ) {
-        if !is_of_flux(object) {
-            return;
+        let kind = object.text(&["kind"]).filter(|_| is_of_flux(object));
+        let (namespace, name) = key(object);
+        let patched = kind.and_then(|kind| self.overlays.patched(kind, &namespace, &name));
+        if let (Some(kind), Some(at)) = (kind, patched) {
+            let (path, line) = (&at.path, at.line);
+            let note = format!("{kind} {name}: it is patched at {path}:{line}, and left out");
+            return starter.notes.push(note);
         }
-        match object.text(&["kind"]) {
+        match kind {
             Some("ImagePolicy") => self.policy(starter, names, object),
-            Some("ImageUpdateAutomation") => automation(starter, object),
+            Some("ImageUpdateAutomation") => self.automation(starter, object, path),
             _ => {}
         }
     }
@@ -63,9 +81,18 @@ impl Repositories {
             (at("namespace").unwrap_or_else(|| namespace.clone()), at("name").unwrap_or_default());
         // Where kustomize sets the namespaces, names alone tell.
         let by_name =
-            || self.0.iter().find(|((_, name), _)| *name == wanted.1).map(|(_, found)| found);
-        let found = self.0.get(&wanted).or_else(by_name);
-        let Some((image, excluded)) = found else {
+            || self.known.iter().find(|((_, name), _)| *name == wanted.1).map(|(_, found)| found);
+        let found = self.known.get(&wanted).or_else(by_name);
+        if let Some(several) = found.filter(|found| found.len() > 1) {
+            let images: Vec<&str> = several.iter().map(|(image, _)| image.as_str()).collect();
+            return starter.notes.push(format!(
+                "ImagePolicy {name}: there are {} different ImageRepository `{}` ({})",
+                several.len(),
+                wanted.1,
+                images.join(", ")
+            ));
+        }
+        let Some((image, excluded)) = found.and_then(BTreeSet::first) else {
             starter.notes.push(format!(
                 "ImagePolicy {name}: no ImageRepository `{}` is in this repository",
                 wanted.1
@@ -124,10 +151,31 @@ fn rule(object: &Object<'_>) -> Option<Rule> {
     Some(rule)
 }
 
-fn automation(starter: &mut Starter, object: &Object<'_>) {
+impl Repositories<'_> {
+    /// An environment for an automation, or one for each that sets the variables in its path.
+    fn automation(&self, starter: &mut Starter, object: &Object<'_>, file: &str) {
+        let written = object.text(&["spec", "update", "path"]).unwrap_or(".");
+        let Some(variable) = flux_variable(written) else {
+            return automation(starter, object, written);
+        };
+        let found: Vec<Option<String>> =
+            self.overlays.substituting(file).map(|one| one.apply(written).ok()).collect();
+        if found.is_empty() || found.iter().any(Option::is_none) {
+            let (_, name) = key(object);
+            return starter.notes.push(format!(
+                "ImageUpdateAutomation {name}: its path `{written}` holds the variable `{variable}`, which nothing here sets; write its \
+                 environment"
+            ));
+        }
+        for path in found.into_iter().flatten() {
+            automation(starter, object, &path);
+        }
+    }
+}
+
+fn automation(starter: &mut Starter, object: &Object<'_>, path: &str) {
     let (_, name) = key(object);
-    let path = object.text(&["spec", "update", "path"]).unwrap_or(".").trim_start_matches("./");
-    let path = path.trim_matches('/').to_owned();
+    let path = path.trim_start_matches("./").trim_matches('/').to_owned();
     let paths = vec![if path.is_empty() { ".".to_owned() } else { path }];
     let left = |why: &str| format!("ImageUpdateAutomation {name}: {why}");
     if object.text(&["spec", "suspend"]) == Some("true") {
@@ -153,6 +201,6 @@ fn automation(starter: &mut Starter, object: &Object<'_>) {
         starter.notes.push(format!("ImageUpdateAutomation {name}: another one has its path"));
         return;
     }
-    let name = starter.free(&name);
-    starter.environments.push(Place { name, paths, rank: None, also });
+    let (name, images) = (starter.free(&name), Vec::new());
+    starter.environments.push(Place { name, paths, rank: None, images, is_for_all: true, also });
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::guess::Rule;
 use super::write::list_of;
 use super::yaml::Object;
-use super::{Place, Starter, StarterPolicy, name_of};
+use super::{Deployed, Place, Starter, StarterPolicy, name_of};
 use crate::image::Repository;
 
 const PREFIX: &str = "argocd-image-updater.argoproj.io/";
@@ -15,8 +15,55 @@ const PREFIX: &str = "argocd-image-updater.argoproj.io/";
 /// Settings of one image; those of the application where it has none of its own.
 type Told<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Argo CD's Applications whose files are in this repository: their directories, by name.
+#[derive(Default)]
+pub(super) struct Applications(BTreeMap<String, BTreeSet<String>>);
+
+impl Applications {
+    /// Learns an `Application`, where something is deployed beneath its path here.
+    pub(super) fn learn(&mut self, object: &Object<'_>, deployed: &[Deployed]) {
+        let is_argo = object.text(&["apiVersion"]).is_some_and(|v| v.starts_with("argoproj.io/"));
+        let name = object.text(&["metadata", "name"]).filter(|_| is_argo);
+        let Some(name) = name.filter(|_| object.text(&["kind"]) == Some("Application")) else {
+            return;
+        };
+        let is_here = |path: &String| {
+            let beneath = format!("{path}/");
+            path == "." || deployed.iter().any(|one| one.path.starts_with(&beneath))
+        };
+        let paths: BTreeSet<String> = sources(object).into_iter().filter(is_here).collect();
+        if !paths.is_empty() {
+            self.0.entry(name.to_owned()).or_default().extend(paths);
+        }
+    }
+
+    /// The directories of the Applications that a pattern names.
+    fn paths(&self, pattern: &str) -> BTreeSet<String> {
+        let Ok(glob) = globset::Glob::new(pattern) else { return BTreeSet::new() };
+        let glob = glob.compile_matcher();
+        let meant = self.0.iter().filter(|(name, _)| glob.is_match(name.as_str()));
+        meant.flat_map(|(_, paths)| paths.iter().cloned()).collect()
+    }
+}
+
+/// The directories of an Application's sources.
+fn sources(object: &Object<'_>) -> BTreeSet<String> {
+    let mut sources: Vec<Option<&str>> = vec![object.text(&["spec", "source", "path"])];
+    sources.extend(object.items(&["spec", "sources"]).iter().map(|source| source.text(&["path"])));
+    let plain = |path: &str| match path.trim_start_matches("./").trim_matches('/') {
+        "" => ".".to_owned(),
+        path => path.to_owned(),
+    };
+    sources.into_iter().flatten().map(plain).filter(|path| !path.contains("{{")).collect()
+}
+
 /// Adds what the documents of a file say.
-pub(super) fn add(starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+pub(super) fn add(
+    starter: &mut Starter,
+    names: &mut BTreeSet<String>,
+    object: &Object<'_>,
+    applications: &Applications,
+) {
     match object.text(&["kind"]) {
         Some("Application") => application(starter, names, object, &["metadata", "annotations"]),
         Some("ApplicationSet") if list(object, &TEMPLATE).is_some() => {
@@ -25,7 +72,7 @@ pub(super) fn add(starter: &mut Starter, names: &mut BTreeSet<String>, object: &
                 "ApplicationSet {name}: its applications are made in the cluster; write an environment for each directory"
             ));
         }
-        Some("ImageUpdater") => resource(starter, names, object),
+        Some("ImageUpdater") => resource(starter, names, object, applications),
         _ => {}
     }
 }
@@ -99,9 +146,15 @@ fn left(starter: &mut Starter, app: &str, annotations: &BTreeMap<String, String>
 }
 
 /// An `ImageUpdater` names applications by patterns; which they are, only the cluster knows.
-fn resource(starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+fn resource(
+    starter: &mut Starter,
+    names: &mut BTreeSet<String>,
+    object: &Object<'_>,
+    applications: &Applications,
+) {
     let app = object.text(&["metadata", "name"]).unwrap_or("updater").to_owned();
     for reference in object.items(&["spec", "applicationRefs"]) {
+        let mut policies = Vec::new();
         for image in reference.items(&["images"]) {
             let Some(name) = image.text(&["imageName"]) else { continue };
             let told = |key: &str| {
@@ -115,12 +168,17 @@ fn resource(starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object
                 let own = image.texts(&keys).or_else(|| reference.texts(&keys));
                 own.or_else(|| object.texts(&["spec", "commonUpdateSettings", key]))
             };
-            image_of(starter, names, &app, name, &told);
+            policies.extend(image_of(starter, names, &app, name, &told));
         }
         let pattern = reference.text(&["namePattern"]).unwrap_or("*");
-        starter.notes.push(format!(
-            "ImageUpdater {app}: say in `environments` which directories the applications `{pattern}` are in"
-        ));
+        let paths = applications.paths(pattern);
+        if paths.is_empty() {
+            starter.notes.push(format!(
+                "ImageUpdater {app}: say in `environments` which directories the applications `{pattern}` are in"
+            ));
+        } else if !policies.is_empty() {
+            place(starter, if pattern.contains('*') { &app } else { pattern }, &paths, policies);
+        }
     }
 }
 
@@ -259,15 +317,9 @@ fn environment(
     target: Option<&str>,
     images: &[String],
 ) {
-    let mut sources: Vec<Option<&str>> = vec![object.text(&["spec", "source", "path"])];
-    sources.extend(object.items(&["spec", "sources"]).iter().map(|source| source.text(&["path"])));
-    let plain = |path: &str| match path.trim_start_matches("./").trim_matches('/') {
-        "" => ".".to_owned(),
-        path => path.to_owned(),
-    };
-    let sources = sources.into_iter().flatten().map(plain).filter(|path| !path.contains("{{"));
-    let mut paths: BTreeSet<String> = sources.collect();
+    let mut paths = sources(object);
     // A file that is named is the one that changes: from the root, or beside the chart.
+    let plain = |path: &str| path.trim_start_matches("./").trim_matches('/').to_owned();
     if let Some((_, file)) = target.and_then(|target| target.split_once(':')) {
         let beside =
             |path: &String| if path == "." { plain(file) } else { format!("{path}/{file}") };
@@ -282,8 +334,24 @@ fn environment(
         ));
         return;
     }
-    let images = list_of(images.iter().map(String::as_str));
-    let name = starter.free(&plain(app));
-    let paths = super::places::outermost(&paths);
-    starter.environments.push(Place { name, paths, rank: None, also: vec![("images", images)] });
+    place(starter, app, &paths, images.to_vec());
+}
+
+/// An environment of directories in which some policies count; of two that are about the same directories, one.
+fn place(starter: &mut Starter, name: &str, paths: &BTreeSet<String>, images: Vec<String>) {
+    let paths = super::places::outermost(paths);
+    if let Some(place) = starter.environments.iter_mut().find(|place| place.paths == paths) {
+        place.images.extend(images);
+        return;
+    }
+    let name = starter.free(&plain(name));
+    let is_for_all = false;
+    starter.environments.push(Place {
+        name,
+        paths,
+        rank: None,
+        images,
+        is_for_all,
+        also: Vec::new(),
+    });
 }

@@ -1,6 +1,7 @@
 //! Policies for a repository that has none yet: from what it deploys, and from what other tools were told.
 //! What cannot be told is a note, and nothing is guessed that would move a version on its own.
 
+mod fleet;
 mod flux;
 mod guess;
 mod image_updater;
@@ -13,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use guess::{Guess, Rule, guess};
 pub use places::{Place, environments};
-pub use renovate::FILES as RENOVATE_FILES;
+pub use renovate::{FILES as RENOVATE_FILES, Told};
 pub use write::policies;
 
 use crate::image::{Repository, Tag};
+use crate::policy::Overlays;
 use crate::yaml::Stream;
 use yaml::Object;
 
@@ -45,6 +47,16 @@ pub struct Starter {
     pub environments: Vec<Place>,
     /// What could not be told, and what to do about it.
     pub notes: Vec<String>,
+}
+
+/// What a repository tells other tools.
+pub struct Imported<'a> {
+    /// Manifests, as path and text.
+    pub manifests: &'a [(String, String)],
+    /// Renovate's configuration.
+    pub renovate: Option<Told<'a>>,
+    /// What changes Flux's resources on their way into a cluster.
+    pub overlays: Overlays,
 }
 
 /// One policy to write.
@@ -106,35 +118,74 @@ impl Starter {
         ));
     }
 
-    /// Policies for what other tools were told: the manifests of a repository as path and text, Renovate's file, and what
-    /// is deployed.
+    /// Policies for what other tools were told.
     ///
     /// # Errors
     /// When Renovate's file cannot be read.
-    pub fn imported(
-        manifests: &[(String, String)],
-        renovate: Option<(&str, &str)>,
-        deployed: &[Deployed],
-    ) -> Result<Self, String> {
+    pub fn imported(told: &Imported<'_>, deployed: &[Deployed]) -> Result<Self, String> {
         let mut starter = Self::default();
-        if let Some((path, text)) = renovate {
+        if let Some(renovate) = &told.renovate {
             starter = Self::of(deployed, &BTreeSet::new());
             starter.environments.clear();
-            renovate::apply(&mut starter, path, text, deployed)?;
+            renovate::apply(&mut starter, renovate, deployed)?;
         }
         let mut names: BTreeSet<String> = starter.policies.iter().map(|p| p.name.clone()).collect();
-        let streams: Vec<Stream<'_>> =
-            manifests.iter().filter_map(|(_, text)| Stream::parse(text).ok()).collect();
-        let mut repositories = flux::Repositories::default();
-        for object in streams.iter().flat_map(Object::all) {
+        let streams: Vec<(&str, Stream<'_>)> = told
+            .manifests
+            .iter()
+            .filter_map(|(path, text)| Some((path.as_str(), Stream::parse(text).ok()?)))
+            .collect();
+        let mut repositories = flux::Repositories::new(&told.overlays);
+        let mut applications = image_updater::Applications::default();
+        let all = || {
+            streams.iter().flat_map(|(path, stream)| Object::all(stream).map(move |o| (*path, o)))
+        };
+        for (_, object) in all() {
             repositories.learn(&object);
+            applications.learn(&object, deployed);
         }
-        for object in streams.iter().flat_map(Object::all) {
-            repositories.add(&mut starter, &mut names, &object);
-            image_updater::add(&mut starter, &mut names, &object);
+        for (path, object) in all() {
+            repositories.add(&mut starter, &mut names, &object, path);
+            image_updater::add(&mut starter, &mut names, &object, &applications);
+            fleet::add(&mut starter, &mut names, &object, path);
         }
+        starter.reconcile();
         starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(starter)
+    }
+
+    /// Keeps one policy for each image. Where tools, clusters or applications were told different things of one, a person has
+    /// to say which place follows which: whatever were kept would be looser than one of them.
+    fn reconcile(&mut self) {
+        let mut images: BTreeMap<String, Vec<StarterPolicy>> = BTreeMap::new();
+        for policy in std::mem::take(&mut self.policies) {
+            images.entry(policy.image.clone()).or_default().push(policy);
+        }
+        for (image, mut policies) in images {
+            let is_alike = policies
+                .iter()
+                .all(|p| (&p.rule, &p.also) == (&policies[0].rule, &policies[0].also));
+            if is_alike {
+                policies.truncate(1);
+                self.policies.append(&mut policies);
+                continue;
+            }
+            let told: Vec<String> = policies
+                .iter()
+                .map(|p| format!("`{}: {}` ({})", p.rule.order, p.rule.by, p.comments.join("; ")))
+                .collect();
+            self.notes.push(format!(
+                "{image}: {} different rules, {}: write one policy, or one for each of the environments",
+                policies.len(),
+                told.join(" and ")
+            ));
+        }
+        let names: BTreeSet<&str> =
+            self.policies.iter().map(|policy| policy.name.as_str()).collect();
+        for place in &mut self.environments {
+            place.images.retain(|name| names.contains(name.as_str()));
+        }
+        self.environments.retain(|place| place.images.is_empty() == place.is_for_all);
     }
 
     fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {

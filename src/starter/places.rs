@@ -40,6 +40,10 @@ pub struct Place {
     pub paths: Vec<String>,
     /// How far versions have come when they are there; `None` where nothing says it.
     pub rank: Option<usize>,
+    /// The policies that count there, unless all do.
+    pub images: Vec<String>,
+    /// Whether all policies count there.
+    pub is_for_all: bool,
     /// Other keys, with their values as YAML.
     pub also: Vec<(&'static str, String)>,
 }
@@ -67,6 +71,8 @@ pub fn environments<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Place> {
             name,
             paths: outermost(&paths),
             rank: Some(rank),
+            images: Vec::new(),
+            is_for_all: true,
             also: Vec::new(),
         })
         .collect();
@@ -74,7 +80,8 @@ pub fn environments<'a>(files: impl Iterator<Item = &'a str>) -> Vec<Place> {
     if !shared.is_empty() {
         let is_taken = places.iter().any(|place| place.name == SHARED);
         let name = if is_taken { format!("{SHARED}-2") } else { SHARED.to_owned() };
-        places.push(Place { name, paths: outermost(&shared), rank: None, also: Vec::new() });
+        let (paths, images) = (outermost(&shared), Vec::new());
+        places.push(Place { name, paths, rank: None, images, is_for_all: true, also: Vec::new() });
     }
     places
 }

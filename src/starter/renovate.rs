@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::guess::Rule;
 use super::{Deployed, Starter, StarterPolicy};
+use crate::image::{Shape, Tag};
 use crate::policy::Range;
-use rules::{Rules, restricts};
+use rules::{Home, Rules, restricts};
 use select::{Image, Meant, Patterns, texts};
 
 /// Where its configuration is looked for; the first that there is counts.
@@ -46,8 +48,29 @@ struct Settings {
     min_age: Option<String>,
     prereleases: bool,
     versioning: Option<String>,
+    /// Whether something that was told of it is not carried over.
+    is_lossy: bool,
     /// What is said of it in the policy.
     comments: Vec<String>,
+}
+
+/// The places of an image.
+#[derive(Default)]
+struct Places<'a> {
+    files: Vec<&'a str>,
+    tags: Vec<&'a Tag>,
+}
+
+/// What Renovate was told, and where.
+pub struct Told<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// The repository as `owner/name`; empty where that is not known.
+    pub repository: &'a str,
+    /// Reads another file of the repository.
+    pub read: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// Applies a configuration to what a starter has for the images that are deployed.
@@ -56,27 +79,32 @@ struct Settings {
 /// When it cannot be read: what it forbids is not known then.
 pub(super) fn apply(
     starter: &mut Starter,
-    path: &str,
-    text: &str,
+    told: &Told<'_>,
     deployed: &[Deployed],
 ) -> Result<(), String> {
-    let config = read(text).map_err(|why| format!("{path} cannot be read: {why}"))?;
-    let Rules { all: rules, notes } = Rules::of(&config, path);
-    starter.notes.extend(notes);
+    let path = told.path;
+    let config = read(told.text).map_err(|why| format!("{path} cannot be read: {why}"))?;
+    let mut rules = Rules::of(&config, path, &Home { name: told.repository, read: told.read });
+    starter.notes.append(&mut rules.notes);
     let ignored: BTreeSet<&str> = texts(&config["ignoreDeps"]).into_iter().collect();
-    let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut places: BTreeMap<String, Places<'_>> = BTreeMap::new();
     for one in deployed {
-        places.entry(one.repository.to_string()).or_default().push(&one.path);
+        let places = places.entry(one.repository.to_string()).or_default();
+        places.files.push(&one.path);
+        places.tags.extend(&one.tag);
     }
     let patterns = Patterns::default();
     let mut kept = Vec::new();
     for mut policy in std::mem::take(&mut starter.policies) {
-        let files = places.get(&policy.image).map(Vec::as_slice).unwrap_or_default();
-        let image = Image::new(&policy.image, files);
+        let Places { files, tags } = places.remove(&policy.image).unwrap_or_default();
+        let image = Image::new(&policy.image, &files);
         let ends = if image.names.iter().any(|name| ignored.contains(name.as_str())) {
-            Some("Renovate leaves it alone".to_owned())
+            Some("Renovate leaves it alone (`ignoreDeps`)".to_owned())
         } else {
-            judge(&rules, &patterns, &image, &mut policy, &mut starter.notes)
+            let away = patterns.kept_away(&rules, &files);
+            away.or_else(|| {
+                judge(&rules, &patterns, (&image, &tags), &mut policy, &mut starter.notes)
+            })
         };
         match ends {
             Some(why) => {
@@ -109,20 +137,21 @@ fn read(text: &str) -> Result<Value, String> {
 
 /// Applies the rules to a policy; why there is none.
 fn judge(
-    rules: &[Value],
+    rules: &Rules,
     patterns: &Patterns,
-    image: &Image<'_>,
+    (image, tags): (&Image<'_>, &[&Tag]),
     policy: &mut StarterPolicy,
     notes: &mut Vec<String>,
 ) -> Option<String> {
-    let mut settings = Settings::default();
+    let mut settings = Settings { is_lossy: !rules.lost.is_empty(), ..Settings::default() };
     let mut unknown = None;
-    for rule in rules {
+    for rule in &rules.all {
         match patterns.meant(rule, image) {
             Meant::Yes => settings.take(rule),
             Meant::No => {}
             Meant::Perhaps(why) if restricts(rule) => unknown = Some(why),
             Meant::Perhaps(why) => {
+                settings.is_lossy = true;
                 notes.push(format!("{}: a rule is not carried over: {why}", policy.image));
             }
         }
@@ -135,7 +164,7 @@ fn judge(
     if let Some(why) = unknown {
         return Some(format!("a rule that keeps versions away is not carried over ({why})"));
     }
-    settings.say(policy).err()
+    settings.say(policy, tags).err()
 }
 
 impl Settings {
@@ -194,10 +223,27 @@ impl Settings {
     }
 
     /// Writes it into a policy; why that cannot be.
-    fn say(self, policy: &mut StarterPolicy) -> Result<(), String> {
+    fn say(self, policy: &mut StarterPolicy, tags: &[&Tag]) -> Result<(), String> {
+        // A tag of one number is a version to Renovate.
+        let is_one =
+            |tag: &&Tag| Shape::parse(tag.as_str()).is_some_and(|shape| shape.precision == 1);
+        if policy.rule.order == "fixed" && tags.iter().all(is_one) {
+            policy.rule = Rule::by("semver", "major");
+            policy.also.clear();
+        }
         if policy.rule.order == "semver" {
             policy.comments.clear();
-            policy.comments.push("as Renovate was told".to_owned());
+            let is_whole = !self.is_lossy
+                && self.comments.is_empty()
+                && !self.no_patch
+                && self.versioning.is_none()
+                && !self.prereleases;
+            let told = if is_whole {
+                "as Renovate was told"
+            } else {
+                "from Renovate; not all that it was told is here"
+            };
+            policy.comments.push(told.to_owned());
             let level = match (self.no_major, self.no_minor) {
                 (false, false) => "major",
                 (true, false) => "minor",
@@ -207,6 +253,10 @@ impl Settings {
             level.clone_into(&mut policy.rule.by);
             if let Some(allowed) = &self.allowed {
                 Self::allow(policy, allowed)?;
+                // A range takes the place of the level, so what the level keeps away is put into it.
+                if Range::parse(&policy.rule.by).is_ok() && level != "major" {
+                    policy.rule.by = within(&policy.rule.by, level, tags)?;
+                }
             }
             match (self.prereleases, Range::parse(&policy.rule.by).is_ok()) {
                 (true, true) => policy.rule.also.push(("prereleases", "true".to_owned())),
@@ -257,6 +307,27 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A range with the versions alone that a level reaches from what is deployed.
+fn within(range: &str, level: &str, tags: &[&Tag]) -> Result<String, String> {
+    let reached: BTreeSet<String> = tags
+        .iter()
+        .filter_map(|tag| Shape::parse(tag.as_str()))
+        .map(|shape| match (level, shape.version.major, shape.version.minor) {
+            ("minor", major, _) => format!(">={major}.0.0 <{}.0.0", major + 1),
+            (_, major, minor) => format!(">={major}.{minor}.0 <{major}.{}.0", minor + 1),
+        })
+        .collect();
+    let mut reached = reached.into_iter();
+    let (Some(bounds), None) = (reached.next(), reached.next()) else {
+        return Err(format!(
+            "its `allowedVersions` go with `{level}` updates alone, and versions of several are deployed"
+        ));
+    };
+    let alternatives =
+        range.split("||").map(|alternative| format!("{} {bounds}", alternative.trim()));
+    Ok(alternatives.collect::<Vec<_>>().join(" || "))
 }
 
 /// `3 days` as `3d`.

@@ -68,6 +68,10 @@ fn rows(rule: &Rule) -> Vec<(&'static str, String)> {
 fn environment(place: &Place, before: Option<&Place>) -> String {
     let paths: Vec<String> = place.paths.iter().map(|path| quoted(&literal(path))).collect();
     let mut out = format!("  {}:\n    paths: [{}]\n", quoted(&place.name), paths.join(", "));
+    if !place.is_for_all {
+        let images = list_of(place.images.iter().map(String::as_str));
+        writeln!(out, "    images: {images}").ok();
+    }
     for (key, value) in &place.also {
         writeln!(out, "    {key}: {value}").ok();
     }

@@ -60,7 +60,7 @@ pub struct Substitution {
 }
 
 /// A file of the repository, by its path; nothing where it cannot be read.
-pub(super) type ReadFile<'r> = &'r dyn Fn(&str) -> Option<String>;
+pub type ReadFile<'r> = &'r dyn Fn(&str) -> Option<String>;
 
 impl Overlays {
     /// Learns what a file says; patches that are in files of their own are read.
@@ -155,7 +155,7 @@ impl Substitution {
 
 /// The first variable of a text that has no default of its own.
 #[must_use]
-pub(super) fn variable(text: &str) -> Option<String> {
+pub fn variable(text: &str) -> Option<String> {
     substituted(text, |_| None).err()
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::select::texts;
 
 /// Keys that say how updates come, and where ours are said.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("automerge", "`deliver: {autoMerge: bot}`"),
     ("schedule", "`deliver: {schedule: …}`"),
     ("groupName", "`deliver: {group: …}`"),
@@ -17,14 +17,11 @@ const ELSEWHERE: [(&str, &str); 13] = [
     ("draftPR", "`deliver: {draft: true}`"),
     ("prConcurrentLimit", "`deliver: {maxOpen: …}`"),
     ("hostRules", "credentials, as in docs/registries.md"),
-    ("ignorePaths", "`paths` of the environments"),
-    ("includePaths", "`paths` of the environments"),
-    ("enabledManagers", "`paths` of the environments"),
     ("registryAliases", "a mirror, as in docs/registries.md"),
 ];
 
 /// Keys that are read, or mean nothing for which version comes.
-const READ: [&str; 21] = [
+const READ: [&str; 27] = [
     "$schema",
     "description",
     "extends",
@@ -46,6 +43,12 @@ const READ: [&str; 21] = [
     "configMigration",
     "dependencyDashboardApproval",
     "stabilityDays",
+    "ignorePaths",
+    "includePaths",
+    "enabledManagers",
+    "docker",
+    "managerFilePatterns",
+    "fileMatch",
 ];
 
 /// What selectors were called before
@@ -62,35 +65,131 @@ const RENAMED: [(&str, &str); 9] = [
     ("sourceUrlPrefixes", "matchSourceUrlPrefixes"),
 ];
 
-/// Managers of images, whose settings stand at the top.
-const MANAGERS: [&str; 6] =
-    ["kubernetes", "kustomize", "docker-compose", "helm-values", "flux", "argocd"];
+/// Managers that read images, whose settings stand in an object of their own.
+const MANAGERS: [&str; 15] = [
+    "argocd",
+    "crossplane",
+    "devcontainer",
+    "docker-compose",
+    "dockerfile",
+    "fleet",
+    "flux",
+    "gitlabci",
+    "helm-values",
+    "helmfile",
+    "helmv3",
+    "kubernetes",
+    "kustomize",
+    "quadlet",
+    "tekton",
+];
+
+/// Presets that leave out vendored files and tests
+/// (<https://docs.renovatebot.com/presets-default/#ignoremodulesandtests>), and those paths.
+const IGNORING: [&str; 4] =
+    ["config:recommended", "config:base", "config:best-practices", ":ignoreModulesAndTests"];
+const IGNORED: [&str; 8] = [
+    "**/node_modules/**",
+    "**/bower_components/**",
+    "**/vendor/**",
+    "**/examples/**",
+    "**/__tests__/**",
+    "**/test/**",
+    "**/tests/**",
+    "**/__fixtures__/**",
+];
+
+/// Presets in files, one within another, are followed so far.
+const MAX_PRESETS: usize = 5;
+
+/// The repository that a configuration is of.
+pub(super) struct Home<'a> {
+    /// `owner/name`, in lower case; empty where that is not known.
+    pub(super) name: &'a str,
+    /// Its files.
+    pub(super) read: &'a dyn Fn(&str) -> Option<String>,
+}
 
 /// The rules of a configuration, and what is said of it.
+#[derive(Default)]
 pub(super) struct Rules {
     pub(super) all: Vec<Value>,
     pub(super) notes: Vec<String>,
+    /// Presets that are not followed: what they say is lost.
+    pub(super) lost: Vec<String>,
+    /// Paths that are left out, those that are meant, and the managers that are on; each as the last that says so has it.
+    pub(super) ignored: Vec<String>,
+    pub(super) included: Vec<String>,
+    pub(super) managers: Vec<String>,
 }
 
 impl Rules {
-    /// Presets come first, then the top level, then `packageRules`.
-    pub(super) fn of(config: &Value, path: &str) -> Self {
-        let mut rules = Self { all: Vec::new(), notes: Vec::new() };
-        for preset in texts(&config["extends"]) {
-            rules.preset(preset);
-        }
-        rules.add(config);
-        for manager in MANAGERS.into_iter().filter(|name| config[name]["enabled"] == false) {
-            rules.all.push(json!({"matchManagers": [manager], "enabled": false}));
-        }
-        for rule in config["packageRules"].as_array().into_iter().flatten() {
-            rules.add(&renamed(rule));
-        }
+    /// Presets come first, then the top level, then the objects of managers, then `packageRules`.
+    pub(super) fn of(config: &Value, path: &str, home: &Home<'_>) -> Self {
+        let mut rules = Self::default();
+        rules.take(config, home, 0);
         rules.left(path);
         rules
     }
 
-    fn preset(&mut self, preset: &str) {
+    fn take(&mut self, config: &Value, home: &Home<'_>, depth: usize) {
+        for preset in texts(&config["extends"]) {
+            self.preset(preset, home, depth);
+        }
+        self.paths(config);
+        self.add(config);
+        self.within(&config["docker"], &json!({"matchDatasources": ["docker"]}));
+        for manager in MANAGERS {
+            self.within(&config[manager], &json!({"matchManagers": [manager]}));
+        }
+        for rule in config["packageRules"].as_array().into_iter().flatten() {
+            self.add(&renamed(rule));
+        }
+    }
+
+    /// What an object says, and its rules, for what it is about.
+    fn within(&mut self, object: &Value, selects: &Value) {
+        let Some(object) = object.as_object() else { return };
+        let with = |rule: &serde_json::Map<String, Value>| {
+            let mut rule = rule.clone();
+            rule.remove("packageRules");
+            rule.extend(selects.as_object().cloned().unwrap_or_default());
+            Value::Object(rule)
+        };
+        self.add(&with(object));
+        let rules = object.get("packageRules").and_then(Value::as_array).into_iter().flatten();
+        for rule in rules.map(renamed) {
+            let Some(rule) = rule.as_object() else { continue };
+            // A rule that names managers of its own is for those among them that are this one.
+            let names_own =
+                selects.as_object().is_some_and(|s| s.keys().any(|k| rule.contains_key(k)));
+            if names_own {
+                self.notes.push(
+                    "a rule within the object of a manager names managers, and is not carried over"
+                        .to_owned(),
+                );
+                self.lost.push("packageRules".to_owned());
+            } else {
+                self.add(&with(rule));
+            }
+        }
+    }
+
+    fn paths(&mut self, config: &Value) {
+        let list = |key: &str, into: &mut Vec<String>| {
+            if config.get(key).is_some() {
+                *into = texts(&config[key]).into_iter().map(str::to_owned).collect();
+            }
+        };
+        list("ignorePaths", &mut self.ignored);
+        list("includePaths", &mut self.included);
+        list("enabledManagers", &mut self.managers);
+    }
+
+    fn preset(&mut self, preset: &str, home: &Home<'_>, depth: usize) {
+        if IGNORING.contains(&preset) {
+            self.ignored = IGNORED.map(str::to_owned).to_vec();
+        }
         match preset {
             "docker:disable" => {
                 self.all.push(json!({"matchDatasources": ["docker"], "enabled": false}));
@@ -101,8 +200,17 @@ impl Rules {
             "docker:disableMajor" | ":disableMajorUpdates" => {
                 self.all.push(json!({"matchUpdateTypes": ["major"], "enabled": false}));
             }
-            "config:recommended" | "config:base" => {}
-            other => self.notes.push(format!("the preset `{other}` is not followed")),
+            "config:recommended" | "config:base" | ":ignoreModulesAndTests" => {}
+            other => {
+                let config = of_home(other, home).filter(|_| depth < MAX_PRESETS);
+                match config.and_then(|text| super::read(&text).ok()) {
+                    Some(config) => self.take(&config, home, depth + 1),
+                    None => {
+                        self.notes.push(format!("the preset `{other}` is not followed"));
+                        self.lost.push(other.to_owned());
+                    }
+                }
+            }
         }
     }
 
@@ -138,6 +246,25 @@ impl Rules {
             self.notes.push(format!("{path}: not carried over: `{}`", others.join("`, `")));
         }
     }
+}
+
+/// The text of a preset that is a file of the same repository: `local>owner/name//path`, `github>owner/name:name`
+/// (<https://docs.renovatebot.com/config-presets/#preset-hosting>).
+fn of_home(preset: &str, home: &Home<'_>) -> Option<String> {
+    let (_, rest) = preset.split_once('>')?;
+    let rest = rest.split('#').next()?;
+    let (repository, path) = match rest.split_once("//") {
+        Some((repository, path)) => (repository, path.to_owned()),
+        None => match rest.split_once(':') {
+            Some((repository, path)) => (repository, path.replace('/', "/")),
+            None => (rest, "default".to_owned()),
+        },
+    };
+    let is_home = !home.name.is_empty() && repository.eq_ignore_ascii_case(home.name);
+    let has_end = [".json", ".json5", ".jsonc"].iter().any(|end| path.ends_with(end));
+    let paths =
+        if has_end { vec![path] } else { vec![format!("{path}.json"), format!("{path}.json5")] };
+    paths.iter().filter(|_| is_home).find_map(|path| (home.read)(path))
 }
 
 /// A rule with the names that selectors have now.

@@ -8,6 +8,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::rules::Rules;
+
 /// Keys of a rule that select, and are understood.
 const MATCHERS: [&str; 9] = [
     "matchDatasources",
@@ -103,6 +105,37 @@ impl Patterns {
         !patterns.is_empty()
             && (positive.is_empty() || positive.iter().any(|pattern| self.is(pattern, name)))
             && !negative.iter().any(|pattern| self.is(&pattern[1..], name))
+    }
+
+    /// Why none of an image's files, or not each, is one that Renovate reads.
+    pub(super) fn kept_away(&self, rules: &Rules, files: &[&str]) -> Option<String> {
+        let is_in = |patterns: &[String], file: &str| {
+            patterns.iter().any(|pattern| {
+                let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+                // A path without wildcards is part of a file's.
+                self.is(pattern, file)
+                    || !pattern.contains('*') && file.contains(pattern.trim_end_matches('/'))
+            })
+        };
+        let managers: Vec<&str> = rules.managers.iter().map(String::as_str).collect();
+        let unread: [(&str, &dyn Fn(&str) -> bool); 3] = [
+            ("ignorePaths", &|file| is_in(&rules.ignored, file)),
+            ("includePaths", &|file| !rules.included.is_empty() && !is_in(&rules.included, file)),
+            ("enabledManagers", &|file| {
+                !managers.is_empty() && is_managed(&managers, file) != Some(true)
+            }),
+        ];
+        unread.into_iter().find_map(|(key, is_left)| {
+            let count = files.iter().filter(|file| is_left(file)).count();
+            match count {
+                0 => None,
+                count if count == files.len() => Some(format!("Renovate leaves its files alone (`{key}`)")),
+                count => Some(format!(
+                    "Renovate leaves {count} of its {} places alone (`{key}`), which has to be said by `paths`",
+                    files.len()
+                )),
+            }
+        })
     }
 
     /// Whether every matcher of a rule lets an image through.

@@ -3,12 +3,29 @@
 use super::*;
 use crate::image::{Repository, Tag};
 
+/// What comes of a configuration, in the repository `acme/fleet` with one preset in a file.
+fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
+    let read = |path: &str| {
+        (path == "presets/db.json").then(|| {
+            "{packageRules: [{matchPackageNames: ['nginx'], allowedVersions: '<2'}]}".to_owned()
+        })
+    };
+    let (path, repository) = ("renovate.json", "acme/fleet");
+    let told = Told { path, text: config, repository, read: &read };
+    let imported = crate::starter::Imported {
+        manifests: &[],
+        renovate: Some(told),
+        overlays: crate::policy::Overlays::default(),
+    };
+    Starter::imported(&imported, deployed)
+}
+
 /// The policy of an image that is deployed as `tag`, as `order by key=value…`; or what is said instead.
 fn policy(config: &str, image: &str, tag: &str) -> String {
     let repository = Repository::parse(image).unwrap();
     let deployed =
         [Deployed { repository, path: "apps/web.yaml".to_owned(), line: 1, tag: Tag::parse(tag) }];
-    let starter = Starter::imported(&[], Some(("renovate.json", config)), &deployed).unwrap();
+    let starter = imported(config, &deployed).unwrap();
     let Some(policy) = starter.policies.first() else { return starter.notes.join("; ") };
     let rule = &policy.rule;
     let mut all = vec![rule.order.to_owned(), rule.by.clone()];
@@ -133,10 +150,7 @@ fn what_is_left_alone_and_what_cannot_be_read_is_told() {
         let told = policy(config, "nginx", "1.2.3");
         assert!(told.contains(why) && told.contains("no policy is written"), "{config}: {told}");
     }
-    let notes = |config: &str| {
-        Starter::imported(&[], Some(("renovate.json", config)), &[])
-            .map(|starter| starter.notes.join("; "))
-    };
+    let notes = |config: &str| imported(config, &[]).map(|starter| starter.notes.join("; "));
     assert!(notes("{automerge: true, followTag: 'x'}").unwrap().contains("autoMerge"));
     assert!(
         notes("{packageRules: [{followTag: 'x'}]}")
@@ -159,7 +173,7 @@ fn a_rule_for_some_places_is_not_one_for_all() {
     };
     let deployed = [at("clusters/dev/web.yaml"), at("clusters/prod/web.yaml")];
     let import = |config: &str| {
-        let starter = Starter::imported(&[], Some(("renovate.json", config)), &deployed).unwrap();
+        let starter = imported(config, &deployed).unwrap();
         (starter.policies.len(), starter.notes.join("; "))
     };
     let (count, notes) =

@@ -1,0 +1,59 @@
+//! What Rancher Fleet's image scanning was told: `imageScans` in `fleet.yaml`
+//! (<https://fleet.rancher.io/imagescan>). Fleet switched it off in 2026; its markers are `{"$imagescan": "NAME"}`.
+
+use std::collections::BTreeSet;
+
+use super::guess::Rule;
+use super::yaml::Object;
+use super::{Starter, StarterPolicy};
+use crate::image::Repository;
+
+/// Adds what a `fleet.yaml` says.
+pub(super) fn add(
+    starter: &mut Starter,
+    names: &mut BTreeSet<String>,
+    object: &Object<'_>,
+    path: &str,
+) {
+    for scan in object.items(&["imageScans"]) {
+        let name = scan.text(&["tagName"]).unwrap_or("scan");
+        let left = |why: &str| format!("{path}: imageScans `{name}`: {why}");
+        let image = scan.text(&["image"]).unwrap_or_default();
+        let Ok(repository) = Repository::parse(image) else {
+            starter.notes.push(left(&format!("`{image}` is no image")));
+            continue;
+        };
+        let Some(rule) = rule(&scan) else {
+            starter.notes.push(left("it has no policy that is known"));
+            continue;
+        };
+        if scan.text(&["suspend"]) == Some("true") {
+            starter.notes.push(left("it is suspended, and left out"));
+            continue;
+        }
+        let plain = name.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-");
+        let numbered = (2..).map(|count| format!("{plain}-{count}"));
+        let free = |name: &String| !names.contains(name);
+        let own = std::iter::once(plain.clone()).chain(numbered).find(free).unwrap_or_default();
+        names.insert(own.clone());
+        let markers = format!(
+            "from Fleet's image scanning in {path}; its markers are `$imagescan: {name}`, ours would be `# tagalong: {own}`"
+        );
+        starter.policies.push(StarterPolicy {
+            name: own,
+            image: repository.to_string(),
+            rule,
+            comments: vec![markers],
+            also: Vec::new(),
+        });
+    }
+}
+
+fn rule(scan: &Object<'_>) -> Option<Rule> {
+    if scan.has(&["policy", "semver"]) {
+        return Some(Rule::by("semver", scan.text(&["policy", "semver", "range"])?));
+    }
+    let is_alphabetical = scan.has(&["policy", "alphabetical"]);
+    let order = scan.text(&["policy", "alphabetical", "order"]).unwrap_or("asc").to_lowercase();
+    is_alphabetical.then(|| Rule::by("alphabetical", &order))
+}

@@ -39,7 +39,7 @@ pub fn rewrite(path: &str, bytes: &[u8]) -> bool {
     let tags = ["v9.9.9", "1.10", "0x1", "on", "12"];
     let tag = tags[bytes.len() % tags.len()];
     let survey = Survey::new(&SET);
-    let (files, _) = survey.finish(vec![survey.look(path, bytes)]);
+    let files = survey.finish(vec![survey.look(path, bytes)]).files;
     let Some(file) = files.first() else { return false };
     let text = std::str::from_utf8(bytes).expect("only text has sites");
     let Some((plan, after)) = write(&survey, file, text, tag) else { return false };
@@ -122,7 +122,7 @@ fn events(text: &str) -> Option<Vec<(Event<'_>, Range<usize>)>> {
 
 /// A second run finds the same places, and they hold what was written.
 fn nothing_is_left_to_do(survey: &Survey<'_>, path: &str, after: &str, tag: &str) {
-    let (files, _) = survey.finish(vec![survey.look(path, after.as_bytes())]);
+    let files = survey.finish(vec![survey.look(path, after.as_bytes())]).files;
     for file in &files {
         assert!(write(survey, file, after, tag).is_none(), "a second run changes more: {after:?}");
     }

@@ -33,8 +33,8 @@ impl Deployed {
     /// Why a policy that pins cannot be carried out here.
     #[must_use]
     pub fn without_place(&self, digest: DigestMode) -> Option<Reason> {
-        let message = "the policy pins, and what reads this tag takes no digest behind it; write `digest: \"\"` beside the tag";
-        let is_wanted = digest == DigestMode::Pin && self.unpinnable;
+        let message = "a digest is to be written, and what reads this tag takes none behind it; write `digest: \"\"` beside the tag";
+        let is_wanted = self.unpinnable && (digest == DigestMode::Pin || self.digest.is_some());
         is_wanted.then(|| Reason::new(ReasonCode::NoPlace, message))
     }
 }
@@ -136,9 +136,6 @@ impl Case<'_, '_> {
     fn decide_or_stop(&self) -> Result<Decision, Stop> {
         if let Some(reason) = self.doubt() {
             return Err(Stop::Undecided(reason));
-        }
-        if self.deployed.tag.is_none() && !self.is_fixed() && !self.policy.marked_only() {
-            return Ok(self.digest_only());
         }
         let Some(best) = self.selection.best().filter(|_| self.selection.stopped.is_none()) else {
             return self.nothing_to_choose();
@@ -315,15 +312,7 @@ impl Case<'_, '_> {
             let message = format!("the marker asks for {best}");
             return update(best, Reason::new(ReasonCode::Replaced, message));
         }
-        self.digest_only()
-    }
-
-    /// Nothing says which version a digest is, so every order holds it, whatever the registry lists.
-    fn digest_only(&self) -> Decision {
-        let message = "only a digest is deployed, so nothing says which tags are newer; write the tag before the digest, or \
-                       follow one tag with `fixed`";
-        let best = self.selection.best().map(|best| best.tag.clone());
-        hold(best, Reason::new(ReasonCode::DigestOnly, message))
+        hold(Some(best.clone()), without_tag())
     }
 
     /// No tag passes. Where the bounds are relative, that can be because of what is deployed.
@@ -362,6 +351,20 @@ impl Case<'_, '_> {
             }
         }
     }
+}
+
+/// What every order says of a digest without a tag, whatever the registry lists: nothing says which version it is. Only
+/// one that names the tag, and Flux's markers, know better.
+#[must_use]
+pub fn digest_only(policy: &Policy, deployed: &Deployed) -> Option<Decision> {
+    let knows = matches!(policy.rule.order(), Order::Fixed(_)) || policy.marked_only();
+    (deployed.tag.is_none() && !knows).then(|| hold(None, without_tag()))
+}
+
+fn without_tag() -> Reason {
+    let message = "only a digest is deployed, so nothing says which tags are newer; write the tag before the digest, or \
+                   follow one tag with `fixed`";
+    Reason::new(ReasonCode::DigestOnly, message)
 }
 
 fn chosen(

@@ -79,8 +79,16 @@ pub fn select<'a>(
         }
     }
     let rejected = Rejection::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
-    let ranked = OnceCell::new();
-    Ok(Selection { listing, ranker, times, best, beyond, ranked, rejected, stopped })
+    Ok(Selection {
+        listing,
+        ranker,
+        times,
+        best,
+        beyond,
+        ranked: OnceCell::new(),
+        rejected,
+        stopped,
+    })
 }
 
 /// Keeps the higher of two. Tags come in byte order, so the later of two equal keys has the greater bytes.

@@ -145,7 +145,8 @@ impl<'a> Shape<'a> {
     #[must_use]
     pub fn is_of_make(&self, other: &Self) -> bool {
         if self.precision > 2 {
-            return true;
+            let first = |shape: &Self| shape.core.find('.').unwrap_or(shape.core.len());
+            return first(other) <= 4.max(first(self) + 1);
         }
         let both = self.core.split('.').zip(other.core.split('.')).enumerate();
         both.into_iter().all(|(place, (ours, theirs))| {
@@ -253,12 +254,23 @@ mod tests {
             ("3.1.1-alpine3.15", "3.1.1-alpine3.17", true),
             ("3.1.1-alpine3.15", "3.1.1-alpine", false),
             ("1.0-jdk17", "1.0-jdk21", false),
+            ("2.11.0-pg15", "2.12.0-pg16", false),
+            ("1.0.0-arm32v7", "1.1.0-arm64v8", false),
+            ("1.0.0-amd64v2", "1.0.0-amd64v3", false),
+            ("1.0-i386", "1.0-i686", false),
+            ("1.0-windowsservercore-1809", "1.0-windowsservercore-2022", false),
+            ("3.4.0-scala2.12-java11-ubuntu", "3.5.0-scala2.13-java11-ubuntu", false),
+            ("1.0-k8s1.28", "1.0-k8s1.29", false),
+            ("v1.28.4-k3s1", "v1.28.5-k3s2", true),
+            ("v1.28.4-rke2r1", "v1.28.5-rke2r2", true),
+            ("3.10-master-777", "3.10-master-999", true),
+            ("1.0.0-abcdef1", "1.1.0-1234567", true),
+            ("1.0.0-abcdef1", "1.1.0-deadbee", true),
             ("1.0-python3.11-slim", "1.0-python3.12-slim", false),
             ("1.0-python3.11-slim", "1.1-python3.11-slim", true),
             ("2.0.330-63-gc1cfb6864", "2.0.331-1-gabcdef0", true),
             ("v1.4.2-3f1c2a9", "v1.4.3-4a5b6c7", true),
-            ("v1.4.2-3f1c2a9", "v1.4.3-facade", false),
-            ("v1.4.2-3f1c2a9", "v1.4.3-1234567", false),
+            ("v1.4.2-3f1c2a9", "v1.4.3-alpine", false),
             ("1.3.2.3006", "1.4.0.3200", true),
             ("1.3.2.3006", "1.8.1259", false),
             ("13.22-202511100817-system", "13.23-202611150900-system", true),
@@ -308,6 +320,8 @@ mod tests {
             ("0042", "43", false),
             ("3.19", "2024.9", false),
             ("1.2.3", "2024.9.23", true),
+            ("1.2.3", "20240923.1.2", false),
+            ("2024.1.0", "20250101.1.0", false),
         ];
         for (one, other, want) in cases {
             let (one, other) = (Shape::parse(one).unwrap(), Shape::parse(other).unwrap());

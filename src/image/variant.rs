@@ -1,17 +1,19 @@
 //! What stands behind a version: words that make a flavour, and numbers that count builds and bases.
 //!
-//! `-debian-12-r9` is of the same flavour as `-debian-12-r10`, and `-alpine3.19` as `-alpine3.20`, so numbers are masked when
-//! variants are compared. A version of a language (`-jdk17`, `-python3.12`) is part of the flavour: nobody means to change it with the
-//! image. Hashes of commits have no order and are masked whole.
+//! `-debian-12-r9` is of the same flavour as `-debian-12-r10`, and `-alpine3.19` as `-alpine3.20`, so numbers that count are
+//! masked when variants are compared: those that stand alone, those behind a word for builds, and versions of distributions.
+//! Every other number is part of the flavour: nobody means to change the architecture, a language or a database with the image
+//! (`-arm32v7`, `-jdk17`, `-pg15`). Hashes of commits have no order and are masked whole.
 
-/// Languages and platforms whose version is chosen, by the word before it.
-const RUNTIMES: [&str; 16] = [
-    "cuda", "dotnet", "go", "golang", "java", "jdk", "jre", "net", "node", "nodejs", "openjdk",
-    "perl", "php", "py", "python", "ruby",
+/// Words for builds and packagings, whose number counts where it is written onto them: LinuxServer's `ls`, Debian's and
+/// Bitnami's `r`, Microsoft's `CU` and `KB`, and the like.
+const COUNTERS: [&str; 20] = [
+    "b", "bld", "build", "cu", "ed", "k3s", "kb", "ls", "n", "p", "patch", "post", "r", "rel",
+    "rev", "rke2r", "sp", "u", "update", "x",
 ];
 
 /// Distributions, whose later versions follow the earlier ones.
-const BASES: [&str; 18] = [
+const BASES: [&str; 17] = [
     "al",
     "alma",
     "almalinux",
@@ -21,7 +23,6 @@ const BASES: [&str; 18] = [
     "debian",
     "el",
     "fedora",
-    "ltsc",
     "ol",
     "oraclelinux",
     "photon",
@@ -31,6 +32,53 @@ const BASES: [&str; 18] = [
     "ubi",
     "ubuntu",
 ];
+
+/// Words behind which a number names something that is chosen, also where a separator stands in between.
+const CHOSEN: [&str; 40] = [
+    "amd",
+    "api",
+    "arm",
+    "armv",
+    "clang",
+    "cuda",
+    "cudnn",
+    "dotnet",
+    "elasticsearch",
+    "es",
+    "gcc",
+    "go",
+    "golang",
+    "hadoop",
+    "java",
+    "jdk",
+    "jre",
+    "k8s",
+    "kafka",
+    "kubernetes",
+    "llvm",
+    "ltsc",
+    "mariadb",
+    "mongo",
+    "mysql",
+    "nanoserver",
+    "net",
+    "node",
+    "nodejs",
+    "openjdk",
+    "perl",
+    "pg",
+    "php",
+    "postgres",
+    "postgresql",
+    "py",
+    "python",
+    "ruby",
+    "scala",
+    "windowsservercore",
+];
+
+/// Words with a digit in them.
+const WITH_DIGITS: [&str; 3] = ["k3s", "rke2r", "k8s"];
 
 /// Lengths of hashes of commits, in digits.
 const HASH: std::ops::RangeInclusive<usize> = 7..=40;
@@ -53,10 +101,14 @@ struct Pieces<'a> {
     is_start: bool,
     /// The last word of letters.
     word: &'a str,
+    /// Whether a number here is written onto it.
+    is_onto: bool,
+    /// Whether what may be a commit is taken for one.
+    is_lenient: bool,
 }
 
 fn pieces(variant: &str) -> Pieces<'_> {
-    Pieces { rest: variant, is_start: true, word: "" }
+    Pieces { rest: variant, is_start: true, word: "", is_onto: false, is_lenient: false }
 }
 
 impl<'a> Iterator for Pieces<'a> {
@@ -64,30 +116,27 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let first = self.rest.chars().next()?;
-        if self.is_start
-            && let Some(length) = hash(self.rest)
-        {
+        let hash = hash(self.rest, self.is_lenient).filter(|_| self.is_start);
+        if let Some(length) = hash {
             self.take(length);
             self.is_start = false;
             return Some(Piece::Hash);
         }
         if first.is_ascii_digit() {
-            let digits = self.run(|c| c.is_ascii_digit());
-            self.is_start = false;
-            let is_one_of =
-                |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
-            return Some(if is_one_of(&RUNTIMES) {
-                Piece::Word(digits)
-            } else {
-                Piece::Number(digits.parse().unwrap_or(u64::MAX), is_one_of(&BASES))
-            });
+            return Some(self.number());
         }
         if first.is_ascii_alphabetic() {
-            self.word = self.run(|c| c.is_ascii_alphabetic());
+            let odd = WITH_DIGITS.iter().find(|word| self.rest.starts_with(**word));
+            self.word = match odd.filter(|_| self.is_start) {
+                Some(word) => self.take(word.len()),
+                None => self.run(|c| c.is_ascii_alphabetic()),
+            };
             self.is_start = false;
+            self.is_onto = true;
             return Some(Piece::Word(self.word));
         }
         self.is_start = true;
+        self.is_onto &= first == '.';
         Some(Piece::Word(self.take(first.len_utf8())))
     }
 }
@@ -99,6 +148,20 @@ impl<'a> Pieces<'a> {
         taken
     }
 
+    /// A number, and what it is by the word before it.
+    fn number(&mut self) -> Piece<'a> {
+        let digits = self.run(|c| c.is_ascii_digit());
+        self.is_start = false;
+        let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
+        let is_base = is_one_of(&BASES);
+        let counts = is_base || is_one_of(&COUNTERS) || !self.is_onto && !is_one_of(&CHOSEN);
+        if counts {
+            Piece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
+        } else {
+            Piece::Word(digits)
+        }
+    }
+
     fn run(&mut self, is_in: impl Fn(char) -> bool) -> &'a str {
         self.take(self.rest.find(|c| !is_in(c)).unwrap_or(self.rest.len()))
     }
@@ -106,14 +169,14 @@ impl<'a> Pieces<'a> {
 
 /// The length of a commit at the front of a text, by itself or as `git describe` writes it. Digits alone are a number, and
 /// letters alone a word.
-fn hash(text: &str) -> Option<usize> {
+fn hash(text: &str, is_lenient: bool) -> Option<usize> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     let (word, bare) = (&text[..end], text[..end].strip_prefix('g').unwrap_or(&text[..end]));
     let is_hex = bare.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let has = |is: fn(&u8) -> bool| bare.as_bytes().iter().any(is);
     let is_mixed =
         has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) || bare.len() < word.len();
-    (is_hex && is_mixed && HASH.contains(&bare.len())).then_some(end)
+    (is_hex && (is_mixed || is_lenient) && HASH.contains(&bare.len())).then_some(end)
 }
 
 /// True if two variants differ in counts and commits alone.
@@ -125,7 +188,13 @@ pub(super) fn is_like(one: &str, other: &str) -> bool {
         Piece::Number(..) => Piece::Number(0, false),
         piece => piece,
     };
-    pieces(one).map(mask).eq(pieces(other).map(mask))
+    if pieces(one).map(mask).eq(pieces(other).map(mask)) {
+        return true;
+    }
+    // Beside a commit, digits or letters alone are one as well.
+    let lenient = |variant| Pieces { is_lenient: true, ..pieces(variant) }.map(mask);
+    let has_hash = |variant| pieces(variant).any(|piece| piece == Piece::Hash);
+    (has_hash(one) || has_hash(other)) && lenient(one).eq(lenient(other))
 }
 
 /// The counts of a variant, from left to right.

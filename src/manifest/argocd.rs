@@ -23,6 +23,33 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     }
     let items = list(finder, mapping, "helm", "parameters");
     parameters(finder, items);
+    let helm = finder.stream.get(mapping, "helm").map(|helm| finder.stream.target(helm));
+    if let Some(helm) = helm.filter(|_| !items.is_empty()) {
+        let overriding = overriding(finder, items);
+        finder.overridden.insert(helm, overriding);
+    }
+}
+
+/// A parameter that changes part of an image whose other parts may be in the values: it counts more than they do.
+pub(super) struct Override {
+    /// The names above it, with a dot behind each.
+    prefix: Box<str>,
+    said: Box<str>,
+}
+
+fn overriding(finder: &Finder<'_>, items: &[NodeId]) -> Vec<Override> {
+    let ends = ["registry", "repository", "tag", "digest", "sha", "sha256", "image"];
+    let all = items.iter().filter_map(|item| {
+        let item = finder.stream.target(*item);
+        let name = finder.text(item, "name")?;
+        let last = last_of(name);
+        let is_part = ends.iter().any(|end| last.to_ascii_lowercase().ends_with(end));
+        let line = finder.stream.node(item).line();
+        let said = format!("the parameter `{name}` in line {line} counts more than the values");
+        let prefix = name[..name.len() - last.len()].into();
+        is_part.then(|| Override { prefix, said: said.into() })
+    });
+    all.collect()
 }
 
 /// The items of a list in a mapping. One that aliases repeat is looked at once.
@@ -106,7 +133,8 @@ fn parts(finder: &mut Finder<'_>, values: &Parameters<'_>, stem: &str, node: Nod
     let text = |node: NodeId| finder.stream.text(node).filter(|text| !text.is_empty());
     let Some(repository) = text(node) else { return };
     let tag = of("tag");
-    let repository = join(of("registry").and_then(text), repository);
+    let global = values.get("global.imageRegistry").copied().and_then(text);
+    let repository = join(global.or_else(|| of("registry").and_then(text)), repository);
     if let (Some(repository), Some(tag)) = (repository, tag) {
         let (prefix, stem) = stem.split_at(stem.rfind('.').map_or(0, |at| at + 1));
         let written = tagged(finder, tag);
@@ -136,4 +164,44 @@ fn with_digests(
     let found = Digests::of(finder.stream, beside).beside(stem);
     finder.add_digests(found, &mut written)?;
     Ok(written)
+}
+
+impl Finder<'_> {
+    /// Leaves alone what is in values that parameters beside them change.
+    pub(super) fn leave_overridden(&mut self) {
+        if self.overridden.is_empty() {
+            return;
+        }
+        for site in 0..self.found.sites.len() {
+            let name = self.names[site];
+            if let Some(said) = self.overriding(name) {
+                let repository = self.found.sites[site].repository.clone();
+                self.found.sites[site].slots.clear();
+                self.obstruct(repository, name, Obstacle::Elsewhere(said));
+            }
+        }
+    }
+
+    /// What overrides values at a node. Of a text, the path is not known.
+    fn overriding(&self, node: NodeId) -> Option<Box<str>> {
+        let mut path = String::new();
+        let mut at = node;
+        while let Some(parent) = self.parent(at) {
+            let key = self.key_of(at).unwrap_or_default();
+            if let Some(all) = self.overridden.get(&parent) {
+                let is_values = key.starts_with("values");
+                let is_text = at == node;
+                let meets = |over: &&Override| {
+                    is_text || over.prefix.starts_with(&path) || over.prefix.starts_with("global.")
+                };
+                let found = all.iter().find(meets).filter(|_| is_values);
+                return found.map(|over| over.said.clone());
+            }
+            if at != node {
+                path = format!("{key}.{path}");
+            }
+            at = parent;
+        }
+        None
+    }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::finder::{Finder, Written};
-use super::{Obstacle, Obstruction, Part};
+use super::{Obstacle, Obstruction, Part, Reader, oci_source};
 use crate::image::Digest;
 use crate::yaml::{NodeId, Stream};
 
@@ -22,11 +22,34 @@ const WORDS: [(&str, Option<Part>); 5] = [
 ];
 
 /// What can stand between the stem of an image's keys and such a word.
-const MIDDLES: [&str; 4] = ["", "image", "tag", "generic"];
+const MIDDLES: [&str; 5] = ["", "image", "tag", "generic", "repo"];
 
 /// Endings of keys that are of an image, and so say whose digest a stem means.
 const OF_IMAGES: [&str; 8] =
     ["image", "repository", "tag", "imagetag", "imagename", "imagerepository", "version", "name"];
+
+/// Words in keys of other things of 64 digits: secrets, and sums of anything else.
+const OTHER_THINGS: [&str; 16] = [
+    "cert",
+    "checksum",
+    "commit",
+    "config",
+    "container",
+    "cookie",
+    "fingerprint",
+    "key",
+    "passw",
+    "salt",
+    "secret",
+    "seed",
+    "session",
+    "token",
+    "uid",
+    "uuid",
+];
+
+/// Larger mappings hold more than one image's settings.
+const MAX_ENTRIES: usize = 500;
 
 /// More digests in one mapping than this belong to nobody.
 const MAX_DIGESTS: usize = 64;
@@ -67,8 +90,12 @@ impl<'a> Digests<'a> {
             let is_blank = text.is_empty() || stream.is_null(stream.target(node));
             let key = normal(key);
             // A tag may look like one.
-            let is_other = OF_IMAGES.iter().any(|end| key.ends_with(end));
-            let is_one = !is_other && is_digest(text) || is_blank && word(&key).is_some();
+            let is_other = OF_IMAGES.iter().any(|end| key.ends_with(end))
+                || !text.contains(':') && OTHER_THINGS.iter().any(|word| key.contains(word));
+            // A whole reference, where the key says that its digest is meant.
+            let behind = text.rsplit_once('@').filter(|_| word(&key).is_some());
+            let is_held = is_digest(text) || behind.is_some_and(|(_, digest)| is_digest(digest));
+            let is_one = !is_other && is_held || is_blank && word(&key).is_some();
             is_one.then_some(Entry { key, node, text, named_by })
         });
         let entries_found: Vec<_> = found.take(MAX_DIGESTS + 1).collect();
@@ -86,6 +113,8 @@ impl<'a> Digests<'a> {
     pub(super) fn beside(&self, stem: &str) -> Result<Vec<Beside>, NodeId> {
         let stem = normal(stem);
         let mut found = Vec::new();
+        let is_held =
+            |text: &str| !text.is_empty() && !matches!(text, "~" | "null" | "Null" | "NULL");
         if let Some(last) = self.entries.get(MAX_DIGESTS) {
             return Err(last.node);
         }
@@ -96,12 +125,23 @@ impl<'a> Digests<'a> {
                     let Entry { node, named_by, .. } = *entry;
                     found.push(Beside { node, named_by, part });
                 }
-                (Whose::Nobodys, _) if is_digest(entry.text) => return Err(entry.node),
-                (Whose::Ours, None) if is_digest(entry.text) => return Err(entry.node),
+                (Whose::Nobodys, _) | (Whose::Ours, None) if is_held(entry.text) => {
+                    return Err(entry.node);
+                }
                 _ => {}
             }
         }
         Ok(found)
+    }
+
+    /// Whether a key for the digest is there, empty, and nothing says how it is filled.
+    fn is_empty_of_unknown_form(&self, stem: &str) -> bool {
+        let stem = normal(stem);
+        self.entries.iter().any(|entry| {
+            let is_blank = !is_digest(entry.text) && !entry.text.contains('@');
+            let is_unknown = word(&entry.key).is_some_and(|(_, part)| part.is_none());
+            is_blank && is_unknown && matches!(self.whose(entry, &stem), Whose::Ours)
+        })
     }
 
     fn whose(&self, entry: &Entry<'_>, stem: &str) -> Whose {
@@ -133,7 +173,52 @@ impl Finder<'_> {
         written: &mut Written,
     ) -> Result<(), Obstruction> {
         let found = self.digests_of(mapping).beside(stem);
-        self.add_digests(found, written)
+        self.add_digests(found, written)?;
+        if self.digests_of(mapping).is_empty_of_unknown_form(stem) {
+            written.reader = Reader::OwnKey;
+        }
+        self.merged_digests(mapping, stem)?;
+        self.digests_above(mapping, written)
+    }
+
+    /// Digests that come with a merge are others' as well, and would stay.
+    fn merged_digests(&mut self, mapping: NodeId, stem: &str) -> Result<(), Obstruction> {
+        for base in self.merged(mapping) {
+            let own: Vec<String> = self
+                .stream
+                .entries(mapping)
+                .iter()
+                .filter_map(|(key, _)| self.stream.text(*key).map(str::to_owned))
+                .collect();
+            let stream = self.stream;
+            let entries = stream.entries(base).iter().filter_map(|(key, node)| {
+                let text = stream.text(*key)?;
+                (!own.iter().any(|own| own == text)).then_some((text, Some(*key), *node))
+            });
+            let found = Digests::of(stream, entries.collect::<Vec<_>>().into_iter()).beside(stem);
+            let node = match found {
+                Ok(found) => {
+                    found.into_iter().map(|one| one.node).find(|node| !self.is_blank(*node))
+                }
+                Err(node) => Some(node),
+            };
+            if node.is_some() {
+                return Err(Obstruction { obstacle: Obstacle::OtherDigest, at: node });
+            }
+        }
+        Ok(())
+    }
+
+    /// A digest beside the mapping of an image: `image: {repository, tag}` with `digest` or `imageDigest` after it.
+    fn digests_above(&mut self, mapping: NodeId, written: &mut Written) -> Result<(), Obstruction> {
+        let key = self.key_of(mapping).unwrap_or_default().to_owned();
+        let is_image = key == "image" || key.ends_with("Image");
+        let is_small = |node: &NodeId| self.stream.entries(*node).len() <= MAX_ENTRIES;
+        let parent = self.parent(mapping).filter(is_small);
+        let Some(parent) = parent.filter(|_| is_image) else { return Ok(()) };
+        let Ok(found) = self.digests_of(parent).beside(stem_of(&key)) else { return Ok(()) };
+        let held: Vec<Beside> = found.into_iter().filter(|one| !self.is_blank(one.node)).collect();
+        self.add_digests(Ok(held), written)
     }
 
     /// The digests of a mapping.
@@ -161,10 +246,47 @@ impl Finder<'_> {
         }
         Ok(())
     }
+
+    /// Notes digests that would stay beside claimed tags, and who reads these.
+    pub(super) fn look_beside_claims(&mut self) {
+        let mut claimed = std::mem::take(&mut self.found.claimed);
+        for one in &mut claimed {
+            let has_tag = one.tag.is_some();
+            let Some(mapping) = one.mapping.filter(|_| has_tag) else { continue };
+            let Some(slot) = one.slots.first() else { continue };
+            let key = self.key_of(slot.node).unwrap_or_default().to_owned();
+            one.reader = oci_source::reader(self, mapping);
+            one.beside = self.name_beside(mapping);
+            one.stays = self.stays_beside(mapping, &key);
+        }
+        self.found.claimed = claimed;
+    }
+
+    /// The name of an image in a mapping, where nobody claims it.
+    fn name_beside(&self, mapping: NodeId) -> Option<String> {
+        let keys = ["repository", "image", "newName"];
+        let mut nodes = keys.iter().filter_map(|key| self.stream.get(mapping, key));
+        let node = nodes.find(|node| !self.taken.contains(node))?;
+        let text = self.stream.text(self.stream.target(node))?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The line of a digest of an image that nobody claims; `key` is one of the image's.
+    fn stays_beside(&mut self, mapping: NodeId, key: &str) -> Option<usize> {
+        let node = match self.digests_of(mapping).beside(stem_of(key)) {
+            Ok(found) => {
+                let is_free = |node: &NodeId| !self.taken.contains(node) && !self.is_blank(*node);
+                found.into_iter().map(|digest| digest.node).find(is_free)
+            }
+            Err(node) => Some(node).filter(|node| !self.taken.contains(node)),
+        };
+        let node = node.filter(|node| !self.is_ignored(*node))?;
+        Some(self.stream.node(node).line())
+    }
 }
 
 /// What the keys of an image begin with, by one of them.
-pub(super) fn stem(key: &str) -> &str {
+fn stem_of(key: &str) -> &str {
     let lower = key.to_ascii_lowercase();
     let front = |end: &&str| lower.strip_suffix(*end).map(str::len);
     let length = OF_IMAGES.iter().chain(&["newtag", "reference"]).filter_map(front).min();
@@ -186,8 +308,8 @@ fn part_of(text: &str, empty: Option<Part>) -> Option<Part> {
     match text {
         text if Digest::parse(text).is_some() => Some(Part::Digest),
         text if Digest::from_hex(text).is_some() => Some(Part::Hash),
-        text if is_digest(text) => None,
-        _ => empty,
+        "" | "~" | "null" | "Null" | "NULL" => empty,
+        _ => None,
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Claimed {
     pub(super) stays: Option<usize>,
     /// Who reads the tag.
     pub(super) reader: Reader,
+    /// The name of an image beside them that nobody claims.
+    pub(super) beside: Option<String>,
 }
 
 /// Why a claimed place is left alone, or what is lost in it.
@@ -122,6 +124,7 @@ pub(super) fn group(mut claims: Vec<Claim>) -> Vec<Claimed> {
                     },
                     stays: None,
                     reader: Reader::default(),
+                    beside: None,
                 };
                 group.add(claim);
                 groups.push((parent, group));
@@ -154,7 +157,7 @@ impl Claimed {
         // Where the parts of a name are claimed, they are to be the policy's.
         let is_whole = self.slots.iter().any(|slot| slot.part == Part::Whole);
         let is_it = Repository::parse(&name).as_ref() == Ok(repository);
-        if !is_it && !(is_whole && is_copy(&name, repository)) {
+        if !(is_it || is_whole && is_copy(&name, repository)) {
             return self;
         }
         (self.registry, self.name) = (None, None);
@@ -220,6 +223,9 @@ impl Claimed {
         if let Some(why) = wrong {
             return Err(Fault::Not(why));
         }
+        if let Some(name) = self.beside.take_if(|name| !may_name(name, repository)) {
+            return Err(Fault::OtherImage(name));
+        }
         if let Some(line) = self.stays {
             return Err(Fault::DigestStays(line));
         }
@@ -239,9 +245,22 @@ impl Claimed {
     }
 
     /// What Flux's marker would lose, which replaces whatever is there.
-    pub(super) fn loss(&self, repository: &Repository) -> Option<Fault> {
-        let copy = || self.clone();
-        match copy().judged(repository).err()? {
+    pub(super) fn loss(&self, repository: &Repository, writes_digest: bool) -> Option<Fault> {
+        let has_variable = |text: &String| text.contains("${") || text.contains("{{");
+        if self.texts.iter().any(has_variable) {
+            return Some(Fault::Not("it holds a variable"));
+        }
+        let is_tag = |slot: &Slot| matches!(slot.part, Part::Tag | Part::Whole);
+        let mut both = self.slots.iter().zip(&self.texts);
+        if !writes_digest && both.any(|(slot, text)| is_tag(slot) && text.contains('@')) {
+            return Some(Fault::Not("its digest goes away"));
+        }
+        let whole =
+            self.name.as_deref().filter(|_| self.slots.iter().any(|s| s.part == Part::Whole));
+        if let Some(name) = whole.filter(|name| !name.is_empty() && !is_copy(name, repository)) {
+            return Some(Fault::OtherImage(name.to_owned()));
+        }
+        match self.clone().judged(repository).err()? {
             // Flux fills what is empty.
             Fault::Untagged => None,
             Fault::Not(_) if self.texts.iter().any(String::is_empty) => None,
@@ -265,6 +284,12 @@ impl Claimed {
         (self.tag, self.digest, self.name) = (tag, digest, None);
         self.texts = vec![marked[suffix.start + 1..].to_owned()];
     }
+}
+
+/// Whether a name beside a claimed tag may be the policy's image, or one that is called alike elsewhere.
+fn may_name(name: &str, repository: &Repository) -> bool {
+    let reference = Reference::parse(name);
+    reference.is_none_or(|named| named.repository.base_name() == repository.base_name())
 }
 
 /// Whether a name is a repository, or a copy of it at another registry: what follows the name is the same there.

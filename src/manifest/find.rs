@@ -157,6 +157,7 @@ items:
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn a_registry_elsewhere_is_part_of_the_name() {
         let cases = [
             ("hub: r.io/x\na: {image: pilot, tag: v1}", vec!["r.io/x/pilot v1  2"]),
@@ -259,7 +260,7 @@ items:
     fn a_digest_of_nobody_keeps_the_tag_where_it_is() {
         let hex = "a".repeat(64);
         let stays = [
-            format!("{{repository: a/b, tag: v1, configChecksum: {hex}}}"),
+            format!("{{repository: a/b, tag: v1, buildLock: {hex}}}"),
             format!("{{repository: a/b, tag: v1, sbomDigest: 'sha256:{hex}'}}"),
             format!("{{repository: a/b, tag: v1, digest: '@sha256:{hex}'}}"),
             format!("{{fooImage: 'a/b:v1', digest: 'sha256:{hex}'}}"),
@@ -276,6 +277,7 @@ items:
         let moves = [
             format!("{{repository: a/b, tag: v1, commit: {}}}", "a".repeat(40)),
             format!("{{repository: a/b, tag: v1, sha: {}}}", "a".repeat(12)),
+            format!("{{repository: a/b, tag: v1, configChecksum: {hex}, adminToken: {hex}}}"),
             format!("{{repository: a/b, tag: '{hex}'}}"),
             format!("{{image: 'a/b:v1', sidecarTag: v1, sidecarDigest: 'sha256:{hex}'}}"),
             format!("repository: a/b\ntag: v1\nrevision: {hex} # tagalong: ignore\n"),
@@ -382,7 +384,7 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
              - {{name: web.image, value: 'ghcr.io/acme/f:v6'}}\n      - {{name: job.image, value: ghcr.io/acme/g}}\n      \
              - {{name: job.image.tag, value: v7}}\n      - {{name: x.imageRepository, value: acme/h}}\n      \
              - {{name: x.imageRegistry, value: ghcr.io}}\n      - {{name: x.imageTag, value: v8}}\n      \
-             - {{name: alone.tag, value: v9}}\n      valuesObject: {{image: {{repository: ghcr.io/acme/k, tag: v10}}}}\n"
+             - {{name: alone.tag, value: v9}}\n      valuesObject: {{image: {{repository: ghcr.io/acme/l, tag: v10}}, more: {{repository: ghcr.io/acme/k, tag: v10}}}}\n"
         );
         let mut got = found("app.yaml", &text);
         got.sort();
@@ -396,6 +398,7 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
             "ghcr.io/acme/g v7  16",
             "ghcr.io/acme/h v8  19",
             "ghcr.io/acme/k v10  21",
+            "ghcr.io/acme/l Elsewhere(\"the parameter `image.repository` in line 12 counts more than the values\")",
         ];
         assert_eq!(got, want);
     }

@@ -4,13 +4,13 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::argocd::Override;
 use super::around::Around;
-use super::beside::{self, Beside, Digests};
+use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
 use super::identity::{Form, Known};
 use super::marker::{self, Idle, Markers};
 use super::named;
-use super::oci_source;
 use super::sharing::{self, Sharing, aliases};
 use super::target::Reached;
 use super::{
@@ -34,15 +34,17 @@ pub(super) struct Finder<'a> {
     /// Where anchored scalars are used: by the anchor, the places with the sites there.
     shared: BTreeMap<NodeId, Vec<(NodeId, usize)>>,
     /// Scalars that are claimed for a policy, which beats their shape.
-    taken: BTreeSet<NodeId>,
+    pub(super) taken: BTreeSet<NodeId>,
     /// Their claimed bytes.
     pieces: Taken,
     /// Lists that were looked at, behind however many aliases.
     pub(super) lists: BTreeSet<NodeId>,
+    /// Values of charts that something else counts more than, and what.
+    pub(super) overridden: BTreeMap<NodeId, Vec<Override>>,
     /// Texts that were read as YAML.
     looked_into: BTreeSet<NodeId>,
     /// What names the image of each site.
-    names: Vec<NodeId>,
+    pub(super) names: Vec<NodeId>,
     /// The digests of the mapping that was looked at last: several images can be in one.
     pub(super) digests: (Option<NodeId>, Digests<'a>),
     /// What collections say of registries.
@@ -51,7 +53,7 @@ pub(super) struct Finder<'a> {
     pub(super) variables: Option<&'a Variables>,
     /// The collection that each node is in, and the key that leads to it.
     pub(super) around: OnceCell<Vec<Around>>,
-    found: Found,
+    pub(super) found: Found,
 }
 
 /// A tag and a digest as they are written, with the slots that hold them.
@@ -89,6 +91,7 @@ impl<'a> Finder<'a> {
             taken: scalars,
             pieces,
             lists,
+            overridden: BTreeMap::new(),
             looked_into: BTreeSet::new(),
             names,
             digests,
@@ -154,35 +157,9 @@ impl<'a> Finder<'a> {
             self.found.sites[site].slots.clear();
             self.obstruct(repository, node, Obstacle::Aliased);
         }
+        self.leave_overridden();
         self.found.sites.retain(|site| !site.slots.is_empty());
         self.found
-    }
-
-    /// Notes digests that would stay beside claimed tags, and who reads these.
-    fn look_beside_claims(&mut self) {
-        let mut claimed = std::mem::take(&mut self.found.claimed);
-        for one in &mut claimed {
-            let has_tag = one.tag.is_some();
-            let Some(mapping) = one.mapping.filter(|_| has_tag) else { continue };
-            let Some(slot) = one.slots.first() else { continue };
-            let key = self.key_of(slot.node).unwrap_or_default().to_owned();
-            one.reader = oci_source::reader(self, mapping);
-            one.stays = self.stays_beside(mapping, &key);
-        }
-        self.found.claimed = claimed;
-    }
-
-    /// The line of a digest of an image that nobody claims; `key` is one of the image's.
-    fn stays_beside(&mut self, mapping: NodeId, key: &str) -> Option<usize> {
-        let node = match self.digests_of(mapping).beside(beside::stem(key)) {
-            Ok(found) => {
-                let is_free = |node: &NodeId| !self.taken.contains(node) && !self.is_blank(*node);
-                found.into_iter().map(|digest| digest.node).find(is_free)
-            }
-            Err(node) => Some(node).filter(|node| !self.taken.contains(node)),
-        };
-        let node = node.filter(|node| !self.is_ignored(*node))?;
-        Some(self.stream.node(node).line())
     }
 
     /// Sites in collections that others use for something else.
@@ -204,11 +181,16 @@ impl<'a> Finder<'a> {
     /// A mapping's entry, or that of a mapping that it merges with `<<`.
     pub(super) fn inherited(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
         self.stream.get(mapping, key).or_else(|| {
-            let merged = self.stream.target(self.stream.get(mapping, "<<")?);
-            let mut all =
-                std::iter::once(&merged).chain(self.stream.items(merged)).take(MAX_MERGED);
-            all.find_map(|base| self.stream.get(self.stream.target(*base), key))
+            self.merged(mapping).into_iter().find_map(|base| self.stream.get(base, key))
         })
+    }
+
+    /// The mappings that a mapping merges with `<<`.
+    pub(super) fn merged(&self, mapping: NodeId) -> Vec<NodeId> {
+        let Some(merged) = self.stream.get(mapping, "<<") else { return Vec::new() };
+        let merged = self.stream.target(merged);
+        let all = std::iter::once(&merged).chain(self.stream.items(merged)).take(MAX_MERGED);
+        all.map(|base| self.stream.target(*base)).collect()
     }
 
     /// Records an image whose tag and digest were collected from the entries around its name.

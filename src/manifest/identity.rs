@@ -27,6 +27,27 @@ const HINTS: [&str; 14] = [
     "imagerepositoryprefix",
 ];
 
+/// Keys, normalized, that may be the front of a name within an image's own mapping.
+const FRONTS: [&str; 17] = [
+    "account",
+    "base",
+    "domain",
+    "group",
+    "host",
+    "hubuser",
+    "namespace",
+    "org",
+    "organization",
+    "owner",
+    "prefix",
+    "project",
+    "repo",
+    "repourl",
+    "server",
+    "user",
+    "dockerhubuser",
+];
+
 /// Keys of an image of its own.
 const OWN: [&str; 4] = ["repository", "image", "name", "tag"];
 
@@ -105,10 +126,12 @@ impl Finder<'_> {
                 Some(joined) if joined == plain => Ok(plain),
                 _ => elsewhere(&prefix),
             },
-            (Some(Said::Hub(prefix)), None) if !name.contains('/') => {
-                joined(&prefix).ok_or(()).or_else(|()| elsewhere(&prefix))
+            // A name with a path is whole to Istio's charts.
+            (Some(Said::Hub(prefix)), None) => {
+                let joined = joined(&prefix).filter(|_| !name.contains('/'));
+                let is_path = name.contains('/').then(|| plain.clone());
+                joined.or(is_path).ok_or(()).or_else(|()| elsewhere(&prefix))
             }
-            (Some(Said::Hub(_)), None) => Ok(plain),
             (Some(Said::Perhaps(prefix)), None) => elsewhere(&prefix),
         })
     }
@@ -147,7 +170,16 @@ impl Finder<'_> {
             let name = self.stream.text(*key)?;
             // A registry of an image is for that one.
             let is_its = name == "registry" && (is_own || has_image);
-            (!is_its).then(|| self.prefix(name, name, *value)).flatten()
+            let said = (!is_its).then(|| self.prefix(name, name, *value)).flatten();
+            said.or_else(|| self.front(node, name, *value).filter(|_| is_own))
+        });
+        let global = self.stream.get(node, "global").and_then(|global| {
+            let image = self.stream.get(self.stream.target(global), "image")?;
+            let image = self.stream.target(image);
+            let registry = self.stream.get(image, "registry")?;
+            let is_own = self.stream.get(image, "repository").is_some();
+            let found = self.prefix("global.image.registry", "imageRegistry", registry);
+            found.filter(|_| !is_own)
         });
         let inner = entries.iter().flat_map(|(key, value)| {
             let inner = self.stream.target(*value);
@@ -167,10 +199,23 @@ impl Finder<'_> {
                 })
             })
         });
-        let mut all: Vec<Said> = own.chain(inner).collect();
+        let mut all: Vec<Said> = own.chain(inner).chain(global).collect();
         let rank = |said: &Said| matches!(said, Said::Perhaps(_));
         all.sort_by_key(rank);
         all.into_iter().next()
+    }
+
+    /// What may be the front of the name in an image's own mapping.
+    fn front(&self, mapping: NodeId, key: &str, value: NodeId) -> Option<Said> {
+        let normal: String =
+            key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase();
+        let outer = self.key_of(mapping).unwrap_or_default();
+        let is_image = outer == "image" || outer.ends_with("Image") || normal.contains("hub");
+        let text = self.stream.text(self.stream.target(value)).filter(|_| !self.is_blank(value))?;
+        let is_name = Repository::parse(&format!("{}/a", text.trim_end_matches('/'))).is_ok();
+        let line = self.stream.node(value).line();
+        let prefix = Prefix { key: key.into(), value: text.into(), line };
+        (is_image && is_name && FRONTS.contains(&&*normal)).then_some(Said::Perhaps(prefix))
     }
 
     /// A registry, by the key.

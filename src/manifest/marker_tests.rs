@@ -80,7 +80,8 @@ proptest! {
         let mut text = String::new();
         for (index, (piece, marker)) in pieces.iter().enumerate() {
             let separator = if index > 0 { "---\n" } else { "" };
-            text += &format!("{separator}{}", PIECES[*piece].replace('@', marker));
+            text += separator;
+            text += &PIECES[*piece].replace('@', marker);
         }
         if broken {
             text += "---\n{{ template }}\nx: [\n";

@@ -34,7 +34,7 @@ pub use kustomize::names as kustomize_names;
 pub use marker::{Idle, Idleness};
 pub use reader::Reader;
 pub use search::{Form, Hit, Search};
-pub use survey::{MAX_FILE, Seen, Survey, Surveyed};
+pub use survey::{Left, Looked, MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
 pub use variables::Variables;
 

@@ -13,12 +13,14 @@ pub enum Reader {
     /// Flux's `OCIRepository`: `ref.tag` goes to the registry as it stands, and `ref.digest` has a key of its own, which counts more
     /// (<https://fluxcd.io/flux/components/source/ocirepositories/#reference>).
     OciSource,
+    /// The digest has a key of its own, which is empty, and nothing says how it is to be written there.
+    OwnKey,
 }
 
 impl Reader {
     /// True if a digest can stand behind the tag, in the same scalar.
     #[must_use]
     pub const fn takes_pinned_tag(self) -> bool {
-        !matches!(self, Self::OciSource)
+        !matches!(self, Self::OciSource | Self::OwnKey)
     }
 }

@@ -6,6 +6,9 @@ use super::{Obstacle, values, variables};
 use crate::image::{Reference, Repository, split_registry};
 use crate::yaml::NodeId;
 
+/// Keys of the tag of an `image` or a `repository` beside it.
+pub(super) const TAGS: [&str; 5] = ["tag", "version", "imageTag", "image_tag", "imageVersion"];
+
 /// Looks at a mapping's `image`; a bare name there goes with a `tag` beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(node) = finder.inherited(mapping, "image") else { return };
@@ -38,11 +41,10 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     } else if is_whole {
         finder.whole(mapping, "", node, &reference)
     } else {
-        finder.siblings(mapping, &["tag", "version"])
+        finder.siblings(mapping, &TAGS)
     };
     // What is merged stands in the other mapping, but for a tag of its own.
-    let has_own_tag =
-        ["tag", "version"].iter().any(|key| finder.stream.get(mapping, key).is_some());
+    let has_own_tag = TAGS.iter().any(|key| finder.stream.get(mapping, key).is_some());
     if is_own || !is_whole && has_own_tag {
         let form = if is_whole || !has_own_tag { Form::Whole } else { Form::Split };
         let registry = finder.text(mapping, "registry").map(str::to_owned);

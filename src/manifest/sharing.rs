@@ -83,7 +83,8 @@ impl<'a> Sharing<'a> {
 fn names_itself(stream: &Stream, mapping: NodeId) -> bool {
     let names = |key: &str| {
         let key = key.to_ascii_lowercase();
-        ["image", "repository", "registry", "name", "url"].iter().any(|word| key.ends_with(word))
+        let words = ["image", "repository", "registry", "name", "url", "digest", "sha", "sha256"];
+        words.iter().any(|word| key.ends_with(word))
     };
     stream.entries(mapping).iter().any(|(key, _)| stream.text(*key).is_some_and(names))
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Named, OtherName, Rest, Scalars, Site, Variables, find, is_candidate,
-    notes,
+    Aim, Basis, Claimed, Named, Obstacle, OtherName, Rest, Scalars, Site, Variables, find,
+    is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{Environment, Policy, PolicySet, Reach};
-use crate::yaml::{Stream, SyntaxError};
+use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
+use crate::yaml::{NodeId, Stream, SyntaxError};
 
 /// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -35,7 +35,22 @@ pub struct Seen {
     outside: BTreeMap<usize, Vec<Place>>,
     /// Targets that lead somewhere in it.
     reached: BTreeSet<TargetId>,
+    /// Places that are left alone, by environment and policy: the first of each.
+    left: Left,
     problems: Vec<Diagnostic>,
+}
+
+/// Places that are left alone, by environment and policy: where the first of each is.
+pub type Left = BTreeMap<(usize, usize), String>;
+
+/// All that files name.
+pub struct Looked {
+    /// Files with sites.
+    pub files: Vec<Surveyed>,
+    /// Places that are left alone.
+    pub left: Left,
+    /// What there is to know.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// A file with sites.
@@ -128,14 +143,17 @@ impl<'p> Survey<'p> {
 
     /// Everything that was found, in the order of the files that were looked at.
     #[must_use]
-    pub fn finish(&self, seen: Vec<Seen>) -> (Vec<Surveyed>, Vec<Diagnostic>) {
-        let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
+    pub fn finish(&self, seen: Vec<Seen>) -> Looked {
+        let (mut files, mut diagnostics, mut left) = (Vec::new(), Vec::new(), Left::new());
         let mut outside: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
         let mut reached = BTreeSet::new();
         for seen in seen {
             files.extend(seen.file);
             diagnostics.extend(seen.problems);
             reached.extend(seen.reached);
+            for (key, place) in seen.left {
+                left.entry(key).or_insert(place);
+            }
             for (policy, places) in seen.outside {
                 outside.entry(policy).or_default().extend(places);
             }
@@ -145,7 +163,7 @@ impl<'p> Survey<'p> {
             notes::outside(&self.set.policies[policy].name, &places)
         }));
         diagnostics.extend(self.idle_targets(&reached));
-        (files, diagnostics)
+        Looked { files, left, diagnostics }
     }
 
     /// The environment that a file is in.
@@ -219,6 +237,10 @@ impl<'p> Survey<'p> {
             if let Some(policy) = self.meant(environment, &obstructed.named) {
                 let name = &self.set.policies[policy].name;
                 seen.problems.push(notes::obstructed(path, obstructed, name));
+                // What names no tag, or is built here, is no place that could move.
+                if !matches!(obstructed.obstacle, Obstacle::Untagged | Obstacle::Built) {
+                    seen.left(environment, policy, path, obstructed.spot.line);
+                }
             }
         }
         let mut sites = Vec::new();
@@ -238,7 +260,26 @@ impl<'p> Survey<'p> {
         sites.extend(self.claimed(path, environment, found.claimed, seen));
         seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &found.reached);
-        for node in found.unreadable {
+        self.unreadable(path, stream, environment, &found.unreadable, seen);
+        if !sites.is_empty() && is_encrypted(stream) {
+            seen.encrypted(path);
+        } else if !sites.is_empty() {
+            let slots = sites.iter().flat_map(|(site, _)| &site.slots);
+            let basis = Basis::new(stream, slots);
+            seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
+        }
+    }
+
+    /// Reports texts that should be YAML, and may name an image.
+    fn unreadable(
+        &self,
+        path: &str,
+        stream: &Stream,
+        environment: usize,
+        texts: &[NodeId],
+        seen: &mut Seen,
+    ) {
+        for node in texts.iter().copied() {
             let names = |repository: &&Repository| {
                 stream.text(node).is_some_and(|text| text.contains(repository.base_name()))
             };
@@ -250,13 +291,6 @@ impl<'p> Survey<'p> {
                     notes::place(path, stream, node),
                 );
             }
-        }
-        if !sites.is_empty() && is_encrypted(stream) {
-            seen.encrypted(path);
-        } else if !sites.is_empty() {
-            let slots = sites.iter().flat_map(|(site, _)| &site.slots);
-            let basis = Basis::new(stream, slots);
-            seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
         }
     }
 
@@ -303,6 +337,8 @@ impl<'p> Survey<'p> {
             match self.site(path, *index, claimed, seen) {
                 Ok(site) => Some((site, *index)),
                 Err(problem) => {
+                    let line = problem.place.as_ref().map_or(0, |place| place.line);
+                    seen.left(environment, *index, path, line);
                     seen.problems.push(problem);
                     None
                 }
@@ -334,7 +370,7 @@ impl<'p> Survey<'p> {
         let policy = &self.set.policies[index];
         let line = claimed.line;
         let claimed = if policy.marked_only() {
-            let loss = claimed.loss(&policy.repository);
+            let loss = claimed.loss(&policy.repository, policy.digest == DigestMode::Pin);
             let loss = loss.and_then(|fault| notes::loss(path, line, &fault, &policy.name));
             seen.problems.extend(loss);
             claimed
@@ -368,6 +404,11 @@ impl Seen {
     fn encrypted(&mut self, path: &str) {
         let message = "SOPS signs every value of this file, so a change would break it; left alone";
         self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+    }
+
+    /// Remembers a place that is left alone.
+    fn left(&mut self, environment: usize, policy: usize, path: &str, line: usize) {
+        self.left.entry((environment, policy)).or_insert_with(|| format!("{path}:{line}"));
     }
 
     /// Counts a place of a policy that is in no environment.
@@ -443,7 +484,7 @@ mod tests {
             ("c/y.yaml", b"image: ghcr.io/acme/shop:1.0.0\n"),
         ];
         let seen = look.map(|(path, bytes)| survey.look(path, bytes));
-        let (files, diagnostics) = survey.finish(seen.into());
+        let Looked { files, diagnostics, .. } = survey.finish(seen.into());
         let got: Vec<_> =
             files.iter().map(|f| (&*f.path, f.environment, f.sites.len(), f.sites[0].1)).collect();
         assert_eq!(got, [("a/x.yaml", 0, 1, 0), ("b/x.yaml", 1, 1, 1)]);

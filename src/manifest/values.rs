@@ -2,13 +2,22 @@
 
 use super::finder::{Finder, Written};
 use super::identity::Form;
+use super::reference::TAGS;
 use super::{Named, Obstacle, Obstructed, Obstruction, Spot};
 use crate::image::{Reference, Repository};
 use crate::yaml::NodeId;
 
 /// Keys that say that a `repository` beside them is one of images.
-const SIGNS: [&str; 7] =
-    ["tag", "version", "digest", "registry", "pullPolicy", "imagePullPolicy", "pullSecrets"];
+const SIGNS: [&str; 8] = [
+    "tag",
+    "version",
+    "imageTag",
+    "digest",
+    "registry",
+    "pullPolicy",
+    "imagePullPolicy",
+    "pullSecrets",
+];
 
 /// Looks at a mapping's `repository` and what stands beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
@@ -20,11 +29,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     };
     // What is merged as a whole stands in the other mapping.
     let has_own = |key: &&str| stream.get(mapping, key).is_some();
-    if !["repository", "tag", "version", "digest"].iter().any(has_own) {
+    if !["repository", "digest"].iter().chain(&TAGS).any(has_own) {
         return;
     }
     let registry = finder.text(mapping, "registry").map(str::to_owned);
-    let written = finder.siblings(mapping, &["tag", "version"]);
+    let written = finder.siblings(mapping, &TAGS);
     let Some(second) = second_name(finder, mapping) else {
         let is_bare = written.as_ref().is_ok_and(|written| written.slots.is_empty());
         // Without anything else, it can be one of code.

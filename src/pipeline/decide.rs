@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Tags;
 use crate::changeset::{Decided, Use};
-use crate::choose::{Case, Decision, Facts, Listing, Question, Selection, Stop, select};
+use crate::choose::{self, Case, Decision, Facts, Listing, Question, Selection, Stop, select};
 use crate::image::Tag;
 use crate::ledger::Ledger;
 use crate::policy::{Policy, PolicySet};
@@ -111,6 +111,10 @@ impl Deciding<'_> {
         let mut selections = Selections::new();
         let mut results = Vec::with_capacity(uses.len());
         for at in uses {
+            if let Some(decision) = choose::digest_only(policy, &at.deployed) {
+                results.push((at, Ok(decision)));
+                continue;
+            }
             let relative = at.deployed.tag.clone().filter(|tag| policy.rule.is_relative_to(tag));
             let selection = selections
                 .entry(relative)

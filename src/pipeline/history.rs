@@ -80,7 +80,7 @@ fn timeline(
         for (path, before) in commit.before.iter().filter(|(path, _)| paths.contains(path)) {
             holdings.remove(path);
             let Some(bytes) = before else { continue };
-            let (then, _problems) = survey.finish(vec![survey.look(path, bytes)]);
+            let then = survey.finish(vec![survey.look(path, bytes)]).files;
             for file in then.iter().filter(|file| file.environment == environment) {
                 holdings.insert(path.clone(), held_by(file));
             }

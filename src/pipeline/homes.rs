@@ -14,6 +14,7 @@ use super::{
 use crate::choose::{Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::git::LEDGER_REF;
+use crate::manifest::Looked;
 use crate::policy::{Environment, Home, PolicySet, Via};
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 
@@ -204,7 +205,7 @@ impl Known {
         let (wanted, since) = reach(set, &targets, request);
         if !wanted.is_empty() {
             let mut hits = loaded.hits.clone();
-            let (files, _told_later) = survey(tree, set, &mut hits);
+            let Looked { files, .. } = survey(tree, set, &mut hits);
             let now = request.settings.now;
             self.timelines.extend(timelines(tree, set, &files, &wanted, (since, now)).await);
         }

@@ -48,6 +48,7 @@ use crate::changeset::{ChangeSet, Plan};
 use crate::diagnostic::{Code, Diagnostic, any_error};
 use crate::forge::{self, PullRequest};
 use crate::git::Author;
+use crate::manifest::Looked;
 use crate::policy::{Home, PolicySet, Via};
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
@@ -147,7 +148,8 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let given = load::given(scope)?;
     let tree = Tree::open(scope, around, None).await?;
     let mut loaded = Loaded::read(&tree, given.as_ref(), scope)?;
-    let (files, found) = survey(&tree, &loaded.set, &mut loaded.hits);
+    let looked = survey(&tree, &loaded.set, &mut loaded.hits);
+    let Looked { files, diagnostics: found, .. } = looked;
     loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found, true));
     loaded.diagnostics.extend(found);
     notes::settle_idle(&mut loaded.diagnostics, &loaded.set, 1);

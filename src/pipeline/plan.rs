@@ -15,7 +15,7 @@ use super::{
 use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::git::Author;
-use crate::manifest::{Survey, Surveyed, Variables};
+use crate::manifest::{Looked, Survey, Surveyed, Variables};
 use crate::policy::{Environment, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
@@ -36,7 +36,7 @@ pub(super) async fn plan_tree(
     let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
     overrule(&mut set, request.deliver);
     check_names(&set, settings)?;
-    let (files, found) = survey(&tree, &set, &mut hits);
+    let Looked { files, left, diagnostics: found } = survey(&tree, &set, &mut hits);
     diagnostics.extend(notes::unused(&set, &files, &found, settings.is_whole()));
     diagnostics.extend(found);
     let uses = selected(&uses(&files), &set, settings);
@@ -57,6 +57,7 @@ pub(super) async fn plan_tree(
         set: &set,
         repository: &repository,
         files: &files,
+        left: &left,
         verifiers: &verifiers,
         author: &author,
         held: &held,
@@ -148,11 +149,7 @@ fn log(usage: &Usage) {
 }
 
 /// Finds out what the files with a hit name.
-pub(super) fn survey(
-    tree: &Tree,
-    set: &PolicySet,
-    hits: &mut Hits,
-) -> (Vec<Surveyed>, Vec<Diagnostic>) {
+pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let survey = Survey::new(set).with(variables(tree, &hits.sites));
     let seen = sweep::each(
         tree,
@@ -172,9 +169,9 @@ pub(super) fn survey(
         let message = "a symbolic link or submodule; left alone";
         Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
     }));
-    let (files, mut found) = survey.finish(looked);
-    found.extend(left_alone);
-    (files, found)
+    let mut looked = survey.finish(looked);
+    looked.diagnostics.extend(left_alone);
+    looked
 }
 
 /// What `.env` files beside these files set, by directory.

@@ -17,6 +17,7 @@ use super::{
 use crate::changeset::{Decided, Plan, Use, branch_prefix, uses};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::image::Tag;
+use crate::manifest::Looked;
 use crate::policy::{Environment, PolicySet, Timing, Via};
 use crate::promote::{Held, Timeline};
 use crate::settings::{DecideSettings, Surroundings};
@@ -113,7 +114,7 @@ async fn plan(
     let environment = set.environments.iter().position(|e| e.name == *name).unwrap_or_default();
     // Whoever takes something back does not wait for a window.
     set.environments[environment].deliver.timing = Timing::default();
-    let (files, found) = survey(&tree, &set, &mut hits);
+    let Looked { files, diagnostics: found, .. } = survey(&tree, &set, &mut hits);
     diagnostics.extend(found);
     let since = settings.now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
     let wanted = BTreeSet::from([environment]);

@@ -12,7 +12,7 @@ use super::{Tags, Tree, rewrite};
 use crate::changeset::{Decided, Plan, Use};
 use crate::choose::{Decision, Outcome};
 use crate::git::Author;
-use crate::manifest::Surveyed;
+use crate::manifest::{Left, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings};
 use crate::promote::hold_together;
 use crate::signature::Verifiers;
@@ -23,6 +23,8 @@ pub(super) struct Settling<'a> {
     pub(super) set: &'a PolicySet,
     pub(super) repository: &'a RepositorySettings,
     pub(super) files: &'a [Surveyed],
+    /// Places that are left alone.
+    pub(super) left: &'a Left,
     pub(super) verifiers: &'a Verifiers,
     pub(super) author: &'a Author,
     pub(super) held: &'a Held,
@@ -59,7 +61,7 @@ impl Settling<'_> {
             let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
             let with = Carry { tree, set, author, proposals, now, is_partial };
             carry(&with, self.files, &mut decided);
-            hold_together(set, &mut decided);
+            hold_together(set, self.left, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.
             if !proposals.ask(&plan).await {

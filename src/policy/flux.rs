@@ -326,6 +326,22 @@ impl Flux {
         }
     }
 
+    /// What counts in the cluster is the patched resource.
+    fn unpatched(&self, key: &Name, chosen: &Spec) -> Result<(), (Code, String)> {
+        let resources = [("ImagePolicy", key), ("ImageRepository", &chosen.repository)];
+        let mut patched = resources.into_iter().filter_map(|(kind, name)| {
+            Some((kind, name, self.overlays.patched(kind, &name.0, &name.1)?))
+        });
+        let Some((kind, name, at)) = patched.next() else { return Ok(()) };
+        let why = format!(
+            "{kind} `{}` is patched at {}:{}, and what counts in the cluster is the patched one; {RENDER}",
+            marker_name(name),
+            at.path,
+            at.line
+        );
+        Err((Code::FluxPatched, why))
+    }
+
     fn resolve(&self, key: &Name, chosen: &Spec, place: Place) -> Result<Policy, (Code, String)> {
         let invalid = |why: String| (Code::FluxInvalid, why);
         let twice = [("ImagePolicy", key.clone()), ("ImageRepository", chosen.repository.clone())];
@@ -335,16 +351,7 @@ impl Flux {
                 "there are two different {kind} `{name}`, and nothing says which one counts"
             )));
         }
-        let resources = [("ImagePolicy", key), ("ImageRepository", &chosen.repository)];
-        for (kind, (namespace, name)) in resources {
-            if let Some(at) = self.overlays.patched(kind, namespace, name) {
-                let why = format!(
-                    "{kind} `{namespace}:{name}` is patched at {}:{}, and what counts in the cluster is the patched one; {RENDER}",
-                    at.path, at.line
-                );
-                return Err((Code::FluxPatched, why));
-            }
-        }
+        self.unpatched(key, chosen)?;
         let scanned = self.repositories.get(&chosen.repository).ok_or_else(|| {
             let why = format!(
                 "there is no ImageRepository `{}`; {RENDER}",

@@ -105,7 +105,8 @@ impl Like {
             return false;
         }
         let is_same = shape.variant == &self.subject[self.variant_start..];
-        if is_same && self.precision > 2 {
+        // Beyond four digits, a first number is a date or a count.
+        if is_same && self.precision > 2 && shape.version.major < 10_000 {
             return true;
         }
         Shape::parse(&self.subject).is_some_and(|from| {

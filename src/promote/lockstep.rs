@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::changeset::Decided;
 use crate::choose::{Outcome, Reason, ReasonCode};
 use crate::image::Tag;
+use crate::manifest::Left;
 use crate::policy::PolicySet;
 
 /// Holds what would move while something that moves together with it cannot.
-pub fn hold_together(set: &PolicySet, decided: &mut [Decided]) {
+pub fn hold_together(set: &PolicySet, left: &Left, decided: &mut [Decided]) {
     let name = |one: &Decided| set.policies[one.at.policy].name.as_str();
     let together = |one: &Decided| set.together(one.at.environment, one.at.policy);
     let mut stopped: BTreeMap<(usize, &str), String> = BTreeMap::new();
@@ -17,6 +18,13 @@ pub fn hold_together(set: &PolicySet, decided: &mut [Decided]) {
         let Some(together) = together(one).filter(|_| is_stopped) else { continue };
         let why = format!("{}: {}", name(one), one.decision.reason.message);
         stopped.entry(together).or_insert(why);
+    }
+    // A place that is left alone stays where it is.
+    for ((environment, policy), place) in left {
+        if let Some(together) = set.together(*environment, *policy) {
+            let name = &set.policies[*policy].name;
+            stopped.entry(together).or_insert_with(|| format!("{name} is left alone at {place}"));
+        }
     }
     for (together, why) in left_behind(set, decided) {
         stopped.entry(together).or_insert(why);

@@ -233,17 +233,7 @@ impl Settings {
         }
         if policy.rule.order == "semver" {
             policy.comments.clear();
-            let is_whole = !self.is_lossy
-                && self.comments.is_empty()
-                && !self.no_patch
-                && self.versioning.is_none()
-                && !self.prereleases;
-            let told = if is_whole {
-                "as Renovate was told"
-            } else {
-                "from Renovate; not all that it was told is here"
-            };
-            policy.comments.push(told.to_owned());
+            policy.comments.push(self.origin().to_owned());
             let level = match (self.no_major, self.no_minor) {
                 (false, false) => "major",
                 (true, false) => "minor",
@@ -288,6 +278,20 @@ impl Settings {
         }
         policy.comments.extend(self.comments);
         Ok(())
+    }
+
+    /// Where the rule is from, and whether it is all that was told.
+    fn origin(&self) -> &'static str {
+        let is_whole = !self.is_lossy
+            && self.comments.is_empty()
+            && !self.no_patch
+            && self.versioning.is_none()
+            && !self.prereleases;
+        if is_whole {
+            "as Renovate was told"
+        } else {
+            "from Renovate; not all that it was told is here"
+        }
     }
 
     fn allow(policy: &mut StarterPolicy, allowed: &str) -> Result<(), String> {
@@ -344,5 +348,7 @@ fn age(text: &str) -> Option<String> {
     (number > 0).then(|| format!("{number}{short}"))
 }
 
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

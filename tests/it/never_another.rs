@@ -45,6 +45,79 @@ fn hold(rows: &[Row]) {
     }
 }
 
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_another_reader_broke_holds() {
+    hold(&[
+        stays(
+            "base: &b {digest: '@A'}\nweb: {image: {<<: *b, repository: r.io/acme/shop, tag: v1.0.0}}\n",
+            &["site.unsupported"],
+        ),
+        stays(
+            "base: &b {repository: r.io/acme/shop, tag: v1.0.0}\nweb: {image: {<<: *b, digest: '@A'}}\n",
+            &["site.unsupported"],
+        ),
+        shop(
+            "controller:\n  image: {repository: r.io/acme/shop, tag: v1.0.0}\n  imageDigest: @A\n",
+            "controller:\n  image: {repository: r.io/acme/shop, tag: v1.1.0}\n  imageDigest: @B\n",
+            &[],
+        ),
+        stays(
+            "repository: r.io/acme/shop\ntag: v1.0.0\nrepoDigest: r.io/acme/shop@@A\n",
+            &["site.unsupported"],
+        ),
+        stays(
+            "spec:\n  source:\n    helm:\n      parameters: [{name: image.sha, value: #A}]\n      valuesObject: {image: {repository: r.io/acme/shop, tag: v1.0.0}}\n",
+            &["`image.sha` in line 4"],
+        ),
+        stays(
+            "global: {image: {registry: m.io}}\na: {image: {registry: r.io, repository: acme/shop, tag: v1.0.0}}\n",
+            &["global.image.registry"],
+        ),
+        stays("image: {repository: r.io/acme/other, tag: v1.0.0} # tagalong: shop\n", &[]),
+        stays(
+            "image:\n  repository: r.io/acme/other\n  tag: v1.0.0 # tagalong: shop:tag\n",
+            &["names another image"],
+        ),
+        shop(
+            "image: r.io/acme/shop\nimageTag: v1.0.0\nimageDigest: @A\n",
+            "image: r.io/acme/shop\nimageTag: v1.1.0\nimageDigest: @B\n",
+            &[],
+        ),
+        Row {
+            policies: PINNED,
+            ..stays("repository: r.io/acme/shop\ntag: v1.0.0\nhash: ''\n", &["no-place"])
+        },
+        Row {
+            policies: PINNED,
+            ..shop(
+                "repository: r.io/acme/shop\ntag: v1.0.0@@A\ndigest: ''\n",
+                "repository: r.io/acme/shop\ntag: v1.1.0@@B\ndigest: ''\n",
+                &[],
+            )
+        },
+        shop(
+            "image: r.io/acme/shop:v1.0.0\ntoken: #A\nconfigChecksum: #A\n",
+            "image: r.io/acme/shop:v1.1.0\ntoken: #A\nconfigChecksum: #A\n",
+            &[],
+        ),
+    ]);
+    let redis = "  redis: {image: redis, tags: {semver: major}}\n";
+    let row = |before| Row {
+        policies: redis,
+        catalog: "redis: [7.2.4, 8.0.0]\n",
+        path: "values.yaml",
+        before,
+        after: before,
+        says: &["site.unsupported"],
+    };
+    hold(&[
+        row("image: {namespace: bitnami, repository: redis, tag: 7.2.4}\n"),
+        row("image: {org: bitnami, name: redis, tag: 7.2.4}\n"),
+        row("image: {host: mirror.example.com, repository: redis, tag: 7.2.4}\n"),
+    ]);
+}
+
 const SHOP: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
 const PINNED: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}, digest: pin}\n";
 const TAGS: &str = "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n";
@@ -185,6 +258,7 @@ fn an_image_is_what_all_of_its_keys_say() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_counts_moves_and_what_does_not_stays() {
     let one = |policies, catalog, before, after, says| Row {
         policies,
@@ -277,6 +351,17 @@ fn two_policies_of_one_image_share_an_environment_by_markers() {
     let before = "a: r.io/a:1.0.0-build # tagalong: build\nb: r.io/a:1.0.0-web # tagalong: web\nimage: r.io/a:1.0.0-web\n";
     let after = "a: r.io/a:1.1.0-build # tagalong: build\nb: r.io/a:1.2.0-web # tagalong: web\nimage: r.io/a:1.0.0-web\n";
     hold(&[Row { policies, catalog, path: "a.yaml", before, after, says: &["site.ambiguous"] }]);
+}
+
+#[test]
+fn a_place_that_is_left_alone_holds_its_set() {
+    let policies = "images:\n  front: {image: r.io/front, tags: {semver: '*'}}\n  back: {image: r.io/back, tags: {semver: '*'}}\n\
+                    environments:\n  prod: {paths: [prod], lockstep: [[front, back]]}\n";
+    let file = "- image: r.io/front:1.0.0\n- image: r.io/back:${TAG}\n";
+    let catalog = "r.io/front: [1.0.0, 1.1.0]\nr.io/back: [1.0.0, 1.1.0]\n";
+    let (got, said) = staged(policies, "a: 1\n", file, catalog);
+    assert_eq!(got, file);
+    assert!(said.contains("back is left alone at prod/a.yaml:2"), "{said}");
 }
 
 /// A tree with a `dev` and a `prod`.

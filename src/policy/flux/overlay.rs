@@ -118,7 +118,8 @@ impl Overlays {
                 let of = |key: &str| file.stream.get(target, key).and_then(text);
                 [of("kind"), of("name"), of("namespace")]
             });
-            self.patches.extend(patch.iter().flat_map(|patch| read_patch(patch, &target, &place)));
+            self.patches
+                .extend(patch.iter().flat_map(|patch| read_patch(patch, target.as_ref(), &place)));
         }
     }
 
@@ -176,7 +177,7 @@ fn substituted(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<Str
 }
 
 /// A patch, where it changes a field that matters: of operations, or of the fields themselves.
-fn read_patch(text: &str, target: &Option<[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
+fn read_patch(text: &str, target: Option<&[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
     let Ok(stream) = Stream::parse(text) else { return Vec::new() };
     let whole = |pattern: Option<String>| {
         let pattern = pattern.filter(|pattern| !pattern.is_empty())?;
@@ -195,8 +196,8 @@ fn read_patch(text: &str, target: &Option<[Option<String>; 3]>, place: &Place) -
             stream.get(*root, "$patch").is_some()
                 || FIELDS.iter().any(|field| file.node(&["spec", field]).is_some())
         };
-        let own = |keys: &[&str]| file.text(keys).map(|text| regex::escape(text));
-        let [kind, name, namespace] = target.clone().unwrap_or_default();
+        let own = |keys: &[&str]| file.text(keys).map(regex::escape);
+        let [kind, name, namespace] = target.cloned().unwrap_or_default();
         let kind = kind.or_else(|| own(&["kind"]));
         let is_ours = kind.as_deref().is_none_or(|kind| {
             whole(Some(kind.to_owned()))

@@ -256,7 +256,7 @@ fn of_home(preset: &str, home: &Home<'_>) -> Option<String> {
     let (repository, path) = match rest.split_once("//") {
         Some((repository, path)) => (repository, path.to_owned()),
         None => match rest.split_once(':') {
-            Some((repository, path)) => (repository, path.replace('/', "/")),
+            Some((repository, path)) => (repository, path.to_owned()),
             None => (rest, "default".to_owned()),
         },
     };

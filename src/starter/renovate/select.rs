@@ -118,15 +118,13 @@ impl Patterns {
             })
         };
         let managers: Vec<&str> = rules.managers.iter().map(String::as_str).collect();
-        let unread: [(&str, &dyn Fn(&str) -> bool); 3] = [
-            ("ignorePaths", &|file| is_in(&rules.ignored, file)),
-            ("includePaths", &|file| !rules.included.is_empty() && !is_in(&rules.included, file)),
-            ("enabledManagers", &|file| {
-                !managers.is_empty() && is_managed(&managers, file) != Some(true)
-            }),
-        ];
-        unread.into_iter().find_map(|(key, is_left)| {
-            let count = files.iter().filter(|file| is_left(file)).count();
+        let is_left = |key: &str, file: &str| match key {
+            "ignorePaths" => is_in(&rules.ignored, file),
+            "includePaths" => !rules.included.is_empty() && !is_in(&rules.included, file),
+            _ => !managers.is_empty() && is_managed(&managers, file) != Some(true),
+        };
+        ["ignorePaths", "includePaths", "enabledManagers"].into_iter().find_map(|key| {
+            let count = files.iter().filter(|file| is_left(key, file)).count();
             match count {
                 0 => None,
                 count if count == files.len() => Some(format!("Renovate leaves its files alone (`{key}`)")),

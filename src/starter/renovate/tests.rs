@@ -4,7 +4,7 @@ use super::*;
 use crate::image::{Repository, Tag};
 
 /// What comes of a configuration, in the repository `acme/fleet` with one preset in a file.
-fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
+pub(super) fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
     let read = |path: &str| {
         (path == "presets/db.json").then(|| {
             "{packageRules: [{matchPackageNames: ['nginx'], allowedVersions: '<2'}]}".to_owned()
@@ -38,7 +38,7 @@ fn policy(config: &str, image: &str, tag: &str) -> String {
 #[test]
 fn rules_are_applied_in_their_order() {
     let of = |rules: &str| format!("{{packageRules: [{rules}]}}");
-    let cases: [(String, &str, &str); 31] = [
+    let cases: [(String, &str, &str); 34] = [
         ("{}".into(), "nginx", "semver major"),
         (
             "{extends: ['docker:disableMajor', 'docker:pinDigests']}".into(),
@@ -54,6 +54,17 @@ fn rules_are_applied_in_their_order() {
             "semver <7.4 variant=keep",
         ),
         (of("{matchDatasources: ['npm'], allowedVersions: '<7.4'}"), "nginx", "semver major"),
+        ("{extends: ['local>acme/fleet//presets/db']}".into(), "nginx", "semver <2 variant=keep"),
+        (
+            "{extends: ['github>Acme/Fleet//presets/db.json']}".into(),
+            "nginx",
+            "semver <2 variant=keep",
+        ),
+        (
+            "{extends: ['docker:disableMajor'], allowedVersions: '<7 || >8'}".into(),
+            "nginx",
+            "semver <7 >=1.0.0 <2.0.0 || >8 >=1.0.0 <2.0.0 variant=keep",
+        ),
         (
             of("{matchPackageNames: ['nginx'], allowedVersions: '/^1\\\\./'}"),
             "nginx",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::timeline::{Held, Timeline};
+use super::timeline::{Held, Timeline, is_same};
 use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::ledger::Ledger;
@@ -424,29 +424,27 @@ impl<'a> Unit<'a> {
         if self.is_current(at.policy, chosen, &at.deployed) {
             return kept(policy, &at.deployed);
         }
+        let wait = |reason| Decision { to: Some(tag.clone()), ..held(reason) };
         if let Some(reason) = at.deployed.without_place(policy.digest) {
-            return Decision { to: Some(tag.clone()), ..held(reason) };
+            return wait(reason);
         }
-        let backwards = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less)
-            || self.is_behind(chosen, at);
-        if backwards && !policy.allow.downgrade {
+        let is_less = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less);
+        if (is_less || self.is_behind(chosen, at)) && !policy.allow.downgrade {
             let message =
                 format!("{tag} is what its source holds, and it is behind {}", at.deployed);
-            let reason = Reason::new(ReasonCode::Downgrade, message);
-            return Decision { to: Some(tag.clone()), ..held(reason) };
+            return wait(Reason::new(ReasonCode::Downgrade, message));
         }
         let wants_digest = at.deployed.digest.is_some() && policy.digest != DigestMode::Drop
             || policy.digest == DigestMode::Pin;
         if wants_digest && chosen.digest.is_none() {
             let message =
                 format!("its source holds {tag} without a digest, and one is written here");
-            let reason = Reason::new(ReasonCode::NoDigest, message);
-            return Decision { to: Some(tag.clone()), ..held(reason) };
+            return wait(Reason::new(ReasonCode::NoDigest, message));
         }
         let sources = self.promotion.sources.iter();
-        let names = sources.map(|source| self.facts.set.environments[*source].name.as_str());
-        let names =
-            names.collect::<Vec<_>>().join(if self.promotion.any { " or " } else { " and " });
+        let names: Vec<&str> =
+            sources.map(|source| self.facts.set.environments[*source].name.as_str()).collect();
+        let names = names.join(if self.promotion.any { " or " } else { " and " });
         let reason = Reason::new(ReasonCode::Promoted, format!("{tag} has earned it in {names}"));
         let decision = Decision {
             outcome: Outcome::Update,
@@ -455,13 +453,14 @@ impl<'a> Unit<'a> {
             reason,
             passed_over: Vec::new(),
         };
-        match self.environment.hold_on(&policy.name, self.facts.now) {
-            None => decision,
-            Some(hold) => {
-                let message = format!("held until {}: {}", hold.until, hold.reason);
-                let reason = Reason::new(ReasonCode::Held, message);
-                Decision { outcome: Outcome::Hold, reason, ..decision }
-            }
+        let Some(hold) = self.environment.hold_on(&policy.name, self.facts.now) else {
+            return decision;
+        };
+        let message = format!("held until {}: {}", hold.until, hold.reason);
+        Decision {
+            outcome: Outcome::Hold,
+            reason: Reason::new(ReasonCode::Held, message),
+            ..decision
         }
     }
 
@@ -483,16 +482,6 @@ impl<'a> Unit<'a> {
             places.is_some_and(|(deployed, chosen)| deployed < chosen)
         })
     }
-}
-
-/// Whether two places hold the same version; what one of them does not say is not another one.
-#[must_use]
-pub fn is_same(one: &Deployed, other: &Deployed) -> bool {
-    let is_one = match (&one.digest, &other.digest) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    };
-    one.tag == other.tag && is_one
 }
 
 fn kept(policy: &Policy, deployed: &Deployed) -> Decision {

@@ -9,6 +9,6 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Checked, Facts, Promoted, Question, decide, is_same};
+pub use decide::{Checked, Facts, Promoted, Question, decide};
 pub use lockstep::hold_together;
-pub use timeline::{End, Held, State, Stretch, Timeline};
+pub use timeline::{End, Held, State, Stretch, Timeline, is_same};

@@ -110,3 +110,13 @@ impl Stretch<'_> {
         self.until.unwrap_or(now).duration_since(self.since)
     }
 }
+
+/// Whether two places hold the same version; what one of them does not say is not another one.
+#[must_use]
+pub fn is_same(one: &Deployed, other: &Deployed) -> bool {
+    let is_one = match (&one.digest, &other.digest) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    one.tag == other.tag && is_one
+}

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::finder::{Finder, Written};
-use super::{Obstacle, Obstruction, Part, Reader, oci_source};
+use super::{Obstacle, Obstruction, Part, Reader, named, oci_source};
 use crate::image::Digest;
 use crate::yaml::{NodeId, Stream};
 
@@ -256,15 +256,18 @@ impl Finder<'_> {
             let Some(slot) = one.slots.first() else { continue };
             let key = self.key_of(slot.node).unwrap_or_default().to_owned();
             one.reader = oci_source::reader(self, mapping);
-            one.beside = self.name_beside(mapping);
+            let is_whole = one.slots.iter().any(|slot| slot.part == Part::Whole);
+            one.beside = if is_whole { None } else { self.name_beside(mapping, &key) };
             one.stays = self.stays_beside(mapping, &key);
         }
         self.found.claimed = claimed;
     }
 
-    /// The name of an image in a mapping, where nobody claims it.
-    fn name_beside(&self, mapping: NodeId) -> Option<String> {
-        let keys = ["repository", "image", "newName"];
+    /// The name of an image in a mapping, where nobody claims it; `key` is that of its tag.
+    fn name_beside(&self, mapping: NodeId, key: &str) -> Option<String> {
+        let stem = stem_of(key);
+        let named = |word: &str| named::beside(stem, word);
+        let keys = [named("repository"), named("image"), "newName".to_owned()];
         let mut nodes = keys.iter().filter_map(|key| self.stream.get(mapping, key));
         let node = nodes.find(|node| !self.taken.contains(node))?;
         let text = self.stream.text(self.stream.target(node))?;

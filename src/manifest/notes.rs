@@ -5,7 +5,7 @@ use super::marker::{Idle, Idleness};
 use super::{Claimed, Obstacle, Obstructed, Site};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::policy::Policy;
-use crate::yaml::{NodeId, Stream};
+use crate::yaml::{NodeId, Stream, SyntaxError};
 
 /// An image that is named but cannot be changed.
 pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnostic {
@@ -185,6 +185,27 @@ pub(super) fn outside(policy: &str, places: &[Place]) -> Option<Diagnostic> {
     );
     let problem = Diagnostic::warning(Code::SiteOutside, message).at(first.clone());
     Some(problem.help("add its directory to the `paths` of an environment"))
+}
+
+/// A file that is not YAML.
+pub(super) fn unparsable(
+    path: &str,
+    text: &str,
+    error: &SyntaxError,
+    has_sites: bool,
+) -> Diagnostic {
+    let start = error.offset(text);
+    let (line, column) = (error.line, error.column);
+    let place = Place { path: path.to_owned(), line, column, span: start..start };
+    if has_sites {
+        let message =
+            format!("this is not YAML: {error}; only marked lines and targets are changed");
+        return Diagnostic::info(Code::FileUnreadable, message).at(place);
+    }
+    let message = format!("this is not YAML: {error}; left alone");
+    Diagnostic::warning(Code::FileUnreadable, message)
+        .at(place)
+        .help("a marker beside a value (`# tagalong: NAME:tag`) has that line changed by itself")
 }
 
 /// A warning about a line.

@@ -11,7 +11,7 @@ use super::{
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
-use crate::yaml::{NodeId, Stream, SyntaxError};
+use crate::yaml::{NodeId, Stream};
 
 /// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -128,7 +128,7 @@ impl<'p> Survey<'p> {
             Err(error) => {
                 let has_sites = self.plain(path, text, environment, &aims, &mut seen);
                 seen.problems
-                    .extend(environment.map(|_| unparsable(path, text, &error, has_sites)));
+                    .extend(environment.map(|_| notes::unparsable(path, text, &error, has_sites)));
             }
         }
         seen
@@ -434,21 +434,6 @@ impl Seen {
 /// Whether a file is to be read as YAML: by its name, or because a path leads into it.
 fn is_yaml(path: &str, aims: &[Aim<'_>]) -> bool {
     is_candidate(path) || aims.iter().any(|aim| matches!(aim.target.reach, Reach::Path(..)))
-}
-
-fn unparsable(path: &str, text: &str, error: &SyntaxError, has_sites: bool) -> Diagnostic {
-    let start = error.offset(text);
-    let (line, column) = (error.line, error.column);
-    let place = Place { path: path.to_owned(), line, column, span: start..start };
-    if has_sites {
-        let message =
-            format!("this is not YAML: {error}; only marked lines and targets are changed");
-        return Diagnostic::info(Code::FileUnreadable, message).at(place);
-    }
-    let message = format!("this is not YAML: {error}; left alone");
-    Diagnostic::warning(Code::FileUnreadable, message)
-        .at(place)
-        .help("a marker beside a value (`# tagalong: NAME:tag`) has that line changed by itself")
 }
 
 /// Whether a file is encrypted with [SOPS](https://getsops.io/docs/#message-authentication-code), whose

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::changeset::{Plan, Planned, Use};
+use crate::changeset::{Plan, Planned};
 use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
@@ -44,13 +44,13 @@ fn overdue(planned: &Planned) -> Option<Diagnostic> {
 }
 
 /// An image that was pushed and that nobody waits for, which is a misspelt name or none of ours.
-pub(super) fn unused_push(pushed: &Pushed, uses: &[Use]) -> Option<Diagnostic> {
+pub(super) fn unused_push(pushed: &Pushed, is_unused: bool) -> Option<Diagnostic> {
     let message = format!(
         "nothing deploys {} by a policy, so there is nothing to do for {}",
         pushed.repository, pushed.tag
     );
     let note = Diagnostic::warning(Code::PolicyUnused, message);
-    uses.is_empty().then(|| note.help("compare `--image-ref` with the `image` of the policies"))
+    is_unused.then(|| note.help("compare `--image-ref` with the `image` of the policies"))
 }
 
 /// Policies whose image nothing names, not even in a way that is left alone, and environments in

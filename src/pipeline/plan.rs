@@ -15,6 +15,7 @@ use super::{
 use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::git::Author;
+use crate::image::Repository;
 use crate::manifest::{Looked, Survey, Surveyed, Variables};
 use crate::policy::{Environment, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
@@ -37,16 +38,13 @@ pub(super) async fn plan_tree(
     overrule(&mut set, request.deliver);
     check_names(&set, settings)?;
     let Looked { files, left, diagnostics: found } = survey(&tree, &set, &mut hits);
-    diagnostics.extend(notes::unused(&set, &files, &found, settings.is_whole()));
-    diagnostics.extend(found);
+    let unused = notes::unused(&set, &files, &found, settings.is_whole());
+    diagnostics.extend(unused.into_iter().chain(found));
     let uses = selected(&uses(&files), &set, settings);
-    // What comes from other environments is not asked for at registries.
-    let listed: Vec<Use> = uses.iter().filter(|at| !is_promoted(&set, at)).cloned().collect();
-    let repositories: BTreeSet<_> =
-        listed.iter().map(|u| &set.policies[u.policy].repository).collect();
-    diagnostics.extend(ask(&listed, &set, &repository, request, tags).await);
-    let promoting =
-        Promoting::read(&tree, (&set, &repository), &files, (&uses, known), request).await;
+    let repositories = repositories_of(uses.iter(), &set);
+    diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
+    let places = (&set, &repository);
+    let promoting = Promoting::read(&tree, places, &files, (&uses, known), request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
@@ -66,10 +64,11 @@ pub(super) async fn plan_tree(
         progress,
         is_partial: settings.pushed.is_some(),
     };
-    let (mut plan, undecided) = settling.settle(&uses, tags, &mut memory, &mut proposals).await;
-    let (timelines, names) = (promoting.timelines, known.names());
-    diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
-    diagnostics.extend(tags.skews(&set));
+    let settled = settling.settle(&uses, tags, &mut memory, &mut proposals);
+    let (mut plan, undecided) = Box::pin(settled).await;
+    let timelines = promoting.timelines;
+    let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
+    diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
     let is_whole = settings.is_whole() && settings.scope.policies.is_none();
     memory.learn(&set, &plan, tags, settings.now, is_whole);
@@ -88,10 +87,18 @@ pub(super) async fn plan_tree(
         github: request.around.github.clone(),
         proposals,
         timelines,
-        names,
+        names: known.names(),
         dashboard,
         elsewhere: Vec::new(),
     })
+}
+
+/// The images of some uses.
+fn repositories_of<'s, 'u>(
+    uses: impl Iterator<Item = &'u Use>,
+    set: &'s PolicySet,
+) -> BTreeSet<&'s Repository> {
+    uses.map(|at| &set.policies[at.policy].repository).collect()
 }
 
 /// Delivers everything in the way that was asked for, if one was.
@@ -126,14 +133,15 @@ async fn ask(
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Option<Diagnostic> {
+    // What comes from other environments is not asked for at registries.
+    let listed = || uses.iter().filter(|at| !is_promoted(set, at));
     let Some(pushed) = &request.settings.pushed else {
-        let repositories = uses.iter().map(|u| &set.policies[u.policy].repository).collect();
-        tags.list(&repositories, set, repository, request.around.progress).await;
+        tags.list(&repositories_of(listed(), set), set, repository, request.around.progress).await;
         return None;
     };
-    let deployed = uses.iter().filter_map(|u| u.deployed.tag.clone());
+    let deployed = listed().filter_map(|u| u.deployed.tag.clone());
     tags.confirm(pushed, deployed, repository).await;
-    notes::unused_push(pushed, uses)
+    notes::unused_push(pushed, listed().next().is_none())
 }
 
 /// Says what asking for each image cost.

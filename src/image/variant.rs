@@ -5,7 +5,7 @@
 //! Every other number is part of the flavour: nobody means to change the architecture, a language or a database with the image
 //! (`-arm32v7`, `-jdk17`, `-pg15`). Hashes of commits have no order and are masked whole.
 
-/// Words for builds and packagings, whose number counts where it is written onto them: LinuxServer's `ls`, Debian's and
+/// Words for builds and packagings, whose number counts where it is written onto them: linuxserver.io's `ls`, Debian's and
 /// Bitnami's `r`, Microsoft's `CU` and `KB`, and the like.
 const COUNTERS: [&str; 20] = [
     "b", "bld", "build", "cu", "ed", "k3s", "kb", "ls", "n", "p", "patch", "post", "r", "rel",

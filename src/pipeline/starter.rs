@@ -137,7 +137,8 @@ pub async fn import(
         read: &text,
     });
     let (manifests, overlays) = (manifests(&tree), load::overlays(&tree));
-    let imported = Imported { manifests: &manifests, renovate: told, overlays };
+    let imported =
+        Imported { manifests: &manifests, renovate: told, overlays, repository: &repository };
     let starter = Starter::imported(&imported, &deployed);
     let mut starter = starter.map_err(Failure::Argument)?;
     let existing = Existing::of(&tree, &settings);

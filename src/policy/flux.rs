@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobSet, GlobSetBuilder};
 
-use object::Object;
+use object::{Object, order};
 pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, variable};
 use selector::Selector;
 
@@ -264,10 +264,14 @@ impl Flux {
             let why = format!("it is patched at {}:{}; {RENDER}", at.path, at.line);
             return self.leave_out(object, &key, Code::FluxPatched, &why);
         }
-        let Some(variable) = variable(written) else {
+        if !written.contains("${") {
             return self.place_automation(object, key, written, via);
-        };
-        let found: Vec<_> = self.overlays.substituting(file).cloned().collect();
+        }
+        let variable = variable(written).unwrap_or_default();
+        let mut found: Vec<_> = self.overlays.substituting(file).cloned().collect();
+        if found.is_empty() && variable.is_empty() {
+            found.push(Substitution::default());
+        }
         if found.is_empty() {
             let why = format!(
                 "its path `{}` holds the variable `{variable}`, and no Kustomization of Flux here sets it by \
@@ -479,27 +483,4 @@ const RENDER: &str =
 /// The name as markers write it.
 fn marker_name((namespace, name): &Name) -> String {
     format!("{namespace}:{name}")
-}
-
-/// The first of the orders that is set, as Flux looks for them.
-fn order(object: &Object<'_>) -> Result<Order, String> {
-    let direction = |order: &str, default| match object.text(&["spec", "policy", order, "order"]) {
-        Some("asc" | "ASC") => Ok(Direction::Asc),
-        Some("desc" | "DESC") => Ok(Direction::Desc),
-        None => Ok(default),
-        Some(other) => Err(format!("{order}.order cannot be `{}`", other.escape_debug())),
-    };
-    if object.node(&["spec", "policy", "semver"]).is_some() {
-        let range = object.text(&["spec", "policy", "semver", "range"]).unwrap_or_default();
-        return Range::parse(range)
-            .map(|range| Order::Semver(Span::Range(range)))
-            .map_err(|error| error.to_string());
-    }
-    if object.node(&["spec", "policy", "alphabetical"]).is_some() {
-        return direction("alphabetical", Direction::Asc).map(Order::Alphabetical);
-    }
-    if object.node(&["spec", "policy", "numerical"]).is_some() {
-        return direction("numerical", Direction::Asc).map(Order::Numerical);
-    }
-    Err("it names none of semver, alphabetical and numerical".to_owned())
 }

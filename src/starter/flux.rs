@@ -7,7 +7,7 @@ use super::guess::Rule;
 use super::yaml::Object;
 use super::{Place, Starter, StarterPolicy};
 use crate::image::Repository;
-use crate::policy::{Overlays, flux_variable};
+use crate::policy::{Overlays, Substitution, flux_variable};
 
 const GROUP: &str = "image.toolkit.fluxcd.io/";
 
@@ -19,6 +19,9 @@ pub(super) struct Repositories<'a> {
     /// The image, and tags that take no part. Several where clusters have one of the same name each.
     known: BTreeMap<Name, BTreeSet<(String, Vec<String>)>>,
     overlays: &'a Overlays,
+    /// The policies that were added, and whether an automation is left out.
+    added: BTreeSet<String>,
+    is_partial: bool,
 }
 
 fn key(object: &Object<'_>) -> (String, String) {
@@ -33,7 +36,7 @@ fn is_of_flux(object: &Object<'_>) -> bool {
 impl<'a> Repositories<'a> {
     /// None yet, with what changes them on their way into a cluster.
     pub(super) const fn new(overlays: &'a Overlays) -> Self {
-        Self { known: BTreeMap::new(), overlays }
+        Self { known: BTreeMap::new(), overlays, added: BTreeSet::new(), is_partial: false }
     }
 
     /// Learns an `ImageRepository`.
@@ -46,9 +49,28 @@ impl<'a> Repositories<'a> {
         }
     }
 
+    /// Takes policies back that would count everywhere, because the automation that says where is left out.
+    pub(super) fn finish(&self, starter: &mut Starter) {
+        if self.added.is_empty() {
+            return;
+        }
+        if self.is_partial && starter.environments.is_empty() {
+            starter.policies.retain(|policy| !self.added.contains(&policy.name));
+            let why =
+                "Flux's policies are left out, as the automation that says where they count is";
+            starter.notes.push(format!("{why}; write them with their environments"));
+            return;
+        }
+        starter.notes.push(
+            "Flux changes marked places alone; these policies find every place of their image in their environments: \
+             `tagalong plan` shows them"
+                .to_owned(),
+        );
+    }
+
     /// Adds a policy or an automation.
     pub(super) fn add(
-        &self,
+        &mut self,
         starter: &mut Starter,
         names: &mut BTreeSet<String>,
         object: &Object<'_>,
@@ -69,7 +91,7 @@ impl<'a> Repositories<'a> {
         }
     }
 
-    fn policy(&self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+    fn policy(&mut self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
         let (namespace, name) = key(object);
         if object.text(&["spec", "suspend"]) == Some("true") {
             return starter
@@ -108,14 +130,9 @@ impl<'a> Repositories<'a> {
             return;
         };
         rule.exclude.clone_from(excluded);
-        let plain = |text: &str| {
-            text.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-")
-        };
-        let longer = [plain(&name), plain(format!("{namespace}-{name}").trim_matches('-'))];
-        let numbered = (2..).map(|count| format!("{}-{count}", plain(&name)));
-        let free = |wanted: &String| !wanted.is_empty() && !names.contains(wanted);
-        let own = longer.into_iter().chain(numbered).find(free).unwrap_or_default();
+        let own = own_name(names, &namespace, &name);
         names.insert(own.clone());
+        self.added.insert(own.clone());
         let markers = format!(
             "from Flux; its markers are `{namespace}:{name}`, ours would be `# tagalong: {own}`"
         );
@@ -132,6 +149,16 @@ impl<'a> Repositories<'a> {
             also,
         });
     }
+}
+
+/// A name that no policy has yet.
+fn own_name(names: &BTreeSet<String>, namespace: &str, name: &str) -> String {
+    let plain =
+        |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-");
+    let longer = [plain(name), plain(format!("{namespace}-{name}").trim_matches('-'))];
+    let numbered = (2..).map(|count| format!("{}-{count}", plain(name)));
+    let free = |wanted: &String| !wanted.is_empty() && !names.contains(wanted);
+    longer.into_iter().chain(numbered).find(free).unwrap_or_default()
 }
 
 fn rule(object: &Object<'_>) -> Option<Rule> {
@@ -153,13 +180,23 @@ fn rule(object: &Object<'_>) -> Option<Rule> {
 
 impl Repositories<'_> {
     /// An environment for an automation, or one for each that sets the variables in its path.
-    fn automation(&self, starter: &mut Starter, object: &Object<'_>, file: &str) {
+    fn automation(&mut self, starter: &mut Starter, object: &Object<'_>, file: &str) {
         let written = object.text(&["spec", "update", "path"]).unwrap_or(".");
-        let Some(variable) = flux_variable(written) else {
+        let before = starter.environments.len();
+        self.place(starter, object, (written, file));
+        self.is_partial |= starter.environments.len() == before;
+    }
+
+    fn place(&self, starter: &mut Starter, object: &Object<'_>, (written, file): (&str, &str)) {
+        if !written.contains("${") {
             return automation(starter, object, written);
-        };
-        let found: Vec<Option<String>> =
+        }
+        let variable = flux_variable(written).unwrap_or_default();
+        let mut found: Vec<Option<String>> =
             self.overlays.substituting(file).map(|one| one.apply(written).ok()).collect();
+        if found.is_empty() && variable.is_empty() {
+            found.push(Substitution::default().apply(written).ok());
+        }
         if found.is_empty() || found.iter().any(Option::is_none) {
             let (_, name) = key(object);
             return starter.notes.push(format!(

@@ -42,7 +42,8 @@ const BRANCHES: [&str; 9] =
     ["main", "master", "trunk", "develop", "dev", "build", "ci", "release", "staging"];
 
 /// Formats of calendar versions, the more particular first.
-const CALENDARS: [&str; 9] = [
+const CALENDARS: [&str; 10] = [
+    "YYYY0M0D.MICRO",
     "YYYY.0M.0D.MICRO",
     "YYYY.MM.DD.MICRO",
     "YYYY.0M.0D",
@@ -59,7 +60,7 @@ const CALENDARS: [&str; 9] = [
 type Look = (&'static str, fn(&Captures<'_>) -> Option<Rule>, &'static str);
 
 /// The looks of tags that are no versions, the more particular first.
-const LOOKS: [Look; 11] = [
+const LOOKS: [Look; 12] = [
     (
         r"^([A-Za-z][\w.-]*?)-[0-9a-f]{7,40}-\d{8,}$",
         |found| {
@@ -106,6 +107,11 @@ const LOOKS: [Look; 11] = [
             let pattern = format!(r"^{}-(?<build>\d+)-[0-9a-f]{{7,40}}$", lead(found)?);
             Some(ordered(&pattern, Some("$build"), NUMBER))
         },
+        "numbers of builds, and commits: by the number",
+    ),
+    (
+        r"^\d+-(?:[0-9]+[a-f]|[a-f]+[0-9])[0-9a-f]{5,38}$",
+        |_| Some(ordered(r"^(?<build>\d+)-[0-9a-f]{7,40}$", Some("$build"), NUMBER)),
         "numbers of builds, and commits: by the number",
     ),
     (
@@ -226,11 +232,18 @@ const VERSIONED: [&str; 8] = ["", "v", "V", "release-", "rel-", "version-", "sta
 /// The rule for versions. Where one number is all there is, it is a tag that moves by itself.
 fn version(tag: &str) -> Option<(Rule, &'static str)> {
     let shape = Shape::parse(tag)?;
-    if shape.precision > 1 || VERSIONED.contains(&shape.prefix) && shape.counts() {
+    let has_words = shape.variant.starts_with(['-', '_', '.'])
+        && shape
+            .variant
+            .split(['-', '_', '.'])
+            .any(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let counts = has_words && VERSIONED.contains(&shape.prefix) && shape.counts();
+    if shape.precision > 1 || counts {
         let why = "versions: the next minor ones, of the same variant";
         return Some((Rule::by("semver", "minor"), why));
     }
-    let is_alone = matches!(shape.prefix, "" | "v") || shape.prefix.ends_with("jdk-");
+    let is_short = shape.core.len() <= 3 && !shape.variant.contains(|c: char| c.is_ascii_digit());
+    let is_alone = is_short && (matches!(shape.prefix, "" | "v") || shape.prefix.ends_with("jdk-"));
     let why = "a tag of one number, which moves by itself: by its digest (`semver: major` would take the next number)";
     is_alone.then(|| (Rule::by("fixed", tag), why))
 }
@@ -262,7 +275,7 @@ mod tests {
 
     #[test]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 37] = [
+        let cases: [(&[&str], &str); 42] = [
             (&["v1.2.3"], "semver minor"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
             (&["16"], "fixed 16"),
@@ -275,6 +288,11 @@ mod tests {
             (&["2026.1.5"], "calver YYYY.MM.MICRO"),
             (&["jdk-17"], "fixed jdk-17"),
             (&["pr-77"], "nothing, not pr-77"),
+            (&["01-09-2026"], "nothing, not 01-09-2026"),
+            (&["2026w36"], "nothing, not 2026w36"),
+            (&["3f1c2a9-20260901"], "nothing, not 3f1c2a9-20260901"),
+            (&["20260901.3"], "calver YYYY0M0D.MICRO"),
+            (&["1234-3f1c2a9"], r"numerical asc ^(?<build>\d+)-[0-9a-f]{7,40}$ $build"),
             (&["e2e"], "nothing, not e2e"),
             (&["c0042"], r"numerical asc ^c(?<count>\d+)$ $count"),
             (&["w_2025_38"], r"numerical asc ^w_(?<year>\d{4})_(?<part>\d{2})$ $year$part"),

@@ -16,10 +16,18 @@ const PREFIX: &str = "argocd-image-updater.argoproj.io/";
 type Told<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Argo CD's Applications whose files are in this repository: their directories, by name.
-#[derive(Default)]
-pub(super) struct Applications(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct Applications<'a> {
+    known: BTreeMap<String, BTreeSet<String>>,
+    /// The repository as `owner/name`; empty where that is not known.
+    repository: &'a str,
+}
 
-impl Applications {
+impl<'a> Applications<'a> {
+    /// None yet.
+    pub(super) const fn new(repository: &'a str) -> Self {
+        Self { known: BTreeMap::new(), repository }
+    }
+
     /// Learns an `Application`, where something is deployed beneath its path here.
     pub(super) fn learn(&mut self, object: &Object<'_>, deployed: &[Deployed]) {
         let is_argo = object.text(&["apiVersion"]).is_some_and(|v| v.starts_with("argoproj.io/"));
@@ -31,9 +39,10 @@ impl Applications {
             let beneath = format!("{path}/");
             path == "." || deployed.iter().any(|one| one.path.starts_with(&beneath))
         };
-        let paths: BTreeSet<String> = sources(object).into_iter().filter(is_here).collect();
+        let paths: BTreeSet<String> =
+            sources(object, self.repository).into_iter().filter(is_here).collect();
         if !paths.is_empty() {
-            self.0.entry(name.to_owned()).or_default().extend(paths);
+            self.known.entry(name.to_owned()).or_default().extend(paths);
         }
     }
 
@@ -41,20 +50,30 @@ impl Applications {
     fn paths(&self, pattern: &str) -> BTreeSet<String> {
         let Ok(glob) = globset::Glob::new(pattern) else { return BTreeSet::new() };
         let glob = glob.compile_matcher();
-        let meant = self.0.iter().filter(|(name, _)| glob.is_match(name.as_str()));
+        let meant = self.known.iter().filter(|(name, _)| glob.is_match(name.as_str()));
         meant.flat_map(|(_, paths)| paths.iter().cloned()).collect()
     }
 }
 
-/// The directories of an Application's sources.
-fn sources(object: &Object<'_>) -> BTreeSet<String> {
-    let mut sources: Vec<Option<&str>> = vec![object.text(&["spec", "source", "path"])];
-    sources.extend(object.items(&["spec", "sources"]).iter().map(|source| source.text(&["path"])));
+/// The directories of an Application's sources that are in this repository.
+fn sources(object: &Object<'_>, repository: &str) -> BTreeSet<String> {
     let plain = |path: &str| match path.trim_start_matches("./").trim_matches('/') {
         "" => ".".to_owned(),
         path => path.to_owned(),
     };
-    sources.into_iter().flatten().map(plain).filter(|path| !path.contains("{{")).collect()
+    let is_here = |source: &Object<'_>| {
+        let url = source.text(&["repoURL"]).unwrap_or_default().to_lowercase();
+        let name = url.trim_end_matches('/').trim_end_matches(".git");
+        let rest = name.strip_suffix(repository);
+        url.is_empty()
+            || repository.is_empty()
+            || rest.is_some_and(|rest| rest.ends_with(['/', ':']))
+    };
+    let mut all = object.items(&["spec", "sources"]);
+    all.extend(object.below(&["spec", "source"]));
+    let paths =
+        all.iter().filter(|source| is_here(source)).filter_map(|source| source.text(&["path"]));
+    paths.map(plain).filter(|path| !path.contains("{{")).collect()
 }
 
 /// Adds what the documents of a file say.
@@ -62,10 +81,12 @@ pub(super) fn add(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
     object: &Object<'_>,
-    applications: &Applications,
+    applications: &Applications<'_>,
 ) {
     match object.text(&["kind"]) {
-        Some("Application") => application(starter, names, object, &["metadata", "annotations"]),
+        Some("Application") => {
+            application(starter, names, object, &["metadata", "annotations"], applications);
+        }
         Some("ApplicationSet") if list(object, &TEMPLATE).is_some() => {
             let name = object.text(&["metadata", "name"]).unwrap_or_default();
             starter.notes.push(format!(
@@ -100,6 +121,7 @@ fn application(
     names: &mut BTreeSet<String>,
     object: &Object<'_>,
     at: &[&str],
+    applications: &Applications<'_>,
 ) {
     let Some(images) = list(object, at) else { return };
     let app = object.text(&["metadata", "name"]).unwrap_or("app").to_owned();
@@ -118,7 +140,14 @@ fn application(
     }
     let target = annotations.get(&format!("{PREFIX}write-back-target"));
     left(starter, &app, &annotations);
-    environment(starter, object, &app, target.map(String::as_str), &policies);
+    environment(
+        starter,
+        object,
+        &app,
+        target.map(String::as_str),
+        &policies,
+        applications.repository,
+    );
 }
 
 /// Says which annotations mean nothing here.
@@ -150,7 +179,7 @@ fn resource(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
     object: &Object<'_>,
-    applications: &Applications,
+    applications: &Applications<'_>,
 ) {
     let app = object.text(&["metadata", "name"]).unwrap_or("updater").to_owned();
     for reference in object.items(&["spec", "applicationRefs"]) {
@@ -171,10 +200,16 @@ fn resource(
             policies.extend(image_of(starter, names, &app, name, &told));
         }
         let pattern = reference.text(&["namePattern"]).unwrap_or("*");
-        let paths = applications.paths(pattern);
+        let is_by_label = reference.has(&["labelSelectors"]);
+        let paths = if is_by_label { BTreeSet::new() } else { applications.paths(pattern) };
+        let target = ["writeBackConfig", "gitConfig", "writeBackTarget"];
+        let common = object.text(&[&["spec"], &target[..]].concat());
+        let paths = written_at(paths, reference.text(&target).or(common));
         if paths.is_empty() {
+            starter.policies.retain(|policy| !policies.contains(&policy.name));
             starter.notes.push(format!(
-                "ImageUpdater {app}: say in `environments` which directories the applications `{pattern}` are in"
+                "ImageUpdater {app}: no policy is written, as nothing here says which directories the applications \
+                 `{pattern}` are in; write it with its environment"
             ));
         } else if !policies.is_empty() {
             place(starter, if pattern.contains('*') { &app } else { pattern }, &paths, policies);
@@ -309,6 +344,28 @@ fn regex_of(glob: &str) -> String {
     regex + "$"
 }
 
+/// What is written for sources in some directories: a file that is named is the one that changes, from the root or beside the chart.
+fn written_at(paths: BTreeSet<String>, target: Option<&str>) -> BTreeSet<String> {
+    let Some((_, file)) = target.and_then(|target| target.split_once(':')) else { return paths };
+    match file.strip_prefix('/') {
+        Some(file) => BTreeSet::from([plain_path(file)]),
+        None => paths.iter().map(|path| plain_path(&format!("{path}/{file}"))).collect(),
+    }
+}
+
+/// A path without `.` and `..`, from the root of the repository.
+fn plain_path(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
 /// The environment of an application: the directories of its sources.
 fn environment(
     starter: &mut Starter,
@@ -316,21 +373,13 @@ fn environment(
     app: &str,
     target: Option<&str>,
     images: &[String],
+    repository: &str,
 ) {
-    let mut paths = sources(object);
-    // A file that is named is the one that changes: from the root, or beside the chart.
-    let plain = |path: &str| path.trim_start_matches("./").trim_matches('/').to_owned();
-    if let Some((_, file)) = target.and_then(|target| target.split_once(':')) {
-        let beside =
-            |path: &String| if path == "." { plain(file) } else { format!("{path}/{file}") };
-        paths = match file.strip_prefix('/') {
-            Some(file) => BTreeSet::from([plain(file)]),
-            None => paths.iter().map(beside).collect(),
-        };
-    }
+    let paths = written_at(sources(object, repository), target);
     if images.is_empty() || paths.is_empty() {
+        starter.policies.retain(|policy| !images.contains(&policy.name));
         starter.notes.push(format!(
-            "{app}: no directory of this repository is named; write its environment"
+            "{app}: no policy is written, as no directory of this repository is named; write it with its environment"
         ));
         return;
     }

@@ -57,6 +57,8 @@ pub struct Imported<'a> {
     pub renovate: Option<Told<'a>>,
     /// What changes Flux's resources on their way into a cluster.
     pub overlays: Overlays,
+    /// The repository as `owner/name`, in lower case; empty where that is not known.
+    pub repository: &'a str,
 }
 
 /// One policy to write.
@@ -136,7 +138,7 @@ impl Starter {
             .filter_map(|(path, text)| Some((path.as_str(), Stream::parse(text).ok()?)))
             .collect();
         let mut repositories = flux::Repositories::new(&told.overlays);
-        let mut applications = image_updater::Applications::default();
+        let mut applications = image_updater::Applications::new(told.repository);
         let all = || {
             streams.iter().flat_map(|(path, stream)| Object::all(stream).map(move |o| (*path, o)))
         };
@@ -149,9 +151,38 @@ impl Starter {
             image_updater::add(&mut starter, &mut names, &object, &applications);
             fleet::add(&mut starter, &mut names, &object, path);
         }
+        repositories.finish(&mut starter);
         starter.reconcile();
         starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(starter)
+    }
+
+    /// Whether each of several policies has environments of its own, whose directories are not those of another one.
+    fn are_apart(&self, policies: &[StarterPolicy]) -> bool {
+        let places_of = |policy: &StarterPolicy| {
+            let name = policy.name.clone();
+            self.environments.iter().filter(move |place| place.images.contains(&name))
+        };
+        let is_beneath = |one: &str, other: &str| {
+            one == other
+                || other == "."
+                || one.strip_prefix(other).is_some_and(|r| r.starts_with('/'))
+        };
+        let meet = |one: &Place, other: &Place| {
+            let mut pairs = one.paths.iter().flat_map(|a| other.paths.iter().map(move |b| (a, b)));
+            pairs.any(|(a, b)| is_beneath(a, b) || is_beneath(b, a))
+        };
+        let is_alone = |(at, policy): (usize, &StarterPolicy)| {
+            let others = || policies.iter().enumerate().filter(move |(index, _)| *index != at);
+            let mut places = places_of(policy).peekable();
+            places.peek().is_some()
+                && places.all(|place| {
+                    others().all(|(_, other)| !places_of(other).any(|there| meet(place, there)))
+                })
+        };
+        policies.len() > 1
+            && self.environments.iter().all(|place| !place.is_for_all)
+            && policies.iter().enumerate().all(is_alone)
     }
 
     /// Keeps one policy for each image. Where tools, clusters or applications were told different things of one, a person has
@@ -162,10 +193,15 @@ impl Starter {
             images.entry(policy.image.clone()).or_default().push(policy);
         }
         for (image, mut policies) in images {
+            if self.are_apart(&policies) {
+                self.policies.append(&mut policies);
+                continue;
+            }
             let is_alike = policies
                 .iter()
                 .all(|p| (&p.rule, &p.also) == (&policies[0].rule, &policies[0].also));
             if is_alike {
+                self.notes.extend(same_again(&policies));
                 policies.truncate(1);
                 self.policies.append(&mut policies);
                 continue;
@@ -226,6 +262,19 @@ impl Starter {
 /// How many places are not named.
 fn more(places: usize) -> String {
     if places > 1 { format!(" and {} more", places - 1) } else { String::new() }
+}
+
+/// Where several policies say the same of one image, the first stands for the others: told by their names.
+fn same_again(policies: &[StarterPolicy]) -> Option<String> {
+    let (first, others) = policies.split_first()?;
+    let others: Vec<&str> = others.iter().map(|policy| policy.name.as_str()).collect();
+    let names = others.join("`, `");
+    (!others.is_empty()).then(|| {
+        format!(
+            "{}: `{names}` say the same as `{}`, which stands for all of them",
+            first.image, first.name
+        )
+    })
 }
 
 fn at(place: &Deployed) -> String {

@@ -13,7 +13,7 @@ use super::guess::Rule;
 use super::{Deployed, Starter, StarterPolicy};
 use crate::image::{Shape, Tag};
 use crate::policy::Range;
-use rules::{Home, Rules, restricts};
+use rules::{Home, Rules, is_lossy, restricts, unsaid};
 use select::{Image, Meant, Patterns, texts};
 
 /// Where its configuration is looked for; the first that there is counts.
@@ -147,7 +147,13 @@ fn judge(
     let mut unknown = None;
     for rule in &rules.all {
         match patterns.meant(rule, image) {
-            Meant::Yes => settings.take(rule),
+            Meant::Yes => {
+                if let Some(key) = unsaid(rule) {
+                    unknown = Some(format!("`{key}`"));
+                }
+                settings.is_lossy |= is_lossy(rule);
+                settings.take(rule);
+            }
             Meant::No => {}
             Meant::Perhaps(why) if restricts(rule) => unknown = Some(why),
             Meant::Perhaps(why) => {
@@ -348,7 +354,5 @@ fn age(text: &str) -> Option<String> {
     (number > 0).then(|| format!("{number}{short}"))
 }
 
-#[cfg(test)]
-mod property;
 #[cfg(test)]
 mod tests;

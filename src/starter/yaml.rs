@@ -23,6 +23,11 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// A mapping within.
+    pub(super) fn below(&self, keys: &[&str]) -> Option<Self> {
+        Some(Self { node: self.at(keys)?, ..*self })
+    }
+
     /// Whether a key is there.
     pub(super) fn has(&self, keys: &[&str]) -> bool {
         self.at(keys).is_some()

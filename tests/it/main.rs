@@ -26,6 +26,7 @@ mod homes;
 mod hostile;
 mod hostile_files;
 mod images;
+mod imports;
 mod lifecycle;
 mod memory;
 mod merging;

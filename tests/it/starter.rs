@@ -187,9 +187,9 @@ fn flux(kind: &str, name: &str, spec: &str) -> String {
 /// Each of these once kept everything else away, or was carried over as something else.
 #[test]
 fn what_cannot_be_carried_over_is_told_and_left_out() {
-    let policy = |name: &str, more: &str| {
+    let policy = |name: &str, of: &str, more: &str| {
         let spec =
-            format!("imageRepositoryRef: {{name: app}}, policy: {{semver: {{range: 1.x}}}}{more}");
+            format!("imageRepositoryRef: {{name: {of}}}, policy: {{semver: {{range: 1.x}}}}{more}");
         flux("ImagePolicy", name, &spec)
     };
     let automation = |name: &str, path: &str, more: &str| {
@@ -197,9 +197,10 @@ fn what_cannot_be_carried_over_is_told_and_left_out() {
     };
     let files = [
         flux("ImageRepository", "app", "image: ghcr.io/acme/app"),
-        policy("app", ""),
-        policy("stopped", ", suspend: true"),
-        policy("odd", ", filterTags: {pattern: '^(?!x)'}"),
+        flux("ImageRepository", "odd", "image: ghcr.io/acme/odd"),
+        policy("app", "app", ""),
+        policy("stopped", "app", ", suspend: true"),
+        policy("odd", "odd", ", filterTags: {pattern: '^(?!x)'}"),
         automation("all", "./clusters", ""),
         automation("inner", "./clusters/prod", ""),
         automation("stopped", "./x", ", suspend: true"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::PolicyFile;
+use super::{Direction, Order, PolicyFile, Range, Span};
 use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
@@ -71,4 +71,27 @@ impl<'a> Object<'a> {
         let (line, column) = (node.line(), node.column());
         Place { path: self.file.path.clone(), line, column, span: node.span() }
     }
+}
+
+/// The first of the orders that is set, as Flux looks for them.
+pub(super) fn order(object: &Object<'_>) -> Result<Order, String> {
+    let direction = |order: &str, default| match object.text(&["spec", "policy", order, "order"]) {
+        Some("asc" | "ASC") => Ok(Direction::Asc),
+        Some("desc" | "DESC") => Ok(Direction::Desc),
+        None => Ok(default),
+        Some(other) => Err(format!("{order}.order cannot be `{}`", other.escape_debug())),
+    };
+    if object.node(&["spec", "policy", "semver"]).is_some() {
+        let range = object.text(&["spec", "policy", "semver", "range"]).unwrap_or_default();
+        return Range::parse(range)
+            .map(|range| Order::Semver(Span::Range(range)))
+            .map_err(|error| error.to_string());
+    }
+    if object.node(&["spec", "policy", "alphabetical"]).is_some() {
+        return direction("alphabetical", Direction::Asc).map(Order::Alphabetical);
+    }
+    if object.node(&["spec", "policy", "numerical"]).is_some() {
+        return direction("numerical", Direction::Asc).map(Order::Numerical);
+    }
+    Err("it names none of semver, alphabetical and numerical".to_owned())
 }

@@ -50,7 +50,7 @@ struct Patch {
 }
 
 /// Variables that a `Kustomization` sets in what is beneath its path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Substitution {
     /// The name of the `Kustomization`.
     pub name: String,
@@ -77,6 +77,7 @@ impl Overlays {
                 for key in ["patches", "patchesJson6902", "patchesStrategicMerge"] {
                     self.patches(&file, &[key], read);
                 }
+                self.replacements(&file);
             }
         }
     }
@@ -120,6 +121,33 @@ impl Overlays {
             });
             self.patches
                 .extend(patch.iter().flat_map(|patch| read_patch(patch, target.as_ref(), &place)));
+        }
+    }
+
+    /// kustomize's `replacements`, which write into fields of what they select.
+    fn replacements(&mut self, file: &File<'_>) {
+        for item in file.items(&["replacements"]) {
+            let targets = file.stream.get(item, "targets").map(|node| file.stream.target(node));
+            for target in targets.map_or(&[][..], |node| file.stream.items(node)) {
+                let target = File { root: file.stream.target(*target), ..*file };
+                let kind = target.text(&["select", "kind"]).unwrap_or_default();
+                let fields = target.items(&["fieldPaths"]);
+                let mut fields = fields.iter().filter_map(|field| file.stream.text(*field));
+                let matters = fields.any(|field| {
+                    let field = field.strip_prefix("spec.").unwrap_or(field);
+                    FIELDS.iter().any(|known| field.starts_with(known))
+                        || field.starts_with("metadata.")
+                });
+                if !KINDS.contains(&kind) || !matters {
+                    continue;
+                }
+                let whole = |text: &str| Regex::new(&format!("^(?:{})$", regex::escape(text))).ok();
+                let name = target.text(&["select", "name"]).and_then(whole);
+                let node = file.stream.node(item);
+                let (line, column) = (node.line(), node.column());
+                let place = Place { path: file.path.to_owned(), line, column, span: node.span() };
+                self.patches.push(Patch { kind: whole(kind), name, namespace: None, place });
+            }
         }
     }
 

@@ -21,7 +21,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
 ];
 
 /// Keys that are read, or mean nothing for which version comes.
-const READ: [&str; 27] = [
+const READ: [&str; 28] = [
     "$schema",
     "description",
     "extends",
@@ -49,6 +49,7 @@ const READ: [&str; 27] = [
     "docker",
     "managerFilePatterns",
     "fileMatch",
+    "force",
 ];
 
 /// What selectors were called before
@@ -121,6 +122,38 @@ pub(super) struct Rules {
     pub(super) ignored: Vec<String>,
     pub(super) included: Vec<String>,
     pub(super) managers: Vec<String>,
+    /// Which files managers read, where their objects say it.
+    pub(super) read: Vec<Reads>,
+}
+
+/// The files that one manager reads.
+pub(super) struct Reads {
+    pub(super) manager: String,
+    /// Patterns beside its own.
+    pub(super) patterns: Option<Vec<String>>,
+    pub(super) ignored: Vec<String>,
+    pub(super) included: Vec<String>,
+}
+
+/// Keys of a rule that say which versions come, and that nothing here says.
+const UNSAID: [&str; 4] = ["followTag", "extractVersion", "maxMajorIncrement", "ignoreVersions"];
+
+/// A key that keeps versions away and cannot be said here.
+pub(super) fn unsaid(rule: &Value) -> Option<&'static str> {
+    UNSAID.into_iter().find(|key| rule.get(key).is_some_and(|value| !value.is_null()))
+}
+
+/// Whether a rule has a key that is not carried over.
+pub(super) fn is_lossy(rule: &Value) -> bool {
+    let keys = rule.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let is_known = |key: &String| {
+        READ.contains(&key.as_str())
+            || MANAGERS.contains(&key.as_str())
+            || ELSEWHERE.iter().any(|(known, _)| known == key)
+            || key.starts_with("match")
+            || key.starts_with("exclude")
+    };
+    !keys.into_iter().all(|key| is_known(key) || key == "force")
 }
 
 impl Rules {
@@ -145,6 +178,9 @@ impl Rules {
         for rule in config["packageRules"].as_array().into_iter().flatten() {
             self.add(&renamed(rule));
         }
+        if config["force"].is_object() {
+            self.add(&config["force"]);
+        }
     }
 
     /// What an object says, and its rules, for what it is about.
@@ -156,6 +192,16 @@ impl Rules {
             rule.extend(selects.as_object().cloned().unwrap_or_default());
             Value::Object(rule)
         };
+        let list = |key: &str| {
+            object.get(key).map(|value| texts(value).into_iter().map(str::to_owned).collect())
+        };
+        let manager = selects["matchManagers"][0].as_str().unwrap_or_default();
+        self.read.push(Reads {
+            manager: manager.to_owned(),
+            patterns: list("managerFilePatterns").or_else(|| list("fileMatch")),
+            ignored: list("ignorePaths").unwrap_or_default(),
+            included: list("includePaths").unwrap_or_default(),
+        });
         self.add(&with(object));
         let rules = object.get("packageRules").and_then(Value::as_array).into_iter().flatten();
         for rule in rules.map(renamed) {
@@ -252,7 +298,8 @@ impl Rules {
 /// (<https://docs.renovatebot.com/config-presets/#preset-hosting>).
 fn of_home(preset: &str, home: &Home<'_>) -> Option<String> {
     let (_, rest) = preset.split_once('>')?;
-    let rest = rest.split('#').next()?;
+    // At another commit, it may say something else.
+    let rest = Some(rest).filter(|rest| !rest.contains(['#', '(']))?;
     let (repository, path) = match rest.split_once("//") {
         Some((repository, path)) => (repository, path.to_owned()),
         None => match rest.split_once(':') {

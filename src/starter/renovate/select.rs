@@ -81,6 +81,13 @@ impl Patterns {
         self.ask(pattern, is).unwrap_or_default()
     }
 
+    /// Whether a pattern of files fits one: a regular expression, between slashes or as it was written before.
+    fn reads(&self, pattern: &str, file: &str) -> bool {
+        let is_marked =
+            pattern.starts_with('/') || pattern.contains('*') && !pattern.contains(".*");
+        self.is(pattern, file) || !is_marked && self.is(&between_slashes(pattern), file)
+    }
+
     /// Keys that select and are not understood here, and patterns that cannot be read.
     fn strange<'r>(&self, rule: &'r Value) -> Vec<&'r str> {
         let keys = rule.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
@@ -121,9 +128,21 @@ impl Patterns {
         let is_left = |key: &str, file: &str| match key {
             "ignorePaths" => is_in(&rules.ignored, file),
             "includePaths" => !rules.included.is_empty() && !is_in(&rules.included, file),
+            "managerFilePatterns" => rules.read.iter().any(|reads| {
+                let is_its = is_managed(&[&reads.manager], file) == Some(true);
+                // Only Kubernetes' has no patterns of its own.
+                let is_unread = reads.manager == "kubernetes"
+                    && reads
+                        .patterns
+                        .as_ref()
+                        .is_some_and(|all| !all.iter().any(|p| self.reads(p, file)));
+                let is_left = is_in(&reads.ignored, file)
+                    || !reads.included.is_empty() && !is_in(&reads.included, file);
+                is_its && (is_unread || is_left)
+            }),
             _ => !managers.is_empty() && is_managed(&managers, file) != Some(true),
         };
-        ["ignorePaths", "includePaths", "enabledManagers"].into_iter().find_map(|key| {
+        ["ignorePaths", "includePaths", "enabledManagers", "managerFilePatterns"].into_iter().find_map(|key| {
             let count = files.iter().filter(|file| is_left(key, file)).count();
             match count {
                 0 => None,

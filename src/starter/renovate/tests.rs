@@ -4,7 +4,7 @@ use super::*;
 use crate::image::{Repository, Tag};
 
 /// What comes of a configuration, in the repository `acme/fleet` with one preset in a file.
-pub(super) fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
+fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
     let read = |path: &str| {
         (path == "presets/db.json").then(|| {
             "{packageRules: [{matchPackageNames: ['nginx'], allowedVersions: '<2'}]}".to_owned()
@@ -16,6 +16,7 @@ pub(super) fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, S
         manifests: &[],
         renovate: Some(told),
         overlays: crate::policy::Overlays::default(),
+        repository,
     };
     Starter::imported(&imported, deployed)
 }

@@ -1,16 +1,15 @@
 //! After `import`, a policy chooses no tag that Renovate would not have chosen: held against a small model of Renovate of its own.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
-use serde_json::json;
-
-use super::tests::imported;
-use super::*;
-use crate::choose::{Answers, Facts, Listing, select};
-use crate::image::Repository;
-use crate::ledger::Ledger;
-use crate::policy::{PolicyFile, read as read_policies};
-use crate::starter::policies;
+use serde_json::{Value, json};
+use tagalong::choose::{Answers, Facts, Listing, select};
+use tagalong::image::{Repository, Shape, Tag};
+use tagalong::ledger::Ledger;
+use tagalong::policy::{Overlays, PolicyFile, read};
+use tagalong::starter::{Deployed, Imported, Starter, Told, policies};
 
 /// Tags that a registry lists of every image.
 const LISTED: [&str; 10] = [
@@ -127,10 +126,14 @@ proptest! {
             line: 1,
             tag: Tag::parse(from),
         }];
-        let starter = imported(&config(&settings, manager).to_string(), &deployed).unwrap();
-        let (set, problems) = read_policies(&[PolicyFile::new("p.yaml", policies(&starter, ""))]);
+        let text = config(&settings, manager).to_string();
+        let told = Told { path: "renovate.json", text: &text, repository: "", read: &|_| None };
+        let overlays = Overlays::default();
+        let imported = Imported { manifests: &[], renovate: Some(told), overlays, repository: "" };
+        let starter = Starter::imported(&imported, &deployed).unwrap();
+        let (set, problems) = read(&[PolicyFile::new("p.yaml", policies(&starter, ""))]);
         let Some(policy) = set.policies.first() else { return Ok(()) };
-        prop_assert!(!crate::diagnostic::any_error(&problems), "{problems:?}");
+        prop_assert!(!tagalong::diagnostic::any_error(&problems), "{problems:?}");
         let listing = Listing::from_texts(LISTED);
         let (answers, ledger, skewed) = (Answers::default(), Ledger::default(), BTreeMap::new());
         let now = Timestamp::UNIX_EPOCH;

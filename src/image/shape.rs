@@ -93,7 +93,10 @@ impl<'a> Shape<'a> {
     /// Takes a tag apart; `None` when it does not begin with one to five numbers.
     #[must_use]
     pub fn parse(tag: &'a str) -> Option<Self> {
-        let (prefix, rest) = tag.split_at(tag.find(|c: char| c.is_ascii_digit())?);
+        let (prefix, rest) = tag.split_at(front(tag)?);
+        if is_commit(prefix, rest) {
+            return None;
+        }
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let core = rest[..end].trim_end_matches('.');
         let suffix = &rest[core.len()..];
@@ -144,9 +147,17 @@ impl<'a> Shape<'a> {
     /// more (behind the first, up to three are usual), and years, dates and zeros in front are where they were.
     #[must_use]
     pub fn is_of_make(&self, other: &Self) -> bool {
+        let counters = variant::counters(self.variant).zip(variant::counters(other.variant));
+        if !counters.into_iter().all(|(ours, theirs)| counts_on(ours, theirs)) {
+            return false;
+        }
         if self.precision > 2 {
-            let first = |shape: &Self| shape.core.find('.').unwrap_or(shape.core.len());
-            return first(other) <= 4.max(first(self) + 1);
+            let both = self.core.split('.').zip(other.core.split('.')).enumerate();
+            return both.into_iter().all(|(place, (ours, theirs))| {
+                let usual = if place > 2 { 3 } else { 4 };
+                let is_day_kept = theirs.len() < 8 || is_date(ours) == is_date(theirs);
+                theirs.len() <= usual.max(ours.len() + 1) && is_day_kept
+            });
         }
         let both = self.core.split('.').zip(other.core.split('.')).enumerate();
         both.into_iter().all(|(place, (ours, theirs))| {
@@ -158,6 +169,44 @@ impl<'a> Shape<'a> {
             theirs.len() <= longest && is_padding_kept && is_date_kept
         })
     }
+}
+
+/// Where the version begins: at the first digit, or behind a flavour with a number of its own (`php8.2-2.5.0`).
+fn front(tag: &str) -> Option<usize> {
+    let first = tag.find(|c: char| c.is_ascii_digit())?;
+    let word = tag[..first].rsplit(['-', '_']).next().unwrap_or_default();
+    if word.is_empty() || word.eq_ignore_ascii_case("v") {
+        return Some(first);
+    }
+    let is_version = |text: &str| {
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        text[..end].split('.').filter(|part| !part.is_empty()).count() > 2
+    };
+    let own = tag[..first].len() - word.len();
+    if is_version(&tag[first..]) {
+        return Some(first);
+    }
+    let behind = tag[own..].match_indices('-').map(|(at, _)| own + at + 1);
+    let at = behind.into_iter().find(|at| is_version(&tag[*at..]));
+    Some(at.map_or(first, |at| at + usize::from(tag[at..].starts_with('v'))))
+}
+
+/// Whether a tag is a commit behind a word that says so (`sha-1234567`, `git-abc9999`).
+fn is_commit(prefix: &str, rest: &str) -> bool {
+    let start =
+        ["sha-", "git-", "commit-", "sha_", "git_"].iter().find_map(|w| prefix.strip_prefix(*w));
+    start.is_some_and(|letters| {
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        letters.bytes().chain(rest.bytes()).all(hex)
+            && (7..=40).contains(&(letters.len() + rest.len()))
+    })
+}
+
+/// Whether a count can come after another one: what is much longer is a date, a time or a commit.
+fn counts_on(ours: u64, theirs: u64) -> bool {
+    let (ours, theirs) = (ours.to_string(), theirs.to_string());
+    theirs.len() <= 3.max(ours.len() + 1) && is_date(&ours) == is_date(&theirs)
 }
 
 /// Whether a number looks like a year, or a day as `20240923`.
@@ -222,6 +271,12 @@ mod tests {
             ("1.2.3.4.5-x", Some(("", 5, "1.2.3", "-x"))),
             ("1.2.3.4.5.6", None),
             ("latest", None),
+            ("php8.2-2.5.0", Some(("php8.2-", 3, "2.5.0", ""))),
+            ("php8.2-fpm-v2.5.0-slim", Some(("php8.2-fpm-v", 3, "2.5.0", "-slim"))),
+            ("jdk17-1.2", Some(("jdk", 1, "17.0.0", "-1.2"))),
+            ("sha-1234567", None),
+            ("sha-abc9999", None),
+            ("sha-12", Some(("sha-", 1, "12.0.0", ""))),
             ("18446744073709551616", None),
         ];
         for (tag, want) in cases {
@@ -275,6 +330,8 @@ mod tests {
             ("1.3.2.3006", "1.8.1259", false),
             ("13.22-202511100817-system", "13.23-202611150900-system", true),
             ("1.27", "1.27.0", false),
+            ("8.6.0-21-jdk", "8.7.0-17-jdk", false),
+            ("1.16.0-erlang-25.3-slim", "1.16.1-erlang-24.0-slim", false),
         ];
         for (one, other, want) in cases {
             let (one, other) = (Shape::parse(one).unwrap(), Shape::parse(other).unwrap());
@@ -321,6 +378,14 @@ mod tests {
             ("3.19", "2024.9", false),
             ("1.2.3", "2024.9.23", true),
             ("1.2.3", "20240923.1.2", false),
+            ("1.2.3", "1.20240923.0", false),
+            ("1.2.0", "1.3.1234567", false),
+            ("1.2.0.1", "1.2.0.20240923", false),
+            ("120.0.6099.109", "121.0.6167.85", true),
+            ("1.0.0-3", "1.0.0-20240301", false),
+            ("1.0.0-r1", "1.0.0-r11", true),
+            ("1.0.0-1", "1.0.0-9182736", false),
+            ("1.0.0-20240301", "1.0.0-20240923", true),
             ("2024.1.0", "20250101.1.0", false),
         ];
         for (one, other, want) in cases {

@@ -34,7 +34,7 @@ const BASES: [&str; 17] = [
 ];
 
 /// Words behind which a number names something that is chosen, also where a separator stands in between.
-const CHOSEN: [&str; 40] = [
+const CHOSEN: [&str; 43] = [
     "amd",
     "api",
     "arm",
@@ -44,6 +44,8 @@ const CHOSEN: [&str; 40] = [
     "cudnn",
     "dotnet",
     "elasticsearch",
+    "elixir",
+    "erlang",
     "es",
     "gcc",
     "go",
@@ -65,6 +67,7 @@ const CHOSEN: [&str; 40] = [
     "node",
     "nodejs",
     "openjdk",
+    "otp",
     "perl",
     "pg",
     "php",
@@ -97,8 +100,8 @@ enum Piece<'a> {
 /// The pieces of a variant.
 struct Pieces<'a> {
     rest: &'a str,
-    /// Whether a word begins here.
-    is_start: bool,
+    /// The separator behind which a word begins here; blank at the very start.
+    start: Option<char>,
     /// The last word of letters.
     word: &'a str,
     /// Whether a number here is written onto it.
@@ -108,7 +111,7 @@ struct Pieces<'a> {
 }
 
 fn pieces(variant: &str) -> Pieces<'_> {
-    Pieces { rest: variant, is_start: true, word: "", is_onto: false, is_lenient: false }
+    Pieces { rest: variant, start: Some(' '), word: "", is_onto: false, is_lenient: false }
 }
 
 impl<'a> Iterator for Pieces<'a> {
@@ -116,10 +119,10 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let first = self.rest.chars().next()?;
-        let hash = hash(self.rest, self.is_lenient).filter(|_| self.is_start);
+        let hash = hash(self.rest, self.is_lenient).filter(|_| self.start.is_some());
         if let Some(length) = hash {
             self.take(length);
-            self.is_start = false;
+            self.start = None;
             return Some(Piece::Hash);
         }
         if first.is_ascii_digit() {
@@ -127,15 +130,15 @@ impl<'a> Iterator for Pieces<'a> {
         }
         if first.is_ascii_alphabetic() {
             let odd = WITH_DIGITS.iter().find(|word| self.rest.starts_with(**word));
-            self.word = match odd.filter(|_| self.is_start) {
+            self.word = match odd.filter(|_| self.start.is_some()) {
                 Some(word) => self.take(word.len()),
                 None => self.run(|c| c.is_ascii_alphabetic()),
             };
-            self.is_start = false;
+            self.start = None;
             self.is_onto = true;
             return Some(Piece::Word(self.word));
         }
-        self.is_start = true;
+        self.start = Some(first);
         self.is_onto &= first == '.';
         Some(Piece::Word(self.take(first.len_utf8())))
     }
@@ -151,10 +154,13 @@ impl<'a> Pieces<'a> {
     /// A number, and what it is by the word before it.
     fn number(&mut self) -> Piece<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
-        self.is_start = false;
+        let is_dashed = self.start.take() == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
         let is_base = is_one_of(&BASES);
+        // `-21-jdk` is a Java, `_12-jre` a build of one.
+        let is_java = is_dashed && ["-jdk", "-jre"].iter().any(|java| self.rest.starts_with(java));
         let counts = is_base || is_one_of(&COUNTERS) || !self.is_onto && !is_one_of(&CHOSEN);
+        let counts = counts && !is_java;
         if counts {
             Piece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
         } else {

@@ -105,8 +105,10 @@ impl Like {
             return false;
         }
         let is_same = shape.variant == &self.subject[self.variant_start..];
-        // Beyond four digits, a first number is a date or a count.
-        if is_same && self.precision > 2 && shape.version.major < 10_000 {
+        // Of longer numbers, one may be a date or a count.
+        let Version { major, minor, patch, .. } = &shape.version;
+        let is_short = [major, minor, patch].into_iter().all(|number| *number < 10_000);
+        if is_same && self.precision == 3 && is_short && !shape.counts() {
             return true;
         }
         Shape::parse(&self.subject).is_some_and(|from| {

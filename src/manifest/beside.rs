@@ -217,8 +217,7 @@ impl Finder<'_> {
         let parent = self.parent(mapping).filter(is_small);
         let Some(parent) = parent.filter(|_| is_image) else { return Ok(()) };
         let Ok(found) = self.digests_of(parent).beside(stem_of(&key)) else { return Ok(()) };
-        let held: Vec<Beside> = found.into_iter().filter(|one| !self.is_blank(one.node)).collect();
-        self.add_digests(Ok(held), written)
+        self.add_digests(Ok(found), written)
     }
 
     /// The digests of a mapping.

@@ -255,6 +255,11 @@ impl Claimed {
         if !writes_digest && both.any(|(slot, text)| is_tag(slot) && text.contains('@')) {
             return Some(Fault::Not("its digest goes away"));
         }
+        let mut both = self.slots.iter().zip(&self.texts);
+        let is_digest = |slot: &Slot| matches!(slot.part, Part::Digest | Part::Hash);
+        if !writes_digest && both.any(|(slot, text)| is_digest(slot) && !text.is_empty()) {
+            return Some(Fault::DigestStays(self.line));
+        }
         let whole =
             self.name.as_deref().filter(|_| self.slots.iter().any(|s| s.part == Part::Whole));
         if let Some(name) = whole.filter(|name| !name.is_empty() && !is_copy(name, repository)) {

@@ -10,7 +10,7 @@ use crate::image::{Repository, split_registry};
 use crate::yaml::NodeId;
 
 /// Keys, normalized, that may name a registry for images beside or beneath them.
-const HINTS: [&str; 14] = [
+const HINTS: [&str; 23] = [
     "registry",
     "imageregistry",
     "dockerregistry",
@@ -22,19 +22,31 @@ const HINTS: [&str; 14] = [
     "registryhost",
     "registryserver",
     "registryprefix",
+    "systemdefaultregistry",
+    "registryname",
+    "imageregistryprefix",
+    "imagebase",
+    "imagerepo",
+    "dockerhubproxy",
+    "dockerproxy",
+    "registrymirror",
+    "artifactory",
     "imageprefix",
     "repositoryprefix",
     "imagerepositoryprefix",
 ];
 
 /// Keys, normalized, that may be the front of a name within an image's own mapping.
-const FRONTS: [&str; 17] = [
+const FRONTS: [&str; 23] = [
     "account",
+    "address",
     "base",
     "domain",
     "group",
     "host",
     "hubuser",
+    "location",
+    "mirror",
     "namespace",
     "org",
     "organization",
@@ -43,7 +55,10 @@ const FRONTS: [&str; 17] = [
     "project",
     "repo",
     "repourl",
+    "root",
+    "path",
     "server",
+    "source",
     "user",
     "dockerhubuser",
 ];
@@ -199,10 +214,31 @@ impl Finder<'_> {
                 })
             })
         });
-        let mut all: Vec<Said> = own.chain(inner).chain(global).collect();
+        let mut all: Vec<Said> = own.chain(inner).chain(global).chain(self.deep(node)).collect();
         let rank = |said: &Said| matches!(said, Said::Perhaps(_));
         all.sort_by_key(rank);
         all.into_iter().next()
+    }
+
+    /// What a group of settings beneath `global` says, as Rancher's `global.cattle.systemDefaultRegistry`.
+    fn deep(&self, node: NodeId) -> Option<Said> {
+        let global = self.stream.target(self.stream.get(node, "global")?);
+        let groups = self.stream.entries(global).iter().take(MAX_ENTRIES);
+        let mut said = groups.filter_map(|(group, value)| {
+            let value = self.stream.target(*value);
+            let is_image = OWN.iter().any(|key| self.stream.get(value, key).is_some());
+            let entries = if is_image { &[] } else { self.stream.entries(value) };
+            let group = self.stream.text(*group)?;
+            entries.iter().take(MAX_ENTRIES).find_map(|(key, value)| {
+                let name = self.stream.text(*key)?;
+                match self.prefix(&format!("global.{group}.{name}"), name, *value)? {
+                    Said::Registry(prefix) | Said::Hub(prefix) | Said::Perhaps(prefix) => {
+                        Some(Said::Perhaps(prefix))
+                    }
+                }
+            })
+        });
+        said.next()
     }
 
     /// What may be the front of the name in an image's own mapping.

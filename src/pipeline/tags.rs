@@ -188,15 +188,17 @@ impl Tags {
         if let Ok(listing) = self.catalog.listing(copy) {
             return if listing.tags.contains_key(tag) { None } else { lacking(tag.as_str()) };
         }
+        // A catalog is all there is where no registry can be asked.
         if let Some(digest) = digest {
             return match self.has(copy, digest, settings).await {
+                Ok(Some(true)) => None,
                 Ok(Some(false)) => lacking(digest.short()),
-                Ok(_) => None,
+                Ok(None) => lacking("tags in the catalog"),
                 Err(reason) => Some(reason),
             };
         }
         if !self.connect(settings) {
-            return None;
+            return lacking("tags in the catalog");
         }
         let found = self.client.as_ref()?.digest(copy, tag).await;
         found.err().map(|error| error.reason_for(&format!("{copy}:{tag}")))

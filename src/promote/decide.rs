@@ -9,7 +9,7 @@ use super::timeline::{Held, Timeline, is_same};
 use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::ledger::Ledger;
-use crate::policy::{DigestMode, Environment, Key, Policy, PolicySet, Promotion};
+use crate::policy::{DigestMode, Environment, Policy, PolicySet, Promotion};
 
 /// More versions of a source than this are not weighed.
 const MAX_COMBINATIONS: usize = 50;
@@ -353,20 +353,6 @@ impl<'a> Unit<'a> {
         Objection::Reason(Reason::new(ReasonCode::TooFar, message))
     }
 
-    /// How two versions of an image are ordered, where anything says that.
-    pub(super) fn order(
-        &self,
-        policy: usize,
-        one: &Deployed,
-        other: &Deployed,
-    ) -> Option<Ordering> {
-        let ranker = self.facts.set.policies[policy].rule.ranker(None);
-        let key = |deployed: &Deployed| -> Option<Key> {
-            ranker.rank_deployed(deployed.tag.as_ref()?, None)
-        };
-        key(one).zip(key(other)).map(|(one, other)| one.compare(&other))
-    }
-
     fn is_above(&self, one: Option<&Combination<'_>>, other: Option<&Combination<'_>>) -> bool {
         match (one, other) {
             (Some(_), None) => true,
@@ -427,6 +413,14 @@ impl<'a> Unit<'a> {
         let wait = |reason| Decision { to: Some(tag.clone()), ..held(reason) };
         if let Some(reason) = at.deployed.without_place(policy.digest) {
             return wait(reason);
+        }
+        if policy.rule.is_by_version()
+            && policy.rule.ranker(None).rank_deployed(tag, None).is_none()
+        {
+            return wait(Reason::new(
+                ReasonCode::Unordered,
+                format!("{tag} is no version, so it earns nothing"),
+            ));
         }
         let is_less = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less);
         if (is_less || self.is_behind(chosen, at)) && !policy.allow.downgrade {

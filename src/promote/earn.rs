@@ -11,7 +11,7 @@ use super::timeline::{End, Held, Timeline};
 use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::image::Tag;
 use crate::ledger::AHEAD;
-use crate::policy::Gate;
+use crate::policy::{Gate, Key};
 
 /// Gates are looked for on this many commits of a stretch, the newest ones.
 const MAX_COMMITS: usize = 200;
@@ -213,6 +213,20 @@ impl Unit<'_> {
             ReasonCode::GateOverdue,
             format!("{message}; nothing else is missing since {ready}"),
         )
+    }
+
+    /// How two versions of an image are ordered, where anything says that.
+    pub(super) fn order(
+        &self,
+        policy: usize,
+        one: &Deployed,
+        other: &Deployed,
+    ) -> Option<Ordering> {
+        let ranker = self.facts.set.policies[policy].rule.ranker(None);
+        let key = |deployed: &Deployed| -> Option<Key> {
+            ranker.rank_deployed(deployed.tag.as_ref()?, None)
+        };
+        key(one).zip(key(other)).map(|(one, other)| one.compare(&other))
     }
 }
 

@@ -49,6 +49,42 @@ fn hold(rows: &[Row]) {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_another_reader_broke_holds() {
     hold(&[
+        // The digest's key is above the image's mapping, and empty.
+        Row {
+            policies: "  shop: {image: r.io/acme/shop, tags: {semver: minor}, digest: pin}\n",
+            catalog: "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n",
+            path: "values.yaml",
+            before: "web:\n  image: {repository: r.io/acme/shop, tag: v1.0.0}\n  imageDigest: ''\n",
+            after: "web:\n  image: {repository: r.io/acme/shop, tag: v1.1.0}\n  imageDigest: '@B'\n",
+            says: &[],
+        },
+        // A flavour with a number of its own in front.
+        Row {
+            policies: "  a: {image: r.io/a, tags: {semver: minor}}\n",
+            catalog: "r.io/a: [php8.2-2.5.0, php8.3-1.0.0, php8.2-2.6.0]\n",
+            path: "d.yaml",
+            before: "image: r.io/a:php8.2-2.5.0\n",
+            after: "image: r.io/a:php8.2-2.6.0\n",
+            says: &[],
+        },
+        // Dates and commits are no counts.
+        Row {
+            policies: "  a: {image: r.io/a, tags: {semver: minor}}\n",
+            catalog: "r.io/a: [1.0.0-1, 1.0.0-2, 1.0.0-20240301, 1.0.0-9182736]\n",
+            path: "d.yaml",
+            before: "image: r.io/a:1.0.0-1\n",
+            after: "image: r.io/a:1.0.0-2\n",
+            says: &[],
+        },
+        // The registry is named by Rancher's key.
+        Row {
+            policies: "  a: {image: rancher/kubectl, tags: {semver: minor}}\n",
+            catalog: "rancher/kubectl: [v1.28.0, v1.29.0]\n",
+            path: "values.yaml",
+            before: "global: {cattle: {systemDefaultRegistry: registry.corp.io}}\nkubectl: {image: {repository: rancher/kubectl, tag: v1.28.0}}\n",
+            after: "global: {cattle: {systemDefaultRegistry: registry.corp.io}}\nkubectl: {image: {repository: rancher/kubectl, tag: v1.28.0}}\n",
+            says: &["site.unsupported"],
+        },
         stays(
             "base: &b {digest: '@A'}\nweb: {image: {<<: *b, repository: r.io/acme/shop, tag: v1.0.0}}\n",
             &["site.unsupported"],
@@ -397,6 +433,41 @@ fn a_copy_at_another_registry_is_promoted_by_its_own_name() {
     let (left, said) = staged(policies, dev, prod, lacking);
     assert_eq!(left, prod);
     assert!(said.contains("prod.io/acme/shop has no 1.1.0"), "{said}");
+    // A catalog that does not know the copy is no proof of it.
+    assert_eq!(staged(policies, dev, prod, "dev.io/shop: [1.0.0, 1.1.0]\n").0, prod);
+}
+
+#[test]
+fn what_is_no_version_is_not_promoted() {
+    let policies = "images:\n  web: {image: r.io/web, tags: {semver: '*'}}\n\
+                    environments:\n  dev: {paths: [dev]}\n  prod: {paths: [prod], promoteFrom: dev}\n";
+    for tag in ["pr-77", "latest"] {
+        let (dev, catalog) =
+            (format!("image: r.io/web:{tag}\n"), format!("r.io/web: [v1.0.0, {tag}]\n"));
+        let (left, said) = staged(policies, &dev, "image: r.io/web:v1.0.0\n", &catalog);
+        assert_eq!(left, "image: r.io/web:v1.0.0\n", "{said}");
+        assert!(said.contains("is no version"), "{said}");
+    }
+}
+
+/// Flux's meaning stands, and a digest that stays behind is told.
+#[test]
+fn a_marked_digest_that_no_policy_finds_is_told() {
+    let flux = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: shop, namespace: f}\nspec: {image: r.io/acme/shop}\n---\n\
+                apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: shop, namespace: f}\n\
+                spec: {imageRepositoryRef: {name: shop}, policy: {semver: {range: 1.x}}}\n---\n\
+                apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: all, namespace: f}\n\
+                spec: {sourceRef: {kind: GitRepository, name: s}, git: {commit: {author: {email: a@b.c}}}, update: {path: ./apps, strategy: Setters}}\n";
+    let place = filled(
+        "images:\n- name: r.io/acme/shop\n  newTag: v1.0.0 # {\"$imagepolicy\": \"f:shop:tag\"}\n  digest: '@A' # {\"$imagepolicy\": \"f:shop:digest\"}\n",
+    );
+    let world = World::new();
+    let tree = world.tree(&[("flux.yaml", flux), ("apps/kustomization.yaml", &*place)]);
+    let catalog = world.file("catalog.yaml", "r.io/acme/shop: [v1.0.0, v1.1.0]\n");
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+    let out = world.bot(args.into_iter().chain(["--deliver", "worktree"])).run();
+    assert!(out.stdout.contains("marker.overwrites"), "{}\n{}", out.stdout, out.stderr);
+    assert!(out.stdout.contains("stays as it is"), "{}", out.stdout);
 }
 
 #[test]
@@ -404,10 +475,11 @@ fn what_moves_together_moves_together_or_not_at_all() {
     let policies = |lockstep: &str| {
         format!(
             "images:\n  front: {{image: r.io/front, tags: {{semver: '*'}}}}\n  back: {{image: r.io/back, tags: {{semver: '*'}}}}\n\
-             environments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], lockstep: [{lockstep}]}}\n"
+             environments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], lockstep: {lockstep}}}\n"
         )
     };
-    let (list, same) = ("[front, back]", "{images: [front, back], same: tag}");
+    let (list, same) = ("[[front, back]]", "[{images: [front, back], same: tag}]");
+    let alone = "{images: [front, back], same: tag}";
     let cases = [
         // One of them has nothing newer.
         (list, "1.0.0", "1.0.0", "[1.0.0, 1.1.0]", "[1.0.0]", "1.0.0", "1.0.0"),
@@ -415,6 +487,7 @@ fn what_moves_together_moves_together_or_not_at_all() {
         // One of them is there already.
         (list, "1.0.0", "1.1.0", "[1.0.0, 1.1.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
         // The last tag that both have.
+        (alone, "1.0.0", "1.0.0", "[1.0.0, 1.1.0, 1.2.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
         (same, "1.0.0", "1.0.0", "[1.0.0, 1.1.0, 1.2.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),
         (same, "1.0.0", "1.0.0", "[1.0.0, 1.2.0]", "[1.0.0, 1.1.0]", "1.0.0", "1.0.0"),
         (same, "1.0.0", "1.0.0", "[1.0.0, 1.1.0]", "[1.0.0, 1.1.0]", "1.1.0", "1.1.0"),

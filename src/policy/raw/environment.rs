@@ -57,12 +57,36 @@ pub struct RawEnvironment {
     #[schemars(example = &"an incident")]
     pub suspend: Option<RawSuspend>,
     /// Policies that move together or not at all.
-    #[serde(default)]
-    #[schemars(example = [["shop", "shop-worker"]])]
+    #[serde(default, deserialize_with = "one_or_several")]
+    #[schemars(with = "RawSets", example = [["shop", "shop-worker"]])]
     pub lockstep: Vec<RawLockstep>,
     /// Versions that never come here.
     #[serde(default)]
     pub skip: Vec<RawSkip>,
+}
+
+/// One set of policies that move together with a rule of its own, or several.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum RawSets {
+    /// One.
+    One {
+        /// Their names.
+        images: Vec<String>,
+        /// What is the same of all of them.
+        same: RawSame,
+    },
+    /// Several.
+    Several(Vec<RawLockstep>),
+}
+
+fn one_or_several<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<RawLockstep>, D::Error> {
+    Ok(match RawSets::deserialize(deserializer)? {
+        RawSets::One { images, same } => vec![RawLockstep::Same { images, same }],
+        RawSets::Several(sets) => sets,
+    })
 }
 
 /// Policies that move together.

@@ -15,7 +15,13 @@ pub(super) fn add(
     object: &Object<'_>,
     path: &str,
 ) {
-    for scan in object.items(&["imageScans"]) {
+    let scans = object.items(&["imageScans"]);
+    if !scans.is_empty() {
+        starter.notes.push(format!(
+            "{path}: Fleet changes marked places alone; these policies find every place of their image: `tagalong plan` shows them"
+        ));
+    }
+    for scan in scans {
         let name = scan.text(&["tagName"]).unwrap_or("scan");
         let left = |why: &str| format!("{path}: imageScans `{name}`: {why}");
         let image = scan.text(&["image"]).unwrap_or_default();

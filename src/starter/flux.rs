@@ -21,6 +21,8 @@ pub(super) struct Repositories<'a> {
     overlays: &'a Overlays,
     /// The policies that were added, and whether an automation is left out.
     added: BTreeSet<String>,
+    /// Names of image repositories that are suspended.
+    suspended: BTreeSet<String>,
     is_partial: bool,
 }
 
@@ -36,12 +38,21 @@ fn is_of_flux(object: &Object<'_>) -> bool {
 impl<'a> Repositories<'a> {
     /// None yet, with what changes them on their way into a cluster.
     pub(super) const fn new(overlays: &'a Overlays) -> Self {
-        Self { known: BTreeMap::new(), overlays, added: BTreeSet::new(), is_partial: false }
+        Self {
+            known: BTreeMap::new(),
+            overlays,
+            added: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            is_partial: false,
+        }
     }
 
     /// Learns an `ImageRepository`.
     pub(super) fn learn(&mut self, object: &Object<'_>) {
         if is_of_flux(object) && object.text(&["kind"]) == Some("ImageRepository") {
+            if object.text(&["spec", "suspend"]) == Some("true") {
+                self.suspended.insert(key(object).1);
+            }
             let image = object.text(&["spec", "image"]).unwrap_or_default().to_owned();
             let excluded = object.items(&["spec", "exclusionList"]);
             let excluded = excluded.iter().filter_map(|item| item.text(&[])).map(str::to_owned);
@@ -91,12 +102,19 @@ impl<'a> Repositories<'a> {
         }
     }
 
+    /// Whether a policy, or the repository that it is of, is suspended.
+    fn is_suspended(&self, object: &Object<'_>) -> bool {
+        let of = object.text(&["spec", "imageRepositoryRef", "name"]);
+        object.text(&["spec", "suspend"]) == Some("true")
+            || of.is_some_and(|of| self.suspended.contains(of))
+    }
+
     fn policy(&mut self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
         let (namespace, name) = key(object);
-        if object.text(&["spec", "suspend"]) == Some("true") {
-            return starter
-                .notes
-                .push(format!("ImagePolicy {name}: it is suspended, and left out"));
+        if self.is_suspended(object) {
+            let note =
+                format!("ImagePolicy {name}: it or its ImageRepository is suspended, and left out");
+            return starter.notes.push(note);
         }
         let at = |name: &str| object.text(&["spec", "imageRepositoryRef", name]).map(str::to_owned);
         let wanted =

@@ -134,8 +134,10 @@ const LOOKS: [Look; 12] = [
     (
         r"^(?:([A-Za-z][\w.-]*)-)?([0-9a-f]{7,40})$",
         |found| {
-            // A number alone is a count.
-            if found[2].bytes().all(|b| b.is_ascii_digit()) {
+            // A number alone is a count, but behind a word for commits.
+            let is_commit =
+                found.get(1).is_some_and(|word| matches!(word.as_str(), "sha" | "git" | "commit"));
+            if !is_commit && found[2].bytes().all(|b| b.is_ascii_digit()) {
                 return None;
             }
             let lead = found.get(1).map(|lead| lead.as_str()).unwrap_or_default();
@@ -275,8 +277,9 @@ mod tests {
 
     #[test]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 42] = [
+        let cases: [(&[&str], &str); 43] = [
             (&["v1.2.3"], "semver minor"),
+            (&["sha-1234567"], "newest pushed ^sha-[0-9a-f]{7,40}$"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
             (&["16"], "fixed 16"),
             (&["v3"], "fixed v3"),

@@ -99,7 +99,7 @@ pub(super) fn add(
 }
 
 /// Annotations that are carried over, or need not be, without the image that they are of.
-const READ: [&str; 8] = [
+const READ: [&str; 7] = [
     "image-list",
     "update-strategy",
     "allow-tags",
@@ -107,7 +107,6 @@ const READ: [&str; 8] = [
     "platforms",
     "pull-secret",
     "write-back-target",
-    "git-branch",
 ];
 
 const TEMPLATE: [&str; 4] = ["spec", "template", "metadata", "annotations"];
@@ -344,6 +343,19 @@ fn regex_of(glob: &str) -> String {
     regex + "$"
 }
 
+/// Says that an application follows a branch which may not be the one that is read here.
+fn branch(object: &Object<'_>, app: &str) -> Option<String> {
+    let mut sources = object.items(&["spec", "sources"]);
+    sources.extend(object.below(&["spec", "source"]));
+    let with_path = sources.iter().filter(|source| source.has(&["path"]));
+    let mut revisions = with_path.filter_map(|source| source.text(&["targetRevision"]));
+    let usual = ["", "HEAD", "main", "master"];
+    let found = revisions.find(|revision| !usual.contains(revision))?;
+    Some(format!(
+        "{app}: it follows `{found}`; write `branch: {found}` where that is another branch than this"
+    ))
+}
+
 /// What is written for sources in some directories: a file that is named is the one that changes, from the root or beside the chart.
 fn written_at(paths: BTreeSet<String>, target: Option<&str>) -> BTreeSet<String> {
     let Some((_, file)) = target.and_then(|target| target.split_once(':')) else { return paths };
@@ -383,6 +395,7 @@ fn environment(
         ));
         return;
     }
+    starter.notes.extend(branch(object, app));
     place(starter, app, &paths, images.to_vec());
 }
 

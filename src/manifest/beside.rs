@@ -48,6 +48,9 @@ const OTHER_THINGS: [&str; 16] = [
     "uuid",
 ];
 
+/// Keys of what is downloaded: digits beside them may be its sum.
+const DOWNLOADS: [&str; 6] = ["archive", "downloadurl", "href", "source", "uri", "url"];
+
 /// Larger mappings hold more than one image's settings.
 const MAX_ENTRIES: usize = 500;
 
@@ -121,6 +124,9 @@ impl<'a> Digests<'a> {
         for entry in &self.entries {
             let part = part_of(entry.text, word(&entry.key).and_then(|(_, part)| part));
             match (self.whose(entry, &stem), part) {
+                (Whose::Ours, Some(Part::Hash)) if self.is_of_download(entry) => {
+                    return Err(entry.node);
+                }
                 (Whose::Ours, Some(part)) => {
                     let Entry { node, named_by, .. } = *entry;
                     found.push(Beside { node, named_by, part });
@@ -132,6 +138,12 @@ impl<'a> Digests<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Whether digits may be the sum of something that is downloaded, as `sha256` beside `url`.
+    fn is_of_download(&self, entry: &Entry<'_>) -> bool {
+        let is_plain = WORDS.iter().any(|(word, _)| entry.key == *word);
+        is_plain && DOWNLOADS.iter().any(|key| self.keys.contains(*key))
     }
 
     /// Whether a key for the digest is there, empty, and nothing says how it is filled.

@@ -58,6 +58,15 @@ fn what_another_reader_broke_holds() {
             after: "web:\n  image: {repository: r.io/acme/shop, tag: v1.1.0}\n  imageDigest: '@B'\n",
             says: &[],
         },
+        // The sum of a download is not the image's digest, or nobody can tell.
+        Row {
+            policies: "  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n",
+            catalog: "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n",
+            path: "values.yaml",
+            before: "shop:\n  image: r.io/acme/shop:v1.0.0\n  url: https://x/y.tgz\n  sha256: '#A'\n",
+            after: "shop:\n  image: r.io/acme/shop:v1.0.0\n  url: https://x/y.tgz\n  sha256: '#A'\n",
+            says: &["site.unsupported"],
+        },
         // A flavour with a number of its own in front.
         Row {
             policies: "  a: {image: r.io/a, tags: {semver: minor}}\n",

@@ -112,7 +112,7 @@ impl<'a> Shape<'a> {
         Some(Self { prefix, core, precision, version, more, variant })
     }
 
-    /// Whether another tag differs from this one in numbers alone: those of its version, and those that count builds or
+    /// True if another tag differs from this one in numbers alone: those of its version, and those that count builds or
     /// bases in its variant.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
@@ -120,13 +120,13 @@ impl<'a> Shape<'a> {
             && variant::is_like(self.variant, other.variant)
     }
 
-    /// Whether a base in the variant (`-alpine3.19`) is an older one than this one's.
+    /// True if a base in the variant (`-alpine3.19`) is an older one than this one's.
     #[must_use]
     pub fn is_on_newer_base_than(&self, other: &Self) -> bool {
         variant::bases(other.variant).lt(variant::bases(self.variant))
     }
 
-    /// Whether something in the variant can count on: `-r9`, `-alpine3.19`.
+    /// True if something in the variant can count on: `-r9`, `-alpine3.19`.
     #[must_use]
     pub fn counts(&self) -> bool {
         variant::counters(self.variant).next().is_some()
@@ -141,31 +141,30 @@ impl<'a> Shape<'a> {
         Release { numbers: [major, minor, patch, fourth, fifth], pre, counters }
     }
 
-    /// Whether another tag of so few numbers is made like this one, so that it is a version as this one is.
+    /// True if another tag is made like this one, so that its numbers are versions and counts as those of this one are.
     ///
-    /// One or two numbers can be a date, a count or a commit as well. They are alike when each has no more than one digit
-    /// more (behind the first, up to three are usual), and years, dates and zeros in front are where they were.
+    /// A number can be a date, a count or a commit as well. It follows another one when it has no more digits than are usual
+    /// in its place, or one digit more, and is a day only where the other one is. Of one or two numbers, years and zeros
+    /// in front also have to be where they were.
     #[must_use]
     pub fn is_of_make(&self, other: &Self) -> bool {
-        let counters = variant::counters(self.variant).zip(variant::counters(other.variant));
-        if !counters.into_iter().all(|(ours, theirs)| counts_on(ours, theirs)) {
+        let mut counters = variant::counters(self.variant).zip(variant::counters(other.variant));
+        if !counters.all(|(ours, theirs)| follows(&ours.to_string(), &theirs.to_string(), 3)) {
             return false;
         }
+        let mut both = self.core.split('.').zip(other.core.split('.')).enumerate();
         if self.precision > 2 {
-            let both = self.core.split('.').zip(other.core.split('.')).enumerate();
-            return both.into_iter().all(|(place, (ours, theirs))| {
-                let usual = if place > 2 { 3 } else { 4 };
-                let is_day_kept = theirs.len() < 8 || is_date(ours) == is_date(theirs);
-                theirs.len() <= usual.max(ours.len() + 1) && is_day_kept
-            });
+            let usual = |place| if place > 2 { 3 } else { 4 };
+            return both.all(|(place, (ours, theirs))| follows(ours, theirs, usual(place)));
         }
-        let both = self.core.split('.').zip(other.core.split('.')).enumerate();
-        both.into_iter().all(|(place, (ours, theirs))| {
+        both.all(|(place, (ours, theirs))| {
             let longest = if place > 0 { 3.max(ours.len() + 1) } else { ours.len() + 1 };
             let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
             let is_padding_kept =
                 ours.len() == theirs.len() || !is_padded(ours) && !is_padded(theirs);
-            let is_date_kept = place > 0 || !(is_date(ours) ^ is_date(theirs));
+            // A count of four digits passes years on its way.
+            let is_count = ours.len() == 4 && theirs.len() == 4 && !is_date(ours);
+            let is_date_kept = place > 0 || is_count || is_date(ours) == is_date(theirs);
             theirs.len() <= longest && is_padding_kept && is_date_kept
         })
     }
@@ -192,24 +191,24 @@ fn front(tag: &str) -> Option<usize> {
     Some(at.map_or(first, |at| at + usize::from(tag[at..].starts_with('v'))))
 }
 
-/// Whether a tag is a commit behind a word that says so (`sha-1234567`, `git-abc9999`).
+/// True if a tag is a commit behind a word that says so (`sha-1234567`, `git-abc9999`).
 fn is_commit(prefix: &str, rest: &str) -> bool {
     let start =
         ["sha-", "git-", "commit-", "sha_", "git_"].iter().find_map(|w| prefix.strip_prefix(*w));
     start.is_some_and(|letters| {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         letters.bytes().chain(rest.bytes()).all(hex)
-            && (7..=40).contains(&(letters.len() + rest.len()))
+            && variant::HASH.contains(&(letters.len() + rest.len()))
     })
 }
 
-/// Whether a count can come after another one: what is much longer is a date, a time or a commit.
-fn counts_on(ours: u64, theirs: u64) -> bool {
-    let (ours, theirs) = (ours.to_string(), theirs.to_string());
-    theirs.len() <= 3.max(ours.len() + 1) && is_date(&ours) == is_date(&theirs)
+/// True if a number of up to `usual` digits can come after another one: a much longer one is a date, a time or a commit.
+fn follows(ours: &str, theirs: &str, usual: usize) -> bool {
+    let is_day_kept = theirs.len() < 8 || is_date(ours) == is_date(theirs);
+    theirs.len() <= usual.max(ours.len() + 1) && is_day_kept
 }
 
-/// Whether a number looks like a year, or a day as `20240923`.
+/// True if a number looks like a year, or a day as `20240923`.
 fn is_date(number: &str) -> bool {
     let is_within = |range: std::ops::Range<usize>, low: u32, high: u32| {
         let part = number.get(range).and_then(|part| part.parse::<u32>().ok());
@@ -367,6 +366,7 @@ mod tests {
             ("999", "2024", false),
             ("2023", "2024", true),
             ("42", "43", true),
+            ("1989", "1990", true),
             ("20240101", "20240923", true),
             ("20240101", "99999999", false),
             ("24.04", "24.10", true),
@@ -384,6 +384,7 @@ mod tests {
             ("120.0.6099.109", "121.0.6167.85", true),
             ("1.0.0-3", "1.0.0-20240301", false),
             ("1.0.0-r1", "1.0.0-r11", true),
+            ("1.0.0-r1989", "1.0.0-r1990", true),
             ("1.0.0-1", "1.0.0-9182736", false),
             ("1.0.0-20240301", "1.0.0-20240923", true),
             ("2024.1.0", "20250101.1.0", false),

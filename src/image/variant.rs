@@ -84,7 +84,7 @@ const CHOSEN: [&str; 43] = [
 const WITH_DIGITS: [&str; 3] = ["k3s", "rke2r", "k8s"];
 
 /// Lengths of hashes of commits, in digits.
-const HASH: std::ops::RangeInclusive<usize> = 7..=40;
+pub(super) const HASH: std::ops::RangeInclusive<usize> = 7..=40;
 
 /// A piece of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +104,9 @@ struct Pieces<'a> {
     start: Option<char>,
     /// The last word of letters.
     word: &'a str,
-    /// Whether a number here is written onto it.
+    /// True if a number here is written onto it.
     is_onto: bool,
-    /// Whether what may be a commit is taken for one.
+    /// True if what may be a commit is taken for one.
     is_lenient: bool,
 }
 

@@ -99,7 +99,7 @@ impl Like {
         Some(Self { subject: subject.to_owned(), prefix_end, variant_start, precision, version })
     }
 
-    /// Whether a tag differs in the version alone, or in what counts. Most do not need a second look.
+    /// True if a tag differs in the version alone, or in what counts. Most do not need a second look.
     fn is_like(&self, shape: &Shape<'_>) -> bool {
         if (shape.precision, shape.prefix) != (self.precision, &self.subject[..self.prefix_end]) {
             return false;
@@ -108,7 +108,7 @@ impl Like {
         // Of longer numbers, one may be a date or a count.
         let Version { major, minor, patch, .. } = &shape.version;
         let is_short = [major, minor, patch].into_iter().all(|number| *number < 10_000);
-        if is_same && self.precision == 3 && is_short && !shape.counts() {
+        if is_same && self.precision == 3 && is_short {
             return true;
         }
         Shape::parse(&self.subject).is_some_and(|from| {
@@ -128,7 +128,7 @@ impl TagRule {
         Ranker { rule: self, from, hashes: 0 }
     }
 
-    /// Whether what is a candidate depends on what is deployed, when it is this.
+    /// True if what is a candidate depends on what is deployed, when it is this.
     #[must_use]
     pub fn is_relative_to(&self, deployed: &Tag) -> bool {
         match &self.order {
@@ -141,7 +141,7 @@ impl TagRule {
         }
     }
 
-    /// Whether tags that are digits alone take part, so that commits among them have to be known.
+    /// True if tags that are digits alone take part, so that commits among them have to be known.
     #[must_use]
     pub fn takes_numbers(&self) -> bool {
         match &self.order {
@@ -163,7 +163,7 @@ impl TagRule {
         matches!(self.order, Order::Semver(_))
     }
 
-    /// Whether `match` says how a tag ends, so that its suffix is no matter of chance.
+    /// True if `match` says how a tag ends, so that its suffix is no matter of chance.
     #[must_use]
     pub fn matches_ends(&self) -> bool {
         self.matcher.as_ref().is_some_and(|pattern| pattern.as_str().ends_with('$'))
@@ -276,7 +276,7 @@ impl Ranker<'_> {
         }
     }
 
-    /// Whether digits alone are a commit, as there are commits of this length.
+    /// True if digits alone are a commit, as there are commits of this length.
     fn is_hash(&self, subject: &str) -> bool {
         subject.len() < 64 && self.hashes & (1 << subject.len()) != 0 && is_digits(subject)
     }
@@ -319,7 +319,7 @@ impl Ranker<'_> {
         self.within(span, release)
     }
 
-    /// Whether a version is within bounds.
+    /// True if a version is within bounds.
     fn within(&self, span: &Span, release: Release) -> Judged {
         let version = release.version();
         let is_inside = |prereleases: bool| match span {
@@ -345,7 +345,7 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether a text has four or five numbers, which SemVer does not know.
+/// True if a text has four or five numbers, which SemVer does not know.
 fn has_more_numbers(subject: &str) -> bool {
     Shape::parse(subject).is_some_and(|shape| shape.precision > 3)
 }

@@ -124,7 +124,9 @@ impl<'a> Digests<'a> {
         for entry in &self.entries {
             let part = part_of(entry.text, word(&entry.key).and_then(|(_, part)| part));
             match (self.whose(entry, &stem), part) {
-                (Whose::Ours, Some(Part::Hash)) if self.is_of_download(entry) => {
+                (Whose::Ours, Some(Part::Hash))
+                    if is_held(entry.text) && self.is_of_download(entry) =>
+                {
                     return Err(entry.node);
                 }
                 (Whose::Ours, Some(part)) => {
@@ -140,13 +142,13 @@ impl<'a> Digests<'a> {
         Ok(found)
     }
 
-    /// Whether digits may be the sum of something that is downloaded, as `sha256` beside `url`.
+    /// True if digits may be the sum of something that is downloaded, as `sha256` beside `url`.
     fn is_of_download(&self, entry: &Entry<'_>) -> bool {
         let is_plain = WORDS.iter().any(|(word, _)| entry.key == *word);
         is_plain && DOWNLOADS.iter().any(|key| self.keys.contains(*key))
     }
 
-    /// Whether a key for the digest is there, empty, and nothing says how it is filled.
+    /// True if a key for the digest is there, empty, and nothing says how it is filled.
     fn is_empty_of_unknown_form(&self, stem: &str) -> bool {
         let stem = normal(stem);
         self.entries.iter().any(|entry| {
@@ -229,7 +231,10 @@ impl Finder<'_> {
         let parent = self.parent(mapping).filter(is_small);
         let Some(parent) = parent.filter(|_| is_image) else { return Ok(()) };
         let Ok(found) = self.digests_of(parent).beside(stem_of(&key)) else { return Ok(()) };
-        self.add_digests(Ok(found), written)
+        // An empty key is filled where the image's own mapping has none.
+        let has_own = written.slots.iter().any(|s| matches!(s.part, Part::Digest | Part::Hash));
+        let counts = |one: &Beside| !has_own || !self.is_blank(one.node);
+        self.add_digests(Ok(found.into_iter().filter(counts).collect()), written)
     }
 
     /// The digests of a mapping.
@@ -327,7 +332,7 @@ fn part_of(text: &str, empty: Option<Part>) -> Option<Part> {
     }
 }
 
-/// Whether a text is a digest in any way of writing one.
+/// True if a text is a digest in any way of writing one.
 fn is_digest(text: &str) -> bool {
     let text = text.strip_prefix('@').unwrap_or(text);
     let hex = match text.split_once(':') {

@@ -17,6 +17,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::manifest::Left;
 pub use assemble::{Decided, Use, assemble, uses};
 pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle, branch_prefix};
 pub use draft::{Content, Draft, Drafted, Rewritten};

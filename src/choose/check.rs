@@ -41,7 +41,7 @@ impl Case<'_, '_> {
         self.objection_to_digest(tag, &digest)
     }
 
-    /// Who refuses a version does not want an older one instead: what ranks no higher is refused with it.
+    /// Rejects a tag that ranks no higher than a rejected one: nobody who rejects a version wants an older one instead.
     fn below_refused(&self, tag: &Tag) -> Option<Reason> {
         let (environment, policy) = (&self.environment.name, &self.policy.name);
         let key = |tag: &Tag| {

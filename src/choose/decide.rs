@@ -23,14 +23,14 @@ pub struct Deployed {
     pub renamed: bool,
     /// Whether the digest is to be written behind the tag, whatever the policy says.
     pub pinned: bool,
-    /// Whether there is no place for a digest.
+    /// True if there is no place for a digest.
     pub unpinnable: bool,
     /// The copy of the image that is named, where it is one.
     pub mirror: Option<Repository>,
 }
 
 impl Deployed {
-    /// Why a policy that pins cannot be carried out here.
+    /// The reason that a policy which pins cannot be carried out here.
     #[must_use]
     pub fn without_place(&self, digest: DigestMode) -> Option<Reason> {
         let message = "a digest is to be written, and what reads this tag takes none behind it; write `digest: \"\"` beside the tag";
@@ -289,7 +289,7 @@ impl Case<'_, '_> {
         Decision { to: Some(current.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
     }
 
-    /// What is newer and out of reach: "up to date" is no more than what was looked at.
+    /// The newest tag out of reach, in words: "up to date" holds for the tags in reach alone.
     fn beyond(&self, current: &Tag) -> Option<String> {
         let Order::Semver(span) = self.policy.rule.order() else { return None };
         let beyond = self.selection.beyond()?;
@@ -353,8 +353,8 @@ impl Case<'_, '_> {
     }
 }
 
-/// What every order says of a digest without a tag, whatever the registry lists: nothing says which version it is. Only
-/// one that names the tag, and Flux's markers, know better.
+/// The decision for a digest without a tag: under every order, nothing says which version it is. A policy that names the
+/// tag, and Flux's markers, decide otherwise.
 #[must_use]
 pub fn digest_only(policy: &Policy, deployed: &Deployed) -> Option<Decision> {
     let knows = matches!(policy.rule.order(), Order::Fixed(_)) || policy.marked_only();

@@ -194,7 +194,7 @@ impl Eye<'_, '_> {
     }
 }
 
-/// Why a version is no candidate that is in reach but for being a prerelease.
+/// Explains a version that is no candidate only because it is a prerelease.
 fn unreleased(span: &Span) -> String {
     match span {
         Span::Range(range) => format!(

@@ -126,7 +126,7 @@ impl<'a> Selection<'a> {
         ranked.get(place)
     }
 
-    /// What ranks the tags.
+    /// The ranker of the tags.
     pub(super) fn ranker(&self) -> &Ranker<'a> {
         &self.ranker
     }
@@ -156,7 +156,7 @@ pub(super) struct Times<'a> {
     clock: Option<Clock>,
     policy: &'a Policy,
     facts: Facts<'a>,
-    /// Whether the registry says when it got tags, though perhaps not of each.
+    /// True if the registry says when it got tags, though perhaps not of each.
     is_timed: bool,
 }
 

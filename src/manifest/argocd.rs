@@ -117,8 +117,8 @@ fn whole(finder: &mut Finder<'_>, values: &Parameters<'_>, name: &str, node: Nod
         None => finder.suffix(node, 0, &reference),
     };
     let written = written.and_then(|written| {
-        let written = with_digests(finder, values, (prefix, stem), written)?;
-        with_digests(finder, values, (&format!("{name}."), ""), written)
+        let written = with_digests(finder, values, prefix, stem, written)?;
+        with_digests(finder, values, &format!("{name}."), "", written)
     });
     finder.record(reference.repository, node, written);
 }
@@ -138,7 +138,7 @@ fn parts(finder: &mut Finder<'_>, values: &Parameters<'_>, stem: &str, node: Nod
     if let (Some(repository), Some(tag)) = (repository, tag) {
         let (prefix, stem) = stem.split_at(stem.rfind('.').map_or(0, |at| at + 1));
         let written = tagged(finder, tag);
-        let written = written.and_then(|found| with_digests(finder, values, (prefix, stem), found));
+        let written = written.and_then(|found| with_digests(finder, values, prefix, stem, found));
         finder.record(repository, node, written);
     }
 }
@@ -153,7 +153,8 @@ fn tagged(finder: &Finder<'_>, tag: NodeId) -> Result<Written, Obstruction> {
 fn with_digests(
     finder: &Finder<'_>,
     values: &Parameters<'_>,
-    (prefix, stem): (&str, &str),
+    prefix: &str,
+    stem: &str,
     mut written: Written,
 ) -> Result<Written, Obstruction> {
     let beneath = values.range(prefix..).take_while(|(name, _)| name.starts_with(prefix));

@@ -32,13 +32,13 @@ impl Finder<'_> {
         !is_object && services.is_some_and(|node| !self.stream.entries(node).is_empty())
     }
 
-    /// Whether a mapping is in a Compose file.
+    /// True if a mapping is in a Compose file.
     pub(super) fn is_in_compose(&self, mapping: NodeId) -> bool {
         let up = std::iter::successors(Some(mapping), |node| self.parent(*node));
         up.last().is_some_and(|root| self.is_compose(root))
     }
 
-    /// Whether a mapping is a service of a Compose file, or is merged into one.
+    /// True if a mapping is a service of a Compose file, or is merged into one.
     pub(super) fn is_service(&self, mapping: NodeId) -> bool {
         let services = self.parent(mapping).filter(|node| self.key_of(*node) == Some("services"));
         let root = services.and_then(|services| self.parent(services));

@@ -291,13 +291,13 @@ impl Claimed {
     }
 }
 
-/// Whether a name beside a claimed tag may be the policy's image, or one that is called alike elsewhere.
+/// True if a name beside a claimed tag may be the policy's image, or one that is called alike elsewhere.
 fn may_name(name: &str, repository: &Repository) -> bool {
     let reference = Reference::parse(name);
     reference.is_none_or(|named| named.repository.base_name() == repository.base_name())
 }
 
-/// Whether a name is a repository, or a copy of it at another registry: what follows the name is the same there.
+/// True if a name is a repository, or a copy of it at another registry: what follows the name is the same there.
 fn is_copy(name: &str, repository: &Repository) -> bool {
     let Ok(named) = Repository::parse(name) else { return false };
     let path = repository.path();

@@ -460,7 +460,7 @@ impl<'a> Finder<'a> {
         self.aliases.contains_key(&node) || matches!(self.stream.node(node).data, Data::Alias(_))
     }
 
-    /// Whether a scalar is text to everybody: `true` and `3` name no image.
+    /// True if a scalar is text to everybody: `true` and `3` name no image.
     pub(super) fn is_text(&self, node: NodeId) -> bool {
         match &self.stream.node(node).data {
             Data::Scalar { value, style: Style::Plain } => resolve(value) == Resolved::Text,

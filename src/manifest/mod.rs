@@ -107,7 +107,7 @@ pub struct Site {
     pub claimed: Option<OtherName>,
     /// Who reads the tag.
     pub reader: Reader,
-    /// Whether it names a copy of the policy's image at another registry.
+    /// True if it names a copy of the policy's image at another registry.
     pub is_copy: bool,
 }
 
@@ -135,7 +135,7 @@ pub struct Slot {
     pub line: usize,
     /// The scalar within the scalar, where the text is YAML itself.
     pub inner: Option<Inner>,
-    /// Whether nothing stands there yet, so that a space is written between the key and the value.
+    /// True if nothing stands there yet, so that a space is written between the key and the value.
     pub is_missing: bool,
 }
 

@@ -80,12 +80,12 @@ fn second_name(finder: &mut Finder<'_>, mapping: NodeId) -> Option<Second> {
     Some(Second { node, name, written })
 }
 
-/// Whether the key of a mapping says that it is an image.
+/// True if the key of a mapping says that it is an image.
 fn is_of_image(finder: &Finder<'_>, mapping: NodeId) -> bool {
     finder.key_of(mapping).is_some_and(|key| key == "image" || key.ends_with("Image"))
 }
 
-/// Whether an `image` is the second half of a name that `repository` begins.
+/// True if an `image` is the second half of a name that `repository` begins.
 pub(super) fn is_second(finder: &Finder<'_>, mapping: NodeId) -> bool {
     let first = finder.text(mapping, "repository");
     first.is_some_and(|first| !first.is_empty() && Repository::parse(first).is_ok())

@@ -34,7 +34,7 @@ pub use flux::{
 };
 pub use home::Home;
 pub use order::{Clock, Key, Level, Order, Span};
-pub use paths::Paths;
+pub use paths::{Paths, resolved};
 pub use range::{InvalidRange, Range};
 pub use raw::{
     AutoMerge, Commits, DigestMode, Direction, HookKind, MergeMethod, Notes, PartName,

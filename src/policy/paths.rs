@@ -52,6 +52,20 @@ pub(super) fn meet(one: &str, other: &str) -> bool {
     beneath(one, other) || beneath(other, one)
 }
 
+/// A path without `.` and `..`, from the root of the repository, which is empty.
+#[must_use]
+pub fn resolved(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 /// Two environments that cover one path, as a problem of the second.
 pub(super) fn overlap(
     one: &Environment,

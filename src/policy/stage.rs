@@ -118,7 +118,7 @@ pub struct Stage {
 pub struct Lockstep {
     /// Their names.
     pub images: BTreeSet<String>,
-    /// Whether all of them are to have one tag.
+    /// True if all of them are to have one tag.
     pub is_same_tag: bool,
 }
 

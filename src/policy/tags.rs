@@ -116,7 +116,7 @@ fn single(order: &Order, raw: &RawTags) -> Option<(&'static str, Diagnostic)> {
     Some((key, Diagnostic::warning(Code::PolicyNeverMoves, message).help(help)))
 }
 
-/// Whether a pattern is a text that a tag has to be as a whole.
+/// True if a pattern is a text that a tag has to be as a whole.
 fn fits_one(pattern: &str) -> bool {
     let inner = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
     inner.is_some_and(|inner| {

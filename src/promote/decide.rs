@@ -100,7 +100,7 @@ pub(super) struct Unit<'a> {
     /// What is decided about, and the others.
     policy: usize,
     policies: Vec<usize>,
-    /// Whether all of them are to have one tag.
+    /// True if all of them are to have one tag.
     pub(super) is_same_tag: bool,
     /// What is deployed of it.
     deployed: Deployed,
@@ -256,7 +256,7 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// Whether a place holds what a source does, with the digest where the policy pins: a tag without one runs
+    /// True if a place holds what a source does, with the digest where the policy pins: a tag without one runs
     /// whatever it is moved to, unsoaked.
     fn is_current(&self, policy: usize, held: &Deployed, here: &Deployed) -> bool {
         let pins = here.pinned || self.facts.set.policies[policy].digest == DigestMode::Pin;

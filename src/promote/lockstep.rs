@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::changeset::Decided;
+use crate::changeset::{Decided, Left};
 use crate::choose::{Outcome, Reason, ReasonCode};
 use crate::image::Tag;
-use crate::manifest::Left;
 use crate::policy::PolicySet;
 
 /// Holds what would move while something that moves together with it cannot.

@@ -111,7 +111,7 @@ impl Stretch<'_> {
     }
 }
 
-/// Whether two places hold the same version; what one of them does not say is not another one.
+/// True if two places hold the same version; what one of them does not say is not another one.
 #[must_use]
 pub fn is_same(one: &Deployed, other: &Deployed) -> bool {
     let is_one = match (&one.digest, &other.digest) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::guess::Rule;
 use super::yaml::Object;
-use super::{Starter, StarterPolicy};
+use super::{Starter, StarterPolicy, own_name};
 use crate::image::Repository;
 
 /// Adds what a `fleet.yaml` says.
@@ -37,11 +37,7 @@ pub(super) fn add(
             starter.notes.push(left("it is suspended, and left out"));
             continue;
         }
-        let plain = name.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-");
-        let numbered = (2..).map(|count| format!("{plain}-{count}"));
-        let free = |name: &String| !names.contains(name);
-        let own = std::iter::once(plain.clone()).chain(numbered).find(free).unwrap_or_default();
-        names.insert(own.clone());
+        let own = own_name(names, "", name);
         let markers = format!(
             "from Fleet's image scanning in {path}; its markers are `$imagescan: {name}`, ours would be `# tagalong: {own}`"
         );

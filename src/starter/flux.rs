@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guess::Rule;
 use super::yaml::Object;
-use super::{Place, Starter, StarterPolicy};
+use super::{Place, Starter, StarterPolicy, own_name};
 use crate::image::Repository;
 use crate::policy::{Overlays, Substitution, flux_variable};
 
@@ -102,7 +102,7 @@ impl<'a> Repositories<'a> {
         }
     }
 
-    /// Whether a policy, or the repository that it is of, is suspended.
+    /// True if a policy, or the repository that it is of, is suspended.
     fn is_suspended(&self, object: &Object<'_>) -> bool {
         let of = object.text(&["spec", "imageRepositoryRef", "name"]);
         object.text(&["spec", "suspend"]) == Some("true")
@@ -149,7 +149,6 @@ impl<'a> Repositories<'a> {
         };
         rule.exclude.clone_from(excluded);
         let own = own_name(names, &namespace, &name);
-        names.insert(own.clone());
         self.added.insert(own.clone());
         let markers = format!(
             "from Flux; its markers are `{namespace}:{name}`, ours would be `# tagalong: {own}`"
@@ -167,16 +166,6 @@ impl<'a> Repositories<'a> {
             also,
         });
     }
-}
-
-/// A name that no policy has yet.
-fn own_name(names: &BTreeSet<String>, namespace: &str, name: &str) -> String {
-    let plain =
-        |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-");
-    let longer = [plain(name), plain(format!("{namespace}-{name}").trim_matches('-'))];
-    let numbered = (2..).map(|count| format!("{}-{count}", plain(name)));
-    let free = |wanted: &String| !wanted.is_empty() && !names.contains(wanted);
-    longer.into_iter().chain(numbered).find(free).unwrap_or_default()
 }
 
 fn rule(object: &Object<'_>) -> Option<Rule> {
@@ -201,11 +190,11 @@ impl Repositories<'_> {
     fn automation(&mut self, starter: &mut Starter, object: &Object<'_>, file: &str) {
         let written = object.text(&["spec", "update", "path"]).unwrap_or(".");
         let before = starter.environments.len();
-        self.place(starter, object, (written, file));
+        self.place(starter, object, written, file);
         self.is_partial |= starter.environments.len() == before;
     }
 
-    fn place(&self, starter: &mut Starter, object: &Object<'_>, (written, file): (&str, &str)) {
+    fn place(&self, starter: &mut Starter, object: &Object<'_>, written: &str, file: &str) {
         if !written.contains("${") {
             return automation(starter, object, written);
         }

@@ -9,6 +9,7 @@ use super::write::list_of;
 use super::yaml::Object;
 use super::{Deployed, Place, Starter, StarterPolicy, name_of};
 use crate::image::Repository;
+use crate::policy::resolved;
 
 const PREFIX: &str = "argocd-image-updater.argoproj.io/";
 
@@ -69,11 +70,17 @@ fn sources(object: &Object<'_>, repository: &str) -> BTreeSet<String> {
             || repository.is_empty()
             || rest.is_some_and(|rest| rest.ends_with(['/', ':']))
     };
-    let mut all = object.items(&["spec", "sources"]);
-    all.extend(object.below(&["spec", "source"]));
+    let all = all_sources(object);
     let paths =
         all.iter().filter(|source| is_here(source)).filter_map(|source| source.text(&["path"]));
     paths.map(plain).filter(|path| !path.contains("{{")).collect()
+}
+
+/// The sources of an application, under either key.
+fn all_sources<'a>(object: &Object<'a>) -> Vec<Object<'a>> {
+    let mut all = object.items(&["spec", "sources"]);
+    all.extend(object.below(&["spec", "source"]));
+    all
 }
 
 /// Adds what the documents of a file say.
@@ -345,8 +352,7 @@ fn regex_of(glob: &str) -> String {
 
 /// Says that an application follows a branch which may not be the one that is read here.
 fn branch(object: &Object<'_>, app: &str) -> Option<String> {
-    let mut sources = object.items(&["spec", "sources"]);
-    sources.extend(object.below(&["spec", "source"]));
+    let sources = all_sources(object);
     let with_path = sources.iter().filter(|source| source.has(&["path"]));
     let mut revisions = with_path.filter_map(|source| source.text(&["targetRevision"]));
     let usual = ["", "HEAD", "main", "master"];
@@ -365,17 +371,10 @@ fn written_at(paths: BTreeSet<String>, target: Option<&str>) -> BTreeSet<String>
     }
 }
 
-/// A path without `.` and `..`, from the root of the repository.
+/// A path of an environment: without `.` and `..`, and `.` for the root.
 fn plain_path(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+    let path = resolved(path);
+    if path.is_empty() { ".".to_owned() } else { path }
 }
 
 /// The environment of an application: the directories of its sources.

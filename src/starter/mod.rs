@@ -157,7 +157,7 @@ impl Starter {
         Ok(starter)
     }
 
-    /// Whether each of several policies has environments of its own, whose directories are not those of another one.
+    /// True if each of several policies has environments of its own, whose directories are not those of another one.
     fn are_apart(&self, policies: &[StarterPolicy]) -> bool {
         let places_of = |policy: &StarterPolicy| {
             let name = policy.name.clone();
@@ -279,6 +279,18 @@ fn same_again(policies: &[StarterPolicy]) -> Option<String> {
 
 fn at(place: &Deployed) -> String {
     format!("{}:{}", place.path, place.line)
+}
+
+/// The name of a resource for its policy, with its namespace or a number where another policy has it.
+fn own_name(taken: &mut BTreeSet<String>, namespace: &str, name: &str) -> String {
+    let plain =
+        |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c), "-");
+    let longer = [plain(name), plain(format!("{namespace}-{name}").trim_matches('-'))];
+    let numbered = (2..).map(|count| format!("{}-{count}", plain(name)));
+    let free = |wanted: &String| !wanted.is_empty() && !taken.contains(wanted);
+    let own = longer.into_iter().chain(numbered).find(free).unwrap_or_default();
+    taken.insert(own.clone());
+    own
 }
 
 /// A name that no other policy has: the last part of the image's, and what is before it when that is taken.

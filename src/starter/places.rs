@@ -42,7 +42,7 @@ pub struct Place {
     pub rank: Option<usize>,
     /// The policies that count there, unless all do.
     pub images: Vec<String>,
-    /// Whether all policies count there.
+    /// True if all policies count there.
     pub is_for_all: bool,
     /// Other keys, with their values as YAML.
     pub also: Vec<(&'static str, String)>,

@@ -48,7 +48,7 @@ struct Settings {
     min_age: Option<String>,
     prereleases: bool,
     versioning: Option<String>,
-    /// Whether something that was told of it is not carried over.
+    /// True if something that was told of it is not carried over.
     is_lossy: bool,
     /// What is said of it in the policy.
     comments: Vec<String>,

@@ -15,7 +15,7 @@ const CORE: [(&str, &[&str]); 12] = [
     ("edit", &["image", "yaml", "policy", "manifest"]),
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
     ("starter", &["image", "yaml", "diagnostic", "policy", "manifest"]),
-    ("promote", &["image", "policy", "manifest", "ledger", "choose", "changeset"]),
+    ("promote", &["image", "policy", "ledger", "choose", "changeset"]),
 ];
 
 /// The edges, each with the rooms beside the core that it may know.

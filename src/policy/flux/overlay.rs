@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::super::paths::resolved;
 use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
@@ -245,7 +246,7 @@ fn read_patch(text: &str, target: Option<&[Option<String>; 3]>, place: &Place) -
     documents.collect()
 }
 
-/// Whether a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) leads to a field that matters.
+/// True if a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) leads to a field that matters.
 fn is_pointer_that_matters(pointer: &str) -> bool {
     let mut parts = pointer.trim_start_matches('/').split('/');
     match (parts.next(), parts.next()) {
@@ -258,16 +259,8 @@ fn is_pointer_that_matters(pointer: &str) -> bool {
 
 /// A path that is written beside a file.
 fn beside(path: &str, written: &str) -> String {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    parts.pop();
-    for part in written.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    resolved(&format!("{directory}/{written}"))
 }
 
 /// One document.

@@ -143,7 +143,7 @@ pub(super) fn unsaid(rule: &Value) -> Option<&'static str> {
     UNSAID.into_iter().find(|key| rule.get(key).is_some_and(|value| !value.is_null()))
 }
 
-/// Whether a rule has a key that is not carried over.
+/// True if a rule has a key that is not carried over.
 pub(super) fn is_lossy(rule: &Value) -> bool {
     let keys = rule.as_object().into_iter().flat_map(serde_json::Map::keys);
     let is_known = |key: &String| {

@@ -81,7 +81,7 @@ impl Patterns {
         self.ask(pattern, is).unwrap_or_default()
     }
 
-    /// Whether a pattern of files fits one: a regular expression, between slashes or as it was written before.
+    /// True if a pattern of files fits one: a regular expression, between slashes or as it was written before.
     fn reads(&self, pattern: &str, file: &str) -> bool {
         let is_marked =
             pattern.starts_with('/') || pattern.contains('*') && !pattern.contains(".*");

@@ -259,7 +259,7 @@ impl Case<'_, '_> {
         // A digest that is written is asked for every time: a tag that moves is followed, and a version
         // that does is an alarm. Flux asks for it when it says so.
         let is_whole = self.deployed.tag.is_some() && self.deployed.digest.is_some();
-        let follows = !self.policy.marked_only() || self.policy.follow_digest || !is_whole;
+        let follows = !self.policy.is_of_flux() || self.policy.follow_digest || !is_whole;
         match decision.outcome {
             Outcome::Update => {
                 self.writes_digest() && decision.reason.code != ReasonCode::DigestMode

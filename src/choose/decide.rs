@@ -142,7 +142,7 @@ impl Case<'_, '_> {
         };
         let decision = match &self.deployed.tag {
             // Tags of another image say nothing about this one's, and Flux does not ask.
-            _ if self.deployed.renamed && self.policy.marked_only() => {
+            _ if self.deployed.renamed && self.policy.is_of_flux() => {
                 let message = format!("the marker asks for {}:{}", self.policy.image, best.tag);
                 update(best.tag, Reason::new(ReasonCode::Replaced, message))
             }
@@ -242,7 +242,7 @@ impl Case<'_, '_> {
         let ordering = self.compare(candidate, current_rank);
         let allowed = self.policy.allow.downgrade;
         match ordering {
-            Some(Ordering::Equal) if !self.policy.marked_only() => {
+            Some(Ordering::Equal) if !self.policy.is_of_flux() => {
                 let message = format!("{current} ranks equal to {}", candidate.tag);
                 let reason = Reason::new(ReasonCode::UpToDate, message);
                 Place::Here(Decision { to: Some(current.clone()), ..keep(reason) })
@@ -302,7 +302,7 @@ impl Case<'_, '_> {
     /// A digest has no place in an order; only a policy of one tag, or a marker with Flux's meaning,
     /// can say where it should be.
     fn decide_without_tag(&self, best: &Tag) -> Decision {
-        let marked = self.policy.marked_only();
+        let marked = self.policy.is_of_flux();
         if self.is_fixed() || marked && self.deployed.digest.is_some() {
             let message = format!("the digest follows {best}");
             let reason = Reason::new(ReasonCode::UpToDate, message);
@@ -357,7 +357,7 @@ impl Case<'_, '_> {
 /// tag, and Flux's markers, decide otherwise.
 #[must_use]
 pub fn digest_only(policy: &Policy, deployed: &Deployed) -> Option<Decision> {
-    let knows = matches!(policy.rule.order(), Order::Fixed(_)) || policy.marked_only();
+    let knows = matches!(policy.rule.order(), Order::Fixed(_)) || policy.is_of_flux();
     (deployed.tag.is_none() && !knows).then(|| hold(None, without_tag()))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Flux's, `# {"$imagepolicy": "namespace:name[:tag|:name|:digest]"}`
 //! (<https://fluxcd.io/flux/guides/image-update/#configure-image-update-for-custom-resources>), and ours,
-//! `# tagalong: name[:tag|:digest|:tag@digest|:repository|:registry]`. A marker on a commented-out line does nothing,
+//! `# tagalong: name[:tag|:digest|:tag@digest|:repository|:registry]`. Fleet's, `# {"$imagescan": "name[:tag|:name|:digest]"}`
+//! (<https://fleet.rancher.io/imagescan>), are read for policies that say so with `marker`. A marker on a commented-out line does nothing,
 //! because there is no scalar beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use super::{Part, Slot};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
-pub(super) const NEEDLES: [&str; 2] = ["\"$imagepolicy\"", "tagalong:"];
+pub(super) const NEEDLES: [&str; 3] = ["\"$imagepolicy\"", "\"$imagescan\"", "tagalong:"];
 
 /// The parts that our markers name.
 const OWN_PARTS: [(&str, Part); 5] = [
@@ -23,7 +24,7 @@ const OWN_PARTS: [(&str, Part); 5] = [
     ("registry", Part::Registry),
 ];
 
-/// The parts that Flux's markers name.
+/// The parts that markers of Flux and Fleet name.
 const FLUX_PARTS: [(&str, Part); 3] =
     [("tag", Part::Tag), ("digest", Part::Digest), ("name", Part::Name)];
 
@@ -108,8 +109,10 @@ pub(super) fn is_in(text: &str) -> bool {
 /// was commented out.
 fn misread(comment: &str, is_alone: bool) -> Option<Idleness> {
     let text = comment.trim_start_matches('#').trim_start();
-    let is_ours = text.starts_with(NEEDLES[1]);
-    let is_within = comment.contains(NEEDLES[0]) || lines_in(comment).next().is_some();
+    let [flux, fleet, ours] = NEEDLES;
+    let is_ours = text.starts_with(ours);
+    let is_within = [flux, fleet].iter().any(|needle| comment.contains(needle))
+        || lines_in(comment).next().is_some();
     let is_meant = is_ours || is_within && (!is_alone || text.starts_with('{'));
     match is_ignore(comment) {
         _ if !is_meant => None,
@@ -158,6 +161,10 @@ fn parse(comment: &str) -> Option<Marker> {
         return ok.then(|| Marker { policy: policy.to_owned(), part });
     }
     let values: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+    if let Some(value) = values.get("$imagescan") {
+        let (policy, part) = split_part(value, &FLUX_PARTS);
+        return Some(Marker { policy: policy.to_owned(), part });
+    }
     let value = values.get("$imagepolicy")?;
     let (_, rest) = value.split_once(':')?;
     let namespace_len = value.len() - rest.len();

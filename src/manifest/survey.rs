@@ -223,7 +223,7 @@ impl<'p> Survey<'p> {
                 seen.outside(policy, notes::place(path, stream, node));
             }
             for claimed in &found.claimed {
-                let named = |policy: &Policy| policy.name == claimed.policy;
+                let named = |policy: &Policy| policy.is_called(&claimed.policy);
                 let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
                 match self.set.policies.iter().position(named) {
                     Some(policy) => seen.outside(Some(policy), place),
@@ -329,7 +329,7 @@ impl<'p> Survey<'p> {
         seen: &mut Seen,
     ) -> Vec<(Site, usize)> {
         let sites = claimed.into_iter().filter_map(|claimed| {
-            let named = |index: &&usize| self.set.policies[**index].name == claimed.policy;
+            let named = |index: &&usize| self.set.policies[**index].is_called(&claimed.policy);
             let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
                 seen.problems.push(notes::unknown(path, &claimed, "of this environment"));
                 return None;
@@ -369,7 +369,7 @@ impl<'p> Survey<'p> {
     ) -> Result<Site, Diagnostic> {
         let policy = &self.set.policies[index];
         let line = claimed.line;
-        let claimed = if policy.marked_only() {
+        let claimed = if policy.is_of_flux() {
             let loss = claimed.loss(&policy.repository, policy.digest == DigestMode::Pin);
             let loss = loss.and_then(|fault| notes::loss(path, line, &fault, &policy.name));
             seen.problems.extend(loss);
@@ -379,7 +379,7 @@ impl<'p> Survey<'p> {
             judged.map_err(|fault| notes::fault(path, line, &fault, &policy.name))?
         };
         let is_other = claimed.is_other_than(&policy.image);
-        if is_other && !policy.marked_only() {
+        if is_other && !policy.is_of_flux() {
             seen.problems.push(notes::renamed(path, line, &claimed, policy));
         }
         Ok(Site {

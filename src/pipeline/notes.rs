@@ -145,7 +145,7 @@ fn alarm(planned: &Planned) -> Option<Diagnostic> {
 /// Where any variant will do, a change of it may not be what was meant.
 fn changed_variant(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
     let decision = &planned.decision;
-    let is_said = policy.marked_only() || policy.rule.matches_ends();
+    let is_said = policy.is_of_flux() || policy.rule.matches_ends();
     if decision.outcome != Outcome::Update || !policy.rule.is_by_version() || is_said {
         return None;
     }

@@ -192,7 +192,7 @@ impl Flux {
         let chosen = policies
             .iter()
             .enumerate()
-            .filter(|(_, policy)| policy.marked_only() && names.contains(&policy.name));
+            .filter(|(_, policy)| policy.is_of_flux() && names.contains(&policy.name));
         chosen.map(|(index, _)| index).collect()
     }
 
@@ -391,7 +391,8 @@ impl Flux {
             repository,
             mirrors: Vec::new(),
             image: scanned.image.clone(),
-            finds: Finds::Marked,
+            finds: Finds::AsFlux,
+            marker: None,
             follow_digest: chosen.digest.1,
             rule,
             digest: chosen.digest.0,

@@ -9,6 +9,7 @@ mod deliver;
 mod file;
 mod flux;
 mod home;
+mod markers;
 mod order;
 mod paths;
 mod range;
@@ -91,6 +92,8 @@ pub struct Policy {
     pub image: String,
     /// Which places it is for.
     pub finds: Finds,
+    /// The name that markers of another tool have for it, beside its own.
+    pub marker: Option<String>,
     /// Whether the digest behind an unchanged tag is asked for in every run.
     pub follow_digest: bool,
     /// How a tag is chosen.
@@ -126,15 +129,38 @@ pub struct Allow {
 pub enum Finds {
     /// Those whose shape names its image, and marked ones.
     ByShape,
-    /// Marked ones only, as with Flux.
+    /// Marked ones only.
     Marked,
+    /// Marked ones only, with the meaning that Flux gives to them: set to what is chosen, also backwards.
+    AsFlux,
+}
+
+impl From<raw::RawPlaces> for Finds {
+    fn from(raw: raw::RawPlaces) -> Self {
+        match raw {
+            raw::RawPlaces::All => Self::ByShape,
+            raw::RawPlaces::Marked => Self::Marked,
+        }
+    }
 }
 
 impl Policy {
     /// Whether only markers lead to this policy.
     #[must_use]
     pub fn marked_only(&self) -> bool {
-        self.finds == Finds::Marked
+        self.finds != Finds::ByShape
+    }
+
+    /// Whether its markers have Flux's meaning.
+    #[must_use]
+    pub fn is_of_flux(&self) -> bool {
+        self.finds == Finds::AsFlux
+    }
+
+    /// Whether a marker with this name is for it.
+    #[must_use]
+    pub fn is_called(&self, marker: &str) -> bool {
+        self.name == marker || self.marker.as_deref() == Some(marker)
     }
 
     /// Every repository that its places can name.

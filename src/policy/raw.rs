@@ -45,6 +45,12 @@ pub struct RawImage {
     #[serde(default)]
     #[schemars(example = ["prod.example.com/acme/shop"])]
     pub mirrors: Vec<String>,
+    /// Which places it changes: all that name the image, or those with a marker.
+    #[serde(default)]
+    pub places: RawPlaces,
+    /// The name that markers of Flux (`NAMESPACE:NAME`) or Fleet have for this policy, beside its own name.
+    #[schemars(example = "flux-system:shop", length(min = 1))]
+    pub marker: Option<String>,
     /// How a tag is chosen.
     pub tags: RawTags,
     /// What happens to digests: `keep` without this, and `pin` where `verify` is asked for.
@@ -77,6 +83,17 @@ pub struct RawImage {
     /// alarm: versions do not move unless somebody moves them.
     #[serde(default)]
     pub allow_moved: bool,
+}
+
+/// Which places a policy changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RawPlaces {
+    /// Each that names its image, and marked ones.
+    #[default]
+    All,
+    /// Marked ones, and those that `targets` name.
+    Marked,
 }
 
 /// Places that hold the image, or parts of it: by a path, or by a regular expression.

@@ -12,8 +12,8 @@ use super::flux::{Flux, Overlays};
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
-    Allow, Deliver, DigestMode, Environment, Finds, Group, Hold, Home, IMPLICIT_ENVIRONMENT,
-    Policy, PolicySet, Stage, TagRule, Timing, Via, checks, stage, tags, targets,
+    Allow, Deliver, DigestMode, Environment, Group, Hold, Home, IMPLICIT_ENVIRONMENT, Policy,
+    PolicySet, Stage, TagRule, Timing, Via, checks, markers, stage, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -178,7 +178,8 @@ impl PolicyReader {
             repository: repository.ok()?,
             mirrors,
             image: raw.image.clone(),
-            finds: Finds::ByShape,
+            finds: raw.places.into(),
+            marker: raw.marker.clone(),
             follow_digest: false,
             rule: rule.filter(|_| is_sound)?,
             digest,
@@ -308,6 +309,7 @@ impl PolicyReader {
         }
         self.problems.extend(stage::link(&mut environments));
         self.problems.extend(differently(&environments));
+        self.problems.extend(markers::shared(&environments, &policies));
         self.problems.append(&mut self.flux.problems);
         if policies.is_empty() && self.declared.is_empty() && !any_error(&self.problems) {
             let left_out = self.flux.names();

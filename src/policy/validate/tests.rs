@@ -279,3 +279,18 @@ fn targets_say_where_and_what() {
         assert_eq!(problems(&text(target)), [(code.to_owned(), 6)], "{target}");
     }
 }
+
+#[test]
+fn a_marker_is_of_one_policy_in_each_environment() {
+    let of = |environments: &str| {
+        problems(&format!(
+            "images:\n  a: {{image: nginx, marker: 'ns:x', tags: {{semver: '*'}}}}\n  \
+             b: {{image: redis, marker: 'ns:x', tags: {{semver: '*'}}}}\n{environments}"
+        ))
+    };
+    let both = of("");
+    assert_eq!(both, [("policy.duplicate-name".into(), 2), ("policy.duplicate-name".into(), 3)]);
+    let apart =
+        "environments:\n  one: {paths: [a], images: [a]}\n  two: {paths: [b], images: [b]}\n";
+    assert_eq!(of(apart), []);
+}

@@ -41,9 +41,9 @@ const DEPTH: usize = 64;
 struct Settings {
     is_disabled: bool,
     is_pinned: bool,
-    no_major: bool,
-    no_minor: bool,
-    no_patch: bool,
+    off: Kinds,
+    /// What somebody has to approve there: it does not come by itself here.
+    asked: Kinds,
     allowed: Option<String>,
     min_age: Option<String>,
     prereleases: bool,
@@ -52,6 +52,30 @@ struct Settings {
     is_lossy: bool,
     /// What is said of it in the policy.
     comments: Vec<String>,
+}
+
+/// Kinds of updates.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    major: bool,
+    minor: bool,
+    patch: bool,
+}
+
+impl Kinds {
+    fn set(&mut self, kinds: &[&str], value: bool) {
+        self.major = if kinds.contains(&"major") { value } else { self.major };
+        self.minor = if kinds.contains(&"minor") { value } else { self.minor };
+        self.patch = if kinds.contains(&"patch") { value } else { self.patch };
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self {
+            major: self.major || other.major,
+            minor: self.minor || other.minor,
+            patch: self.patch || other.patch,
+        }
+    }
 }
 
 /// The places of an image.
@@ -97,11 +121,11 @@ pub(super) fn apply(
     let mut kept = Vec::new();
     for mut policy in std::mem::take(&mut starter.policies) {
         let Places { files, tags } = places.remove(&policy.image).unwrap_or_default();
-        let image = Image::new(&policy.image, &files);
+        let image = Image::new(&policy.image, &files, &patterns, &rules);
         let ends = if image.names.iter().any(|name| ignored.contains(name.as_str())) {
             Some("Renovate leaves it alone (`ignoreDeps`)".to_owned())
         } else {
-            let away = patterns.kept_away(&rules, &files);
+            let away = Patterns::kept_away(&image);
             away.or_else(|| {
                 judge(&rules, &patterns, (&image, &tags), &mut policy, &mut starter.notes)
             })
@@ -115,6 +139,11 @@ pub(super) fn apply(
         }
     }
     starter.policies = kept;
+    let names: BTreeSet<&str> =
+        starter.policies.iter().map(|policy| policy.image.as_str()).collect();
+    let files = deployed.iter().filter(|one| names.contains(&*one.repository.to_string()));
+    let files = files.map(|one| one.path.as_str()).collect();
+    starter.notes.extend(patterns.assumed(&rules, &files));
     Ok(())
 }
 
@@ -143,8 +172,9 @@ fn judge(
     policy: &mut StarterPolicy,
     notes: &mut Vec<String>,
 ) -> Option<String> {
-    let mut settings = Settings { is_lossy: !rules.lost.is_empty(), ..Settings::default() };
-    let mut unknown = None;
+    let mut settings = Settings::default();
+    // What a preset keeps away that cannot be read would come.
+    let mut unknown = rules.lost.first().map(|preset| format!("`{preset}`"));
     for rule in &rules.all {
         match patterns.meant(rule, image) {
             Meant::Yes => {
@@ -163,7 +193,8 @@ fn judge(
         }
     }
     // A later rule that holds for certain may have said the same.
-    if settings.is_disabled || settings.no_patch && settings.no_minor && settings.no_major {
+    let kept = settings.kept();
+    if settings.is_disabled || kept.patch && kept.minor && kept.major {
         return Some("Renovate leaves it alone".to_owned());
     }
     // What would be looser than what it was told is not written.
@@ -174,6 +205,11 @@ fn judge(
 }
 
 impl Settings {
+    /// Kinds of updates that do not come by themselves.
+    const fn kept(&self) -> Kinds {
+        self.off.or(self.asked)
+    }
+
     /// Takes what a rule says; a later one counts more.
     fn take(&mut self, rule: &Value) {
         let kinds = texts(&rule["matchUpdateTypes"]);
@@ -193,6 +229,10 @@ impl Settings {
         }
         let flag = |key: &str, before: bool| rule[key].as_bool().unwrap_or(before);
         self.is_disabled = !flag("enabled", !self.is_disabled);
+        // Rules are applied again after what is said of kinds.
+        if rule["enabled"] == true {
+            self.off = Kinds::default();
+        }
         self.is_pinned = flag("pinDigests", self.is_pinned);
         self.prereleases = !flag("ignoreUnstable", !self.prereleases);
         if rule["dependencyDashboardApproval"] == true {
@@ -202,19 +242,12 @@ impl Settings {
 
     /// What is said of some kinds of updates.
     fn take_of(&mut self, rule: &Value, kinds: &[&str]) {
-        let of = |kind: &str, before: bool| {
-            let enabled = rule["enabled"].as_bool().filter(|_| kinds.contains(&kind));
-            enabled.map_or(before, |enabled| !enabled)
-        };
-        self.no_major = of("major", self.no_major);
-        self.no_minor = of("minor", self.no_minor);
-        self.no_patch = of("patch", self.no_patch);
+        if let Some(enabled) = rule["enabled"].as_bool() {
+            self.off.set(kinds, !enabled);
+        }
         let is_of_versions = kinds.iter().any(|kind| ["major", "minor", "patch"].contains(kind));
-        // What has to be approved there does not come by itself here.
         if rule["dependencyDashboardApproval"] == true {
-            self.no_major |= kinds.contains(&"major");
-            self.no_minor |= kinds.contains(&"minor");
-            self.no_patch |= kinds.contains(&"patch");
+            self.asked.set(kinds, true);
             self.comments.push(format!("somebody had to approve {} there", kinds.join(", ")));
         }
         // An age of some is one of all: never sooner than it was told.
@@ -230,6 +263,7 @@ impl Settings {
 
     /// Writes it into a policy; why that cannot be.
     fn say(self, policy: &mut StarterPolicy, tags: &[&Tag]) -> Result<(), String> {
+        let kept = self.kept();
         // A tag of one number is a version to Renovate.
         let is_one =
             |tag: &&Tag| Shape::parse(tag.as_str()).is_some_and(|shape| shape.precision == 1);
@@ -240,7 +274,7 @@ impl Settings {
         if policy.rule.order == "semver" {
             policy.comments.clear();
             policy.comments.push(self.origin().to_owned());
-            let level = match (self.no_major, self.no_minor) {
+            let level = match (kept.major, kept.minor) {
                 (false, false) => "major",
                 (true, false) => "minor",
                 // The next major version without the next minor one cannot be said.
@@ -264,7 +298,7 @@ impl Settings {
         } else if self.allowed.is_some() {
             return Err("its `allowedVersions` is for versions, which its tags are not".to_owned());
         }
-        if self.no_patch {
+        if kept.patch {
             policy.comments.push("patches were switched off there, and come here".to_owned());
         }
         if let Some(versioning) =
@@ -290,7 +324,7 @@ impl Settings {
     fn origin(&self) -> &'static str {
         let is_whole = !self.is_lossy
             && self.comments.is_empty()
-            && !self.no_patch
+            && !self.kept().patch
             && self.versioning.is_none()
             && !self.prereleases;
         if is_whole {

@@ -67,23 +67,39 @@ const RENAMED: [(&str, &str); 9] = [
 ];
 
 /// Managers that read images, whose settings stand in an object of their own.
-const MANAGERS: [&str; 15] = [
-    "argocd",
-    "crossplane",
-    "devcontainer",
-    "docker-compose",
-    "dockerfile",
-    "fleet",
-    "flux",
-    "gitlabci",
-    "helm-values",
-    "helmfile",
-    "helmv3",
-    "kubernetes",
-    "kustomize",
-    "quadlet",
-    "tekton",
+pub(super) const MANAGERS: [Manager; 15] = [
+    Manager::of("argocd", &[]),
+    Manager::of("crossplane", &[]),
+    Manager::of("devcontainer", &[r"/(^|/)\.devcontainer(/devcontainer)?\.json$/"]),
+    Manager::of("docker-compose", &[r"/(^|/)(?:docker-)?compose[^/]*\.ya?ml$/"]),
+    Manager::of("dockerfile", &[r"/(^|/|\.)([Dd]ocker|[Cc]ontainer)file[^/]*$/"]),
+    Manager::of("fleet", &[r"/(^|/)fleet\.ya?ml/"]),
+    Manager::of("flux", &[r"/(^|/)gotk-components\.ya?ml$/"]),
+    Manager::of("gitlabci", &[r"/\.gitlab-ci\.ya?ml$/"]),
+    Manager::of("helm-values", &[r"/(^|/)values\.ya?ml$/"]),
+    Manager::of("helmfile", &[r"/(^|/)helmfile(\.d/.+)?\.ya?ml(\.gotmpl)?$/"]),
+    Manager::of("helmv3", &[r"/(^|/)Chart\.ya?ml$/"]),
+    Manager::of("kubernetes", &[]),
+    Manager::of("kustomize", &[r"/(^|/)kustomization\.ya?ml$/"]),
+    Manager::of("quadlet", &[r"/\.(container|image|volume)$/"]),
+    Manager::of("tekton", &[]),
 ];
+
+/// What reads whatever regular expressions say.
+pub(super) const CUSTOM: &str = "custom.regex";
+
+/// A manager, and the files that it reads when nothing is said
+/// (<https://docs.renovatebot.com/modules/manager/>, on the page of each).
+pub(super) struct Manager {
+    pub(super) name: &'static str,
+    pub(super) patterns: &'static [&'static str],
+}
+
+impl Manager {
+    const fn of(name: &'static str, patterns: &'static [&'static str]) -> Self {
+        Self { name, patterns }
+    }
+}
 
 /// Presets that leave out vendored files and tests
 /// (<https://docs.renovatebot.com/presets-default/#ignoremodulesandtests>), and those paths.
@@ -100,6 +116,72 @@ const IGNORED: [&str; 8] = [
     "**/__fixtures__/**",
 ];
 
+/// Presets that keep no version of an image away, by what their names begin with
+/// (<https://docs.renovatebot.com/presets-default/> and the pages beside it).
+const HARMLESS: [&str; 46] = [
+    ":assign",
+    ":automerge",
+    ":combinePatchMinorReleases",
+    ":configMigration",
+    ":dependencyDashboard",
+    ":disableDependencyDashboard",
+    ":disableLockFileMaintenance",
+    ":disablePeerDependencies",
+    ":disablePrControls",
+    ":disableRateLimiting",
+    ":disableVulnerabilityAlerts",
+    ":doNotPinPackage",
+    ":enable",
+    ":gitSignOff",
+    ":ignoreUnstable",
+    ":label",
+    ":maintainLockFiles",
+    ":noUnscheduledUpdates",
+    ":onlyNpm",
+    ":pathSemanticCommitType",
+    ":pin",
+    ":prConcurrentLimit",
+    ":prHourlyLimit",
+    ":prImmediately",
+    ":prNotPending",
+    ":preserveSemverRanges",
+    ":rebaseStalePrs",
+    ":renovatePrefix",
+    ":reviewer",
+    ":semantic",
+    ":separate",
+    ":skipStatusChecks",
+    ":timezone",
+    ":unpublishSafe",
+    ":updateNotScheduled",
+    ":widenPeerDependencies",
+    "abandonments:",
+    "customManagers:",
+    "docker:enableMajor",
+    "group:",
+    "helpers:",
+    "mergeConfidence:",
+    "monorepo:",
+    "regexManagers:",
+    "replacements:",
+    "schedule:",
+];
+
+/// Where a rule stands: those of a later stage count more. Renovate merges configurations first, then applies
+/// `packageRules`, then the object of the kind of update, and `packageRules` again
+/// (<https://docs.renovatebot.com/configuration-options/#packagerules>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Top,
+    Manager,
+    /// `major: {…}` and its like, at the top or in the object of a manager.
+    Kind,
+    /// The same, in a rule.
+    KindOfRule,
+    Rule,
+    Force,
+}
+
 /// Presets in files, one within another, are followed so far.
 const MAX_PRESETS: usize = 5;
 
@@ -115,6 +197,8 @@ pub(super) struct Home<'a> {
 #[derive(Default)]
 pub(super) struct Rules {
     pub(super) all: Vec<Value>,
+    /// The same, until they are in order.
+    staged: Vec<(Stage, Value)>,
     pub(super) notes: Vec<String>,
     /// Presets that are not followed: what they say is lost.
     pub(super) lost: Vec<String>,
@@ -127,10 +211,11 @@ pub(super) struct Rules {
 }
 
 /// The files that one manager reads.
+#[derive(Default)]
 pub(super) struct Reads {
     pub(super) manager: String,
     /// Patterns beside its own.
-    pub(super) patterns: Option<Vec<String>>,
+    pub(super) patterns: Vec<String>,
     pub(super) ignored: Vec<String>,
     pub(super) included: Vec<String>,
 }
@@ -143,12 +228,16 @@ pub(super) fn unsaid(rule: &Value) -> Option<&'static str> {
     UNSAID.into_iter().find(|key| rule.get(key).is_some_and(|value| !value.is_null()))
 }
 
+fn is_manager(key: &str) -> bool {
+    MANAGERS.iter().any(|manager| manager.name == key)
+}
+
 /// True if a rule has a key that is not carried over.
 pub(super) fn is_lossy(rule: &Value) -> bool {
     let keys = rule.as_object().into_iter().flat_map(serde_json::Map::keys);
     let is_known = |key: &String| {
         READ.contains(&key.as_str())
-            || MANAGERS.contains(&key.as_str())
+            || is_manager(key)
             || ELSEWHERE.iter().any(|(known, _)| known == key)
             || key.starts_with("match")
             || key.starts_with("exclude")
@@ -161,6 +250,8 @@ impl Rules {
     pub(super) fn of(config: &Value, path: &str, home: &Home<'_>) -> Self {
         let mut rules = Self::default();
         rules.take(config, home, 0);
+        rules.staged.sort_by_key(|(stage, _)| *stage);
+        rules.all = std::mem::take(&mut rules.staged).into_iter().map(|(_, rule)| rule).collect();
         rules.left(path);
         rules
     }
@@ -170,16 +261,23 @@ impl Rules {
             self.preset(preset, home, depth);
         }
         self.paths(config);
-        self.add(config);
+        self.add(Stage::Top, config);
         self.within(&config["docker"], &json!({"matchDatasources": ["docker"]}));
-        for manager in MANAGERS {
-            self.within(&config[manager], &json!({"matchManagers": [manager]}));
+        for Manager { name, .. } in MANAGERS {
+            self.within(&config[name], &json!({"matchManagers": [name]}));
         }
         for rule in config["packageRules"].as_array().into_iter().flatten() {
-            self.add(&renamed(rule));
+            self.add(Stage::Rule, &renamed(rule));
         }
         if config["force"].is_object() {
-            self.add(&config["force"]);
+            self.add(Stage::Force, &config["force"]);
+        }
+        for key in ["customManagers", "regexManagers"] {
+            for custom in config[key].as_array().into_iter().flatten() {
+                let patterns = ["managerFilePatterns", "fileMatch"].map(|key| texts(&custom[key]));
+                let patterns = patterns.concat().into_iter().map(str::to_owned).collect();
+                self.read.push(Reads { manager: CUSTOM.to_owned(), patterns, ..Reads::default() });
+            }
         }
     }
 
@@ -192,17 +290,17 @@ impl Rules {
             rule.extend(selects.as_object().cloned().unwrap_or_default());
             Value::Object(rule)
         };
-        let list = |key: &str| {
-            object.get(key).map(|value| texts(value).into_iter().map(str::to_owned).collect())
+        let list = |key: &str| -> Vec<String> {
+            object.get(key).into_iter().flat_map(texts).map(str::to_owned).collect()
         };
         let manager = selects["matchManagers"][0].as_str().unwrap_or_default();
         self.read.push(Reads {
             manager: manager.to_owned(),
-            patterns: list("managerFilePatterns").or_else(|| list("fileMatch")),
-            ignored: list("ignorePaths").unwrap_or_default(),
-            included: list("includePaths").unwrap_or_default(),
+            patterns: [list("managerFilePatterns"), list("fileMatch")].concat(),
+            ignored: list("ignorePaths"),
+            included: list("includePaths"),
         });
-        self.add(&with(object));
+        self.add(Stage::Manager, &with(object));
         let rules = object.get("packageRules").and_then(Value::as_array).into_iter().flatten();
         for rule in rules.map(renamed) {
             let Some(rule) = rule.as_object() else { continue };
@@ -216,7 +314,7 @@ impl Rules {
                 );
                 self.lost.push("packageRules".to_owned());
             } else {
-                self.add(&with(rule));
+                self.add(Stage::Rule, &with(rule));
             }
         }
     }
@@ -238,21 +336,33 @@ impl Rules {
         }
         match preset {
             "docker:disable" => {
-                self.all.push(json!({"matchDatasources": ["docker"], "enabled": false}));
+                let rule = json!({"matchDatasources": ["docker"], "enabled": false});
+                self.staged.push((Stage::Manager, rule));
             }
             "docker:pinDigests" | "config:best-practices" => {
-                self.all.push(json!({"pinDigests": true}));
+                self.staged.push((Stage::Manager, json!({"pinDigests": true})));
             }
-            "docker:disableMajor" | ":disableMajorUpdates" => {
-                self.all.push(json!({"matchUpdateTypes": ["major"], "enabled": false}));
+            "docker:disableMajor" => {
+                let rule = json!({"matchUpdateTypes": ["major"], "enabled": false});
+                self.staged.push((Stage::Rule, rule));
+            }
+            ":disableMajorUpdates" => {
+                self.add(Stage::Top, &json!({"major": {"enabled": false}}));
+            }
+            ":approveMajorUpdates" => {
+                self.add(Stage::Top, &json!({"major": {"dependencyDashboardApproval": true}}));
             }
             "config:recommended" | "config:base" | ":ignoreModulesAndTests" => {}
+            other if HARMLESS.iter().any(|begin| other.starts_with(begin)) => {}
             other => {
                 let config = of_home(other, home).filter(|_| depth < MAX_PRESETS);
                 match config.and_then(|text| super::read(&text).ok()) {
                     Some(config) => self.take(&config, home, depth + 1),
                     None => {
-                        self.notes.push(format!("the preset `{other}` is not followed"));
+                        self.notes.push(format!(
+                            "the preset `{other}` cannot be read here, and may keep versions away: write what it says into \
+                             the configuration, and import that"
+                        ));
                         self.lost.push(other.to_owned());
                     }
                 }
@@ -261,15 +371,16 @@ impl Rules {
     }
 
     /// A rule, and what it says of some kinds of updates alone.
-    fn add(&mut self, rule: &Value) {
-        self.all.push(rule.clone());
+    fn add(&mut self, stage: Stage, rule: &Value) {
+        self.staged.push((stage, rule.clone()));
+        let of_kind = if stage < Stage::Kind { Stage::Kind } else { Stage::KindOfRule };
         for kind in ["major", "minor", "patch"] {
-            let Some(of_kind) = rule[kind].as_object() else { continue };
+            let Some(settings) = rule[kind].as_object() else { continue };
             let mut nested = rule.as_object().cloned().unwrap_or_default();
             nested.retain(|key, _| key.starts_with("match") || key.starts_with("exclude"));
-            nested.extend(of_kind.clone());
+            nested.extend(settings.clone());
             nested.insert("matchUpdateTypes".to_owned(), json!([kind]));
-            self.all.push(Value::Object(nested));
+            self.staged.push((of_kind, Value::Object(nested)));
         }
     }
 
@@ -283,7 +394,7 @@ impl Rules {
         }
         let is_known = |key: &str| {
             READ.contains(&key)
-                || MANAGERS.contains(&key)
+                || is_manager(key)
                 || ELSEWHERE.iter().any(|(known, _)| *known == key)
         };
         let others: Vec<&str> =

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::rules::Rules;
+use super::rules::{CUSTOM, MANAGERS, Rules};
 
 /// Keys of a rule that select, and are understood.
 const MATCHERS: [&str; 9] = [
@@ -23,8 +23,11 @@ const MATCHERS: [&str; 9] = [
     "matchFileNames",
 ];
 
-/// Managers that read manifests which Kubernetes' own one may read as well, or anything.
-const UNTOLD: [&str; 5] = ["flux", "argocd", "custom.regex", "custom.jsonata", "regex"];
+/// Managers that read charts, or something of a file that only its contents tell.
+const UNTOLD: [&str; 8] =
+    ["argocd", "crossplane", CUSTOM, "fleet", "flux", "helmfile", "helmv3", "tekton"];
+
+const KUBERNETES: &str = "kubernetes";
 
 /// Whether a rule is for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +43,29 @@ pub(super) struct Image<'a> {
     /// The names that people write for it: Renovate compares what is written.
     pub(super) names: Vec<String>,
     /// The files that name it.
-    pub(super) files: &'a [&'a str],
+    pub(super) files: Vec<File<'a>>,
 }
 
+/// A file that names an image.
+pub(super) struct File<'a> {
+    path: &'a str,
+    readers: Readers<'a>,
+}
+
+/// The managers that read a file; the key that keeps all of them away from it.
+type Readers<'a> = Result<Vec<&'a str>, &'static str>;
+
 impl<'a> Image<'a> {
-    pub(super) fn new(image: &str, files: &'a [&'a str]) -> Self {
+    pub(super) fn new(
+        image: &str,
+        files: &[&'a str],
+        patterns: &Patterns,
+        rules: &'a Rules,
+    ) -> Self {
+        let files = files
+            .iter()
+            .map(|path| File { path, readers: patterns.readers(rules, path) })
+            .collect();
         let mut names = vec![image.to_owned()];
         let short = image.strip_prefix("docker.io/");
         names.extend(short.map(str::to_owned));
@@ -114,9 +135,9 @@ impl Patterns {
             && !negative.iter().any(|pattern| self.is(&pattern[1..], name))
     }
 
-    /// Why none of an image's files, or not each, is one that Renovate reads.
-    pub(super) fn kept_away(&self, rules: &Rules, files: &[&str]) -> Option<String> {
-        let is_in = |patterns: &[String], file: &str| {
+    /// The managers that read a file; the key that keeps all of them away from it.
+    fn readers<'r>(&self, rules: &'r Rules, file: &str) -> Readers<'r> {
+        let is_in = |patterns: &[String]| {
             patterns.iter().any(|pattern| {
                 let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
                 // A path without wildcards is part of a file's.
@@ -124,34 +145,79 @@ impl Patterns {
                     || !pattern.contains('*') && file.contains(pattern.trim_end_matches('/'))
             })
         };
-        let managers: Vec<&str> = rules.managers.iter().map(String::as_str).collect();
-        let is_left = |key: &str, file: &str| match key {
-            "ignorePaths" => is_in(&rules.ignored, file),
-            "includePaths" => !rules.included.is_empty() && !is_in(&rules.included, file),
-            "managerFilePatterns" => rules.read.iter().any(|reads| {
-                let is_its = is_managed(&[&reads.manager], file) == Some(true);
-                // Only Kubernetes' has no patterns of its own.
-                let is_unread = reads.manager == "kubernetes"
-                    && reads
-                        .patterns
-                        .as_ref()
-                        .is_some_and(|all| !all.iter().any(|p| self.reads(p, file)));
-                let is_left = is_in(&reads.ignored, file)
-                    || !reads.included.is_empty() && !is_in(&reads.included, file);
-                is_its && (is_unread || is_left)
-            }),
-            _ => !managers.is_empty() && is_managed(&managers, file) != Some(true),
+        let is_left = |ignored: &[String], included: &[String]| match () {
+            () if is_in(ignored) => Some("ignorePaths"),
+            () if !included.is_empty() && !is_in(included) => Some("includePaths"),
+            () => None,
         };
-        ["ignorePaths", "includePaths", "enabledManagers", "managerFilePatterns"].into_iter().find_map(|key| {
-            let count = files.iter().filter(|file| is_left(key, file)).count();
-            match count {
-                0 => None,
-                count if count == files.len() => Some(format!("Renovate leaves its files alone (`{key}`)")),
-                count => Some(format!(
-                    "Renovate leaves {count} of its {} places alone (`{key}`), which has to be said by `paths`",
-                    files.len()
-                )),
-            }
+        if let Some(key) = is_left(&rules.ignored, &rules.included) {
+            return Err(key);
+        }
+        let own = MANAGERS.iter().filter(|m| m.patterns.iter().any(|p| self.reads(p, file)));
+        let told =
+            rules.read.iter().filter(|reads| reads.patterns.iter().any(|p| self.reads(p, file)));
+        let all: BTreeSet<&str> =
+            own.map(|m| m.name).chain(told.map(|reads| reads.manager.as_str())).collect();
+        let is_told = rules.read.iter().any(|reads| reads.manager == KUBERNETES);
+        // Whoever imports manifests means them, though Renovate reads none where nothing says which: `assumed` says so.
+        let is_assumed = all.is_empty() && !is_told;
+        let all = if is_assumed { BTreeSet::from([KUBERNETES]) } else { all };
+        let runs = |name: &&str| {
+            let is_custom = |on: &String| *name == CUSTOM && (on == "regex" || on == "custom");
+            rules.managers.is_empty() || rules.managers.iter().any(|on| on == name || is_custom(on))
+        };
+        let on: Vec<&str> = all.iter().copied().filter(runs).collect();
+        let of = |name: &&str| {
+            let mut reads = rules.read.iter().filter(|reads| reads.manager == **name);
+            reads.find_map(|reads| is_left(&reads.ignored, &reads.included))
+        };
+        let left: Vec<&str> = on.iter().copied().filter(|name| of(name).is_none()).collect();
+        match (left.is_empty(), on.first(), all.is_empty()) {
+            (false, ..) => Ok(left),
+            (true, Some(name), _) => Err(of(name).unwrap_or("ignorePaths")),
+            (true, None, false) => Err("enabledManagers"),
+            (true, None, true) => Err("managerFilePatterns"),
+        }
+    }
+
+    /// Says of files that Renovate reads none of them, as nothing says that they are Kubernetes' own.
+    pub(super) fn assumed(&self, rules: &Rules, files: &BTreeSet<&str>) -> Option<String> {
+        let is_told = rules.read.iter().any(|reads| reads.manager == KUBERNETES);
+        let is_read = |file: &str| {
+            let mut own = MANAGERS.iter().flat_map(|manager| manager.patterns);
+            let mut told = rules.read.iter().flat_map(|reads| &reads.patterns);
+            own.any(|p| self.reads(p, file)) || told.any(|p| self.reads(p, file))
+        };
+        let unread: Vec<&str> = files.iter().copied().filter(|file| !is_read(file)).collect();
+        let first = unread.first().filter(|_| !is_told)?;
+        let more = super::super::more(unread.len());
+        Some(format!(
+            "Renovate reads {first}{more} only where `kubernetes: {{managerFilePatterns: …}}` names it, which nothing does: the \
+             policies are written as if it did; take out what is to stay"
+        ))
+    }
+
+    /// Why none of an image's files, or not each, is one that Renovate reads.
+    pub(super) fn kept_away(image: &Image<'_>) -> Option<String> {
+        let count_of = |is: &dyn Fn(&Readers<'_>) -> bool| {
+            image.files.iter().filter(|file| is(&file.readers)).count()
+        };
+        let all = image.files.len();
+        let left = ["ignorePaths", "includePaths", "enabledManagers", "managerFilePatterns"];
+        let left = left.into_iter().find_map(|key| match count_of(&|r| *r == Err(key)) {
+            0 => None,
+            count if count == all => Some(format!("Renovate leaves its files alone (`{key}`)")),
+            count => Some(format!(
+                "Renovate leaves {count} of its {all} places alone (`{key}`), which has to be said by `paths`"
+            )),
+        });
+        let is_untold = |readers: &Readers<'_>| {
+            readers.as_ref().is_ok_and(|all| all.iter().all(|name| UNTOLD.contains(name)))
+        };
+        left.or_else(|| {
+            let file = image.files.iter().find(|file| is_untold(&file.readers))?;
+            let names = file.readers.as_ref().map(|all| all.join("`, `")).unwrap_or_default();
+            Some(format!("which places of {} `{names}` reads is not known", file.path))
         })
     }
 
@@ -187,7 +253,7 @@ impl Patterns {
             && list("matchPackageNames")
             && list("matchDepNames")
             && !names.iter().any(|name| excluded.contains(&name.as_str()));
-        match is_named.then(|| self.places(rule, image.files)) {
+        match is_named.then(|| self.places(rule, &image.files)) {
             None | Some(Meant::No) => Meant::No,
             Some(_) if !strange.is_empty() => {
                 Meant::Perhaps(format!("it selects by `{}`", strange.join("`, `")))
@@ -197,13 +263,18 @@ impl Patterns {
     }
 
     /// Whether the files of an image are those of a rule.
-    fn places(&self, rule: &Value, files: &[&str]) -> Meant {
+    fn places(&self, rule: &Value, files: &[File<'_>]) -> Meant {
         let (names, managers) = (texts(&rule["matchFileNames"]), texts(&rule["matchManagers"]));
         let mut count = 0;
-        for file in files {
-            let is_file = names.is_empty() || self.is_listed(&names, file);
-            let manager =
-                if managers.is_empty() { Some(true) } else { is_managed(&managers, file) };
+        for File { path, readers } in files {
+            let is_file = names.is_empty() || self.is_listed(&names, path);
+            let readers = readers.as_deref().unwrap_or_default();
+            let mut meant = readers.iter().filter(|name| self.is_listed(&managers, name));
+            let manager = match meant.clone().next() {
+                _ if managers.is_empty() => Some(true),
+                None => Some(false),
+                Some(_) => (!meant.all(|name| UNTOLD.contains(name))).then_some(true),
+            };
             match (is_file, manager) {
                 (true, Some(true)) => count += 1,
                 (true, None) => {
@@ -235,27 +306,6 @@ fn read(pattern: &str) -> Option<Pattern> {
     }
     let glob = GlobBuilder::new(pattern).literal_separator(true).case_insensitive(true).build();
     glob.ok().map(|glob| Pattern::Glob(glob.compile_matcher()))
-}
-
-/// Whether one of these managers looks at a file, by its name; `None` where the name does not tell.
-fn is_managed(managers: &[&str], file: &str) -> Option<bool> {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    let kind = match name {
-        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => "kustomize",
-        name if name.contains("compose") => "docker-compose",
-        name if name.starts_with("values") => "helm-values",
-        name if name.starts_with("helmfile") => "helmfile",
-        _ => "",
-    };
-    if !kind.is_empty() {
-        return Some(managers.contains(&kind));
-    }
-    // Manifests of all kinds look alike; most are Kubernetes' own.
-    if managers.contains(&"kubernetes") {
-        return Some(true);
-    }
-    let is_untold = managers.iter().any(|manager| UNTOLD.contains(manager));
-    (!is_untold).then_some(false)
 }
 
 pub(super) fn texts(value: &Value) -> Vec<&str> {

@@ -3,6 +3,16 @@
 use super::*;
 use crate::image::{Repository, Tag};
 
+/// A configuration in which the manager for Kubernetes reads files, as it does not by itself.
+fn with_files(config: &str) -> String {
+    let Ok(mut value) = read(config) else { return config.into() };
+    let object = &mut value["kubernetes"];
+    if object.get("managerFilePatterns").is_none() {
+        object["managerFilePatterns"] = serde_json::json!(["/\\.yaml$/"]);
+    }
+    value.to_string()
+}
+
 /// What comes of a configuration, in the repository `acme/fleet` with one preset in a file.
 fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
     let read = |path: &str| {
@@ -11,7 +21,8 @@ fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
         })
     };
     let (path, repository) = ("renovate.json", "acme/fleet");
-    let told = Told { path, text: config, repository, read: &read };
+    let config = with_files(config);
+    let told = Told { path, text: &config, repository, read: &read };
     let imported = crate::starter::Imported {
         manifests: &[],
         renovate: Some(told),
@@ -137,6 +148,35 @@ fn rules_are_applied_in_their_order() {
     }
 }
 
+/// Rules are applied after what is said of kinds, and again; those of presets, after what stands at the top.
+#[test]
+fn what_counts_more_comes_later() {
+    let of = |rules: &str| format!("{{packageRules: [{rules}]}}");
+    let cases: [(String, &str); 5] = [
+        (
+            "{major: {enabled: false}, packageRules: [{matchPackageNames: ['nginx'], enabled: true}]}"
+                .into(),
+            "semver major",
+        ),
+        (
+            of("{matchUpdateTypes: ['major'], enabled: true, major: {enabled: false}}"),
+            "semver major",
+        ),
+        (
+            of("{enabled: true, matchPackageNames: ['redis']}, {major: {enabled: false}}"),
+            "semver minor",
+        ),
+        ("{extends: [':approveMajorUpdates', 'schedule:weekly']}".into(), "semver minor"),
+        (
+            "{extends: ['local>acme/fleet//presets/db'], allowedVersions: '<9'}".into(),
+            "semver <2 variant=keep",
+        ),
+    ];
+    for (config, want) in cases {
+        assert_eq!(policy(&config, "nginx", "1.2.3"), want, "{config}");
+    }
+}
+
 #[test]
 fn what_is_left_alone_and_what_cannot_be_read_is_told() {
     let off = "{packageRules: [{matchPackageNames: ['nginx'], enabled: false}]}";
@@ -155,8 +195,20 @@ fn what_is_left_alone_and_what_cannot_be_read_is_told() {
             "{packageRules: [{matchPackageNames: ['/^nginx(?!-)/'], enabled: false}]}",
             "matchPackageNames",
         ),
-        ("{packageRules: [{matchManagers: ['argocd'], enabled: false}]}", "`argocd`"),
+        (
+            "{argocd: {fileMatch: ['[.]yaml$']}, packageRules: [{matchManagers: ['argocd'], enabled: false}]}",
+            "`argocd`",
+        ),
         ("{allowedVersions: '/^16(?!0)/'}", "cannot be read"),
+        ("{extends: ['github>acme/presets']}", "`github>acme/presets`"),
+        ("{extends: [':approveMajorUpdates', 'workarounds:all']}", "`workarounds:all`"),
+        ("{kubernetes: {managerFilePatterns: []}}", "`managerFilePatterns`"),
+        ("{kubernetes: {managerFilePatterns: ['infra/**']}}", "`managerFilePatterns`"),
+        ("{kubernetes: {managerFilePatterns: []}, flux: {fileMatch: ['yaml$']}}", "`flux` reads"),
+        (
+            "{kubernetes: {managerFilePatterns: []}, customManagers: [{managerFilePatterns: ['**']}]}",
+            "`custom.regex` reads",
+        ),
         ("{minimumReleaseAge: 'a while'}", "is not known"),
     ] {
         let told = policy(config, "nginx", "1.2.3");

@@ -16,11 +16,6 @@ pub(super) fn add(
     path: &str,
 ) {
     let scans = object.items(&["imageScans"]);
-    if !scans.is_empty() {
-        starter.notes.push(format!(
-            "{path}: Fleet changes marked places alone; these policies find every place of their image: `tagalong plan` shows them"
-        ));
-    }
     for scan in scans {
         let name = scan.text(&["tagName"]).unwrap_or("scan");
         let left = |why: &str| format!("{path}: imageScans `{name}`: {why}");
@@ -39,14 +34,15 @@ pub(super) fn add(
         }
         let own = own_name(names, "", name);
         let markers = format!(
-            "from Fleet's image scanning in {path}; its markers are `$imagescan: {name}`, ours would be `# tagalong: {own}`"
+            "from Fleet's image scanning in {path}; its markers still count, ours would be `# tagalong: {own}`"
         );
         starter.policies.push(StarterPolicy {
             name: own,
             image: repository.to_string(),
             rule,
+            marker: Some(name.to_owned()),
             comments: vec![markers],
-            also: Vec::new(),
+            ..StarterPolicy::default()
         });
     }
 }

@@ -19,10 +19,13 @@ pub(super) struct Repositories<'a> {
     /// The image, and tags that take no part. Several where clusters have one of the same name each.
     known: BTreeMap<Name, BTreeSet<(String, Vec<String>)>>,
     overlays: &'a Overlays,
-    /// The policies that were added, and whether an automation is left out.
-    added: BTreeSet<String>,
+    /// The policies that were added, with their namespaces.
+    added: BTreeMap<String, String>,
+    /// The environments that were added, with the namespaces of their automations.
+    places: BTreeMap<String, String>,
     /// Names of image repositories that are suspended.
     suspended: BTreeSet<String>,
+    /// True if an automation is left out.
     is_partial: bool,
 }
 
@@ -41,7 +44,8 @@ impl<'a> Repositories<'a> {
         Self {
             known: BTreeMap::new(),
             overlays,
-            added: BTreeSet::new(),
+            added: BTreeMap::new(),
+            places: BTreeMap::new(),
             suspended: BTreeSet::new(),
             is_partial: false,
         }
@@ -60,23 +64,33 @@ impl<'a> Repositories<'a> {
         }
     }
 
-    /// Takes policies back that would count everywhere, because the automation that says where is left out.
+    /// Takes policies back of which nothing says where they count, and leaves to each environment what its automation takes:
+    /// the policies of its namespace (<https://fluxcd.io/flux/components/image/imageupdateautomations/#policyselector>).
     pub(super) fn finish(&self, starter: &mut Starter) {
         if self.added.is_empty() {
             return;
         }
-        if self.is_partial && starter.environments.is_empty() {
-            starter.policies.retain(|policy| !self.added.contains(&policy.name));
-            let why =
-                "Flux's policies are left out, as the automation that says where they count is";
-            starter.notes.push(format!("{why}; write them with their environments"));
-            return;
+        if self.places.is_empty() {
+            starter.policies.retain(|policy| !self.added.contains_key(&policy.name));
+            let why = if self.is_partial {
+                "the automation that says where they count is"
+            } else {
+                "no ImageUpdateAutomation here says where they count, and Flux changes nothing by them"
+            };
+            return starter.notes.push(format!(
+                "Flux's policies are left out, as {why}; write them with their environments"
+            ));
         }
-        starter.notes.push(
-            "Flux changes marked places alone; these policies find every place of their image in their environments: \
-             `tagalong plan` shows them"
-                .to_owned(),
-        );
+        for place in &mut starter.environments {
+            let Some(namespace) = self.places.get(&place.name) else { continue };
+            let is_its =
+                |other: &String| other == namespace || other.is_empty() || namespace.is_empty();
+            let its = self.added.iter().filter(|(_, other)| is_its(other));
+            let its: Vec<String> = its.map(|(name, _)| name.clone()).collect();
+            if its.len() < self.added.len() {
+                (place.images, place.is_for_all) = (its, false);
+            }
+        }
     }
 
     /// Adds a policy or an automation.
@@ -149,21 +163,22 @@ impl<'a> Repositories<'a> {
         };
         rule.exclude.clone_from(excluded);
         let own = own_name(names, &namespace, &name);
-        self.added.insert(own.clone());
-        let markers = format!(
-            "from Flux; its markers are `{namespace}:{name}`, ours would be `# tagalong: {own}`"
-        );
+        self.added.insert(own.clone(), namespace.clone());
+        let marker = format!("{namespace}:{name}");
+        let comments =
+            vec![format!("from Flux; its markers still count, ours would be `# tagalong: {own}`")];
         let also = match object.text(&["spec", "digestReflectionPolicy"]) {
             Some("Always" | "IfNotPresent") => vec![("digest", "pin".to_owned())],
             _ => Vec::new(),
         };
-        let comments = vec![markers];
         starter.policies.push(StarterPolicy {
             name: own,
             image: repository.to_string(),
             rule,
+            marker: Some(marker),
             comments,
             also,
+            ..StarterPolicy::default()
         });
     }
 }
@@ -191,7 +206,9 @@ impl Repositories<'_> {
         let written = object.text(&["spec", "update", "path"]).unwrap_or(".");
         let before = starter.environments.len();
         self.place(starter, object, written, file);
-        self.is_partial |= starter.environments.len() == before;
+        let new = &starter.environments[before..];
+        self.is_partial |= new.is_empty();
+        self.places.extend(new.iter().map(|place| (place.name.clone(), key(object).0)));
     }
 
     fn place(&self, starter: &mut Starter, object: &Object<'_>, written: &str, file: &str) {

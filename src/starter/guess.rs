@@ -9,7 +9,7 @@ use crate::image::{Shape, Tag};
 use crate::policy::Calver;
 
 /// The `tags` of a policy: which take part, and their order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
     /// What a tag must look like.
     pub pattern: Option<String>,

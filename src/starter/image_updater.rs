@@ -145,7 +145,9 @@ fn application(
         policies.extend(image_of(starter, names, &app, image, &told));
     }
     let target = annotations.get(&format!("{PREFIX}write-back-target"));
-    left(starter, &app, &annotations);
+    if !left(starter, &app, &annotations) {
+        unwritten(starter, &app, &policies);
+    }
     environment(
         starter,
         object,
@@ -156,8 +158,8 @@ fn application(
     );
 }
 
-/// Says which annotations mean nothing here.
-fn left(starter: &mut Starter, app: &str, annotations: &BTreeMap<String, String>) {
+/// Says which annotations mean nothing here; true if versions are written into git.
+fn left(starter: &mut Starter, app: &str, annotations: &BTreeMap<String, String>) -> bool {
     let own =
         annotations.iter().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value)));
     let mut others = Vec::new();
@@ -173,11 +175,18 @@ fn left(starter: &mut Starter, app: &str, annotations: &BTreeMap<String, String>
     if !others.is_empty() {
         starter.notes.push(format!("{app}: not carried over: `{}`", others.join("`, `")));
     }
-    if !is_written {
-        starter.notes.push(format!(
-            "{app}: its versions are in the cluster alone; write them into a file of this repository first"
-        ));
+    is_written
+}
+
+/// Takes policies back whose versions are written into the cluster alone: the files stay as they are there.
+fn unwritten(starter: &mut Starter, app: &str, policies: &[String]) {
+    for policy in starter.policies.iter_mut().filter(|policy| policies.contains(&policy.name)) {
+        policy.is_in_cluster = true;
     }
+    starter.notes.push(format!(
+        "{app}: no policy is written, as its versions are in the cluster alone and its files stay as they are; write the \
+         versions into a file, with `write-back-method: git`, first"
+    ));
 }
 
 /// An `ImageUpdater` names applications by patterns; which they are, only the cluster knows.
@@ -204,6 +213,11 @@ fn resource(
                 own.or_else(|| object.texts(&["spec", "commonUpdateSettings", key]))
             };
             policies.extend(image_of(starter, names, &app, name, &told));
+        }
+        let method = ["writeBackConfig", "method"];
+        let common = || object.text(&[&["spec"], &method[..]].concat());
+        if !reference.text(&method).or_else(common).is_some_and(|m| m.starts_with("git")) {
+            unwritten(starter, &app, &policies);
         }
         let pattern = reference.text(&["namePattern"]).unwrap_or("*");
         let is_by_label = reference.has(&["labelSelectors"]);
@@ -282,6 +296,7 @@ fn image_of(
         rule,
         comments,
         also,
+        ..StarterPolicy::default()
     });
     Some(name)
 }

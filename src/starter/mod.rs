@@ -62,7 +62,7 @@ pub struct Imported<'a> {
 }
 
 /// One policy to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StarterPolicy {
     /// Its name.
     pub name: String,
@@ -70,6 +70,12 @@ pub struct StarterPolicy {
     pub image: String,
     /// How a tag is chosen.
     pub rule: Rule,
+    /// The name that the markers of another tool have for it.
+    pub marker: Option<String>,
+    /// True if it changes marked places alone.
+    pub is_marked: bool,
+    /// True if versions are written into the cluster alone: it is not written, nor is another one of its image.
+    pub is_in_cluster: bool,
     /// What is said above it.
     pub comments: Vec<String>,
     /// Other keys, with their values as YAML.
@@ -153,6 +159,7 @@ impl Starter {
         }
         repositories.finish(&mut starter);
         starter.reconcile();
+        starter.keep_to_markers(deployed);
         starter.policies.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(starter)
     }
@@ -193,7 +200,15 @@ impl Starter {
             images.entry(policy.image.clone()).or_default().push(policy);
         }
         for (image, mut policies) in images {
-            if self.are_apart(&policies) {
+            let is_apart = self.are_apart(&policies);
+            if policies.iter().any(|policy| policy.is_in_cluster) {
+                policies.retain(|policy| !policy.is_in_cluster);
+                if !is_apart {
+                    self.notes.extend(overruled(&image, &policies));
+                    continue;
+                }
+            }
+            if is_apart {
                 self.policies.append(&mut policies);
                 continue;
             }
@@ -224,6 +239,38 @@ impl Starter {
         self.environments.retain(|place| place.images.is_empty() == place.is_for_all);
     }
 
+    /// Keeps policies of tools that change marked places alone to these, where other places name their image: what a tool
+    /// left as it was does not begin to move by `import`.
+    fn keep_to_markers(&mut self, deployed: &[Deployed]) {
+        let is_in = |path: &str, one: &Deployed| {
+            path == "."
+                || one.path.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        let environments = &self.environments;
+        let is_its = |policy: &StarterPolicy, one: &&Deployed| {
+            let mut all = environments
+                .iter()
+                .filter(|place| place.is_for_all || place.images.contains(&policy.name));
+            let is_there = environments.is_empty()
+                || all.any(|place| place.paths.iter().any(|path| is_in(path, one)));
+            is_there && one.repository.to_string() == policy.image
+        };
+        for policy in self.policies.iter_mut().filter(|policy| policy.marker.is_some()) {
+            let others: Vec<String> =
+                deployed.iter().filter(|one| is_its(policy, one)).map(at).collect();
+            policy.is_marked = !others.is_empty();
+            if policy.is_marked {
+                self.notes.push(format!(
+                    "{}: {} not marked, and stays as it is (`places: marked`): mark it with `# tagalong: {}`, or \
+                     take that key out of the policy, and it moves too",
+                    policy.image,
+                    list_of_places(&others),
+                    policy.name
+                ));
+            }
+        }
+    }
+
     fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {
         let tags: BTreeSet<&Tag> = places.iter().filter_map(|place| place.tag.as_ref()).collect();
         let Guess { rule, left } = guess(tags.into_iter());
@@ -241,7 +288,10 @@ impl Starter {
         // What is behind a tag that moves is known by its digest alone.
         let also =
             if rule.order == "fixed" { vec![("digest", "pin".to_owned())] } else { Vec::new() };
-        self.policies.push(StarterPolicy { name, image: image.to_string(), rule, comments, also });
+        let image = image.to_string();
+        let policy =
+            StarterPolicy { name, image, rule, comments, also, ..StarterPolicy::default() };
+        self.policies.push(policy);
     }
 
     /// Says what to do about a tag that no rule fits.
@@ -264,6 +314,18 @@ fn more(places: usize) -> String {
     if places > 1 { format!(" and {} more", places - 1) } else { String::new() }
 }
 
+/// What is said of policies whose image another tool changes in the cluster, past the files.
+fn overruled(image: &str, policies: &[StarterPolicy]) -> Option<String> {
+    let told: Vec<String> = policies.iter().map(|p| p.comments.join("; ")).collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "{image}: Argo CD Image Updater changes it in the cluster, beside what else is told of it ({}): no policy is \
+             written; write one, and take the other away",
+            told.join(" and ")
+        )
+    })
+}
+
 /// Where several policies say the same of one image, the first stands for the others: told by their names.
 fn same_again(policies: &[StarterPolicy]) -> Option<String> {
     let (first, others) = policies.split_first()?;
@@ -275,6 +337,12 @@ fn same_again(policies: &[StarterPolicy]) -> Option<String> {
             first.image, first.name
         )
     })
+}
+
+/// Places with the verb that goes with their number.
+fn list_of_places(places: &[String]) -> String {
+    let verb = if places.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", places.join(", "))
 }
 
 fn at(place: &Deployed) -> String {

@@ -36,6 +36,12 @@ fn image(policy: &StarterPolicy) -> String {
     }
     writeln!(out, "  {}:", quoted(&policy.name)).ok();
     writeln!(out, "    image: {}", quoted(&policy.image)).ok();
+    if policy.is_marked {
+        out.push_str("    places: marked\n");
+    }
+    if let Some(marker) = &policy.marker {
+        writeln!(out, "    marker: {}", quoted(marker)).ok();
+    }
     let rows = rows(&policy.rule);
     if let [(key, value)] = &rows[..] {
         writeln!(out, "    tags: {{{key}: {value}}}").ok();

@@ -75,10 +75,13 @@ fn config(settings: &[Setting], manager: Option<&str>) -> Value {
         }
     }
     object["packageRules"] = json!(rules);
+    top["kubernetes"] = json!({});
     match manager {
         Some(manager) => top[manager] = object,
         None => top.as_object_mut().unwrap().extend(object.as_object().unwrap().clone()),
     }
+    // Without them, it reads nothing.
+    top["kubernetes"]["managerFilePatterns"] = json!(["/^apps/"]);
     top
 }
 

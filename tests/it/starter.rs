@@ -137,7 +137,7 @@ fn what_other_tools_were_told_becomes_policies() {
     let world = World::new();
     let tree = world.tree(&[
         ("apps/web.yaml", "image: nginx:1.27.0-alpine\n---\nimage: ghcr.io/acme/shop:v1.0.0\n"),
-        (".github/renovate.json5", "{extends: ['docker:disableMajor'], // ours\n packageRules: [{matchPackageNames: ['nginx'], pinDigests: true}]}"),
+        (".github/renovate.json5", "{extends: ['docker:disableMajor'], kubernetes: {fileMatch: ['^apps/']}, // ours\n packageRules: [{matchPackageNames: ['nginx'], pinDigests: true}]}"),
     ]);
     world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(0);
     let text = std::fs::read_to_string(tree.join("policies/imported.yaml")).unwrap();
@@ -158,6 +158,7 @@ fn what_strangers_wrote_stays_a_value() {
         format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: '{name}'\n  annotations:\n    \
              argocd-image-updater.argoproj.io/image-list: web=ghcr.io/acme/web:~1\n    \
+             argocd-image-updater.argoproj.io/write-back-method: git\n    \
              argocd-image-updater.argoproj.io/web.platforms: \"linux/amd64]\\n  evil:\\n    image: x  #\"\n    \
              argocd-image-updater.argoproj.io/web.allow-tags: 'regexp:(?!x)'\nspec: {{source: {{path: {path}}}}}\n"
         )
@@ -244,6 +245,7 @@ fn what_cannot_be_told_apart_takes_nothing_with_it() {
         policy("app-dev", "app"),
         policy("app-prod", "app"),
         policy("web", "web"),
+        flux("ImageUpdateAutomation", "all", "update: {path: .}"),
     ];
     let world = World::new();
     let tree = world.tree(&[("flux.yaml", &files.concat())]);
@@ -254,6 +256,52 @@ fn what_cannot_be_told_apart_takes_nothing_with_it() {
     // What is wrong already is nobody else's mistake.
     world.file("tree/policies/wrong.yaml", "images: {x: {}}\n");
     world.bot(["import", "--repo", arg(&tree)]).run().exits(2).says(&["policies/wrong.yaml"]);
+}
+
+/// What Flux and Fleet left as it was stays so after `import`, and what they marked moves with their markers.
+#[test]
+fn what_was_not_marked_does_not_begin_to_move() {
+    let world = World::new();
+    let registry = world.registry();
+    for name in ["acme/app", "acme/web", "acme/scan"] {
+        registry.push(name, &["1.0.0", "1.1.0"]);
+    }
+    let image = |name: &str| format!("{}/acme/{name}", registry.host);
+    let spec = |name: &str| {
+        format!("imageRepositoryRef: {{name: {name}}}, policy: {{semver: {{range: 1.x}}}}")
+    };
+    let flux = [
+        flux("ImageRepository", "app", &format!("image: {}", image("app"))),
+        flux("ImageRepository", "web", &format!("image: {}", image("web"))),
+        flux("ImagePolicy", "app", &spec("app")),
+        flux("ImagePolicy", "web", &spec("web")),
+        flux("ImageUpdateAutomation", "all", "update: {path: clusters}"),
+    ];
+    let fleet = format!(
+        "imageScans:\n- tagName: scan\n  image: {}\n  policy: {{semver: {{range: '*'}}}}\n",
+        image("scan")
+    );
+    let (app, web, scan) = (image("app"), image("web"), image("scan"));
+    let deployed = [
+        format!("a:\n  image: {app}:1.0.0 # {{\"$imagepolicy\": \":app\"}}"),
+        format!("b:\n  image: {app}:1.0.0"),
+        format!("c:\n  image: {web}:1.0.0 # {{\"$imagepolicy\": \":web\"}}"),
+        format!("d:\n  image: {scan}:1.0.0 # {{\"$imagescan\": \"scan\"}}"),
+        format!("e:\n  image: {scan}:1.0.0\n"),
+    ]
+    .join("\n");
+    let flux = flux.concat();
+    let files = [("flux.yaml", &*flux), ("fleet.yaml", &*fleet), ("clusters/a.yaml", &*deployed)];
+    let tree = world.tree(&files);
+    let ran = world.bot(["import", "--write", "--repo", arg(&tree)]).run().exits(0);
+    let ran = ran.says(&["clusters/a.yaml:4 is not marked", "clusters/a.yaml:10 is not marked"]);
+    std::fs::remove_file(tree.join("flux.yaml")).unwrap();
+    world.bot(["run", "--deliver", "worktree", "--repo", arg(&tree)]).run();
+    let now = std::fs::read_to_string(tree.join("clusters/a.yaml")).unwrap();
+    let lines: Vec<bool> = now.lines().map(|line| line.contains(":1.1.0")).collect();
+    let moved: Vec<usize> =
+        (1..).zip(lines).filter(|(_, is_moved)| *is_moved).map(|(line, _)| line).collect();
+    assert_eq!(moved, [2, 6, 8], "{now}\n{}", ran.stderr);
 }
 
 /// Two applications of Argo CD with files of their own for one chart.

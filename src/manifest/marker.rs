@@ -13,7 +13,10 @@ use super::{Part, Slot};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
-pub(super) const NEEDLES: [&str; 3] = ["\"$imagepolicy\"", "\"$imagescan\"", "tagalong:"];
+pub(super) const NEEDLES: [&str; 3] = ["\"$imagepolicy\"", "\"$imagescan\"", "agalong"];
+
+/// How our own begin.
+const OURS: &str = "tagalong:";
 
 /// The parts that our markers name.
 const OWN_PARTS: [(&str, Part); 5] = [
@@ -109,8 +112,8 @@ pub(super) fn is_in(text: &str) -> bool {
 /// was commented out.
 fn misread(comment: &str, is_alone: bool) -> Option<Idleness> {
     let text = comment.trim_start_matches('#').trim_start();
-    let [flux, fleet, ours] = NEEDLES;
-    let is_ours = text.starts_with(ours);
+    let [flux, fleet, _] = NEEDLES;
+    let is_ours = is_nearly_ours(text);
     let is_within = [flux, fleet].iter().any(|needle| comment.contains(needle))
         || lines_in(comment).next().is_some();
     let is_meant = is_ours || is_within && (!is_alone || text.starts_with('{'));
@@ -119,6 +122,13 @@ fn misread(comment: &str, is_alone: bool) -> Option<Idleness> {
         true => is_alone.then_some(Idleness::Alone),
         false => Some(Idleness::Mixed),
     }
+}
+
+/// True if a comment begins as ours do, but for a capital or a space.
+fn is_nearly_ours(text: &str) -> bool {
+    let name = OURS.trim_end_matches(':');
+    let begins = text.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name));
+    begins && text[name.len()..].trim_start().starts_with(':')
 }
 
 /// Lines of a text in which markers stand, as it is written, counted from 0.

@@ -21,6 +21,12 @@ const WORDS: [(&str, Option<Part>); 5] = [
     ("hash", None),
 ];
 
+/// Endings of keys, normalized, of groups that hold digests.
+const GROUPS: [&str; 12] = [
+    "digest", "digests", "sha", "shas", "sha256", "sha256s", "hash", "hashes", "pin", "pins",
+    "pinned", "lock",
+];
+
 /// What can stand between the stem of an image's keys and such a word.
 const MIDDLES: [&str; 5] = ["", "image", "tag", "generic", "repo"];
 
@@ -29,14 +35,12 @@ const OF_IMAGES: [&str; 8] =
     ["image", "repository", "tag", "imagetag", "imagename", "imagerepository", "version", "name"];
 
 /// Words in keys of other things of 64 digits: secrets, and sums of anything else.
-const OTHER_THINGS: [&str; 16] = [
+const OTHER_THINGS: [&str; 14] = [
     "cert",
-    "checksum",
     "commit",
     "config",
     "container",
     "cookie",
-    "fingerprint",
     "key",
     "passw",
     "salt",
@@ -192,7 +196,87 @@ impl Finder<'_> {
             written.reader = Reader::OwnKey;
         }
         self.merged_digests(mapping, stem)?;
-        self.digests_above(mapping, written)
+        self.digests_within(mapping, stem)?;
+        self.digests_above(mapping, written)?;
+        self.global_digest()
+    }
+
+    /// A digest in a group of its own, as `pin: {digest: …}` or `digests: {amd64: …}`: nothing says what of the image it is.
+    fn digests_within(&self, mapping: NodeId, stem: &str) -> Result<(), Obstruction> {
+        let stem = normal(stem);
+        let entries = self.stream.entries(mapping);
+        let groups = entries.iter().take(MAX_ENTRIES).filter_map(|(key, value)| {
+            Some((normal(self.stream.text(*key)?), self.stream.target(*value)))
+        });
+        // Of several images in one mapping, a group that is named for another one is that one's.
+        let mut groups = groups.filter(|(key, _)| {
+            !stem.is_empty() && key.starts_with(&stem) || GROUPS.contains(&key.as_str())
+        });
+        let at = groups.find_map(|(key, group)| self.held_in(&key, group, |_| true));
+        at.map_or(Ok(()), |at| Err(Obstruction { obstacle: Obstacle::OtherDigest, at: Some(at) }))
+    }
+
+    /// The first digest in a mapping or a list whose key, or its own, says that it is one.
+    fn held_in(&self, key: &str, group: NodeId, is_its: impl Fn(&str) -> bool) -> Option<NodeId> {
+        let is_group = |key: &str| GROUPS.iter().any(|group| key.ends_with(group));
+        let is_held = |node: NodeId| {
+            self.stream.text(self.stream.target(node)).is_some_and(is_digest)
+                && !self.is_ignored(node)
+        };
+        let entries = self.stream.entries(group);
+        let is_image = OF_IMAGES.iter().any(|key| self.stream.get(group, key).is_some());
+        let mut entries = entries.iter().take(MAX_ENTRIES).filter(|_| !is_image);
+        let named = entries.find(|(own, node)| {
+            let own = self.stream.text(*own).map(normal).unwrap_or_default();
+            let says = is_group(key) || WORDS.iter().any(|(word, _)| own == *word);
+            says && is_its(&own) && is_held(*node)
+        });
+        let mut items = self.stream.items(group).iter().take(MAX_ENTRIES);
+        let item = || items.find(|item| is_group(key) && is_its("") && is_held(**item)).copied();
+        named.map(|(_, node)| *node).or_else(item)
+    }
+
+    /// A digest for every image, as Bitnami's charts once had it: it counts more than each tag.
+    fn global_digest(&self) -> Result<(), Obstruction> {
+        let roots = self.stream.documents().iter();
+        let global = roots.filter_map(|root| {
+            Some(self.stream.target(self.stream.get(self.stream.target(*root), "global")?))
+        });
+        let mut found = global.filter_map(|global| {
+            let image = self.stream.get(global, "image").map(|node| self.stream.target(node));
+            let own = image.filter(|image| self.stream.get(*image, "repository").is_none());
+            let own = own.and_then(|image| self.stream.get(image, "digest"));
+            let of_all = ["imageDigest", "imageSha", "digest"];
+            let all = of_all.iter().filter_map(|key| self.stream.get(global, key)).chain(own);
+            all.into_iter().find(|node| !self.is_blank(*node))
+        });
+        let at = found.next();
+        at.map_or(Ok(()), |at| Err(Obstruction { obstacle: Obstacle::OtherDigest, at: Some(at) }))
+    }
+
+    /// The digests in the list of variables that an image is one of: `SHOP_DIGEST` beside `SHOP_IMAGE`.
+    pub(super) fn digests_in_variables(
+        &mut self,
+        variable: NodeId,
+        written: &mut Written,
+    ) -> Result<(), Obstruction> {
+        let stream = self.stream;
+        let Some(name) = self.text(variable, "name").map(str::to_owned) else { return Ok(()) };
+        let all = self.variables_beside(variable);
+        let entries = all.iter().filter_map(|item| {
+            let name = stream.text(stream.target(stream.get(*item, "name")?))?;
+            Some((name, None, stream.get(*item, "value")?))
+        });
+        let found = Digests::of(stream, entries).beside(stem_of(&name));
+        // What nothing says anything of is another program's setting.
+        self.add_digests(Ok(found.unwrap_or_default()), written)
+    }
+
+    /// The list that a variable stands in.
+    pub(super) fn variables_beside(&mut self, variable: NodeId) -> Vec<NodeId> {
+        let Some(list) = self.parent(variable) else { return Vec::new() };
+        let items = self.stream.items(list).iter().take(MAX_ENTRIES);
+        items.map(|item| self.stream.target(*item)).collect()
     }
 
     /// Digests that come with a merge are others' as well, and would stay.
@@ -226,11 +310,25 @@ impl Finder<'_> {
     /// A digest beside the mapping of an image: `image: {repository, tag}` with `digest` or `imageDigest` after it.
     fn digests_above(&mut self, mapping: NodeId, written: &mut Written) -> Result<(), Obstruction> {
         let key = self.key_of(mapping).unwrap_or_default().to_owned();
-        let is_image = key == "image" || key.ends_with("Image");
         let is_small = |node: &NodeId| self.stream.entries(*node).len() <= MAX_ENTRIES;
-        let parent = self.parent(mapping).filter(is_small);
-        let Some(parent) = parent.filter(|_| is_image) else { return Ok(()) };
-        let Ok(found) = self.digests_of(parent).beside(stem_of(&key)) else { return Ok(()) };
+        let parent = self.parent(mapping).filter(is_small).filter(|_| !key.is_empty());
+        let Some(parent) = parent else { return Ok(()) };
+        let (own, is_image) = (normal(&key), key == "image" || key.ends_with("Image"));
+        let groups = self.stream.entries(parent).iter().filter_map(|(key, value)| {
+            Some((normal(self.stream.text(*key)?), self.stream.target(*value)))
+        });
+        let mut groups = groups.filter(|(key, group)| *key != own && *group != mapping);
+        let is_its = |entry: &str| entry == own || key == "image";
+        let at = groups.find_map(|(key, group)| {
+            let is_group = GROUPS.iter().any(|group| key.ends_with(group));
+            self.held_in(&key, group, is_its).filter(|_| is_group)
+        });
+        if at.is_some() {
+            return Err(Obstruction { obstacle: Obstacle::OtherDigest, at });
+        }
+        // `shopDigest` beside `shop: {…}` is as clear as `imageDigest` beside `image: {…}`.
+        let stem = if is_image { stem_of(&key) } else { &key };
+        let Ok(found) = self.digests_of(parent).beside(stem) else { return Ok(()) };
         // An empty key is filled where the image's own mapping has none.
         let has_own = written.slots.iter().any(|s| matches!(s.part, Part::Digest | Part::Hash));
         let counts = |one: &Beside| !has_own || !self.is_blank(one.node);

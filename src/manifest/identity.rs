@@ -63,6 +63,10 @@ const FRONTS: [&str; 23] = [
     "dockerhubuser",
 ];
 
+/// Keys, normalized, of the host beneath one that names a registry: `registry: {url: …}`.
+const HOSTS: [&str; 8] =
+    ["address", "domain", "endpoint", "host", "hostname", "name", "server", "url"];
+
 /// Keys of an image of its own.
 const OWN: [&str; 4] = ["repository", "image", "name", "tag"];
 
@@ -151,6 +155,26 @@ impl Finder<'_> {
         })
     }
 
+    /// A registry in the list of variables that a bare name is one of: `REGISTRY` beside `REDIS_IMAGE`.
+    pub(super) fn registry_in_variables(
+        &mut self,
+        variable: NodeId,
+        name: &str,
+    ) -> Option<(Named, Obstacle)> {
+        if split_registry(name).1 != name {
+            return None;
+        }
+        let all = self.variables_beside(variable);
+        let said = all.into_iter().find_map(|item| {
+            let key = self.text(item, "name")?;
+            let value = self.stream.get(item, "value")?;
+            match self.prefix(key, key, value)? {
+                Said::Registry(prefix) | Said::Hub(prefix) | Said::Perhaps(prefix) => Some(prefix),
+            }
+        })?;
+        Some((Named::Somewhere(name.into()), Obstacle::Elsewhere(said.describe())))
+    }
+
     /// What the nearest collection around a mapping says.
     fn said(&mut self, mapping: NodeId) -> Option<Said> {
         let mut at = Some(mapping);
@@ -181,10 +205,19 @@ impl Finder<'_> {
             return None;
         }
         let has_image = OWN.iter().any(|key| self.stream.get(node, key).is_some());
+        let has_tag = ["image", "tag", "name", "chart", "version"]
+            .iter()
+            .any(|key| self.stream.get(node, key).is_some());
         let own = entries.iter().filter_map(|(key, value)| {
             let name = self.stream.text(*key)?;
+            // Above images, a repository on a host is what their names begin with.
+            let is_above = !is_own && !has_tag && ["repository", "repo"].contains(&name);
+            if is_above && self.stream.text(self.stream.target(*value)).is_some_and(is_on_host) {
+                return self.prefix(name, "imageRepo", *value);
+            }
             // A registry of an image is for that one.
-            let is_its = name == "registry" && (is_own || has_image);
+            let is_its =
+                name == "registry" && (is_own || has_image) || self.is_of_one_image(node, name);
             let said = (!is_its).then(|| self.prefix(name, name, *value)).flatten();
             said.or_else(|| self.front(node, name, *value).filter(|_| is_own))
         });
@@ -204,7 +237,9 @@ impl Finder<'_> {
             let outer = self.stream.text(*key).unwrap_or_default();
             entries.iter().filter_map(move |(key, value)| {
                 let name = self.stream.text(*key)?;
-                let said = self.prefix(&format!("{outer}.{name}"), name, *value)?;
+                let is_host = is_of_registry(&normal(outer)) && HOSTS.contains(&&*normal(name));
+                let key = if is_host { "registryHost" } else { name };
+                let said = self.prefix(&format!("{outer}.{name}"), key, *value)?;
                 Some(match said {
                     // Only what is global is for others.
                     Said::Registry(prefix) | Said::Hub(prefix) if outer != "global" => {
@@ -218,6 +253,21 @@ impl Finder<'_> {
         let rank = |said: &Said| matches!(said, Said::Perhaps(_));
         all.sort_by_key(rank);
         all.into_iter().next()
+    }
+
+    /// True if a key names the registry of one image alone, whose other keys begin like it: `jobRegistry` beside `jobTag`.
+    fn is_of_one_image(&self, node: NodeId, key: &str) -> bool {
+        let key = normal(key);
+        let Some(front) = key.strip_suffix("registry").filter(|front| !front.is_empty()) else {
+            return false;
+        };
+        let is_its = |other: &str| {
+            let rest = other.strip_prefix(front);
+            rest.is_some_and(|rest| ["repository", "image", "name", "tag"].contains(&rest))
+        };
+        let mut keys =
+            self.stream.entries(node).iter().filter_map(|(key, _)| self.stream.text(*key));
+        !HINTS.contains(&&*key) && keys.any(|other| is_its(&normal(other)))
     }
 
     /// What a group of settings beneath `global` says, as Rancher's `global.cattle.systemDefaultRegistry`.
@@ -243,8 +293,7 @@ impl Finder<'_> {
 
     /// What may be the front of the name in an image's own mapping.
     fn front(&self, mapping: NodeId, key: &str, value: NodeId) -> Option<Said> {
-        let normal: String =
-            key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase();
+        let normal = normal(key);
         let outer = self.key_of(mapping).unwrap_or_default();
         let is_image = outer == "image" || outer.ends_with("Image") || normal.contains("hub");
         let text = self.stream.text(self.stream.target(value)).filter(|_| !self.is_blank(value))?;
@@ -258,8 +307,7 @@ impl Finder<'_> {
     fn prefix(&self, shown: &str, key: &str, value: NodeId) -> Option<Said> {
         let text = self.stream.text(self.stream.target(value)).filter(|_| !self.is_blank(value))?;
         let bare = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
-        let normal: String =
-            key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase();
+        let normal = normal(key);
         let prefix = || Prefix {
             key: shown.into(),
             value: bare.into(),
@@ -271,7 +319,32 @@ impl Finder<'_> {
             ("imageRegistry", _) => Some(Said::Registry(prefix())),
             ("hub", _) => Some(Said::Hub(prefix())),
             (_, normal) if HINTS.contains(&normal) && !is_hub => Some(Said::Perhaps(prefix())),
+            (_, normal) if is_of_registry(normal) && !is_hub && is_on_host(text) => {
+                Some(Said::Perhaps(prefix()))
+            }
             _ => None,
         }
     }
+}
+
+/// A key in lower case, without what joins its words.
+fn normal(key: &str) -> String {
+    key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase()
+}
+
+/// True if a normalized key may name where images are, however it is worded. One of an image or of its tag is not meant.
+fn is_of_registry(key: &str) -> bool {
+    let is_of_image = ["repository", "image", "name", "tag", "version", "digest"];
+    let of_images = ["image", "docker", "container", "oci"];
+    let places = ["repo", "hub", "host", "prefix", "mirror", "proxy", "base", "server", "source"];
+    let has = |words: &[&str]| words.iter().any(|word| key.contains(word));
+    !is_of_image.iter().any(|end| key.ends_with(end))
+        && (key.contains("registry") || has(&of_images) && has(&places))
+}
+
+/// True if a text is a registry's host, perhaps with a path, and no address of anything else.
+fn is_on_host(text: &str) -> bool {
+    let text = text.trim_end_matches('/');
+    let name = format!("{text}/a");
+    !text.contains("://") && split_registry(&name).1 != name && Repository::parse(&name).is_ok()
 }

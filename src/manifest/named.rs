@@ -1,10 +1,10 @@
 //! Keys that say in their name what they hold: `fooImage` with `fooTag`, `imageRepository` with
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
-use super::Obstacle;
 use super::finder::Finder;
 use super::identity::Form;
 use super::reference::own_registry;
+use super::{Obstacle, Obstructed, Spot};
 use crate::image::Reference;
 use crate::yaml::NodeId;
 
@@ -127,7 +127,18 @@ pub(super) fn value(finder: &mut Finder<'_>, mapping: NodeId) {
     let reference = text.filter(|_| is_variable || is_patch).and_then(Reference::parse);
     if let Some(reference) = reference.filter(|reference| !reference.suffix.is_empty()) {
         let written = finder.suffix(node, 0, &reference);
-        finder.record(reference.repository, node, written);
+        let written = written.and_then(|mut written| {
+            finder.digests_in_variables(mapping, &mut written)?;
+            Ok(written)
+        });
+        let text = finder.stream.text(finder.stream.target(node)).unwrap_or_default();
+        match finder.registry_in_variables(mapping, &text[..reference.suffix.start]) {
+            Some((named, obstacle)) => {
+                let spot = Spot::of(finder.stream, node);
+                finder.obstruct_at(Obstructed { named, spot, obstacle });
+            }
+            None => finder.record(reference.repository, node, written),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use std::ops::Range;
 
 pub use claim::Claimed;
 pub use find::{find, is_candidate};
-pub use kustomize::names as kustomize_names;
+pub use kustomize::{Renamed, names as kustomize_names, renamed as kustomize_renames};
 pub use marker::{Idle, Idleness};
 pub use reader::Reader;
 pub use search::{Form, Hit, Search};

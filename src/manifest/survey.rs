@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kustomize::leave_renamed;
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Named, Obstacle, OtherName, Rest, Scalars, Site, Variables, find,
+    Aim, Basis, Claimed, Named, Obstacle, OtherName, Renamed, Rest, Scalars, Site, Variables, find,
     is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -25,6 +26,8 @@ pub struct Survey<'p> {
     repositories: BTreeMap<&'p Repository, usize>,
     /// What `.env` files set, by their directory.
     variables: BTreeMap<String, Variables>,
+    /// What kustomizations call images.
+    renamed: Vec<Renamed>,
 }
 
 /// What one file holds.
@@ -91,13 +94,14 @@ impl<'p> Survey<'p> {
                 .flat_map(|(index, policy)| policy.repositories().map(move |name| (name, index)))
                 .collect(),
             variables: BTreeMap::new(),
+            renamed: Vec::new(),
         }
     }
 
-    /// The same, where files beside Compose's set variables: by directory.
+    /// The same, where files beside Compose's set variables, by directory, and kustomizations rename images.
     #[must_use]
-    pub fn with(self, variables: BTreeMap<String, Variables>) -> Self {
-        Self { variables, ..self }
+    pub fn with(self, variables: BTreeMap<String, Variables>, renamed: Vec<Renamed>) -> Self {
+        Self { variables, renamed, ..self }
     }
 
     /// Looks at one file.
@@ -215,7 +219,8 @@ impl<'p> Survey<'p> {
         seen: &mut Seen,
     ) {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let found = find(path, text, stream, aims, self.variables.get(directory));
+        let mut found = find(path, text, stream, aims, self.variables.get(directory));
+        leave_renamed(path, &mut found, &self.renamed);
         let Some(environment) = environment else {
             for site in &found.sites {
                 let node = site.slots.first().map_or(0, |slot| slot.node);

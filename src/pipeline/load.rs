@@ -241,7 +241,8 @@ pub(super) fn overlays(tree: &Tree) -> Overlays {
 }
 
 /// The names of kustomize's files.
-const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(super) const KUSTOMIZATIONS: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A file outside the policy globs that holds resources of Flux.
 fn manifest(tree: &Tree, path: &str) -> Option<PolicyFile> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::homes::Known;
+use super::load::KUSTOMIZATIONS;
 use super::memory::{Held, Memory};
 use super::promote::{Promoting, is_promoted};
 use super::proposals::Proposals;
@@ -16,10 +17,11 @@ use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, use
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::git::Author;
 use crate::image::Repository;
-use crate::manifest::{Looked, Survey, Surveyed, Variables};
+use crate::manifest::{Looked, Renamed, Survey, Surveyed, Variables, kustomize_renames};
 use crate::policy::{Environment, PolicySet, RepositorySettings, Via};
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
+use crate::yaml::Stream;
 
 /// Everything between a tree and a plan.
 ///
@@ -158,7 +160,9 @@ fn log(usage: &Usage) {
 
 /// Finds out what the files with a hit name.
 pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
-    let survey = Survey::new(set).with(variables(tree, &hits.sites));
+    let (variables, problems) = variables(tree, &hits.sites);
+    hits.left_alone.extend(problems);
+    let survey = Survey::new(set).with(variables, renamed(tree, &hits.sites));
     let seen = sweep::each(
         tree,
         &hits.sites,
@@ -182,18 +186,42 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     looked
 }
 
-/// What `.env` files beside these files set, by directory.
-fn variables(tree: &Tree, files: &[String]) -> BTreeMap<String, Variables> {
+/// What `.env` files beside these files set, by directory, and those that cannot be read.
+fn variables(tree: &Tree, files: &[String]) -> (BTreeMap<String, Variables>, Vec<Diagnostic>) {
     let directories: BTreeSet<&str> =
         files.iter().map(|path| path.rsplit_once('/').map_or("", |(parent, _)| parent)).collect();
-    let read = directories.into_iter().filter_map(|directory| {
+    let (mut read, mut problems) = (BTreeMap::new(), Vec::new());
+    for directory in directories {
         let path =
             if directory.is_empty() { ".env".to_owned() } else { format!("{directory}/.env") };
-        tree.paths().binary_search(&path).ok()?;
-        let text = String::from_utf8(tree.read(&path).ok()?).ok()?;
-        Some((directory.to_owned(), Variables::read(&path, &text)))
-    });
-    read.collect()
+        if tree.paths().binary_search(&path).is_err() {
+            continue;
+        }
+        let text = tree.read(&path).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_error| {
+                let message = "not UTF-8, so what it sets for Compose is not known";
+                Diagnostic::warning(Code::FileUnreadable, message).at(Place::of_file(&path))
+            })
+        });
+        match text {
+            Ok(text) => {
+                read.insert(directory.to_owned(), Variables::read(&path, &text));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (read, problems)
+}
+
+/// The images to which kustomizations give other names.
+fn renamed(tree: &Tree, files: &[String]) -> Vec<Renamed> {
+    let is_one =
+        |path: &&String| path.rsplit('/').next().is_some_and(|n| KUSTOMIZATIONS.contains(&n));
+    let read = |path: &String| {
+        let text = String::from_utf8(tree.read(path).ok()?).ok()?;
+        Some(kustomize_renames(path, &Stream::parse(&text).ok()?))
+    };
+    files.iter().filter(is_one).filter_map(read).flatten().collect()
 }
 
 /// Makes the new texts of the files that change, and the plan of it all.

@@ -5,20 +5,21 @@
 //! things are better defined: ties, which Flux leaves to the order of a map, have one answer, and
 //! a `:digest` marker of a policy without digests leaves the field alone instead of emptying it.
 
+mod environments;
 mod object;
 mod overlay;
 mod selector;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::{GlobSet, GlobSetBuilder};
+use globset::GlobSetBuilder;
 
 use object::{Object, order};
 pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, variable};
 use selector::Selector;
 
 use super::file::PolicyFile;
-use super::paths::{self, Paths};
+use super::paths;
 use super::rule::TagRule;
 use super::tags;
 use super::{
@@ -142,60 +143,6 @@ impl Flux {
         policies
     }
 
-    /// An environment for each automation; automations whose paths overlap become one, which opens
-    /// pull requests when one of them would.
-    pub(super) fn environments(&self, policies: &[Policy]) -> Vec<Environment> {
-        let mut merged: Vec<Environment> = Vec::new();
-        for (key, automation) in &self.automations {
-            let mut new = Environment {
-                name: format!("{}-{}", key.0, key.1),
-                paths: Paths { written: vec![automation.path.clone()], globs: GlobSet::empty() },
-                policies: self.selected(key, automation, policies),
-                deliver: Deliver::via(automation.via),
-                holds: Vec::new(),
-                home: super::Home::default(),
-                stage: super::Stage::default(),
-                message: automation.message.clone(),
-                place: automation.place.clone(),
-            };
-            let meets = |environment: &Environment| {
-                let mut written = environment.paths.written.iter();
-                written.any(|path| new.paths.written.iter().any(|other| paths::meet(path, other)))
-            };
-            let (meeting, apart): (Vec<_>, Vec<_>) =
-                merged.into_iter().partition(|environment| meets(environment));
-            for other in meeting.into_iter().rev() {
-                new = united(other, new);
-            }
-            merged = apart;
-            merged.push(new);
-        }
-        for environment in &mut merged {
-            let mut builder = GlobSetBuilder::new();
-            for path in &environment.paths.written {
-                let _checked = paths::add(&mut builder, path);
-            }
-            environment.paths.globs = builder.build().unwrap_or_else(|_| GlobSet::empty());
-        }
-        merged.sort_by(|a, b| a.name.cmp(&b.name));
-        merged
-    }
-
-    fn selected(&self, key: &Name, automation: &Automation, policies: &[Policy]) -> Vec<usize> {
-        let wanted = |(namespace, name): &Name, chosen: &Chosen| {
-            let labelled = automation.selector.matches(&chosen.spec.labels);
-            (*namespace == key.0 && labelled)
-                .then(|| marker_name(&(namespace.clone(), name.clone())))
-        };
-        let names: BTreeSet<String> =
-            self.policies.iter().filter_map(|(k, chosen)| wanted(k, chosen)).collect();
-        let chosen = policies
-            .iter()
-            .enumerate()
-            .filter(|(_, policy)| policy.is_of_flux() && names.contains(&policy.name));
-        chosen.map(|(index, _)| index).collect()
-    }
-
     fn repository(&mut self, object: &Object<'_>, key: Name) {
         let Some(image) = object.text(&["spec", "image"]) else {
             return self.incomplete(
@@ -206,7 +153,14 @@ impl Flux {
         let exclusions = object.list(&["spec", "exclusionList"]);
         let exclusions =
             if exclusions.is_empty() { vec![DEFAULT_EXCLUSION.to_owned()] } else { exclusions };
-        let image = image.to_owned();
+        let image = match self.overlays.put_in(image, &object.file.path) {
+            Ok(image) => image,
+            Err(variable) => {
+                let why = unset(&format!("its image `{image}`"), &variable);
+                return self
+                    .incomplete(object, format!("ImageRepository `{}`: {why}", marker_name(&key)));
+            }
+        };
         self.ignored(object, "ImageRepository", &key, &["image", "exclusionList", "suspend"]);
         let new = Scanned { image, exclusions, suspended: object.is_suspended() };
         if self.repositories.get(&key).is_some_and(|known| *known != new) {
@@ -236,7 +190,7 @@ impl Flux {
             repository: (namespace.to_owned(), repository.to_owned()),
             pattern: text(&["spec", "filterTags", "pattern"]),
             extract: text(&["spec", "filterTags", "extract"]),
-            order: order(object),
+            order: order(object, &self.overlays),
             digest,
             labels: object.map(&["metadata", "labels"]),
             suspended: object.is_suspended(),
@@ -331,7 +285,14 @@ impl Flux {
     }
 
     /// What counts in the cluster is the patched resource.
-    fn unpatched(&self, key: &Name, chosen: &Spec) -> Result<(), (Code, String)> {
+    fn unpatched(&self, key: &Name, chosen: &Spec, file: &str) -> Result<(), (Code, String)> {
+        if let Some(at) = self.overlays.renamed(file, &key.0) {
+            let why = format!(
+                "{}:{} gives it another name, which its markers have to say; {RENDER}",
+                at.path, at.line
+            );
+            return Err((Code::FluxPatched, why));
+        }
         let resources = [("ImagePolicy", key), ("ImageRepository", &chosen.repository)];
         let mut patched = resources.into_iter().filter_map(|(kind, name)| {
             Some((kind, name, self.overlays.patched(kind, &name.0, &name.1)?))
@@ -355,7 +316,7 @@ impl Flux {
                 "there are two different {kind} `{name}`, and nothing says which one counts"
             )));
         }
-        self.unpatched(key, chosen)?;
+        self.unpatched(key, chosen, &place.path)?;
         let scanned = self.repositories.get(&chosen.repository).ok_or_else(|| {
             let why = format!(
                 "there is no ImageRepository `{}`; {RENDER}",
@@ -462,26 +423,19 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.bytes().all(plain)
 }
 
-/// Two environments as one.
-fn united(first: Environment, second: Environment) -> Environment {
-    let policies: BTreeSet<usize> = first.policies.into_iter().chain(second.policies).collect();
-    let mut written = first.paths.written;
-    written.extend(second.paths.written);
-    let is_by_pull_request = second.deliver.via == Via::PullRequest;
-    let deliver = if is_by_pull_request { second.deliver } else { first.deliver };
-    Environment {
-        policies: policies.into_iter().collect(),
-        paths: Paths { written, globs: GlobSet::empty() },
-        deliver,
-        ..first
-    }
-}
-
 /// Where kustomize completes resources, only it can say what they are.
 const RENDER: &str =
     "if kustomize completes it, render it: kustomize build DIR | tagalong plan --policies -";
 
 /// The name as markers write it.
+/// Says that a variable has no value here.
+fn unset(what: &str, variable: &str) -> String {
+    format!(
+        "{} holds the variable `{variable}`, and no Kustomization of Flux here says what it is; {RENDER}",
+        what.escape_debug()
+    )
+}
+
 fn marker_name((namespace, name): &Name) -> String {
     format!("{namespace}:{name}")
 }

@@ -21,6 +21,7 @@ mod credentials;
 mod docs;
 mod faults;
 mod flux;
+mod further_away;
 mod fuzz;
 mod homes;
 mod hostile;

@@ -8,25 +8,25 @@ const HA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 const HB: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// One file and what a run makes of it.
-struct Row {
+pub struct Row {
     /// The policies, below `images`.
-    policies: &'static str,
+    pub policies: &'static str,
     /// What registries list.
-    catalog: &'static str,
-    path: &'static str,
-    before: &'static str,
+    pub catalog: &'static str,
+    pub path: &'static str,
+    pub before: &'static str,
     /// The same as `before` where the file stays.
-    after: &'static str,
+    pub after: &'static str,
     /// What the run says, each in one line.
-    says: &'static [&'static str],
+    pub says: &'static [&'static str],
 }
 
 /// Texts in which `@A`, `@B` stand for digests, and `#A`, `#B` for their digits.
-fn filled(text: &str) -> String {
+pub fn filled(text: &str) -> String {
     text.replace("@A", A).replace("@B", B).replace("#A", HA).replace("#B", HB)
 }
 
-fn hold(rows: &[Row]) {
+pub fn hold(rows: &[Row]) {
     for row in rows {
         let world = World::new();
         let policies = format!("images:\n{}", row.policies);
@@ -509,117 +509,4 @@ fn what_moves_together_moves_together_or_not_at_all() {
         let (got, said) = staged(&policies(lockstep), "a: 1\n", &file(front, back), &catalog);
         assert_eq!(got, file(front_after, back_after), "{lockstep} {catalog}\n{said}");
     }
-}
-
-/// Each of these once moved a tag beside a digest that stayed, or took a name for one of Docker Hub.
-#[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn what_stands_further_away_counts() {
-    const SHOP: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
-    const TAGS: &str =
-        "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n";
-    const REDIS: &str = "  redis: {image: redis, tags: {semver: minor}}\n";
-    const OFFICIAL: &str = "docker.io/library/redis: [7.0.0, 7.1.0]\n";
-    let stays = |before: &'static str, line: &'static str| Row {
-        policies: SHOP,
-        catalog: TAGS,
-        path: "values.yaml",
-        before,
-        after: before,
-        says: vec![line].leak(),
-    };
-    let is_of_another = |before: &'static str| Row {
-        policies: REDIS,
-        catalog: OFFICIAL,
-        path: "values.yaml",
-        before,
-        after: before,
-        says: &["site.unsupported", "or one of another registry"],
-    };
-    let moves = |before: &'static str, after: &'static str| Row {
-        policies: SHOP,
-        catalog: TAGS,
-        path: "values.yaml",
-        before,
-        after,
-        says: &[],
-    };
-    hold(&[
-        stays(
-            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  pin: {digest: '@A'}\n",
-            "\"line\":4",
-        ),
-        stays(
-            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  digests:\n    amd64: '@A'\n",
-            "\"line\":5",
-        ),
-        stays(
-            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  digests:\n  - '@A'\n",
-            "\"line\":5",
-        ),
-        stays(
-            "shop: {repository: r.io/acme/shop, tag: v1.0.0}\ndigests:\n  shop: '@A'\n",
-            "\"line\":3",
-        ),
-        stays(
-            "image: {repository: r.io/acme/shop, tag: v1.0.0}\ndigests: {arm64: '#A'}\n",
-            "\"line\":2",
-        ),
-        stays(
-            "global: {imageDigest: '@A'}\nimage: {repository: r.io/acme/shop, tag: v1.0.0}\n",
-            "\"line\":1",
-        ),
-        stays(
-            "global:\n  image:\n    digest: '@A'\nimage: {repository: r.io/acme/shop, tag: v1.0.0}\n",
-            "\"line\":3",
-        ),
-        stays(
-            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  checksum: '#A'\n",
-            "\"line\":4",
-        ),
-        stays(
-            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  fingerprint: '@A'\n",
-            "\"line\":4",
-        ),
-        moves(
-            "shop:\n  repository: r.io/acme/shop\n  tag: v1.0.0\nshopDigest: '@A'\n",
-            "shop:\n  repository: r.io/acme/shop\n  tag: v1.1.0\nshopDigest: '@B'\n",
-        ),
-        moves(
-            "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.0.0'}\n- {name: SHOP_DIGEST, value: '@A'}\n",
-            "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.1.0'}\n- {name: SHOP_DIGEST, value: '@B'}\n",
-        ),
-        // A sum of something else, in a group of its own or beside another image, keeps nothing.
-        moves(
-            "image: {repository: r.io/acme/shop, tag: v1.0.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
-            "image: {repository: r.io/acme/shop, tag: v1.1.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
-        ),
-        is_of_another("registry: {url: registry.acme.io}\nredis: {image: 'redis:7.0.0'}\n"),
-        is_of_another(
-            "registry: {host: 'registry.acme.io:5000'}\nredis: {repository: redis, tag: 7.0.0}\n",
-        ),
-        is_of_another("repository: ghcr.io/corp\nredis: {repository: redis, tag: 7.0.0}\n"),
-        is_of_another("repo: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
-        is_of_another("imageRepoHost: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
-        is_of_another("global: {dockerMirror: 'ghcr.io/corp'}\nredis: {image: 'redis:7.0.0'}\n"),
-        is_of_another(
-            "env:\n- {name: REGISTRY, value: registry.acme.io}\n- {name: REDIS_IMAGE, value: 'redis:7.0.0'}\n",
-        ),
-        Row {
-            policies: REDIS,
-            catalog: OFFICIAL,
-            path: "values.yaml",
-            before: "repository: https://charts.acme.io\nchart: {repository: charts.acme.io, name: x}\nredis: {image: 'redis:7.0.0'}\n",
-            after: "repository: https://charts.acme.io\nchart: {repository: charts.acme.io, name: x}\nredis: {image: 'redis:7.1.0'}\n",
-            says: &[],
-        },
-        Row {
-            policies: REDIS,
-            catalog: OFFICIAL,
-            path: "a.yaml",
-            before: "a:\n  image: redis:7.0.0 # Tagalong: ignore\nb:\n  image: redis:7.0.0 # tagalong : redis\n",
-            after: "a:\n  image: redis:7.1.0 # Tagalong: ignore\nb:\n  image: redis:7.1.0 # tagalong : redis\n",
-            says: &["marker.idle", "\"line\":2", "\"line\":4"],
-        },
-    ]);
 }

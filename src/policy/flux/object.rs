@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Direction, Order, PolicyFile, Range, Span};
+use super::{Direction, Order, Overlays, PolicyFile, Range, Span, unset};
 use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
@@ -74,7 +74,7 @@ impl<'a> Object<'a> {
 }
 
 /// The first of the orders that is set, as Flux looks for them.
-pub(super) fn order(object: &Object<'_>) -> Result<Order, String> {
+pub(super) fn order(object: &Object<'_>, overlays: &Overlays) -> Result<Order, String> {
     let direction = |order: &str, default| match object.text(&["spec", "policy", order, "order"]) {
         Some("asc" | "ASC") => Ok(Direction::Asc),
         Some("desc" | "DESC") => Ok(Direction::Desc),
@@ -83,7 +83,10 @@ pub(super) fn order(object: &Object<'_>) -> Result<Order, String> {
     };
     if object.node(&["spec", "policy", "semver"]).is_some() {
         let range = object.text(&["spec", "policy", "semver", "range"]).unwrap_or_default();
-        return Range::parse(range)
+        let range = overlays
+            .put_in(range, &object.file.path)
+            .map_err(|variable| unset(&format!("its range `{range}`"), &variable))?;
+        return Range::parse(&range)
             .map(|range| Order::Semver(Span::Range(range)))
             .map_err(|error| error.to_string());
     }

@@ -38,6 +38,18 @@ const KINDS: [&str; 3] = ["ImagePolicy", "ImageRepository", "ImageUpdateAutomati
 pub struct Overlays {
     patches: Vec<Patch>,
     substitutions: Vec<Substitution>,
+    renames: Vec<Rename>,
+}
+
+/// Something that gives resources other names, which their markers have to say: `namePrefix`, `nameSuffix` and `namespace` of
+/// kustomize (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/>), `targetNamespace` of Flux.
+#[derive(Clone, Debug)]
+struct Rename {
+    /// Files and directories whose resources are meant.
+    reach: Vec<String>,
+    /// The namespace that all of them get; the names change where there is none.
+    namespace: Option<String>,
+    place: Place,
 }
 
 /// A patch of resources that matter.
@@ -71,6 +83,7 @@ impl Overlays {
             let file = File { path, stream: &stream, root: *root };
             let is_of_flux =
                 file.text(&["apiVersion"]).is_some_and(|v| v.starts_with(KUSTOMIZE_API_GROUP));
+            self.renames.extend(if is_of_flux { file.target() } else { file.renames() });
             if is_of_flux {
                 self.substitution(&file);
                 self.patches(&file, &["spec", "patches"], read);
@@ -162,6 +175,31 @@ impl Overlays {
             fits(&patch.kind, kind) && fits(&patch.name, name) && fits(&patch.namespace, namespace)
         });
         patch.map(|patch| &patch.place)
+    }
+
+    /// Where the resources of a file get other names than they are written with.
+    #[must_use]
+    pub fn renamed(&self, path: &str, namespace: &str) -> Option<&Place> {
+        let is_in = |directory: &String| {
+            let rest = path.strip_prefix(directory.as_str());
+            rest.is_some_and(|r| directory.is_empty() || r.is_empty() || r.starts_with('/'))
+        };
+        let rename = self.renames.iter().find(|rename| {
+            rename.namespace.as_deref().is_none_or(|other| other != namespace)
+                && rename.reach.iter().any(is_in)
+        });
+        rename.map(|rename| &rename.place)
+    }
+
+    /// A text of a file with its variables put in, where what sets them is clear.
+    ///
+    /// # Errors
+    /// The variable that nothing sets, or that several set to different values.
+    pub fn put_in(&self, text: &str, path: &str) -> Result<String, String> {
+        let Some(variable) = variable(text) else { return Substitution::default().apply(text) };
+        let mut all = self.substituting(path).map(|one| one.apply(text));
+        let first = all.next().unwrap_or(Err(variable.clone()))?;
+        if all.all(|other| other.as_ref() == Ok(&first)) { Ok(first) } else { Err(variable) }
     }
 
     /// Who sets variables in a file.
@@ -284,6 +322,37 @@ impl<'a> File<'a> {
     fn items(&self, keys: &[&str]) -> Vec<NodeId> {
         let items = self.node(keys).map_or(&[][..], |node| self.stream.items(node));
         items.iter().map(|item| self.stream.target(*item)).collect()
+    }
+
+    /// The place of a key.
+    fn place(&self, keys: &[&str]) -> Option<Place> {
+        let node = self.stream.node(self.node(keys)?);
+        let (line, column) = (node.line(), node.column());
+        Some(Place { path: self.path.to_owned(), line, column, span: node.span() })
+    }
+
+    /// What a `Kustomization` of Flux's puts into another namespace.
+    fn target(&self) -> Option<Rename> {
+        let namespace = self.text(&["spec", "targetNamespace"])?.to_owned();
+        let path = resolved(self.text(&["spec", "path"]).unwrap_or_default());
+        let place = self.place(&["spec", "targetNamespace"])?;
+        Some(Rename { reach: vec![path], namespace: Some(namespace), place })
+    }
+
+    /// What a kustomization gives other names to.
+    fn renames(&self) -> Option<Rename> {
+        let own = |key: &str| self.text(&[key]).filter(|text| !text.is_empty());
+        let key = ["namePrefix", "nameSuffix"].into_iter().find(|key| own(key).is_some());
+        let namespace = key.map_or_else(|| own("namespace"), |_| None).map(str::to_owned);
+        let place = self.place(&[key.or(namespace.as_ref().map(|_| "namespace"))?])?;
+        let resources = ["resources", "bases", "components"].map(|key| self.items(&[key]));
+        let reach = resources.concat().into_iter().filter_map(|item| self.stream.text(item));
+        let reach = reach.filter(|path| !path.contains("://"));
+        Some(Rename {
+            reach: reach.map(|path| beside(self.path, path)).collect(),
+            namespace,
+            place,
+        })
     }
 
     fn map(&self, keys: &[&str]) -> BTreeMap<String, String> {

@@ -1,0 +1,248 @@
+//! What decides over an image from further away: groups of digests, registries, kustomizations, variables.
+
+use crate::never_another::{Row, filled, hold};
+use crate::world::{World, arg};
+
+/// Each of these once moved a tag beside a digest that stayed, or took a name for one of Docker Hub.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_stands_further_away_counts() {
+    const SHOP: &str = "  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
+    const TAGS: &str =
+        "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n";
+    const REDIS: &str = "  redis: {image: redis, tags: {semver: minor}}\n";
+    const OFFICIAL: &str = "docker.io/library/redis: [7.0.0, 7.1.0]\n";
+    let stays = |before: &'static str, line: &'static str| Row {
+        policies: SHOP,
+        catalog: TAGS,
+        path: "values.yaml",
+        before,
+        after: before,
+        says: vec![line].leak(),
+    };
+    let is_of_another = |before: &'static str| Row {
+        policies: REDIS,
+        catalog: OFFICIAL,
+        path: "values.yaml",
+        before,
+        after: before,
+        says: &["site.unsupported", "or one of another registry"],
+    };
+    let moves = |before: &'static str, after: &'static str| Row {
+        policies: SHOP,
+        catalog: TAGS,
+        path: "values.yaml",
+        before,
+        after,
+        says: &[],
+    };
+    hold(&[
+        stays(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  pin: {digest: '@A'}\n",
+            "\"line\":4",
+        ),
+        stays(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  digests:\n    amd64: '@A'\n",
+            "\"line\":5",
+        ),
+        stays(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  digests:\n  - '@A'\n",
+            "\"line\":5",
+        ),
+        stays(
+            "shop: {repository: r.io/acme/shop, tag: v1.0.0}\ndigests:\n  shop: '@A'\n",
+            "\"line\":3",
+        ),
+        stays(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0}\ndigests: {arm64: '#A'}\n",
+            "\"line\":2",
+        ),
+        stays(
+            "global: {imageDigest: '@A'}\nimage: {repository: r.io/acme/shop, tag: v1.0.0}\n",
+            "\"line\":1",
+        ),
+        stays(
+            "global:\n  image:\n    digest: '@A'\nimage: {repository: r.io/acme/shop, tag: v1.0.0}\n",
+            "\"line\":3",
+        ),
+        stays(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  checksum: '#A'\n",
+            "\"line\":4",
+        ),
+        stays(
+            "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  fingerprint: '@A'\n",
+            "\"line\":4",
+        ),
+        moves(
+            "shop:\n  repository: r.io/acme/shop\n  tag: v1.0.0\nshopDigest: '@A'\n",
+            "shop:\n  repository: r.io/acme/shop\n  tag: v1.1.0\nshopDigest: '@B'\n",
+        ),
+        moves(
+            "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.0.0'}\n- {name: SHOP_DIGEST, value: '@A'}\n",
+            "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.1.0'}\n- {name: SHOP_DIGEST, value: '@B'}\n",
+        ),
+        // A sum of something else, in a group of its own or beside another image, keeps nothing.
+        moves(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
+            "image: {repository: r.io/acme/shop, tag: v1.1.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
+        ),
+        is_of_another("registry: {url: registry.acme.io}\nredis: {image: 'redis:7.0.0'}\n"),
+        is_of_another(
+            "registry: {host: 'registry.acme.io:5000'}\nredis: {repository: redis, tag: 7.0.0}\n",
+        ),
+        is_of_another("repository: ghcr.io/corp\nredis: {repository: redis, tag: 7.0.0}\n"),
+        is_of_another("repo: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
+        is_of_another("imageRepoHost: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
+        is_of_another("global: {dockerMirror: 'ghcr.io/corp'}\nredis: {image: 'redis:7.0.0'}\n"),
+        is_of_another(
+            "env:\n- {name: REGISTRY, value: registry.acme.io}\n- {name: REDIS_IMAGE, value: 'redis:7.0.0'}\n",
+        ),
+        Row {
+            policies: REDIS,
+            catalog: OFFICIAL,
+            path: "values.yaml",
+            before: "repository: https://charts.acme.io\nchart: {repository: charts.acme.io, name: x}\nredis: {image: 'redis:7.0.0'}\n",
+            after: "repository: https://charts.acme.io\nchart: {repository: charts.acme.io, name: x}\nredis: {image: 'redis:7.1.0'}\n",
+            says: &[],
+        },
+        Row {
+            policies: REDIS,
+            catalog: OFFICIAL,
+            path: "a.yaml",
+            before: "a:\n  image: redis:7.0.0 # Tagalong: ignore\nb:\n  image: redis:7.0.0 # tagalong : redis\n",
+            after: "a:\n  image: redis:7.1.0 # Tagalong: ignore\nb:\n  image: redis:7.1.0 # tagalong : redis\n",
+            says: &["marker.idle", "\"line\":2", "\"line\":4"],
+        },
+    ]);
+}
+
+/// What a run in `tree` makes of one of its files, and says.
+fn after(files: &[(&str, &str)], catalog: &str, path: &str) -> (String, String) {
+    let world = World::new();
+    let tree = world.tree(files);
+    let catalog = world.file("catalog.yaml", catalog);
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+    let out = world.bot(args.into_iter().chain(["--deliver", "worktree"])).run();
+    (std::fs::read_to_string(tree.join(path)).unwrap(), out.stdout)
+}
+
+#[test]
+fn an_image_that_kustomize_renames_is_not_decided_by_the_old_name() {
+    let policies = "images:\n  redis: {image: redis, tags: {semver: major}}\n  own: {image: ghcr.io/acme/redis, tags: {semver: major}}\n";
+    let base = "kind: Deployment\nspec:\n  image: redis:7.0.0\n";
+    let catalog = "docker.io/library/redis: [7.0.0, 8.0.0]\nghcr.io/acme/redis: [7.0.0, 7.1.0]\n";
+    let kustomization = |item: &str| format!("resources: [../base]\nimages:\n- {item}\n");
+    for (item, want) in [
+        ("{name: redis, newName: ghcr.io/acme/redis}", base),
+        ("{name: redis, newName: ghcr.io/acme/redis, digest: '@A'}", base),
+        // The tag in the base does not count.
+        (
+            "{name: redis, newName: ghcr.io/acme/redis, newTag: 7.0.0}",
+            &base.replace("7.0.0", "8.0.0"),
+        ),
+        ("{name: nginx, newName: ghcr.io/acme/nginx}", &base.replace("7.0.0", "8.0.0")),
+    ] {
+        let kustomization = filled(&kustomization(item));
+        let files = [
+            ("policies/p.yaml", policies),
+            ("base/a.yaml", base),
+            ("prod/kustomization.yaml", &kustomization),
+        ];
+        let (got, said) = after(&files, catalog, "base/a.yaml");
+        assert_eq!(got, want, "{item} {said}");
+        let is_said =
+            said.contains("`newName` in line 3 of prod/kustomization.yaml is `ghcr.io/acme/redis`");
+        assert_eq!(is_said, want == base, "{item} {said}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn flux_policies_that_get_another_name_are_left_out() {
+    let flux = |image: &str, range: &str| {
+        format!(
+            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {{name: shop, namespace: apps}}\nspec: {{image: '{image}'}}\n---\n\
+             apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {{name: shop, namespace: apps}}\n\
+             spec: {{imageRepositoryRef: {{name: shop}}, policy: {{semver: {{range: '{range}'}}}}}}\n---\n\
+             apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: all, namespace: apps}}\nspec: {{update: {{path: ./}}}}\n"
+        )
+    };
+    let site = "image: r.io/shop:1.0.0 # {\"$imagepolicy\": \"apps:shop\"}\n";
+    let moved = site.replace("1.0.0", "1.1.0");
+    let kustomization = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: k, namespace: apps}\n";
+    let sets = format!(
+        "{kustomization}spec: {{path: ./flux, postBuild: {{substitute: {{REG: r.io, RANGE: 1.x}}}}}}\n"
+    );
+    let target = format!("{kustomization}spec: {{path: ./flux, targetNamespace: other}}\n");
+    let cases = [
+        ("x/kustomization.yaml", "resources: [../flux]\n", "r.io/shop", "1.x", &*moved, ""),
+        (
+            "x/kustomization.yaml",
+            "resources: [../flux]\nnamePrefix: dev-\n",
+            "r.io/shop",
+            "1.x",
+            site,
+            "x/kustomization.yaml:2 gives it another name",
+        ),
+        (
+            "x/kustomization.yaml",
+            "nameSuffix: -dev\nresources: [../flux/all.yaml]\n",
+            "r.io/shop",
+            "1.x",
+            site,
+            "x/kustomization.yaml:1 gives",
+        ),
+        (
+            "x/kustomization.yaml",
+            "namePrefix: dev-\nresources: [../other]\n",
+            "r.io/shop",
+            "1.x",
+            &moved,
+            "",
+        ),
+        (
+            "flux/kustomization.yaml",
+            "resources: [all.yaml]\nnamespace: other\n",
+            "r.io/shop",
+            "1.x",
+            site,
+            "flux/kustomization.yaml:2 gives",
+        ),
+        (
+            "flux/kustomization.yaml",
+            "resources: [all.yaml]\nnamespace: apps\n",
+            "r.io/shop",
+            "1.x",
+            &moved,
+            "",
+        ),
+        ("k.yaml", &target, "r.io/shop", "1.x", site, "k.yaml:4 gives"),
+        ("k.yaml", &sets, "${REG}/shop", "${RANGE}", &moved, ""),
+        ("k.yaml", &sets, "${HOST}/shop", "1.x", site, "holds the variable `HOST`"),
+        ("k.yaml", &sets, "r.io/shop", "${LEVEL}", site, "holds the variable `LEVEL`"),
+    ];
+    for (path, text, image, range, want, says) in cases {
+        let all = flux(image, range);
+        let files = [("flux/all.yaml", &*all), ("a.yaml", site), (path, text)];
+        let (got, said) = after(&files, "r.io/shop: [1.0.0, 1.1.0]\n", "a.yaml");
+        assert_eq!(got, want, "{path} {text} {said}");
+        assert!(said.contains(says), "{says}: {said}");
+    }
+}
+
+#[test]
+fn variables_that_cannot_be_read_are_told() {
+    let world = World::new();
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: '*'}}\n";
+    let compose = "services:\n  shop: {image: 'r.io/shop:${TAG:-1.0.0}'}\n";
+    let tree = world.tree(&[("policies/p.yaml", policies), ("compose.yaml", compose)]);
+    std::fs::write(tree.join(".env"), b"TAG=\xff\n").unwrap();
+    let catalog = world.file("catalog.yaml", "r.io/shop: [1.0.0]\n");
+    let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+    let out = world.bot(args).run();
+    assert!(
+        out.stdout.contains("\"code\":\"file.unreadable\",\"path\":\".env\""),
+        "{}",
+        out.stdout
+    );
+}

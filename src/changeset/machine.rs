@@ -28,6 +28,9 @@ pub struct Proposed {
     /// Why we took it back ourselves; nobody said no to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
+    /// The commit that an approval by label is of: the label was off when the page said what this commit does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvable: Option<String>,
 }
 
 /// One image that moves.
@@ -62,7 +65,7 @@ impl Proposed {
             moves.clear();
         }
         let (environment, change) = (set.environment.clone(), set.change.clone());
-        Self { version: VERSION, environment, change, moves, withdrawn: None }
+        Self { version: VERSION, environment, change, moves, withdrawn: None, approvable: None }
     }
 
     /// The block as it stands in a body. Nothing in it can end it, whatever names hold.
@@ -83,8 +86,21 @@ impl Proposed {
     /// A body whose block says that we took the change back, and why.
     #[must_use]
     pub fn withdraw(body: &str, why: &str) -> String {
+        let withdrawn = Some(why.to_owned());
+        Self::with(body, |proposed| Self { withdrawn, ..proposed })
+    }
+
+    /// A body whose block says that an approval by label is of this commit from now on.
+    #[must_use]
+    pub fn approvable(body: &str, commit: &str) -> String {
+        let approvable = Some(commit.to_owned());
+        Self::with(body, |proposed| Self { approvable, ..proposed })
+    }
+
+    /// A body with another block.
+    fn with(body: &str, change: impl FnOnce(Self) -> Self) -> String {
         let Some(proposed) = Self::read(body) else { return body.to_owned() };
-        let block = Self { withdrawn: Some(why.to_owned()), ..proposed }.block();
+        let block = change(proposed).block();
         let (before, _) = body.rsplit_once(OPENING).unwrap_or((body, ""));
         format!("{before}{block}\n")
     }
@@ -129,6 +145,7 @@ mod tests {
             change: "abc".into(),
             moves: vec![moved("v1", "v2@sha256:0")],
             withdrawn: None,
+            approvable: None,
         };
         let body = format!("words <!-- tagalong: nonsense -->\r\n{}\r\n", proposed.block());
         assert_eq!(Proposed::read(&body), Some(proposed.clone()));

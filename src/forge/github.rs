@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::app::sign_in;
 use super::pace::Pace;
-use super::{Allowed, ForgeError, Found, pulls};
+use super::{Allowed, ForgeError, Found, Pulls, pulls};
 use crate::http;
 use crate::secret::Secret;
 use crate::settings::GitHubSettings;
@@ -111,7 +111,10 @@ impl GitHub {
                 query.append_pair("base", base).append_pair("state", "all");
                 let route = format!("pulls?per_page=100&{}", query.finish());
                 let rows: Vec<pulls::Row> = self.get(&self.route(&route)).await?;
-                found.insert(branch, pulls::of_rows(rows));
+                let Pulls { closed, merged, .. } = pulls::of_rows(rows);
+                // The open one is known by its branch, which is no fork's.
+                let open = found.remove(&branch).and_then(|pulls| pulls.open);
+                found.insert(branch, Pulls { open, closed, merged });
             }
         }
         Ok((found, allowed))

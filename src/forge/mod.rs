@@ -23,7 +23,7 @@ pub use error::ForgeError;
 pub use github::GitHub;
 pub use merge::{Compared, Merged};
 pub use releases::Release;
-pub use write::Upserted;
+pub use write::{Labeller, Upserted};
 
 use crate::changeset::ChangeSet;
 use crate::policy::MergeMethod;
@@ -82,6 +82,8 @@ pub struct PullRequest {
     pub checks: Vec<Check>,
     /// Whether there are more checks than were read, or they could not be.
     pub more_checks: bool,
+    /// Labels that say what to do and do not count, with why.
+    pub passed_over: Vec<String>,
 }
 
 /// Whether GitHub would merge

@@ -16,10 +16,12 @@ use crate::policy::MergeMethod;
 /// GitHub's limit on nodes.
 pub(super) const BRANCHES: usize = 50;
 
-/// A branch has one open pull request to a base; forks can have branches of the same name, which
-/// are told apart by a field.
+/// A branch has one open pull request to a base. Among those that are over, forks can have branches of the same name,
+/// which are told apart by a field.
 const PULLS: usize = 10;
-const LABELS: usize = 20;
+/// No issue has more
+/// (<https://docs.github.com/en/issues/using-labels-and-milestones-to-track-work/managing-labels>).
+const LABELS: usize = 100;
 
 /// What is asked of a commit. More checks than these are not read; a merge then waits for people.
 pub(super) const CONTEXTS: &str = "statusCheckRollup { contexts(first: 100) { \
@@ -35,11 +37,11 @@ const BRIEF: &str = "number url state title body isCrossRepository headRefOid";
 /// What is asked of open ones beside that.
 const OPEN: &str = "id isDraft isInMergeQueue isMergeQueueEnabled mergeStateStatus reviewDecision author { login } \
     autoMergeRequest { enabledBy { login } } reviewRequests(first: 1) { totalCount } \
-    latestOpinionatedReviews(first: 20, writersOnly: true) { nodes { state commit { oid } } }";
+    latestOpinionatedReviews(first: 50, writersOnly: true) { pageInfo { hasNextPage } \
+    nodes { state commit { oid } author { __typename login } } }";
 
-/// Those of each state are asked for apart, so that none crowds the others out.
-const STATES: [(&str, &str, usize); 3] =
-    [("o", "OPEN", PULLS), ("c", "CLOSED", PULLS), ("m", "MERGED", MERGED)];
+/// Those that are over are asked for by state, so that none crowds the others out.
+const STATES: [(&str, &str, usize); 2] = [("c", "CLOSED", PULLS), ("m", "MERGED", MERGED)];
 
 #[derive(Deserialize)]
 pub(super) struct Answer {
@@ -58,12 +60,23 @@ struct Repository {
     delete_branch_on_merge: bool,
     base: Option<Reference>,
     #[serde(flatten)]
-    pulls: BTreeMap<String, Nodes<Found>>,
+    pulls: BTreeMap<String, Option<Branch>>,
 }
 
 #[derive(Deserialize)]
 struct Reference {
     target: Option<Target>,
+}
+
+/// The pull requests of one branch: of the branch itself, which no fork's are, or of all branches of its name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Branch {
+    #[serde(rename_all = "camelCase")]
+    Own {
+        associated_pull_requests: Nodes<Found>,
+    },
+    Named(Nodes<Found>),
 }
 
 #[derive(Deserialize)]
@@ -104,7 +117,7 @@ struct Open {
     author: Option<Login>,
     auto_merge_request: Option<AutoMergeRequest>,
     review_requests: Count,
-    latest_opinionated_reviews: Option<Nodes<Review>>,
+    latest_opinionated_reviews: Option<Reviews>,
     /// Only where checks are asked for.
     commits: Option<Nodes<Last>>,
 }
@@ -122,9 +135,24 @@ struct Count {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reviews {
+    page_info: PageInfo,
+    nodes: Vec<Review>,
+}
+
+#[derive(Deserialize)]
 struct Review {
     state: String,
     commit: Option<Target>,
+    author: Option<Author>,
+}
+
+#[derive(Deserialize)]
+struct Author {
+    #[serde(rename = "__typename")]
+    kind: String,
+    login: String,
 }
 
 #[derive(Deserialize)]
@@ -201,21 +229,24 @@ pub(super) fn question(
     }
     let commits = format!("commits(last: 1) {{ nodes {{ commit {{ oid {CONTEXTS} }} }} }}");
     for (index, branch) in branches.iter().enumerate() {
-        write!(parameters, ", $b{index}: String!").ok();
+        write!(parameters, ", $b{index}: String!, $r{index}: String!").ok();
+        let labels = format!("labels(first: {LABELS}) {{ nodes {{ name }} }}");
+        let commits = if with_checks { commits.as_str() } else { "" };
+        write!(
+            fields,
+            "o{index}: ref(qualifiedName: $r{index}) {{ associatedPullRequests(states: OPEN, baseRefName: $base, \
+             first: {PULLS}) {{ nodes {{ {BRIEF} {OPEN} {commits} {labels} }} }} }} "
+        )
+        .ok();
         for (alias, state, first) in STATES {
-            let more = match (state, with_checks) {
-                ("OPEN", true) => format!("{OPEN} {commits}"),
-                ("OPEN", false) => OPEN.to_owned(),
-                _ => String::new(),
-            };
             write!(
                 fields,
                 "{alias}{index}: pullRequests(states: {state}, headRefName: $b{index}, baseRefName: $base, \
-                 first: {first}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ {BRIEF} {more} \
-                 labels(first: {LABELS}) {{ nodes {{ name }} }} }} }} "
+                 first: {first}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ {BRIEF} {labels} }} }} "
             )
             .ok();
         }
+        variables.insert(format!("r{index}"), json!(format!("refs/heads/{branch}")));
         variables.insert(format!("b{index}"), json!(branch));
     }
     let query = format!(
@@ -250,22 +281,30 @@ pub(super) fn read(
     for (alias, pulls) in repository.pulls {
         let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());
         let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
+        let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
+        // A branch that is gone has no open one.
+        let nodes = match pulls {
+            None => continue,
+            Some(Branch::Own { associated_pull_requests }) => associated_pull_requests.nodes,
+            Some(Branch::Named(nodes)) => nodes.nodes,
+        };
         // So many of forks that ours may be behind them: anybody can open those.
-        let is_fork = |pull: &Found| pull.is_cross_repository;
-        if pulls.nodes.len() >= PULLS && pulls.nodes.iter().all(is_fork) {
+        let limit = STATES.iter().find(|(known, ..)| alias.starts_with(known));
+        let is_full = limit.is_some_and(|(.., first)| nodes.len() >= *first);
+        if is_full && nodes.iter().any(|pull| pull.is_cross_repository) {
             crowded.push((*branch).to_owned());
         }
-        let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
         // A fork can have a branch of the same name. The newest comes first.
-        for pull in pulls.nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
+        for pull in nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
             let state = pull.state;
             match state {
-                State::Open => drop(slot.open.get_or_insert_with(|| pull.into())),
-                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.into())),
-                State::Merged => slot.merged.push(pull.into()),
+                State::Open => drop(slot.open.get_or_insert_with(|| pull.read(&allowed))),
+                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.read(&allowed))),
+                State::Merged => slot.merged.push(pull.read(&allowed)),
             }
         }
     }
+    crowded.dedup();
     Some((found, allowed, crowded))
 }
 
@@ -343,17 +382,19 @@ impl From<Context> for Check {
     }
 }
 
-impl From<Found> for PullRequest {
-    fn from(pull: Found) -> Self {
+impl Found {
+    /// What is told of it; who asks approves nothing.
+    fn read(self, allowed: &Allowed) -> PullRequest {
+        let pull = self;
         let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
-        let mut read = Self {
+        let mut read = PullRequest {
             number: pull.number,
             url: pull.url,
             title: pull.title,
             body: pull.body,
             labels: labels.map(|label| label.name).collect(),
             head: pull.head_ref_oid,
-            ..Self::default()
+            ..PullRequest::default()
         };
         let Some(open) = pull.open else { return read };
         read.id = open.id;
@@ -367,12 +408,19 @@ impl From<Found> for PullRequest {
         read.wants_review = open.review_decision.is_some_and(|decision| decision != "APPROVED");
         read.author = open.author.map(|author| author.login).unwrap_or_default();
         read.wants_review |= open.review_requests.total_count > 0;
-        let reviews = open.latest_opinionated_reviews.into_iter().flat_map(|reviews| reviews.nodes);
-        for review in reviews {
-            read.is_refused |= review.state == "CHANGES_REQUESTED";
-            // What was approved before the last push was something else.
-            let commit = review.commit.map(|commit| commit.oid);
-            read.is_approved |= review.state == "APPROVED" && commit.as_ref() == Some(&read.head);
+        if let Some(reviews) = open.latest_opinionated_reviews {
+            // Somebody who is not read may want changes.
+            read.wants_review |= reviews.page_info.has_next_page;
+            for review in reviews.nodes {
+                read.is_refused |= review.state == "CHANGES_REQUESTED";
+                // What was approved before the last push was something else.
+                let commit = review.commit.map(|commit| commit.oid);
+                // No program approves what a program proposes.
+                let is_person =
+                    review.author.is_some_and(|by| by.kind == "User" && !allowed.is_own(&by.login));
+                let approves = review.state == "APPROVED" && is_person;
+                read.is_approved |= approves && commit.as_ref() == Some(&read.head);
+            }
         }
         read.armed_by = open
             .auto_merge_request
@@ -407,15 +455,17 @@ mod tests {
         let answer = json!({"viewer": {"login": "bot"}, "repository": {
             "squashMergeAllowed": true, "mergeCommitAllowed": false, "rebaseMergeAllowed": true,
             "autoMergeAllowed": false, "deleteBranchOnMerge": true,
-            "o0": {"nodes": [pull(1, "OPEN", true), pull(2, "OPEN", false)]},
+            "o0": {"associatedPullRequests": {"nodes": [pull(2, "OPEN", false)]}},
             "c0": {"nodes": [pull(9, "CLOSED", false), pull(3, "CLOSED", false)]},
-            "o1": {"nodes": [pull(4, "OPEN", true)]},
+            "o1": null,
             "c1": {"nodes": []},
+            "m1": {"nodes": [pull(4, "MERGED", true), pull(5, "MERGED", true), pull(6, "MERGED", true),
+                             pull(7, "MERGED", true), pull(8, "MERGED", true)]},
         }});
         let (found, allowed, crowded) =
             read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
         assert_eq!(allowed.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
-        assert!(crowded.is_empty());
+        assert_eq!(crowded, ["tagalong/b"]);
         let numbers = |pulls: &Pulls| {
             [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
         };

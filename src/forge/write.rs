@@ -4,7 +4,7 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ForgeError, GitHub, Login, Named, PullRequest, same_text};
+use super::{ForgeError, GitHub, Named, PullRequest, same_text};
 use crate::changeset::ChangeSet;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
@@ -18,10 +18,38 @@ struct Sent {
 /// Something that happened to a pull request.
 #[derive(Deserialize)]
 struct Event {
+    id: u64,
     #[serde(rename = "event")]
     what: String,
-    actor: Option<Login>,
+    actor: Option<Actor>,
     label: Option<Named>,
+    #[serde(rename = "performed_via_github_app")]
+    app: Option<Value>,
+}
+
+/// A person or an app.
+#[derive(Deserialize)]
+struct Actor {
+    login: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// GitHub divides lists into parts of this many, at most.
+const PAGE: usize = 100;
+
+/// More parts of a list of events are not read: whose label it is counts as unknown then.
+const MAX_PAGES: usize = 30;
+
+/// Who put a label on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labeller {
+    /// The login.
+    pub login: String,
+    /// Whether it may write to the repository. Triage may label as well, and must not thereby throw away what writers committed.
+    pub may_write: bool,
+    /// Whether it is an app, or acted through one.
+    pub is_bot: bool,
 }
 
 /// What a person may do; `maintain` is `write` here, and `triage` is `read`
@@ -120,28 +148,41 @@ impl GitHub {
         self.post(&format!("issues/{}/labels", pull.number), &body).await.map(|()| true)
     }
 
-    /// Whether whoever put a label on may write to the repository. Triage may label as well, and must not
-    /// thereby throw away what writers committed.
+    /// Who put a label on last; `None` when the events do not say.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
-    pub async fn is_labelled_by_writer(
+    /// When GitHub refuses, cannot be reached, or has more events than are read.
+    pub async fn labelled_by(
         &self,
         number: u64,
         label: &str,
-    ) -> Result<bool, ForgeError> {
-        let route = self.route(&format!("issues/{number}/events?per_page=100"));
-        let events: Vec<Event> = self.get(&route).await?;
-        let is_it = |event: &&Event| {
+    ) -> Result<Option<Labeller>, ForgeError> {
+        let is_it = |event: &Event| {
             let is_of = |it: &Named| it.name.eq_ignore_ascii_case(label);
             event.what == "labeled" && event.label.as_ref().is_some_and(is_of)
         };
-        let actor = events.iter().rfind(is_it).and_then(|event| event.actor.as_ref());
-        let Some(actor) = actor else { return Ok(false) };
+        let mut last: Option<Event> = None;
+        for page in 1.. {
+            if page > MAX_PAGES {
+                let why = format!("#{number} has more events than are read");
+                return Err(ForgeError::Unavailable(why));
+            }
+            let route = self.route(&format!("issues/{number}/events?per_page=100&page={page}"));
+            let events: Vec<Event> = self.get(&route).await?;
+            let is_end = events.len() < PAGE;
+            let newer = events.into_iter().filter(is_it);
+            last = last.into_iter().chain(newer).max_by_key(|event| event.id);
+            if is_end {
+                break;
+            }
+        }
+        let Some(Event { actor: Some(actor), app, .. }) = last else { return Ok(None) };
         let login = actor.login.replace('[', "%5B").replace(']', "%5D");
         let route = self.route(&format!("collaborators/{login}/permission"));
         let there: Permission = self.get(&route).await?;
-        Ok(matches!(there.permission.as_str(), "admin" | "write"))
+        let may_write = matches!(there.permission.as_str(), "admin" | "write");
+        let is_bot = actor.kind.as_deref() == Some("Bot") || app.is_some();
+        Ok(Some(Labeller { login: actor.login, may_write, is_bot }))
     }
 
     /// Takes a label off.
@@ -153,6 +194,19 @@ impl GitHub {
         let route = self.route(&format!("issues/{number}/labels/{label}"));
         let _left: Value =
             self.write(async |rest: Octocrab| rest.delete(&route, None::<&()>).await).await?;
+        Ok(())
+    }
+
+    /// Takes a label off if it is there now, whoever set it since.
+    ///
+    /// # Errors
+    /// When GitHub refuses, or cannot be reached.
+    pub async fn unlabel_now(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+        let route = self.route(&format!("issues/{number}/labels?per_page=100"));
+        let there: Vec<Named> = self.get(&route).await?;
+        if there.iter().any(|there| there.name.eq_ignore_ascii_case(label)) {
+            self.unlabel(number, label).await?;
+        }
         Ok(())
     }
 

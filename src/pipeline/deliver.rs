@@ -171,6 +171,7 @@ impl Context<'_> {
             room.check(set, step, proposals)
         });
         let mut steps: Vec<Step> = steps.collect();
+        pulls::release(&plan.change_sets, &mut steps, proposals).await;
         let stale = self.stale(proposals).await;
         let signed =
             sign::signed(self.clone, self.author, proposals, updates(&steps), self.outside.clock);
@@ -191,11 +192,7 @@ impl Context<'_> {
         signed.tidy(self.clone, pushed.is_err()).await;
         let mut pushed = pushed?;
         pushed.extend(signed.failed);
-        for branch in &stale.branches {
-            if let Some(Err(why)) = pushed.get(&branch_ref(branch)) {
-                tracing::warn!(branch, why, "a branch that is over could not be deleted");
-            }
-        }
+        stale.undeleted(&pushed);
         let sections = self.sections(&steps, &pushed, proposals).await;
         let mut deliveries = Vec::new();
         for (set, step) in plan.change_sets.iter().zip(&steps) {

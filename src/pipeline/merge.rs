@@ -90,7 +90,11 @@ impl Merging<'_> {
             return Ok(Merged::Queued);
         }
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
-        if pull.armed_by.is_some() || pull.is_draft {
+        let is_approved = !set.merge.approval || !is_new && pull.has_approval();
+        if !is_approved {
+            disarm(known, pull).await?;
+        }
+        if pull.is_draft || is_approved && pull.armed_by.is_some() {
             return wait("");
         }
         if !known.allowed.auto_merge {
@@ -99,8 +103,8 @@ impl Merging<'_> {
         if !is_new && !known.allowed.is_own(&pull.author) {
             return wait(&format!("{} opened it", pull.author));
         }
-        if set.merge.approval && (is_new || !pull.has_approval()) {
-            return wait(UNAPPROVED);
+        if !is_approved {
+            return wait(&unapproved(pull));
         }
         if let Some(why) = self.difference(known, set, head).await? {
             return wait(why);
@@ -212,6 +216,12 @@ fn method(known: &Known, set: &ChangeSet) -> Option<MergeMethod> {
     }
 }
 
+/// Says that an approval is missing, and which one does not count.
+fn unapproved(pull: &PullRequest) -> String {
+    let passed_over = pull.passed_over.iter().map(|why| format!("; {why}"));
+    format!("{UNAPPROVED}{}", passed_over.collect::<String>())
+}
+
 /// What a pull request waits for.
 fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
     if !known.allowed.is_own(&pull.author) {
@@ -226,7 +236,7 @@ fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String
         _ if pull.is_draft => "it is a draft",
         _ if pull.is_refused => "a reviewer wants changes",
         _ if pull.wants_review => "it waits for a review",
-        _ if set.merge.approval && !pull.has_approval() => UNAPPROVED,
+        _ if set.merge.approval && !pull.has_approval() => return Some(unapproved(pull)),
         _ => return unchecked(known, set, pull),
     };
     Some(state.to_owned())

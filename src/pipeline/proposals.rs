@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::{Heard, Held, Memory, is_reverted, is_there};
 use super::{Request, Tree};
 use crate::changeset::{Bundle, ChangeSet, Plan, Proposed, ProposedMove, branch_prefix};
-use crate::forge::{Allowed, ForgeError, GitHub, HOLD, ORDERS, PullRequest, Pulls};
+use crate::forge::{
+    APPROVE, Allowed, ForgeError, GitHub, HOLD, Labeller, ORDERS, PullRequest, Pulls,
+};
 use crate::git::Author;
 use crate::policy::{AutoMerge, PolicySet, Via};
 use crate::report::DeliveryOutcome;
@@ -79,19 +81,37 @@ impl Known {
                 for order in
                     ORDERS.into_iter().filter(|order| pull.has_label(order)).collect::<Vec<_>>()
                 {
-                    // Where nobody can say who it was, what only keeps things as they are counts.
-                    let asked = self.forge.is_labelled_by_writer(pull.number, order).await;
-                    if !asked.unwrap_or(order == HOLD) {
-                        tracing::warn!(
-                            pull.number,
-                            order,
-                            "set by somebody who may not write; passed over"
-                        );
+                    let by = self.forge.labelled_by(pull.number, order).await;
+                    let why = objection(pull, order, by.ok().flatten(), &self.allowed);
+                    if let Some(why) = why {
+                        tracing::warn!(pull.number, order, why, "a label is passed over");
+                        pull.passed_over.push(format!("`{order}` does not count: {why}"));
                         pull.labels.retain(|label| !label.eq_ignore_ascii_case(order));
                     }
                 }
             }
         }
+    }
+}
+
+/// Why a label that says what to do does not count. Where nobody can say who set it, what only keeps things as they are does.
+fn objection(
+    pull: &PullRequest,
+    order: &str,
+    by: Option<Labeller>,
+    allowed: &Allowed,
+) -> Option<&'static str> {
+    let of_commit = Proposed::read(&pull.body).and_then(|proposed| proposed.approvable);
+    match by {
+        None => (order != HOLD).then_some("nobody can say who set it"),
+        Some(by) if !by.may_write => Some("whoever set it may not write"),
+        Some(by) if order == APPROVE && (by.is_bot || allowed.is_own(&by.login)) => {
+            Some("no program approves what a program proposes")
+        }
+        Some(_) if order == APPROVE && of_commit.as_deref() != Some(&*pull.head) => {
+            Some("it was set before the page said what is on the branch now; set it again")
+        }
+        Some(_) => None,
     }
 }
 

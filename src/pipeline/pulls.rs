@@ -7,7 +7,7 @@ use super::merge::{disarm, withdraw};
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, branch_prefix, code_span};
 use crate::choose::Outcome;
-use crate::forge::{APPROVE, ForgeError, PullRequest, REBASE, Upserted};
+use crate::forge::{APPROVE, ForgeError, PullRequest, Queue, REBASE, Upserted};
 use crate::git::{BranchState, branch_ref};
 use crate::policy::{Environment, Home, PolicySet, Via};
 use crate::report::{Delivery, DeliveryOutcome};
@@ -129,6 +129,15 @@ impl Stale {
         for pull in &self.armed {
             if let Err(error) = disarm(known, pull).await {
                 tracing::warn!(pull.number, %error, "auto-merge could not be switched off");
+            }
+        }
+    }
+
+    /// Says which branches are still there.
+    pub(super) fn undeleted(&self, pushed: &Answers) {
+        for branch in &self.branches {
+            if let Some(Err(why)) = pushed.get(&branch_ref(branch)) {
+                tracing::warn!(branch, why, "a branch that is over could not be deleted");
             }
         }
     }
@@ -264,8 +273,9 @@ pub(super) async fn finish(
         let pull_request = Some((pull.number, pull.url.clone()));
         return Delivery { outcome: DeliveryOutcome::Unchanged, pull_request, ..at };
     }
-    let upserted = known.forge.upsert(open, set, &known.base).await;
-    let (outcome, pull) = match upserted {
+    let approvable = approvable(set, step, open.as_ref());
+    let upserted = known.forge.upsert(open, approvable.as_ref().unwrap_or(set), &known.base).await;
+    let (outcome, mut pull) = match upserted {
         Ok(Upserted::Created(pull)) => (DeliveryOutcome::Created, pull),
         Ok(Upserted::Updated(pull)) => (DeliveryOutcome::Updated, pull),
         // New commits on the branch are an update, even when the words are the same.
@@ -278,10 +288,79 @@ pub(super) async fn finish(
             return Delivery { outcome: DeliveryOutcome::Failed, message, ..at };
         }
     };
-    let (outcome, message) = dress(known, set, &pull, (outcome, step)).await;
+    let (outcome, mut message) = dress(known, set, &pull, outcome).await;
+    if set.merge.approval && approvable.is_none() {
+        let opened = ask_for_approval(known, set, &mut pull, at.commit.as_deref()).await;
+        message = message.or(opened
+            .err()
+            .map(|error| format!("an approval by label does not count yet: {error}")));
+    }
     let pull_request = Some((pull.number, pull.url.clone()));
     known.pulls.entry(set.branch.clone()).or_default().open = Some(pull);
     Delivery { pull_request, outcome, message, ..at }
+}
+
+/// A change set with a body that says of which commit an approval by label is, where the pull request says so already and
+/// nothing changes.
+fn approvable(set: &ChangeSet, step: &Step, open: Option<&PullRequest>) -> Option<ChangeSet> {
+    let Step::Stand(commit) = step else { return None };
+    let commit = commit.to_string();
+    let of_commit = Proposed::read(&open?.body)?.approvable;
+    let is_said = set.merge.approval && of_commit.as_ref() == Some(&commit);
+    is_said.then(|| ChangeSet { body: Proposed::approvable(&set.body, &commit), ..set.clone() })
+}
+
+/// Takes a label of approval off that was given before the page said what there is now, and says of which commit one is
+/// from now on. Where a run ends in between, no label counts, and the next one begins anew.
+async fn ask_for_approval(
+    known: &Known,
+    set: &ChangeSet,
+    pull: &mut PullRequest,
+    commit: Option<&str>,
+) -> Result<(), ForgeError> {
+    let Some(commit) = commit else { return Ok(()) };
+    known.forge.unlabel_now(pull.number, APPROVE).await?;
+    pull.labels.retain(|label| !label.eq_ignore_ascii_case(APPROVE));
+    known.forge.rewrite(pull.number, &Proposed::approvable(&set.body, commit)).await
+}
+
+/// Has nothing merge branches that are about to be written anew, and takes off what approved them before. What cannot be
+/// stopped is not pushed.
+pub(super) async fn release(sets: &[ChangeSet], steps: &mut [Step], proposals: &mut Proposals) {
+    let Proposals::Known(known) = proposals else { return };
+    for (set, step) in sets.iter().zip(steps) {
+        if set.via != Via::PullRequest || !matches!(step, Step::Push(_)) {
+            continue;
+        }
+        let open = known.pulls.get(&set.branch).and_then(|pulls| pulls.open.clone());
+        let Some(mut pull) = open else { continue };
+        match release_one(known, &mut pull).await {
+            Ok(()) => known.pulls.entry(set.branch.clone()).or_default().open = Some(pull),
+            Err(error) => {
+                let message = format!(
+                    "#{} may still be merged as what was approved before, so its branch stays as it is: {error}",
+                    pull.number
+                );
+                *step = Step::Stop(DeliveryOutcome::Failed, message);
+            }
+        }
+    }
+}
+
+async fn release_one(known: &Known, pull: &mut PullRequest) -> Result<(), ForgeError> {
+    // Whoever armed it saw something else.
+    if pull.armed_by.take().is_some() {
+        known.forge.disarm(pull).await?;
+    }
+    if pull.queue == Queue::Inside {
+        known.forge.dequeue(pull).await?;
+        pull.queue = Queue::Outside;
+    }
+    if pull.has_label(APPROVE) {
+        known.forge.unlabel(pull.number, APPROVE).await?;
+        pull.labels.retain(|label| !label.eq_ignore_ascii_case(APPROVE));
+    }
+    Ok(())
 }
 
 /// What is left alone. GitHub must not merge by itself what a person changed.
@@ -330,9 +409,12 @@ async fn dress(
     known: &mut Known,
     set: &ChangeSet,
     pull: &PullRequest,
-    (outcome, step): (DeliveryOutcome, &Step),
+    outcome: DeliveryOutcome,
 ) -> (DeliveryOutcome, Option<String>) {
     let dressed: Result<bool, ForgeError> = async {
+        if pull.is_to_be_rewritten() {
+            known.forge.unlabel(pull.number, REBASE).await?;
+        }
         // Labels come last, so where none of them is, an earlier run did not get so far.
         let labels = &set.pull.labels;
         let is_bare = !labels.is_empty() && !labels.iter().any(|label| pull.has_label(label));
@@ -345,13 +427,6 @@ async fn dress(
             known.forge.dress(pull, set, number).await?;
             // One that is not there keeps nothing else away.
             return milestone.transpose().map(|_| true);
-        }
-        if pull.is_to_be_rewritten() {
-            known.forge.unlabel(pull.number, REBASE).await?;
-        }
-        // What was approved was something else.
-        if matches!(step, Step::Push(_)) && pull.has_label(APPROVE) {
-            known.forge.unlabel(pull.number, APPROVE).await?;
         }
         known.forge.label(pull, &set.pull.labels).await
     }

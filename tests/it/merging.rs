@@ -3,6 +3,11 @@
 use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::github::Fault;
 
+/// An answer that refuses.
+fn refused(method: &'static str, part: &'static str, status: u16) -> Fault {
+    Fault { method, part, status, headers: Vec::new(), message: "no", after_effect: false }
+}
+
 /// An answer to a merge.
 fn refusal(status: u16, message: &'static str, after_effect: bool) -> Fault {
     let (method, part, headers) = ("PUT", "/merge", Vec::new());
@@ -380,4 +385,144 @@ fn somebody_has_to_approve_where_that_is_wanted() {
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+}
+
+const APPROVE: &str = "tagalong:approve";
+
+/// One that is approved and waits, whose content changes next.
+fn approved(by: &str) -> Fleet {
+    let fleet = Fleet::new(&format!("autoMerge: {by}, approval: true"));
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", None)]);
+    fleet.github.edit(1, |pull| {
+        (pull.labels, pull.state_status) = (vec![APPROVE.to_owned()], Some("BLOCKED"));
+    });
+    fleet.run(&[]).exits(0);
+    assert_eq!(fleet.github.pulls()[0].armed, by == "github");
+    fleet.registry.push("acme/shop", &["v1.2.0"]);
+    fleet
+}
+
+/// What was armed for one commit is not armed for the next one.
+#[test]
+fn what_was_armed_is_disarmed_before_its_branch_moves() {
+    for person in ["bot", "ada"] {
+        let fleet = approved("github");
+        fleet.github.edit(1, |pull| pull.armed_by = person);
+        assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
+        assert!(!fleet.github.pulls()[0].armed, "{person}");
+        fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
+        assert!(!fleet.github.pulls()[0].armed, "{person}");
+    }
+    // What cannot be disarmed is not written.
+    let fleet = approved("github");
+    let before = fleet.github.repo.head("tagalong/staging");
+    fleet.github.fault(refused("POST", "disablePullRequestAutoMerge", 403));
+    let out = fleet.run(&[]).exits(1).says(&["its branch stays as it is"]);
+    assert_eq!(out.deliveries(), ["staging failed"]);
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), before);
+    // An approval that is gone disarms.
+    let fleet = approved("github");
+    fleet.github.edit(1, |pull| pull.labels.clear());
+    fleet.registry.push("acme/shop", &["v1.1.0"]);
+    fleet.run(&["--image", "web"]);
+    assert!(!fleet.github.pulls()[0].armed);
+}
+
+/// A label of approval is of the commit that it was set at, however a run ends.
+#[test]
+fn an_approval_is_of_one_commit() {
+    // The label cannot be taken off: nothing is written.
+    let fleet = approved("bot");
+    let before = fleet.github.repo.head("tagalong/staging");
+    fleet.github.fault(refused("DELETE", "/labels", 403));
+    assert_eq!(fleet.run(&[]).exits(1).deliveries(), ["staging failed"]);
+    assert_eq!(fleet.github.repo.head("tagalong/staging"), before);
+    // The page cannot be written: what is set then is of what it said before.
+    for part in ["/pulls/1", "/labels"] {
+        let fleet = approved("bot");
+        let method = if part == "/labels" { "GET" } else { "PATCH" };
+        fleet.github.fault(refused(method, part, 403));
+        fleet.run(&[]);
+        fleet.github.edit(1, |pull| {
+            pull.labels = vec![APPROVE.to_owned()];
+            pull.state_status = None;
+        });
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.run(&[]).says(&["set it again"]);
+        assert!(!fleet.github.pulls()[0].merged, "{part}");
+        // Set again, it counts.
+        fleet.github.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
+        assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"], "{part}");
+    }
+}
+
+/// Nobody's labels crowd a person's out, and no program approves.
+#[test]
+fn who_set_a_label_is_known_or_counts_for_nothing() {
+    for (label, by, noise, merged) in [
+        (APPROVE, "ada", 0, true),
+        (APPROVE, "ada", 250, true),
+        (APPROVE, "bot", 0, false),
+        (APPROVE, "helper[bot]", 0, false),
+        (APPROVE, "eve", 0, false),
+        (APPROVE, "ada", 4_000, false),
+    ] {
+        let fleet = Fleet::new("autoMerge: bot, approval: true");
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.edit(1, |pull| {
+            (pull.labels, pull.labelled_by, pull.noise) = (vec![label.to_owned()], by, noise);
+            // Somebody with the right to write had set and taken off the same one before.
+            pull.earlier = vec![APPROVE.to_owned()];
+        });
+        let out = fleet.run(&[]).exits(0);
+        assert_eq!(fleet.github.pulls()[0].merged, merged, "{by} {noise} {}", out.stdout);
+    }
+    for (noise, merged) in [(0, false), (150, false), (4_000, false)] {
+        let fleet = Fleet::new("autoMerge: bot");
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.edit(1, |pull| {
+            (pull.labels, pull.noise) = (vec!["tagalong:hold".to_owned()], noise);
+        });
+        fleet.run(&[]).exits(0).says(&["tagalong:hold"]);
+        assert_eq!(fleet.github.pulls()[0].merged, merged, "{noise}");
+    }
+}
+
+/// Reviews of programs, and more of them than are read, approve nothing.
+#[test]
+fn a_review_is_a_persons() {
+    for (reviewer, count, merged) in
+        [("ada", 1, true), ("helper[bot]", 1, false), ("ada", 60, false)]
+    {
+        let fleet = Fleet::new("autoMerge: bot, approval: true");
+        fleet.run(&[]).exits(0);
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.edit(1, |pull| {
+            (pull.reviews, pull.reviewer) = (vec!["APPROVED"; count], reviewer);
+        });
+        let out = fleet.run(&[]).exits(0);
+        assert_eq!(fleet.github.pulls()[0].merged, merged, "{reviewer} {count} {}", out.stdout);
+    }
+}
+
+/// Outsiders open pull requests from branches of the same name: ours is found all the same, and so is a person's no.
+#[test]
+fn forks_do_not_push_ours_out() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.github.crowd("tagalong/staging");
+    assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
+    let fleet = Fleet::new("autoMerge: off");
+    fleet.run(&[]).exits(0);
+    fleet.github.edit(1, |pull| pull.state = "closed");
+    fleet.github.crowd("tagalong/staging");
+    for number in 2..=fleet.github.pulls().len() as u64 {
+        fleet.github.edit(number, |pull| pull.state = "closed");
+    }
+    fleet.run(&[]).exits(0);
+    assert!(fleet.github.pulls().iter().all(|pull| pull.fork || pull.number == 1));
 }

@@ -104,10 +104,16 @@ pub struct Pull {
     pub armed_by: &'static str,
     /// Whether its branch is a fork's.
     pub fork: bool,
-    /// Who set its labels; `ada` may write.
+    /// Who set its labels; `eve` may not write.
     pub labelled_by: &'static str,
+    /// Labels that `ada` set before those.
+    pub earlier: Vec<String>,
+    /// How many other events came after the labels.
+    pub noise: usize,
     /// `GraphQL`'s states of reviews.
     pub reviews: Vec<&'static str>,
+    /// Who wrote them.
+    pub reviewer: &'static str,
     /// What was merged.
     pub merged_head: String,
 }
@@ -346,8 +352,10 @@ fn answered(
             path.contains("graphql") && body.windows(9).any(|part| part == b"mutation(");
         let kind = if is_mutation { " (mutation)" } else { "" };
         held.requests.push(format!("{method} {path}{kind}"));
-        let fault =
-            held.faults.iter().position(|f| f.method == method.as_str() && path.contains(f.part));
+        let sent = String::from_utf8_lossy(body);
+        let fault = held.faults.iter().position(|f| {
+            f.method == method.as_str() && (path.contains(f.part) || sent.contains(f.part))
+        });
         let fault = fault.and_then(|index| held.faults.remove(index));
         match fault {
             Some(fault) if fault.after_effect => {
@@ -516,6 +524,7 @@ impl Held {
             ("POST", ["issues", number, "comments"]) => {
                 self.comment(number.parse().unwrap(), &body_value)
             }
+            ("GET", ["issues", number, "labels"]) => self.labels(number.parse().unwrap()),
             ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
             ("GET", ["collaborators", login, "permission"]) => self.permission(login),
             ("GET", ["milestones"]) => self.milestones(),

@@ -24,7 +24,8 @@ const node = (pull) => ({
     autoMergeRequest: pull.armed ? { enabledBy: { __typename: 'User', login: pull.armedBy } } : null,
     reviewRequests: { totalCount: pull.reviewers.length },
     latestOpinionatedReviews: (args) => connection(pull.reviews.map((state) => (
-        { state, commit: { oid: pull.headRefOid } })), args),
+        { state, commit: { oid: pull.headRefOid }, author: pull.reviewer }
+    )), args),
     labels: (args) => connection(pull.labels.map((name) => ({ name })), args),
     commits: (args) => connection([{
         commit: {
@@ -61,7 +62,12 @@ const run = async ({ query, variables, pulls, issues, repository, viewer, heads,
         viewer: { login: viewer },
         repository: ({ owner, name }) => owner === 'acme' && name === repositoryName && {
             ...repository,
-            ref: ({ qualifiedName }) => ({ target: { __typename: 'Commit', oid: heads[qualifiedName] } }),
+            ref: ({ qualifiedName }) => heads[qualifiedName] && ({
+                target: { __typename: 'Commit', oid: heads[qualifiedName] },
+                associatedPullRequests: (args) => connection(pulls.filter((pull) => args.states.includes(pull.state)
+                    && !pull.fork && `refs/heads/${pull.headRefName}` === qualifiedName
+                    && pull.baseRefName === args.baseRefName).map(node), args),
+            }),
             object: ({ oid }) => ({
                 __typename: 'Commit', oid,
                 statusCheckRollup: statuses[oid]

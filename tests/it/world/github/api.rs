@@ -34,6 +34,7 @@ impl Held {
                 "headRefName": pull.head, "baseRefName": pull.base, "labels": pull.labels,
                 "id": format!("PR_{}", pull.number), "headRefOid": self.head_of(pull), "isDraft": pull.draft,
                 "armedBy": pull.armed_by, "fork": pull.fork, "reviewers": pull.reviewers, "reviews": pull.reviews,
+                "reviewer": {"__typename": if pull.reviewer.contains("bot") { "Bot" } else { "User" }, "login": pull.reviewer},
                 "mergeStateStatus": self.status(pull), "reviewDecision": null, "author": self.author, "armed": pull.armed,
                 "checks": pull.checks, "queued": pull.queued,
                 "isMergeQueueEnabled": self.settings["mergeQueue"] == json!(true),
@@ -187,7 +188,10 @@ impl Held {
             armed_by: "bot",
             fork: false,
             labelled_by: "ada",
+            earlier: Vec::new(),
+            noise: 0,
             reviews: Vec::new(),
+            reviewer: "ada",
             merged_head: String::new(),
         };
         self.pulls.push(pull.clone());
@@ -321,24 +325,42 @@ impl Held {
         }
     }
 
+    pub(super) fn labels(&mut self, number: u64) -> Response {
+        let pull = self.pulls.iter().find(|pull| pull.number == number).unwrap();
+        let shown = pull.labels.iter().map(|name| label(name)).collect();
+        self.judged("GET", LABELS, 200, shown)
+    }
+
+    /// The labels first, then what else happened, in parts of a hundred.
     pub(super) fn events(&mut self, number: u64) -> Response {
         let pull = self.pulls.iter().find(|pull| pull.number == number).unwrap();
         let row = openapi::example("issue-event-for-issue-items")[0].clone();
-        let rows = pull.labels.iter().map(|name| {
+        let labels = pull.labels.iter().map(|name| ("labeled", name.as_str()));
+        let earlier = pull.earlier.iter().map(|name| ("labeled", name.as_str()));
+        let noise = std::iter::repeat_n(("head_ref_force_pushed", ""), pull.noise);
+        let all = earlier.map(|one| (one, "ada"));
+        let all = all.chain(labels.chain(noise).map(|one| (one, pull.labelled_by)));
+        let rows = (1_u64..).zip(all).map(|(id, ((what, name), by))| {
             let mut row = row.clone();
-            row["event"] = json!("labeled");
-            row["actor"]["login"] = json!(pull.labelled_by);
-            row["label"] = json!({"name": name, "color": "ededed"});
+            (row["id"], row["event"], row["actor"]["login"]) = (json!(id), json!(what), json!(by));
+            row["actor"]["type"] = json!(if by.contains("bot") { "Bot" } else { "User" });
+            row["performed_via_github_app"] = Value::Null;
+            if what == "labeled" {
+                row["label"] = json!({"name": name, "color": "ededed"});
+            }
             row
         });
-        let shown = rows.collect();
+        let pairs: Vec<&str> = self.query.split('&').collect();
+        let page = pairs.iter().find_map(|pair| pair.strip_prefix("page=")?.parse().ok());
+        let shown = rows.skip(100 * (page.unwrap_or(1_usize) - 1)).take(100).collect();
         self.judged("GET", EVENTS, 200, shown)
     }
 
     pub(super) fn permission(&mut self, login: &str) -> Response {
         let name = "repository-collaborator-permission-response-if-user-has-admin-permissions";
         let mut shown = openapi::example(name);
-        shown["permission"] = json!(if login == "ada" { "write" } else { "read" });
+        shown["permission"] =
+            json!(if ["eve", "mallory"].contains(&login) { "read" } else { "write" });
         // The published example has a person without what the description requires.
         shown["user"] = Value::Null;
         self.judged("GET", PERMISSION, 200, shown)

@@ -1,14 +1,21 @@
 //! Texts by [templates](https://docs.rs/minijinja) that a policy file writes. What is put into them stays
 //! text: one line, and in a body a code span, so that it can neither end a line nor be Markdown.
 
-use minijinja::{Environment, Output, State, UndefinedBehavior, Value, context};
+use std::fmt::{self, Write as _};
+use std::io;
+
+use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context};
 
 use super::Move;
 use super::text::{code_span, one_line};
 use super::words::arrow;
+use crate::policy::check_template as check;
 
 /// A template does a bounded amount of work.
 const FUEL: u64 = 200_000;
+
+/// More bytes than this no text of a pull request or a commit has: GitHub's limit for a body is 65,536 characters.
+const MAX_TEXT: usize = 256 * 1024;
 
 /// GitHub's limit for a title, in characters.
 const MAX_TITLE: usize = 256;
@@ -17,7 +24,7 @@ const MAX_TITLE: usize = 256;
 pub(super) fn plain(template: &str, environment: &str, moves: &[Move]) -> Result<String, String> {
     let mut engine = engine();
     engine.set_formatter(|out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
-        Ok(write!(out, "{}", one_line(&value.to_string()))?)
+        Ok(write!(out, "{}", one_line(&written(value)?))?)
     });
     render(&engine, template, environment, moves, "")
 }
@@ -39,7 +46,7 @@ pub(super) fn markdown(
 ) -> Result<String, String> {
     let mut engine = engine();
     engine.set_formatter(|out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
-        let text = value.to_string();
+        let text = written(value)?;
         let is_plain = value.is_safe() || value.is_number();
         if is_plain {
             write!(out, "{text}")?;
@@ -51,6 +58,7 @@ pub(super) fn markdown(
     render(&engine, template, environment, moves, table)
 }
 
+/// The engine. What of it a template can name, [`check`] says; `join` and `replace` have bounds here.
 fn engine() -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_fuel(Some(FUEL));
@@ -58,7 +66,67 @@ fn engine() -> Environment<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     // What comes from outside is not declared harmless by a policy file.
     engine.remove_filter("safe");
+    engine.add_filter("join", join);
+    engine.add_filter("replace", replace);
     engine
+}
+
+/// Texts with another one between them.
+fn join(all: &Value, between: Option<&str>) -> Result<String, Error> {
+    let mut text = Bounded::default();
+    for (index, one) in all.try_iter()?.enumerate() {
+        let between = between.filter(|_| index > 0).unwrap_or_default();
+        write!(text, "{between}{one}").map_err(|_error| too_long())?;
+    }
+    Ok(text.text)
+}
+
+/// A text with each occurrence of another one exchanged.
+fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
+    let longest = text.len().saturating_add((text.len() + 1).saturating_mul(to.len()));
+    if longest > MAX_TEXT && text.matches(from).count().saturating_mul(to.len()) > MAX_TEXT {
+        return Err(too_long());
+    }
+    Ok(text.replace(from, to))
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("it gives more than {MAX_TEXT} bytes"))
+}
+
+/// A text that takes no more than [`MAX_TEXT`].
+#[derive(Default)]
+struct Bounded {
+    text: String,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        if self.text.len() + more.len() > MAX_TEXT {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(more);
+        Ok(())
+    }
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(more).map_err(io::Error::other)?;
+        fmt::Write::write_str(self, text).map_err(io::Error::other)?;
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a value is written as.
+fn written(value: &Value) -> Result<String, Error> {
+    let mut text = Bounded::default();
+    write!(text, "{value}").map_err(|_error| too_long())?;
+    Ok(text.text)
 }
 
 fn render(
@@ -83,8 +151,13 @@ fn render(
     });
     let images = Value::from(images.collect::<Vec<_>>());
     let table = Value::from_safe_string(table.to_owned());
-    let text = engine.render_str(template, context! { environment, images, table });
-    text.map_err(|error| one_line(&error.to_string()))
+    check(template)?;
+    let mut text = Bounded::default();
+    let rendered = engine.template_from_str(template).and_then(|template| {
+        template.render_captured_to(context! { environment, images, table }, &mut text).map(drop)
+    });
+    rendered.map_err(|error| one_line(&error.to_string()))?;
+    Ok(text.text)
 }
 
 #[cfg(test)]
@@ -106,6 +179,18 @@ mod tests {
         }]
     }
 
+    /// An expression with a filter many times behind it.
+    fn nested(start: &str, filter: &str, count: usize) -> String {
+        format!("{{{{ {start}{} }}}}", filter.repeat(count))
+    }
+
+    /// Texts that are joined by what is joined by what is joined.
+    fn joined(depth: usize) -> String {
+        let list = "['x', 'y', 'z', 'x', 'y', 'z', 'x', 'y', 'z']";
+        let inner = (0..depth).fold("'-'".to_owned(), |inner, _| format!("{list} | join({inner})"));
+        format!("{{{{ {inner} }}}}")
+    }
+
     #[test]
     fn what_is_put_in_stays_text() {
         let moves = moves();
@@ -117,6 +202,11 @@ mod tests {
             ("{% for i in images %}{{ i.why }}{% endfor %}", Ok("`@acme`# x")),
             ("{{ nothing }}", Err("undefined")),
             ("{% for", Err("syntax error")),
+            ("{{ images[0].files | join(images[0].why) }}", Ok("a|b.yaml:3")),
+            ("{{ environment | replace('p', 'q') }}", Ok("qrod")),
+            (&nested("environment", " | replace('', images[0].why)", 60), Err("more than")),
+            (&joined(30), Err("more than")),
+            (&format!("{{% for i in range(90000) %}}{}{{% endfor %}}", "x".repeat(9_000)), Err("")),
             (
                 "{% for i in range(10000) %}{% for j in range(10000) %}.{% endfor %}{% endfor %}",
                 Err("fuel"),

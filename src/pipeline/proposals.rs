@@ -6,11 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::{Heard, Held, Memory, is_reverted, is_there};
 use super::{Request, Tree};
 use crate::changeset::{Bundle, ChangeSet, Plan, Proposed, ProposedMove, branch_prefix};
-use crate::forge::{
-    APPROVE, Allowed, ForgeError, GitHub, HOLD, Labeller, ORDERS, PullRequest, Pulls,
-};
+use crate::forge::{APPROVE, Allowed, ForgeError, GitHub, HOLD, Labeller, PullRequest, Pulls};
 use crate::git::Author;
-use crate::policy::{AutoMerge, PolicySet, Via};
+use crate::policy::{AutoMerge, ORDERS, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::DecideSettings;
 use crate::store::Store;

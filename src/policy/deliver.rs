@@ -8,7 +8,12 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::raw::{
     AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawWindow,
 };
-use super::{Timing, Via, Windows};
+use super::{Timing, Via, Windows, template};
+
+/// The labels by which people say what to do: `retry` takes back that they closed it, `hold` has it left as it is,
+/// `rebase` has its branch written anew, `approve` approves it.
+pub const ORDERS: [&str; 4] =
+    ["tagalong:retry", "tagalong:hold", "tagalong:rebase", "tagalong:approve"];
 
 /// How changes are delivered.
 #[derive(Clone, Debug, Default)]
@@ -142,6 +147,14 @@ impl Deliver {
             let why = format!("`{wrong}` is neither a user nor an organisation/team");
             return Err(("reviewers", why));
         }
+        let is_order =
+            |label: &&String| ORDERS.iter().any(|order| label.eq_ignore_ascii_case(order));
+        if let Some(order) = raw.labels.iter().find(is_order) {
+            let why = format!(
+                "`{order}` is how people say what to do with a pull request, so it cannot be one that every pull request has"
+            );
+            return Err(("labels", why));
+        }
         Ok(Self {
             via: raw.via.into(),
             group: group(raw.group).map_err(|why| ("group", why))?,
@@ -178,11 +191,9 @@ fn texts(
     body: Option<String>,
     message: Option<String>,
 ) -> Result<Texts, (&'static str, String)> {
-    for (key, template) in [("title", &title), ("body", &body), ("message", &message)] {
-        let Some(template) = template else { continue };
-        let mut engine = minijinja::Environment::new();
-        let read = engine.add_template(key, template);
-        read.map_err(|error| (key, format!("not a template: {error}")))?;
+    for (key, text) in [("title", &title), ("body", &body), ("message", &message)] {
+        let Some(text) = text else { continue };
+        template::check(text).map_err(|why| (key, why))?;
     }
     Ok(Texts { title, body, message })
 }

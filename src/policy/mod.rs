@@ -22,12 +22,13 @@ mod settings;
 mod stage;
 mod tags;
 mod targets;
+mod template;
 mod validate;
 mod windows;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
-pub use deliver::{Deliver, Group, Limits, Merge, PullRequestSettings, Texts};
+pub use deliver::{Deliver, Group, Limits, Merge, ORDERS, PullRequestSettings, Texts};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::{
     API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution,
@@ -51,6 +52,7 @@ pub use service::{Served, Service, Webhook, read_service};
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
 pub use stage::{Gate, Lockstep, Promotion, Skip, Stage, Timing};
 pub use targets::{Query, Reach, Step, Target};
+pub use template::check as check_template;
 pub use validate::{PolicyReader, read};
 pub use windows::Windows;
 

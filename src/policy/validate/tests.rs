@@ -294,3 +294,17 @@ fn a_marker_is_of_one_policy_in_each_environment() {
         "environments:\n  one: {paths: [a], images: [a]}\n  two: {paths: [b], images: [b]}\n";
     assert_eq!(of(apart), []);
 }
+
+#[test]
+fn labels_that_say_what_to_do_are_peoples() {
+    let of = |label: &str| {
+        problems(&format!(
+            "images: {{a: {{image: nginx, tags: {{semver: '*'}}}}}}\nenvironments:\n  e:\n    paths: [a]\n    \
+             deliver: {{labels: ['{label}']}}\n"
+        ))
+    };
+    for label in ["tagalong:approve", "Tagalong:Hold", "tagalong:retry", "tagalong:rebase"] {
+        assert_eq!(of(label), [("policy.invalid-value".into(), 5)], "{label}");
+    }
+    assert_eq!(of("tagalong"), []);
+}

@@ -1,0 +1,232 @@
+//! [Templates](https://docs.rs/minijinja) of titles, bodies and messages, as far as a policy file may use them: what cannot make a
+//! text grow without bound. The engine counts instructions, and no bytes; a text that is doubled forty times ends a process.
+//!
+//! So nothing that is put together is given a name: no `set`, `with` or `macro`, no lists but those of constants, no
+//! operator that joins or repeats texts. What filters there are, [`FILTERS`] says.
+
+use minijinja::machinery::ast::{BinOp, BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::parse;
+use minijinja::syntax::SyntaxConfig;
+
+/// More bytes than this are no template of a text.
+const MAX_TEMPLATE: usize = 16 * 1024;
+
+/// The filters that a template can name.
+const FILTERS: [&str; 32] = [
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "trim",
+    "length",
+    "count",
+    "first",
+    "last",
+    "default",
+    "d",
+    "sort",
+    "unique",
+    "reverse",
+    "list",
+    "join",
+    "replace",
+    "map",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "min",
+    "max",
+    "int",
+    "float",
+    "round",
+    "abs",
+    "split",
+    "lines",
+    "bool",
+    "attr",
+];
+
+/// Why a template cannot be used.
+///
+/// # Errors
+/// What it has that it must not have, or that it is none.
+pub fn check(source: &str) -> Result<(), String> {
+    if source.len() > MAX_TEMPLATE {
+        return Err(format!("it has more than {MAX_TEMPLATE} bytes"));
+    }
+    let parsed = parse(source, "template", SyntaxConfig::default());
+    statement(&parsed.map_err(|error| format!("not a template: {error}"))?)
+}
+
+fn statements(all: &[Stmt<'_>]) -> Result<(), String> {
+    all.iter().try_for_each(statement)
+}
+
+fn statement(one: &Stmt<'_>) -> Result<(), String> {
+    match one {
+        Stmt::Template(template) => statements(&template.children),
+        Stmt::EmitRaw(_) => Ok(()),
+        Stmt::EmitExpr(emit) => expression(&emit.expr),
+        Stmt::ForLoop(each) if each.recursive => Err(refused("`recursive`")),
+        Stmt::ForLoop(each) => {
+            expression(&each.iter)?;
+            each.filter_expr.iter().try_for_each(expression)?;
+            statements(&each.body)?;
+            statements(&each.else_body)
+        }
+        Stmt::IfCond(cond) => {
+            expression(&cond.expr)?;
+            statements(&cond.true_body)?;
+            statements(&cond.false_body)
+        }
+        Stmt::WithBlock(_) => Err(refused("`{% with %}`")),
+        Stmt::Set(_) | Stmt::SetBlock(_) => Err(refused("`{% set %}`")),
+        _ => Err(refused("a block that is neither `for` nor `if`")),
+    }
+}
+
+fn expression(one: &Expr<'_>) -> Result<(), String> {
+    match one {
+        Expr::Var(_) | Expr::Const(_) => Ok(()),
+        Expr::Slice(slice) => {
+            expression(&slice.expr)?;
+            let bounds = [&slice.start, &slice.stop, &slice.step];
+            bounds.into_iter().flatten().try_for_each(expression)
+        }
+        Expr::UnaryOp(unary) => expression(&unary.expr),
+        Expr::BinOp(binary) => {
+            operator(binary)?;
+            expression(&binary.left)?;
+            expression(&binary.right)
+        }
+        Expr::Compare(compare) => {
+            expression(&compare.expr)?;
+            compare.ops.iter().try_for_each(|op| expression(&op.expr))
+        }
+        Expr::IfExpr(choice) => {
+            expression(&choice.test_expr)?;
+            expression(&choice.true_expr)?;
+            choice.false_expr.iter().try_for_each(expression)
+        }
+        Expr::Filter(filter) if !FILTERS.contains(&filter.name) => Err(format!(
+            "the filter `{}` is not known here; there are {}",
+            filter.name,
+            FILTERS.join(", ")
+        )),
+        Expr::Filter(filter) if filter.name == "map" && !names_filter(&filter.args) => {
+            Err(refused("`map` with another filter than those"))
+        }
+        Expr::Filter(filter) => {
+            filter.expr.iter().try_for_each(expression)?;
+            arguments(&filter.args)
+        }
+        Expr::Test(test) => {
+            expression(&test.expr)?;
+            arguments(&test.args)
+        }
+        Expr::GetAttr(get) => expression(&get.expr),
+        Expr::GetItem(get) => {
+            expression(&get.expr)?;
+            expression(&get.subscript_expr)
+        }
+        Expr::Call(call) if matches!(&call.expr, Expr::Var(var) if var.id == "range") => {
+            arguments(&call.args)
+        }
+        Expr::Call(_) => Err(refused("a call of something else than `range`")),
+        Expr::List(list) => constants(&list.items),
+        Expr::Tuple(tuple) => constants(&tuple.items),
+        Expr::Map(map) => constants(&map.values),
+    }
+}
+
+/// Operators that make texts longer are refused.
+fn operator(binary: &BinOp<'_>) -> Result<(), String> {
+    let is_number = |side: &Expr<'_>| matches!(side, Expr::Const(value) if value.value.is_number());
+    match binary.op {
+        BinOpKind::Concat => Err(refused("`~`; write one `{{ … }}` after the other")),
+        BinOpKind::Mul => Err(refused("`*`")),
+        BinOpKind::Pow => Err(refused("`**`")),
+        BinOpKind::Add if !is_number(&binary.left) && !is_number(&binary.right) => {
+            Err(refused("`+` without a number; write one `{{ … }}` after the other"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// True if `map` names a filter that is known here, or none.
+fn names_filter(all: &[CallArg<'_>]) -> bool {
+    let mut positions = all.iter().filter_map(|argument| match argument {
+        CallArg::Pos(one) => Some(one),
+        _ => None,
+    });
+    positions.next().is_none_or(|first| {
+        matches!(first, Expr::Const(name) if name.value.as_str().is_some_and(|name| FILTERS.contains(&name)))
+    })
+}
+
+fn arguments(all: &[CallArg<'_>]) -> Result<(), String> {
+    all.iter().try_for_each(|argument| match argument {
+        CallArg::Pos(one) | CallArg::Kwarg(_, one) => expression(one),
+        CallArg::PosSplat(_) | CallArg::KwargSplat(_) => Err(refused("`*` before an argument")),
+    })
+}
+
+fn constants(all: &[Expr<'_>]) -> Result<(), String> {
+    let is_constant = |one: &Expr<'_>| matches!(one, Expr::Const(_));
+    if all.iter().all(is_constant) {
+        Ok(())
+    } else {
+        Err(refused("a list of anything but constants"))
+    }
+}
+
+fn refused(what: &str) -> String {
+    format!("{what} is not part of these templates")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_grow_without_bound_is_refused() {
+        for template in [
+            "{{ environment }}: {% for i in images if i.to %}{{ i.image | upper }} {{ i.files | join(', ') }}{% endfor %}",
+            "{% if images | length > 1 %}{{ images | length - 1 }} more, {{ loop.index + 1 }}{% endif %}",
+            "{{ images | map(attribute='image') | join(' and ') }}{{ images[0].to if images else 'none' }}",
+            "{{ 'x' in ['x', 'y'] }}{% for i in range(3) %}{{ images | map('upper') | first }}{% endfor %}",
+        ] {
+            assert_eq!(check(template), Ok(()), "{template}");
+        }
+        let doubled = format!("{{{{ {} }}}}", vec!["environment"; 40].join(" ~ "));
+        for (template, why) in [
+            (doubled.as_str(), "`~`"),
+            ("{% set a = environment %}{{ a }}", "`{% set %}`"),
+            ("{% set a %}x{% endset %}", "`{% set %}`"),
+            ("{% with a = environment %}{{ a }}{% endwith %}", "`{% with %}`"),
+            ("{% filter upper %}x{% endfilter %}", "neither `for` nor `if`"),
+            ("{% for a in images recursive %}{{ loop(images) }}{% endfor %}", "`recursive`"),
+            ("{% for a in [images, images] %}{{ a }}{% endfor %}", "constants"),
+            ("{% for a in (images, images) %}{{ a }}{% endfor %}", "constants"),
+            ("{{ {'a': images} }}", "constants"),
+            ("{{ 'x' * 1000000000 }}", "`*`"),
+            ("{{ 9 ** 9 ** 9 }}", "`**`"),
+            ("{{ environment + environment }}", "`+`"),
+            ("{{ environment | indent(1000000000) }}", "filter `indent`"),
+            ("{{ images | batch(1000000000, 'x') }}", "filter `batch`"),
+            ("{{ images | slice(1000000000, 'x') }}", "filter `slice`"),
+            ("{{ '%1000000000d' | format(1) }}", "filter `format`"),
+            ("{{ images | map('indent', 1000000000) }}", "`map`"),
+            ("{{ images | map(environment) }}", "`map`"),
+            ("{{ images | map(*images) }}", "`map`|`*` before"),
+            ("{{ images.pop() }}", "a call"),
+            ("{{ lipsum(1000000) }}", "a call"),
+            ("{% for", "syntax error"),
+            (&"x".repeat(MAX_TEMPLATE + 1), "bytes"),
+        ] {
+            let said = check(template).unwrap_err();
+            assert!(why.split('|').any(|why| said.contains(why)), "{template}: {said}");
+        }
+    }
+}

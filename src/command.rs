@@ -29,6 +29,7 @@ use crate::traces::Traces;
 /// Runs a command to its exit code.
 #[must_use]
 pub fn main(cli: Cli) -> ExitCode {
+    no_core_dumps();
     // Another core has nothing to do yet.
     std::thread::spawn(policy::prepare);
     let around = match Surroundings::read(cli.color, cli.quiet) {
@@ -47,6 +48,12 @@ pub fn main(cli: Cli) -> ExitCode {
     runtime.shutdown_timeout(Duration::from_secs(1));
     traces.end();
     code(exit)
+}
+
+/// A core dump would hold every token. Where the limit cannot be set, there is nothing to be done.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
 }
 
 async fn dispatch(command: Command, around: &Surroundings) -> Exit {

@@ -164,6 +164,9 @@ pub enum InvalidSetting {
     /// A variable that must be a URL is not.
     #[error("{0} is not a URL")]
     Url(&'static str),
+    /// A variable that must be a URL has a user or a password in it.
+    #[error("{0} has a user or a password in it: leave them out, and set GITHUB_TOKEN instead")]
+    UrlSecret(&'static str),
     /// `--repo` is an address that is not reached over HTTP.
     #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
     Scheme(String),
@@ -343,7 +346,10 @@ fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
 
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
     let value = var(name).unwrap_or_else(|| default.to_owned());
-    Url::parse(&value).map_err(|_error| InvalidSetting::Url(name))
+    let url = Url::parse(&value).map_err(|_error| InvalidSetting::Url(name))?;
+    // It is shown in links and errors.
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    if is_plain { Ok(url) } else { Err(InvalidSetting::UrlSecret(name)) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -2,7 +2,7 @@
 //! text: one line, and in a body a code span, so that it can neither end a line nor be Markdown.
 
 use std::fmt::{self, Write as _};
-use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context};
 
@@ -12,7 +12,7 @@ use super::words::arrow;
 use crate::policy::check_template as check;
 
 /// A template does a bounded amount of work.
-const FUEL: u64 = 200_000;
+const FUEL: u64 = 100_000;
 
 /// More bytes than this no text of a pull request or a commit has: GitHub's limit for a body is 65,536 characters.
 const MAX_TEXT: usize = 256 * 1024;
@@ -23,8 +23,9 @@ const MAX_TITLE: usize = 256;
 /// A title, or a commit message: plain text. A title is its first line.
 pub(super) fn plain(template: &str, environment: &str, moves: &[Move]) -> Result<String, String> {
     let mut engine = engine();
-    engine.set_formatter(|out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
-        Ok(write!(out, "{}", one_line(&written(value)?))?)
+    let total = AtomicUsize::new(0);
+    engine.set_formatter(move |out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
+        Ok(write!(out, "{}", one_line(&written(value, &total)?))?)
     });
     render(&engine, template, environment, moves, "")
 }
@@ -45,8 +46,9 @@ pub(super) fn markdown(
     table: &str,
 ) -> Result<String, String> {
     let mut engine = engine();
-    engine.set_formatter(|out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
-        let text = written(value)?;
+    let total = AtomicUsize::new(0);
+    engine.set_formatter(move |out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value| {
+        let text = written(value, &total)?;
         let is_plain = value.is_safe() || value.is_number();
         if is_plain {
             write!(out, "{text}")?;
@@ -110,23 +112,13 @@ impl fmt::Write for Bounded {
     }
 }
 
-impl io::Write for Bounded {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        let text = std::str::from_utf8(more).map_err(io::Error::other)?;
-        fmt::Write::write_str(self, text).map_err(io::Error::other)?;
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What a value is written as.
-fn written(value: &Value) -> Result<String, Error> {
+/// What a value is written as, while all that is written has no more than [`MAX_TEXT`]. What stands between values is
+/// bounded by the length of the template and by its work.
+fn written(value: &Value, total: &AtomicUsize) -> Result<String, Error> {
     let mut text = Bounded::default();
     write!(text, "{value}").map_err(|_error| too_long())?;
-    Ok(text.text)
+    let before = total.fetch_add(text.text.len(), Ordering::Relaxed);
+    if before.saturating_add(text.text.len()) > MAX_TEXT { Err(too_long()) } else { Ok(text.text) }
 }
 
 fn render(
@@ -152,12 +144,9 @@ fn render(
     let images = Value::from(images.collect::<Vec<_>>());
     let table = Value::from_safe_string(table.to_owned());
     check(template)?;
-    let mut text = Bounded::default();
-    let rendered = engine.template_from_str(template).and_then(|template| {
-        template.render_captured_to(context! { environment, images, table }, &mut text).map(drop)
-    });
-    rendered.map_err(|error| one_line(&error.to_string()))?;
-    Ok(text.text)
+    let text = engine.render_str(template, context! { environment, images, table });
+    let text = text.map_err(|error| one_line(&error.to_string()))?;
+    if text.len() > MAX_TEXT { Err(too_long().to_string()) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -206,7 +195,7 @@ mod tests {
             ("{{ environment | replace('p', 'q') }}", Ok("qrod")),
             (&nested("environment", " | replace('', images[0].why)", 60), Err("more than")),
             (&joined(30), Err("more than")),
-            (&format!("{{% for i in range(90000) %}}{}{{% endfor %}}", "x".repeat(9_000)), Err("")),
+            (&format!("{{% for i in range(90000) %}}{}{{% endfor %}}", "x".repeat(8_000)), Err("")),
             (
                 "{% for i in range(10000) %}{% for j in range(10000) %}.{% endfor %}{% endfor %}",
                 Err("fuel"),

@@ -1,5 +1,7 @@
 //! Diagnostics as text with the lines that they are about.
 
+use std::borrow::Cow;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Place, Severity};
@@ -38,7 +40,7 @@ pub fn render<'a>(
     if let Some((place, Some(text))) = framed {
         let span = if place.span == (0..0) { line(place.line, text) } else { place.span.clone() };
         let frame = AnnotationKind::Primary.span(within(&span, text));
-        group = group.element(Snippet::source(text).path(&place.path).annotation(frame));
+        group = group.element(Snippet::source(text).path(shown(&place.path)).annotation(frame));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -48,9 +50,20 @@ pub fn render<'a>(
 
 fn short(place: &Place) -> String {
     match place.line {
-        0 => place.path.clone(),
-        line => format!("{}:{line}:{}", place.path, place.column),
+        0 => shown(&place.path).into_owned(),
+        line => format!("{}:{line}:{}", shown(&place.path), place.column),
     }
+}
+
+/// A path without what a terminal or a workflow's log would obey or hide: such characters are written as their numbers.
+fn shown(path: &str) -> Cow<'_, str> {
+    if path.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(path);
+    }
+    let plain =
+        |c: char| if c.is_alphanumeric() { c.to_string() } else { c.escape_default().to_string() };
+    let is_plain = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    Cow::Owned(path.chars().map(|c| if is_plain(&c) { c.to_string() } else { plain(c) }).collect())
 }
 
 /// The bytes of a line, where that is all that is known of a place.
@@ -99,6 +112,20 @@ mod tests {
             got.contains("three: é") && got.contains("a.yaml:3:") && !got.contains("one"),
             "{got}"
         );
+    }
+
+    #[test]
+    fn a_path_is_obeyed_by_nobody() {
+        let of = |path: &str, text: Option<&'static str>| {
+            let problem = Diagnostic::error(Code::PolicySyntax, "x").at(Place::of_file(path));
+            render(&problem, |_| text, Colour::No)
+        };
+        for text in [None, Some("a: b\n")] {
+            let got = of("\u{1b}[31m\n::add-mask::x\u{202e}\u{9b}é ß.yaml", text);
+            let wrong = got.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}');
+            assert!(!wrong && !got.lines().any(|line| line.starts_with("::")), "{got:?}");
+            assert!(got.contains("é ß.yaml") && got.contains("\\n::add-mask::x"), "{got}");
+        }
     }
 
     #[test]

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use git2::{ObjectType, Repository, RepositoryInitOptions, TreeWalkMode, TreeWalkResult};
+use git2::{Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
 use super::smart::{Advertised, Smart};
+use super::tree::{self, BlobsByPath, Listed};
 use super::{Author, BRANCHES, BranchState, GitError, Oid, Remote, branch_ref, commit, local};
-
-/// Git's file modes of regular files. Links, submodules and trees have others.
-const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
 
 /// A repository as it was when it was fetched.
 pub struct Clone {
@@ -28,9 +26,6 @@ pub struct Clone {
     blobs: BlobsByPath,
     _directory: TempDir,
 }
-
-/// Objects and file modes.
-type BlobsByPath = BTreeMap<String, (Oid, i32)>;
 
 /// The regular files of a commit, which threads can share.
 #[derive(Clone, Copy)]
@@ -72,8 +67,7 @@ fn read(repository: &Repository, blobs: &BlobsByPath, path: &str) -> Result<Vec<
         let message = "not a file of the branch".to_owned();
         return Err(GitError::Other { subject: path.to_owned(), message });
     };
-    let blob = repository.find_blob(*oid).map_err(|error| GitError::from_git(path, &error))?;
-    Ok(blob.content().to_vec())
+    tree::blob(repository, *oid, path, tree::MAX_BLOB)
 }
 
 impl Clone {
@@ -114,7 +108,9 @@ impl Clone {
             blobs: BTreeMap::new(),
             _directory: directory,
         };
-        clone.list().map_err(git)?;
+        let Listed { blobs, skipped } = tree::list(&clone.repository, base)?;
+        clone.paths = blobs.keys().cloned().collect();
+        (clone.blobs, clone.skipped) = (blobs, skipped);
         Ok(clone)
     }
 
@@ -168,19 +164,29 @@ impl Clone {
         self.remote.address()
     }
 
-    /// The file of the ledger.
-    #[must_use]
-    pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
-        self.read_at(*self.advertised.get(&self.ledger)?, path)
+    /// The file of the ledger, where there is one.
+    ///
+    /// # Errors
+    /// When it has more bytes than `most`.
+    pub fn ledger(&self, path: &str, most: usize) -> Result<Option<Vec<u8>>, GitError> {
+        let Some(commit) = self.advertised.get(&self.ledger) else { return Ok(None) };
+        self.read_at(*commit, path, most)
     }
 
-    /// Reads a file of another commit that was fetched.
-    #[must_use]
-    pub fn read_at(&self, commit: Oid, path: &str) -> Option<Vec<u8>> {
-        let tree = self.repository.find_commit(commit).ok()?.tree().ok()?;
-        let entry = tree.get_path(path.as_ref()).ok()?;
-        let blob = self.repository.find_blob(entry.id()).ok()?;
-        Some(blob.content().to_vec())
+    /// Reads a file of another commit that was fetched; `None` where it has no such file.
+    ///
+    /// # Errors
+    /// When it has more bytes than `most`.
+    pub fn read_at(
+        &self,
+        commit: Oid,
+        path: &str,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, GitError> {
+        let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree());
+        let entry = tree.and_then(|tree| tree.get_path(path.as_ref()));
+        let Ok(entry) = entry else { return Ok(None) };
+        tree::blob(&self.repository, entry.id(), path, most).map(Some)
     }
 
     /// The remote's branches whose names begin with `prefix`.
@@ -211,27 +217,6 @@ impl Clone {
 
     pub(super) fn mode(&self, path: &str) -> Option<i32> {
         self.blobs.get(path).map(|(_, mode)| *mode)
-    }
-
-    fn list(&mut self) -> Result<(), git2::Error> {
-        let tree = self.repository.find_commit(self.base)?.tree()?;
-        let (paths, blobs, skipped) = (&mut self.paths, &mut self.blobs, &mut self.skipped);
-        tree.walk(TreeWalkMode::PreOrder, |directory, entry| {
-            // A name that is not UTF-8 is not one that a policy's paths can cover.
-            let Ok(name) = entry.name() else { return TreeWalkResult::Ok };
-            let path = format!("{directory}{name}");
-            match entry.kind() {
-                Some(ObjectType::Tree) => {}
-                Some(ObjectType::Blob) if REGULAR.contains(&entry.filemode()) => {
-                    blobs.insert(path.clone(), (entry.id(), entry.filemode()));
-                    paths.push(path);
-                }
-                _ => skipped.push(path),
-            }
-            TreeWalkResult::Ok
-        })?;
-        self.paths.sort_unstable();
-        Ok(())
     }
 }
 

@@ -33,6 +33,14 @@ pub enum GitError {
         /// What the server says.
         reason: String,
     },
+    /// A file has more bytes than are read.
+    #[error("{path}: {size} bytes are more than are read")]
+    TooLarge {
+        /// The path.
+        path: String,
+        /// Its size in bytes.
+        size: usize,
+    },
     /// Anything else: no connection, a broken repository, a full disk.
     #[error("{subject}: {message}")]
     Other {

@@ -18,10 +18,12 @@ pub(super) fn advertised(path: &str) -> Result<Advertised, GitError> {
             found.references.insert(head.name().to_owned(), head.oid());
         }
     }
-    let default = connected.default_branch().ok();
-    let default = default.as_ref().and_then(|name| name.as_str().ok());
+    // libgit2 answers what the default branch of a detached `HEAD` is by a null pointer.
+    let target = Repository::open(path).map_err(git)?;
+    let head = target.find_reference("HEAD").ok();
+    let head = head.as_ref().and_then(|head| head.symbolic_target().ok().flatten());
     found.default_branch =
-        default.and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned);
+        head.and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned);
     Ok(found)
 }
 

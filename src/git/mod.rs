@@ -13,6 +13,7 @@ mod push;
 mod remote;
 mod sign;
 mod smart;
+mod tree;
 
 pub use clone::{BlobReader, Blobs, Clone};
 pub use commit::{Author, Described};

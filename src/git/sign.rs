@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, Variables};
 
 /// Git signs in this namespace
 /// (<https://github.com/git/git/blob/master/Documentation/config/gpg.adoc>).
@@ -26,8 +26,8 @@ pub enum Signing {
     GitHub,
     /// With an SSH key.
     Ssh(Arc<PrivateKey>),
-    /// By `gpg`, with the key of this name.
-    Gpg(String),
+    /// By `gpg`, with the key of this name, in an environment of these variables.
+    Gpg(String, Variables),
 }
 
 impl Signing {
@@ -51,18 +51,20 @@ impl Signing {
         Ok(Self::Ssh(Arc::new(key)))
     }
 
-    /// Signs by `gpg`, with a key that it has.
+    /// Signs by `gpg`, with a key that it has. Of the variables it gets what it needs to find keys and a card.
     ///
     /// # Errors
     /// When the name would be read as an option.
-    pub fn gpg(key: &str) -> Result<Self, String> {
+    pub fn gpg(key: &str, variables: &Variables) -> Result<Self, String> {
         let key = key.trim();
         if key.is_empty() || key.starts_with('-') || key.contains(char::is_control) {
             return Err(
                 "it is not the name of a key: an id, a fingerprint or an address".to_owned()
             );
         }
-        Ok(Self::Gpg(key.to_owned()))
+        let passed = variables.iter().filter(|(name, _)| PASSED.contains(name));
+        let passed = passed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Self::Gpg(key.to_owned(), passed.collect()))
     }
 
     /// Whether GitHub makes the commits.
@@ -83,17 +85,33 @@ impl Signing {
                 let text = signed.and_then(|signature| signature.to_pem(LineEnding::LF));
                 text.map(Some).map_err(|error| format!("the SSH key does not sign: {error}"))
             }
-            Self::Gpg(key) => gpg(key, commit).map(Some),
+            Self::Gpg(key, variables) => gpg(key, variables, commit).map(Some),
         }
     }
 }
 
+/// The variables that `gpg` and its agent get.
+const PASSED: [&str; 9] = [
+    "DISPLAY",
+    "GNUPGHOME",
+    "GPG_TTY",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "PATH",
+    "TERM",
+    "XDG_RUNTIME_DIR",
+];
+
 /// Has `gpg` sign, as git has it do.
-fn gpg(key: &str, commit: &[u8]) -> Result<String, String> {
+fn gpg(key: &str, variables: &Variables, commit: &[u8]) -> Result<String, String> {
     let args = ["--batch", "--no-tty", "--pinentry-mode=error", "--armor", "--detach-sign"];
     let child = Command::new("gpg")
         .args(args)
         .args(["--local-user", key])
+        // The agent that it may start keeps what it is given, long after this run.
+        .env_clear()
+        .envs(variables.iter())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -142,7 +160,7 @@ mod tests {
         assert!(why("ssh-ed25519 AAAA").contains("not a private key"));
         assert!(why("").contains("not a private key"));
         for name in ["", "-k", "--output=/etc/passwd", "a\nb"] {
-            assert!(Signing::gpg(name).is_err(), "{name}");
+            assert!(Signing::gpg(name, &Variables::default()).is_err(), "{name}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::changeset::{Bundle, Decided, Use};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::image::Tag;
-use crate::manifest::{Site, Surveyed, find};
+use crate::manifest::{MAX_FILE, Site, Surveyed, find};
 use crate::policy::{Order, PolicySet, Via};
 use crate::yaml::Stream;
 
@@ -120,7 +120,7 @@ impl Carry<'_> {
         let BranchState::Ours { commit, .. } = clone.state(branch, self.author).ok()? else {
             return None;
         };
-        let text = String::from_utf8(clone.read_at(commit, &file.path)?).ok()?;
+        let text = String::from_utf8(clone.read_at(commit, &file.path, MAX_FILE).ok()??).ok()?;
         let stream = Stream::parse(&text).ok()?;
         let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
         let sites = find(&file.path, &text, &stream, &[], None).sites;

@@ -17,6 +17,9 @@ use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
 /// So many sights of an image are kept for several branches together.
 const SHARED: usize = 200;
 
+/// More bytes than this are no ledger: that of a thousand images has less than one million.
+const MAX_LEDGER: usize = 16 << 20;
+
 /// The ledger's file, in the commit that its reference names.
 pub(super) const LEDGER_FILE: &str = "ledger.json";
 
@@ -55,8 +58,16 @@ impl Memory {
     ) -> Result<Self, Failure> {
         let (bytes, mut store) = match (file, tree) {
             (Some(path), _) => (read(path)?, Store::File(path.to_owned())),
-            (None, Tree::Git { clone, .. }) => (clone.ledger(LEDGER_FILE), Store::Reference),
-            (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE), Store::Nowhere),
+            (None, Tree::Git { clone, .. }) => match clone.ledger(LEDGER_FILE, MAX_LEDGER) {
+                Ok(bytes) => (bytes, Store::Reference),
+                Err(error) => {
+                    // It is not written over either: what is in it may be wanted.
+                    let message = format!("the ledger is neither used nor kept: {error}");
+                    problems.push(Diagnostic::warning(Code::LedgerUnreadable, message));
+                    (None, Store::Nowhere)
+                }
+            },
+            (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE, MAX_LEDGER), Store::Nowhere),
         };
         let ledger = match bytes.map(|bytes| Ledger::parse(&bytes)) {
             None => Ledger::default(),
@@ -377,9 +388,13 @@ fn weighed(planned: &Planned) -> impl Iterator<Item = &Tag> {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::Argument(format!("--ledger {}: {error}", path.display()))),
+    let failed = |why: String| Failure::Argument(format!("--ledger {}: {why}", path.display()));
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() > MAX_LEDGER as u64 => {
+            return Err(failed(format!("{} bytes are more than {MAX_LEDGER}", found.len())));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        _ => {}
     }
+    std::fs::read(path).map(Some).map_err(|error| failed(error.to_string()))
 }

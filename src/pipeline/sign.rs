@@ -50,7 +50,7 @@ fn signing(sign: Sign, around: &Surroundings) -> Result<Signing, String> {
     let signing = match (sign, key) {
         (Sign::GitHub, _) => return Ok(Signing::GitHub),
         (Sign::Ssh, Some(key)) => Signing::ssh(key),
-        (Sign::Gpg, Some(key)) => Signing::gpg(key.expose()),
+        (Sign::Gpg, Some(key)) => Signing::gpg(key.expose(), &around.variables),
         (Sign::Ssh | Sign::Gpg, None) => {
             let why =
                 "`sign` in tagalong.yaml needs TAGALONG_SIGNING_KEY, or TAGALONG_SIGNING_KEY_FILE";

@@ -46,7 +46,12 @@ impl Tree {
         via: Option<Via>,
     ) -> Result<Self, Failure> {
         let ledger = scope.ledger.as_deref().unwrap_or(LEDGER_REF);
-        let is_bare = |path: &Path| path.join("objects").is_dir() && path.join("HEAD").is_file();
+        // Files of these names beside others make no repository.
+        let is_bare = |path: &Path| {
+            !path.join(".git").exists()
+                && path.join("objects").is_dir()
+                && git2::Repository::open(path).is_ok_and(|repository| repository.is_bare())
+        };
         match (&scope.repo, via) {
             (RepoSpec::Path(path), None | Some(Via::Worktree)) if !is_bare(path) => {
                 if scope.branch.is_some() {
@@ -81,12 +86,14 @@ impl Tree {
 
     /// The ledger of a work tree's repository, where its reference was fetched.
     #[must_use]
-    pub fn ledger(&self, path: &str) -> Option<Vec<u8>> {
+    pub fn ledger(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let Self::Work(tree) = self else { return None };
         let repository = git2::Repository::discover(tree.root()).ok()?;
         let commit = repository.find_reference(LEDGER_REF).ok()?.peel_to_commit().ok()?;
         let entry = commit.tree().ok()?.get_path(path.as_ref()).ok()?;
-        Some(repository.find_blob(entry.id()).ok()?.content().to_vec())
+        let (size, _) = repository.odb().ok()?.read_header(entry.id()).ok()?;
+        (size <= most)
+            .then(|| repository.find_blob(entry.id()).ok().map(|blob| blob.content().to_vec()))?
     }
 
     /// Makes what environments say of this place the same as saying nothing, and names it.
@@ -158,7 +165,7 @@ impl Tree {
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Diagnostic> {
         match self {
             Self::Work(tree) => unreadable(path, tree.read(path, MAX_FILE + 1)),
-            Self::Git { clone, .. } => unreadable(path, clone.read(path)),
+            Self::Git { clone, .. } => clone.read(path).map_err(|error| of_git(path, &error)),
         }
     }
 
@@ -200,12 +207,22 @@ impl Reader<'_> {
                 unreadable(path, tree.read_into(path, MAX_FILE + 1, buffer))
             }
             Self::Git(Ok(reader), buffer) => {
-                *buffer = unreadable(path, reader.read(path))?;
+                *buffer = reader.read(path).map_err(|error| of_git(path, &error))?;
                 Ok(buffer)
             }
             Self::Git(Err(error), _) => unreadable(path, Err(error)),
         }
     }
+}
+
+fn of_git(path: &str, error: &GitError) -> Diagnostic {
+    let (code, message) = match error {
+        GitError::TooLarge { .. } => {
+            (Code::FileTooLarge, format!("more than the limit of {MAX_FILE} bytes; left alone"))
+        }
+        error => (Code::FileUnreadable, error.to_string()),
+    };
+    Diagnostic::warning(code, message).at(Place::of_file(path))
 }
 
 fn unreadable<T, E: ToString>(path: &str, read: Result<T, E>) -> Result<T, Diagnostic> {

@@ -9,7 +9,7 @@ use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
 /// More bytes than this are no template of a text.
-const MAX_TEMPLATE: usize = 16 * 1024;
+const MAX_TEMPLATE: usize = 8 * 1024;
 
 /// The filters that a template can name.
 const FILTERS: [&str; 32] = [

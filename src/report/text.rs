@@ -164,6 +164,9 @@ pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
     out
 }
 
+/// More problems than this are shown without the lines that they are about.
+const MAX_FRAMES: usize = 50;
+
 /// Every problem with its code frame.
 #[must_use]
 pub fn diagnostics<'a>(
@@ -171,12 +174,14 @@ pub fn diagnostics<'a>(
     source: impl Fn(&str) -> Option<&'a str>,
     colour: Colour,
 ) -> String {
-    let rendered = diagnostics.iter().map(|problem| {
+    let rendered = diagnostics.iter().enumerate().map(|(index, problem)| {
+        // A frame costs as much as its file is long.
+        let source = |path: &str| source(path).filter(|_| index < MAX_FRAMES);
         // What files and registries say must not be obeyed by a terminal or a workflow's log.
         let lines = |text: &str| text.split('\n').map(harmless).collect::<Vec<_>>().join("\n");
         let help = problem.help.as_deref().map(lines);
         let problem = Diagnostic { message: harmless(&problem.message), help, ..problem.clone() };
-        render(&problem, &source, colour) + "\n\n"
+        render(&problem, source, colour) + "\n\n"
     });
     rendered.collect()
 }

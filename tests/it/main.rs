@@ -14,6 +14,7 @@ mod world;
 
 mod action;
 mod architecture;
+mod bounds;
 mod check;
 mod container;
 mod convergence;

@@ -88,6 +88,8 @@ fn gnupg_signs() {
     let generate =
         ["--batch", "--quiet", "--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", "0"];
     tool("gpg", &generate, &env);
+    // The next one is started by the run.
+    tool("gpgconf", &["--kill", "all"], &env);
     let bot =
         |key: &str| fleet.bot().env("GNUPGHOME", arg(home.path())).env("TAGALONG_SIGNING_KEY", key);
     bot("nobody@example.com").run().exits(1).says(&["not signed", "`gpg` does not sign"]);
@@ -104,6 +106,19 @@ fn gnupg_signs() {
     }
     let message = fleet.github.repo.git(&["log", "-1", "--format=%B", BRANCH]);
     assert!(message.contains("Signed-off-by: image bot <images@example.com>"), "{message}");
+    // The agent that gpg started stays, and has no token to keep.
+    let agents = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let command = std::fs::read_to_string(path.join("cmdline")).ok()?;
+        let environ = std::fs::read(path.join("environ")).ok()?;
+        let is_ours = command.contains("gpg-agent") && command.contains(arg(home.path()));
+        is_ours.then(|| String::from_utf8_lossy(&environ).into_owned())
+    });
+    let agents: Vec<String> = agents.collect();
+    assert!(
+        agents.iter().all(|environ| !environ.contains(crate::world::github::TOKEN)),
+        "{agents:?}"
+    );
     tool("gpgconf", &["--kill", "all"], &env);
 }
 

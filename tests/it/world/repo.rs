@@ -42,6 +42,28 @@ impl Repo {
         all.lines().filter_map(|line| line.split_once(' ')).collect()
     }
 
+    /// Writes a blob; its name.
+    pub fn hash_object(&self, text: &str) -> String {
+        self.piped(&["hash-object", "-w", "--stdin"], text)
+    }
+
+    /// Writes a tree of lines as `git ls-tree` shows them; its name.
+    pub fn make_tree(&self, lines: &str) -> String {
+        self.piped(&["mktree"], lines)
+    }
+
+    fn piped(&self, args: &[&str], input: &str) -> String {
+        use std::io::Write as _;
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&self.bare).args(args);
+        git.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = git.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     /// Somebody commits files on a branch, on top of what is there.
     pub fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) {
         self.commit_by(&[], branch, message, files);

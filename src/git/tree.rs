@@ -1,0 +1,93 @@
+//! The files of a commit, within bounds: a pack of a kilobyte can hold a tree with more paths than there is memory, or
+//! one that is deeper than any stack.
+
+use std::collections::BTreeMap;
+
+use git2::{ObjectType, Repository};
+
+use super::{GitError, Oid};
+
+/// What git calls a regular file, executable or not.
+const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
+
+/// More entries than this, in all, are no config repository.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// No file system takes paths that are deeper.
+const MAX_DEPTH: usize = 1_000;
+
+/// More bytes of paths than this are not kept.
+const MAX_PATHS: usize = 256 << 20;
+
+/// Larger blobs are not read: nothing that is looked into is that large.
+pub(super) const MAX_BLOB: usize = (4 << 20) + 1;
+
+/// Objects and modes by path.
+pub(super) type BlobsByPath = BTreeMap<String, (Oid, i32)>;
+
+/// What a tree holds.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The regular files.
+    pub(super) blobs: BlobsByPath,
+    /// Links and submodules.
+    pub(super) skipped: Vec<String>,
+}
+
+/// Lists the files of a commit.
+///
+/// # Errors
+/// When an object cannot be read, or there are more than the bounds allow.
+pub(super) fn list(repository: &Repository, commit: Oid) -> Result<Listed, GitError> {
+    let subject = commit.to_string();
+    let git = |error: git2::Error| GitError::from_git(&subject, &error);
+    let over = |what: String| GitError::Other {
+        subject: subject.clone(),
+        message: format!("its tree has more than {what}"),
+    };
+    let root = repository.find_commit(commit).map_err(git)?.tree_id();
+    let (mut listed, mut entries, mut bytes) = (Listed::default(), 0, 0);
+    let mut open = vec![(root, String::new(), 0)];
+    while let Some((tree, directory, depth)) = open.pop() {
+        if depth > MAX_DEPTH {
+            return Err(over(format!("{MAX_DEPTH} levels")));
+        }
+        for entry in &repository.find_tree(tree).map_err(git)? {
+            entries += 1;
+            // A name that is not UTF-8 is not one that a policy's paths can cover.
+            let Ok(name) = entry.name() else { continue };
+            let path = format!("{directory}{name}");
+            bytes += path.len();
+            if entries > MAX_ENTRIES || bytes > MAX_PATHS {
+                return Err(over(format!("{MAX_ENTRIES} entries or {MAX_PATHS} bytes of paths")));
+            }
+            match entry.kind() {
+                Some(ObjectType::Tree) => open.push((entry.id(), path + "/", depth + 1)),
+                Some(ObjectType::Blob) if REGULAR.contains(&entry.filemode()) => {
+                    listed.blobs.insert(path, (entry.id(), entry.filemode()));
+                }
+                _ => listed.skipped.push(path),
+            }
+        }
+    }
+    listed.skipped.sort_unstable();
+    Ok(listed)
+}
+
+/// The content of a blob that has no more than `most` bytes; its size is asked for first.
+///
+/// # Errors
+/// When it is larger, or cannot be read.
+pub(super) fn blob(
+    repository: &Repository,
+    oid: Oid,
+    path: &str,
+    most: usize,
+) -> Result<Vec<u8>, GitError> {
+    let git = |error: git2::Error| GitError::from_git(path, &error);
+    let (size, _) = repository.odb().and_then(|odb| odb.read_header(oid)).map_err(git)?;
+    if size > most {
+        return Err(GitError::TooLarge { path: path.to_owned(), size });
+    }
+    Ok(repository.find_blob(oid).map_err(git)?.content().to_vec())
+}

@@ -278,10 +278,11 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    let (explained, planning) = match pipeline::explain(&settings, &args.image, around).await {
-        Ok(explained) => explained,
-        Err(failure) => return failed(failure, settings.scope.format, around),
-    };
+    let (explained, planning) =
+        match Box::pin(pipeline::explain(&settings, &args.image, around)).await {
+            Ok(explained) => explained,
+            Err(failure) => return failed(failure, settings.scope.format, around),
+        };
     let source = |path: &str| planning.sources.get(path).map(String::as_str);
     let rows = explained
         .iter()

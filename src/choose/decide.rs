@@ -179,7 +179,10 @@ impl Case<'_, '_> {
         {
             return Ok(hold(Some(best.tag.clone()), vanished(best.tag, current)));
         }
-        let ranker = self.policy.rule.ranker(Some(current));
+        let mut ranker = self.policy.rule.ranker(Some(current));
+        if self.policy.rule.takes_numbers() {
+            ranker = ranker.beside(self.listing.tags.keys());
+        }
         let rank = rank_deployed(self.policy, &ranker, self.listing, current, self.facts);
         let mut passed_over = Vec::new();
         let mut asked = 0;

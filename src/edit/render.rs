@@ -172,7 +172,7 @@ pub(super) fn plain_or_quoted(old: &str, new: &str) -> String {
 mod tests {
     use super::*;
     use crate::edit::apply;
-    use crate::manifest::{Basis, find};
+    use crate::manifest::{Basis, Setters, find};
     use crate::yaml::Stream;
 
     const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -182,7 +182,7 @@ mod tests {
 
     fn rewritten(text: &str, tag: &str, mode: DigestMode) -> String {
         let stream = Stream::parse(text).unwrap();
-        let found = find("kustomization.yaml", text, &stream, &[], None);
+        let found = find("kustomization.yaml", text, &stream, &[], Setters::default());
         let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let (tag, digest) = (Tag::parse(tag).unwrap(), Digest::parse(B).unwrap());
         let target = Target { name: "a/b", tag: &tag, digest: Some(&digest), mode };
@@ -294,7 +294,7 @@ mod tests {
     fn digits_alone_are_no_number_either() {
         let before = format!("{{repository: a/b, tag: v1, sha: {}}}", "a".repeat(64));
         let stream = Stream::parse(&before).unwrap();
-        let found = find("a.yaml", &before, &stream, &[], None);
+        let found = find("a.yaml", &before, &stream, &[], Setters::default());
         let basis = Basis::new(&stream, found.sites.iter().flat_map(|site| &site.slots));
         let digest =
             Digest::parse(&format!("sha256:{}e{}", "1".repeat(31), "2".repeat(32))).unwrap();

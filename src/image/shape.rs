@@ -132,12 +132,24 @@ impl<'a> Shape<'a> {
         variant::counters(self.variant).next().is_some()
     }
 
+    /// The lengths of the commits in its variant, as bits.
+    #[must_use]
+    pub fn hashes(&self) -> u64 {
+        variant::hashes(self.variant)
+    }
+
     /// Its rank among tags like it.
     #[must_use]
     pub fn release(self) -> Release {
+        self.release_beside(0)
+    }
+
+    /// The same where numbers of some lengths, as bits, are commits: about one of thirty that have seven digits has no letter.
+    #[must_use]
+    pub fn release_beside(self, hashes: u64) -> Release {
         let Version { major, minor, patch, pre, .. } = self.version;
         let [fourth, fifth] = self.more;
-        let counters = variant::counters(self.variant).collect();
+        let counters = variant::counters_beside(self.variant, hashes).collect();
         Release { numbers: [major, minor, patch, fourth, fifth], pre, counters }
     }
 
@@ -330,6 +342,13 @@ mod tests {
             ("13.22-202511100817-system", "13.23-202611150900-system", true),
             ("1.27", "1.27.0", false),
             ("8.6.0-21-jdk", "8.7.0-17-jdk", false),
+            ("3.9.9-eclipse-temurin-17", "3.9.9-eclipse-temurin-21", false),
+            ("3.9.9-amazoncorretto-11", "3.9.9-amazoncorretto-17", false),
+            ("3.9.9-sapmachine-17", "3.9.10-sapmachine-17", true),
+            ("1.0-windows-2019", "1.0-windows-2022", false),
+            ("3.3-apache-202209221209", "3.3-apache-202301110601", true),
+            ("1.0-main-12", "1.0-main-13", true),
+            ("1.0-bookworm-3", "1.0-bookworm-4", true),
             ("1.16.0-erlang-25.3-slim", "1.16.1-erlang-24.0-slim", false),
         ];
         for (one, other, want) in cases {

@@ -1,7 +1,7 @@
 //! What stands behind a version: words that make a flavour, and numbers that count builds and bases.
 //!
 //! `-debian-12-r9` is of the same flavour as `-debian-12-r10`, and `-alpine3.19` as `-alpine3.20`, so numbers that count are
-//! masked when variants are compared: those that stand alone, those behind a word for builds, and versions of distributions.
+//! masked when variants are compared: those in front of every word, those behind a word for builds, and versions of distributions.
 //! Every other number is part of the flavour: nobody means to change the architecture, a language or a database with the image
 //! (`-arm32v7`, `-jdk17`, `-pg15`). Hashes of commits have no order and are masked whole.
 
@@ -10,6 +10,13 @@
 const COUNTERS: [&str; 20] = [
     "b", "bld", "build", "cu", "ed", "k3s", "kb", "ls", "n", "p", "patch", "post", "r", "rel",
     "rev", "rke2r", "sp", "u", "update", "x",
+];
+
+/// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.
+const BUILDS: [&str; 23] = [
+    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "focal", "hotfix",
+    "jammy", "jenkins", "main", "master", "nightly", "noble", "release", "slim", "snapshot",
+    "stable", "stretch", "trixie", "trunk", "wheezy",
 ];
 
 /// Distributions, whose later versions follow the earlier ones.
@@ -31,53 +38,6 @@ const BASES: [&str; 17] = [
     "rockylinux",
     "ubi",
     "ubuntu",
-];
-
-/// Words behind which a number names something that is chosen, also where a separator stands in between.
-const CHOSEN: [&str; 43] = [
-    "amd",
-    "api",
-    "arm",
-    "armv",
-    "clang",
-    "cuda",
-    "cudnn",
-    "dotnet",
-    "elasticsearch",
-    "elixir",
-    "erlang",
-    "es",
-    "gcc",
-    "go",
-    "golang",
-    "hadoop",
-    "java",
-    "jdk",
-    "jre",
-    "k8s",
-    "kafka",
-    "kubernetes",
-    "llvm",
-    "ltsc",
-    "mariadb",
-    "mongo",
-    "mysql",
-    "nanoserver",
-    "net",
-    "node",
-    "nodejs",
-    "openjdk",
-    "otp",
-    "perl",
-    "pg",
-    "php",
-    "postgres",
-    "postgresql",
-    "py",
-    "python",
-    "ruby",
-    "scala",
-    "windowsservercore",
 ];
 
 /// Words with a digit in them.
@@ -159,8 +119,10 @@ impl<'a> Pieces<'a> {
         let is_base = is_one_of(&BASES);
         // `-21-jdk` is a Java, `_12-jre` a build of one.
         let is_java = is_dashed && ["-jdk", "-jre"].iter().any(|java| self.rest.starts_with(java));
-        let counts = is_base || is_one_of(&COUNTERS) || !self.is_onto && !is_one_of(&CHOSEN);
-        let counts = counts && !is_java;
+        // A time of building is one behind whatever word.
+        let is_time = digits.len() >= 8 && digits.starts_with("20");
+        let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_one_of(&BUILDS));
+        let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
         if counts {
             Piece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
         } else {
@@ -205,10 +167,44 @@ pub(super) fn is_like(one: &str, other: &str) -> bool {
 
 /// The counts of a variant, from left to right.
 pub(super) fn counters(variant: &str) -> impl Iterator<Item = u64> + '_ {
-    pieces(variant).filter_map(|piece| match piece {
-        Piece::Number(count, _) => Some(count),
-        _ => None,
+    counters_beside(variant, 0)
+}
+
+/// The same where numbers of some lengths, as bits, are commits whose letters are missing by chance.
+pub(super) fn counters_beside(variant: &str, hashes: u64) -> impl Iterator<Item = u64> + '_ {
+    let mut all = pieces(variant);
+    std::iter::from_fn(move || {
+        loop {
+            let before = all.rest.len();
+            let piece = all.next()?;
+            let length = before - all.rest.len();
+            match piece {
+                Piece::Number(count, is_base) if is_base || hashes & bit(length) == 0 => {
+                    return Some(count);
+                }
+                _ => {}
+            }
+        }
     })
+}
+
+/// The lengths of the commits in a variant, as bits.
+pub(super) fn hashes(variant: &str) -> u64 {
+    let mut all = pieces(variant);
+    let mut bits = 0;
+    loop {
+        let before = all.rest.len();
+        match all.next() {
+            None => return bits,
+            Some(Piece::Hash) => bits |= bit(before - all.rest.len()),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The bit of a length of a commit; those of other lengths have none.
+fn bit(length: usize) -> u64 {
+    if HASH.contains(&length) { 1 << length } else { 0 }
 }
 
 /// The versions of distributions in a variant.

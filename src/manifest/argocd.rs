@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::beside::Digests;
+use super::beside::{Digests, stem_of};
 use super::finder::{Finder, Written, join};
 use super::named::capital;
 use super::{Obstacle, Obstruction, kustomize, reference};
@@ -139,8 +139,28 @@ fn parts(finder: &mut Finder<'_>, values: &Parameters<'_>, stem: &str, node: Nod
         let (prefix, stem) = stem.split_at(stem.rfind('.').map_or(0, |at| at + 1));
         let written = tagged(finder, tag);
         let written = written.and_then(|found| with_digests(finder, values, prefix, stem, found));
+        let written = written.and_then(|found| digests_above(finder, values, prefix, found));
         finder.record(repository, node, written);
     }
+}
+
+/// Adds the digests beside a group of an image, as `imageDigest` beside `image.tag`. One of all images is nobody's.
+fn digests_above(
+    finder: &Finder<'_>,
+    values: &Parameters<'_>,
+    prefix: &str,
+    written: Written,
+) -> Result<Written, Obstruction> {
+    let of_all = ["global.imageDigest", "global.image.digest"];
+    let of_all = of_all.iter().filter_map(|name| values.get(name).copied());
+    if let Some(at) = of_all.into_iter().find(|node| !finder.is_blank(*node)) {
+        return Err(Obstruction { obstacle: Obstacle::OtherDigest, at: Some(at) });
+    }
+    let Some(group) = prefix.strip_suffix('.') else { return Ok(written) };
+    let (above, key) = group.split_at(group.rfind('.').map_or(0, |at| at + 1));
+    let is_image = key == "image" || key.ends_with("Image");
+    let stem = if is_image { stem_of(key) } else { key };
+    with_digests(finder, values, above, stem, written)
 }
 
 fn tagged(finder: &Finder<'_>, tag: NodeId) -> Result<Written, Obstruction> {

@@ -403,7 +403,7 @@ impl Finder<'_> {
 }
 
 /// What the keys of an image begin with, by one of them.
-fn stem_of(key: &str) -> &str {
+pub(super) fn stem_of(key: &str) -> &str {
     let lower = key.to_ascii_lowercase();
     let front = |end: &&str| lower.strip_suffix(*end).map(str::len);
     let length = OF_IMAGES.iter().chain(&["newtag", "reference"]).filter_map(front).min();

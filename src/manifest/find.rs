@@ -2,8 +2,7 @@
 
 use super::finder::Finder;
 use super::{
-    Aim, Found, Variables, argocd, embedded, kustomize, named, oci_source, reference, target,
-    values,
+    Aim, Found, Setters, argocd, embedded, kustomize, named, oci_source, reference, target, values,
 };
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -23,9 +22,9 @@ pub fn find(
     text: &str,
     stream: &Stream,
     aims: &[Aim<'_>],
-    variables: Option<&Variables>,
+    setters: Setters<'_>,
 ) -> Found {
-    let mut finder = Finder::new(text, stream, variables);
+    let mut finder = Finder::new(text, stream, setters);
     finder.claim(aims.iter().map(|aim| target::in_yaml(*aim, text, stream)));
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
@@ -56,7 +55,7 @@ fn visit(finder: &mut Finder<'_>, id: NodeId) {
 
 /// What a text that is YAML itself names.
 fn find_in_text(text: &str, stream: &Stream) -> Found {
-    let mut finder = Finder::new(text, stream, None);
+    let mut finder = Finder::new(text, stream, Setters::default());
     for (id, node) in stream.nodes() {
         if matches!(node.data, Data::Mapping(_)) {
             visit(&mut finder, id);
@@ -68,14 +67,14 @@ fn find_in_text(text: &str, stream: &Stream) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Named, Obstacle};
+    use super::super::{Named, Obstacle, Variables};
     use super::*;
     use crate::image::Tag;
 
     /// Each found image as `repository tag digest? line`, obstacles as `repository obstacle`.
     fn found(path: &str, text: &str) -> Vec<String> {
         let stream = Stream::parse(text).unwrap();
-        let found = find(path, text, &stream, &[], None);
+        let found = find(path, text, &stream, &[], Setters::default());
         let sites = found.sites.iter().map(|site| {
             let tag = site.tag.as_ref().map_or("-", Tag::as_str);
             let digest = site.digest.as_ref().map_or("", |digest| digest.short());
@@ -249,7 +248,13 @@ items:
         let text = "services:\n  a: {image: 'acme/a:${T:-v1}'}\n  b: {image: 'acme/b:${U:-v1}'}\n  c: {build: ., image: 'acme/c:1'}\n";
         let stream = Stream::parse(text).unwrap();
         let variables = Variables::read("x/.env", "T=v2\n");
-        let found = find("x/compose.yaml", text, &stream, &[], Some(&variables));
+        let found = find(
+            "x/compose.yaml",
+            text,
+            &stream,
+            &[],
+            Setters { beside: Some(&variables), ..Setters::default() },
+        );
         let obstacles: Vec<_> = found.obstructed.iter().map(|o| &o.obstacle).collect();
         let set = Obstacle::Variable("`T`, which x/.env:1 sets".into());
         assert_eq!(obstacles, [&set, &Obstacle::Built]);

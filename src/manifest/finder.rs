@@ -14,7 +14,8 @@ use super::named;
 use super::sharing::{self, Sharing, aliases};
 use super::target::Reached;
 use super::{
-    Found, Named, Obstacle, Obstructed, Obstruction, Part, Reader, Site, Slot, Spot, Variables,
+    Found, Named, Obstacle, Obstructed, Obstruction, Part, Reader, Setters, Site, Slot, Spot,
+    Variables,
 };
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::{Data, NodeId, Resolved, Stream, Style, resolve};
@@ -69,11 +70,7 @@ pub(super) struct Written {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(
-        text: &'a str,
-        stream: &'a Stream<'a>,
-        variables: Option<&'a Variables>,
-    ) -> Self {
+    pub(super) fn new(text: &'a str, stream: &'a Stream<'a>, setters: Setters<'a>) -> Self {
         let Markers { claims, scalars, idle } = marker::find(text, stream);
         let mut pieces = Taken::default();
         for claim in &claims {
@@ -100,8 +97,8 @@ impl<'a> Finder<'a> {
             around: OnceCell::new(),
             found,
         };
-        finder.variables =
-            variables.filter(|_| stream.documents().iter().any(|r| finder.is_compose(*r)));
+        let is_compose = stream.documents().iter().any(|root| finder.is_compose(*root));
+        finder.variables = if is_compose { setters.beside } else { setters.substituted };
         finder
     }
 

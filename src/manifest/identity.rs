@@ -64,8 +64,8 @@ const FRONTS: [&str; 23] = [
 ];
 
 /// Keys, normalized, of the host beneath one that names a registry: `registry: {url: …}`.
-const HOSTS: [&str; 8] =
-    ["address", "domain", "endpoint", "host", "hostname", "name", "server", "url"];
+const HOSTS: [&str; 9] =
+    ["address", "domain", "endpoint", "host", "hostname", "loginserver", "name", "server", "url"];
 
 /// Keys of an image of its own.
 const OWN: [&str; 4] = ["repository", "image", "name", "tag"];
@@ -212,8 +212,11 @@ impl Finder<'_> {
             let name = self.stream.text(*key)?;
             // Above images, a repository on a host is what their names begin with.
             let is_above = !is_own && !has_tag && ["repository", "repo"].contains(&name);
-            if is_above && self.stream.text(self.stream.target(*value)).is_some_and(is_on_host) {
-                return self.prefix(name, "imageRepo", *value);
+            if is_above || self.is_front(node, name) {
+                let on_host = self.stream.text(self.stream.target(*value)).is_some_and(is_on_host);
+                if on_host {
+                    return self.prefix(name, "imageRepo", *value);
+                }
             }
             // A registry of an image is for that one.
             let is_its =
@@ -237,7 +240,9 @@ impl Finder<'_> {
             let outer = self.stream.text(*key).unwrap_or_default();
             entries.iter().filter_map(move |(key, value)| {
                 let name = self.stream.text(*key)?;
-                let is_host = is_of_registry(&normal(outer)) && HOSTS.contains(&&*normal(name));
+                let is_place = is_of_registry(&normal(outer))
+                    || ["docker", "container", "acr", "ecr", "gcr"].contains(&&*normal(outer));
+                let is_host = is_place && HOSTS.contains(&&*normal(name));
                 let key = if is_host { "registryHost" } else { name };
                 let said = self.prefix(&format!("{outer}.{name}"), key, *value)?;
                 Some(match said {
@@ -253,6 +258,27 @@ impl Finder<'_> {
         let rank = |said: &Said| matches!(said, Said::Perhaps(_));
         all.sort_by_key(rank);
         all.into_iter().next()
+    }
+
+    /// True if a key is called like the name of an image, of which nothing beside it is a tag, or like a registry of a cloud.
+    fn is_front(&self, node: NodeId, key: &str) -> bool {
+        let key = normal(key);
+        let is_cloud = ["loginserver", "ecr", "acr", "gcr", "gar", "artifactregistry"];
+        if is_cloud.iter().any(|word| key.contains(word)) {
+            return true;
+        }
+        let of_images = ["image", "docker", "container", "oci"];
+        let Some(front) = key.strip_suffix("repository").or(key.strip_suffix("repo")) else {
+            return false;
+        };
+        let has_tag = |other: &str| {
+            let rest = other.strip_prefix(front);
+            rest.is_some_and(|rest| ["tag", "version", "digest"].contains(&rest))
+        };
+        let mut keys =
+            self.stream.entries(node).iter().filter_map(|(key, _)| self.stream.text(*key));
+        of_images.iter().any(|word| front.contains(word))
+            && !keys.any(|other| has_tag(&normal(other)))
     }
 
     /// True if a key names the registry of one image alone, whose other keys begin like it: `jobRegistry` beside `jobTag`.

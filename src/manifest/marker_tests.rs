@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{find, plain};
+use super::{Setters, find, plain};
 use crate::yaml::Stream;
 
 /// Pieces of files with one marker each, `@` standing for it; `LEFT` where nobody can tell what is meant.
@@ -55,7 +55,7 @@ fn markers() -> impl Strategy<Value = &'static str> {
 fn accounted(text: &str) -> BTreeSet<usize> {
     let (claimed, idle) = match Stream::parse(text) {
         Ok(stream) => {
-            let found = find("a.yaml", text, &stream, &[], None);
+            let found = find("a.yaml", text, &stream, &[], Setters::default());
             (found.claimed, found.idle)
         }
         Err(_) => {

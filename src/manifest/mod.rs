@@ -36,7 +36,7 @@ pub use reader::Reader;
 pub use search::{Form, Hit, Search};
 pub use survey::{Left, Looked, MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
-pub use variables::Variables;
+pub use variables::{Setters, Variables};
 
 use crate::diagnostic::Place;
 use crate::image::{Digest, Repository, Tag};

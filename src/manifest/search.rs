@@ -4,11 +4,11 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::marker;
 use crate::image::Repository;
-use crate::policy::FLUX_API_GROUP;
+use crate::policy::{FLUX_API_GROUP, KUSTOMIZE_API_GROUP};
 
 /// Looks for the names of repositories, for markers and for Flux's resources, in one pass.
 pub struct Search {
-    /// Flux's group is the first pattern. Every spelling of a repository contains its base name.
+    /// Flux's groups are the first two patterns. Every spelling of a repository contains its base name.
     /// `None` when these are too many for one search: then every file is worth it.
     patterns: Option<AhoCorasick>,
 }
@@ -20,6 +20,8 @@ pub struct Hit {
     pub names_image: bool,
     /// The group of Flux's image resources.
     pub names_flux: bool,
+    /// The group of its `Kustomization`.
+    pub names_kustomize: bool,
     /// What the bytes are.
     pub form: Form,
 }
@@ -45,7 +47,7 @@ impl Search {
         let names = repositories.map(Repository::base_name).chain(marker::NEEDLES);
         // Leftmost-first searches are the ones that the library speeds up by rare bytes.
         let mut builder = AhoCorasick::builder();
-        let patterns = std::iter::once(FLUX_API_GROUP).chain(names);
+        let patterns = [FLUX_API_GROUP, KUSTOMIZE_API_GROUP].into_iter().chain(names);
         Self { patterns: builder.match_kind(MatchKind::LeftmostFirst).build(patterns).ok() }
     }
 
@@ -54,15 +56,16 @@ impl Search {
     pub fn look(&self, bytes: &[u8]) -> Hit {
         let form = form(bytes);
         let Some(patterns) = &self.patterns else {
-            return Hit { names_image: true, names_flux: true, form };
+            return Hit { names_image: true, names_flux: true, names_kustomize: true, form };
         };
-        let mut hit = Hit { names_image: false, names_flux: false, form };
+        let mut hit = Hit { names_image: false, names_flux: false, names_kustomize: false, form };
         for found in patterns.find_iter(bytes) {
             match found.pattern().as_usize() {
                 0 => hit.names_flux = true,
+                1 => hit.names_kustomize = true,
                 _ => hit.names_image = true,
             }
-            if hit.names_image && hit.names_flux {
+            if hit.names_image && hit.names_flux && hit.names_kustomize {
                 break;
             }
         }
@@ -97,13 +100,15 @@ mod tests {
             ("a: 1 # tagalong: web\n", true, false),
             ("apiVersion: image.toolkit.fluxcd.io/v1\n", false, true),
             ("kind: image # image.toolkit.fluxcd.io/v1\n", true, true),
+            ("apiVersion: kustomize.toolkit.fluxcd.io/v1\n", false, false),
             ("a: 1\n", false, false),
             ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", false, false),
             ("a\u{ff}\u{0}", false, false),
         ];
         for (text, names_image, names_flux) in cases {
             let form = if text.starts_with("version") { Form::Pointer } else { Form::Text };
-            let want = Hit { names_image, names_flux, form };
+            let names_kustomize = text.contains("kustomize.toolkit");
+            let want = Hit { names_image, names_flux, names_kustomize, form };
             assert_eq!(search.look(text.as_bytes()), want, "{text:?}");
         }
     }

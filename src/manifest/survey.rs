@@ -6,12 +6,12 @@ use super::kustomize::leave_renamed;
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Named, Obstacle, OtherName, Renamed, Rest, Scalars, Site, Variables, find,
-    is_candidate, notes,
+    Aim, Basis, Claimed, Named, Obstacle, OtherName, Renamed, Rest, Scalars, Setters, Site,
+    Variables, find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
+use crate::policy::{DigestMode, Environment, Overlays, Policy, PolicySet, Reach};
 use crate::yaml::{NodeId, Stream};
 
 /// Larger files are reported and left alone, in bytes.
@@ -28,6 +28,8 @@ pub struct Survey<'p> {
     variables: BTreeMap<String, Variables>,
     /// What kustomizations call images.
     renamed: Vec<Renamed>,
+    /// What sets variables in files beneath a directory.
+    overlays: Overlays,
 }
 
 /// What one file holds.
@@ -95,13 +97,19 @@ impl<'p> Survey<'p> {
                 .collect(),
             variables: BTreeMap::new(),
             renamed: Vec::new(),
+            overlays: Overlays::default(),
         }
     }
 
-    /// The same, where files beside Compose's set variables, by directory, and kustomizations rename images.
+    /// The same, where files beside Compose's set variables, by directory, and kustomizations rename images and set others.
     #[must_use]
-    pub fn with(self, variables: BTreeMap<String, Variables>, renamed: Vec<Renamed>) -> Self {
-        Self { variables, renamed, ..self }
+    pub fn with(
+        self,
+        variables: BTreeMap<String, Variables>,
+        renamed: Vec<Renamed>,
+        overlays: Overlays,
+    ) -> Self {
+        Self { variables, renamed, overlays, ..self }
     }
 
     /// Looks at one file.
@@ -219,7 +227,13 @@ impl<'p> Survey<'p> {
         seen: &mut Seen,
     ) {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let mut found = find(path, text, stream, aims, self.variables.get(directory));
+        let mut substituting = self.overlays.substituting(path);
+        let substituted = substituting
+            .find(|one| !one.lines.is_empty() || one.others.is_some())
+            .map(|one| Variables::set(&one.path, one.lines.clone(), one.others));
+        let setters =
+            Setters { beside: self.variables.get(directory), substituted: substituted.as_ref() };
+        let mut found = find(path, text, stream, aims, setters);
         leave_renamed(path, &mut found, &self.renamed);
         let Some(environment) = environment else {
             for site in &found.sites {
@@ -451,43 +465,4 @@ fn is_encrypted(stream: &Stream) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::{PolicyFile, read};
-
-    #[test]
-    fn sites_go_to_their_environment_and_the_rest_is_reported() {
-        let text = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}\n  \
-                    web: {image: ghcr.io/acme/web, tags: {semver: '*'}}\n\
-                    environments:\n  a: {paths: [a]}\n  b: {paths: [b], images: [web]}\n";
-        let (set, _) = read(&[PolicyFile::new("policies/p.yaml", text)]);
-        let survey = Survey::new(&set);
-        let large = [&b"# shop"[..], &vec![b' '; MAX_FILE]].concat();
-        let look: [(&str, &[u8]); 8] = [
-            ("a/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\nx: {image: ghcr.io/other/shop:1}\n"),
-            ("a/template.yaml", b"{{ if }}\nimage: shop\n"),
-            ("a/latin1.yaml", b"# \xe9\nimage: ghcr.io/acme/shop:1.0.0\n"),
-            ("a/none.yaml", b"image: ghcr.io/acme/shop\n"),
-            ("a/large.yaml", &large),
-            ("b/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n---\nimage: ghcr.io/acme/web:1.0.0\n"),
-            ("c/x.yaml", b"image: ghcr.io/acme/shop:1.0.0\n"),
-            ("c/y.yaml", b"image: ghcr.io/acme/shop:1.0.0\n"),
-        ];
-        let seen = look.map(|(path, bytes)| survey.look(path, bytes));
-        let Looked { files, diagnostics, .. } = survey.finish(seen.into());
-        let got: Vec<_> =
-            files.iter().map(|f| (&*f.path, f.environment, f.sites.len(), f.sites[0].1)).collect();
-        assert_eq!(got, [("a/x.yaml", 0, 1, 0), ("b/x.yaml", 1, 1, 1)]);
-        let codes: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();
-        assert_eq!(
-            codes,
-            [
-                "file.unreadable",
-                "file.unreadable",
-                "site.untagged",
-                "file.too-large",
-                "site.outside-environments"
-            ]
-        );
-    }
-}
+mod tests;

@@ -13,12 +13,24 @@ use crate::yaml::NodeId;
 /// What a variable without a default stands for while a text is read: no reference can contain it.
 const UNKNOWN: char = '\0';
 
-/// What a file of variables beside a Compose file sets: <https://docs.docker.com/compose/how-tos/environment-variables/>.
+/// What sets variables: a file beside a Compose file (<https://docs.docker.com/compose/how-tos/environment-variables/>), or
+/// a `Kustomization` of Flux's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
     path: String,
     /// The line of each variable.
     lines: BTreeMap<String, usize>,
+    /// The line where all others may be set as well.
+    others: Option<usize>,
+}
+
+/// What sets variables of one file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setters<'a> {
+    /// For Compose.
+    pub beside: Option<&'a Variables>,
+    /// For everything else.
+    pub substituted: Option<&'a Variables>,
 }
 
 impl Variables {
@@ -31,12 +43,19 @@ impl Variables {
             let name = name.trim();
             is_name(name).then(|| (name.to_owned(), index + 1))
         });
-        Self { path: path.to_owned(), lines: lines.collect() }
+        Self { path: path.to_owned(), lines: lines.collect(), others: None }
     }
 
-    /// Where a variable is set: path and line.
+    /// What is set in these lines of a file; `others` is the line where every variable may be.
+    #[must_use]
+    pub fn set(path: &str, lines: BTreeMap<String, usize>, others: Option<usize>) -> Self {
+        Self { path: path.to_owned(), lines, others }
+    }
+
+    /// Where a variable is set, or may be: path and line.
     fn place(&self, name: &str) -> Option<String> {
-        self.lines.get(name).map(|line| format!("{}:{line}", self.path))
+        let line = self.lines.get(name).copied().or(self.others);
+        line.map(|line| format!("{}:{line}", self.path))
     }
 }
 
@@ -78,7 +97,11 @@ impl<'t> Expanded<'t> {
 
     /// The variables that some bytes are of.
     fn variables(&self, bytes: &Range<usize>) -> impl Iterator<Item = &'t str> {
-        let touches = |piece: &Range<usize>| piece.start < bytes.end && bytes.start < piece.end;
+        // An empty default is there as well.
+        let touches = |piece: &Range<usize>| {
+            piece.start < bytes.end && bytes.start < piece.end
+                || piece.is_empty() && bytes.start <= piece.start && piece.start <= bytes.end
+        };
         self.pieces.iter().filter(move |(piece, ..)| touches(piece)).filter_map(|(.., name)| *name)
     }
 
@@ -143,7 +166,20 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId, text
             _ => return false,
         },
     };
-    let obstacle = overruled(finder, &expanded, &(0..all.len())).or_else(|| {
+    // What stands before a name when the variable is set, nobody knows here.
+    let hidden = expanded.pieces.iter().find(|(piece, _, variable)| {
+        variable.is_some()
+            && piece.is_empty()
+            && piece.start <= name.rfind('/').map_or(0, |at| at + 1)
+    });
+    let named = match (named, hidden) {
+        (Named::Is(_), Some(_)) => Named::Somewhere(name.into()),
+        (named, _) => named,
+    };
+    let hidden = hidden.and_then(|(.., name)| *name);
+    let obstacle = overruled(finder, &expanded, &(0..all.len()))
+        .or_else(|| hidden.map(|name| Obstacle::Variable(variable(finder, name))));
+    let obstacle = obstacle.or_else(|| {
         let name = all.contains(UNKNOWN).then(|| unknown(&expanded));
         name.flatten().map(|name| Obstacle::Variable(variable(finder, name)))
     });

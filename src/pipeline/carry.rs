@@ -14,7 +14,7 @@ use crate::changeset::{Bundle, Decided, Use};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::image::Tag;
-use crate::manifest::{MAX_FILE, Site, Surveyed, find};
+use crate::manifest::{MAX_FILE, Setters, Site, Surveyed, find};
 use crate::policy::{Order, PolicySet, Via};
 use crate::yaml::Stream;
 
@@ -123,7 +123,7 @@ impl Carry<'_> {
         let text = String::from_utf8(clone.read_at(commit, &file.path, MAX_FILE).ok()??).ok()?;
         let stream = Stream::parse(&text).ok()?;
         let repositories: Vec<_> = file.sites.iter().map(|(site, _)| &site.repository).collect();
-        let sites = find(&file.path, &text, &stream, &[], None).sites;
+        let sites = find(&file.path, &text, &stream, &[], Setters::default()).sites;
         let sites: Vec<_> =
             sites.into_iter().filter(|site| repositories.contains(&&site.repository)).collect();
         let same = sites.iter().map(|site| &site.repository).eq(repositories);

@@ -209,6 +209,7 @@ fn find_hits<'a>(
     // Flux's resources are looked for in these as well, sites whatever their bytes are.
     let targets = Hits::find(tree, &aimed, &search);
     hits.flux.extend(targets.flux);
+    hits.kustomize.extend(targets.kustomize);
     hits.left_alone.extend(targets.left_alone);
     hits.sites.extend(aimed.into_iter().cloned());
     hits.sites.sort_unstable();
@@ -234,6 +235,18 @@ pub(super) fn overlays(tree: &Tree) -> Overlays {
     let mut overlays = Overlays::default();
     for (path, text) in paths.iter().zip(found) {
         if let Some(text) = text {
+            overlays.learn(path, &text, &read);
+        }
+    }
+    overlays
+}
+
+/// What `Kustomization`s of Flux's in some files say.
+pub(super) fn overlays_of(tree: &Tree, paths: &[String]) -> Overlays {
+    let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    let mut overlays = Overlays::default();
+    for path in paths {
+        if let Some(text) = read(path).filter(|text| text.len() <= MAX_FILE) {
             overlays.learn(path, &text, &read);
         }
     }

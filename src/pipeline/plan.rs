@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::homes::Known;
-use super::load::KUSTOMIZATIONS;
+use super::load::{self, KUSTOMIZATIONS};
 use super::memory::{Held, Memory};
 use super::promote::{Promoting, is_promoted};
 use super::proposals::Proposals;
@@ -162,7 +162,11 @@ fn log(usage: &Usage) {
 pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let (variables, problems) = variables(tree, &hits.sites);
     hits.left_alone.extend(problems);
-    let survey = Survey::new(set).with(variables, renamed(tree, &hits.sites));
+    let survey = Survey::new(set).with(
+        variables,
+        renamed(tree, &hits.sites),
+        load::overlays_of(tree, &hits.kustomize),
+    );
     let seen = sweep::each(
         tree,
         &hits.sites,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Named, Obstacle, find, is_candidate, kustomize_names};
+use crate::manifest::{MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names};
 use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, Imported, RENOVATE_FILES, Starter, Told, WORKFLOW, policies};
@@ -260,7 +260,7 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
 fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
     let stream = Stream::parse(text).ok()?;
-    let found = find(path, text, &stream, &[], None);
+    let found = find(path, text, &stream, &[], Setters::default());
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;

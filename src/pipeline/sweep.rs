@@ -13,6 +13,8 @@ pub struct Hits {
     pub sites: Vec<String>,
     /// Paths of files that can hold Flux's resources.
     pub flux: Vec<String>,
+    /// Paths of files that can hold a `Kustomization` of Flux's.
+    pub kustomize: Vec<String>,
     /// Files that cannot be read, and those that only point at a content.
     pub left_alone: Vec<Diagnostic>,
 }
@@ -26,7 +28,8 @@ impl Hits {
         for (path, looked) in paths.iter().zip(looked) {
             let skipped = |text| Diagnostic::info(Code::FileSkipped, text);
             let problem = match looked {
-                Ok(Hit { form: Form::Text, names_image, names_flux }) => {
+                Ok(Hit { form: Form::Text, names_image, names_flux, names_kustomize }) => {
+                    hits.kustomize.extend(names_kustomize.then(|| (*path).clone()));
                     hits.sites.extend(names_image.then(|| (*path).clone()));
                     hits.flux.extend(names_flux.then(|| (*path).clone()));
                     continue;

@@ -73,6 +73,8 @@ pub struct Ranker<'a> {
     from: Option<Deployed>,
     /// Lengths of commits among the tags, as bits: digits of such a length are a commit as well.
     hashes: u64,
+    /// The same of commits behind versions.
+    behind: u64,
 }
 
 /// The deployed version.
@@ -125,7 +127,7 @@ impl TagRule {
         let deployed = deployed.filter(|tag| self.is_relative_to(tag));
         let subject = deployed.map(|tag| self.subject_or_tag(tag));
         let from = subject.and_then(|subject| Deployed::read(&subject, self.variant));
-        Ranker { rule: self, from, hashes: 0 }
+        Ranker { rule: self, from, hashes: 0, behind: 0 }
     }
 
     /// True if what is a candidate depends on what is deployed, when it is this.
@@ -202,6 +204,33 @@ impl TagRule {
         Ok(subject)
     }
 
+    /// Why a tag is none that the policy could have chosen where another one is deployed, whatever its range: it does not
+    /// pass the filters, is no version, or of another make or variant.
+    #[must_use]
+    pub fn objection(&self, deployed: Option<&Tag>, tag: &Tag) -> Option<&'static str> {
+        if matches!(self.order, Order::Fixed(_)) {
+            return None;
+        }
+        match self.ranker(deployed).judge(tag, Some(Timestamp::UNIX_EPOCH)) {
+            Judged::Ranked(_)
+            | Judged::Beyond(_)
+            | Judged::Rejected(Rejection::OutOfRange | Rejection::Prerelease) => None,
+            Judged::Rejected(Rejection::Unmatched) => Some("does not have what `match` asks for"),
+            Judged::Rejected(Rejection::Excluded) => Some("is one that `exclude` leaves out"),
+            Judged::Rejected(Rejection::OtherVariant) => {
+                Some("is of another variant or make than what is here")
+            }
+            Judged::Rejected(Rejection::NotOrdered) => {
+                // `1.27` is no candidate of a range, and follows `1.26` all the same.
+                let is_next = deployed.is_some_and(|deployed| {
+                    let shapes = Shape::parse(deployed.as_str()).zip(Shape::parse(tag.as_str()));
+                    shapes.is_some_and(|(from, to)| from.is_like(&to) && from.is_of_make(&to))
+                });
+                (!(is_next && self.is_by_version())).then_some("is no version")
+            }
+        }
+    }
+
     /// What is ordered: the expansion of `extract`, or the tag; `None` when `match` is not found.
     #[inline]
     fn subject<'t>(&self, tag: &'t str) -> Option<Cow<'t, str>> {
@@ -235,8 +264,15 @@ impl Ranker<'_> {
             let is_hash = is_hex && is_mixed && (SHORTEST_HASH..=40).contains(&text.len());
             is_hash.then_some(text.len())
         };
-        let hashes = tags.filter_map(length).fold(0, |bits, length| bits | 1 << length);
-        Self { hashes, ..self }
+        let (mut hashes, mut behind) = (0, 0);
+        for tag in tags {
+            hashes |= length(tag).map_or(0, |length| 1 << length);
+            // Most tags have neither a suffix nor a letter.
+            if tag.as_str().len() > SHORTEST_HASH && tag.as_str().contains(['-', '_']) {
+                behind |= Shape::parse(tag.as_str()).map_or(0, |shape| shape.hashes());
+            }
+        }
+        Self { hashes, behind, ..self }
     }
 
     /// The tag's rank, or why it has none. `time` is what [`Order::Newest`] goes by.
@@ -288,7 +324,10 @@ impl Ranker<'_> {
     pub fn rank_deployed(&self, tag: &Tag, time: Option<Timestamp>) -> Option<Key> {
         let subject = self.rule.subject_or_tag(tag);
         let is_semver = matches!(self.rule.order, Order::Semver(_));
-        let shape = || Shape::parse(&subject).map(|shape| Key::Version(shape.release()));
+        let shape = || {
+            let release = |shape: Shape<'_>| shape.release_beside(self.behind);
+            Shape::parse(&subject).map(|shape| Key::Version(release(shape)))
+        };
         if is_semver && (self.rule.variant == Variant::Keep || has_more_numbers(&subject)) {
             return shape();
         }
@@ -313,7 +352,7 @@ impl Ranker<'_> {
                 if !is_alike {
                     return Judged::Rejected(Rejection::OtherVariant);
                 }
-                shape.release()
+                shape.release_beside(self.behind)
             }
         };
         self.within(span, release)
@@ -373,90 +412,4 @@ fn plain(shape: &Shape<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Direction, Level, Range};
-    use super::*;
-
-    fn rule(matcher: &str, extract: Option<&str>, order: Order) -> TagRule {
-        TagRule {
-            matcher: Some(Regex::new(matcher).unwrap()),
-            extract: extract.map(str::to_owned),
-            exclude: RegexSet::new(["-debug$"]).unwrap(),
-            attachments: true,
-            order,
-            prereleases: false,
-            variant: Variant::Any,
-            numbers_only: false,
-        }
-    }
-
-    fn range(text: &str) -> Order {
-        Order::Semver(Span::Range(Range::parse(text).unwrap()))
-    }
-
-    fn tag(text: &str) -> Tag {
-        Tag::parse(text).unwrap()
-    }
-
-    #[test]
-    fn steps_reject_in_order() {
-        let semver = rule("^v(?<v>.+)$", Some("$v"), range("<3"));
-        let cases = [
-            ("v2.0.0", None),
-            ("2.0.0", Some(Rejection::Unmatched)),
-            ("v2.0.0-debug", Some(Rejection::Excluded)),
-            ("v2.0.0.sig", Some(Rejection::Excluded)),
-            ("v2.0", Some(Rejection::NotOrdered)),
-            ("v3.0.0", Some(Rejection::OutOfRange)),
-            ("v2.0.0-rc.1", Some(Rejection::Prerelease)),
-        ];
-        for (text, want) in cases {
-            assert_eq!(semver.ranker(None).rank(&tag(text), None).err(), want, "{text}");
-        }
-        let cosign = format!("sha256-{}.sig", "0".repeat(64));
-        let any = rule("", None, Order::Alphabetical(Direction::Asc));
-        assert_eq!(any.ranker(None).rank(&tag(&cosign), None), Err(Rejection::Excluded));
-    }
-
-    #[test]
-    fn the_deployed_tag_is_ordered_even_outside_the_rule() {
-        let semver = rule("^v(?<v>.+)$", Some("$v"), range("<3"));
-        let three = Some(Key::Version(Version::new(3, 0, 0).into()));
-        let ranker = semver.ranker(None);
-        assert_eq!(ranker.rank_deployed(&tag("v3.0.0"), None), three);
-        assert_eq!(ranker.rank_deployed(&tag("3.0.0"), None), three);
-        assert_eq!(ranker.rank_deployed(&tag("latest"), None), None);
-    }
-
-    #[test]
-    fn a_kept_variant_is_the_deployed_one() {
-        let keep = |order| TagRule { variant: Variant::Keep, ..rule("", None, order) };
-        let (minor, ranged) =
-            (keep(Order::Semver(Span::Level(Level::Minor))), keep(range(">=1.26")));
-        let (other, outside) = (Some(Rejection::OtherVariant), Some(Rejection::OutOfRange));
-        let unreleased = Some(Rejection::Prerelease);
-        let cases = [
-            (&minor, "1.27-alpine", "1.28-alpine", None),
-            (&minor, "1.27-alpine", "1.28.1-alpine", other),
-            (&minor, "1.27-alpine", "1.28", other),
-            (&minor, "1.27-alpine", "v1.28-alpine", other),
-            (&minor, "1.27-alpine", "2.0-alpine", outside),
-            (&minor, "1.27.0", "1.28.0-rc.1", unreleased),
-            (&minor, "1.27-alpine3.19", "1.28-alpine3.20", None),
-            (&minor, "1.27-alpine3.19", "1.28-alpine3.18", other),
-            (&minor, "3", "20240923", other),
-            (&minor, "1.27.0-rc.1", "1.27.0-rc.2", None),
-            (&minor, "latest", "1.28.0", outside),
-            (&ranged, "1.27.0-alpine", "1.28.0-alpine", None),
-            (&ranged, "1.27.0-alpine", "1.28.0-rc1-alpine", unreleased),
-            (&ranged, "1.20.0-alpine", "1.25.0-alpine", outside),
-            (&ranged, "latest", "1.28.0", None),
-            (&ranged, "latest", "1.28.0-alpine", other),
-        ];
-        for (rule, deployed, candidate, want) in cases {
-            let deployed = tag(deployed);
-            let got = rule.ranker(Some(&deployed)).rank(&tag(candidate), None).err();
-            assert_eq!(got, want, "{deployed} {candidate}");
-        }
-    }
-}
+mod tests;

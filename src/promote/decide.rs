@@ -414,13 +414,9 @@ impl<'a> Unit<'a> {
         if let Some(reason) = at.deployed.without_place(policy.digest) {
             return wait(reason);
         }
-        if policy.rule.is_by_version()
-            && policy.rule.ranker(None).rank_deployed(tag, None).is_none()
-        {
-            return wait(Reason::new(
-                ReasonCode::Unordered,
-                format!("{tag} is no version, so it earns nothing"),
-            ));
+        if let Some(why) = policy.rule.objection(at.deployed.tag.as_ref(), tag) {
+            let message = format!("{tag} {why}, so it earns nothing");
+            return wait(Reason::new(ReasonCode::Unordered, message));
         }
         let is_less = self.order(at.policy, chosen, &at.deployed) == Some(Ordering::Less);
         if (is_less || self.is_behind(chosen, at)) && !policy.allow.downgrade {

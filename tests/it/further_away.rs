@@ -81,6 +81,18 @@ fn what_stands_further_away_counts() {
             "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.0.0'}\n- {name: SHOP_DIGEST, value: '@A'}\n",
             "env:\n- {name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.1.0'}\n- {name: SHOP_DIGEST, value: '@B'}\n",
         ),
+        moves(
+            "kind: Application\nhelm:\n  parameters:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.0.0}\n  - {name: imageDigest, value: '@A'}\n",
+            "kind: Application\nhelm:\n  parameters:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.1.0}\n  - {name: imageDigest, value: '@B'}\n",
+        ),
+        moves(
+            "helm:\n  parameters:\n  - {name: shop.image.repository, value: r.io/acme/shop}\n  - {name: shop.image.tag, value: v1.0.0}\n  - {name: shop.digest, value: '@A'}\n",
+            "helm:\n  parameters:\n  - {name: shop.image.repository, value: r.io/acme/shop}\n  - {name: shop.image.tag, value: v1.1.0}\n  - {name: shop.digest, value: '@B'}\n",
+        ),
+        stays(
+            "helm:\n  parameters:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.0.0}\n  - {name: global.imageDigest, value: '@A'}\n",
+            "\"line\":5",
+        ),
         // A sum of something else, in a group of its own or beside another image, keeps nothing.
         moves(
             "image: {repository: r.io/acme/shop, tag: v1.0.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
@@ -173,6 +185,9 @@ fn flux_policies_that_get_another_name_are_left_out() {
     let sets = format!(
         "{kustomization}spec: {{path: ./flux, postBuild: {{substitute: {{REG: r.io, RANGE: 1.x}}}}}}\n"
     );
+    let from = format!(
+        "{kustomization}spec: {{path: ./flux, postBuild: {{substituteFrom: [{{kind: ConfigMap, name: x}}]}}}}\n"
+    );
     let target = format!("{kustomization}spec: {{path: ./flux, targetNamespace: other}}\n");
     let cases = [
         ("x/kustomization.yaml", "resources: [../flux]\n", "r.io/shop", "1.x", &*moved, ""),
@@ -218,6 +233,9 @@ fn flux_policies_that_get_another_name_are_left_out() {
         ),
         ("k.yaml", &target, "r.io/shop", "1.x", site, "k.yaml:4 gives"),
         ("k.yaml", &sets, "${REG}/shop", "${RANGE}", &moved, ""),
+        ("k.yaml", &sets, "${REG:=q.io}/shop", "${RANGE:=*}", &moved, ""),
+        ("k.yaml", &from, "${REG:=q.io}/shop", "1.x", site, "holds the variable `REG`"),
+        ("k.yaml", &from, "r.io/shop", "${RANGE:-*}", site, "holds the variable `RANGE`"),
         ("k.yaml", &sets, "${HOST}/shop", "1.x", site, "holds the variable `HOST`"),
         ("k.yaml", &sets, "r.io/shop", "${LEVEL}", site, "holds the variable `LEVEL`"),
     ];
@@ -245,4 +263,66 @@ fn variables_that_cannot_be_read_are_told() {
         "{}",
         out.stdout
     );
+}
+
+/// A variable that a `Kustomization` sets runs as that, whatever its default is.
+#[test]
+fn a_default_that_does_not_count_is_left_alone() {
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: '*'}}\n  redis: {image: redis, tags: {semver: '*'}}\n";
+    let kustomization = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: k}\nspec:\n  path: ./app\n  postBuild:\n";
+    let catalog = "r.io/shop: [v1.0.0, v1.1.0]\ndocker.io/library/redis: [7.0.0, 7.1.0]\n";
+    let site = "kind: Deployment\nspec: {image: 'r.io/shop:${T:=v1.0.0}'}\n";
+    let moved = site.replace("v1.0.0", "v1.1.0");
+    for (path, set, want, says) in [
+        ("app/a.yaml", "    substitute: {T: v0.9.0}\n", site, "ks.yaml:7 sets"),
+        (
+            "app/a.yaml",
+            "    substituteFrom: [{kind: ConfigMap, name: c}]\n",
+            site,
+            "ks.yaml:7 sets",
+        ),
+        ("app/a.yaml", "    substitute: {OTHER: x}\n", &moved, ""),
+        ("other/a.yaml", "    substitute: {T: v0.9.0}\n", &moved, ""),
+    ] {
+        let kustomization = format!("{kustomization}{set}");
+        let files = [("policies/p.yaml", policies), ("ks.yaml", &kustomization), (path, site)];
+        let (got, said) = after(&files, catalog, path);
+        assert_eq!(got, want, "{path} {set} {said}");
+        assert!(said.contains(says), "{says} {said}");
+    }
+    // An empty default in front of a name is where a registry goes.
+    for text in ["${REG:-}redis:7.0.0", "${REG-}redis:7.0.0", "${REG:-}library/redis:7.0.0"] {
+        let compose = format!("services:\n  redis: {{image: '{text}'}}\n");
+        let files = [("policies/p.yaml", policies), ("compose.yaml", &*compose)];
+        let (got, said) = after(&files, catalog, "compose.yaml");
+        assert_eq!(got, compose, "{said}");
+        assert!(said.contains("`REG`"), "{said}");
+    }
+}
+
+/// Seven digits are a commit where others of seven have letters.
+#[test]
+fn a_commit_of_digits_is_no_count() {
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: minor}}\n";
+    for (deployed, listed, want) in [
+        (
+            "1.4.0-abcdef1",
+            "1.4.0-abcdef1, 1.4.0-abcdef2, 1.4.0-1234567, 1.4.0-7654321",
+            "1.4.0-abcdef1",
+        ),
+        ("1.4.0-1234567", "1.4.0-1234567, 1.4.0-abcdef1, 1.4.0-9999999", "1.4.0-1234567"),
+        ("1.4.0-abcdef1", "1.4.0-abcdef1, 1.5.0-1234567", "1.5.0-1234567"),
+        ("1.4.0-20240101", "1.4.0-20240101, 1.4.0-20240301", "1.4.0-20240301"),
+        (
+            "3.9.9-eclipse-temurin-17",
+            "3.9.9-eclipse-temurin-17, 3.9.9-eclipse-temurin-21",
+            "3.9.9-eclipse-temurin-17",
+        ),
+    ] {
+        let site = |tag: &str| format!("image: r.io/shop:{tag}\n");
+        let (before, catalog) = (site(deployed), format!("r.io/shop: [{listed}]\n"));
+        let files = [("policies/p.yaml", policies), ("a.yaml", &*before)];
+        let (got, said) = after(&files, &catalog, "a.yaml");
+        assert_eq!(got, site(want), "{said}");
+    }
 }

@@ -447,15 +447,46 @@ fn a_copy_at_another_registry_is_promoted_by_its_own_name() {
 }
 
 #[test]
-fn what_is_no_version_is_not_promoted() {
-    let policies = "images:\n  web: {image: r.io/web, tags: {semver: '*'}}\n\
-                    environments:\n  dev: {paths: [dev]}\n  prod: {paths: [prod], promoteFrom: dev}\n";
-    for tag in ["pr-77", "latest"] {
+fn what_no_policy_would_choose_is_not_promoted() {
+    let cases = [
+        ("semver: '*'", "pr-77", "is no version"),
+        ("semver: '*'", "latest", "is no version"),
+        ("semver: '*'", "20240101", "is no version"),
+        ("semver: '*'", "917005", "is no version"),
+        ("semver: '*'", "v2", "is no version"),
+        ("semver: minor", "pr-77", "variant or make"),
+        ("semver: minor", "main-12", "variant or make"),
+        ("semver: minor", "nightly-3", "variant or make"),
+        ("semver: minor", "20240101", "variant or make"),
+        ("semver: minor", "v2", "variant or make"),
+        ("semver: minor", "v1.1.0-debug", "variant or make"),
+        ("semver: minor, variant: keep", "feature-x-2", "variant or make"),
+        ("match: '^v', semver: minor", "1.1.0", "what `match` asks for"),
+        ("exclude: ['-debug$'], semver: '*'", "v1.1.0-debug", "`exclude`"),
+        ("numerical: asc", "v1.1.0", "is no version"),
+    ];
+    for (tags, tag, why) in cases {
+        let policies = format!(
+            "images:\n  web: {{image: r.io/web, tags: {{{tags}}}}}\n\
+             environments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], promoteFrom: dev}}\n"
+        );
         let (dev, catalog) =
-            (format!("image: r.io/web:{tag}\n"), format!("r.io/web: [v1.0.0, {tag}]\n"));
-        let (left, said) = staged(policies, &dev, "image: r.io/web:v1.0.0\n", &catalog);
-        assert_eq!(left, "image: r.io/web:v1.0.0\n", "{said}");
-        assert!(said.contains("is no version"), "{said}");
+            (format!("image: r.io/web:{tag}\n"), format!("r.io/web: [v1.0.0, '{tag}']\n"));
+        let (left, said) = staged(&policies, &dev, "image: r.io/web:v1.0.0\n", &catalog);
+        assert_eq!(left, "image: r.io/web:v1.0.0\n", "{tags} {said}");
+        assert!(said.contains(why), "{tags} {tag}: {said}");
+    }
+    // What a person brought to dev past a level, and a version of two numbers, earn their way.
+    for (tags, from, to) in [("semver: minor", "v1.0.0", "v2.0.0"), ("semver: '*'", "1.26", "1.27")]
+    {
+        let policies = format!(
+            "images:\n  web: {{image: r.io/web, tags: {{{tags}}}}}\n\
+             environments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], promoteFrom: dev}}\n"
+        );
+        let site = |tag: &str| format!("image: r.io/web:{tag}\n");
+        let catalog = format!("r.io/web: ['{from}', '{to}']\n");
+        let (got, said) = staged(&policies, &site(to), &site(from), &catalog);
+        assert!(got.contains(to), "{tags} {said}");
     }
 }
 

@@ -70,6 +70,12 @@ pub struct Substitution {
     /// The directory; empty for the root.
     directory: String,
     values: BTreeMap<String, String>,
+    /// The file that says it.
+    pub path: String,
+    /// The line of each variable.
+    pub lines: BTreeMap<String, usize>,
+    /// The line of `substituteFrom`, where any variable may be set.
+    pub others: Option<usize>,
 }
 
 /// A file of the repository, by its path; nothing where it cannot be read.
@@ -104,11 +110,14 @@ impl Overlays {
         };
         let directory = path.trim_start_matches("./").trim_matches('/');
         let directory = if directory == "." { "" } else { directory };
-        let values = file.map(&["spec", "postBuild", "substitute"]);
+        let set = ["spec", "postBuild", "substitute"];
         self.substitutions.push(Substitution {
             name: name.to_owned(),
             directory: directory.to_owned(),
-            values,
+            values: file.map(&set),
+            path: file.path.to_owned(),
+            lines: file.lines(&set),
+            others: file.place(&["spec", "postBuild", "substituteFrom"]).map(|place| place.line),
         });
     }
 
@@ -196,10 +205,13 @@ impl Overlays {
     /// # Errors
     /// The variable that nothing sets, or that several set to different values.
     pub fn put_in(&self, text: &str, path: &str) -> Result<String, String> {
-        let Some(variable) = variable(text) else { return Substitution::default().apply(text) };
         let mut all = self.substituting(path).map(|one| one.apply(text));
-        let first = all.next().unwrap_or(Err(variable.clone()))?;
-        if all.all(|other| other.as_ref() == Ok(&first)) { Ok(first) } else { Err(variable) }
+        let first = all.next().unwrap_or_else(|| Substitution::default().apply(text))?;
+        if all.all(|other| other.as_ref() == Ok(&first)) {
+            return Ok(first);
+        }
+        let behind = text.split_once("${").map_or(text, |(_, behind)| behind);
+        Err(behind.split(['}', ':', '-', '=']).next().unwrap_or(behind).to_owned())
     }
 
     /// Who sets variables in a file.
@@ -217,8 +229,19 @@ impl Substitution {
     /// # Errors
     /// The first variable that nothing sets.
     pub fn apply(&self, text: &str) -> Result<String, String> {
+        // What a ConfigMap or a Secret sets is known in the cluster alone, and counts more than a default.
+        let is_open = |name: &str| self.others.is_some() && !self.values.contains_key(name);
+        if let Some(name) = names(text).find(|name| is_open(name)) {
+            return Err(name.to_owned());
+        }
         substituted(text, |name| self.values.get(name).cloned())
     }
+}
+
+/// The variables of a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let behind = text.split("${").skip(1);
+    behind.map(|inner| &inner[..inner.find([':', '-', '=', '}']).unwrap_or(inner.len())])
 }
 
 /// The first variable of a text that has no default of its own.
@@ -353,6 +376,13 @@ impl<'a> File<'a> {
             namespace,
             place,
         })
+    }
+
+    /// The lines of the entries of a mapping.
+    fn lines(&self, keys: &[&str]) -> BTreeMap<String, usize> {
+        let entries = self.node(keys).map_or(&[][..], |node| self.stream.entries(node));
+        let entries = entries.iter().map(|(key, _)| (*key, self.stream.node(*key).line()));
+        entries.filter_map(|(key, line)| Some((self.stream.text(key)?.to_owned(), line))).collect()
     }
 
     fn map(&self, keys: &[&str]) -> BTreeMap<String, String> {

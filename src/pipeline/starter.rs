@@ -278,6 +278,7 @@ fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
         path: path.to_owned(),
         line: site.line,
         tag: site.tag,
+        has_digest: site.digest.is_some(),
     });
     let unclear = found.obstructed.iter().filter(|o| !is_of_tool(o.spot.line)).filter_map(|o| {
         let (name, why) = (o.named.name(), o.obstacle.doubt()?);

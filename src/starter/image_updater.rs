@@ -62,18 +62,20 @@ fn sources(object: &Object<'_>, repository: &str) -> BTreeSet<String> {
         "" => ".".to_owned(),
         path => path.to_owned(),
     };
-    let is_here = |source: &Object<'_>| {
-        let url = source.text(&["repoURL"]).unwrap_or_default().to_lowercase();
-        let name = url.trim_end_matches('/').trim_end_matches(".git");
-        let rest = name.strip_suffix(repository);
-        url.is_empty()
-            || repository.is_empty()
-            || rest.is_some_and(|rest| rest.ends_with(['/', ':']))
-    };
+    let is_here =
+        |source: &Object<'_>| is_of(source.text(&["repoURL"]).unwrap_or_default(), repository);
     let all = all_sources(object);
     let paths =
         all.iter().filter(|source| is_here(source)).filter_map(|source| source.text(&["path"]));
     paths.map(plain).filter(|path| !path.contains("{{")).collect()
+}
+
+/// True if a URL is that of this repository, as far as is known.
+fn is_of(url: &str, repository: &str) -> bool {
+    let url = url.to_lowercase();
+    let name = url.trim_end_matches('/').trim_end_matches(".git");
+    let rest = name.strip_suffix(repository);
+    url.is_empty() || repository.is_empty() || rest.is_some_and(|rest| rest.ends_with(['/', ':']))
 }
 
 /// The sources of an application, under either key.
@@ -145,6 +147,13 @@ fn application(
         policies.extend(image_of(starter, names, &app, image, &told));
     }
     let target = annotations.get(&format!("{PREFIX}write-back-target"));
+    let other = annotations.get(&format!("{PREFIX}git-repository"));
+    if let Some(other) = other.filter(|url| !is_of(url, applications.repository)) {
+        starter.policies.retain(|policy| !policies.contains(&policy.name));
+        return starter
+            .notes
+            .push(format!("{app}: no policy is written, as it writes into {other}; import there"));
+    }
     if !left(starter, &app, &annotations) {
         unwritten(starter, &app, &policies);
     }
@@ -198,6 +207,12 @@ fn resource(
 ) {
     let app = object.text(&["metadata", "name"]).unwrap_or("updater").to_owned();
     for reference in object.items(&["spec", "applicationRefs"]) {
+        if reference.text(&["useAnnotations"]) == Some("true") {
+            starter.notes.push(format!(
+                "ImageUpdater {app}: it takes what the annotations of its applications say (`useAnnotations`), and nothing of its own"
+            ));
+            continue;
+        }
         let mut policies = Vec::new();
         for image in reference.items(&["images"]) {
             let Some(name) = image.text(&["imageName"]) else { continue };
@@ -216,6 +231,18 @@ fn resource(
         }
         let method = ["writeBackConfig", "method"];
         let common = || object.text(&[&["spec"], &method[..]].concat());
+        let other = ["writeBackConfig", "gitConfig", "repository"];
+        let other = reference
+            .text(&other)
+            .or_else(|| object.text(&[&["spec"], &other[..]].concat()))
+            .filter(|url| !is_of(url, applications.repository));
+        if let Some(other) = other {
+            starter.policies.retain(|policy| !policies.contains(&policy.name));
+            starter.notes.push(format!(
+                "ImageUpdater {app}: no policy is written, as it writes into {other}; import there"
+            ));
+            continue;
+        }
         if !reference.text(&method).or_else(common).is_some_and(|m| m.starts_with("git")) {
             unwritten(starter, &app, &policies);
         }

@@ -36,6 +36,8 @@ pub struct Deployed {
     pub line: usize,
     /// The tag that is written.
     pub tag: Option<Tag>,
+    /// True if a digest is written as well.
+    pub has_digest: bool,
 }
 
 /// What a repository starts with.

@@ -32,6 +32,9 @@ pub const FILES: [&str; 12] = [
     ".renovaterc.json5",
 ];
 
+/// Ways of reading versions that are no narrower than ours.
+const PLAIN: [&str; 6] = ["docker", "helm", "loose", "semver", "semver-coerced", "semver-partial"];
+
 /// What is nested deeper is no configuration of anybody.
 const DEPTH: usize = 64;
 
@@ -56,10 +59,13 @@ struct Settings {
 
 /// Kinds of updates.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each kind")]
 struct Kinds {
     major: bool,
     minor: bool,
     patch: bool,
+    /// Another digest behind the same tag, and a first one.
+    digest: bool,
 }
 
 impl Kinds {
@@ -67,6 +73,8 @@ impl Kinds {
         self.major = if kinds.contains(&"major") { value } else { self.major };
         self.minor = if kinds.contains(&"minor") { value } else { self.minor };
         self.patch = if kinds.contains(&"patch") { value } else { self.patch };
+        let is_of_digests = ["digest", "pin", "pinDigest"].iter().any(|kind| kinds.contains(kind));
+        self.digest = if is_of_digests { value } else { self.digest };
     }
 
     const fn or(self, other: Self) -> Self {
@@ -74,6 +82,7 @@ impl Kinds {
             major: self.major || other.major,
             minor: self.minor || other.minor,
             patch: self.patch || other.patch,
+            digest: self.digest || other.digest,
         }
     }
 }
@@ -83,6 +92,7 @@ impl Kinds {
 struct Places<'a> {
     files: Vec<&'a str>,
     tags: Vec<&'a Tag>,
+    has_digest: bool,
 }
 
 /// What Renovate was told, and where.
@@ -116,18 +126,19 @@ pub(super) fn apply(
         let places = places.entry(one.repository.to_string()).or_default();
         places.files.push(&one.path);
         places.tags.extend(&one.tag);
+        places.has_digest |= one.has_digest;
     }
     let patterns = Patterns::default();
     let mut kept = Vec::new();
     for mut policy in std::mem::take(&mut starter.policies) {
-        let Places { files, tags } = places.remove(&policy.image).unwrap_or_default();
-        let image = Image::new(&policy.image, &files, &patterns, &rules);
+        let places = places.remove(&policy.image).unwrap_or_default();
+        let image = Image::new(&policy.image, &places.files, &patterns, &rules);
         let ends = if image.names.iter().any(|name| ignored.contains(name.as_str())) {
             Some("Renovate leaves it alone (`ignoreDeps`)".to_owned())
         } else {
             let away = Patterns::kept_away(&image);
             away.or_else(|| {
-                judge(&rules, &patterns, (&image, &tags), &mut policy, &mut starter.notes)
+                judge(&rules, &patterns, (&image, &places), &mut policy, &mut starter.notes)
             })
         };
         match ends {
@@ -168,7 +179,7 @@ fn read(text: &str) -> Result<Value, String> {
 fn judge(
     rules: &Rules,
     patterns: &Patterns,
-    (image, tags): (&Image<'_>, &[&Tag]),
+    (image, places): (&Image<'_>, &Places<'_>),
     policy: &mut StarterPolicy,
     notes: &mut Vec<String>,
 ) -> Option<String> {
@@ -201,7 +212,7 @@ fn judge(
     if let Some(why) = unknown {
         return Some(format!("a rule that keeps versions away is not carried over ({why})"));
     }
-    settings.say(policy, tags).err()
+    settings.say(policy, places).err()
 }
 
 impl Settings {
@@ -262,8 +273,21 @@ impl Settings {
     }
 
     /// Writes it into a policy; why that cannot be.
-    fn say(self, policy: &mut StarterPolicy, tags: &[&Tag]) -> Result<(), String> {
+    fn say(mut self, policy: &mut StarterPolicy, places: &Places<'_>) -> Result<(), String> {
         let kept = self.kept();
+        let tags = &places.tags[..];
+        if kept.digest && places.has_digest {
+            return Err(
+                "updates of digests are switched off there, which cannot be said here".to_owned()
+            );
+        }
+        self.is_pinned &= !kept.digest;
+        if kept.patch {
+            return Err("patches are switched off there, which cannot be said here".to_owned());
+        }
+        if let Some(versioning) = self.versioning.as_deref().filter(|v| !PLAIN.contains(v)) {
+            return Err(format!("its `versioning: {versioning}` cannot be said here"));
+        }
         // A tag of one number is a version to Renovate.
         let is_one =
             |tag: &&Tag| Shape::parse(tag.as_str()).is_some_and(|shape| shape.precision == 1);
@@ -298,16 +322,6 @@ impl Settings {
         } else if self.allowed.is_some() {
             return Err("its `allowedVersions` is for versions, which its tags are not".to_owned());
         }
-        if kept.patch {
-            policy.comments.push("patches were switched off there, and come here".to_owned());
-        }
-        if let Some(versioning) =
-            self.versioning.as_deref().filter(|v| !matches!(*v, "docker" | "semver"))
-        {
-            policy.comments.push(format!(
-                "its `versioning: {versioning}` is left out; `match` and `extract` say such things"
-            ));
-        }
         if self.is_pinned {
             policy.also.push(("digest", "pin".to_owned()));
         }
@@ -324,7 +338,6 @@ impl Settings {
     fn origin(&self) -> &'static str {
         let is_whole = !self.is_lossy
             && self.comments.is_empty()
-            && !self.kept().patch
             && self.versioning.is_none()
             && !self.prereleases;
         if is_whole {

@@ -127,7 +127,7 @@ proptest! {
             repository: Repository::parse("acme/web").unwrap(),
             path: "apps/web.yaml".to_owned(),
             line: 1,
-            tag: Tag::parse(from),
+            tag: Tag::parse(from), has_digest: false
         }];
         let text = config(&settings, manager).to_string();
         let told = Told { path: "renovate.json", text: &text, repository: "", read: &|_| None };

@@ -21,7 +21,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
 ];
 
 /// Keys that are read, or mean nothing for which version comes.
-const READ: [&str; 28] = [
+const READ: [&str; 31] = [
     "$schema",
     "description",
     "extends",
@@ -36,6 +36,9 @@ const READ: [&str; 28] = [
     "major",
     "minor",
     "patch",
+    "digest",
+    "pin",
+    "pinDigest",
     "dependencyDashboard",
     "timezone",
     "semanticCommits",
@@ -221,11 +224,20 @@ pub(super) struct Reads {
 }
 
 /// Keys of a rule that say which versions come, and that nothing here says.
-const UNSAID: [&str; 4] = ["followTag", "extractVersion", "maxMajorIncrement", "ignoreVersions"];
+const UNSAID: [&str; 5] =
+    ["followTag", "extractVersion", "maxMajorIncrement", "ignoreVersions", "ignorePresets"];
 
 /// A key that keeps versions away and cannot be said here.
 pub(super) fn unsaid(rule: &Value) -> Option<&'static str> {
-    UNSAID.into_iter().find(|key| rule.get(key).is_some_and(|value| !value.is_null()))
+    // What a preset within a rule says is not looked up.
+    let is_lost = texts(&rule["extends"]).iter().any(|preset| !is_harmless(preset));
+    let mut keys = UNSAID.into_iter();
+    let unsaid = keys.find(|key| rule.get(key).is_some_and(|value| !value.is_null()));
+    unsaid.or_else(|| is_lost.then_some("extends"))
+}
+
+fn is_harmless(preset: &str) -> bool {
+    HARMLESS.iter().any(|begin| preset.starts_with(begin))
 }
 
 fn is_manager(key: &str) -> bool {
@@ -261,7 +273,9 @@ impl Rules {
             self.preset(preset, home, depth);
         }
         self.paths(config);
-        self.add(Stage::Top, config);
+        let mut top = config.clone();
+        top.as_object_mut().into_iter().for_each(|top| drop(top.remove("extends")));
+        self.add(Stage::Top, &top);
         self.within(&config["docker"], &json!({"matchDatasources": ["docker"]}));
         for Manager { name, .. } in MANAGERS {
             self.within(&config[name], &json!({"matchManagers": [name]}));
@@ -353,7 +367,7 @@ impl Rules {
                 self.add(Stage::Top, &json!({"major": {"dependencyDashboardApproval": true}}));
             }
             "config:recommended" | "config:base" | ":ignoreModulesAndTests" => {}
-            other if HARMLESS.iter().any(|begin| other.starts_with(begin)) => {}
+            other if is_harmless(other) => {}
             other => {
                 let config = of_home(other, home).filter(|_| depth < MAX_PRESETS);
                 match config.and_then(|text| super::read(&text).ok()) {
@@ -374,7 +388,7 @@ impl Rules {
     fn add(&mut self, stage: Stage, rule: &Value) {
         self.staged.push((stage, rule.clone()));
         let of_kind = if stage < Stage::Kind { Stage::Kind } else { Stage::KindOfRule };
-        for kind in ["major", "minor", "patch"] {
+        for kind in ["major", "minor", "patch", "digest", "pin", "pinDigest"] {
             let Some(settings) = rule[kind].as_object() else { continue };
             let mut nested = rule.as_object().cloned().unwrap_or_default();
             nested.retain(|key, _| key.starts_with("match") || key.starts_with("exclude"));
@@ -408,7 +422,8 @@ impl Rules {
 /// The text of a preset that is a file of the same repository: `local>owner/name//path`, `github>owner/name:name`
 /// (<https://docs.renovatebot.com/config-presets/#preset-hosting>).
 fn of_home(preset: &str, home: &Home<'_>) -> Option<String> {
-    let (_, rest) = preset.split_once('>')?;
+    let (_, rest) =
+        preset.split_once('>').filter(|(host, _)| ["local", "github"].contains(host))?;
     // At another commit, it may say something else.
     let rest = Some(rest).filter(|rest| !rest.contains(['#', '(']))?;
     let (repository, path) = match rest.split_once("//") {

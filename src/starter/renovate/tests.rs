@@ -35,8 +35,13 @@ fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
 /// The policy of an image that is deployed as `tag`, as `order by key=value…`; or what is said instead.
 fn policy(config: &str, image: &str, tag: &str) -> String {
     let repository = Repository::parse(image).unwrap();
-    let deployed =
-        [Deployed { repository, path: "apps/web.yaml".to_owned(), line: 1, tag: Tag::parse(tag) }];
+    let deployed = [Deployed {
+        repository,
+        path: "apps/web.yaml".to_owned(),
+        line: 1,
+        tag: Tag::parse(tag),
+        has_digest: false,
+    }];
     let starter = imported(config, &deployed).unwrap();
     let Some(policy) = starter.policies.first() else { return starter.notes.join("; ") };
     let rule = &policy.rule;
@@ -210,6 +215,23 @@ fn what_is_left_alone_and_what_cannot_be_read_is_told() {
             "`custom.regex` reads",
         ),
         ("{minimumReleaseAge: 'a while'}", "is not known"),
+        ("{packageRules: [{extends: ['docker:disableMajor']}]}", "`extends`"),
+        ("{kubernetes: {extends: ['github>acme/other']}}", "`extends`"),
+        ("{patch: {enabled: false}}", "patches are switched off"),
+        (
+            "{packageRules: [{matchUpdateTypes: ['patch'], enabled: false}]}",
+            "patches are switched off",
+        ),
+        ("{versioning: 'regex:^(?<major>1)$'}", "`versioning: regex"),
+        (
+            "{packageRules: [{matchPackageNames: ['nginx'], versioning: 'node'}]}",
+            "`versioning: node`",
+        ),
+        (
+            "{extends: ['config:best-practices'], ignorePresets: ['docker:pinDigests']}",
+            "`ignorePresets`",
+        ),
+        ("{extends: ['gitlab>acme/fleet//presets/db']}", "gitlab>acme"),
     ] {
         let told = policy(config, "nginx", "1.2.3");
         assert!(told.contains(why) && told.contains("no policy is written"), "{config}: {told}");
@@ -226,6 +248,26 @@ fn what_is_left_alone_and_what_cannot_be_read_is_told() {
     assert_eq!(policy("{}", "nginx", "main-1234"), "numerical asc match=^main-(?<build>\\d+)$");
 }
 
+/// Digests that Renovate leaves alone are left alone, and none is written first.
+#[test]
+fn digests_that_are_switched_off_stay() {
+    let import = |config: &str, has_digest: bool| {
+        let repository = Repository::parse("nginx").unwrap();
+        let path = "apps/web.yaml".to_owned();
+        let deployed =
+            [Deployed { repository, path, line: 1, tag: Tag::parse("1.2.3"), has_digest }];
+        let starter = imported(config, &deployed).unwrap();
+        (starter.policies.first().map(|policy| policy.also.clone()), starter.notes.join("; "))
+    };
+    let off = "extends: ['docker:pinDigests'], packageRules: [{matchUpdateTypes: ['digest', 'pinDigest'], enabled: false}]";
+    for config in [format!("{{{off}}}"), "{digest: {enabled: false}}".to_owned()] {
+        let (policy, notes) = import(&config, true);
+        assert!(policy.is_none() && notes.contains("digests are switched off"), "{config} {notes}");
+        assert_eq!(import(&config, false).0, Some(Vec::new()), "{config}");
+    }
+    assert_eq!(import("{pinDigests: true}", true).0, Some(vec![("digest", "pin".to_owned())]));
+}
+
 /// A rule for some of the places of an image is none for all of them.
 #[test]
 fn a_rule_for_some_places_is_not_one_for_all() {
@@ -234,6 +276,7 @@ fn a_rule_for_some_places_is_not_one_for_all() {
         path: path.to_owned(),
         line: 1,
         tag: Tag::parse("1.2.3"),
+        has_digest: false,
     };
     let deployed = [at("clusters/dev/web.yaml"), at("clusters/prod/web.yaml")];
     let import = |config: &str| {

@@ -18,6 +18,8 @@ pub struct Service {
     pub repositories: Vec<Served>,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it answers probes and shows metrics, if not there.
+    pub status: Option<SocketAddr>,
     /// How long hints are collected.
     pub debounce: Duration,
     /// How many repositories are worked on at once.
@@ -84,6 +86,7 @@ impl Service {
         Self {
             repositories: vec![served],
             listen: LISTEN,
+            status: None,
             debounce: DEBOUNCE,
             concurrency: 2,
             grace: GRACE,
@@ -141,10 +144,14 @@ impl Reading<'_> {
     fn service(&mut self, raw: RawService) -> Service {
         let usual = Service::of(String::new(), None);
         let interval = self.interval(&["interval"], raw.interval.as_deref(), INTERVAL);
-        let listen = raw.listen.as_deref().map(str::parse).transpose().unwrap_or_else(|_error| {
-            self.wrong(&["listen"], "not an address and a port, as in 0.0.0.0:8080".to_owned());
-            None
-        });
+        let mut address = |key: &str, text: Option<&str>| {
+            text.map(str::parse).transpose().unwrap_or_else(|_error| {
+                self.wrong(&[key], "not an address and a port, as in 0.0.0.0:8080".to_owned());
+                None
+            })
+        };
+        let listen = address("listen", raw.listen.as_deref());
+        let status = address("statusListen", raw.status_listen.as_deref());
         if raw.repositories.is_empty() {
             self.wrong(&["repositories"], "it names no repository".to_owned());
         }
@@ -177,6 +184,7 @@ impl Reading<'_> {
         Service {
             repositories,
             listen: listen.unwrap_or(usual.listen),
+            status,
             debounce,
             concurrency: raw.concurrency.map_or(usual.concurrency, |count| count as usize),
             grace,

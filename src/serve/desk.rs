@@ -1,14 +1,16 @@
 //! The HTTP side: what is asked of the daemon, and webhooks, which are let in, read and handed on in milliseconds.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{Method, StatusCode};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{Mutex, RwLock, mpsc};
 
@@ -19,7 +21,14 @@ use super::metrics::Metrics;
 use crate::policy::HookKind;
 
 /// A body that takes longer does not come from one of the senders.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a sender waits for a place, where all are taken: GitHub itself waits for ten seconds.
+const QUEUE: Duration = Duration::from_secs(6);
+
+/// What is left of a body that nobody wants is passed over up to so many bytes, and for so long.
+const PASSED_OVER: usize = 4 << 20;
+const REST: Duration = Duration::from_secs(1);
 
 /// What handlers share.
 pub(super) struct Desk {
@@ -50,9 +59,26 @@ impl Desk {
         })
     }
 
-    /// What is answered at the address.
-    pub(super) fn router(self: Arc<Self>) -> Router {
-        Router::new().fallback(answer).with_state(self)
+    /// What is answered at the address of webhooks; with `has_status`, probes and metrics are at another one.
+    pub(super) fn router(self: Arc<Self>, has_status: bool) -> Router {
+        let desk = self;
+        let all = move |request: Request| {
+            let desk = Arc::clone(&desk);
+            async move { answer(&desk, request, has_status).await }
+        };
+        Router::new().fallback(all)
+    }
+
+    /// What is answered at an address of probes and metrics alone.
+    pub(super) fn status_router(self: Arc<Self>) -> Router {
+        let all = move |request: Request| {
+            let status = self.status(request.uri().path());
+            async move {
+                let status = status.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response());
+                ended(status, request.into_body(), false).await
+            }
+        };
+        Router::new().fallback(all)
     }
 
     fn status(&self, path: &str) -> Option<Response> {
@@ -70,11 +96,15 @@ impl Desk {
     }
 
     /// Lets a webhook in or not; what became of it, in a word, with the answer.
-    async fn ring(&self, door: &Door, request: Request) -> (&'static str, StatusCode) {
-        if request.method() != Method::POST {
+    async fn ring(
+        &self,
+        door: &Door,
+        parts: &Parts,
+        body: &mut Body,
+    ) -> (&'static str, StatusCode) {
+        if parts.method != Method::POST {
             return ("refused", StatusCode::METHOD_NOT_ALLOWED);
         }
-        let (parts, body) = request.into_parts();
         let behind = door.behind(parts.uri.path()).unwrap_or_default().to_owned();
         let is_admitted = match door.hook.kind {
             HookKind::PubSub => self.google.admits(&door.hook, &parts.headers).await,
@@ -83,7 +113,8 @@ impl Desk {
         if !is_admitted {
             return ("refused", StatusCode::UNAUTHORIZED);
         }
-        let Ok(_room) = door.room.try_acquire() else {
+        // Slow strangers hold a place for as long as is patient; whoever comes after them waits that long, in turn.
+        let Ok(Ok(_room)) = tokio::time::timeout(QUEUE, door.room.acquire()).await else {
             return ("full", StatusCode::TOO_MANY_REQUESTS);
         };
         let length =
@@ -91,7 +122,7 @@ impl Desk {
         if length.is_some_and(|length: usize| length > MOST) {
             return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let Some(body) = read(body).await else {
+        let Some(body) = read(body, MOST, PATIENCE).await else {
             return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
         };
         if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
@@ -118,22 +149,71 @@ impl Desk {
     }
 }
 
-async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
-    if let Some(status) = desk.status(&path) {
-        return status;
+async fn answer(desk: &Desk, request: Request, has_status: bool) -> Response {
+    let (parts, mut body) = request.into_parts();
+    let path = parts.uri.path();
+    // Who wants to be told first whether to send a body at all is not asked for it.
+    let is_asking = parts.headers.contains_key(EXPECT);
+    if let Some(status) = desk.status(path).filter(|_| !has_status) {
+        return ended(status, body, is_asking).await;
     }
-    let door = desk.doors.read().await.iter().find(|door| door.behind(&path).is_some()).cloned();
-    let Some(door) = door else { return StatusCode::NOT_FOUND.into_response() };
-    let (outcome, status) = desk.ring(&door, request).await;
+    let door = desk.doors.read().await.iter().find(|door| door.behind(path).is_some()).cloned();
+    let Some(door) = door else {
+        return ended(StatusCode::NOT_FOUND.into_response(), body, is_asking).await;
+    };
+    let (outcome, status) = desk.ring(&door, &parts, &mut body).await;
     desk.metrics.rung(&door.hook.path, outcome);
     tracing::debug!(hook = door.hook.path, outcome, "webhook");
-    status.into_response()
+    ended(status.into_response(), body, is_asking).await
+}
+
+/// An answer. What is left of the body is passed over, so that the connection can be used for the next request; where that is
+/// too much, or does not come, the answer says that it cannot
+/// ([RFC 9112, 9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
+async fn ended(mut answer: Response, mut body: Body, is_asking: bool) -> Response {
+    let is_over =
+        body.is_end_stream() || !is_asking && passed_over(&mut body, PASSED_OVER, REST).await;
+    if !is_over {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+/// Passes over the rest of a body; whether it came to its end.
+async fn passed_over(body: &mut Body, most: usize, patience: Duration) -> bool {
+    let all = async {
+        let mut length = 0;
+        while let Some(frame) = next(body).await {
+            length += frame?.len();
+            if length > most {
+                return None;
+            }
+        }
+        Some(())
+    };
+    matches!(tokio::time::timeout(patience, all).await, Ok(Some(())))
 }
 
 /// A body that is not too large and comes in time.
-async fn read(body: Body) -> Option<axum::body::Bytes> {
-    tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await.ok()?.ok()
+async fn read(body: &mut Body, most: usize, patience: Duration) -> Option<Vec<u8>> {
+    let all = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = next(body).await {
+            let frame = frame?;
+            if bytes.len() + frame.len() > most {
+                return None;
+            }
+            bytes.extend_from_slice(&frame);
+        }
+        Some(bytes)
+    };
+    tokio::time::timeout(patience, all).await.ok()?
+}
+
+/// The next piece of a body; within, `None` where the connection broke.
+async fn next(body: &mut Body) -> Option<Option<Bytes>> {
+    let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
+    Some(frame.ok().map(|frame| frame.into_data().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -164,15 +244,20 @@ mod tests {
         };
         let variables = [("S".to_owned(), "0123456789abcdef".to_owned())].into_iter().collect();
         let door = Door::open(&hook, &variables).unwrap();
-        assert_eq!(desk.ring(&door, push("1")).await, ("accepted", StatusCode::ACCEPTED));
-        assert_eq!(desk.ring(&door, push("2")).await, ("full", StatusCode::TOO_MANY_REQUESTS));
-        assert_eq!(desk.ring(&door, push("1")).await, ("replayed", StatusCode::ACCEPTED));
+        let ring = async |id| {
+            let (parts, mut body) = push(id).into_parts();
+            desk.ring(&door, &parts, &mut body).await
+        };
+        assert_eq!(ring("1").await, ("accepted", StatusCode::ACCEPTED));
+        assert_eq!(ring("2").await, ("full", StatusCode::TOO_MANY_REQUESTS));
+        assert_eq!(ring("1").await, ("replayed", StatusCode::ACCEPTED));
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // The sender comes again with the one that was not taken.
-        assert_eq!(desk.ring(&door, push("2")).await, ("accepted", StatusCode::ACCEPTED));
-        // When everybody is being listened to already, the next one is told.
+        assert_eq!(ring("2").await, ("accepted", StatusCode::ACCEPTED));
+        assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
+        // When everybody is being listened to already, the next one waits for its turn.
         let all = door.room.try_acquire_many(64).unwrap();
-        assert_eq!(desk.ring(&door, push("3")).await, ("full", StatusCode::TOO_MANY_REQUESTS));
-        drop(all);
+        let (waited, ()) = tokio::join!(ring("3"), async { drop(all) });
+        assert_eq!(waited, ("accepted", StatusCode::ACCEPTED));
     }
 }

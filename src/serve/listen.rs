@@ -15,6 +15,9 @@ const CONNECTIONS: usize = 512;
 /// A request that has not begun by then is none of a sender's.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same where half of the places are taken.
+const HASTE: Duration = Duration::from_secs(2);
+
 /// No connection lasts longer, whatever goes over it: one that takes no answers would hold its place for ever. A sender
 /// that has more to say comes again.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -30,9 +33,11 @@ pub(super) async fn answer(listener: TcpListener, router: Router) {
             continue;
         };
         let service = TowerToHyperService::new(router.clone());
+        let is_crowded = room.available_permits() < CONNECTIONS / 2;
+        let patience = if is_crowded { HASTE } else { PATIENCE };
         tokio::spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            server.timer(TokioTimer::new()).header_read_timeout(patience);
             // How a connection ends is the other side's business.
             let connection = server.serve_connection(TokioIo::new(stream), service);
             tokio::time::timeout(LONGEST, connection).await.ok();

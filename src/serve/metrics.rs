@@ -1,7 +1,8 @@
 //! What is counted, in the words of Prometheus (<https://prometheus.io/docs/practices/naming/>); `docs/operations.md` has the table.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,6 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+/// More hosts of registries than this have one series together.
+const HOSTS: usize = 200;
 
 /// How long runs take, in seconds.
 const BUCKETS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
@@ -50,12 +54,14 @@ pub(super) struct Metrics {
     pub(super) last_success: Family<Of, Seconds>,
     pub(super) images: Family<Outcome, Count>,
     pub(super) deliveries: Family<Outcome, Counter>,
-    pub(super) registry_requests: Family<Host, Counter>,
+    registry_requests: Family<Host, Counter>,
     pub(super) webhooks: Family<Rung, Counter>,
     pub(super) running: Count,
     pub(super) hinted: Count,
     pub(super) reload_failures: Counter,
     memory: Count,
+    /// Hosts of registries that have a series.
+    hosts: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Metrics {
@@ -83,6 +89,7 @@ impl Metrics {
             hinted: Count::default(),
             reload_failures: Counter::default(),
             memory,
+            hosts: Arc::default(),
         };
         metrics.register(all);
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -144,6 +151,15 @@ impl Metrics {
         }
     }
 
+    /// Requests went to a registry. Policies name hosts, so after the first ones all others are one series.
+    pub(super) fn requested(&self, host: String, number: u64) {
+        let Ok(mut hosts) = self.hosts.lock() else { return };
+        let is_own = hosts.contains(&host) || hosts.len() < HOSTS;
+        let host = if is_own { host } else { "other".to_owned() };
+        self.registry_requests.get_or_create(&Host { host: host.clone() }).inc_by(number);
+        hosts.insert(host);
+    }
+
     /// A webhook came.
     pub(super) fn rung(&self, path: &str, outcome: &'static str) {
         self.webhooks.get_or_create(&Rung { path: path.to_owned(), outcome }).inc();
@@ -175,12 +191,18 @@ mod tests {
         let metrics = Metrics::new(1.0);
         metrics.ran("acme/fleet", "done", Duration::from_millis(300));
         metrics.rung("/hooks/github", "accepted");
+        for host in 0..1_500 {
+            metrics.requested(format!("r{host}.io"), 1);
+            metrics.requested(format!("r{host}.io"), 1);
+        }
         let text = metrics.text();
         for line in [
             "tagalong_runs_total{repository=\"acme/fleet\",outcome=\"done\"} 1",
             "tagalong_run_duration_seconds_bucket{le=\"0.5\",repository=\"acme/fleet\"} 1",
             "tagalong_webhooks_total{path=\"/hooks/github\",outcome=\"accepted\"} 1",
             "process_start_time_seconds 1.0",
+            "tagalong_registry_requests_total{host=\"r7.io\"} 2",
+            "tagalong_registry_requests_total{host=\"other\"} 2600",
             "# EOF",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

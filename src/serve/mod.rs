@@ -83,12 +83,24 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let metrics = Metrics::new(around.now.as_second() as f64);
     let desk = Desk::new(metrics, hints, started);
     *desk.doors.write().await = doors;
-    let http = tokio::spawn(listen::answer(listener, Arc::clone(&desk).router()));
+    let status = match service.status {
+        None => None,
+        Some(at) => {
+            let listener = TcpListener::bind(at).await;
+            let listener = listener.map_err(|e| Refused::Failed(format!("{at}: {e}")))?;
+            let at = listener.local_addr().map_err(|error| Refused::Failed(error.to_string()))?;
+            tracing::info!(%at, "probes and metrics");
+            Some(tokio::spawn(listen::answer(listener, Arc::clone(&desk).status_router())))
+        }
+    };
+    let router = Arc::clone(&desk).router(status.is_some());
+    let http = tokio::spawn(listen::answer(listener, router));
     let mut daemon = Daemon::new(start, around, service, (fingerprint, started), Arc::clone(&desk));
     daemon.work(incoming, &mut signals).await;
     desk.is_ready.store(false, Ordering::Relaxed);
     daemon.end(&mut signals).await;
     http.abort();
+    status.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
 }
@@ -310,7 +322,7 @@ impl Daemon {
             metrics.deliveries.get_or_create(&of(outcome)).inc_by(number);
         }
         for (host, number) in requests {
-            metrics.registry_requests.get_or_create(&metrics::Host { host }).inc_by(number);
+            metrics.requested(host, number);
         }
         self.schedule.done(&served, end, self.started.elapsed());
     }

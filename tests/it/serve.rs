@@ -270,3 +270,98 @@ fn a_stop_in_every_phase_leaves_nothing_broken() {
         assert_eq!(story.github.pulls().len(), 1, "{left} {after_effect}");
     }
 }
+
+/// What a connection answers to a request: its head.
+fn head(stream: &mut std::net::TcpStream) -> String {
+    use std::io::Read as _;
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        read.push(byte[0]);
+    }
+    let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok();
+    head
+}
+
+/// An answer that is given before a body was read leaves the connection as it should be, or says that it does not.
+#[test]
+fn an_early_answer_loses_no_later_request() {
+    use std::io::Write as _;
+    let story = Story::shop();
+    let daemon =
+        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+    daemon.says("\"looked\"", 1);
+    let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
+    for round in 0..3 {
+        for (method, path, length, sent, status) in [
+            ("POST", "/hooks/other", 10, 10, "404"),
+            ("POST", "/hooks/other", 1 << 20, 1 << 20, "404"),
+            ("POST", "/hooks/registry", 500_000, 500_000, "401"),
+            ("PUT", "/hooks/github", 500_000, 500_000, "405"),
+            ("POST", "/hooks/github", (1 << 20) + 1, (1 << 20) + 1, "413"),
+            ("POST", "/healthz", 100_000, 100_000, "200"),
+            ("POST", "/hooks/github", 9 << 20, 0, "413"),
+            ("POST", "/hooks/other", 100, 0, "404"),
+        ] {
+            // Those that wait for a body that never comes cost a second.
+            if sent == 0 && round > 0 {
+                continue;
+            }
+            let mut stream = std::net::TcpStream::connect(&at).unwrap();
+            write!(
+                stream,
+                "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n"
+            )
+            .unwrap();
+            stream.write_all(&vec![b'x'; sent]).unwrap();
+            let first = head(&mut stream);
+            assert!(
+                first.starts_with(&format!("http/1.1 {status}")),
+                "{method} {path} {length}: {first}"
+            );
+            if first.contains("connection: close") {
+                assert!(sent < length, "{path}: the body was sent, and nothing is in the way");
+                continue;
+            }
+            write!(stream, "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let second = head(&mut stream);
+            assert!(second.starts_with("http/1.1 200"), "{method} {path} {length}: {second}");
+        }
+    }
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// Probes and metrics at an address of their own: whoever holds the places of the other one holds none of theirs.
+#[test]
+fn strangers_take_no_place_from_probes() {
+    use std::io::Write as _;
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: acme/fleet}]");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("statusListen: 127.0.0.1:0\n{text}")).unwrap();
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 1);
+    let line = daemon.says("probes and metrics", 1);
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let client = reqwest::Client::new();
+    let probe = |path: &str| client.get(format!("http://{}{path}", line["at"].as_str().unwrap()));
+    let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
+    let slow: Vec<_> = (0..600)
+        .map_while(|_| {
+            let mut stream = std::net::TcpStream::connect(&at).ok()?;
+            stream.write_all(b"POST /hooks/github HTTP/1.1\r\n").ok()?;
+            Some(stream)
+        })
+        .collect();
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/hooks/github", 404)]
+    {
+        assert_eq!(send(&story, probe(path)).0, status, "{path}");
+    }
+    drop(slow);
+    assert_eq!(send(&story, daemon.get("/healthz")).0, 404);
+    assert_eq!(daemon.stop(), 0);
+}

@@ -15,6 +15,10 @@ pub struct RawService {
     /// The address and port to listen at.
     #[schemars(example = &"0.0.0.0:8080")]
     pub listen: Option<String>,
+    /// Another address and port, where `/healthz`, `/readyz` and `/metrics` are and nothing else; without this they are
+    /// at `listen`.
+    #[schemars(example = &"0.0.0.0:9090")]
+    pub status_listen: Option<String>,
     /// How often everything is looked at, unless a repository says otherwise; 5 minutes without this.
     #[schemars(example = &"5m")]
     pub interval: Option<String>,

@@ -9,6 +9,9 @@ use super::{Part, Slot, marker};
 use crate::policy::{PartName, Query, Reach, Step, Target};
 use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
 
+/// Longer texts are not searched: some expressions take a time that grows with the square of the length.
+const MAX_TEXT: usize = 1 << 20;
+
 /// More places than this in one file are somebody's mistake.
 const MAX_PLACES: usize = 10_000;
 
@@ -140,6 +143,10 @@ struct Matched {
 
 fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
     let Reach::Match(pattern) = &aim.target.reach else { return Vec::new() };
+    if text.len() > MAX_TEXT {
+        reached.missed.push((1, "it has more than 1 MiB, which `match` does not search"));
+        return Vec::new();
+    }
     let (mut line, mut counted) = (1, 0);
     let mut found = Vec::new();
     for (number, captures) in pattern.captures_iter(text).enumerate() {
@@ -228,7 +235,13 @@ fn nodes(query: &Query, stream: &Stream, reached: &mut Reached) -> Vec<(NodeId, 
             reached.missed.push((line, "aliases or nesting multiply this document beyond reason"));
             continue;
         };
-        let ways = query.ways(&document);
+        let ways = match query.ways(&document) {
+            Ok(ways) => ways,
+            Err(why) => {
+                reached.missed.push((line, why));
+                continue;
+            }
+        };
         if ways.len() > MAX_PLACES {
             reached.missed.push((line, TOO_MANY));
         }

@@ -34,7 +34,103 @@ pub enum Reach {
 
 /// A compiled path expression of [RFC 9535](https://www.rfc-editor.org/rfc/rfc9535).
 #[derive(Clone, Debug)]
-pub struct Query(JsonPath);
+pub struct Query {
+    path: JsonPath,
+    cost: Cost,
+}
+
+/// What a path costs, by how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    /// How often it goes down to every descendant (`..`).
+    descents: u32,
+    /// In how many ways it can come to one place: the selectors of each bracket, multiplied.
+    ways: usize,
+    /// How many filters are in one another at most.
+    filters: usize,
+}
+
+/// More than these are in no path that somebody writes: each filter within a filter doubles the work.
+const MAX_FILTERS: usize = 3;
+const MAX_DESCENTS: u32 = 2;
+const MAX_WAYS: usize = 64;
+
+/// A path that could come to more places of a document is not followed.
+const MAX_VISITS: usize = 4_000_000;
+
+impl Cost {
+    /// Counts, outside texts in quotes.
+    fn of(path: &str) -> Self {
+        let mut cost = Self { descents: 0, ways: 1, filters: 0 };
+        let (mut quote, mut is_escaped, mut before) = (None, false, ' ');
+        // Of each open bracket: its selectors, and whether it has a filter. Commas in parentheses part arguments.
+        let (mut open, mut parentheses) = (Vec::<(usize, bool)>::new(), 0_usize);
+        for c in path.chars() {
+            if let Some(end) = quote {
+                quote = quote.filter(|_| is_escaped || c != end);
+                is_escaped = c == '\\' && !is_escaped;
+                continue;
+            }
+            match c {
+                '"' | '\'' => quote = Some(c),
+                '[' => open.push((1, false)),
+                ']' => {
+                    let (selectors, _) = open.pop().unwrap_or((1, false));
+                    cost.ways = cost.ways.saturating_mul(selectors);
+                }
+                '(' => parentheses += 1,
+                ')' => parentheses = parentheses.saturating_sub(1),
+                ',' if parentheses == 0 => {
+                    if let Some((selectors, _)) = open.last_mut() {
+                        *selectors += 1;
+                    }
+                }
+                '?' => {
+                    if let Some((_, has_filter)) = open.last_mut() {
+                        *has_filter = true;
+                    }
+                }
+                '.' if before == '.' => cost.descents += 1,
+                _ => {}
+            }
+            cost.filters =
+                cost.filters.max(open.iter().filter(|(_, has_filter)| *has_filter).count());
+            before = if c == '.' && before == '.' { ' ' } else { c };
+        }
+        cost
+    }
+
+    /// What of it is too much.
+    fn excess(self) -> Option<String> {
+        match self {
+            Self { filters, .. } if filters > MAX_FILTERS => {
+                Some(format!("it has more than {MAX_FILTERS} filters in one another"))
+            }
+            Self { descents, .. } if descents > MAX_DESCENTS => {
+                Some(format!("it has `..` more than {MAX_DESCENTS} times"))
+            }
+            Self { ways, .. } if ways > MAX_WAYS => {
+                Some(format!("its brackets lead to one place in more than {MAX_WAYS} ways"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The values of a document and its depth.
+fn extent(document: &Value) -> (usize, usize) {
+    let (mut count, mut deepest, mut open) = (0, 0, vec![(document, 1)]);
+    while let Some((value, depth)) = open.pop() {
+        count += 1;
+        deepest = deepest.max(depth);
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(entries) => open.extend(entries.values().map(|value| (value, depth + 1))),
+            _ => {}
+        }
+    }
+    (count, deepest)
+}
 
 /// One step from a collection into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,14 +143,25 @@ pub enum Step {
 
 impl Query {
     /// The ways to the places of a document.
-    #[must_use]
-    pub fn ways(&self, document: &Value) -> Vec<Vec<Step>> {
-        let found = self.0.query_located(document);
+    ///
+    /// # Errors
+    /// When the document is so large and deep that the path could come to more places than are visited.
+    pub fn ways(&self, document: &Value) -> Result<Vec<Vec<Step>>, &'static str> {
+        let (count, depth) = extent(document);
+        // From each of the places that one `..` comes to, the next one comes to all beneath it.
+        let descents = self.cost.descents.saturating_sub(1);
+        let visits = count.saturating_mul(depth.saturating_pow(descents));
+        if visits.saturating_mul(self.cost.ways) > MAX_VISITS {
+            return Err(
+                "the path could come to more places here than are visited; write it without `..`",
+            );
+        }
+        let found = self.path.query_located(document);
         let step = |element: &PathElement<'_>| match element {
             PathElement::Name(name) => Step::Key((*name).to_owned()),
             PathElement::Index(index) => Step::Index(*index),
         };
-        found.locations().map(|way| way.iter().map(step).collect()).collect()
+        Ok(found.locations().map(|way| way.iter().map(step).collect()).collect())
     }
 }
 
@@ -124,7 +231,11 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
         path if path.starts_with('[') => format!("${path}"),
         path => format!("$.{path}"),
     };
-    JsonPath::parse(&full).map(Query).map_err(|error| {
+    let cost = Cost::of(&full);
+    if let Some(why) = cost.excess() {
+        return Err(problem(why));
+    }
+    JsonPath::parse(&full).map(|path| Query { path, cost }).map_err(|error| {
         problem(format!("not a path: {error}"))
             .help("as in `image.tag`, `spec.containers[0].image`, or any JSONPath of RFC 9535")
     })
@@ -155,10 +266,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn paths_that_cost_too_much_are_refused() {
+        let nested =
+            |levels: usize| format!("$[?@{}{}", "[?@".repeat(levels - 1), "]".repeat(levels));
+        for (path, why) in [
+            (nested(3).as_str(), None),
+            (nested(4).as_str(), Some("filters")),
+            (nested(40).as_str(), Some("filters")),
+            ("$..a..b", None),
+            ("$..*..*..*", Some("`..`")),
+            ("$[?@..a..b..c]", Some("`..`")),
+            ("$['..a..b..c', 'x\\'..']", None),
+            ("$['a','b','c'][0,1][?@.x == 'y']", None),
+            ("$[*,*][*,*][*,*][*,*][*,*][*,*][*,*]", Some("ways")),
+            ("$[?match(@.a, 'x')]", None),
+        ] {
+            let said = query(path).map(drop).map_err(|problem| problem.message);
+            assert_eq!(said.is_err(), why.is_some(), "{path}: {said:?}");
+            assert!(said.err().is_none_or(|said| said.contains(why.unwrap())), "{path}");
+        }
+        let many = serde_json::json!(vec![1; 50_000]);
+        let deep = (0..90).fold(many, |inner, _| Value::Array(vec![inner]));
+        assert!(query("$..*..*").unwrap().ways(&deep).is_err());
+        assert_eq!(query("$..*").unwrap().ways(&deep).unwrap().len(), 50_090);
+    }
+
+    #[test]
     fn paths_find_ways_and_short_ones_are_meant_from_the_root() {
         let document =
             serde_json::json!({"a": {"b.c": [{"n": "x", "t": 1}, {"n": "y", "t": 2}]}, "t": 3});
-        let ways = |path: &str| query(path).unwrap().ways(&document);
+        let ways = |path: &str| query(path).unwrap().ways(&document).unwrap();
         let key = |name: &str| Step::Key(name.to_owned());
         let second = [key("a"), key("b.c"), Step::Index(1), key("t")];
         assert_eq!(ways("a['b.c'][1].t"), std::slice::from_ref(&second));

@@ -126,6 +126,8 @@ pub enum Queue {
 pub struct Check {
     /// Its name.
     pub name: String,
+    /// The app that made the check run, or the account that set the status, where that is known.
+    pub by: Option<String>,
     /// Whether it passed; `None` while it runs.
     pub passed: Option<bool>,
     /// Whether it looked at anything: skipped ones did not.

@@ -25,8 +25,8 @@ const LABELS: usize = 100;
 
 /// What is asked of a commit. More checks than these are not read; a merge then waits for people.
 pub(super) const CONTEXTS: &str = "statusCheckRollup { contexts(first: 100) { \
-    pageInfo { hasNextPage } nodes { __typename ... on CheckRun { name conclusion } \
-    ... on StatusContext { context state } } } }";
+    pageInfo { hasNextPage } nodes { __typename ... on CheckRun { name conclusion checkSuite { app { slug } } } \
+    ... on StatusContext { context state creator { login } } } } }";
 
 /// What was merged earlier than this is not compared with what is deployed.
 const MERGED: usize = 5;
@@ -197,8 +197,27 @@ struct PageInfo {
 #[derive(Deserialize)]
 #[serde(tag = "__typename")]
 enum Context {
-    CheckRun { name: String, conclusion: Option<String> },
-    StatusContext { context: String, state: String },
+    #[serde(rename_all = "camelCase")]
+    CheckRun {
+        name: String,
+        conclusion: Option<String>,
+        check_suite: Option<Suite>,
+    },
+    StatusContext {
+        context: String,
+        state: String,
+        creator: Option<Login>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Suite {
+    app: Option<App>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    slug: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -363,20 +382,22 @@ impl From<Context> for Check {
     fn from(context: Context) -> Self {
         // https://docs.github.com/en/graphql/reference/enums#checkconclusionstate
         match context {
-            Context::CheckRun { name, conclusion } => {
+            Context::CheckRun { name, conclusion, check_suite } => {
+                let by = check_suite.and_then(|suite| suite.app).map(|app| app.slug);
                 let passed = conclusion
                     .as_deref()
                     .map(|conclusion| matches!(conclusion, "SUCCESS" | "NEUTRAL" | "SKIPPED"));
                 let counts = conclusion.as_deref() == Some("SUCCESS");
-                Self { name, passed, counts }
+                Self { name, by, passed, counts }
             }
-            Context::StatusContext { context, state } => {
+            Context::StatusContext { context, state, creator } => {
+                let by = creator.map(|creator| creator.login);
                 let passed = match state.as_str() {
                     "SUCCESS" => Some(true),
                     "PENDING" | "EXPECTED" => None,
                     _ => Some(false),
                 };
-                Self { name: context, passed, counts: passed == Some(true) }
+                Self { name: context, by, passed, counts: passed == Some(true) }
             }
         }
     }

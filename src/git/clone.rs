@@ -189,6 +189,22 @@ impl Clone {
         tree::blob(&self.repository, entry.id(), path, most).map(Some)
     }
 
+    /// Whether a commit that was fetched or made here has files with the modes that they have in the base; `None` where the
+    /// commit is not here. What a forge says of a comparison does not tell modes.
+    #[must_use]
+    pub fn keeps_modes<'p>(
+        &self,
+        commit: Oid,
+        paths: impl IntoIterator<Item = &'p String>,
+    ) -> Option<bool> {
+        let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree()).ok()?;
+        let keeps = |path: &String| {
+            let entry = tree.get_path(path.as_ref()).ok();
+            entry.map(|entry| entry.filemode()) == self.mode(path)
+        };
+        Some(paths.into_iter().all(keeps))
+    }
+
     /// The remote's branches whose names begin with `prefix`.
     pub fn branches(&self, prefix: &str) -> impl Iterator<Item = &str> {
         let prefix = branch_ref(prefix);

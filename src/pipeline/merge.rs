@@ -1,14 +1,14 @@
 //! Merges what may be merged: only what is exactly our edits, at the commit that was looked at, when its
 //! checks have passed. That nothing checked it is not a pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deliver::new_files;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan};
 use crate::forge::{Check, ForgeError, MergeState, Merged, PullRequest, Queue};
-use crate::git::{Clone, blob_id};
-use crate::policy::{AutoMerge, Commits, MergeMethod};
+use crate::git::{Clone, Oid, blob_id};
+use crate::policy::{AutoMerge, Commits, MergeMethod, Required};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why something is not merged.
@@ -63,6 +63,9 @@ impl Merging<'_> {
                 Ok(Merged::Done) => {
                     delivery.outcome = DeliveryOutcome::Merged;
                     has_merged = true;
+                    if let Some(word) = by_name_alone(set, pull) {
+                        say(delivery, &word);
+                    }
                 }
                 Ok(Merged::Conflict) => {
                     is_stuck = true;
@@ -106,7 +109,7 @@ impl Merging<'_> {
         if !is_approved {
             return wait(&unapproved(pull));
         }
-        if let Some(why) = self.difference(known, set, head).await? {
+        if let Some(why) = self.difference(known, set, (head, is_new)).await? {
             return wait(why);
         }
         match known.forge.arm(pull, head, method).await {
@@ -142,7 +145,7 @@ impl Merging<'_> {
         if let Some(why) = obstacle(known, set, pull) {
             return wait(&why);
         }
-        match self.difference(known, set, head).await? {
+        match self.difference(known, set, (head, false)).await? {
             Some(why) => wait(why),
             None if pull.queue == Queue::Outside => known.forge.enqueue(pull, head).await,
             None => known.forge.merge(pull, head, method).await,
@@ -154,7 +157,7 @@ impl Merging<'_> {
         &self,
         known: &Known,
         set: &ChangeSet,
-        head: &str,
+        (head, is_new): (&str, bool),
     ) -> Result<Option<&'static str>, ForgeError> {
         // By commit: the base may be called anything.
         let base = self.clone.base().to_string();
@@ -171,8 +174,13 @@ impl Merging<'_> {
         let is_ours = found.commits.len() == commits
             && found.commits.last().map(String::as_str) == Some(head)
             && found.files.as_ref() == Some(&wanted);
+        // GitHub's own commits, which are not here before the next run, keep modes.
+        let keeps_modes = Oid::from_str(head)
+            .ok()
+            .and_then(|head| self.clone.keeps_modes(head, wanted.keys()))
+            .unwrap_or(is_new);
         let why = "its branch has something else than the edits that were planned";
-        Ok((!is_ours).then_some(why))
+        Ok((!(is_ours && keeps_modes)).then_some(why))
     }
 }
 
@@ -242,6 +250,26 @@ fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String
     Some(state.to_owned())
 }
 
+/// Says that checks counted by their names alone, which whoever may write statuses can report, and who reported them.
+fn by_name_alone(set: &ChangeSet, pull: &PullRequest) -> Option<String> {
+    let named = set.merge.checks.iter().filter(|required| required.app.is_none());
+    let said = named.map(|required| {
+        let reported = pull.checks.iter().filter(|check| check.name == required.name);
+        let by: BTreeSet<&str> = reported.filter_map(|check| check.by.as_deref()).collect();
+        let by: Vec<&str> = by.into_iter().collect();
+        let by = if by.is_empty() { "nobody who is known".to_owned() } else { by.join(", ") };
+        format!("`{}` (by {by})", crate::changeset::one_line(&required.name))
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "warning: {} counted by name alone, which anybody with the right to write statuses can report; name the app, as in \
+             `checks: [{{name: ci, app: github-actions}}]`",
+            said.join(", ")
+        )
+    })
+}
+
 /// Which check is missing.
 fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
     let merge = &set.merge;
@@ -250,15 +278,21 @@ fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<Strin
             "not all of its checks can be read; name those that count in `checks`".to_owned(),
         );
     }
-    let counts = |check: &&Check| merge.checks.is_empty() || merge.checks.contains(&check.name);
+    let is_it = |required: &Required, check: &Check| {
+        check.name == required.name && required.is_by(check.by.as_deref())
+    };
+    let counts = |check: &&Check| {
+        merge.checks.is_empty() || merge.checks.iter().any(|required| is_it(required, check))
+    };
     let counting: Vec<&Check> = pull.checks.iter().filter(counts).collect();
     if let Some(check) = counting.iter().find(|check| check.passed != Some(true)) {
         let how = if check.passed.is_none() { "is not done" } else { "did not pass" };
         return Some(format!("the check `{}` {how}", crate::changeset::one_line(&check.name)));
     }
-    for name in &merge.checks {
-        if !pull.checks.iter().any(|check| check.name == *name && check.counts) {
-            return Some(format!("the check `{name}` has not reported"));
+    for required in &merge.checks {
+        if !pull.checks.iter().any(|check| is_it(required, check) && check.counts) {
+            let by = required.app.as_ref().map(|app| format!(" of `{app}`")).unwrap_or_default();
+            return Some(format!("the check `{}`{by} has not reported", required.name));
         }
     }
     if known.allowed.is_workflow() && merge.checks.is_empty() && !merge.without_checks {

@@ -144,8 +144,9 @@ impl<'a> Promoting<'a> {
         let mut known = self.checks.borrow_mut();
         for commit in commits {
             let checks = found.get(*commit).into_iter().flatten();
-            let checked = |Check { name, passed, counts }: &Check| Checked {
+            let checked = |Check { name, by, passed, counts }: &Check| Checked {
                 name: name.clone(),
+                by: by.clone(),
                 passed: *passed,
                 counts: *counts,
             };

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::raw::{
-    AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawWindow,
+    AutoMerge, Commits, MergeMethod, Notes, RawCheck, RawCheckBy, RawDeliver, RawGroup,
+    RawGrouping, RawWindow,
 };
 use super::{Timing, Via, Windows, template};
 
@@ -78,6 +79,34 @@ pub struct Texts {
     pub message: Option<String>,
 }
 
+/// A check or a status that must have passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Required {
+    /// Its name.
+    pub name: String,
+    /// The app or account that has to report it; whoever may write statuses, without one.
+    pub app: Option<String>,
+}
+
+impl Required {
+    /// Whether what somebody reported counts. GraphQL names an app with and without the brackets.
+    #[must_use]
+    pub fn is_by(&self, reporter: Option<&str>) -> bool {
+        let plain = |login: &str| login.trim_end_matches("[bot]").to_ascii_lowercase();
+        let wanted = self.app.as_deref().map(plain);
+        wanted.is_none() || wanted == reporter.map(plain)
+    }
+}
+
+impl From<RawCheck> for Required {
+    fn from(raw: RawCheck) -> Self {
+        match raw {
+            RawCheck::Name(name) => Self { name, app: None },
+            RawCheck::By(RawCheckBy { name, app }) => Self { name, app: Some(app) },
+        }
+    }
+}
+
 /// Who merges, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merge {
@@ -86,7 +115,7 @@ pub struct Merge {
     /// How; what the repository allows without this.
     pub method: Option<MergeMethod>,
     /// Checks that must have passed; without any named, all that there are, and at least one.
-    pub checks: Vec<String>,
+    pub checks: Vec<Required>,
     /// Whether to merge where nothing checks.
     pub without_checks: bool,
     /// Whether somebody has to approve it.
@@ -169,7 +198,7 @@ impl Deliver {
             merge: Merge {
                 by: raw.auto_merge,
                 method: raw.merge_method,
-                checks: raw.checks,
+                checks: raw.checks.into_iter().map(Required::from).collect(),
                 without_checks: raw.without_checks,
                 approval: raw.approval,
             },

@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use deliver::{
-    AutoMerge, Commits, MergeMethod, Notes, RawDeliver, RawGroup, RawGrouping, RawVia, Via,
+    AutoMerge, Commits, MergeMethod, Notes, RawCheck, RawCheckBy, RawDeliver, RawGroup,
+    RawGrouping, RawVia, Via,
 };
 pub use environment::{
     RawEnvironment, RawHold, RawLockstep, RawSame, RawSkip, RawSources, RawSuspend, RawWindow,

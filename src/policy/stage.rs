@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::{SignedDuration, Timestamp};
 
 use super::checks::duration;
+use super::deliver::Required;
 use super::raw::{RawEnvironment, RawLockstep, RawSame, RawSkip, RawSources, RawSuspend};
 use super::{Environment, Windows};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
@@ -35,8 +36,8 @@ pub struct Promotion {
 /// Statuses and check runs, by their names.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// As it is written.
-    pub pattern: String,
+    /// As it is written, and who has to report it.
+    pub required: Required,
     names: GlobMatcher,
 }
 
@@ -63,10 +64,10 @@ pub struct Timing {
 }
 
 impl Gate {
-    /// Whether a status or check run of this name is meant.
+    /// Whether a status or check run of this name, by this app or account, is meant.
     #[must_use]
-    pub fn is_match(&self, name: &str) -> bool {
-        self.names.is_match(name)
+    pub fn is_match(&self, name: &str, reporter: Option<&str>) -> bool {
+        self.names.is_match(name) && self.required.is_by(reporter)
     }
 }
 
@@ -206,12 +207,10 @@ fn promotion(
     let soak = time("soak", &raw.soak, SignedDuration::ZERO);
     let nag_after = time("nagAfter", &raw.nag_after, NAG_AFTER);
     let mut require = Vec::new();
-    for pattern in &raw.require {
-        match GlobBuilder::new(pattern).literal_separator(false).build() {
-            Ok(glob) => {
-                require.push(Gate { pattern: pattern.clone(), names: glob.compile_matcher() });
-            }
-            Err(_) => wrong("require", format!("`{pattern}` is neither a name nor a glob")),
+    for required in raw.require.iter().cloned().map(Required::from) {
+        match GlobBuilder::new(&required.name).literal_separator(false).build() {
+            Ok(glob) => require.push(Gate { required, names: glob.compile_matcher() }),
+            Err(_) => wrong("require", format!("`{}` is neither a name nor a glob", required.name)),
         }
     }
     let (names, any) = match sources {

@@ -19,6 +19,8 @@ const MAX_COMBINATIONS: usize = 50;
 pub struct Checked {
     /// Its name.
     pub name: String,
+    /// The app or account that reported it, where that is known.
+    pub by: Option<String>,
     /// Whether it passed; `None` while it runs.
     pub passed: Option<bool>,
     /// Whether it looked at anything: one that was skipped did not.

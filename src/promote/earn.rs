@@ -182,7 +182,8 @@ impl Unit<'_> {
             }
             for commit in chunk {
                 let all = known(commit).into_iter().flatten();
-                let named: Vec<&Checked> = all.filter(|check| gate.is_match(&check.name)).collect();
+                let named: Vec<&Checked> =
+                    all.filter(|check| gate.is_match(&check.name, check.by.as_deref())).collect();
                 let at = commit.get(..7).unwrap_or(commit);
                 if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {
                     let message = format!("`{}` did not pass on {at} of {name}", failed.name);
@@ -198,7 +199,10 @@ impl Unit<'_> {
         }
         let missing = || {
             let at = commits.first().and_then(|commit| commit.get(..7)).unwrap_or_default();
-            format!("nothing named `{}` has reported on {at} of {name}, or before", gate.pattern)
+            let by =
+                gate.required.app.as_ref().map(|app| format!(" of `{app}`")).unwrap_or_default();
+            let wanted = &gate.required.name;
+            format!("nothing named `{wanted}`{by} has reported on {at} of {name}, or before")
         };
         Some(Objection::Reason(self.nagging(pending.unwrap_or_else(missing), ready)))
     }

@@ -269,8 +269,12 @@ impl World {
             Event::Says(stage, passed) => {
                 let (.., commits) = self.held[stage].last().unwrap();
                 let commit = commits.last().unwrap().clone();
-                let said =
-                    Checked { name: "ready/shop".into(), passed: Some(passed), counts: passed };
+                let said = Checked {
+                    name: "ready/shop".into(),
+                    by: None,
+                    passed: Some(passed),
+                    counts: passed,
+                };
                 self.checks.insert(commit, vec![said]);
             }
         }

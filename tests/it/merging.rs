@@ -526,3 +526,55 @@ fn forks_do_not_push_ours_out() {
     fleet.run(&[]).exits(0);
     assert!(fleet.github.pulls().iter().all(|pull| pull.fork || pull.number == 1));
 }
+
+/// A status of the same name by somebody else is not the one that is meant.
+#[test]
+fn a_check_is_of_who_reports_it() {
+    let checks = "checks: [{name: ci, app: github-actions}], autoMerge: bot";
+    for (by, context, passed, merged, why) in [
+        ("github-actions", false, "SUCCESS", true, ""),
+        (
+            "evil-app",
+            false,
+            "SUCCESS",
+            false,
+            "the check `ci` of `github-actions` has not reported",
+        ),
+        ("eve", true, "SUCCESS", false, "the check `ci` of `github-actions` has not reported"),
+        ("github-actions[bot]", true, "SUCCESS", true, ""),
+        ("github-actions", false, "FAILURE", false, "did not pass"),
+    ] {
+        let fleet = Fleet::new(checks);
+        fleet.run(&[]).exits(0);
+        let check = if context {
+            serde_json::json!({"context": "ci", "state": passed, "by": by})
+        } else {
+            serde_json::json!({"name": "ci", "conclusion": passed, "by": by})
+        };
+        fleet.github.edit(1, |pull| pull.checks = vec![check]);
+        fleet.run(&[]).exits(0).says(&[why]);
+        assert_eq!(fleet.github.pulls()[0].merged, merged, "{by} {context}");
+    }
+    // By name alone, whoever it was is said.
+    let fleet = Fleet::new("checks: [ci], autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    let check = serde_json::json!({"context": "ci", "state": "SUCCESS", "by": "eve"});
+    fleet.github.edit(1, |pull| pull.checks = vec![check]);
+    fleet.run(&[]).exits(0).says(&["`ci` (by eve) counted by name alone"]);
+}
+
+/// The planned contents under another mode: GitHub's comparison does not tell.
+#[test]
+fn a_file_that_became_a_program_is_not_merged() {
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    let repo = &fleet.github.repo;
+    let tree = repo.git(&["ls-tree", "-r", "tagalong/staging"]);
+    let forged = tree.replace("100644 blob", "100755 blob");
+    let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
+    let forged = repo.tree_of(&forged);
+    repo.commit_tree_as_bot("tagalong/staging", message.trim(), &forged);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
+    assert!(!fleet.github.pulls()[0].merged);
+}

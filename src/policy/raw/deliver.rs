@@ -23,10 +23,10 @@ pub struct RawDeliver {
     pub auto_merge: AutoMerge,
     /// How it is merged; the first of squash, merge and rebase that the repository allows without this.
     pub merge_method: Option<MergeMethod>,
-    /// Names of the checks and statuses that must have passed before a merge; without this, all that
-    /// there are, and at least one.
+    /// The checks and statuses that must have passed before a merge, by name, or by name and app; without this, all
+    /// that there are, and at least one.
     #[schemars(example = ["ci/test"])]
-    pub checks: Vec<String>,
+    pub checks: Vec<RawCheck>,
     /// Merge also where nothing checks.
     pub without_checks: bool,
     /// Merge only what somebody with the right to write has approved: by a review, or by the label
@@ -190,4 +190,26 @@ pub enum Via {
     Push,
     /// Files in the work tree; nothing is committed.
     Worktree,
+}
+
+/// A check or a status: its name, or its name and who has to report it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawCheck {
+    /// The name. Whoever may write statuses can report one of it.
+    Name(String),
+    /// The name, and who reports it.
+    By(RawCheckBy),
+}
+
+/// A check or a status of one app or account.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RawCheckBy {
+    /// The name; a glob in `require`.
+    #[schemars(example = &"ci")]
+    pub name: String,
+    /// The app that makes the check run, by the end of its page's address, or the account that sets the status.
+    #[schemars(example = &"github-actions")]
+    pub app: String,
 }

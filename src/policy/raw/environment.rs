@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::RawDeliver;
+use super::{RawCheck, RawDeliver};
 
 /// One environment.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub struct RawEnvironment {
     /// held the version. None at all is not a pass.
     #[serde(default)]
     #[schemars(example = ["kustomization/apps*"])]
-    pub require: Vec<String>,
+    pub require: Vec<RawCheck>,
     /// How long something may wait for `require` before it is worth a warning; a day without this.
     #[schemars(example = "2d")]
     pub nag_after: Option<String>,

@@ -15,7 +15,8 @@ const connection = (all, { first, last }) => ({
     pageInfo: { hasNextPage: first !== undefined && all.length > first },
 });
 const context = (check) => (check.context === undefined
-    ? { __typename: 'CheckRun', ...check } : { __typename: 'StatusContext', ...check });
+    ? { __typename: 'CheckRun', checkSuite: { app: { slug: check.by ?? 'github-actions' } }, ...check }
+    : { __typename: 'StatusContext', creator: { __typename: 'User', login: check.by ?? 'ada' }, ...check });
 const node = (pull) => ({
     ...pull,
     isCrossRepository: pull.fork,

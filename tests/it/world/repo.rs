@@ -52,6 +52,35 @@ impl Repo {
         self.piped(&["mktree"], lines)
     }
 
+    /// Writes a tree of lines as `git ls-tree -r` shows them, with its subtrees; its name.
+    pub fn tree_of(&self, lines: &str) -> String {
+        let mut own = Vec::new();
+        let mut beneath: std::collections::BTreeMap<&str, Vec<String>> =
+            std::collections::BTreeMap::new();
+        for line in lines.lines() {
+            let (entry, path) = line.split_once('\t').unwrap();
+            match path.split_once('/') {
+                None => own.push(line.to_owned()),
+                Some((directory, rest)) => {
+                    beneath.entry(directory).or_default().push(format!("{entry}\t{rest}"));
+                }
+            }
+        }
+        for (directory, lines) in beneath {
+            own.push(format!("040000 tree {}\t{directory}", self.tree_of(&lines.join("\n"))));
+        }
+        self.make_tree(&own.join("\n"))
+    }
+
+    /// A commit of a tree in the place of a branch's last one, by somebody who says that it was the bot.
+    pub fn commit_tree_as_bot(&self, branch: &str, message: &str, tree: &str) {
+        let parent = self.git(&["rev-parse", &format!("{branch}~1")]);
+        let bot = ["-c", "user.name=tagalong", "-c", "user.email=tagalong@tagalong.invalid"];
+        let args = ["commit-tree", tree, "-p", parent.trim(), "-m", message];
+        let commit = self.git(&[&bot[..], &args[..]].concat());
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), commit.trim()]);
+    }
+
     fn piped(&self, args: &[&str], input: &str) -> String {
         use std::io::Write as _;
         let mut git = Command::new("git");

@@ -113,7 +113,8 @@ pub(super) fn is_in(text: &str) -> bool {
 fn misread(comment: &str, is_alone: bool) -> Option<Idleness> {
     let text = comment.trim_start_matches('#').trim_start();
     let [flux, fleet, _] = NEEDLES;
-    let is_ours = is_nearly_ours(text);
+    // Beside a value, one behind other words is meant as well.
+    let is_ours = is_nearly_ours(text) || !is_alone && comment.contains(" tagalong: ");
     let is_within = [flux, fleet].iter().any(|needle| comment.contains(needle))
         || lines_in(comment).next().is_some();
     let is_meant = is_ours || is_within && (!is_alone || text.starts_with('{'));
@@ -327,6 +328,8 @@ args:
             ("a: b # x {\"$imagepolicy\": \"apps:shop\"}\n", 1, Idleness::Mixed),
             ("a: \"\\x62\" # tagalong: shop\n", 1, Idleness::Escaped),
             ("a: b # tagalong: shop:tag please\n", 1, Idleness::Mixed),
+            ("a: b # keep in sync, tagalong: shop:tag\n", 1, Idleness::Mixed),
+            ("a: b # Tagalong: shop\n", 1, Idleness::Mixed),
             ("z: &z a\nl:\n- *z # tagalong: shop\n- b\n", 3, Idleness::Alone),
             ("l:\n- \"a\n  b\" # tagalong: shop\n- b\n", 3, Idleness::Alone),
         ];

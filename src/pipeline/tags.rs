@@ -186,7 +186,16 @@ impl Tags {
             Some(Reason::new(ReasonCode::NoDigest, message))
         };
         if let Ok(listing) = self.catalog.listing(copy) {
-            return if listing.tags.contains_key(tag) { None } else { lacking(tag.as_str()) };
+            let Some(listed) = listing.tags.get(tag) else { return lacking(tag.as_str()) };
+            let there = listed.digest.clone();
+            let digest = digest.filter(|digest| there.as_ref() != Some(digest))?;
+            // Another one behind the tag does not say that this one is not there.
+            return match self.has(copy, digest, settings).await {
+                Ok(Some(true)) => None,
+                Ok(None) if there.is_none() => None,
+                Ok(_) => lacking(digest.short()),
+                Err(reason) => Some(reason),
+            };
         }
         // A catalog is all there is where no registry can be asked.
         if let Some(digest) = digest {

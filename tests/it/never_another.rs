@@ -442,6 +442,14 @@ fn a_copy_at_another_registry_is_promoted_by_its_own_name() {
     let (left, said) = staged(policies, dev, prod, lacking);
     assert_eq!(left, prod);
     assert!(said.contains("prod.io/acme/shop has no 1.1.0"), "{said}");
+    // Behind the same tag there is another digest, as a copy of one platform has.
+    let pinned = policies.replace("tags:", "digest: pin, tags:");
+    let other = format!(
+        "dev.io/shop: [1.0.0, {{tag: 1.1.0, digest: '{A}'}}]\nprod.io/acme/shop: [1.0.0, {{tag: 1.1.0, digest: '{B}'}}]\n"
+    );
+    let (left, said) = staged(&pinned, &format!("image: dev.io/shop:1.1.0@{A}\n"), prod, &other);
+    assert_eq!(left, prod, "{said}");
+    assert!(said.contains("prod.io/acme/shop has no sha256:aaaaaaa"), "{said}");
     // A catalog that does not know the copy is no proof of it.
     assert_eq!(staged(policies, dev, prod, "dev.io/shop: [1.0.0, 1.1.0]\n").0, prod);
 }

@@ -53,6 +53,78 @@ impl Resolve for Outside {
     }
 }
 
+/// Resolves names to addresses that no cloud has its metadata at.
+#[derive(Debug)]
+struct NoMetadata;
+
+impl Resolve for NoMetadata {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let other: Vec<SocketAddr> = found.filter(|at| !is_metadata_address(at.ip())).collect();
+            if other.is_empty() {
+                return Err(
+                    "the name leads to a link-local address, or to a cloud's metadata".into()
+                );
+            }
+            let addresses: Addrs = Box::new(other.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// The same client for a host that only a config repository names: whatever that is, it is not where a cloud keeps what its
+/// machines may know alone.
+pub fn without_metadata(builder: ClientBuilder) -> ClientBuilder {
+    builder.dns_resolver(Arc::new(NoMetadata))
+}
+
+/// Whether a host, with or without a port, is link-local or a cloud's metadata, by its address or its name.
+#[must_use]
+pub fn is_metadata(host: &str) -> bool {
+    let url = Url::parse(&format!("http://{host}/"));
+    url.is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "metadata" || name.starts_with("metadata.") && name.ends_with(".internal")
+        }
+        Some(Host::Ipv4(address)) => is_metadata_address(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => is_metadata_address(IpAddr::V6(address)),
+        None => false,
+    })
+}
+
+/// AWS, Azure, Google and most others are at 169.254.169.254; Azure's host, Alibaba, Oracle and AWS over IPv6 elsewhere.
+fn is_metadata_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let others = [[168, 63, 129, 16], [100, 100, 100, 200], [192, 0, 0, 192]];
+            v4.is_link_local() || others.contains(&v4.octets())
+        }
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            let octets = v6.octets();
+            let last = [octets[12], octets[13], octets[14], octets[15]];
+            let behind = (first, second) == (0x64, 0xff9b);
+            let mapped = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4());
+            let mapped = mapped.or_else(|| behind.then(|| last.into()));
+            first & 0xffc0 == 0xfe80
+                || (first, second) == (0xfd00, 0x0ec2)
+                || mapped.is_some_and(|v4| is_metadata_address(IpAddr::V4(v4)))
+        }
+    }
+}
+
+/// Whether a name leads outside the network, by whatever this machine resolves it to. A proxy resolves names itself, so that
+/// the client's own resolver is not asked; where this machine cannot tell either, the proxy's rules count.
+pub async fn leads_outside(host: &Host<&str>) -> bool {
+    let Host::Domain(name) = host else { return !is_internal(host) };
+    match tokio::net::lookup_host((*name, 0)).await {
+        Ok(mut found) => !is_internal(host) && found.all(|at| !is_internal_address(at.ip())),
+        Err(_) => !is_internal(host),
+    }
+}
+
 /// The `Authorization` header for a user and a password.
 #[must_use]
 pub fn basic(user: &str, password: &Secret) -> Option<HeaderValue> {

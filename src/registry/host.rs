@@ -118,9 +118,15 @@ impl Host {
 
     /// The client for an address of the registry itself, or of a token server that is vouched for.
     pub(super) async fn client(&self, url: &Url) -> Result<&Client, ScanError> {
+        if !self.is_ours && http::is_metadata(&self.name) {
+            let why =
+                "it is link-local or a cloud's metadata, which only the operator's file may name";
+            return Err(unusable(why));
+        }
         let make = async |is_secure| {
             let builder =
                 connected(http::client(&self.name), &self.settings.connection, is_secure)?;
+            let builder = if self.is_ours { builder } else { http::without_metadata(builder) };
             bounded(itself(builder, &self.name, &self.settings, is_secure)?)
         };
         match url.scheme() {
@@ -129,8 +135,18 @@ impl Host {
         }
     }
 
-    /// The client for other hosts that the registry names.
-    pub(super) async fn elsewhere(&self) -> Result<&Client, ScanError> {
+    /// The client for other hosts that the registry names, for one of these.
+    pub(super) async fn elsewhere(&self, url: &Url) -> Result<&Client, ScanError> {
+        let is_outside = match url.host() {
+            Some(host) => http::leads_outside(&host).await,
+            None => false,
+        };
+        if !is_outside {
+            let host = url.host_str().unwrap_or_default();
+            return Err(ScanError::Malformed(format!(
+                "the registry names {host}, which leads to an address inside the network"
+            )));
+        }
         let make =
             async || bounded(connected(http::client_outside(), &self.settings.connection, true)?);
         self.elsewhere.get_or_try_init(make).await

@@ -194,8 +194,11 @@ impl Registry {
                  only; --token-host allows another"
             );
         }
-        let client =
-            if realm.trusted { host.client(&realm.url).await? } else { host.elsewhere().await? };
+        let client = if realm.trusted {
+            host.client(&realm.url).await?
+        } else {
+            host.elsewhere(&realm.url).await?
+        };
         host.turn().await;
         self.count(host, ask.repository, |cost| cost.requests += 1);
         let token = auth::token(client, realm, service.as_deref(), path, found.as_ref());
@@ -235,7 +238,8 @@ impl Registry {
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let foreign = at.origin() != url.origin();
-            let client = if foreign { host.elsewhere().await? } else { host.client(&at).await? };
+            let client =
+                if foreign { host.elsewhere(&at).await? } else { host.client(&at).await? };
             let mut request =
                 client.request(ask.method.clone(), at.clone()).header(ACCEPT, ask.accept);
             if let Some(value) = authorization.as_ref().filter(|_| !foreign) {

@@ -575,3 +575,50 @@ fn no_helper_is_asked_where_nobody_wants_a_login() {
     case.found(&[("PATH", &path)]);
     assert!(!Path::new(&asked).exists());
 }
+
+/// A config repository names a registry that is where clouds keep what their machines may know alone: it is not asked, also not
+/// through a proxy.
+#[test]
+fn metadata_is_no_registry_of_a_repository() {
+    for host in [
+        "169.254.169.254",
+        "169.254.169.254:80",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]:80",
+        "168.63.129.16:32526",
+        "100.100.100.200",
+        "metadata.google.internal",
+    ] {
+        for proxy in [false, true] {
+            let case = Case::new("registry.invalid");
+            let image = format!("{host}/acme/shop");
+            case.world.file(
+                "tree/policies/p.yaml",
+                &format!("images: {{shop: {{image: '{image}', tags: {{semver: '*'}}}}}}\n"),
+            );
+            case.world.file("tree/a.yaml", &format!("image: '{image}:1.0.0'\n"));
+            let settings = format!("registries:\n- {{host: '{host}', plainHttp: true}}\n");
+            case.world.file("tree/tagalong.yaml", &settings);
+            let address = case.registry.host.clone();
+            let proxies = [
+                ("HTTP_PROXY", format!("http://{address}")),
+                ("HTTPS_PROXY", format!("http://{address}")),
+            ];
+            let proxies: Vec<(&str, &str)> = proxies
+                .iter()
+                .filter(|_| proxy)
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            let out = case.plan(&proxies);
+            assert_ne!(out.code, 0, "{host} {}", out.stdout);
+            assert!(case.registry.requests().is_empty(), "{host} {proxy}");
+            assert!(
+                out.stdout.contains("only the operator")
+                    || out.stderr.contains("only the operator"),
+                "{host}: {}\n{}",
+                out.stdout,
+                out.stderr
+            );
+        }
+    }
+}

@@ -46,6 +46,10 @@ pub struct Ledger {
     /// What was pushed or merged last, by environment and policy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     delivered: BTreeMap<String, BTreeMap<String, Delivered>>,
+    /// When a version was first seen in an environment that others come from: by environment, policy and version. A commit says
+    /// whatever its author's clock says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    held: ByTag<Timestamp>,
     /// The commits that GitHub made for us, by branch: anybody's can look like ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     made: BTreeMap<String, String>,
@@ -104,6 +108,7 @@ impl Default for Ledger {
             listed: BTreeMap::new(),
             refused: BTreeMap::new(),
             delivered: BTreeMap::new(),
+            held: BTreeMap::new(),
             made: BTreeMap::new(),
         }
     }
@@ -131,6 +136,49 @@ impl Ledger {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// When a version was first seen in an environment: now, where others were seen there and this one was not; `None` where
+    /// nothing was, so that its history is all there is.
+    #[must_use]
+    pub fn first_held(
+        &self,
+        environment: &str,
+        policy: &str,
+        version: &str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let seen = self.held.get(environment)?.get(policy)?;
+        Some(seen.get(version).copied().unwrap_or(now).min(now))
+    }
+
+    /// Notes that a version came to an environment that was seen before.
+    pub fn came(&mut self, environment: &str, policy: &str, version: &str, now: Timestamp) {
+        let seen = self.held.get_mut(environment).and_then(|policies| policies.get_mut(policy));
+        if let Some(seen) = seen {
+            seen.entry(version.to_owned()).or_insert(now);
+        }
+    }
+
+    /// Notes the versions that an environment held, with since when by its history, and forgets all others; whether there is
+    /// one that was not known. At the first sight of an environment its history counts, later the time of the sight.
+    pub fn hold(
+        &mut self,
+        environment: &str,
+        policy: &str,
+        versions: &BTreeMap<String, Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let policies = self.held.entry(environment.to_owned()).or_default();
+        let is_first = !policies.contains_key(policy);
+        let seen = policies.entry(policy.to_owned()).or_default();
+        seen.retain(|version, _| versions.contains_key(version));
+        let before = seen.len();
+        for (version, since) in versions {
+            let at = if is_first { (*since).min(now) } else { now };
+            seen.entry(version.clone()).or_insert(at);
+        }
+        seen.len() > before
     }
 
     /// When a digest was first seen behind a tag.

@@ -115,6 +115,11 @@ impl WorkTree {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, WorkTreeError> {
+        // What is named by a policy need not be one of the files that were listed: a pipe is waited for without end.
+        let failed = |source| WorkTreeError::Read { path: path.to_owned(), source };
+        if !self.directory.metadata(path).map_err(failed)?.is_file() {
+            return Err(failed(io::Error::other("it is no regular file")));
+        }
         let mut buffer = Vec::new();
         let length = self.read_into(path, limit, &mut buffer)?.len();
         buffer.truncate(length);

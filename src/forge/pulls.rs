@@ -460,42 +460,4 @@ impl Found {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_variables_and_forks_are_passed_over() {
-        let branches = ["tagalong/a", "tagalong/b"];
-        let question = question(("acme", "fleet"), "main", &branches, true);
-        assert_eq!(question["variables"]["b1"], "tagalong/b");
-        assert!(!question["query"].as_str().unwrap().contains("tagalong"));
-        let pull = |number, state, fork| {
-            json!({"number": number, "url": "u", "state": state, "title": "t", "body": "b", "isCrossRepository": fork, "headRefOid": "0",
-                   "labels": {"nodes": [{"name": "l"}]}})
-        };
-        let answer = json!({"viewer": {"login": "bot"}, "repository": {
-            "squashMergeAllowed": true, "mergeCommitAllowed": false, "rebaseMergeAllowed": true,
-            "autoMergeAllowed": false, "deleteBranchOnMerge": true,
-            "o0": {"associatedPullRequests": {"nodes": [pull(2, "OPEN", false)]}},
-            "c0": {"nodes": [pull(9, "CLOSED", false), pull(3, "CLOSED", false)]},
-            "o1": null,
-            "c1": {"nodes": []},
-            "m1": {"nodes": [pull(4, "MERGED", true), pull(5, "MERGED", true), pull(6, "MERGED", true),
-                             pull(7, "MERGED", true), pull(8, "MERGED", true)]},
-        }});
-        let (found, allowed, crowded) =
-            read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
-        assert_eq!(allowed.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
-        assert_eq!(crowded, ["tagalong/b"]);
-        let numbers = |pulls: &Pulls| {
-            [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
-        };
-        assert_eq!(numbers(&found["tagalong/a"]), [Some(2), Some(9)]);
-        assert_eq!(numbers(&found["tagalong/b"]), [None, None]);
-        assert_eq!(found["tagalong/a"].open.as_ref().unwrap().labels, ["l"]);
-        let unknown =
-            serde_json::from_value(json!({"viewer": {"login": "bot"}, "repository": null}))
-                .unwrap();
-        assert!(read(unknown, &branches).is_none());
-    }
-}
+mod tests;

@@ -199,7 +199,7 @@ impl Context<'_> {
             let worded = sources::with_section(set, &sections, proposals);
             let delivery = pulls::finish(&worded, step, &pushed, proposals).await;
             if delivery.outcome == DeliveryOutcome::Pushed && set.via == Via::Push {
-                memory.delivered(set);
+                memory.delivered(set, self.now);
             }
             deliveries.push(delivery);
         }

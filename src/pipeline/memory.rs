@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Failure, Tags, Tree};
+use super::{Failure, Tags, Timelines, Tree};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
 use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
 use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
+use crate::promote;
 
 /// So many sights of an image are kept for several branches together.
 const SHARED: usize = 200;
@@ -144,9 +145,10 @@ impl Memory {
         set: &PolicySet,
         plan: &Plan,
         tags: &Tags,
-        now: Timestamp,
-        is_whole: bool,
+        (now, is_whole): (Timestamp, bool),
+        timelines: &Timelines,
     ) {
+        self.hold(set, timelines, now);
         let mut by_repository: BTreeMap<&Repository, Vec<&Policy>> = BTreeMap::new();
         for policy in &set.policies {
             by_repository.entry(&policy.repository).or_default().push(policy);
@@ -181,6 +183,34 @@ impl Memory {
             self.ledger.forget_repositories(|name| {
                 by_repository.keys().any(|repository| repository.to_string() == name)
             });
+        }
+    }
+
+    /// Remembers when versions were first seen in environments that others come from.
+    fn hold(&mut self, set: &PolicySet, timelines: &Timelines, now: Timestamp) {
+        let sources: BTreeSet<usize> = set
+            .environments
+            .iter()
+            .filter_map(|environment| environment.stage.promotion.as_ref())
+            .filter(|promotion| !promotion.soak.is_zero())
+            .flat_map(|promotion| promotion.sources.iter().copied())
+            .collect();
+        for source in sources {
+            let Some(Ok(timeline)) = timelines.get(&source) else { continue };
+            let environment = &set.environments[source];
+            for policy in &environment.policies {
+                let mut versions = BTreeMap::new();
+                for (index, state) in timeline.states.iter().enumerate() {
+                    if let promote::Held::One(held) = state.held(*policy) {
+                        let since = timeline.stretch(index, *policy).since;
+                        versions.entry(held.to_string()).or_insert(since);
+                    }
+                }
+                let name = &set.policies[*policy].name;
+                if !versions.is_empty() {
+                    self.is_urgent |= self.ledger.hold(&environment.name, name, &versions, now);
+                }
+            }
         }
     }
 
@@ -271,10 +301,11 @@ impl Memory {
     }
 
     /// Remembers what a direct push brought.
-    pub(super) fn delivered(&mut self, set: &ChangeSet) {
+    pub(super) fn delivered(&mut self, set: &ChangeSet, now: Timestamp) {
         let moves = Proposed::read(&set.body).map(|proposed| proposed.moves);
         for moved in moves.into_iter().flatten() {
             self.is_urgent = true;
+            self.ledger.came(&set.environment, &moved.image, &moved.to, now);
             let delivered = Delivered { from: moved.from, to: moved.to, pull_request: None };
             self.ledger.deliver(&set.environment, &moved.image, delivered);
         }

@@ -73,7 +73,7 @@ pub(super) async fn plan_tree(
     diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
     let is_whole = settings.is_whole() && settings.scope.policies.is_none();
-    memory.learn(&set, &plan, tags, settings.now, is_whole);
+    memory.learn(&set, &plan, tags, (settings.now, is_whole), &timelines);
     tags.save(settings)?;
     let (usage, dashboard) = (tags.usage().await, repository.dashboard);
     log(&usage);

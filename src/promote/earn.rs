@@ -135,24 +135,28 @@ impl Unit<'_> {
                 format!("{name}'s last commit is of {}, which is yet to come", stretch.since);
             return Err(Stop::Hold(Reason::new(ReasonCode::ClockSkew, message)));
         }
-        if soak.is_zero() || stretch.length(now) >= soak {
+        // Whose clock dated the commit is not known; when the version was first seen is.
+        let image = &self.facts.set.policies[policy].name;
+        let seen = self.facts.ledger.first_held(name, image, &deployed.to_string(), now);
+        let since = seen.map_or(stretch.since, |seen| seen.max(stretch.since));
+        let length_of_soak = stretch.until.unwrap_or(now).duration_since(since);
+        if soak.is_zero() || length_of_soak >= soak {
             return Ok(None);
         }
         let what = deployed.tag.as_ref().map_or_else(|| deployed.to_string(), ToString::to_string);
         let message = match stretch.until {
             None if stretch.is_open && timeline.end == End::Shallow => {
                 format!(
-                    "{name} has held {what} since {} at the latest; no more of its history is here",
-                    stretch.since
+                    "{name} has held {what} since {since} at the latest; no more of its history is here"
                 )
             }
             None => {
-                let until = stretch.since.checked_add(soak).unwrap_or(Timestamp::MAX);
+                let until = since.checked_add(soak).unwrap_or(Timestamp::MAX);
                 format!("{what} soaks in {name} until {until}")
             }
             Some(until) => format!(
                 "{name} held {what} from {} to {until}, which is less than {}",
-                stretch.since,
+                since,
                 length(soak)
             ),
         };

@@ -112,3 +112,16 @@ fn a_ledger_that_is_too_large_is_left_alone() {
     world.bot(args).run().exits(0).says(&["the ledger is neither used nor kept"]);
     assert_eq!(repo.git(&["rev-parse", "refs/tagalong/ledger"]), commit);
 }
+
+/// A key that is a pipe would be waited for without end.
+#[test]
+fn a_key_that_is_a_pipe_is_told() {
+    let world = World::new();
+    let policy = "images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {semver: '*'}\n    verify: {cosign: {key: keys/shop.pub}}\n";
+    let tree = world.tree(&[("policies/p.yaml", policy), ("a.yaml", SITE), ("keys/x", "")]);
+    let pipe = tree.join("keys/shop.pub");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+    world.bot(args).run().exits(2).says(&["no regular file"]);
+}

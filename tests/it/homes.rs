@@ -69,6 +69,7 @@ fn an_environment_is_a_branch() {
     assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
     assert!(ran["changeSets"][0]["base"].is_null());
     assert!(story.github.merge(1));
+    story.run().exits(0);
     story.later(2);
     let ran = story.run().exits(0).json();
     let want = (2, head("staging", "env/staging"), "env/staging".to_owned());
@@ -79,6 +80,7 @@ fn an_environment_is_a_branch() {
     story.run().exits(0);
     assert_eq!(story.github.writes(), [""; 0]);
     assert!(story.github.merge(2));
+    story.run().exits(0);
     story.later(23);
     story.run().exits(0);
     assert_eq!(open(&story.github), []);
@@ -257,6 +259,7 @@ fn a_history_that_was_rewritten_starts_the_soak_anew() {
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
     assert!(story.github.merge(1));
+    story.run().exits(0);
     story.later(23);
     // Somebody squashes the branch: that dev held it for a day, nothing says any more.
     let repo = &story.github.repo;

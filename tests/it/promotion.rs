@@ -87,6 +87,8 @@ fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
     story.run().exits(0);
     story.run().exits(0);
     story.merge("staging");
+    // It counts from when it was first seen there, whatever a commit's clock says.
+    story.run().exits(0);
     story.later(23);
     let out = story.run().exits(0);
     let soaks = "hold soaking: v1.2.0 soaks in staging until 2027-03-02T23:00:00Z";
@@ -128,6 +130,7 @@ fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
     );
     story.merge("eu");
     assert_eq!(story.runs("shop"), "v1.2.0 v1.2.0 v1.2.0 v1.0.0");
+    story.run().exits(0);
     // All of it can be seen.
     let want = "\
 dev
@@ -562,4 +565,31 @@ fn nothing_takes_a_set_apart() {
     let args = ["run", "--repo", "acme/fleet", "--env", "dev", "--image", "shop", "--now", &now];
     story.github.env(story.world.bot(args)).run().exits(0);
     assert_eq!(held(), ["v1.2.0", "v1.2.0"]);
+}
+
+/// Whoever pushes says with their own clock when a commit was made; a soak counts from when the version was first seen.
+#[test]
+fn nobodys_clock_shortens_a_soak() {
+    let story = story(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    story.later(1);
+    story.run().exits(0);
+    story.later(72);
+    story.run().exits(0);
+    // Pushed now, dated just after the commit before it.
+    let image = format!("# dev\nimage: {}/acme/shop:v9.9.9\n", story.registry.host);
+    let repo = &story.github.repo;
+    let now = story.now.get();
+    repo.it_is(now.checked_sub(SignedDuration::from_hours(71)).unwrap());
+    repo.commit("main", "Evil", &[("clusters/dev/shop.yaml", &image)]);
+    repo.it_is(now);
+    let out = story.run().exits(0);
+    let said = why(&out, "eu", "shop");
+    assert!(said.starts_with("hold soaking: v9.9.9 soaks in dev until "), "{said}");
+    story.later(23);
+    assert!(why(&story.run().exits(0), "eu", "shop").starts_with("hold soaking"));
+    story.later(2);
+    assert!(why(&story.run().exits(0), "eu", "shop").starts_with("update promoted"));
 }

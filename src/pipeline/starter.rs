@@ -81,6 +81,7 @@ pub async fn init(
     skipped.extend(there_already(old.len()));
     let taken = set.policies.iter().map(|policy| policy.name.clone()).collect();
     let mut starter = Starter::of(&new, &taken);
+    starter.shared(&new, tree.paths().iter().map(String::as_str));
     untagged.retain(|image, _| !known.contains(image));
     for (image, places) in &untagged {
         starter.untagged(image, places);

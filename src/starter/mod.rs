@@ -119,6 +119,13 @@ impl Starter {
         names.find(is_free).unwrap_or_default()
     }
 
+    /// Says of files with images that several stages share, where these name none of their own; `all` are the files of the
+    /// repository.
+    pub fn shared<'a>(&mut self, deployed: &'a [Deployed], all: impl Iterator<Item = &'a str>) {
+        let files = deployed.iter().map(|one| one.path.as_str());
+        self.notes.extend(places::shared_base(files, all));
+    }
+
     /// Says what is deployed without a tag; the places are `path:line`.
     pub fn untagged(&mut self, image: &Repository, places: &[String]) {
         let first = places.first().map(String::as_str).unwrap_or_default();

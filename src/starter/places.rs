@@ -102,6 +102,40 @@ pub(super) fn bypasses(environments: &[Place]) -> Option<String> {
     })
 }
 
+/// What is said of a base that stages share which hold no image of their own, so that nothing above says it: overlays of
+/// kustomize, and Flux's usual layout. `files` name images, `all` are the files of the repository.
+pub(super) fn shared_base<'a>(
+    files: impl Iterator<Item = &'a str>,
+    all: impl Iterator<Item = &'a str>,
+) -> Option<String> {
+    let is_manifest = |path: &&str| {
+        path.rsplit_once('.').is_some_and(|(_, extension)| matches!(extension, "yaml" | "yml"))
+    };
+    let mut staged: BTreeMap<String, (usize, BTreeSet<String>)> = BTreeMap::new();
+    for (name, path, rank) in all.filter(is_manifest).filter_map(stage) {
+        staged.entry(name).or_insert((rank, BTreeSet::new())).1.insert(path);
+    }
+    let (own, shared): (Vec<&str>, Vec<&str>) = files.partition(|file| stage(file).is_some());
+    let has_own: BTreeSet<String> = own.iter().filter_map(|file| Some(stage(file)?.0)).collect();
+    let mut bare: Vec<(usize, &String)> = staged
+        .iter()
+        .filter(|(name, _)| !has_own.contains(*name))
+        .map(|(name, (rank, _))| (*rank, name))
+        .collect();
+    bare.sort();
+    let taken: Vec<String> = staged.values().flat_map(|(_, paths)| paths).cloned().collect();
+    let shared: BTreeSet<String> = shared.into_iter().map(|file| lift(file, &taken)).collect();
+    let names: Vec<&str> = bare.into_iter().map(|(_, name)| name.as_str()).collect();
+    (staged.len() > 1 && !shared.is_empty() && !names.is_empty()).then(|| {
+        format!(
+            "{}: {} name no images of their own; where they use these files, as those of a kustomize base, a change there \
+             reaches all of them at once, and passes promotion by",
+            outermost(&shared).join(", "),
+            names.join(" and ")
+        )
+    })
+}
+
 /// The stage that a path names first: its name, how far the path leads to it, and its rank.
 fn stage(file: &str) -> Option<(String, String, usize)> {
     let mut path = String::new();
@@ -160,6 +194,30 @@ mod tests {
     fn found(files: &[&str]) -> Vec<String> {
         let places = environments(files.iter().copied());
         places.iter().map(|place| format!("{}: {}", place.name, place.paths.join(" "))).collect()
+    }
+
+    #[test]
+    fn a_base_without_overlays_of_its_own_is_named() {
+        let cases: [(&[&str], &[&str], bool); 5] = [
+            (
+                &["apps/base/web.yaml", "apps/overlays/staging/kustomization.yaml"],
+                &["apps/overlays/production/kustomization.yaml"],
+                true,
+            ),
+            (
+                &["apps/base/shop/a.yaml"],
+                &["apps/staging/kustomization.yaml", "apps/production/kustomization.yaml"],
+                true,
+            ),
+            (&["apps/staging/a.yaml", "apps/production/a.yaml", "apps/base/a.yaml"], &[], false),
+            (&["apps/web.yaml"], &["apps/production/kustomization.yaml"], false),
+            (&["apps/web.yaml"], &["docs/staging/a.md", "docs/production/a.md"], false),
+        ];
+        for (files, others, want) in cases {
+            let all = files.iter().chain(others).copied();
+            let note = shared_base(files.iter().copied(), all);
+            assert_eq!(note.is_some(), want, "{files:?}: {note:?}");
+        }
     }
 
     #[test]

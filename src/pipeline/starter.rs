@@ -94,6 +94,7 @@ pub async fn init(
     let mut files = Vec::new();
     let origin = "Written by `tagalong init`, from what the files name.";
     files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
+    starter.notes.extend(existing.uncovered(&files));
     let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
     match with_workflow {
         true if is_there(WORKFLOW_FILE) => {
@@ -388,6 +389,27 @@ impl Existing {
         files.push(PolicyFile::new("policies/new.yaml", policies(starter, "")));
         let (_, problems) = read(&files);
         problems.into_iter().find(|p| p.severity == Severity::Error).map(|p| p.message)
+    }
+
+    /// Says of new policies that no environment takes them: those that are there list their images.
+    fn uncovered(&self, new: &[(String, String)]) -> Option<String> {
+        let added = new.iter().map(|(path, text)| PolicyFile::new(path.clone(), text.clone()));
+        let (set, _) = read(&self.files.iter().cloned().chain(added).collect::<Vec<_>>());
+        let is_taken = |index: &usize| set.environments.iter().any(|e| e.policies.contains(index));
+        let left = (0..set.policies.len()).filter(|index| !is_taken(index));
+        let is_new = |policy: &&Policy| new.iter().any(|(path, _)| *path == policy.place.path);
+        let names: Vec<&str> = left
+            .map(|index| &set.policies[index])
+            .filter(is_new)
+            .map(|policy| policy.name.as_str())
+            .collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "no environment takes `{}`: add them to `images` of the environments that they belong to, or nothing is kept up \
+                 to date by them",
+                names.join("`, `")
+            )
+        })
     }
 
     /// Leaves out what does not go with the rest, and says why: one thing that other tools were told and that cannot be

@@ -378,3 +378,25 @@ fn from_nothing_to_the_first_pull_request() {
     heads.sort();
     assert_eq!(heads, ["tagalong/production", "tagalong/staging"]);
 }
+
+/// Environments that list their images take no new policy by themselves, which is said.
+#[test]
+fn a_new_policy_that_no_environment_takes_is_named() {
+    let world = World::new();
+    let policies = "images:\n  web: {image: ghcr.io/acme/web, tags: {semver: '*'}}\nenvironments:\n  prod: {paths: [prod], images: [web]}\n";
+    let files = [
+        ("policies/p.yaml", policies),
+        (
+            "prod/a.yaml",
+            "a:\n  image: ghcr.io/acme/web:1.0.0\nb:\n  image: ghcr.io/acme/shop:1.0.0\n",
+        ),
+    ];
+    let tree = world.tree(&files);
+    let ran =
+        world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
+    assert!(ran.stderr.contains("no environment takes `shop`"), "{}", ran.stderr);
+    world.file("tree/policies/p.yaml", &policies.replace("[web]", "['*']"));
+    let ran =
+        world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
+    assert!(!ran.stderr.contains("no environment"), "{}", ran.stderr);
+}

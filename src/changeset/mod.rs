@@ -23,6 +23,7 @@ pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle, branch_prefix};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use sources::{Earned, Note, Sources, between, section, section_of};
+pub use template::tried as tried_templates;
 pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 

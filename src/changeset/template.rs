@@ -4,12 +4,17 @@
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context};
+use minijinja::{
+    Environment as Engine, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
+};
 
 use super::Move;
 use super::text::{code_span, one_line};
 use super::words::arrow;
-use crate::policy::check_template as check;
+use crate::choose::Deployed;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::image::{Repository, Tag};
+use crate::policy::{Environment, check_template as check};
 
 /// A template does a bounded amount of work.
 const FUEL: u64 = 100_000;
@@ -60,9 +65,46 @@ pub(super) fn markdown(
     render(&engine, template, environment, moves, table)
 }
 
+/// Uses the templates of an environment once, with what two images would move, so that what can only be known then is said
+/// before it happens.
+#[must_use]
+pub fn tried(environment: &Environment) -> Vec<Diagnostic> {
+    let texts = &environment.deliver.texts;
+    let name = environment.name.as_str();
+    let moves: Vec<Move> =
+        ["one", "other"].into_iter().filter_map(|image| sample(name, image)).collect();
+    let said = [
+        ("title", texts.title.as_ref().map(|text| title(text, name, &moves))),
+        ("message", texts.message.as_ref().map(|text| plain(text, name, &moves))),
+        ("body", texts.body.as_ref().map(|text| markdown(text, name, &moves, "| table |"))),
+    ];
+    let failed = said.into_iter().filter_map(|(key, said)| Some((key, said?.err()?)));
+    let told = failed.map(|(key, why)| {
+        let message = format!(
+            "the {key} of environment `{name}` cannot be made: {why}; the usual one would be used"
+        );
+        Diagnostic::warning(Code::DeliverTemplate, message).at(environment.place.clone())
+    });
+    told.collect()
+}
+
+/// A move as there may be one.
+fn sample(environment: &str, image: &str) -> Option<Move> {
+    let held = |tag: &str| Deployed { tag: Tag::parse(tag), ..Deployed::default() };
+    Some(Move {
+        environment: environment.to_owned(),
+        image: image.to_owned(),
+        repository: Repository::parse(&format!("registry.example.com/acme/{image}")).ok()?,
+        from: held("v1.0.0"),
+        to: held("v1.1.0"),
+        why: "v1.1.0 is above v1.0.0".to_owned(),
+        sites: vec![("app.yaml".to_owned(), 1)],
+    })
+}
+
 /// The engine. What of it a template can name, [`check`] says; `join` and `replace` have bounds here.
-fn engine() -> Environment<'static> {
-    let mut engine = Environment::new();
+fn engine() -> Engine<'static> {
+    let mut engine = Engine::new();
     engine.set_fuel(Some(FUEL));
     // A misspelt name is an error, and not nothing.
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -122,7 +164,7 @@ fn written(value: &Value, total: &AtomicUsize) -> Result<String, Error> {
 }
 
 fn render(
-    engine: &Environment<'_>,
+    engine: &Engine<'_>,
     template: &str,
     environment: &str,
     moves: &[Move],
@@ -152,8 +194,6 @@ fn render(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choose::Deployed;
-    use crate::image::{Repository, Tag};
 
     fn moves() -> Vec<Move> {
         let to = |tag| Deployed { tag: Tag::parse(tag), ..Deployed::default() };

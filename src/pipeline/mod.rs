@@ -44,7 +44,7 @@ pub use sweep::Hits;
 pub use tags::Tags;
 pub use tree::Tree;
 
-use crate::changeset::{ChangeSet, Plan};
+use crate::changeset::{ChangeSet, Plan, tried_templates};
 use crate::diagnostic::{Code, Diagnostic, any_error};
 use crate::forge::{self, PullRequest};
 use crate::git::Author;
@@ -152,6 +152,7 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let Looked { files, diagnostics: found, .. } = looked;
     loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found, true));
     loaded.diagnostics.extend(found);
+    loaded.diagnostics.extend(loaded.set.environments.iter().flat_map(tried_templates));
     notes::settle_idle(&mut loaded.diagnostics, &loaded.set, 1);
     Ok(loaded)
 }

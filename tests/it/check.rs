@@ -398,3 +398,27 @@ fn quiet_means_errors_alone() {
     world.file("tree/policies/q.yaml", "images: {x: {}}\n");
     assert!(check(&["-q"]).exits(2).stderr.contains("policy.missing-key"));
 }
+
+/// A template that only fails in use is used once by `check`.
+#[test]
+fn templates_are_tried_before_they_are_needed() {
+    let world = World::new();
+    for (template, is_told) in [
+        ("deps: {{ images[0].image }} to {{ images[0].to }}", false),
+        ("deps: {{ imagse }}", true),
+        ("deps: {{ images[0].nothing.more }}", true),
+        ("{% for i in range(90000) %}{% for j in range(90000) %}x{% endfor %}{% endfor %}", true),
+    ] {
+        let policies = format!(
+            "images: {{shop: {{image: ghcr.io/acme/shop, tags: {{semver: '*'}}}}}}\nenvironments:\n  prod:\n    paths: [.]\n    \
+             deliver: {{title: '{template}'}}\n"
+        );
+        let tree = world.tree(&[
+            ("policies/p.yaml", &policies),
+            ("a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n"),
+        ]);
+        let out = world.bot(["check", "--repo", arg(&tree)]).run();
+        let said = format!("{}{}", out.stdout, out.stderr);
+        assert_eq!(said.contains("deliver.template"), is_told, "{template}: {said}");
+    }
+}

@@ -49,7 +49,7 @@ pub struct Ledger {
     /// When a version was first seen in an environment that others come from: by environment, policy and version. A commit says
     /// whatever its author's clock says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    held: ByTag<Timestamp>,
+    held: BTreeMap<String, BTreeMap<String, Sights>>,
     /// The commits that GitHub made for us, by branch: anybody's can look like ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     made: BTreeMap<String, String>,
@@ -58,6 +58,16 @@ pub struct Ledger {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_not(flag: &bool) -> bool {
     !flag
+}
+
+/// What was seen of one policy's image in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Sights {
+    /// The version that was there last.
+    now: Option<String>,
+    /// When each version was first seen to be there, without a break since.
+    since: BTreeMap<String, Timestamp>,
 }
 
 /// That a version is not wanted.
@@ -149,36 +159,55 @@ impl Ledger {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let seen = self.held.get(environment)?.get(policy)?;
-        Some(seen.get(version).copied().unwrap_or(now).min(now))
+        Some(seen.since.get(version).copied().unwrap_or(now).min(now))
     }
 
     /// Notes that a version came to an environment that was seen before.
     pub fn came(&mut self, environment: &str, policy: &str, version: &str, now: Timestamp) {
-        let seen = self.held.get_mut(environment).and_then(|policies| policies.get_mut(policy));
-        if let Some(seen) = seen {
-            seen.entry(version.to_owned()).or_insert(now);
+        let sights = self.held.get_mut(environment).and_then(|policies| policies.get_mut(policy));
+        if let Some(sights) = sights.filter(|sights| sights.now.as_deref() != Some(version)) {
+            sights.since.insert(version.to_owned(), now);
+            sights.now = Some(version.to_owned());
         }
     }
 
-    /// Notes the versions that an environment held, with since when by its history, and forgets all others; whether there is
-    /// one that was not known. At the first sight of an environment its history counts, later the time of the sight.
+    /// Notes what an environment holds now; whether it is another version than before. At the first sight of an environment,
+    /// what its history says of each version counts; later, a version counts from when it was seen to be there, each time anew. One
+    /// that was there and gone again between two sights was never seen.
     pub fn hold(
         &mut self,
         environment: &str,
         policy: &str,
-        versions: &BTreeMap<String, Timestamp>,
+        (newest, versions): (Option<&str>, &BTreeMap<String, Timestamp>),
         now: Timestamp,
     ) -> bool {
         let policies = self.held.entry(environment.to_owned()).or_default();
-        let is_first = !policies.contains_key(policy);
-        let seen = policies.entry(policy.to_owned()).or_default();
-        seen.retain(|version, _| versions.contains_key(version));
-        let before = seen.len();
-        for (version, since) in versions {
-            let at = if is_first { (*since).min(now) } else { now };
-            seen.entry(version.clone()).or_insert(at);
+        if let Some(sights) = policies.get_mut(policy) {
+            let is_new = |version: &&str| sights.now.as_deref() != Some(*version);
+            let Some(version) = newest.filter(is_new) else {
+                return false;
+            };
+            sights.since.insert(version.to_owned(), now);
+            sights.now = Some(version.to_owned());
+            return true;
         }
-        seen.len() > before
+        let since = versions.iter().map(|(version, since)| (version.clone(), (*since).min(now)));
+        let sights = Sights { now: newest.map(str::to_owned), since: since.collect() };
+        policies.insert(policy.to_owned(), sights);
+        true
+    }
+
+    /// Forgets the versions of an environment that are not among these any more.
+    pub fn forget_held(
+        &mut self,
+        environment: &str,
+        policy: &str,
+        versions: &BTreeMap<String, Timestamp>,
+    ) {
+        let sights = self.held.get_mut(environment).and_then(|policies| policies.get_mut(policy));
+        if let Some(sights) = sights {
+            sights.since.retain(|version, _| versions.contains_key(version));
+        }
     }
 
     /// When a digest was first seen behind a tag.

@@ -148,7 +148,7 @@ impl Memory {
         (now, is_whole): (Timestamp, bool),
         timelines: &Timelines,
     ) {
-        self.hold(set, timelines, now);
+        self.hold(set, timelines, (now, is_whole));
         let mut by_repository: BTreeMap<&Repository, Vec<&Policy>> = BTreeMap::new();
         for policy in &set.policies {
             by_repository.entry(&policy.repository).or_default().push(policy);
@@ -187,7 +187,7 @@ impl Memory {
     }
 
     /// Remembers when versions were first seen in environments that others come from.
-    fn hold(&mut self, set: &PolicySet, timelines: &Timelines, now: Timestamp) {
+    fn hold(&mut self, set: &PolicySet, timelines: &Timelines, (now, is_whole): (Timestamp, bool)) {
         let sources: BTreeSet<usize> = set
             .environments
             .iter()
@@ -207,8 +207,17 @@ impl Memory {
                     }
                 }
                 let name = &set.policies[*policy].name;
+                let newest = timeline.head().and_then(|state| match state.held(*policy) {
+                    promote::Held::One(held) => Some(held.to_string()),
+                    _ => None,
+                });
                 if !versions.is_empty() {
-                    self.is_urgent |= self.ledger.hold(&environment.name, name, &versions, now);
+                    let all = (newest.as_deref(), &versions);
+                    self.is_urgent |= self.ledger.hold(&environment.name, name, all, now);
+                }
+                // A narrower run may not look as far back.
+                if is_whole {
+                    self.ledger.forget_held(&environment.name, name, &versions);
                 }
             }
         }

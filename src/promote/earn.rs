@@ -139,7 +139,9 @@ impl Unit<'_> {
         let image = &self.facts.set.policies[policy].name;
         let seen = self.facts.ledger.first_held(name, image, &deployed.to_string(), now);
         let since = seen.map_or(stretch.since, |seen| seen.max(stretch.since));
-        let length_of_soak = stretch.until.unwrap_or(now).duration_since(since);
+        // One that was replaced by what is yet to come was held until now.
+        let until = stretch.until.map_or(now, |until| until.min(now));
+        let length_of_soak = until.duration_since(since);
         if soak.is_zero() || length_of_soak >= soak {
             return Ok(None);
         }

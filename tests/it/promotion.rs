@@ -593,3 +593,45 @@ fn nobodys_clock_shortens_a_soak() {
     story.later(2);
     assert!(why(&story.run().exits(0), "eu", "shop").starts_with("update promoted"));
 }
+
+/// A version that was planted and taken back between two runs was never seen; one that is replaced by what is yet to come was
+/// held until now.
+#[test]
+fn no_detour_shortens_a_soak() {
+    let rules = format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 48h}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    );
+    let planted = story(&rules);
+    let of = |story: &Story, tag: &str| {
+        format!("# dev\nimage: {}/acme/shop:{tag}\n", story.registry.host)
+    };
+    let commit = |story: &Story, tag: &str| {
+        let text = of(story, tag);
+        story.github.repo.commit("main", tag, &[("clusters/dev/shop.yaml", &text)]);
+    };
+    planted.later(1);
+    planted.run().exits(0);
+    commit(&planted, "v9.9.9");
+    commit(&planted, "v1.0.0");
+    planted.run().exits(0);
+    planted.later(96);
+    let now = planted.now.get();
+    planted.github.repo.it_is(now.checked_sub(SignedDuration::from_hours(95)).unwrap());
+    commit(&planted, "v9.9.9");
+    planted.github.repo.it_is(now);
+    let said = why(&planted.run().exits(0), "eu", "shop");
+    assert!(said.starts_with("hold soaking: v9.9.9 soaks in dev until "), "{said}");
+    // The next commit is of tomorrow.
+    let ahead = story(&rules);
+    ahead.later(1);
+    ahead.run().exits(0);
+    commit(&ahead, "v1.0.5");
+    let now = ahead.now.get();
+    ahead.github.repo.it_is(now.checked_add(SignedDuration::from_hours(20)).unwrap());
+    commit(&ahead, "v1.0.6");
+    ahead.github.repo.it_is(now);
+    ahead.later(30);
+    let said = why(&ahead.run().exits(0), "eu", "shop");
+    assert!(said.starts_with("hold soaking"), "{said}");
+}

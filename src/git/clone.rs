@@ -198,9 +198,16 @@ impl Clone {
         paths: impl IntoIterator<Item = &'p String>,
     ) -> Option<bool> {
         let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree()).ok()?;
+        // Where it parted from the base, as far as that is here: the base may have changed a mode since.
+        let from = self.repository.merge_base(commit, self.base).ok();
+        let from = from.and_then(|from| self.repository.find_commit(from).ok()?.tree().ok());
+        let mode_of = |tree: &git2::Tree<'_>, path: &String| {
+            tree.get_path(path.as_ref()).ok().map(|entry| entry.filemode())
+        };
         let keeps = |path: &String| {
-            let entry = tree.get_path(path.as_ref()).ok();
-            entry.map(|entry| entry.filemode()) == self.mode(path)
+            let own = mode_of(&tree, path);
+            let before = from.as_ref().map_or_else(|| self.mode(path), |from| mode_of(from, path));
+            own == before
         };
         Some(paths.into_iter().all(keeps))
     }

@@ -7,6 +7,7 @@ use git2::{ErrorCode, Repository};
 use jiff::{SignedDuration, Timestamp};
 
 use super::smart::{Depth, Smart};
+use super::tree;
 use super::{Clone, GitError, Oid, Remote};
 
 /// Clocks of people who commit to one branch differ by less than this.
@@ -143,6 +144,7 @@ fn read(
     matters: &dyn Fn(&str) -> bool,
 ) -> Result<History, git2::Error> {
     let mut history = History::default();
+    let mut budget = tree::Budget::new();
     let mut next = repository.find_commit(head)?;
     loop {
         // What is not here was not asked for, or never was there.
@@ -153,9 +155,14 @@ fn read(
         };
         let before = match &parent {
             Some(parent) => {
-                let trees = (parent.tree()?, next.tree()?);
-                let diff = repository.diff_tree_to_tree(Some(&trees.0), Some(&trees.1), None)?;
-                changes(repository, &diff, matters)
+                let trees = (parent.tree_id(), next.tree_id());
+                let all = tree::differing(repository, trees, &mut budget)?.into_iter();
+                let all = all.filter(|(path, _)| matters(path));
+                let with_bytes = |(path, was): tree::Differing| {
+                    let bytes = before(repository, &path, was);
+                    (path, bytes)
+                };
+                all.map(with_bytes).collect()
             }
             None => Vec::new(),
         };
@@ -202,7 +209,7 @@ fn changes(
     matters: &dyn Fn(&str) -> bool,
 ) -> Vec<Before> {
     let mut seen = BTreeSet::new();
-    let mut before = Vec::new();
+    let mut all = Vec::new();
     for delta in diff.deltas() {
         for file in [delta.old_file(), delta.new_file()] {
             let Some(path) = file.path().and_then(Path::to_str).filter(|path| matters(path)) else {
@@ -213,13 +220,16 @@ fn changes(
             }
             let old = delta.old_file();
             let is_there = old.exists() && !old.id().is_zero();
-            let blob = is_there.then(|| repository.find_blob(old.id())).transpose();
-            // A submodule or a link was no file.
-            let blob = blob.ok().flatten().map(|blob| blob.content().to_vec());
-            before.push((path.to_owned(), blob));
+            let was = is_there.then(|| old.id());
+            all.push((path.to_owned(), before(repository, path, was)));
         }
     }
-    before
+    all
+}
+
+/// What a file held. A submodule or a link was no file, and one that is too large was none that is looked into.
+fn before(repository: &Repository, path: &str, was: Option<Oid>) -> Option<Vec<u8>> {
+    tree::blob(repository, was?, path, tree::MAX_BLOB).ok()
 }
 
 fn time_of(commit: &git2::Commit<'_>) -> Timestamp {

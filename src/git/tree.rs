@@ -10,6 +10,9 @@ use super::{GitError, Oid};
 /// What git calls a regular file, executable or not.
 const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
 
+/// What git calls a directory.
+const TREE: i32 = 0o040_000;
+
 /// More entries than this, in all, are no config repository.
 const MAX_ENTRIES: usize = 1_000_000;
 
@@ -90,4 +93,63 @@ pub(super) fn blob(
         return Err(GitError::TooLarge { path: path.to_owned(), size });
     }
     Ok(repository.find_blob(oid).map_err(git)?.content().to_vec())
+}
+
+/// How much of the trees of a history is looked at.
+pub(super) struct Budget {
+    entries: usize,
+}
+
+impl Budget {
+    pub(super) const fn new() -> Self {
+        Self { entries: MAX_ENTRIES }
+    }
+}
+
+/// A file that differs between two trees: its path, and the regular file that it was in the first one.
+pub(super) type Differing = (String, Option<Oid>);
+
+/// The files that differ between two trees. What both have is not looked into, so that it costs what is new.
+///
+/// # Errors
+/// When an object cannot be read, or there is more than the budget allows.
+pub(super) fn differing(
+    repository: &Repository,
+    (old, new): (Oid, Oid),
+    budget: &mut Budget,
+) -> Result<Vec<Differing>, git2::Error> {
+    let mut found = Vec::new();
+    let mut open = vec![(Some(old), Some(new), String::new(), 0)];
+    while let Some((old, new, directory, depth)) = open.pop() {
+        if depth > MAX_DEPTH {
+            return Err(git2::Error::from_str("a tree of the history has too many levels"));
+        }
+        let mut names: BTreeMap<String, [Option<(Oid, i32)>; 2]> = BTreeMap::new();
+        for (side, tree) in [old, new].into_iter().enumerate() {
+            let Some(tree) = tree else { continue };
+            for entry in &repository.find_tree(tree)? {
+                budget.entries = budget.entries.checked_sub(1).ok_or_else(|| {
+                    git2::Error::from_str("the trees of the history have too many entries")
+                })?;
+                if let Ok(name) = entry.name() {
+                    names.entry(name.to_owned()).or_default()[side] =
+                        Some((entry.id(), entry.filemode()));
+                }
+            }
+        }
+        for (name, [before, after]) in names.into_iter().filter(|(_, [old, new])| old != new) {
+            let tree = |entry: Option<(Oid, i32)>| entry.filter(|(_, mode)| *mode == TREE);
+            let (old, new) = (tree(before), tree(after));
+            let path = format!("{directory}{name}");
+            if before.is_some() && old.is_none() || after.is_some() && new.is_none() {
+                let was = before.filter(|(_, mode)| REGULAR.contains(mode)).map(|(id, _)| id);
+                found.push((path.clone(), was));
+            }
+            if old.is_some() || new.is_some() {
+                let id = |entry: Option<(Oid, i32)>| entry.map(|(id, _)| id);
+                open.push((id(old), id(new), path + "/", depth + 1));
+            }
+        }
+    }
+    Ok(found)
 }

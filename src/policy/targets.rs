@@ -48,6 +48,8 @@ struct Cost {
     ways: usize,
     /// How many filters are in one another at most.
     filters: usize,
+    /// How often it begins again at the root (`$`), within a filter: for each of the places that the filter looks at.
+    absolute: usize,
 }
 
 /// More than these are in no path that somebody writes: each filter within a filter doubles the work.
@@ -61,11 +63,11 @@ const MAX_VISITS: usize = 4_000_000;
 impl Cost {
     /// Counts, outside texts in quotes.
     fn of(path: &str) -> Self {
-        let mut cost = Self { descents: 0, ways: 1, filters: 0 };
+        let mut cost = Self { descents: 0, ways: 1, filters: 0, absolute: 0 };
         let (mut quote, mut is_escaped, mut before) = (None, false, ' ');
-        // Of each open bracket: its selectors, and whether it has a filter. Commas in parentheses part arguments.
-        let (mut open, mut parentheses) = (Vec::<(usize, bool)>::new(), 0_usize);
-        for c in path.chars() {
+        // Of each open bracket or parenthesis: its selectors, and whether it has a filter. Commas in parentheses part arguments.
+        let mut open = Vec::<(usize, bool)>::new();
+        for (at, c) in path.chars().enumerate() {
             if let Some(end) = quote {
                 quote = quote.filter(|_| is_escaped || c != end);
                 is_escaped = c == '\\' && !is_escaped;
@@ -73,14 +75,13 @@ impl Cost {
             }
             match c {
                 '"' | '\'' => quote = Some(c),
-                '[' => open.push((1, false)),
+                '[' | '(' => open.push((1, false)),
                 ']' => {
                     let (selectors, _) = open.pop().unwrap_or((1, false));
                     cost.ways = cost.ways.saturating_mul(selectors);
                 }
-                '(' => parentheses += 1,
-                ')' => parentheses = parentheses.saturating_sub(1),
-                ',' if parentheses == 0 => {
+                ')' => drop(open.pop()),
+                ',' => {
                     if let Some((selectors, _)) = open.last_mut() {
                         *selectors += 1;
                     }
@@ -91,6 +92,7 @@ impl Cost {
                     }
                 }
                 '.' if before == '.' => cost.descents += 1,
+                '$' if at > 0 => cost.absolute += 1,
                 _ => {}
             }
             cost.filters =
@@ -108,6 +110,9 @@ impl Cost {
             }
             Self { descents, .. } if descents > MAX_DESCENTS => {
                 Some(format!("it has `..` more than {MAX_DESCENTS} times"))
+            }
+            Self { absolute, .. } if absolute > 0 => {
+                Some("it begins again at the root (`$`) within a filter".to_owned())
             }
             Self { ways, .. } if ways > MAX_WAYS => {
                 Some(format!("its brackets lead to one place in more than {MAX_WAYS} ways"))
@@ -235,6 +240,10 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
     if let Some(why) = cost.excess() {
         return Err(problem(why));
     }
+    // They are compiled for each place that they look at.
+    if ["match(", "search("].iter().any(|name| full.contains(name)) && full.contains('{') {
+        return Err(problem("a regular expression in it repeats something (`{`)".to_owned()));
+    }
     JsonPath::parse(&full).map(|path| Query { path, cost }).map_err(|error| {
         problem(format!("not a path: {error}"))
             .help("as in `image.tag`, `spec.containers[0].image`, or any JSONPath of RFC 9535")
@@ -280,6 +289,9 @@ mod tests {
             ("$['a','b','c'][0,1][?@.x == 'y']", None),
             ("$[*,*][*,*][*,*][*,*][*,*][*,*][*,*]", Some("ways")),
             ("$[?match(@.a, 'x')]", None),
+            ("$[?search(@, '(a{200}){200}')]", Some("repeats")),
+            ("$[?$[?@==2]]", Some("root")),
+            ("$[?(@[*,*][*,*][*,*][*,*][*,*][*,*][*,*])]", Some("ways")),
         ] {
             let said = query(path).map(drop).map_err(|problem| problem.message);
             assert_eq!(said.is_err(), why.is_some(), "{path}: {said:?}");

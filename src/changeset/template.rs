@@ -2,6 +2,7 @@
 //! text: one line, and in a body a code span, so that it can neither end a line nor be Markdown.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::{
@@ -17,10 +18,13 @@ use crate::image::{Repository, Tag};
 use crate::policy::{Environment, check_template as check};
 
 /// A template does a bounded amount of work.
-const FUEL: u64 = 100_000;
+const FUEL: u64 = 50_000;
 
 /// More bytes than this no text of a pull request or a commit has: GitHub's limit for a body is 65,536 characters.
 const MAX_TEXT: usize = 256 * 1024;
+
+/// More bytes than this filters make of no text, all together.
+const MAX_MADE: usize = 1 << 20;
 
 /// GitHub's limit for a title, in characters.
 const MAX_TITLE: usize = 256;
@@ -110,9 +114,22 @@ fn engine() -> Engine<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     // What comes from outside is not declared harmless by a policy file.
     engine.remove_filter("safe");
-    engine.add_filter("join", join);
-    engine.add_filter("replace", replace);
+    // What they make costs no fuel, so all of it together is bounded.
+    let made = Arc::new(AtomicUsize::new(0));
+    let charged = Arc::clone(&made);
+    engine.add_filter("join", move |all: &Value, between: Option<&str>| {
+        charge(&charged, join(all, between)?)
+    });
+    engine.add_filter("replace", move |text: &str, from: &str, to: &str| {
+        charge(&made, replace(text, from, to)?)
+    });
     engine
+}
+
+/// A text that a filter made, while all of them together are no longer than [`MAX_MADE`].
+fn charge(made: &AtomicUsize, text: String) -> Result<String, Error> {
+    let before = made.fetch_add(text.len(), Ordering::Relaxed);
+    if before.saturating_add(text.len()) > MAX_MADE { Err(too_long()) } else { Ok(text) }
 }
 
 /// Texts with another one between them.
@@ -128,7 +145,8 @@ fn join(all: &Value, between: Option<&str>) -> Result<String, Error> {
 /// A text with each occurrence of another one exchanged.
 fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
     let longest = text.len().saturating_add((text.len() + 1).saturating_mul(to.len()));
-    if longest > MAX_TEXT && text.matches(from).count().saturating_mul(to.len()) > MAX_TEXT {
+    let grown = || text.len() + text.matches(from).count().saturating_mul(to.len());
+    if longest > MAX_TEXT && grown() > MAX_TEXT {
         return Err(too_long());
     }
     Ok(text.replace(from, to))
@@ -233,7 +251,7 @@ mod tests {
             ("{% for", Err("syntax error")),
             ("{{ images[0].files | join(images[0].why) }}", Ok("a|b.yaml:3")),
             ("{{ environment | replace('p', 'q') }}", Ok("qrod")),
-            (&nested("environment", " | replace('', images[0].why)", 60), Err("more than")),
+            (&nested("environment", " | replace('', images[0].why)", 30), Err("more than")),
             (&joined(30), Err("more than")),
             (&format!("{{% for i in range(90000) %}}{}{{% endfor %}}", "x".repeat(8_000)), Err("")),
             (

@@ -18,6 +18,9 @@ use crate::settings::{DecideSettings, Place, RepoSpec, Surroundings};
 /// No look takes longer: git has 10 minutes, and limits of GitHub are waited for 15.
 const LONGEST: Duration = Duration::from_mins(40);
 
+/// As much as the main thread has, and twice that: what goes down by calling itself is bounded with that in mind.
+const STACK: usize = 16 << 20;
+
 /// More of what is not as it should be is not told of one look.
 const MANY: usize = 50;
 
@@ -81,7 +84,7 @@ impl Task<'_> {
             // Nobody is there any more when the daemon has ended.
             send.send(finished).ok();
         };
-        if let Err(error) = std::thread::Builder::new().spawn(work) {
+        if let Err(error) = std::thread::Builder::new().stack_size(STACK).spawn(work) {
             done.send(Finished { said: vec![error.to_string()], ..unstarted }).ok();
         }
     }

@@ -108,11 +108,27 @@ fn is_metadata_address(address: IpAddr) -> bool {
             let behind = (first, second) == (0x64, 0xff9b);
             let mapped = v6.to_ipv4_mapped().or_else(|| v6.to_ipv4());
             let mapped = mapped.or_else(|| behind.then(|| last.into()));
+            let to4 =
+                (first == 0x2002).then(|| [octets[2], octets[3], octets[4], octets[5]].into());
+            let mapped = mapped.or(to4);
+            // AWS, Google and Scaleway.
+            let own = [(0xfd00, 0x0ec2), (0xfd20, 0x00ce), (0xfd00, 0x0042)];
             first & 0xffc0 == 0xfe80
-                || (first, second) == (0xfd00, 0x0ec2)
+                || own.contains(&(first, second))
                 || mapped.is_some_and(|v4| is_metadata_address(IpAddr::V4(v4)))
         }
     }
+}
+
+/// Whether a name leads to a link-local address or a cloud's metadata, as far as this machine can tell: a proxy resolves names
+/// itself, so that the client's own resolver is not asked.
+pub async fn leads_to_metadata(host: &str) -> bool {
+    let url = Url::parse(&format!("http://{host}/"));
+    let Some(Host::Domain(name)) = url.as_ref().ok().and_then(Url::host) else {
+        return is_metadata(host);
+    };
+    let found = tokio::net::lookup_host((name, 0)).await;
+    is_metadata(host) || found.is_ok_and(|mut found| found.any(|at| is_metadata_address(at.ip())))
 }
 
 /// Whether a name leads outside the network, by whatever this machine resolves it to. A proxy resolves names itself, so that

@@ -90,7 +90,7 @@ impl Merging<'_> {
         (head, is_new): (&str, bool),
     ) -> Result<Merged, ForgeError> {
         if pull.queue == Queue::Inside {
-            return Ok(Merged::Queued);
+            return self.queued(known, set, pull).await;
         }
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
         let is_approved = !set.merge.approval || !is_new && pull.has_approval();
@@ -140,7 +140,7 @@ impl Merging<'_> {
     ) -> Result<Merged, ForgeError> {
         let Some(method) = method(known, set) else { return wait(NO_METHOD) };
         if pull.queue == Queue::Inside {
-            return Ok(Merged::Queued);
+            return self.queued(known, set, pull).await;
         }
         if let Some(why) = obstacle(known, set, pull) {
             return wait(&why);
@@ -150,6 +150,21 @@ impl Merging<'_> {
             None if pull.queue == Queue::Outside => known.forge.enqueue(pull, head).await,
             None => known.forge.merge(pull, head, method).await,
         }
+    }
+
+    /// Leaves what waits in the queue there, unless nobody approves it any more.
+    async fn queued(
+        &self,
+        known: &Known,
+        set: &ChangeSet,
+        pull: &PullRequest,
+    ) -> Result<Merged, ForgeError> {
+        let is_refused = pull.is_refused || set.merge.approval && !pull.has_approval();
+        if !is_refused {
+            return Ok(Merged::Queued);
+        }
+        known.forge.dequeue(pull).await?;
+        if pull.is_refused { wait("a reviewer wants changes") } else { wait(&unapproved(pull)) }
     }
 
     /// What a branch has that is not exactly our edits.
@@ -273,10 +288,8 @@ fn by_name_alone(set: &ChangeSet, pull: &PullRequest) -> Option<String> {
 /// Which check is missing.
 fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
     let merge = &set.merge;
-    if pull.more_checks && merge.checks.is_empty() {
-        return Some(
-            "not all of its checks can be read; name those that count in `checks`".to_owned(),
-        );
+    if pull.more_checks {
+        return Some("not all of its checks can be read, so that one may have failed".to_owned());
     }
     let is_it = |required: &Required, check: &Check| {
         check.name == required.name && required.is_by(check.by.as_deref())

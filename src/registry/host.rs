@@ -124,6 +124,11 @@ impl Host {
             return Err(unusable(why));
         }
         let make = async |is_secure| {
+            if !self.is_ours && http::leads_to_metadata(&self.name).await {
+                return Err(unusable(
+                    "its name leads to a link-local address or a cloud's metadata",
+                ));
+            }
             let builder =
                 connected(http::client(&self.name), &self.settings.connection, is_secure)?;
             let builder = if self.is_ours { builder } else { http::without_metadata(builder) };

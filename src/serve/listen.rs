@@ -38,9 +38,14 @@ pub(super) async fn answer(listener: TcpListener, router: Router) {
         tokio::spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(patience);
-            // How a connection ends is the other side's business.
+            // How a connection ends is the other side's business. What is under way when its time is over may end, and says
+            // that nothing follows.
             let connection = server.serve_connection(TokioIo::new(stream), service);
-            tokio::time::timeout(LONGEST, connection).await.ok();
+            let mut connection = std::pin::pin!(connection);
+            if tokio::time::timeout(LONGEST, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                tokio::time::timeout(PATIENCE, connection).await.ok();
+            }
             drop(place);
         });
     }

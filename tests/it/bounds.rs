@@ -125,3 +125,42 @@ fn a_key_that_is_a_pipe_is_told() {
     let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
     world.bot(args).run().exits(2).says(&["no regular file"]);
 }
+
+/// A commit that was taken back costs no more than what is there now.
+#[test]
+fn a_history_is_read_within_bounds() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    let world = World::new();
+    let policy = format!(
+        "{POLICY}environments:\n  dev: {{paths: [deep]}}\n  prod: {{paths: [prod], promoteFrom: dev, soak: 1h}}\n"
+    );
+    let files = [("policies/p.yaml", &*policy), ("prod/a.yaml", SITE)];
+    let repo = Repo::create(&world.dir("repos"), "fleet", &files);
+    let good = repo.head("main");
+    nested(&repo, &names, 10);
+    let tree = repo.git(&["rev-parse", &format!("{good}^{{tree}}")]);
+    let commit = repo.git(&["commit-tree", tree.trim(), "-p", "main", "-m", "Back"]);
+    repo.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["plan", "--repo", arg(&repo.bare), "--catalog", arg(&catalog)];
+    world.bot(args).run().exits(3).says(&["the trees of the history have too many entries"]);
+}
+
+/// What a template makes is bounded, whatever filters are behind each other.
+#[test]
+fn a_template_takes_no_memory_and_no_time() {
+    let big =
+        format!("{{{{ 'x'{} | length }}}}", " | replace('', 'yyyyyyyyyyyyyyyyyyyy')".repeat(30));
+    let loops = "{% for a in range(1000) %}{{ ('x' | replace('', 'y') | replace('', 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') \
+                 | replace('y', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz')) | upper | length }}{% endfor %}";
+    for template in [&*big, loops] {
+        let world = World::new();
+        let policy = format!(
+            "{POLICY}environments:\n  prod:\n    paths: [.]\n    deliver:\n      title: |-\n        {template}\n"
+        );
+        let tree = world.tree(&[("policies/p.yaml", &*policy), ("a.yaml", SITE)]);
+        let out = world.bot(["check", "--repo", arg(&tree)]).run();
+        let said = format!("{}{}", out.stdout, out.stderr);
+        assert!(said.contains("it gives more than") || said.contains("fuel"), "{said}");
+    }
+}

@@ -578,3 +578,18 @@ fn a_file_that_became_a_program_is_not_merged() {
     fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
     assert!(!fleet.github.pulls()[0].merged);
 }
+
+/// What waits in the queue is taken out when nobody approves it any more.
+#[test]
+fn an_approval_that_is_gone_leaves_the_queue() {
+    let fleet = Fleet::new("autoMerge: bot, approval: true");
+    fleet.github.allows("mergeQueue", true);
+    fleet.run(&[]).exits(0);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.github.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
+    fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
+    assert!(fleet.github.pulls()[0].queued);
+    fleet.github.edit(1, |pull| pull.labels.clear());
+    fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
+    assert!(!fleet.github.pulls()[0].queued);
+}

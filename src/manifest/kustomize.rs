@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::finder::Finder;
 use super::{Found, Named, Obstacle, Obstructed, Site, Spot};
 use crate::image::Repository;
-use crate::policy::resolved;
+use crate::policy::{is_within, resolved};
 use crate::yaml::{NodeId, Stream};
 
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -78,12 +78,8 @@ pub fn renamed(path: &str, stream: &Stream) -> Vec<Renamed> {
 
 /// Leaves places alone whose image has another name where they are deployed.
 pub(super) fn leave_renamed(path: &str, found: &mut Found, renamed: &[Renamed]) {
-    let is_in = |directory: &String| {
-        let rest = path.strip_prefix(directory.as_str());
-        rest.is_some_and(|r| directory.is_empty() || r.is_empty() || r.starts_with('/'))
-    };
     let is_one = path.rsplit('/').next().is_some_and(|name| FILE_NAMES.contains(&name));
-    let here = |one: &&Renamed| !is_one && one.reach.iter().any(is_in);
+    let here = |one: &&Renamed| !is_one && one.reach.iter().any(|outer| is_within(path, outer));
     let renamed: Vec<&Renamed> = renamed.iter().filter(here).collect();
     let of = |site: &Site| renamed.iter().find(|one| one.from == site.repository);
     let left = found.sites.iter().filter_map(|site| Some((site, of(site)?)));

@@ -42,14 +42,17 @@ impl Paths {
     }
 }
 
-/// Whether one of two written paths is beneath the other.
-pub(super) fn meet(one: &str, other: &str) -> bool {
-    let beneath = |inner: &str, outer: &str| {
-        outer == "."
-            || inner == outer
-            || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
-    };
-    beneath(one, other) || beneath(other, one)
+/// Whether one of two written paths is the other, or beneath it.
+#[must_use]
+pub fn meet(one: &str, other: &str) -> bool {
+    is_within(one, other) || is_within(other, one)
+}
+
+/// Whether a path is another one, or beneath it; the root is empty, or `.`.
+#[must_use]
+pub fn is_within(path: &str, outer: &str) -> bool {
+    let rest = path.strip_prefix(outer);
+    matches!(outer, "" | ".") || rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
 }
 
 /// A path without `.` and `..`, from the root of the repository, which is empty.

@@ -18,7 +18,7 @@ pub use renovate::{FILES as RENOVATE_FILES, Told};
 pub use write::policies;
 
 use crate::image::{Repository, Tag};
-use crate::policy::Overlays;
+use crate::policy::{Overlays, is_within, meet};
 use crate::yaml::Stream;
 use yaml::Object;
 
@@ -179,14 +179,9 @@ impl Starter {
             let name = policy.name.clone();
             self.environments.iter().filter(move |place| place.images.contains(&name))
         };
-        let is_beneath = |one: &str, other: &str| {
-            one == other
-                || other == "."
-                || one.strip_prefix(other).is_some_and(|r| r.starts_with('/'))
-        };
         let meet = |one: &Place, other: &Place| {
             let mut pairs = one.paths.iter().flat_map(|a| other.paths.iter().map(move |b| (a, b)));
-            pairs.any(|(a, b)| is_beneath(a, b) || is_beneath(b, a))
+            pairs.any(|(a, b)| meet(a, b))
         };
         let is_alone = |(at, policy): (usize, &StarterPolicy)| {
             let others = || policies.iter().enumerate().filter(move |(index, _)| *index != at);
@@ -251,17 +246,13 @@ impl Starter {
     /// Keeps policies of tools that change marked places alone to these, where other places name their image: what a tool
     /// left as it was does not begin to move by `import`.
     fn keep_to_markers(&mut self, deployed: &[Deployed]) {
-        let is_in = |path: &str, one: &Deployed| {
-            path == "."
-                || one.path.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        };
         let environments = &self.environments;
         let is_its = |policy: &StarterPolicy, one: &&Deployed| {
             let mut all = environments
                 .iter()
                 .filter(|place| place.is_for_all || place.images.contains(&policy.name));
             let is_there = environments.is_empty()
-                || all.any(|place| place.paths.iter().any(|path| is_in(path, one)));
+                || all.any(|place| place.paths.iter().any(|outer| is_within(&one.path, outer)));
             is_there && one.repository.to_string() == policy.image
         };
         for policy in self.policies.iter_mut().filter(|policy| policy.marker.is_some()) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::super::paths::resolved;
+use super::super::paths::{is_within, resolved};
 use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
@@ -189,13 +189,9 @@ impl Overlays {
     /// Where the resources of a file get other names than they are written with.
     #[must_use]
     pub fn renamed(&self, path: &str, namespace: &str) -> Option<&Place> {
-        let is_in = |directory: &String| {
-            let rest = path.strip_prefix(directory.as_str());
-            rest.is_some_and(|r| directory.is_empty() || r.is_empty() || r.starts_with('/'))
-        };
         let rename = self.renames.iter().find(|rename| {
             rename.namespace.as_deref().is_none_or(|other| other != namespace)
-                && rename.reach.iter().any(is_in)
+                && rename.reach.iter().any(|outer| is_within(path, outer))
         });
         rename.map(|rename| &rename.place)
     }
@@ -216,10 +212,7 @@ impl Overlays {
 
     /// Who sets variables in a file.
     pub fn substituting<'o>(&'o self, path: &'o str) -> impl Iterator<Item = &'o Substitution> {
-        self.substitutions.iter().filter(|substitution| {
-            let rest = path.strip_prefix(&substitution.directory);
-            rest.is_some_and(|rest| substitution.directory.is_empty() || rest.starts_with('/'))
-        })
+        self.substitutions.iter().filter(|one| is_within(path, &one.directory))
     }
 }
 

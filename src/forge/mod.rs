@@ -26,20 +26,7 @@ pub use releases::Release;
 pub use write::{Labeller, Upserted};
 
 use crate::changeset::ChangeSet;
-use crate::policy::{MergeMethod, ORDERS};
-
-/// The label with which people take back that they closed a pull request. GitHub opens none again
-/// whose branch was written anew.
-const RETRY: &str = ORDERS[0];
-
-/// The label with which people have a pull request left as it is.
-pub const HOLD: &str = ORDERS[1];
-
-/// The label with which people have a branch written anew, whatever they put there.
-pub const REBASE: &str = ORDERS[2];
-
-/// The label by which people approve a pull request.
-pub const APPROVE: &str = ORDERS[3];
+use crate::policy::{APPROVE, HOLD, MergeMethod, REBASE, RETRY};
 
 /// A pull request, as far as it concerns us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::merge::{disarm, withdraw};
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, branch_prefix, code_span};
 use crate::choose::Outcome;
-use crate::forge::{APPROVE, ForgeError, PullRequest, Queue, REBASE, Upserted};
+use crate::forge::{ForgeError, PullRequest, Queue, Upserted};
 use crate::git::{BranchState, branch_ref};
-use crate::policy::{Environment, Home, PolicySet, Via};
+use crate::policy::{APPROVE, Environment, Home, PolicySet, REBASE, Via};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why one is closed that nothing else proposes.

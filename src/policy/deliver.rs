@@ -11,10 +11,21 @@ use super::raw::{
 };
 use super::{Timing, Via, Windows, template};
 
-/// The labels by which people say what to do: `retry` takes back that they closed it, `hold` has it left as it is,
-/// `rebase` has its branch written anew, `approve` approves it.
-pub const ORDERS: [&str; 4] =
-    ["tagalong:retry", "tagalong:hold", "tagalong:rebase", "tagalong:approve"];
+/// The label with which people take back that they closed a pull request. GitHub opens none again whose branch was
+/// written anew.
+pub const RETRY: &str = "tagalong:retry";
+
+/// The label with which people have a pull request left as it is.
+pub const HOLD: &str = "tagalong:hold";
+
+/// The label with which people have a branch written anew, whatever they put there.
+pub const REBASE: &str = "tagalong:rebase";
+
+/// The label by which people approve a pull request.
+pub const APPROVE: &str = "tagalong:approve";
+
+/// The labels by which people say what to do.
+pub const ORDERS: [&str; 4] = [RETRY, HOLD, REBASE, APPROVE];
 
 /// How changes are delivered.
 #[derive(Clone, Debug, Default)]

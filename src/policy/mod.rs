@@ -28,7 +28,10 @@ mod windows;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
-pub use deliver::{Deliver, Group, Limits, Merge, ORDERS, PullRequestSettings, Required, Texts};
+pub use deliver::{
+    APPROVE, Deliver, Group, HOLD, Limits, Merge, ORDERS, PullRequestSettings, REBASE, RETRY,
+    Required, Texts,
+};
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::{
     API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution,

@@ -3,7 +3,7 @@
 //!
 //! REST answers for one branch at a time, or with every open pull request of the repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Deserialize;
@@ -280,8 +280,8 @@ pub(super) fn question(
 pub(super) fn read(
     answer: Answer,
     branches: &[&str],
-) -> Option<(BTreeMap<String, Pulls>, Allowed, Vec<String>)> {
-    let (mut found, mut crowded) = (BTreeMap::new(), Vec::new());
+) -> Option<(BTreeMap<String, Pulls>, Allowed, BTreeSet<String>)> {
+    let (mut found, mut crowded) = (BTreeMap::new(), BTreeSet::new());
     let repository = answer.repository?;
     let methods = [
         (repository.squash_merge_allowed, MergeMethod::Squash),
@@ -311,7 +311,7 @@ pub(super) fn read(
         let limit = STATES.iter().find(|(known, ..)| alias.starts_with(known));
         let is_full = limit.is_some_and(|(.., first)| nodes.len() >= *first);
         if is_full && nodes.iter().any(|pull| pull.is_cross_repository) {
-            crowded.push((*branch).to_owned());
+            crowded.insert((*branch).to_owned());
         }
         // A fork can have a branch of the same name. The newest comes first.
         for pull in nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
@@ -323,7 +323,6 @@ pub(super) fn read(
             }
         }
     }
-    crowded.dedup();
     Some((found, allowed, crowded))
 }
 

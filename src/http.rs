@@ -31,43 +31,35 @@ pub fn client(host: &str) -> ClientBuilder {
 /// A client for hosts that an answer names: one whose name leads inside the network is not reached,
 /// whatever the name looked like.
 pub fn client_outside() -> ClientBuilder {
-    client("").dns_resolver(Arc::new(Outside))
+    client("").dns_resolver(Arc::new(INTERNAL))
 }
 
-/// Resolves names to addresses outside the network only.
+/// Resolves names, and leaves addresses out.
 #[derive(Debug)]
-struct Outside;
-
-impl Resolve for Outside {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outside: Vec<SocketAddr> =
-                found.filter(|at| !is_internal_address(at.ip())).collect();
-            if outside.is_empty() {
-                return Err("the name leads to an address inside the network".into());
-            }
-            let addresses: Addrs = Box::new(outside.into_iter());
-            Ok(addresses)
-        })
-    }
+struct Without {
+    is_left_out: fn(IpAddr) -> bool,
+    /// What a name leads to that has no other address.
+    what: &'static str,
 }
 
-/// Resolves names to addresses that no cloud has its metadata at.
-#[derive(Debug)]
-struct NoMetadata;
+const INTERNAL: Without =
+    Without { is_left_out: is_internal_address, what: "an address inside the network" };
 
-impl Resolve for NoMetadata {
+const METADATA: Without = Without {
+    is_left_out: is_metadata_address,
+    what: "a link-local address, or to a cloud's metadata",
+};
+
+impl Resolve for Without {
     fn resolve(&self, name: Name) -> Resolving {
+        let Self { is_left_out, what } = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let other: Vec<SocketAddr> = found.filter(|at| !is_metadata_address(at.ip())).collect();
-            if other.is_empty() {
-                return Err(
-                    "the name leads to a link-local address, or to a cloud's metadata".into()
-                );
+            let others: Vec<SocketAddr> = found.filter(|at| !is_left_out(at.ip())).collect();
+            if others.is_empty() {
+                return Err(format!("the name leads to {what}").into());
             }
-            let addresses: Addrs = Box::new(other.into_iter());
+            let addresses: Addrs = Box::new(others.into_iter());
             Ok(addresses)
         })
     }
@@ -76,7 +68,7 @@ impl Resolve for NoMetadata {
 /// The same client for a host that only a config repository names: whatever that is, it is not where a cloud keeps what its
 /// machines may know alone.
 pub fn without_metadata(builder: ClientBuilder) -> ClientBuilder {
-    builder.dns_resolver(Arc::new(NoMetadata))
+    builder.dns_resolver(Arc::new(METADATA))
 }
 
 /// Whether a host, with or without a port, is link-local or a cloud's metadata, by its address or its name.
@@ -94,7 +86,8 @@ pub fn is_metadata(host: &str) -> bool {
     })
 }
 
-/// AWS, Azure, Google and most others are at 169.254.169.254; Azure's host, Alibaba, Oracle and AWS over IPv6 elsewhere.
+/// AWS, Azure, Google and most others are at 169.254.169.254; Azure's host, Alibaba and Oracle elsewhere, and
+/// AWS, Google and Scaleway over IPv6.
 fn is_metadata_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -111,7 +104,6 @@ fn is_metadata_address(address: IpAddr) -> bool {
             let to4 =
                 (first == 0x2002).then(|| [octets[2], octets[3], octets[4], octets[5]].into());
             let mapped = mapped.or(to4);
-            // AWS, Google and Scaleway.
             let own = [(0xfd00, 0x0ec2), (0xfd20, 0x00ce), (0xfd00, 0x0042)];
             first & 0xffc0 == 0xfe80
                 || own.contains(&(first, second))
@@ -234,8 +226,10 @@ mod tests {
     #[test]
     fn names_that_lead_inside_are_not_resolved() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let resolved = runtime.block_on(Outside.resolve("localhost".parse().unwrap()));
-        assert!(resolved.is_err());
+        let resolve =
+            |by: Without| runtime.block_on(by.resolve("localhost".parse().unwrap())).is_ok();
+        assert!(!resolve(INTERNAL));
+        assert!(resolve(METADATA));
     }
 
     #[test]

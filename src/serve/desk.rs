@@ -1,12 +1,13 @@
 //! The HTTP side: what is asked of the daemon, and webhooks, which are let in, read and handed on in milliseconds.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
@@ -181,39 +182,33 @@ async fn ended(mut answer: Response, mut body: Body, is_asking: bool) -> Respons
 
 /// Passes over the rest of a body; whether it came to its end.
 async fn passed_over(body: &mut Body, most: usize, patience: Duration) -> bool {
-    let all = async {
-        let mut length = 0;
-        while let Some(frame) = next(body).await {
-            length += frame?.len();
-            if length > most {
-                return None;
-            }
-        }
-        Some(())
-    };
-    matches!(tokio::time::timeout(patience, all).await, Ok(Some(())))
+    each(body, most, patience, |_piece| {}).await.is_some()
 }
 
 /// A body that is not too large and comes in time.
 async fn read(body: &mut Body, most: usize, patience: Duration) -> Option<Vec<u8>> {
-    let all = async {
-        let mut bytes = Vec::new();
-        while let Some(frame) = next(body).await {
-            let frame = frame?;
-            if bytes.len() + frame.len() > most {
-                return None;
-            }
-            bytes.extend_from_slice(&frame);
-        }
-        Some(bytes)
-    };
-    tokio::time::timeout(patience, all).await.ok()?
+    let mut bytes = Vec::new();
+    each(body, most, patience, |piece| bytes.extend_from_slice(piece)).await?;
+    Some(bytes)
 }
 
-/// The next piece of a body; within, `None` where the connection broke.
-async fn next(body: &mut Body) -> Option<Option<Bytes>> {
-    let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
-    Some(frame.ok().map(|frame| frame.into_data().unwrap_or_default()))
+/// Hands on the pieces of a body to its end; `None` where it breaks, is too large, or does not come in time.
+async fn each(
+    body: &mut Body,
+    most: usize,
+    patience: Duration,
+    mut take: impl FnMut(&[u8]),
+) -> Option<()> {
+    let all = async {
+        let mut left = most;
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+            let piece = frame.ok()?.into_data().unwrap_or_default();
+            left = left.checked_sub(piece.len())?;
+            take(&piece);
+        }
+        Some(())
+    };
+    tokio::time::timeout(patience, all).await.ok()?
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(super) fn markdown(
     render(&engine, template, environment, moves, table)
 }
 
-/// Uses the templates of an environment once, with what two images would move, so that what can only be known then is said
+/// Uses the templates of an environment once, with what two images would move, so that errors that only show then are reported
 /// before it happens.
 #[must_use]
 pub fn tried(environment: &Environment) -> Vec<Diagnostic> {
@@ -172,7 +172,7 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// What a value is written as, while all that is written has no more than [`MAX_TEXT`]. What stands between values is
+/// The text of a value, while all texts together have no more than [`MAX_TEXT`]. What stands between values is
 /// bounded by the length of the template and by its work.
 fn written(value: &Value, total: &AtomicUsize) -> Result<String, Error> {
     let mut text = Bounded::default();

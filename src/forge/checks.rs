@@ -28,7 +28,7 @@ impl GitHub {
     /// The statuses and check runs of commits; commits that GitHub does not know have none.
     ///
     /// # Errors
-    /// When GitHub refuses, cannot be reached, or has more of them than are read.
+    /// GitHub refuses, cannot be reached, or has more of them than are read.
     pub async fn checks(
         &self,
         commits: &[&str],

@@ -86,7 +86,7 @@ impl GitHub {
     /// token may see it; and what the repository allows.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn pulls(
         &self,
         branches: &[&str],

@@ -36,7 +36,7 @@ impl GitHub {
     /// Has the one open issue of ours with `mark` in its body say this; whether anything had to change.
     ///
     /// # Errors
-    /// When GitHub refuses, cannot be reached, or has no issues in this repository.
+    /// GitHub refuses, cannot be reached, or has no issues in this repository.
     pub async fn keep_issue(
         &self,
         allowed: &Allowed,

@@ -76,7 +76,7 @@ impl GitHub {
     /// What a commit has that a base has not, from where they parted.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError> {
         let route = self.route(&format!("compare/{base}...{head}"));
         let found: Comparison = self.get(&route).await?;
@@ -93,7 +93,7 @@ impl GitHub {
     /// Merges a pull request, if its branch is still at the commit that was verified.
     ///
     /// # Errors
-    /// When GitHub refuses for another reason than the state of the pull request, or cannot be reached.
+    /// GitHub refuses for another reason than the state of the pull request, or cannot be reached.
     pub async fn merge(
         &self,
         pull: &PullRequest,
@@ -147,7 +147,7 @@ impl GitHub {
     /// Takes a pull request out of the merge queue.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn dequeue(&self, pull: &PullRequest) -> Result<(), ForgeError> {
         let query =
             "mutation($id: ID!) { dequeuePullRequest(input: {id: $id}) { clientMutationId } }";
@@ -160,7 +160,7 @@ impl GitHub {
     /// commit that was pushed.
     ///
     /// # Errors
-    /// When GitHub refuses, also because nothing is left to wait for, or cannot be reached.
+    /// GitHub refuses, also because nothing is left to wait for, or cannot be reached.
     pub async fn arm(
         &self,
         pull: &PullRequest,
@@ -183,7 +183,7 @@ impl GitHub {
     /// Has GitHub not merge a pull request by itself any more.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn disarm(&self, pull: &PullRequest) -> Result<(), ForgeError> {
         let query = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { \
             clientMutationId } }";

@@ -403,7 +403,7 @@ impl From<Context> for Check {
 }
 
 impl Found {
-    /// What is told of it; who asks approves nothing.
+    /// The pull request of an answer. A review by who asks approves nothing.
     fn read(self, allowed: &Allowed) -> PullRequest {
         let pull = self;
         let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);

@@ -55,7 +55,7 @@ impl GitHub {
     /// token may see: it is an image's label that names the repository, and others read the pull request.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn public_releases(
         &self,
         owner: &str,

@@ -41,7 +41,7 @@ const PAGE: usize = 100;
 /// More parts of a list of events are not read: whose label it is counts as unknown then.
 const MAX_PAGES: usize = 30;
 
-/// Who put a label on.
+/// A person or a program that put a label on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labeller {
     /// The login.
@@ -85,7 +85,7 @@ impl GitHub {
     /// opens it otherwise.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn upsert(
         &self,
         found: Option<PullRequest>,
@@ -138,7 +138,7 @@ impl GitHub {
     /// Adds labels that are missing; whether there were any. Labels of people stay.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
+    /// GitHub refuses, or cannot be reached. The pull request is there all the same.
     pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
         let missing: Vec<&String> = labels.iter().filter(|label| !pull.has_label(label)).collect();
         if missing.is_empty() {
@@ -148,10 +148,10 @@ impl GitHub {
         self.post(&format!("issues/{}/labels", pull.number), &body).await.map(|()| true)
     }
 
-    /// Who put a label on last; `None` when the events do not say.
+    /// Returns who put a label on last; `None` when the events do not say.
     ///
     /// # Errors
-    /// When GitHub refuses, cannot be reached, or has more events than are read.
+    /// GitHub refuses, cannot be reached, or has more events than are read.
     pub async fn labelled_by(
         &self,
         number: u64,
@@ -188,7 +188,7 @@ impl GitHub {
     /// Takes a label off.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
         let label = label.replace(':', "%3A");
         let route = self.route(&format!("issues/{number}/labels/{label}"));
@@ -200,7 +200,7 @@ impl GitHub {
     /// Takes a label off if it is there now, whoever set it since.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn unlabel_now(&self, number: u64, label: &str) -> Result<(), ForgeError> {
         let route = self.route(&format!("issues/{number}/labels?per_page=100"));
         let there: Vec<Named> = self.get(&route).await?;
@@ -214,7 +214,7 @@ impl GitHub {
     /// people's to change.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached. The pull request is there all the same.
+    /// GitHub refuses, or cannot be reached. The pull request is there all the same.
     pub async fn dress(
         &self,
         pull: &PullRequest,
@@ -251,7 +251,7 @@ impl GitHub {
     /// The number of an open milestone.
     ///
     /// # Errors
-    /// When GitHub refuses, cannot be reached, or has none with this title.
+    /// GitHub refuses, cannot be reached, or has none with this title.
     pub async fn milestone(&self, title: &str) -> Result<u64, ForgeError> {
         #[derive(Deserialize)]
         struct Milestone {
@@ -268,7 +268,7 @@ impl GitHub {
     /// Gives a pull request another body.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn rewrite(&self, number: u64, body: &str) -> Result<(), ForgeError> {
         self.patch(number, &json!({"body": body})).await
     }
@@ -276,7 +276,7 @@ impl GitHub {
     /// Closes a pull request, with a body that says that we did, and a word for people.
     ///
     /// # Errors
-    /// When GitHub refuses, or cannot be reached.
+    /// GitHub refuses, or cannot be reached.
     pub async fn close(&self, number: u64, body: &str, word: &str) -> Result<(), ForgeError> {
         self.patch(number, &json!({"state": "closed", "body": body})).await?;
         self.post(&format!("issues/{number}/comments"), &json!({"body": word})).await

@@ -50,7 +50,7 @@ pub struct Renamed {
     to: Repository,
     /// The files and directories whose resources are meant.
     reach: Vec<String>,
-    /// Where it is said, with what.
+    /// The line and the file of the `newName`, as a phrase.
     said: String,
 }
 

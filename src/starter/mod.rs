@@ -314,13 +314,13 @@ fn more(places: usize) -> String {
     if places > 1 { format!(" and {} more", places - 1) } else { String::new() }
 }
 
-/// What is said of policies whose image another tool changes in the cluster, past the files.
+/// The message about policies whose image Argo CD Image Updater also changes in the cluster, past the files.
 fn overruled(image: &str, policies: &[StarterPolicy]) -> Option<String> {
     let told: Vec<String> = policies.iter().map(|p| p.comments.join("; ")).collect();
     (!told.is_empty()).then(|| {
         format!(
-            "{image}: Argo CD Image Updater changes it in the cluster, beside what else is told of it ({}): no policy is \
-             written; write one, and take the other away",
+            "{image}: Argo CD Image Updater changes it in the cluster, and another tool updates it too ({}): no policy is \
+             written; write one, and remove the image from Argo CD Image Updater",
             told.join(" and ")
         )
     })

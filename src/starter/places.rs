@@ -102,7 +102,7 @@ pub(super) fn bypasses(environments: &[Place]) -> Option<String> {
     })
 }
 
-/// What is said of a base that stages share which hold no image of their own, so that nothing above says it: overlays of
+/// The message about a base that stages share which hold no image of their own, so that nothing above reports it: overlays of
 /// kustomize, and Flux's usual layout. `files` name images, `all` are the files of the repository.
 pub(super) fn shared_base<'a>(
     files: impl Iterator<Item = &'a str>,

@@ -240,7 +240,7 @@ impl Settings {
         }
         let flag = |key: &str, before: bool| rule[key].as_bool().unwrap_or(before);
         self.is_disabled = !flag("enabled", !self.is_disabled);
-        // Rules are applied again after what is said of kinds.
+        // Rules are applied again after the settings of each kind of update.
         if rule["enabled"] == true {
             self.off = Kinds::default();
         }

@@ -35,7 +35,7 @@ fn a_tree_is_listed_within_bounds() {
     }
 }
 
-/// What is too large is told, and not loaded.
+/// Files that are too large are reported, and not loaded.
 #[test]
 fn a_large_file_of_a_repository_is_told() {
     let world = World::new();
@@ -66,7 +66,7 @@ fn a_head_that_is_on_no_branch_is_no_end() {
     let catalog = world.file("catalog.yaml", CATALOG);
     let args = ["plan", "--repo", arg(&repo.bare), "--catalog", arg(&catalog)];
     world.bot(args).run().exits(0).says(&["v1.1.0"]);
-    // A branch that there is none of is told.
+    // A missing branch is reported.
     repo.git(&["update-ref", "refs/heads/other", &head]);
     repo.git(&["update-ref", "-d", "refs/heads/main"]);
     world.bot(args).run().exits(1).says(&["no branch `main`"]);

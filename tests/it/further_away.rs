@@ -93,7 +93,7 @@ fn what_stands_further_away_counts() {
             "helm:\n  parameters:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.0.0}\n  - {name: global.imageDigest, value: '@A'}\n",
             "\"line\":5",
         ),
-        // A sum of something else, in a group of its own or beside another image, keeps nothing.
+        // A sum of something else, in a group of its own or beside another image, holds no change back.
         moves(
             "image: {repository: r.io/acme/shop, tag: v1.0.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",
             "image: {repository: r.io/acme/shop, tag: v1.1.0}\ntool: {sha256: '#A'}\nother: {image: r.io/x, digest: '@A'}\n",

@@ -555,7 +555,7 @@ fn a_check_is_of_who_reports_it() {
         fleet.run(&[]).exits(0).says(&[why]);
         assert_eq!(fleet.github.pulls()[0].merged, merged, "{by} {context}");
     }
-    // By name alone, whoever it was is said.
+    // A check without `app` counts whoever reports it, and the reporter is named.
     let fleet = Fleet::new("checks: [ci], autoMerge: bot");
     fleet.run(&[]).exits(0);
     let check = serde_json::json!({"context": "ci", "state": "SUCCESS", "by": "eve"});

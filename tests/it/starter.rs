@@ -379,7 +379,7 @@ fn from_nothing_to_the_first_pull_request() {
     assert_eq!(heads, ["tagalong/production", "tagalong/staging"]);
 }
 
-/// Environments that list their images take no new policy by themselves, which is said.
+/// Environments that list their images take no new policy by themselves, which `init` reports.
 #[test]
 fn a_new_policy_that_no_environment_takes_is_named() {
     let world = World::new();

@@ -91,7 +91,7 @@ pub(super) const MANAGERS: [Manager; 15] = [
 /// What reads whatever regular expressions say.
 pub(super) const CUSTOM: &str = "custom.regex";
 
-/// A manager, and the files that it reads when nothing is said
+/// A manager, and the files that it reads by default
 /// (<https://docs.renovatebot.com/modules/manager/>, on the page of each).
 pub(super) struct Manager {
     pub(super) name: &'static str,

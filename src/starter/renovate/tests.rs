@@ -153,7 +153,7 @@ fn rules_are_applied_in_their_order() {
     }
 }
 
-/// Rules are applied after what is said of kinds, and again; those of presets, after what stands at the top.
+/// Rules are applied after the settings of each kind of update, and again; those of presets, after what stands at the top.
 #[test]
 fn what_counts_more_comes_later() {
     let of = |rules: &str| format!("{{packageRules: [{rules}]}}");

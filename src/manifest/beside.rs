@@ -218,7 +218,6 @@ impl Finder<'_> {
 
     /// The first digest in a mapping or a list whose key, or its own, says that it is one.
     fn held_in(&self, key: &str, group: NodeId, is_its: impl Fn(&str) -> bool) -> Option<NodeId> {
-        let is_group = |key: &str| GROUPS.iter().any(|group| key.ends_with(group));
         let is_held = |node: NodeId| {
             self.stream.text(self.stream.target(node)).is_some_and(is_digest)
                 && !self.is_ignored(node)
@@ -319,10 +318,8 @@ impl Finder<'_> {
         });
         let mut groups = groups.filter(|(key, group)| *key != own && *group != mapping);
         let is_its = |entry: &str| entry == own || key == "image";
-        let at = groups.find_map(|(key, group)| {
-            let is_group = GROUPS.iter().any(|group| key.ends_with(group));
-            self.held_in(&key, group, is_its).filter(|_| is_group)
-        });
+        let at = groups
+            .find_map(|(key, group)| self.held_in(&key, group, is_its).filter(|_| is_group(&key)));
         if at.is_some() {
             return Err(Obstruction { obstacle: Obstacle::OtherDigest, at });
         }
@@ -408,6 +405,11 @@ pub(super) fn stem_of(key: &str) -> &str {
     let front = |end: &&str| lower.strip_suffix(*end).map(str::len);
     let length = OF_IMAGES.iter().chain(&["newtag", "reference"]).filter_map(front).min();
     key.get(..length.unwrap_or(0)).unwrap_or_default()
+}
+
+/// True if a normalized key is that of a mapping or a list of digests.
+fn is_group(key: &str) -> bool {
+    GROUPS.iter().any(|group| key.ends_with(group))
 }
 
 /// A key in lower case, without what joins its words.

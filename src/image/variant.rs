@@ -172,34 +172,26 @@ pub(super) fn counters(variant: &str) -> impl Iterator<Item = u64> + '_ {
 
 /// The same where numbers of some lengths, as bits, are commits whose letters are missing by chance.
 pub(super) fn counters_beside(variant: &str, hashes: u64) -> impl Iterator<Item = u64> + '_ {
-    let mut all = pieces(variant);
-    std::iter::from_fn(move || {
-        loop {
-            let before = all.rest.len();
-            let piece = all.next()?;
-            let length = before - all.rest.len();
-            match piece {
-                Piece::Number(count, is_base) if is_base || hashes & bit(length) == 0 => {
-                    return Some(count);
-                }
-                _ => {}
-            }
-        }
+    measured(variant).filter_map(move |(piece, length)| match piece {
+        Piece::Number(count, is_base) if is_base || hashes & bit(length) == 0 => Some(count),
+        _ => None,
     })
 }
 
 /// The lengths of the commits in a variant, as bits.
 pub(super) fn hashes(variant: &str) -> u64 {
+    let hashes = measured(variant).filter(|(piece, _)| matches!(piece, Piece::Hash));
+    hashes.fold(0, |bits, (_, length)| bits | bit(length))
+}
+
+/// The pieces of a variant, each with its length in bytes.
+fn measured(variant: &str) -> impl Iterator<Item = (Piece<'_>, usize)> + '_ {
     let mut all = pieces(variant);
-    let mut bits = 0;
-    loop {
+    std::iter::from_fn(move || {
         let before = all.rest.len();
-        match all.next() {
-            None => return bits,
-            Some(Piece::Hash) => bits |= bit(before - all.rest.len()),
-            Some(_) => {}
-        }
-    }
+        let piece = all.next()?;
+        Some((piece, before - all.rest.len()))
+    })
 }
 
 /// The bit of a length of a commit; those of other lengths have none.

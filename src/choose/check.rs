@@ -9,7 +9,7 @@ use super::decide::{Case, Decision, Outcome, hold, update};
 use super::{Contents, Reason, ReasonCode, Stop, Verdict};
 use crate::image::{Digest, Platform, Shape, Tag};
 use crate::ledger::AHEAD;
-use crate::policy::{DigestMode, Judged};
+use crate::policy::{Judged, Order, Policy};
 
 impl Case<'_, '_> {
     /// Why a candidate is not to be written, if anything speaks against it.
@@ -102,7 +102,7 @@ impl Case<'_, '_> {
     /// An alarm: a full version that has another digest than an earlier run saw.
     fn moved(&self, tag: &Tag, digest: &Digest) -> Option<Reason> {
         let other = self.facts.ledger.other_digest(&self.policy.repository, tag, digest)?;
-        self.is_alarm(tag).then(|| moved(tag, &other, digest))
+        alarm(self.policy, tag, &other, digest)
     }
 
     fn too_young(&self, tag: &Tag, digest: &Digest) -> Option<Reason> {
@@ -206,7 +206,7 @@ impl Case<'_, '_> {
                 let message = format!("{tag} is pinned to {}", found.short());
                 Reason::new(ReasonCode::DigestMode, message)
             }
-            Some(old) if self.is_alarm(tag) => {
+            Some(old) if is_alarming(self.policy, tag) => {
                 return Ok(hold(Some(tag.clone()), moved(tag, old, &found)));
             }
             Some(old) if self.same_platforms(old, &found)? => {
@@ -227,12 +227,6 @@ impl Case<'_, '_> {
             return Ok(hold(Some(tag.clone()), objection));
         }
         Ok(Decision { to_digest: Some(found), ..update(tag, reason) })
-    }
-
-    /// Whether a moved digest is an alarm: a full version is a name for one image for ever. A policy
-    /// that names one tag follows it wherever it goes, and Flux knows no such rule.
-    fn is_alarm(&self, tag: &Tag) -> bool {
-        is_full_version(tag) && !self.policy.allow.moved && !self.is_fixed()
     }
 
     /// Whether two indexes hold the same image for every platform that is in use: those that the
@@ -274,12 +268,7 @@ impl Case<'_, '_> {
     }
 
     fn writes_digest(&self) -> bool {
-        match self.policy.digest {
-            DigestMode::Pin => true,
-            _ if self.deployed.pinned => true,
-            DigestMode::Keep => self.deployed.digest.is_some(),
-            DigestMode::Drop => self.deployed.tag.is_none() && self.deployed.digest.is_some(),
-        }
+        self.deployed.takes_digest(self.policy.digest)
     }
 
     fn digest(&self, tag: &Tag) -> Result<Digest, Stop> {
@@ -291,6 +280,19 @@ fn young(tag: &Tag, since: Timestamp, eligible: Timestamp) -> Reason {
     let shown = |at: Timestamp| at.round(Unit::Second).unwrap_or(at);
     let message = format!("{tag} is known since {}, eligible at {}", shown(since), shown(eligible));
     Reason::new(ReasonCode::TooYoung, message)
+}
+
+/// An alarm: a tag that names one image for ever has another digest than before.
+#[must_use]
+pub fn alarm(policy: &Policy, tag: &Tag, old: &Digest, new: &Digest) -> Option<Reason> {
+    (old != new && is_alarming(policy, tag)).then(|| moved(tag, old, new))
+}
+
+/// Whether a moved digest is an alarm: a full version is a name for one image for ever. A policy
+/// that names one tag follows it wherever it goes, and Flux knows no such rule.
+fn is_alarming(policy: &Policy, tag: &Tag) -> bool {
+    let is_fixed = matches!(policy.rule.order(), Order::Fixed(_));
+    is_full_version(tag) && !policy.allow.moved && !is_fixed
 }
 
 fn moved(tag: &Tag, old: &Digest, new: &Digest) -> Reason {

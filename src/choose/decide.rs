@@ -30,6 +30,17 @@ pub struct Deployed {
 }
 
 impl Deployed {
+    /// True if a digest is written beside the chosen tag, in this mode.
+    #[must_use]
+    pub const fn takes_digest(&self, digest: DigestMode) -> bool {
+        match digest {
+            DigestMode::Pin => true,
+            _ if self.pinned => true,
+            DigestMode::Keep => self.digest.is_some(),
+            DigestMode::Drop => self.tag.is_none() && self.digest.is_some(),
+        }
+    }
+
     /// The reason that a policy which pins cannot be carried out here.
     #[must_use]
     pub fn without_place(&self, digest: DigestMode) -> Option<Reason> {

@@ -9,6 +9,7 @@ mod reason;
 mod select;
 
 pub use catalog::{Catalog, InvalidCatalog, Known, Listed, Listing, Unlisted};
+pub use check::alarm;
 pub use decide::{Case, Decision, Deployed, Outcome, digest_only};
 pub use explain::{Explanation, explain};
 pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};

@@ -105,17 +105,41 @@ impl<'a> Promoting<'a> {
     /// Holds what the registry of the target does not have: the source may pull from elsewhere.
     pub(super) async fn confirm(&self, decided: &mut [Decided], tags: &mut Tags) {
         for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
-            let repository = &self.set.policies[one.at.policy].repository;
-            let Some(digest) = one.decision.to_digest.clone() else { continue };
-            let (outcome, reason) = match tags.has(repository, &digest, self.repository).await {
-                Ok(None | Some(true)) => continue,
+            if let Some((outcome, reason)) = self.doubt(one, tags).await {
+                one.decision = Decision { outcome, reason, ..one.decision.clone() };
+            }
+        }
+    }
+
+    /// What the registry says against a promotion: of a digest that is written, that it is not there; of a tag alone,
+    /// that it is not what its source runs, as it would then bring what never ran there.
+    async fn doubt(&self, one: &Decided, tags: &mut Tags) -> Option<(Outcome, Reason)> {
+        let policy = &self.set.policies[one.at.policy];
+        let (repository, digest) = (&policy.repository, one.decision.to_digest.as_ref()?);
+        let hold = |code, message| Some((Outcome::Hold, Reason::new(code, message)));
+        if one.at.deployed.takes_digest(policy.digest) {
+            return match tags.has(repository, digest, self.repository).await {
+                Ok(None | Some(true)) => None,
                 Ok(Some(false)) => {
                     let message = format!("{repository} has no {} any more", digest.short());
-                    (Outcome::Hold, Reason::new(ReasonCode::NoDigest, message))
+                    hold(ReasonCode::NoDigest, message)
                 }
-                Err(reason) => (Outcome::Undecided, reason),
+                Err(reason) => Some((Outcome::Undecided, reason)),
             };
-            one.decision = Decision { outcome, reason, ..one.decision.clone() };
+        }
+        let tag = one.decision.to.as_ref()?;
+        match tags.behind(repository, tag, self.repository).await {
+            Ok(Some(now)) if now != *digest => {
+                let message = format!(
+                    "{tag} is {} at the registry now, its source runs {}, and no digest is written here; `digest: pin` \
+                     promotes what its source runs",
+                    now.short(),
+                    digest.short()
+                );
+                hold(ReasonCode::TagMoved, message)
+            }
+            Ok(_) => None,
+            Err(reason) => Some((Outcome::Undecided, reason)),
         }
     }
 

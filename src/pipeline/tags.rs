@@ -23,6 +23,8 @@ pub struct Tags {
     skewed: BTreeMap<Repository, i64>,
     /// Whether repositories have digests, each asked for once.
     had: BTreeMap<(Repository, Digest), bool>,
+    /// What single tags were said to be.
+    behind: BTreeMap<(Repository, Tag), Digest>,
     /// How registries are asked; `None` when the catalog is all there is.
     options: Option<Options>,
     /// Made when the first registry is needed.
@@ -52,6 +54,7 @@ impl Tags {
             answers: Answers::default(),
             skewed: BTreeMap::new(),
             had: BTreeMap::new(),
+            behind: BTreeMap::new(),
             options,
             client: None,
         })
@@ -171,6 +174,32 @@ impl Tags {
         let has = has.map_err(|error| error.reason(repository))?;
         self.had.insert(known, has);
         Ok(Some(has))
+    }
+
+    /// The digest behind a tag; `None` when no registry is asked and the catalog does not say.
+    ///
+    /// # Errors
+    /// The reason, when the registry does not say.
+    pub async fn behind(
+        &mut self,
+        repository: &Repository,
+        tag: &Tag,
+        settings: &RepositorySettings,
+    ) -> Result<Option<Digest>, Reason> {
+        let listed = self.catalog.listing(repository).ok();
+        let known = listed.and_then(|listing| listing.tags.get(tag)?.digest.clone());
+        let asked = (repository.clone(), tag.clone());
+        if let Some(known) = known.or_else(|| self.behind.get(&asked).cloned()) {
+            return Ok(Some(known));
+        }
+        if !self.connect(settings) {
+            return Ok(None);
+        }
+        let Some(client) = &self.client else { return Ok(None) };
+        let found = client.digest(repository, tag).await;
+        let found = found.map_err(|error| error.reason(repository))?;
+        self.behind.insert(asked, found.clone());
+        Ok(Some(found))
     }
 
     /// Why a copy of an image does not hold a tag with its digest; `None` where it does, or nobody can be asked.

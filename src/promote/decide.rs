@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::timeline::{Held, Timeline, is_same};
 use crate::changeset::Use;
-use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
+use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode, alarm};
 use crate::ledger::Ledger;
 use crate::policy::{DigestMode, Environment, Policy, PolicySet, Promotion};
 
@@ -426,9 +426,14 @@ impl<'a> Unit<'a> {
                 format!("{tag} is what its source holds, and it is behind {}", at.deployed);
             return wait(Reason::new(ReasonCode::Downgrade, message));
         }
-        let wants_digest = at.deployed.digest.is_some() && policy.digest != DigestMode::Drop
-            || policy.digest == DigestMode::Pin;
-        if wants_digest && chosen.digest.is_none() {
+        let (here, there) = (&at.deployed.digest, &chosen.digest);
+        let is_same_tag = at.deployed.tag.as_ref() == Some(tag);
+        if let (true, Some(here), Some(there)) = (is_same_tag, here, there)
+            && let Some(alarm) = alarm(policy, tag, here, there)
+        {
+            return wait(alarm);
+        }
+        if at.deployed.takes_digest(policy.digest) && there.is_none() {
             let message =
                 format!("its source holds {tag} without a digest, and one is written here");
             return wait(Reason::new(ReasonCode::NoDigest, message));

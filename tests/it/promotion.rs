@@ -473,6 +473,44 @@ fn a_digest_that_the_registry_does_not_have_is_held() {
     assert_eq!(out.json()["decisions"][0]["toDigest"], *digest);
 }
 
+/// The same version with another content is no promotion: somebody moved what does not move. A tag that goes alone
+/// brings what the registry has behind it today, whatever soaked.
+#[test]
+fn what_moved_behind_a_tag_is_not_promoted() {
+    let story = story(&format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], promoteFrom: dev}}\n  \
+         eu: {{paths: [clusters/eu], suspend: true}}\n  us: {{paths: [clusters/us], suspend: true}}\n"
+    ));
+    let host = &story.registry.host;
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let behind = crate::world::registry::digest_of("acme/shop:v1.1.0");
+    let other = format!("sha256:{}", "f".repeat(64));
+    let image = |what: &str| format!("image: {host}/acme/shop:{what}\n");
+    let cases = [
+        (
+            format!("v1.1.0@{behind}"),
+            format!("v1.1.0@{other}"),
+            "hold tag-moved: alarm: v1.1.0 was ",
+        ),
+        (format!("v1.1.0@{other}"), "v1.0.0".to_owned(), "hold tag-moved: v1.1.0 is sha256:"),
+        (format!("v1.1.0@{behind}"), "v1.0.0".to_owned(), "update promoted: v1.1.0 has earned"),
+    ];
+    for (dev, staging, want) in cases {
+        story.later(1);
+        let files = [
+            ("clusters/dev/shop.yaml", &*image(&dev)),
+            ("clusters/staging/shop.yaml", &*image(&staging)),
+        ];
+        story.github.repo.commit("main", "By hand", &files);
+        let now = story.now.get().to_string();
+        let args =
+            ["plan", "--repo", "acme/fleet", "--env", "staging", "--format", "json", "--now", &now];
+        let out = story.github.env(story.world.bot(args)).run();
+        let said = why(&out, "staging", "shop");
+        assert!(said.starts_with(want), "{dev} {staging}: {said}");
+    }
+}
+
 /// What has been there for months needs no further day because somebody committed something else.
 #[test]
 fn a_soak_reaches_further_back_than_the_last_commits() {

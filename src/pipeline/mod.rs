@@ -20,6 +20,7 @@ mod sign;
 mod sources;
 mod starter;
 mod status;
+mod survey;
 mod sweep;
 mod tags;
 mod tree;
@@ -35,12 +36,14 @@ use history::Timelines;
 use homes::{Elsewhere, Names};
 pub use load::Loaded;
 use memory::Memory;
-use plan::{check_names, plan_tree, rewrite, survey};
+use plan::{check_names, plan_tree, rewrite};
 use proposals::Proposals;
 pub use rollback::{Rollback, rollback};
 pub use starter::{Started, import, init};
 pub use status::status;
-pub use sweep::Hits;
+use survey::survey;
+
+use sweep::Hits;
 pub use tags::Tags;
 pub use tree::Tree;
 

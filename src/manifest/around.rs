@@ -46,6 +46,19 @@ impl Finder<'_> {
     }
 }
 
+/// The mapping that a value of a file's first document is in, the keys that lead to it, and its own key.
+pub(super) fn path<'s>(stream: &'s Stream, node: NodeId) -> Option<(NodeId, Vec<String>, &'s str)> {
+    let all = arounds(stream);
+    let (mapping, own) = (all[node].parent, stream.text(all[node].key?)?);
+    let (mut at, mut keys) = (mapping, Vec::new());
+    while all[at].parent != at {
+        keys.push(stream.text(all[at].key?)?.to_owned());
+        at = all[at].parent;
+    }
+    keys.reverse();
+    (stream.documents().first() == Some(&at)).then_some((mapping, keys, own))
+}
+
 fn arounds(stream: &Stream) -> Vec<Around> {
     let own = |node| Around { parent: node, key: None };
     let mut all: Vec<Around> = (0..stream.nodes().len()).map(own).collect();

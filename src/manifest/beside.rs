@@ -422,6 +422,18 @@ fn word(key: &str) -> Option<(&str, Option<Part>)> {
     WORDS.iter().find_map(|(word, part)| Some((key.strip_suffix(word)?, *part)))
 }
 
+/// True if a key is that of a digest: of any image, or of the one that another key or its stem is of.
+pub(super) fn is_key_of(key: &str, other: Option<&str>) -> bool {
+    let key = normal(key);
+    let Some((front, _)) = word(&key) else { return false };
+    let Some(other) = other else { return true };
+    let own = normal(other);
+    let is_of_image = OF_IMAGES.iter().any(|end| own.ends_with(end));
+    let stem = is_of_image.then(|| normal(stem_of(other)));
+    let mut fronts = MIDDLES.iter().filter_map(|middle| front.strip_suffix(middle));
+    fronts.any(|front| front == own || stem.as_deref() == Some(front))
+}
+
 /// How a digest is written; `empty` is how it would be where nothing is.
 fn part_of(text: &str, empty: Option<Part>) -> Option<Part> {
     match text {
@@ -433,7 +445,7 @@ fn part_of(text: &str, empty: Option<Part>) -> Option<Part> {
 }
 
 /// True if a text is a digest in any way of writing one.
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     let text = text.strip_prefix('@').unwrap_or(text);
     let hex = match text.split_once(':') {
         Some((algorithm, hex)) if algorithm.eq_ignore_ascii_case("sha256") => hex,

@@ -353,6 +353,12 @@ impl Finder<'_> {
     }
 }
 
+/// True if a key may name the registry of images beside or beneath it.
+pub(super) fn names_registry(key: &str) -> bool {
+    let normal = normal(key);
+    key == "hub" || HINTS.contains(&&*normal) || is_of_registry(&normal)
+}
+
 /// A key in lower case, without what joins its words.
 fn normal(key: &str) -> String {
     key.chars().filter(|c| !"_-".contains(*c)).collect::<String>().to_ascii_lowercase()

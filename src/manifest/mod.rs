@@ -9,6 +9,7 @@ mod find;
 mod finder;
 mod identity;
 mod kustomize;
+mod layers;
 mod marker;
 #[cfg(test)]
 mod marker_tests;
@@ -31,10 +32,11 @@ use std::ops::Range;
 pub use claim::Claimed;
 pub use find::{find, is_candidate};
 pub use kustomize::{Renamed, names as kustomize_names, renamed as kustomize_renames};
+pub use layers::Layer;
 pub use marker::{Idle, Idleness};
 pub use reader::Reader;
 pub use search::{Form, Hit, Search};
-pub use survey::{Left, Looked, MAX_FILE, Seen, Survey, Surveyed};
+pub use survey::{Left, Looked, MAX_FILE, OtherFiles, Seen, Survey, Surveyed};
 pub use target::Aim;
 pub use variables::{Setters, Variables};
 
@@ -187,6 +189,8 @@ pub enum Obstacle {
     Escaped,
     /// A digest stands beside the tag, and nothing says of which image it is.
     OtherDigest,
+    /// A digest of the image stands in another file: where.
+    LaidDigest(Box<str>),
     /// The registry may be another one: where it is named.
     Elsewhere(Box<str>),
     /// Two scalars name the image, and contradict each other.

@@ -38,6 +38,10 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         .help(
             "give its key the name `digest`; if it is of something else, write `# tagalong: ignore` behind it",
         ),
+        Obstacle::LaidDigest(said) => unsupported(format!(
+            "the digest of `{name}` stands in another file, and would stay behind: {said}; left alone"
+        ))
+        .help("write tag and digest beside each other; if the files are not laid over one another, write `# tagalong: ignore` behind it"),
         Obstacle::Elsewhere(said) => unsupported(format!(
             "the image here may be `{name}`'s, or one of another registry: {said}; left alone"
         ))

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kustomize::leave_renamed;
+use super::layers::{Layer, leave_layered};
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Named, Obstacle, OtherName, Renamed, Rest, Scalars, Setters, Site,
-    Variables, find, is_candidate, notes,
+    Aim, Basis, Claimed, Found, Named, Obstacle, OtherName, Part, Renamed, Rest, Scalars, Setters,
+    Site, Variables, find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -24,12 +25,20 @@ pub struct Survey<'p> {
     lookup: Vec<BTreeMap<&'p Repository, Vec<usize>>>,
     /// The policies' repositories, for sites outside every environment.
     repositories: BTreeMap<&'p Repository, usize>,
-    /// What `.env` files set, by their directory.
-    variables: BTreeMap<String, Variables>,
+    others: OtherFiles,
+}
+
+/// What files say that others run with.
+#[derive(Default)]
+pub struct OtherFiles {
+    /// What `.env` files set for Compose's, by their directory.
+    pub variables: BTreeMap<String, Variables>,
     /// What kustomizations call images.
-    renamed: Vec<Renamed>,
+    pub renamed: Vec<Renamed>,
     /// What sets variables in files beneath a directory.
-    overlays: Overlays,
+    pub overlays: Overlays,
+    /// What values are laid over others.
+    pub layers: Vec<Layer>,
 }
 
 /// What one file holds.
@@ -95,21 +104,25 @@ impl<'p> Survey<'p> {
             repositories: repositories
                 .flat_map(|(index, policy)| policy.repositories().map(move |name| (name, index)))
                 .collect(),
-            variables: BTreeMap::new(),
-            renamed: Vec::new(),
-            overlays: Overlays::default(),
+            others: OtherFiles::default(),
         }
     }
 
-    /// The same, where files beside Compose's set variables, by directory, and kustomizations rename images and set others.
+    /// The same, with what other files say.
     #[must_use]
-    pub fn with(
-        self,
-        variables: BTreeMap<String, Variables>,
-        renamed: Vec<Renamed>,
-        overlays: Overlays,
-    ) -> Self {
-        Self { variables, renamed, overlays, ..self }
+    pub fn with(self, others: OtherFiles) -> Self {
+        Self { others, ..self }
+    }
+
+    /// True if something is laid over a file.
+    #[must_use]
+    pub fn is_covered(&self, path: &str) -> bool {
+        self.others.layers.iter().any(|layer| layer.is_over(path))
+    }
+
+    /// Learns what values are laid over others.
+    pub fn lay(&mut self, layers: Vec<Layer>) {
+        self.others.layers = layers;
     }
 
     /// Looks at one file.
@@ -227,30 +240,19 @@ impl<'p> Survey<'p> {
         seen: &mut Seen,
     ) {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let mut substituting = self.overlays.substituting(path);
+        let mut substituting = self.others.overlays.substituting(path);
         let substituted = substituting
             .find(|one| !one.lines.is_empty() || one.others.is_some())
             .map(|one| Variables::set(&one.path, one.lines.clone(), one.others));
-        let setters =
-            Setters { beside: self.variables.get(directory), substituted: substituted.as_ref() };
+        let setters = Setters {
+            beside: self.others.variables.get(directory),
+            substituted: substituted.as_ref(),
+        };
         let mut found = find(path, text, stream, aims, setters);
-        leave_renamed(path, &mut found, &self.renamed);
+        leave_renamed(path, &mut found, &self.others.renamed);
+        leave_layered(path, stream, &mut found, &self.others.layers);
         let Some(environment) = environment else {
-            for site in &found.sites {
-                let node = site.slots.first().map_or(0, |slot| slot.node);
-                let policy = self.repositories.get(&site.repository).copied();
-                seen.outside(policy, notes::place(path, stream, node));
-            }
-            for claimed in &found.claimed {
-                let named = |policy: &Policy| policy.is_called(&claimed.policy);
-                let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
-                match self.set.policies.iter().position(named) {
-                    Some(policy) => seen.outside(Some(policy), place),
-                    None => seen.problems.push(notes::unknown(path, claimed, "here")),
-                }
-            }
-            seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
-            return;
+            return self.outside((path, stream), found, seen);
         };
         for obstructed in &found.obstructed {
             if let Some(policy) = self.meant(environment, &obstructed.named) {
@@ -287,6 +289,24 @@ impl<'p> Survey<'p> {
             let basis = Basis::new(stream, slots);
             seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
         }
+    }
+
+    /// What a file outside every environment names.
+    fn outside(&self, (path, stream): (&str, &Stream), found: Found, seen: &mut Seen) {
+        for site in &found.sites {
+            let node = site.slots.first().map_or(0, |slot| slot.node);
+            let policy = self.repositories.get(&site.repository).copied();
+            seen.outside(policy, notes::place(path, stream, node));
+        }
+        for claimed in &found.claimed {
+            let named = |policy: &Policy| policy.is_called(&claimed.policy);
+            let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
+            match self.set.policies.iter().position(named) {
+                Some(policy) => seen.outside(Some(policy), place),
+                None => seen.problems.push(notes::unknown(path, claimed, "here")),
+            }
+        }
+        seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
     }
 
     /// Reports texts that should be YAML, and may name an image.
@@ -415,6 +435,21 @@ impl<'p> Survey<'p> {
 }
 
 impl Seen {
+    /// The directory of a file of values, with an image in parts.
+    #[must_use]
+    pub fn values_in(&self) -> Option<&str> {
+        let file = self.file.as_ref()?;
+        let is_part = |(site, _): &(Site, usize)| site.slots.iter().any(|s| s.part == Part::Tag);
+        let (directory, _) = file.path.rsplit_once('/').unwrap_or_default();
+        file.sites.iter().any(is_part).then_some(directory)
+    }
+
+    /// The file, where it has sites.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.file.as_ref().map(|file| file.path.as_str())
+    }
+
     fn problem(&mut self, code: Code, message: String, place: Place) {
         self.problems.push(Diagnostic::warning(code, message).at(place));
     }

@@ -5,25 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::load::{self, KUSTOMIZATIONS};
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::{Looked, Renamed, Survey, Variables, kustomize_renames};
+use crate::manifest::{
+    Layer, Looked, OtherFiles, Renamed, Seen, Survey, Variables, is_candidate, kustomize_renames,
+};
 use crate::policy::{Environment, PolicySet};
 use crate::yaml::Stream;
+
+/// Where a directory has more files than this, nobody lays them over each other.
+const MAX_LAYERS: usize = 100;
 
 /// Finds out what the files with a hit name.
 pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let (variables, problems) = variables(tree, &hits.sites);
     hits.left_alone.extend(problems);
-    let survey = Survey::new(set).with(
+    let others = OtherFiles {
         variables,
-        renamed(tree, &hits.sites),
-        load::overlays_of(tree, &hits.kustomize),
-    );
-    let seen = sweep::each(
-        tree,
-        &hits.sites,
-        |path| path,
-        |path, bytes| bytes.map(|bytes| survey.look(path, bytes)),
-    );
+        renamed: renamed(tree, &hits.sites),
+        overlays: load::overlays_of(tree, &hits.kustomize),
+        layers: Vec::new(),
+    };
+    let mut survey = Survey::new(set).with(others);
+    let mut seen = look(&survey, tree, &hits.sites);
+    survey.lay(layers(tree, &seen));
+    look_again(&survey, tree, &hits.sites, &mut seen);
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
     for seen in seen {
@@ -39,6 +43,49 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let mut looked = survey.finish(looked);
     looked.diagnostics.extend(left_alone);
     looked
+}
+
+/// Looks at files on all cores.
+fn look(survey: &Survey<'_>, tree: &Tree, files: &[String]) -> Vec<Result<Seen, Diagnostic>> {
+    let one = |path: &String, bytes: Result<&[u8], Diagnostic>| {
+        bytes.map(|bytes| survey.look(path, bytes))
+    };
+    sweep::each(tree, files, |path| path, one)
+}
+
+/// Looks once more at the files that others are laid over; most repositories have none.
+fn look_again(
+    survey: &Survey<'_>,
+    tree: &Tree,
+    files: &[String],
+    seen: &mut [Result<Seen, Diagnostic>],
+) {
+    let is_covered = |seen: &Result<Seen, Diagnostic>| {
+        seen.as_ref().is_ok_and(|seen| seen.path().is_some_and(|path| survey.is_covered(path)))
+    };
+    let places: Vec<usize> = (0..seen.len()).filter(|at| is_covered(&seen[*at])).collect();
+    let again: Vec<String> = places.iter().map(|at| files[*at].clone()).collect();
+    for (at, new) in places.into_iter().zip(look(survey, tree, &again)) {
+        seen[at] = new;
+    }
+}
+
+/// The values in the directories of files of values: each may be laid over the others.
+fn layers(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Layer> {
+    let directories = seen.iter().filter_map(|seen| seen.as_ref().ok()?.values_in());
+    let directories: BTreeSet<&str> = directories.collect();
+    let mut layers = Vec::new();
+    for directory in directories {
+        let is_in = |path: &&str| path.rsplit_once('/').map_or("", |(at, _)| at) == directory;
+        let all = tree.paths().iter().map(String::as_str).filter(|path| is_candidate(path));
+        let all: Vec<&str> = all.filter(is_in).collect();
+        if (2..=MAX_LAYERS).contains(&all.len()) {
+            let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+            let read = |path: &&str| Layer::read(path, &read(path)?, &all);
+            layers.extend(all.iter().filter_map(read));
+        }
+    }
+    layers
 }
 
 /// What `.env` files beside these files set, by directory, and those that cannot be read.

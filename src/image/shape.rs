@@ -138,6 +138,13 @@ impl<'a> Shape<'a> {
         variant::hashes(self.variant)
     }
 
+    /// True if a number of it has zeros in front, as dates have.
+    #[must_use]
+    pub fn is_padded(&self) -> bool {
+        self.core.starts_with('0') && !self.core.starts_with("0.") && self.core.len() > 1
+            || self.core.as_bytes().windows(3).any(|at| matches!(at, [b'.', b'0', b'0'..=b'9']))
+    }
+
     /// Its rank among tags like it.
     #[must_use]
     pub fn release(self) -> Release {
@@ -156,8 +163,8 @@ impl<'a> Shape<'a> {
     /// True if another tag is made like this one, so that its numbers are versions and counts as those of this one are.
     ///
     /// A number can be a date, a count or a commit as well. It follows another one when it has no more digits than are usual
-    /// in its place, or one digit more, and is a day only where the other one is. Of one or two numbers, years and zeros
-    /// in front also have to be where they were.
+    /// in its place, or one digit more, is a day only where the other one is, and has zeros in front where that has. Of one or
+    /// two numbers, years also have to be where they were.
     #[must_use]
     pub fn is_of_make(&self, other: &Self) -> bool {
         let mut counters = variant::counters(self.variant).zip(variant::counters(other.variant));
@@ -167,13 +174,13 @@ impl<'a> Shape<'a> {
         let mut both = self.core.split('.').zip(other.core.split('.')).enumerate();
         if self.precision > 2 {
             let usual = |place| if place > 2 { 3 } else { 4 };
-            return both.all(|(place, (ours, theirs))| follows(ours, theirs, usual(place)));
+            return both.all(|(place, (ours, theirs))| {
+                follows(ours, theirs, usual(place)) && is_padding_kept(ours, theirs)
+            });
         }
         both.all(|(place, (ours, theirs))| {
             let longest = if place > 0 { 3.max(ours.len() + 1) } else { ours.len() + 1 };
-            let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
-            let is_padding_kept =
-                ours.len() == theirs.len() || !is_padded(ours) && !is_padded(theirs);
+            let is_padding_kept = is_padding_kept(ours, theirs);
             // A count of four digits passes years on its way.
             let is_count = ours.len() == 4 && theirs.len() == 4 && !is_date(ours);
             let is_date_kept = place > 0 || is_count || is_date(ours) == is_date(theirs);
@@ -212,6 +219,12 @@ fn is_commit(prefix: &str, rest: &str) -> bool {
         letters.bytes().chain(rest.bytes()).all(hex)
             && variant::HASH.contains(&(letters.len() + rest.len()))
     })
+}
+
+/// True if zeros in front of a number, as in a date, are where they were.
+fn is_padding_kept(ours: &str, theirs: &str) -> bool {
+    let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
+    ours.len() == theirs.len() || !is_padded(ours) && !is_padded(theirs)
 }
 
 /// True if a number of up to `usual` digits can come after another one: a much longer one is a date, a time or a commit.
@@ -397,6 +410,10 @@ mod tests {
             ("3.19", "2024.9", false),
             ("1.2.3", "2024.9.23", true),
             ("1.2.3", "20240923.1.2", false),
+            ("1.0.0", "2024.01.01", false),
+            ("22.10.1", "23.04.1", true),
+            ("2024.9.23", "2024.10.01", true),
+            ("2024.09.23", "2024.10.01", true),
             ("1.2.3", "1.20240923.0", false),
             ("1.2.0", "1.3.1234567", false),
             ("1.2.0.1", "1.2.0.20240923", false),

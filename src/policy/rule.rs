@@ -110,7 +110,7 @@ impl Like {
         // Of longer numbers, one may be a date or a count.
         let Version { major, minor, patch, .. } = &shape.version;
         let is_short = [major, minor, patch].into_iter().all(|number| *number < 10_000);
-        if is_same && self.precision == 3 && is_short {
+        if is_same && self.precision == 3 && is_short && !shape.is_padded() {
             return true;
         }
         Shape::parse(&self.subject).is_some_and(|from| {

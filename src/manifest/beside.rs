@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::finder::{Finder, Written};
 use super::{Obstacle, Obstruction, Part, Reader, named, oci_source};
-use crate::image::Digest;
+use crate::image::{Digest, Reference, Repository};
 use crate::yaml::{NodeId, Stream};
 
 /// Words at the end of a key that holds a digest, the longer first, and how an empty one is filled.
@@ -276,6 +276,28 @@ impl Finder<'_> {
         let Some(list) = self.parent(variable) else { return Vec::new() };
         let items = self.stream.items(list).iter().take(MAX_ENTRIES);
         items.map(|item| self.stream.target(*item)).collect()
+    }
+
+    /// A reference to the same image with its digest, under a key that no shape reads: it would stay behind.
+    pub(super) fn pinned_beside(
+        &self,
+        mapping: NodeId,
+        repository: &Repository,
+    ) -> Option<Obstruction> {
+        let entries = self.stream.entries(mapping);
+        let entries = if entries.len() > MAX_ENTRIES { &[] } else { entries };
+        let mut others = entries.iter().filter(|(key, node)| {
+            let key = self.stream.text(*key).map(normal).unwrap_or_default();
+            let is_read = ["image", "tag"].iter().any(|end| key.ends_with(end));
+            !is_read && !self.taken.contains(node) && !self.is_ignored(*node)
+        });
+        let is_it = |node: NodeId| {
+            let text = self.stream.text(node).filter(|text| text.contains('@'));
+            let reference = text.and_then(Reference::parse);
+            reference.is_some_and(|one| one.digest.is_some() && one.repository == *repository)
+        };
+        let (_, at) = others.find(|(_, node)| is_it(*node))?;
+        Some(Obstruction { obstacle: Obstacle::OtherDigest, at: Some(*at) })
     }
 
     /// Digests that come with a merge are others' as well, and would stay.

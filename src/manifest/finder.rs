@@ -290,7 +290,11 @@ impl<'a> Finder<'a> {
         let (text, form, node) = name;
         match self.identify(mapping, registry, text, form) {
             None => {}
-            Some(Ok(repository)) => self.record(repository, node, written),
+            Some(Ok(repository)) => {
+                let pinned = self.pinned_beside(mapping, &repository);
+                let written = pinned.map_or(written, Err);
+                self.record(repository, node, written);
+            }
             Some(Err((named, obstacle))) => {
                 let is_left = self.taken.contains(&node) || self.is_ignored(node);
                 let spot = Spot::of(self.stream, node);

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::{Claim, Parent};
 use super::{Part, Slot};
+use crate::image::Reference;
 use crate::yaml::{Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
@@ -34,6 +35,8 @@ const FLUX_PARTS: [(&str, Part); 3] =
 struct Marker {
     policy: String,
     part: Part,
+    /// True if it is one of ours, whose value is chosen by what it is.
+    is_own: bool,
 }
 
 /// The markers of a stream.
@@ -71,6 +74,8 @@ pub enum Idleness {
     InText,
     /// The file is not YAML, and the line alone does not say what is meant.
     Unclear,
+    /// Several values stand on its line, and none of them, or several, are of its part.
+    Several,
 }
 
 /// Finds the markers of a stream.
@@ -169,18 +174,19 @@ fn parse(comment: &str) -> Option<Marker> {
         let (policy, part) = split_part(name.trim(), &OWN_PARTS);
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/".contains(c);
         let ok = !policy.is_empty() && policy.chars().all(plain) && policy != "ignore";
-        return ok.then(|| Marker { policy: policy.to_owned(), part });
+        return ok.then(|| Marker { policy: policy.to_owned(), part, is_own: true });
     }
     let values: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
     if let Some(value) = values.get("$imagescan") {
         let (policy, part) = split_part(value, &FLUX_PARTS);
-        return Some(Marker { policy: policy.to_owned(), part });
+        return Some(Marker { policy: policy.to_owned(), part, is_own: false });
     }
     let value = values.get("$imagepolicy")?;
     let (_, rest) = value.split_once(':')?;
     let namespace_len = value.len() - rest.len();
     let (name, part) = split_part(rest, &FLUX_PARTS);
-    Some(Marker { policy: value[..namespace_len + name.len()].to_owned(), part })
+    let policy = value[..namespace_len + name.len()].to_owned();
+    Some(Marker { policy, part, is_own: false })
 }
 
 fn split_part<'a>(text: &'a str, parts: &[(&str, Part)]) -> (&'a str, Part) {
@@ -195,6 +201,8 @@ fn split_part<'a>(text: &'a str, parts: &[(&str, Part)]) -> (&'a str, Part) {
 struct Places {
     /// The mapping or sequence that holds a value.
     parents: BTreeMap<NodeId, NodeId>,
+    /// The key of a value.
+    keys: BTreeMap<NodeId, NodeId>,
     /// Values and items by line, with where they end.
     by_line: BTreeMap<usize, Vec<(usize, NodeId)>>,
     /// Items of sequences by line.
@@ -203,12 +211,17 @@ struct Places {
 
 impl Places {
     fn of(stream: &Stream) -> Self {
-        let mut places =
-            Self { parents: BTreeMap::new(), by_line: BTreeMap::new(), items: BTreeMap::new() };
+        let mut places = Self {
+            parents: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            by_line: BTreeMap::new(),
+            items: BTreeMap::new(),
+        };
         for (id, node) in stream.nodes() {
             match &node.data {
                 Data::Mapping(entries) => {
-                    for (_, value) in entries {
+                    for (key, value) in entries {
+                        places.keys.insert(*value, *key);
                         places.add(stream, id, *value);
                     }
                 }
@@ -234,20 +247,58 @@ impl Places {
         }
     }
 
+    /// The only one of several values on a line that is what a marker asks for.
+    fn meant<'v>(
+        &self,
+        stream: &Stream,
+        several: &[&'v (usize, NodeId)],
+        part: Part,
+    ) -> Option<&'v (usize, NodeId)> {
+        let is_it = |(_, node): &(usize, NodeId)| {
+            let key = self.keys.get(node).and_then(|key| stream.text(*key)).unwrap_or_default();
+            let key = key.to_ascii_lowercase();
+            let ends = |words: &[&str]| words.iter().any(|word| key.ends_with(word));
+            let value = stream.text(*node).and_then(Reference::parse);
+            match part {
+                Part::Tag | Part::TagAndDigest => ends(&["tag", "version"]),
+                Part::Digest | Part::Hash => ends(&["digest", "sha", "sha256", "hash"]),
+                Part::Registry => ends(&["registry", "hub"]),
+                Part::Name => ends(&["repository", "name", "image"]),
+                Part::Whole | Part::Suffix => {
+                    value.is_some_and(|value| value.tag.is_some() || value.digest.is_some())
+                }
+            }
+        };
+        let mut fitting = several.iter().filter(|one| is_it(one));
+        let one = fitting.next()?;
+        fitting.next().is_none().then_some(*one)
+    }
+
     /// Every marker with its scalar and line: those on a line with it first, which beat one above
     /// it. And those that are beside none.
     fn marked(&self, text: &str, stream: &Stream) -> (Vec<(NodeId, usize, Marker)>, Vec<Idle>) {
         let (mut beside, mut above, mut idle) = (Vec::new(), Vec::new(), Vec::new());
         for comment in stream.comments() {
             let line = comment.line();
-            let before = self.by_line.get(&line).into_iter().flatten();
-            let before = before.filter(|(end, _)| *end <= comment.start()).max();
+            let all = self.by_line.get(&line).into_iter().flatten();
+            let all: Vec<_> = all.filter(|(end, _)| *end <= comment.start()).collect();
             // A marker for the next line has its own.
             let start = text[..comment.start()].rfind(['\n', '\r']).map_or(0, |at| at + 1);
             let is_alone = text[start..comment.start()].trim().is_empty();
             let Some(read) = parse(comment.text()) else {
                 idle.extend(misread(comment.text(), is_alone).map(|why| Idle { line, why }));
                 continue;
+            };
+            let before = match &all[..] {
+                [] => None,
+                [.., last] if all.len() == 1 || !read.is_own => Some(*last),
+                several => match self.meant(stream, several, read.part) {
+                    Some(one) => Some(one),
+                    None => {
+                        idle.push(Idle { line, why: Idleness::Several });
+                        continue;
+                    }
+                },
             };
             match (before, self.items.get(&(line + 1)).filter(|_| is_alone)) {
                 (Some((_, node)), _) => beside.push((*node, line, read)),
@@ -283,6 +334,7 @@ images:
 - newName: x # {"$imagepolicy": "apps:shop:name"}
   newTag: v1 #{"$imagepolicy": "apps:shop:tag"}
 - {newTag: v2} # tagalong: web:tag
+- {newTag: v5, pullPolicy: Always} # tagalong: web:tag
 args:
 # {"$imagepolicy": "apps:shop:tag"}
 - v3
@@ -292,6 +344,7 @@ args:
             "apps:shop Whole v1 a/b",
             "apps:shop Name+Tag v1 x",
             "web Tag v2 ",
+            "web Tag v5 ",
             "apps:shop Tag v3 ",
             "shop Whole - v4",
         ];
@@ -330,6 +383,9 @@ args:
             ("a: b # tagalong: shop:tag please\n", 1, Idleness::Mixed),
             ("a: b # keep in sync, tagalong: shop:tag\n", 1, Idleness::Mixed),
             ("a: b # Tagalong: shop\n", 1, Idleness::Mixed),
+            ("a: {tag: v1, version: v1} # tagalong: shop:tag\n", 1, Idleness::Several),
+            ("a: [v1, v2] # tagalong: shop:tag\n", 1, Idleness::Several),
+            ("a: {tag: v1, pullPolicy: Always} # tagalong: shop\n", 1, Idleness::Several),
             ("z: &z a\nl:\n- *z # tagalong: shop\n- b\n", 3, Idleness::Alone),
             ("l:\n- \"a\n  b\" # tagalong: shop\n- b\n", 3, Idleness::Alone),
         ];

@@ -76,6 +76,9 @@ pub(super) fn idle(path: &str, idle: Idle) -> Diagnostic {
         Idleness::InText => {
             "this marker stands within a text that is not read as YAML, so it does nothing"
         }
+        Idleness::Several => {
+            "several values stand on this line, and the marker does not say which one is meant; give the value a line of its own"
+        }
         Idleness::Unclear => {
             "the file is not YAML, and this line alone does not say what is to be changed"
         }

@@ -243,7 +243,7 @@ impl<'p> Survey<'p> {
         let mut substituting = self.others.overlays.substituting(path);
         let substituted = substituting
             .find(|one| !one.lines.is_empty() || one.others.is_some())
-            .map(|one| Variables::set(&one.path, one.lines.clone(), one.others));
+            .map(|one| Variables::set(&one.path, one.lines.clone(), one.others.clone()));
         let setters = Setters {
             beside: self.others.variables.get(directory),
             substituted: substituted.as_ref(),

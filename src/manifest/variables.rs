@@ -2,11 +2,12 @@
 //! Flux substitutes (<https://fluxcd.io/flux/components/kustomize/kustomizations/#post-build-variable-substitution>):
 //! `name:${TAG:-1.2.3}`, `${REGISTRY:-ghcr.io}/acme/shop:1.2.3`, `${IMAGE:=name}:${TAG:=1.2.3}`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::finder::{Finder, Written};
 use super::{Named, Obstacle, Obstructed, Part, Spot};
+use crate::diagnostic::Place;
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::NodeId;
 
@@ -20,8 +21,10 @@ pub struct Variables {
     path: String,
     /// The line of each variable.
     lines: BTreeMap<String, usize>,
-    /// The line where all others may be set as well.
-    others: Option<usize>,
+    /// Where all others may be set as well.
+    others: Option<Place>,
+    /// Those that are set to nothing.
+    empty: BTreeSet<String>,
 }
 
 /// What sets variables of one file.
@@ -37,32 +40,52 @@ impl Variables {
     /// Reads `NAME=value` lines.
     #[must_use]
     pub fn read(path: &str, text: &str) -> Self {
-        let lines = text.lines().enumerate().filter_map(|(index, line)| {
+        let mut variables = Self { path: path.to_owned(), ..Self::default() };
+        for (index, line) in text.lines().enumerate() {
             let line = line.trim_start();
-            let (name, _) = line.strip_prefix("export ").unwrap_or(line).split_once(['=', ':'])?;
-            let name = name.trim();
-            is_name(name).then(|| (name.to_owned(), index + 1))
-        });
-        Self { path: path.to_owned(), lines: lines.collect(), others: None }
+            let set = line.strip_prefix("export ").unwrap_or(line).split_once(['=', ':']);
+            let Some((name, value)) = set.filter(|(name, _)| is_name(name.trim())) else {
+                continue;
+            };
+            let (name, value) = (name.trim().to_owned(), value.trim());
+            if matches!(value, "" | "''" | "\"\"") {
+                variables.empty.insert(name.clone());
+            } else {
+                variables.empty.remove(&name);
+            }
+            variables.lines.insert(name, index + 1);
+        }
+        variables
     }
 
-    /// What is set in these lines of a file; `others` is the line where every variable may be.
+    /// What is set in these lines of a file; `others` is where every variable may be.
     #[must_use]
-    pub fn set(path: &str, lines: BTreeMap<String, usize>, others: Option<usize>) -> Self {
-        Self { path: path.to_owned(), lines, others }
+    pub fn set(path: &str, lines: BTreeMap<String, usize>, others: Option<Place>) -> Self {
+        Self { path: path.to_owned(), lines, others, empty: BTreeSet::new() }
     }
 
     /// Where a variable is set, or may be: path and line.
     fn place(&self, name: &str) -> Option<String> {
-        let line = self.lines.get(name).copied().or(self.others);
-        line.map(|line| format!("{}:{line}", self.path))
+        let own = self.lines.get(name).map(|line| (&self.path, *line));
+        let place = own.or(self.others.as_ref().map(|place| (&place.path, place.line)));
+        place.map(|(path, line)| format!("{path}:{line}"))
+    }
+
+    /// True if a variable is set to nothing.
+    fn is_empty(&self, name: &str) -> bool {
+        self.empty.contains(name)
     }
 }
 
 /// A piece of a text.
 enum Piece<'t> {
     Literal(&'t str),
-    Variable { name: &'t str, default: Option<&'t str> },
+    Variable {
+        name: &'t str,
+        default: Option<&'t str>,
+        /// True if the default counts for one that is set to nothing as well: `:-`.
+        fills: bool,
+    },
 }
 
 /// A text with every default in the place of its variable.
@@ -70,12 +93,14 @@ struct Expanded<'t> {
     text: String,
     /// Pieces: their bytes in `text`, where they begin in the scalar, and the variable that they are the default of.
     pieces: Vec<(Range<usize>, usize, Option<&'t str>)>,
+    /// The variables whose default counts when they are set to nothing.
+    filled: Vec<&'t str>,
 }
 
 impl<'t> Expanded<'t> {
     /// Reads a text that has variables; `None` for any other, and for what is not understood.
     fn read(text: &'t str) -> Option<Self> {
-        let mut expanded = Self { text: String::new(), pieces: Vec::new() };
+        let mut expanded = Self { text: String::new(), pieces: Vec::new(), filled: Vec::new() };
         let mut rest = text;
         while !rest.is_empty() {
             let at = text.len() - rest.len();
@@ -83,10 +108,11 @@ impl<'t> Expanded<'t> {
             let start = expanded.text.len();
             let (shown, offset, variable) = match piece {
                 Piece::Literal(literal) => (literal, at, None),
-                Piece::Variable { name, default: Some(default) } => {
+                Piece::Variable { name, default: Some(default), fills } => {
+                    expanded.filled.extend(fills.then_some(name));
                     (default, text.len() - behind.len() - 1 - default.len(), Some(name))
                 }
-                Piece::Variable { name, default: None } => ("\0", at, Some(name)),
+                Piece::Variable { name, default: None, .. } => ("\0", at, Some(name)),
             };
             expanded.text.push_str(shown);
             expanded.pieces.push((start..expanded.text.len(), offset, variable));
@@ -123,7 +149,8 @@ fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
     let Some(braced) = rest.strip_prefix('{') else {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
-        return is_name(name).then_some((Piece::Variable { name, default: None }, behind));
+        return is_name(name)
+            .then_some((Piece::Variable { name, default: None, fills: false }, behind));
     };
     // A variable within a default is nobody's habit.
     let (inner, behind) =
@@ -133,13 +160,14 @@ fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
     if !is_name(name) {
         return None;
     }
+    let fills = operator.starts_with(':');
     let operator = operator.strip_prefix(':').unwrap_or(operator);
     let default = match operator.chars().next() {
         None | Some('?') => None,
         Some('-' | '=') => Some(&operator[1..]),
         Some(_) => return None,
     };
-    Some((Piece::Variable { name, default }, behind))
+    Some((Piece::Variable { name, default, fills }, behind))
 }
 
 fn is_name(name: &str) -> bool {
@@ -229,7 +257,11 @@ fn overruled(
     bytes: &Range<usize>,
 ) -> Option<Obstacle> {
     let variables = finder.variables?;
-    let set = |name: &str| Some(format!("`{name}`, which {} sets", variables.place(name)?));
+    let is_default = |name: &str| variables.is_empty(name) && expanded.filled.contains(&name);
+    let set = |name: &str| {
+        let place = variables.place(name).filter(|_| !is_default(name))?;
+        Some(format!("`{name}`, which {place} sets"))
+    };
     expanded.variables(bytes).find_map(set).map(|set| Obstacle::Variable(set.into()))
 }
 

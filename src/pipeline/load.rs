@@ -231,26 +231,22 @@ pub(super) fn overlays(tree: &Tree) -> Overlays {
             is_one.then(|| text.to_owned())
         },
     );
-    let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
-    let mut overlays = Overlays::default();
-    for (path, text) in paths.iter().zip(found) {
-        if let Some(text) = text {
-            overlays.learn(path, &text, &read);
-        }
-    }
-    overlays
+    learnt(tree, paths.into_iter().zip(found).filter_map(|(path, text)| Some((path, text?))))
 }
 
 /// What `Kustomization`s of Flux's in some files say.
 pub(super) fn overlays_of(tree: &Tree, paths: &[String]) -> Overlays {
+    let text = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    let texts = paths.iter().filter_map(|path| Some((path, text(path)?)));
+    learnt(tree, texts.filter(|(_, text)| text.len() <= MAX_FILE))
+}
+
+/// What texts of files say; files that they name are read.
+fn learnt<'p>(tree: &Tree, texts: impl Iterator<Item = (&'p String, String)>) -> Overlays {
     let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
     let mut overlays = Overlays::default();
-    for path in paths {
-        if let Some(text) = read(path).filter(|text| text.len() <= MAX_FILE) {
-            overlays.learn(path, &text, &read);
-        }
-    }
-    overlays
+    texts.for_each(|(path, text)| overlays.learn(path, &text, &read));
+    overlays.settled()
 }
 
 /// The names of kustomize's files.

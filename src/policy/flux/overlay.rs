@@ -16,27 +16,44 @@ use crate::yaml::{NodeId, Stream};
 /// What every file with a `Kustomization` of Flux's contains.
 pub const KUSTOMIZE_API_GROUP: &str = "kustomize.toolkit.fluxcd.io/";
 
-/// Fields, below `spec`, that decide what is done here.
-const FIELDS: [&str; 10] = [
-    "policy",
-    "filterTags",
-    "imageRepositoryRef",
-    "digestReflectionPolicy",
-    "image",
-    "exclusionList",
-    "suspend",
-    "update",
-    "git",
-    "policySelector",
-];
+/// What a patch has to change so that it counts.
+struct Subject {
+    /// The kinds of resource.
+    kinds: &'static [&'static str],
+    /// Fields below `spec`.
+    fields: &'static [&'static str],
+    /// Fields of `metadata`.
+    metadata: &'static [&'static str],
+}
 
-/// The kinds of resource that are read.
-const KINDS: [&str; 3] = ["ImagePolicy", "ImageRepository", "ImageUpdateAutomation"];
+/// The resources that are read, and what decides what is done here.
+const RESOURCES: Subject = Subject {
+    kinds: &["ImagePolicy", "ImageRepository", "ImageUpdateAutomation"],
+    fields: &[
+        "policy",
+        "filterTags",
+        "imageRepositoryRef",
+        "digestReflectionPolicy",
+        "image",
+        "exclusionList",
+        "suspend",
+        "update",
+        "git",
+        "policySelector",
+    ],
+    metadata: &["name", "namespace", "labels"],
+};
+
+/// What sets variables.
+const BUILDS: Subject =
+    Subject { kinds: &["Kustomization"], fields: &["postBuild"], metadata: &[] };
 
 /// Patches and substitutions of a repository.
 #[derive(Clone, Debug, Default)]
 pub struct Overlays {
     patches: Vec<Patch>,
+    /// Patches that may set variables of what `Kustomization`s deploy.
+    builds: Vec<Patch>,
     substitutions: Vec<Substitution>,
     renames: Vec<Rename>,
 }
@@ -74,8 +91,8 @@ pub struct Substitution {
     pub path: String,
     /// The line of each variable.
     pub lines: BTreeMap<String, usize>,
-    /// The line of `substituteFrom`, where any variable may be set.
-    pub others: Option<usize>,
+    /// Where any variable may be set: by `substituteFrom`, or by a patch.
+    pub others: Option<Place>,
 }
 
 /// A file of the repository, by its path; nothing where it cannot be read.
@@ -117,7 +134,7 @@ impl Overlays {
             values: file.map(&set),
             path: file.path.to_owned(),
             lines: file.lines(&set),
-            others: file.place(&["spec", "postBuild", "substituteFrom"]).map(|place| place.line),
+            others: file.place(&["spec", "postBuild", "substituteFrom"]),
         });
     }
 
@@ -142,8 +159,12 @@ impl Overlays {
                 let of = |key: &str| file.stream.get(target, key).and_then(text);
                 [of("kind"), of("name"), of("namespace")]
             });
-            self.patches
-                .extend(patch.iter().flat_map(|patch| read_patch(patch, target.as_ref(), &place)));
+            let read = |subject: &Subject| {
+                let patches = patch.iter();
+                patches.flat_map(|p| subject.read(p, target.as_ref(), &place)).collect::<Vec<_>>()
+            };
+            self.patches.extend(read(&RESOURCES));
+            self.builds.extend(read(&BUILDS));
         }
     }
 
@@ -158,10 +179,10 @@ impl Overlays {
                 let mut fields = fields.iter().filter_map(|field| file.stream.text(*field));
                 let matters = fields.any(|field| {
                     let field = field.strip_prefix("spec.").unwrap_or(field);
-                    FIELDS.iter().any(|known| field.starts_with(known))
+                    RESOURCES.fields.iter().any(|known| field.starts_with(known))
                         || field.starts_with("metadata.")
                 });
-                if !KINDS.contains(&kind) || !matters {
+                if !RESOURCES.kinds.contains(&kind) || !matters {
                     continue;
                 }
                 let whole = |text: &str| Regex::new(&format!("^(?:{})$", regex::escape(text))).ok();
@@ -172,6 +193,17 @@ impl Overlays {
                 self.patches.push(Patch { kind: whole(kind), name, namespace: None, place });
             }
         }
+    }
+
+    /// Completes what files say of each other, when all of them are learnt.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        for one in &mut self.substitutions {
+            let mut names = self.builds.iter().map(|patch| (&patch.name, &patch.place));
+            let patch = names.find(|(name, _)| name.as_ref().is_none_or(|n| n.is_match(&one.name)));
+            one.others = one.others.take().or(patch.map(|(_, place)| place.clone()));
+        }
+        self
     }
 
     /// Where a resource is patched in a field that matters.
@@ -259,55 +291,61 @@ fn substituted(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<Str
     Ok(out)
 }
 
-/// A patch, where it changes a field that matters: of operations, or of the fields themselves.
-fn read_patch(text: &str, target: Option<&[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
-    let Ok(stream) = Stream::parse(text) else { return Vec::new() };
-    let whole = |pattern: Option<String>| {
-        let pattern = pattern.filter(|pattern| !pattern.is_empty())?;
-        // What is no regular expression may mean anything.
-        Regex::new(&format!("^(?:{pattern})$")).ok()
-    };
-    let documents = stream.documents().iter().filter_map(|root| {
-        let file = File { path: "", stream: &stream, root: *root };
-        let is_operations = !stream.items(*root).is_empty();
-        let matters = if is_operations {
-            stream.items(*root).iter().any(|operation| {
-                let path = stream.get(*operation, "path").and_then(|path| stream.text(path));
-                path.is_some_and(is_pointer_that_matters)
-            })
-        } else {
-            stream.get(*root, "$patch").is_some()
-                || FIELDS.iter().any(|field| file.node(&["spec", field]).is_some())
+impl Subject {
+    /// A patch, where it changes a field that matters: of operations, or of the fields themselves.
+    fn read(&self, text: &str, target: Option<&[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
+        let Ok(stream) = Stream::parse(text) else { return Vec::new() };
+        let whole = |pattern: Option<String>| {
+            let pattern = pattern.filter(|pattern| !pattern.is_empty())?;
+            // What is no regular expression may mean anything.
+            Regex::new(&format!("^(?:{pattern})$")).ok()
         };
-        let own = |keys: &[&str]| file.text(keys).map(regex::escape);
-        let [kind, name, namespace] = target.cloned().unwrap_or_default();
-        let kind = kind.or_else(|| own(&["kind"]));
-        let is_ours = kind.as_deref().is_none_or(|kind| {
-            whole(Some(kind.to_owned()))
-                .is_none_or(|kind| KINDS.iter().any(|ours| kind.is_match(ours)))
+        let documents = stream.documents().iter().filter_map(|root| {
+            let file = File { path: "", stream: &stream, root: *root };
+            let own = |keys: &[&str]| file.text(keys).map(regex::escape);
+            let [kind, name, namespace] = target.cloned().unwrap_or_default();
+            let kind = kind.or_else(|| own(&["kind"]));
+            let is_ours = kind.as_deref().is_none_or(|kind| {
+                whole(Some(kind.to_owned()))
+                    .is_none_or(|kind| self.kinds.iter().any(|ours| kind.is_match(ours)))
+            });
+            // With a target, the name in the patch does not count.
+            let is_aimed = target.is_some();
+            let name = name.or_else(|| own(&["metadata", "name"]).filter(|_| !is_aimed));
+            let namespace =
+                namespace.or_else(|| own(&["metadata", "namespace"]).filter(|_| !is_aimed));
+            (is_ours && self.is_changed_by(&file)).then(|| Patch {
+                kind: whole(kind),
+                name: whole(name),
+                namespace: whole(namespace),
+                place: place.clone(),
+            })
         });
-        // With a target, the name in the patch does not count.
-        let is_aimed = target.is_some();
-        let name = name.or_else(|| own(&["metadata", "name"]).filter(|_| !is_aimed));
-        let namespace = namespace.or_else(|| own(&["metadata", "namespace"]).filter(|_| !is_aimed));
-        (matters && is_ours).then(|| Patch {
-            kind: whole(kind),
-            name: whole(name),
-            namespace: whole(namespace),
-            place: place.clone(),
-        })
-    });
-    documents.collect()
-}
+        documents.collect()
+    }
 
-/// True if a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) leads to a field that matters.
-fn is_pointer_that_matters(pointer: &str) -> bool {
-    let mut parts = pointer.trim_start_matches('/').split('/');
-    match (parts.next(), parts.next()) {
-        (Some("spec"), Some(field)) => FIELDS.contains(&field),
-        (Some("spec" | ""), None) => true,
-        (Some("metadata"), Some(field)) => ["name", "namespace", "labels"].contains(&field),
-        _ => false,
+    fn is_changed_by(&self, file: &File<'_>) -> bool {
+        let stream = file.stream;
+        let operations = stream.items(file.root);
+        if operations.is_empty() {
+            return stream.get(file.root, "$patch").is_some()
+                || self.fields.iter().any(|field| file.node(&["spec", field]).is_some());
+        }
+        operations.iter().any(|operation| {
+            let path = stream.get(*operation, "path").and_then(|path| stream.text(path));
+            path.is_some_and(|path| self.holds(path))
+        })
+    }
+
+    /// True if a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) leads to a field that matters.
+    fn holds(&self, pointer: &str) -> bool {
+        let mut parts = pointer.trim_start_matches('/').split('/');
+        match (parts.next(), parts.next()) {
+            (Some("spec"), Some(field)) => self.fields.contains(&field),
+            (Some("spec" | ""), None) => true,
+            (Some("metadata"), Some(field)) => self.metadata.contains(&field),
+            _ => false,
+        }
     }
 }
 
@@ -386,77 +424,4 @@ impl<'a> File<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn patched(kustomization: &str, patch: &str) -> Vec<bool> {
-        let mut overlays = Overlays::default();
-        let read = |path: &str| (path == "base/patch.yaml").then(|| patch.to_owned());
-        overlays.learn("dev/kustomization.yaml", kustomization, &read);
-        let resources =
-            [("ImagePolicy", "shop"), ("ImagePolicy", "web"), ("ImageRepository", "shop")];
-        resources
-            .iter()
-            .map(|(kind, name)| overlays.patched(kind, "acme", name).is_some())
-            .collect()
-    }
-
-    #[test]
-    fn patches_are_of_the_resources_that_they_name() {
-        let range =
-            "kind: ImagePolicy\nmetadata: {name: shop}\nspec: {policy: {semver: {range: 1.x}}}\n";
-        let pause = "kind: ImagePolicy\nmetadata: {name: shop}\nspec: {interval: 5m}\n";
-        let deployment = "kind: Deployment\nmetadata: {name: shop}\nspec: {suspend: true}\n";
-        let at = "patches: [{path: ../base/patch.yaml}]";
-        let cases = [
-            (at, range, [true, false, false]),
-            (at, pause, [false; 3]),
-            (at, deployment, [false; 3]),
-            ("patchesStrategicMerge: [../base/patch.yaml]", range, [true, false, false]),
-            (
-                "patches:\n- target: {kind: ImagePolicy}\n  path: ../base/patch.yaml",
-                "- {op: replace, path: /spec/policy/semver/range, value: 1.x}",
-                [true, true, false],
-            ),
-            (
-                "patchesJson6902:\n- target: {kind: Image.*, name: sh.*}\n  path: ../base/patch.yaml",
-                "- {op: remove, path: /spec/suspend}",
-                [true, false, true],
-            ),
-            (
-                "patches:\n- target: {kind: ImagePolicy, namespace: other}\n  path: ../base/patch.yaml",
-                "- {op: remove, path: /spec/suspend}",
-                [false; 3],
-            ),
-            (
-                "patches:\n- target: {labelSelector: a=b}\n  path: ../base/patch.yaml",
-                "- {op: replace, path: /spec/replicas, value: 1}",
-                [false; 3],
-            ),
-            (
-                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: a}\nspec:\n  path: ./x\n  patches:\n  - patch: |\n      - {op: add, path: /spec/image, value: x}\n    target: {kind: ImageRepository}",
-                "",
-                [false, false, true],
-            ),
-        ];
-        for (kustomization, patch, want) in cases {
-            assert_eq!(patched(kustomization, patch), want, "{kustomization} {patch}");
-        }
-    }
-
-    #[test]
-    fn variables_are_put_in_where_they_are_set() {
-        let mut overlays = Overlays::default();
-        let text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nmetadata: {name: dev}\nspec:\n  path: ./components/\n  postBuild: {substitute: {A: one, B: two}}\n";
-        overlays.learn("clusters/dev.yaml", text, &|_| None);
-        let of = |path| overlays.substituting(path).map(|s| s.name.clone()).collect::<Vec<_>>();
-        assert_eq!(of("components/x.yaml"), ["dev"]);
-        assert_eq!(of("components-2/x.yaml"), Vec::<String>::new());
-        let dev = overlays.substituting("components/x.yaml").next().unwrap();
-        assert_eq!(dev.apply("./${A}/${B}"), Ok("./one/two".to_owned()));
-        assert_eq!(dev.apply("${C:=three}${A:-x}"), Ok("threeone".to_owned()));
-        assert_eq!(dev.apply("${C}"), Err("C".to_owned()));
-        assert_eq!(variable("a/${X}"), Some("X".to_owned()));
-        assert_eq!(variable("a/${X:-b}"), None);
-    }
-}
+mod tests;

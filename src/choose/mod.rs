@@ -3,6 +3,7 @@
 mod catalog;
 mod check;
 mod decide;
+mod deployed;
 mod explain;
 mod facts;
 mod reason;
@@ -10,7 +11,8 @@ mod select;
 
 pub use catalog::{Catalog, InvalidCatalog, Known, Listed, Listing, Unlisted};
 pub use check::alarm;
-pub use decide::{Case, Decision, Deployed, Outcome, digest_only};
+pub use decide::{Case, Decision, Outcome, digest_only};
+pub use deployed::Deployed;
 pub use explain::{Explanation, explain};
 pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};
 pub use reason::{Reason, ReasonCode};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::{Claim, Parent};
 use super::{Part, Slot};
-use crate::image::Reference;
+use crate::image::{Reference, Shape};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// What stands in every file with a marker, for a search before parsing.
@@ -254,24 +254,29 @@ impl Places {
         several: &[&'v (usize, NodeId)],
         part: Part,
     ) -> Option<&'v (usize, NodeId)> {
-        let is_it = |(_, node): &(usize, NodeId)| {
-            let key = self.keys.get(node).and_then(|key| stream.text(*key)).unwrap_or_default();
+        let text = |node: NodeId| stream.text(node).unwrap_or_default();
+        let by_key = |(_, node): &(usize, NodeId)| {
+            let key = self.keys.get(node).map(|key| text(*key)).unwrap_or_default();
             let key = key.to_ascii_lowercase();
             let ends = |words: &[&str]| words.iter().any(|word| key.ends_with(word));
-            let value = stream.text(*node).and_then(Reference::parse);
             match part {
                 Part::Tag | Part::TagAndDigest => ends(&["tag", "version"]),
                 Part::Digest | Part::Hash => ends(&["digest", "sha", "sha256", "hash"]),
                 Part::Registry => ends(&["registry", "hub"]),
                 Part::Name => ends(&["repository", "name", "image"]),
-                Part::Whole | Part::Suffix => {
-                    value.is_some_and(|value| value.tag.is_some() || value.digest.is_some())
-                }
+                Part::Whole | Part::Suffix => Reference::parse(text(*node))
+                    .is_some_and(|value| value.tag.is_some() || value.digest.is_some()),
             }
         };
-        let mut fitting = several.iter().filter(|one| is_it(one));
-        let one = fitting.next()?;
-        fitting.next().is_none().then_some(*one)
+        // `{name: TAG, value: 1.0.0}` says by the value which one is a version.
+        let by_value = |(_, node): &(usize, NodeId)| {
+            matches!(part, Part::Tag | Part::TagAndDigest) && Shape::parse(text(*node)).is_some()
+        };
+        let keyed: Vec<_> = several.iter().copied().filter(|one| by_key(one)).collect();
+        let valued = || several.iter().copied().filter(|one| by_value(one)).collect();
+        let fitting = if keyed.is_empty() { valued() } else { keyed };
+        let [one] = fitting[..] else { return None };
+        Some(one)
     }
 
     /// Every marker with its scalar and line: those on a line with it first, which beat one above
@@ -385,6 +390,7 @@ args:
             ("a: b # Tagalong: shop\n", 1, Idleness::Mixed),
             ("a: {tag: v1, version: v1} # tagalong: shop:tag\n", 1, Idleness::Several),
             ("a: [v1, v2] # tagalong: shop:tag\n", 1, Idleness::Several),
+            ("a: {min: v1, value: v1} # tagalong: shop:tag\n", 1, Idleness::Several),
             ("a: {tag: v1, pullPolicy: Always} # tagalong: shop\n", 1, Idleness::Several),
             ("z: &z a\nl:\n- *z # tagalong: shop\n- b\n", 3, Idleness::Alone),
             ("l:\n- \"a\n  b\" # tagalong: shop\n- b\n", 3, Idleness::Alone),

@@ -257,7 +257,7 @@ items:
         );
         let obstacles: Vec<_> = found.obstructed.iter().map(|o| &o.obstacle).collect();
         let set = Obstacle::Variable("`T`, which x/.env:1 sets".into());
-        assert_eq!(obstacles, [&set, &Obstacle::Built]);
+        assert_eq!(obstacles, [&set, &Obstacle::Built("here".into())]);
         assert_eq!(found.sites.len(), 1);
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::finder::Finder;
 use super::{Found, Named, Obstacle, Obstructed, Site, Spot};
-use crate::image::Repository;
-use crate::policy::{is_within, resolved};
+use crate::image::{Reference, Repository};
+use crate::policy::{KUSTOMIZE_API_GROUP, is_within, resolved};
 use crate::yaml::{NodeId, Stream};
 
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -54,33 +54,96 @@ pub struct Renamed {
     said: String,
 }
 
-/// The images to which a kustomization gives another name alone.
-#[must_use]
-pub fn renamed(path: &str, stream: &Stream) -> Vec<Renamed> {
+impl Renamed {
+    /// True if resources of a file are meant.
+    pub(super) fn is_over(&self, path: &str) -> bool {
+        let is_one = path.rsplit('/').next().is_some_and(|name| FILE_NAMES.contains(&name));
+        !is_one && self.reach.iter().any(|outer| is_within(path, outer))
+    }
+}
+
+/// What gives images other names: a kustomization, a `Kustomization` of Flux's
+/// (<https://fluxcd.io/flux/components/kustomize/kustomizations/#images>), or a source of Argo CD's
+/// (<https://argo-cd.readthedocs.io/en/stable/user-guide/kustomize/>).
+struct Renamer<'s> {
+    path: &'s str,
+    stream: &'s Stream<'s>,
+    list: NodeId,
+    /// The files and directories whose resources are meant.
+    reach: Vec<String>,
+}
+
+/// The images to which a file gives another name alone.
+pub(super) fn renamed(path: &str, stream: &Stream) -> Vec<Renamed> {
+    let documents = stream.documents().iter();
+    documents.flat_map(|root| renamers(path, stream, *root)).flat_map(|one| one.renamed()).collect()
+}
+
+fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Renamer<'s>> {
+    let at = |node: NodeId, keys: &[&str]| {
+        keys.iter().try_fold(node, |node, key| Some(stream.target(stream.get(node, key)?)))
+    };
+    let text = |node: NodeId, keys: &[&str]| stream.text(at(node, keys)?);
+    let of = |list: Option<NodeId>, reach: Option<&str>| {
+        Some(Renamer { path, stream, list: list?, reach: vec![resolved(reach?)] })
+    };
+    let version = text(root, &["apiVersion"]).unwrap_or_default();
+    if version.starts_with(KUSTOMIZE_API_GROUP) {
+        let reach = text(root, &["spec", "path"]).or(Some(""));
+        return of(at(root, &["spec", "images"]), reach).into_iter().collect();
+    }
+    if version.starts_with("argoproj.io/") {
+        let specs = [at(root, &["spec"]), at(root, &["spec", "template", "spec"])];
+        let sources = specs.into_iter().flatten().flat_map(|spec| {
+            let several = at(spec, &["sources"]).map_or(&[][..], |list| stream.items(list));
+            several.iter().map(|item| stream.target(*item)).chain(at(spec, &["source"]))
+        });
+        let images = |source| of(at(source, &["kustomize", "images"]), text(source, &["path"]));
+        return sources.filter_map(images).collect();
+    }
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let lists = stream.documents().iter().flat_map(|root| {
-        let keys = ["resources", "bases", "components"].into_iter();
-        keys.filter_map(|key| Some(stream.target(stream.get(stream.target(*root), key)?)))
-    });
+    let lists = ["resources", "bases", "components"].into_iter().filter_map(|key| at(root, &[key]));
     let others = lists.flat_map(|list| stream.items(list)).filter_map(|item| stream.text(*item));
     let reach = others.filter(|other| !other.contains("://"));
-    let reach: Vec<String> = reach.map(|other| resolved(&format!("{directory}/{other}"))).collect();
-    let read = |item: NodeId| {
-        let node = stream.get(item, "newName")?;
-        let name = |node: NodeId| Repository::parse(stream.text(stream.target(node))?).ok();
-        let (from, to) = (name(stream.get(item, "name")?)?, name(node)?);
-        let has_tag = stream.get(item, "newTag").is_some();
-        let said = format!("`newName` in line {} of {path} is `{to}`", stream.node(node).line());
-        (!has_tag && from != to).then(|| Renamed { from, to, reach: reach.clone(), said })
-    };
-    items(path, stream).into_iter().filter_map(read).collect()
+    let reach = reach.map(|other| resolved(&format!("{directory}/{other}"))).collect();
+    let list = at(root, &["images"]).map(|list| Renamer { path, stream, list, reach });
+    list.into_iter().collect()
+}
+
+impl Renamer<'_> {
+    fn renamed(&self) -> Vec<Renamed> {
+        self.stream.items(self.list).iter().filter_map(|item| self.one(*item)).collect()
+    }
+
+    fn one(&self, item: NodeId) -> Option<Renamed> {
+        let stream = self.stream;
+        let (from, to, node) = match stream.text(item) {
+            // Argo CD's: `old=new`.
+            Some(text) => {
+                let (from, to) = text.split_once('=')?;
+                (from, to, item)
+            }
+            None => {
+                let node = stream.get(item, "newName")?;
+                if stream.get(item, "newTag").is_some() {
+                    return None;
+                }
+                let text = |node: NodeId| stream.text(stream.target(node));
+                (text(stream.get(item, "name")?)?, text(node)?, node)
+            }
+        };
+        // With a tag, it is a place of its own.
+        let to = Reference::parse(to).filter(|to| to.tag.is_none())?.repository;
+        let from = Repository::parse(from).ok()?;
+        let said =
+            format!("the new name in line {} of {} is `{to}`", stream.node(node).line(), self.path);
+        (from != to).then(|| Renamed { from, to, reach: self.reach.clone(), said })
+    }
 }
 
 /// Leaves places alone whose image has another name where they are deployed.
 pub(super) fn leave_renamed(path: &str, found: &mut Found, renamed: &[Renamed]) {
-    let is_one = path.rsplit('/').next().is_some_and(|name| FILE_NAMES.contains(&name));
-    let here = |one: &&Renamed| !is_one && one.reach.iter().any(|outer| is_within(path, outer));
-    let renamed: Vec<&Renamed> = renamed.iter().filter(here).collect();
+    let renamed: Vec<&Renamed> = renamed.iter().filter(|one| one.is_over(path)).collect();
     let of = |site: &Site| renamed.iter().find(|one| one.from == site.repository);
     let left = found.sites.iter().filter_map(|site| Some((site, of(site)?)));
     let left: Vec<Obstructed> = left

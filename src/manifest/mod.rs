@@ -4,6 +4,7 @@ mod argocd;
 mod around;
 mod beside;
 mod claim;
+mod compose;
 mod embedded;
 mod find;
 mod finder;
@@ -16,6 +17,7 @@ mod marker_tests;
 mod named;
 mod notes;
 mod oci_source;
+mod others;
 mod plain;
 mod reader;
 mod reference;
@@ -30,13 +32,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub use claim::Claimed;
+pub use compose::{Composed, Include};
 pub use find::{find, is_candidate};
-pub use kustomize::{Renamed, names as kustomize_names, renamed as kustomize_renames};
+pub use kustomize::{Renamed, names as kustomize_names};
 pub use layers::Layer;
 pub use marker::{Idle, Idleness};
+pub use others::OtherFiles;
 pub use reader::Reader;
 pub use search::{Form, Hit, Search};
-pub use survey::{Left, Looked, MAX_FILE, OtherFiles, Seen, Survey, Surveyed};
+pub use survey::{Left, Looked, MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
 pub use variables::{Setters, Variables};
 
@@ -197,8 +201,8 @@ pub enum Obstacle {
     TwoNames,
     /// A variable decides: its name, and where it is set.
     Variable(Box<str>),
-    /// A Compose service that is built, and not pulled.
-    Built,
+    /// A Compose service that is built, and not pulled: where.
+    Built(Box<str>),
 }
 
 /// An image that is named but cannot be changed.

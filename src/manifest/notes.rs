@@ -56,8 +56,8 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
             "the image of `{name}` is decided by the variable {variable}; left alone"
         ))
         .help("change it where it is set, or reach it by a target of the policy"),
-        Obstacle::Built => {
-            let message = format!("the image of `{name}` is built here, and not pulled; left alone");
+        Obstacle::Built(at) => {
+            let message = format!("the image of `{name}` is built {at}, and not pulled; left alone");
             Diagnostic::info(Code::SiteUnsupported, message)
         }
     };

@@ -33,7 +33,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         return;
     };
     if is_built {
-        return finder.obstruct(reference.repository, node, Obstacle::Built);
+        return finder.obstruct(reference.repository, node, Obstacle::Built("here".into()));
     }
     let is_whole = !reference.suffix.is_empty();
     let written = if finder.stream.is_repeated(mapping, "image") {

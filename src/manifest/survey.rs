@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kustomize::leave_renamed;
-use super::layers::{Layer, leave_layered};
+use super::kustomize::{Renamed, renamed};
+use super::layers::Layer;
+use super::others::OtherFiles;
 use super::plain::{self, Plain};
 use super::target::{Reached, TargetId};
 use super::{
-    Aim, Basis, Claimed, Found, Named, Obstacle, OtherName, Part, Renamed, Rest, Scalars, Setters,
-    Site, Variables, find, is_candidate, notes,
+    Aim, Basis, Claimed, Found, Named, Obstacle, OtherName, Part, Rest, Scalars, Setters, Site,
+    find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{DigestMode, Environment, Overlays, Policy, PolicySet, Reach};
+use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
 use crate::yaml::{NodeId, Stream};
 
 /// Larger files are reported and left alone, in bytes.
@@ -28,19 +29,6 @@ pub struct Survey<'p> {
     others: OtherFiles,
 }
 
-/// What files say that others run with.
-#[derive(Default)]
-pub struct OtherFiles {
-    /// What `.env` files set for Compose's, by their directory.
-    pub variables: BTreeMap<String, Variables>,
-    /// What kustomizations call images.
-    pub renamed: Vec<Renamed>,
-    /// What sets variables in files beneath a directory.
-    pub overlays: Overlays,
-    /// What values are laid over others.
-    pub layers: Vec<Layer>,
-}
-
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -51,6 +39,8 @@ pub struct Seen {
     reached: BTreeSet<TargetId>,
     /// Places that are left alone, by environment and policy: the first of each.
     left: Left,
+    /// What it calls images of others.
+    renamed: Vec<Renamed>,
     problems: Vec<Diagnostic>,
 }
 
@@ -114,14 +104,15 @@ impl<'p> Survey<'p> {
         Self { others, ..self }
     }
 
-    /// True if something is laid over a file.
+    /// True if one of the files that were looked at says what another one runs with.
     #[must_use]
     pub fn is_covered(&self, path: &str) -> bool {
-        self.others.layers.iter().any(|layer| layer.is_over(path))
+        self.others.is_over(path)
     }
 
-    /// Learns what values are laid over others.
-    pub fn lay(&mut self, layers: Vec<Layer>) {
+    /// Learns what files that were looked at say of others, and what values are laid over them.
+    pub fn learn<'s>(&mut self, seen: impl Iterator<Item = &'s Seen>, layers: Vec<Layer>) {
+        self.others.renamed = seen.flat_map(|seen| seen.renamed.iter().cloned()).collect();
         self.others.layers = layers;
     }
 
@@ -239,18 +230,12 @@ impl<'p> Survey<'p> {
         aims: &[Aim<'p>],
         seen: &mut Seen,
     ) {
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let mut substituting = self.others.overlays.substituting(path);
-        let substituted = substituting
-            .find(|one| !one.lines.is_empty() || one.others.is_some())
-            .map(|one| Variables::set(&one.path, one.lines.clone(), one.others.clone()));
-        let setters = Setters {
-            beside: self.others.variables.get(directory),
-            substituted: substituted.as_ref(),
-        };
+        let substituted = self.others.substituted(path);
+        let beside = self.others.variables_of(path);
+        let setters = Setters { beside, substituted: substituted.as_ref() };
         let mut found = find(path, text, stream, aims, setters);
-        leave_renamed(path, &mut found, &self.others.renamed);
-        leave_layered(path, stream, &mut found, &self.others.layers);
+        self.others.leave(path, stream, &mut found);
+        seen.renamed = renamed(path, stream);
         let Some(environment) = environment else {
             return self.outside((path, stream), found, seen);
         };
@@ -259,7 +244,7 @@ impl<'p> Survey<'p> {
                 let name = &self.set.policies[policy].name;
                 seen.problems.push(notes::obstructed(path, obstructed, name));
                 // What names no tag, or is built here, is no place that could move.
-                if !matches!(obstructed.obstacle, Obstacle::Untagged | Obstacle::Built) {
+                if !matches!(obstructed.obstacle, Obstacle::Untagged | Obstacle::Built(_)) {
                     seen.left(environment, policy, path, obstructed.spot.line);
                 }
             }

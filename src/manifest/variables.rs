@@ -18,9 +18,8 @@ const UNKNOWN: char = '\0';
 /// a `Kustomization` of Flux's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    path: String,
-    /// The line of each variable.
-    lines: BTreeMap<String, usize>,
+    /// Where each variable is set.
+    places: BTreeMap<String, Place>,
     /// Where all others may be set as well.
     others: Option<Place>,
     /// Those that are set to nothing.
@@ -40,7 +39,7 @@ impl Variables {
     /// Reads `NAME=value` lines.
     #[must_use]
     pub fn read(path: &str, text: &str) -> Self {
-        let mut variables = Self { path: path.to_owned(), ..Self::default() };
+        let mut variables = Self::default();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim_start();
             let set = line.strip_prefix("export ").unwrap_or(line).split_once(['=', ':']);
@@ -53,7 +52,8 @@ impl Variables {
             } else {
                 variables.empty.remove(&name);
             }
-            variables.lines.insert(name, index + 1);
+            let place = Place { line: index + 1, column: 1, ..Place::of_file(path) };
+            variables.places.insert(name, place);
         }
         variables
     }
@@ -61,14 +61,28 @@ impl Variables {
     /// What is set in these lines of a file; `others` is where every variable may be.
     #[must_use]
     pub fn set(path: &str, lines: BTreeMap<String, usize>, others: Option<Place>) -> Self {
-        Self { path: path.to_owned(), lines, others, empty: BTreeSet::new() }
+        let place = |line| Place { line, column: 1, ..Place::of_file(path) };
+        let places = lines.into_iter().map(|(name, line)| (name, place(line))).collect();
+        Self { places, others, empty: BTreeSet::new() }
+    }
+
+    /// The same, and what others set that this does not.
+    #[must_use]
+    pub fn over(mut self, under: Self) -> Self {
+        for (name, place) in under.places {
+            if self.places.contains_key(&name) {
+                continue;
+            }
+            self.empty.extend(under.empty.get(&name).cloned());
+            self.places.insert(name, place);
+        }
+        Self { others: self.others.or(under.others), ..self }
     }
 
     /// Where a variable is set, or may be: path and line.
     fn place(&self, name: &str) -> Option<String> {
-        let own = self.lines.get(name).map(|line| (&self.path, *line));
-        let place = own.or(self.others.as_ref().map(|place| (&place.path, place.line)));
-        place.map(|(path, line)| format!("{path}:{line}"))
+        let place = self.places.get(name).or(self.others.as_ref())?;
+        Some(format!("{}:{}", place.path, place.line))
     }
 
     /// True if a variable is set to nothing.
@@ -327,8 +341,12 @@ mod tests {
     fn variables_of_a_file_are_read_with_their_lines() {
         let text = "# c\nA=1\nexport B='x'\n  C = 2\n1D=3\nnothing\n";
         let read = Variables::read("app/.env", text);
-        let lines: Vec<_> = read.lines.iter().map(|(name, line)| (name.as_str(), *line)).collect();
+        let lines: Vec<_> = read.places.iter().map(|(name, at)| (name.as_str(), at.line)).collect();
         assert_eq!(lines, [("A", 2), ("B", 3), ("C", 4)]);
         assert_eq!(read.place("B").as_deref(), Some("app/.env:3"));
+        let both = read.over(Variables::read(".env", "B=2\nD=\n"));
+        assert_eq!(both.place("B").as_deref(), Some("app/.env:3"));
+        assert_eq!(both.place("D").as_deref(), Some(".env:2"));
+        assert!(both.is_empty("D") && !both.is_empty("B"));
     }
 }

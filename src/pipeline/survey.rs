@@ -2,31 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::load::{self, KUSTOMIZATIONS};
+use super::load;
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::{
-    Layer, Looked, OtherFiles, Renamed, Seen, Survey, Variables, is_candidate, kustomize_renames,
-};
+use crate::manifest::{Composed, Layer, Looked, OtherFiles, Seen, Survey, Variables, is_candidate};
 use crate::policy::{Environment, PolicySet};
-use crate::yaml::Stream;
 
 /// Where a directory has more files than this, nobody lays them over each other.
 const MAX_LAYERS: usize = 100;
+
+/// More Compose files than this are not put together.
+const MAX_COMPOSED: usize = 500;
 
 /// Finds out what the files with a hit name.
 pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let (variables, problems) = variables(tree, &hits.sites);
     hits.left_alone.extend(problems);
-    let others = OtherFiles {
-        variables,
-        renamed: renamed(tree, &hits.sites),
-        overlays: load::overlays_of(tree, &hits.kustomize),
-        layers: Vec::new(),
-    };
+    let (composed, variables) = composed(tree, variables);
+    let overlays = load::overlays_of(tree, &hits.kustomize);
+    let others = OtherFiles { variables, overlays, composed, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
-    survey.lay(layers(tree, &seen));
+    survey.learn(seen.iter().filter_map(|seen| seen.as_ref().ok()), layers(tree, &seen));
     look_again(&survey, tree, &hits.sites, &mut seen);
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
@@ -115,13 +112,36 @@ fn variables(tree: &Tree, files: &[String]) -> (BTreeMap<String, Variables>, Vec
     (read, problems)
 }
 
-/// The images to which kustomizations give other names.
-fn renamed(tree: &Tree, files: &[String]) -> Vec<Renamed> {
-    let is_one =
-        |path: &&String| path.rsplit('/').next().is_some_and(|n| KUSTOMIZATIONS.contains(&n));
-    let read = |path: &String| {
-        let text = String::from_utf8(tree.read(path).ok()?).ok()?;
-        Some(kustomize_renames(path, &Stream::parse(&text).ok()?))
+/// The Compose files of a repository with what they name, and what is set for those that others include.
+fn composed(
+    tree: &Tree,
+    mut variables: BTreeMap<String, Variables>,
+) -> (Vec<Composed>, BTreeMap<String, Variables>) {
+    let is_one = |path: &&String| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        is_candidate(path) && name.contains("compose")
     };
-    files.iter().filter(is_one).filter_map(read).flatten().collect()
+    let mut open: Vec<String> = tree.paths().iter().filter(is_one).cloned().collect();
+    let (mut known, mut all) = (BTreeSet::new(), Vec::<Composed>::new());
+    let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
+    while let Some(path) = open.pop() {
+        if known.len() >= MAX_COMPOSED || !known.insert(path.clone()) {
+            continue;
+        }
+        let is_there = tree.paths().binary_search(&path).is_ok();
+        let text = is_there.then(|| read(&path)).flatten();
+        let Some(one) = text.and_then(|text| Composed::read(&path, &text)) else { continue };
+        open.extend(one.named().map(str::to_owned));
+        all.push(one);
+    }
+    for include in all.iter().flat_map(|one| &one.includes) {
+        let setters =
+            include.setters.iter().filter(|path| tree.paths().binary_search(path).is_ok());
+        let set = setters.filter_map(|path| Some(Variables::read(path, &read(path)?)));
+        let directory = include.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let own = variables.get(directory).cloned().unwrap_or_default();
+        let set = set.chain([own]).reduce(Variables::over).unwrap_or_default();
+        variables.insert(include.path.clone(), set);
+    }
+    (all, variables)
 }

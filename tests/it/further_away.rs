@@ -129,7 +129,7 @@ fn what_stands_further_away_counts() {
 }
 
 /// What a run in `tree` makes of one of its files, and says.
-fn after(files: &[(&str, &str)], catalog: &str, path: &str) -> (String, String) {
+pub fn after(files: &[(&str, &str)], catalog: &str, path: &str) -> (String, String) {
     let world = World::new();
     let tree = world.tree(files);
     let catalog = world.file("catalog.yaml", catalog);
@@ -162,8 +162,8 @@ fn an_image_that_kustomize_renames_is_not_decided_by_the_old_name() {
         ];
         let (got, said) = after(&files, catalog, "base/a.yaml");
         assert_eq!(got, want, "{item} {said}");
-        let is_said =
-            said.contains("`newName` in line 3 of prod/kustomization.yaml is `ghcr.io/acme/redis`");
+        let is_said = said
+            .contains("the new name in line 3 of prod/kustomization.yaml is `ghcr.io/acme/redis`");
         assert_eq!(is_said, want == base, "{item} {said}");
     }
 }

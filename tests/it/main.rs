@@ -34,6 +34,7 @@ mod memory;
 mod merging;
 mod never_another;
 mod newcomer;
+mod other_files;
 mod policies;
 mod promotion;
 mod pull_requests;

@@ -1,0 +1,215 @@
+//! Compose files that are put together: override files (<https://docs.docker.com/compose/how-tos/multiple-compose-files/merge/>),
+//! `extends` (<https://docs.docker.com/reference/compose-file/services/#extends>) and `include`
+//! (<https://docs.docker.com/reference/compose-file/include/>). What one of them builds, no other one pulls, and who includes a file
+//! sets its variables.
+
+use std::collections::BTreeMap;
+
+use super::{Found, Named, Obstacle, Obstructed, Site, Spot, around};
+use crate::policy::resolved;
+use crate::yaml::{NodeId, Stream};
+
+/// The names that Compose looks for by itself, and that it then lays over what it found.
+const BASES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+];
+
+/// Services that extend each other further than this are nobody's.
+const MAX_EXTENDS: usize = 10;
+
+/// A Compose file, by what it says for others.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    path: String,
+    /// The services that are built, with the line of `build`.
+    built: BTreeMap<String, usize>,
+    /// The service that each one extends.
+    extended: BTreeMap<String, Service>,
+    /// The files that it includes.
+    pub includes: Vec<Include>,
+}
+
+/// A service of a file.
+#[derive(Clone, Debug)]
+struct Service {
+    path: String,
+    name: String,
+}
+
+/// A file that is included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The file.
+    pub path: String,
+    /// Files that set its variables, the last one first.
+    pub setters: Vec<String>,
+}
+
+impl Composed {
+    /// Reads a Compose file; `None` for any other.
+    #[must_use]
+    pub fn read(path: &str, text: &str) -> Option<Self> {
+        let stream = Stream::parse(text).ok()?;
+        let root = *stream.documents().first()?;
+        let services = child(&stream, root, "services");
+        let is_compose = stream.get(root, "apiVersion").is_none()
+            && (services.is_some() || stream.get(root, "include").is_some());
+        let mut composed = Self {
+            path: path.to_owned(),
+            built: BTreeMap::new(),
+            extended: BTreeMap::new(),
+            includes: includes(&stream, root, path),
+        };
+        for (name, service) in services.map_or(&[][..], |services| stream.entries(services)) {
+            let Some(name) = stream.text(*name) else { continue };
+            let service = stream.target(*service);
+            if let Some(build) = stream.get(service, "build") {
+                composed.built.insert(name.to_owned(), stream.node(build).line());
+            }
+            if let Some(base) = extended(&stream, service, path) {
+                composed.extended.insert(name.to_owned(), base);
+            }
+        }
+        is_compose.then_some(composed)
+    }
+
+    /// Other Compose files that it names.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let included = self.includes.iter().map(|include| include.path.as_str());
+        included.chain(self.extended.values().map(|base| base.path.as_str()))
+    }
+}
+
+fn child(stream: &Stream, mapping: NodeId, key: &str) -> Option<NodeId> {
+    stream.get(mapping, key).map(|node| stream.target(node))
+}
+
+/// A path that is written in a file.
+fn beside(path: &str, written: &str) -> String {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    resolved(&format!("{directory}/{written}"))
+}
+
+fn extended(stream: &Stream, service: NodeId, path: &str) -> Option<Service> {
+    let extends = child(stream, service, "extends")?;
+    let text = |key: &str| stream.text(child(stream, extends, key)?);
+    let name = stream.text(extends).or_else(|| text("service"))?.to_owned();
+    let path = text("file").map_or_else(|| path.to_owned(), |file| beside(path, file));
+    Some(Service { path, name })
+}
+
+fn includes(stream: &Stream, root: NodeId, path: &str) -> Vec<Include> {
+    let texts = |node: NodeId| {
+        let one = stream.text(node).map(str::to_owned);
+        let several = stream.items(node).iter().filter_map(|item| stream.text(*item));
+        one.into_iter().chain(several.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let list = child(stream, root, "include");
+    let items = list.map_or(&[][..], |list| stream.items(list)).iter();
+    let all = items.flat_map(|item| {
+        let item = stream.target(*item);
+        let of = |key: &str| child(stream, item, key).map(texts).unwrap_or_default();
+        let paths = if stream.text(item).is_some() { texts(item) } else { of("path") };
+        // What the project sets counts more than what is set for the file.
+        let own = of("env_file").into_iter().rev().map(|file| beside(path, &file));
+        let setters: Vec<String> = std::iter::once(beside(path, ".env")).chain(own).collect();
+        let include =
+            move |file: String| Include { path: beside(path, &file), setters: setters.clone() };
+        paths.into_iter().map(include).collect::<Vec<_>>()
+    });
+    all.collect()
+}
+
+/// Where a service of a file is built: by what it extends, or by the file that Compose lays over it.
+fn built(all: &[Composed], path: &str, service: &str) -> Option<String> {
+    let file = |path: &str| all.iter().find(|one| one.path == path);
+    let at = |one: &Composed, service: &str| {
+        one.built.get(service).map(|line| format!("in {}:{line}", one.path))
+    };
+    let (directory, name) = path.rsplit_once('/').map_or(("", path), |(d, name)| (d, name));
+    let others: &[&str] = match name {
+        name if BASES.contains(&name) => &OVERRIDES,
+        name if OVERRIDES.contains(&name) => &BASES,
+        _ => &[],
+    };
+    let mut beside = others.iter().map(|other| resolved(&format!("{directory}/{other}")));
+    let laid = beside.find_map(|other| at(file(&other)?, service));
+    let (mut path, mut service) = (path.to_owned(), service.to_owned());
+    laid.or_else(|| {
+        (0..MAX_EXTENDS).find_map(|_| {
+            let base = file(&path)?.extended.get(&service)?;
+            (path, service) = (base.path.clone(), base.name.clone());
+            at(file(&path)?, &service)
+        })
+    })
+}
+
+/// Leaves services alone that another file, or another service, builds.
+pub(super) fn leave_built(path: &str, stream: &Stream, found: &mut Found, all: &[Composed]) {
+    if !all.iter().any(|one| one.path == path) {
+        return;
+    }
+    let built = |site: &Site| {
+        let (_, keys, _) = around::path(stream, site.slots.first()?.node)?;
+        let [services, name] = &keys[..] else { return None };
+        built(all, path, name).filter(|_| services == "services")
+    };
+    for site in std::mem::take(&mut found.sites) {
+        match built(&site) {
+            None => found.sites.push(site),
+            Some(at) => found.obstructed.push(Obstructed {
+                named: Named::Is(site.repository),
+                spot: Spot { line: site.line, column: 1, span: 0..0 },
+                obstacle: Obstacle::Built(at.into()),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_anywhere_is_not_pulled() {
+        let files = [
+            (
+                "a/compose.yaml",
+                "services:\n  x: {image: i}\n  y: {extends: x}\n  z: {extends: {service: base, file: ../common.yml}}\n",
+            ),
+            ("a/compose.override.yaml", "services:\n  x: {build: .}\n"),
+            ("common.yml", "services:\n  base: {extends: first}\n  first:\n    build: .\n"),
+            ("b/compose.prod.yaml", "services:\n  x: {build: .}\n"),
+            ("b/compose.yaml", "services:\n  x: {image: i}\n  loop: {extends: loop}\n"),
+        ];
+        let all: Vec<Composed> =
+            files.iter().filter_map(|(path, text)| Composed::read(path, text)).collect();
+        let at = |path: &str, service: &str| built(&all, path, service).unwrap_or_default();
+        assert_eq!(at("a/compose.yaml", "x"), "in a/compose.override.yaml:2");
+        assert_eq!(at("a/compose.yaml", "z"), "in common.yml:4");
+        assert_eq!(at("b/compose.yaml", "x"), "");
+        assert_eq!(at("b/compose.yaml", "loop"), "");
+    }
+
+    #[test]
+    fn who_includes_a_file_sets_its_variables() {
+        let text = "include:\n- sub/compose.yaml\n- {path: [x.yaml, ./y.yaml], env_file: [a.env, ../b.env]}\n";
+        let composed = Composed::read("p/compose.yaml", text).unwrap();
+        let include = |path: &str, setters: &[&str]| Include {
+            path: path.to_owned(),
+            setters: setters.iter().map(|&setter| setter.to_owned()).collect(),
+        };
+        let both = ["p/.env", "b.env", "p/a.env"];
+        let want = [
+            include("p/sub/compose.yaml", &["p/.env"]),
+            include("p/x.yaml", &both),
+            include("p/y.yaml", &both),
+        ];
+        assert_eq!(composed.includes, want);
+    }
+}

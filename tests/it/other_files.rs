@@ -1,0 +1,135 @@
+//! What other files say of an image: values that are laid over others, objects that give it another name, Compose files.
+
+use crate::further_away::after;
+use crate::never_another::filled;
+
+const POLICIES: &str = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n  redis: {image: redis, tags: {semver: minor}}\n";
+const CATALOG: &str = "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n\
+    docker.io/library/redis: [7.0.0, 7.1.0]\n";
+const VALUES: &str = "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n";
+const REDIS: &str = "kind: Deployment\nspec:\n  image: redis:7.0.0\n";
+const COMPOSE: &str = "services:\n  shop:\n    image: r.io/acme/shop:${TAG:-v1.0.0}\n";
+
+/// A file that moves by itself, what stands beside it, and what is said of it where it then stays.
+struct Row {
+    path: &'static str,
+    before: &'static str,
+    others: &'static [(&'static str, &'static str)],
+    /// Empty where it moves.
+    says: &'static str,
+}
+
+fn hold(rows: &[Row]) {
+    for row in rows {
+        let others: Vec<(&str, String)> =
+            row.others.iter().map(|(path, text)| (*path, filled(text))).collect();
+        let mut files = vec![("policies/p.yaml", POLICIES), (row.path, row.before)];
+        files.extend(others.iter().map(|(path, text)| (*path, text.as_str())));
+        let (got, said) = after(&files, &filled(CATALOG), row.path);
+        assert_eq!(got == row.before, !row.says.is_empty(), "{:?}\n{said}", row.others);
+        assert!(said.contains(row.says), "{}\n{:?}\n{said}", row.says, row.others);
+    }
+}
+
+#[test]
+fn values_that_are_laid_over_others_count() {
+    let row = |others, says| Row { path: "app/values.yaml", before: VALUES, others, says };
+    hold(&[
+        row(
+            &[("app/values-prod.yaml", "image:\n  digest: '@A'\n")],
+            "`digest` in line 2 of app/values-prod.yaml is",
+        ),
+        row(&[("app/prod.yaml", "image: {sha: '#A'}\n")], "`sha` in line 1 of app/prod.yaml is"),
+        row(&[("app/values-prod.yaml", "image:\n  digest: '@A' # tagalong: ignore\n")], ""),
+        row(&[("app/values-prod.yaml", "replicas: 2\nweb: {digest: '@A'}\n")], ""),
+        row(&[("other/values-prod.yaml", "image: {digest: '@A'}\n")], ""),
+        row(&[("app/values-prod.yaml", "global: {imageRegistry: q.io}\n")], ""),
+        Row {
+            path: "app/values.yaml",
+            before: "image:\n  repository: redis\n  tag: 7.0.0\n",
+            others: &[("app/values-prod.yaml", "global:\n  imageRegistry: r.io\n")],
+            says: "`imageRegistry` in line 2 of app/values-prod.yaml is `r.io`",
+        },
+    ]);
+}
+
+#[test]
+fn objects_that_give_another_name_count() {
+    let row = |others, says| Row { path: "base/a.yaml", before: REDIS, others, says };
+    hold(&[
+        row(
+            &[(
+                "k.yaml",
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec:\n  path: ./base\n  images:\n  - {name: redis, newName: q.io/redis}\n",
+            )],
+            "the new name in line 7 of k.yaml is `q.io/redis`",
+        ),
+        row(
+            &[(
+                "k.yaml",
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec:\n  path: ./other\n  images:\n  - {name: redis, newName: q.io/redis}\n",
+            )],
+            "",
+        ),
+        row(
+            &[(
+                "app.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  source:\n    path: base\n    kustomize:\n      images:\n      - redis=q.io/redis\n",
+            )],
+            "the new name in line 8 of app.yaml is `q.io/redis`",
+        ),
+        row(
+            &[(
+                "app.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec:\n  template:\n    spec:\n      sources:\n      - {path: base, kustomize: {images: ['redis=q.io/redis']}}\n",
+            )],
+            "the new name in line 7 of app.yaml is `q.io/redis`",
+        ),
+        row(
+            &[(
+                "app.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: {source: {path: base, kustomize: {images: ['redis=q.io/redis:7.0.0']}}}\n",
+            )],
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn compose_files_that_are_put_together_count() {
+    let row = |path, others, says| Row { path, before: COMPOSE, others, says };
+    hold(&[
+        row(
+            "compose.yaml",
+            &[("compose.override.yaml", "services:\n  shop:\n    build: .\n")],
+            "is built in compose.override.yaml:3",
+        ),
+        row(
+            "docker-compose.yml",
+            &[("docker-compose.override.yml", "services: {web: {build: .}}\n")],
+            "",
+        ),
+        row("compose.yaml", &[("compose.test.yaml", "services: {shop: {build: .}}\n")], ""),
+        Row {
+            path: "compose.yaml",
+            before: "services:\n  shop:\n    image: r.io/acme/shop:v1.0.0\n    extends: {file: parts/common.yml, service: base}\n",
+            others: &[("parts/common.yml", "services: {base: {build: .}}\n")],
+            says: "is built in parts/common.yml:1",
+        },
+        row(
+            "parts/compose.yaml",
+            &[
+                ("compose.yaml", "include:\n- {path: parts/compose.yaml, env_file: prod.env}\n"),
+                ("prod.env", "TAG=v0.9.0\n"),
+            ],
+            "the variable `TAG`, which prod.env:1 sets",
+        ),
+        row(
+            "parts/compose.yaml",
+            &[("compose.yaml", "include: [parts/compose.yaml]\n"), (".env", "A=1\nTAG=v0.9.0\n")],
+            "the variable `TAG`, which .env:2 sets",
+        ),
+        row("compose.yaml", &[(".env", "TAG=\n")], ""),
+        row("compose.yaml", &[(".env", "TAG=v0.9.0\n")], "which .env:1 sets"),
+    ]);
+}

@@ -1,13 +1,15 @@
 //! Files of a work tree: the only reader and writer of files beneath a repository's root.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
-use cap_std::fs::{Dir, OpenOptions};
-use cap_tempfile::TempFile;
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 use rayon::slice::ParallelSliceMut as _;
 
@@ -22,6 +24,8 @@ pub struct WorkTree {
     directory: Dir,
     paths: Vec<String>,
     skipped: Vec<String>,
+    /// The directories in which what was left behind is gone.
+    swept: Mutex<BTreeSet<String>>,
 }
 
 /// A file or directory of the work tree that cannot be used.
@@ -89,7 +93,7 @@ impl WorkTree {
         let directory = Dir::open_ambient_dir(root, cap_std::ambient_authority());
         let directory = directory
             .map_err(|source| WorkTreeError::Read { path: root.display().to_string(), source })?;
-        Ok(Self { root: root.to_owned(), directory, paths, skipped })
+        Ok(Self { root: root.to_owned(), directory, paths, skipped, swept: Mutex::default() })
     }
 
     /// The root.
@@ -173,11 +177,35 @@ impl WorkTree {
             return Err(WorkTreeError::Changed(path.to_owned()));
         }
         let failed = |source| WorkTreeError::Write { path: path.to_owned(), source };
-        let mut new = TempFile::new(&directory).map_err(failed)?;
-        new.write_all(after.as_bytes()).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.permissions();
-        new.as_file().set_permissions(mode).map_err(failed)?;
-        new.replace(name).map_err(failed)
+        self.sweep(path, &directory);
+        let moved = |place: &Dir| {
+            let mut new = Scratch::new(place)?;
+            new.file.write_all(after.as_bytes())?;
+            new.file.set_permissions(mode.clone())?;
+            place.rename(&new.name, &directory, name)
+        };
+        // What a run that was killed leaves there, `git add` does not take.
+        match self.directory.open_dir_nofollow(".git").and_then(|git| moved(&git)) {
+            Ok(()) => Ok(()),
+            // No directory, nothing that may be written, or another device.
+            Err(_) => moved(&directory).map_err(failed),
+        }
+    }
+
+    /// Removes what a run that was killed left behind in the directory of a file, once for each.
+    fn sweep(&self, path: &str, directory: &Dir) {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        if !self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(parent) {
+            return;
+        }
+        let git = self.directory.open_dir_nofollow(".git").ok();
+        for place in git.iter().chain([directory]) {
+            let entries = place.entries().into_iter().flatten().flatten();
+            for entry in entries.filter(Scratch::is_left) {
+                place.remove_file(entry.file_name()).ok();
+            }
+        }
     }
 
     /// Writes a file that is not there yet, with the directories on the way to it.
@@ -224,6 +252,54 @@ impl WorkTree {
             directory = directory.open_dir_nofollow(step).map_err(failed)?;
         }
         Err(outside())
+    }
+}
+
+/// A file on its way into its place; it goes away where it does not get there.
+struct Scratch<'d> {
+    directory: &'d Dir,
+    name: String,
+    file: File,
+}
+
+impl<'d> Scratch<'d> {
+    const PREFIX: &'static str = ".tagalong-";
+    const SUFFIX: &'static str = ".tmp";
+
+    /// Another run is not over within this time.
+    const OLD: Duration = Duration::from_hours(1);
+
+    fn new(directory: &'d Dir) -> io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // What it is to hold may be for few eyes.
+        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}{}-{number}{}", Self::PREFIX, std::process::id(), Self::SUFFIX);
+            match directory.open_with(&name, &options) {
+                Ok(file) => return Ok(Self { directory, name, file }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// True for one that a run left behind.
+    fn is_left(entry: &cap_std::fs::DirEntry) -> bool {
+        let name = entry.file_name();
+        let is_one = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(Self::PREFIX) && name.ends_with(Self::SUFFIX));
+        let modified = || entry.metadata()?.modified();
+        let age = || modified().ok()?.into_std().elapsed().ok();
+        is_one && age().is_some_and(|age| age > Self::OLD)
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        // Where it got into its place, there is nothing of this name.
+        self.directory.remove_file(&self.name).ok();
     }
 }
 
@@ -344,6 +420,36 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_run_left_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for git in [None, Some("gitdir: elsewhere\n")] {
+            match git {
+                None => std::fs::create_dir(path(".git")).unwrap(),
+                Some(text) => {
+                    std::fs::remove_dir(path(".git")).unwrap();
+                    std::fs::write(path(".git"), text).unwrap();
+                }
+            }
+            std::fs::write(path("a.yaml"), "old").unwrap();
+            let left = |name: &str, hours: u64| {
+                let file = std::fs::File::create(path(name)).unwrap();
+                let now = file.metadata().unwrap().modified().unwrap();
+                file.set_modified(now - Duration::from_hours(hours)).unwrap();
+            };
+            left(".tagalong-1-0.tmp", 2);
+            left(".tagalong-1-1.tmp", 0);
+            left(".tagalong.yaml", 2);
+            WorkTree::open(dir.path()).unwrap().replace("a.yaml", "old", "new").unwrap();
+            assert_eq!(std::fs::read_to_string(path("a.yaml")).unwrap(), "new");
+            let entries = std::fs::read_dir(dir.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|one| one.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, [".git", ".tagalong-1-1.tmp", ".tagalong.yaml", "a.yaml"]);
+        }
+    }
+
+    #[test]
     fn a_directory_that_is_swapped_for_a_link_leads_nowhere() {
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = |name: &str| dir.path().join(name);
@@ -356,7 +462,7 @@ mod tests {
         let is_over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                while !is_over.load(Ordering::Relaxed) {
                     for (from, to) in [("d", "real"), ("link", "d"), ("d", "link"), ("real", "d")] {
                         std::fs::rename(path(from), path(to)).unwrap();
                     }
@@ -367,7 +473,7 @@ mod tests {
                 let (old, new) = if written % 2 == 0 { ("old", "new") } else { ("new", "old") };
                 written += usize::from(tree.replace("d/a.yaml", old, new).is_ok());
             }
-            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            is_over.store(true, Ordering::Relaxed);
             assert!(written > 0);
         });
         assert_eq!(std::fs::read_to_string(outside.path().join("a.yaml")).unwrap(), "old");

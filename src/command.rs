@@ -22,6 +22,7 @@ use crate::policy::{
     self, Service, policy_schema, registries_schema, service_schema, settings_schema,
 };
 use crate::report::{self, Delivery, ExplainReport, Report, Status};
+use crate::secret::{Redacting, redacted};
 use crate::serve::{self, Refused};
 use crate::settings::{InvalidSetting, Place, Surroundings};
 use crate::traces::Traces;
@@ -344,7 +345,7 @@ fn show(
 fn append(path: Option<&PathBuf>, text: &str) {
     let Some(path) = path else { return };
     let appended = OpenOptions::new().append(true).create(true).open(path);
-    if let Err(error) = appended.and_then(|mut file| file.write_all(text.as_bytes())) {
+    if let Err(error) = appended.and_then(|mut file| file.write_all(redacted(text).as_bytes())) {
         complain(&format!("{} cannot be written: {error}\n", path.display()));
     }
 }
@@ -414,7 +415,7 @@ fn code(exit: Exit) -> ExitCode {
 
 /// Writes to standard output; a reader that went away, as `head` does, is no failure.
 fn print(bytes: &[u8]) -> Exit {
-    let mut out = io::stdout().lock();
+    let mut out = Redacting(io::stdout().lock());
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error.to_string()),
         _ => Exit::Done,
@@ -423,7 +424,7 @@ fn print(bytes: &[u8]) -> Exit {
 
 /// Writes to standard error; when that fails there is nobody left to tell.
 fn complain(text: &str) {
-    io::stderr().lock().write_all(text.as_bytes()).ok();
+    io::stderr().lock().write_all(redacted(text).as_bytes()).ok();
 }
 
 fn log(cli: &Cli, traces: &Traces) {
@@ -438,7 +439,8 @@ fn log(cli: &Cli, traces: &Traces) {
         _ => "tagalong=debug,info",
     };
     let filter = EnvFilter::new(format!("{level},{quiet}"));
-    let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let text =
+        tracing_subscriber::fmt::layer().with_writer(|| Redacting(io::stderr())).with_ansi(false);
     let text = text.with_target(false);
     let text = match cli.log_format {
         LogFormat::Text => text.with_filter(filter).boxed(),

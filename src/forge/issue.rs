@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Allowed, ForgeError, GitHub, Login, same_text};
+use crate::secret::redacted;
 
 /// The label that the issue is found by.
 const LABEL: &str = "tagalong";
@@ -43,6 +44,7 @@ impl GitHub {
         mark: &str,
         (title, body): (&str, &str),
     ) -> Result<bool, ForgeError> {
+        let body = &*redacted(body);
         let query = "query($owner: String!, $name: String!, $label: String!) { \
             repository(owner: $owner, name: $name) { issues(first: 20, states: OPEN, labels: [$label], \
             orderBy: {field: CREATED_AT, direction: ASC}) { nodes { number title body \

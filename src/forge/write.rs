@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ForgeError, GitHub, Named, PullRequest, same_text};
 use crate::changeset::ChangeSet;
+use crate::secret::redacted;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
 #[derive(Deserialize)]
@@ -110,7 +111,8 @@ impl GitHub {
     }
 
     async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
-        let (title, body, head) = (&*set.title, &*set.body, &*set.branch);
+        let body = redacted(&set.body);
+        let (title, body, head) = (&*set.title, &*body, &*set.branch);
         let draft = set.pull.draft;
         let new = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
         let route = self.route("pulls");
@@ -121,17 +123,18 @@ impl GitHub {
             url: made.html_url,
             id: made.node_id,
             title: set.title.clone(),
-            body: set.body.clone(),
+            body: body.to_owned(),
             is_draft: draft,
             ..PullRequest::default()
         })
     }
 
     async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
-        if found.title == set.title && same_text(&found.body, &set.body) {
+        let body = redacted(&set.body);
+        if found.title == set.title && same_text(&found.body, &body) {
             return Ok(Upserted::Unchanged(found));
         }
-        self.patch(found.number, &json!({"title": set.title, "body": set.body})).await?;
+        self.patch(found.number, &json!({"title": set.title, "body": body})).await?;
         Ok(Upserted::Updated(found))
     }
 
@@ -270,7 +273,7 @@ impl GitHub {
     /// # Errors
     /// GitHub refuses, or cannot be reached.
     pub async fn rewrite(&self, number: u64, body: &str) -> Result<(), ForgeError> {
-        self.patch(number, &json!({"body": body})).await
+        self.patch(number, &json!({"body": redacted(body)})).await
     }
 
     /// Closes a pull request, with a body that says that we did, and a word for people.
@@ -278,8 +281,8 @@ impl GitHub {
     /// # Errors
     /// GitHub refuses, or cannot be reached.
     pub async fn close(&self, number: u64, body: &str, word: &str) -> Result<(), ForgeError> {
-        self.patch(number, &json!({"state": "closed", "body": body})).await?;
-        self.post(&format!("issues/{number}/comments"), &json!({"body": word})).await
+        self.patch(number, &json!({"state": "closed", "body": redacted(body)})).await?;
+        self.post(&format!("issues/{number}/comments"), &json!({"body": redacted(word)})).await
     }
 
     async fn patch(&self, number: u64, patch: &Value) -> Result<(), ForgeError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::world::{Lie, Output, Registry, World, arg};
+use crate::world::{Fault, Lie, Output, Registry, World, arg};
 
 /// Whatever contains this is a secret.
 const CANARY: &str = "canary";
@@ -563,6 +563,25 @@ fn what_a_registry_says_back_is_not_shown() {
             case.registry.lies("/tags/list", [challenge, lie]);
             case.plan(&[]).exits(3);
         }
+    }
+}
+
+/// What GitHub says may hold the token that it was sent; where it is said, it is not.
+#[test]
+fn what_github_says_back_is_not_shown() {
+    for (method, part) in [("POST", "graphql"), ("POST", "pulls")] {
+        let fleet = crate::lifecycle::Fleet::new("group: all");
+        fleet.github.fault(Fault {
+            method,
+            part,
+            status: 403,
+            headers: Vec::new(),
+            message: "the token ghs_canaryTokenOfTheTests may not do this",
+            after_effect: false,
+        });
+        let out = fleet.run(&["-v"]);
+        let said = format!("{}{}", out.stdout, out.stderr);
+        assert!(said.contains("the token *** may not"), "{said}");
     }
 }
 

@@ -178,6 +178,11 @@ impl GitHub {
         (here, goes_on)
     }
 
+    /// Waits for no request any more.
+    pub fn calm(&self) {
+        self.state.lock().unwrap().ambush = None;
+    }
+
     pub fn pulls(&self) -> Vec<Pull> {
         self.state.lock().unwrap().pulls.clone()
     }

@@ -13,7 +13,7 @@ pub mod story;
 use std::path::{Path, PathBuf};
 
 pub use bot::{Bot, Output};
-pub use github::GitHub;
+pub use github::{Fault, GitHub, Pull};
 pub use registry::{Lie, Paging, Registry};
 pub use repo::Repo;
 pub use story::Story;

@@ -5,6 +5,8 @@ mod app;
 mod checks;
 mod commit;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod github;
 mod issue;
 mod merge;

@@ -6,6 +6,8 @@
 mod clone;
 mod commit;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod history;
 mod local;
 mod pkt;

@@ -264,7 +264,7 @@ impl Pack<'_> {
 }
 
 /// Reads the list of references that opens a conversation.
-fn advertisement(body: &[u8]) -> Result<Advertised, String> {
+pub(super) fn advertisement(body: &[u8]) -> Result<Advertised, String> {
     let mut found = Advertised::default();
     let mut abilities = String::new();
     for frame in pkt::frames(body).map_err(|error| error.to_string())? {
@@ -292,7 +292,7 @@ fn advertisement(body: &[u8]) -> Result<Advertised, String> {
 }
 
 /// Reads what a server says of a push: for each reference `None`, or why not.
-fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, String> {
+pub(super) fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, String> {
     let mut inner = Vec::new();
     let mut words = String::new();
     for frame in pkt::frames(body).map_err(|error| error.to_string())? {

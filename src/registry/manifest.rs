@@ -234,6 +234,19 @@ impl Described {
     }
 }
 
+/// Reads bytes as an index, a manifest and a configuration, for the fuzzer.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(body: &[u8]) {
+    if let Ok(manifest) = read::<Manifest>(body) {
+        drop(said_in(&manifest.annotations));
+        let platforms = manifest.manifests.iter().flatten().filter_map(|e| e.platform.as_ref());
+        platforms.filter_map(Described::read).for_each(drop);
+    }
+    if let Ok(config) = read::<Config>(body) {
+        drop((config.platform.read(), said_in(&config.docker["Labels"])));
+    }
+}
+
 fn said_in(texts: &Value) -> Origin {
     Origin::read(|key| texts[key].as_str())
 }

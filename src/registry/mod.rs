@@ -11,6 +11,8 @@ mod cache;
 mod client;
 mod credentials;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod host;
 mod kind;
 mod layout;

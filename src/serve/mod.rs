@@ -5,6 +5,8 @@
 
 mod desk;
 mod door;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod google;
 mod hint;
 mod listen;

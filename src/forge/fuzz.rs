@@ -1,0 +1,19 @@
+//! What GitHub says, for the fuzzer: answers to the question for pull requests, and their list.
+
+use super::pulls::{self, Answer, Row};
+
+/// Reads bytes as each answer.
+///
+/// # Panics
+/// When a branch is spoken of that nobody asked for.
+pub fn answer(bytes: &[u8]) {
+    let asked = ["tagalong/dev", "tagalong/prod/shop"];
+    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes)
+        && let Some((found, _, crowded)) = pulls::read(answer, &asked)
+    {
+        assert!(found.keys().chain(&crowded).all(|branch| asked.contains(&branch.as_str())));
+    }
+    if let Ok(rows) = serde_json::from_slice::<Vec<Row>>(bytes) {
+        drop(pulls::of_rows(rows));
+    }
+}

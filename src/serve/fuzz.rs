@@ -1,0 +1,45 @@
+//! What rings, for the fuzzer.
+
+use http::HeaderMap;
+
+use super::hint;
+use crate::policy::{HookKind, Webhook};
+
+/// Who rings.
+const KINDS: [HookKind; 8] = [
+    HookKind::GitHub,
+    HookKind::DockerHub,
+    HookKind::Harbor,
+    HookKind::Quay,
+    HookKind::EventBridge,
+    HookKind::Acr,
+    HookKind::PubSub,
+    HookKind::Distribution,
+];
+
+/// The events of GitHub that are listened to.
+const EVENTS: [&str; 6] =
+    ["push", "registry_package", "check_suite", "status", "pull_request", "merge_group"];
+
+/// Reads bytes as the body of a webhook, of every sender.
+///
+/// # Panics
+/// When more hints are taken than one webhook may give.
+pub fn webhook(bytes: &[u8]) {
+    for (index, kind) in KINDS.into_iter().enumerate() {
+        let hook = Webhook {
+            kind,
+            path: "/hook".to_owned(),
+            secrets: (Vec::new(), Vec::new()),
+            header: String::new(),
+            registry: (index % 2 == 0).then(|| "r.io".to_owned()),
+            google: None,
+        };
+        for event in EVENTS {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-github-event", http::HeaderValue::from_static(event));
+            let message = hint::read(&hook, &headers, bytes);
+            assert!(message.is_none_or(|message| message.hints.len() <= 100));
+        }
+    }
+}

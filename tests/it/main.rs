@@ -15,6 +15,7 @@ mod world;
 mod action;
 mod architecture;
 mod bounds;
+mod chaos;
 mod check;
 mod container;
 mod convergence;

@@ -114,8 +114,7 @@ impl Desk {
         if !is_admitted {
             return ("refused", StatusCode::UNAUTHORIZED);
         }
-        // Slow strangers hold a place for as long as is patient; whoever comes after them waits that long, in turn.
-        let Ok(Ok(_room)) = tokio::time::timeout(QUEUE, door.room.acquire()).await else {
+        let Some(place) = door.room.place(QUEUE).await else {
             return ("full", StatusCode::TOO_MANY_REQUESTS);
         };
         let length =
@@ -123,7 +122,10 @@ impl Desk {
         if length.is_some_and(|length: usize| length > MOST) {
             return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let Some(body) = read(body, MOST, PATIENCE).await else {
+        let Some(body) = place.until_wanted(read(body, MOST, PATIENCE)).await else {
+            return ("slow", StatusCode::REQUEST_TIMEOUT);
+        };
+        let Some(body) = body else {
             return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
         };
         if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
@@ -251,7 +253,8 @@ mod tests {
         assert_eq!(ring("2").await, ("accepted", StatusCode::ACCEPTED));
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // When everybody is being listened to already, the next one waits for its turn.
-        let all = door.room.try_acquire_many(64).unwrap();
+        let all = (0..64).map(|_| door.room.place(Duration::from_secs(1)));
+        let all = futures::future::join_all(all).await;
         let (waited, ()) = tokio::join!(ring("3"), async { drop(all) });
         assert_eq!(waited, ("accepted", StatusCode::ACCEPTED));
     }

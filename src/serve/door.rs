@@ -12,8 +12,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
 
+use super::room::Room;
 use super::schedule::Moment;
 use crate::policy::{HookKind, Webhook};
 use crate::secret::{Secret, Variables};
@@ -36,7 +36,7 @@ pub(super) struct Door {
     pub(super) hook: Webhook,
     secrets: Vec<Secret>,
     /// How many bodies are read at once; each door has room of its own.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Arc<Room>,
 }
 
 /// Why a door cannot be opened at all.
@@ -70,7 +70,7 @@ impl Door {
             return Err(Unusable::Weak(path()));
         }
         let secrets = secrets.into_iter().map(Secret::from).collect();
-        Ok(Self { hook: hook.clone(), secrets, room: Arc::new(Semaphore::new(AT_ONCE)) })
+        Ok(Self { hook: hook.clone(), secrets, room: Room::of(AT_ONCE) })
     }
 
     /// Adds what makes this door another one, its secrets among it.

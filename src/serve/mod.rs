@@ -11,6 +11,7 @@ mod google;
 mod hint;
 mod listen;
 mod metrics;
+mod room;
 mod schedule;
 mod work;
 

@@ -335,6 +335,31 @@ fn an_early_answer_loses_no_later_request() {
 }
 
 /// Probes and metrics at an address of their own: whoever holds the places of the other one holds none of theirs.
+/// Strangers who send a byte now and then lose their places to whoever is faster.
+#[test]
+fn strangers_take_no_place_from_signed_senders() {
+    use std::io::Write as _;
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: acme/fleet}]");
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"looked\"", 1);
+    let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
+    let slow: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(&at).unwrap();
+            let head = "POST /hooks/github HTTP/1.1\r\nhost: x\r\nx-hub-signature-256: sha256=0\r\ncontent-length: 1000\r\n\r\n{";
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    for id in 0..3 {
+        let ring = daemon.ring("push", &format!("d-{id}"), PUSH);
+        assert_eq!(send(&story, ring).0, 202);
+    }
+    drop(slow);
+    assert_eq!(daemon.stop(), 0);
+}
+
 #[test]
 fn strangers_take_no_place_from_probes() {
     use std::io::Write as _;

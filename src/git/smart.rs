@@ -309,6 +309,7 @@ pub(super) fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, St
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches('\n');
         if let Some(why) = line.strip_prefix("unpack ").filter(|result| *result != "ok") {
+            let why = said(why.as_bytes());
             return Err(format!("the server could not read what was pushed: {why}"));
         }
         if let Some(reference) = line.strip_prefix("ok ") {

@@ -51,7 +51,9 @@ fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> 
         match outer_slots(&inner, &claimed.slots, (node, &locator)) {
             Some(slots) => {
                 let line = slots.first().map_or(claimed.line, |slot| slot.line);
-                finder.add_claimed(Claimed { line, slots, ..claimed });
+                // What is around it was looked at there; the mapping is none of this stream.
+                let stays = claimed.stays.map(|line| locator.line() + line - 1);
+                finder.add_claimed(Claimed { line, slots, stays, mapping: None, ..claimed });
             }
             None => {
                 let line = locator.line() + claimed.line - 1;

@@ -415,6 +415,20 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
         assert_eq!(found("a.yaml", text), ["docker.io/a/b 1  2"]);
     }
 
+    /// The nodes of a text are none of the file's, which may have fewer.
+    #[test]
+    fn what_a_marker_in_a_text_claims_is_looked_at_there() {
+        let hex = "a".repeat(64);
+        let text = format!(
+            "values: |\n  a: {{b: {{c: {{d: {{e: {{f: 1, g: 2}}}}}}}}}}\n  image:\n    digest: 'sha256:{hex}'\n    \
+             tag: v1 # tagalong: shop:tag\n"
+        );
+        let stream = Stream::parse(&text).unwrap();
+        let found = find("a.yaml", &text, &stream, &[], Setters::default());
+        let claimed: Vec<_> = found.claimed.iter().map(|one| (one.line, one.stays)).collect();
+        assert_eq!(claimed, [(5, Some(4))]);
+    }
+
     #[test]
     fn only_yaml_and_kustomize_files_are_candidates() {
         for path in ["a.yaml", "a/b.yml", "x/Kustomization", "a.json"] {

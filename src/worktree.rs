@@ -25,7 +25,7 @@ pub struct WorkTree {
     paths: Vec<String>,
     skipped: Vec<String>,
     /// The directories in which what was left behind is gone.
-    swept: Mutex<BTreeSet<String>>,
+    swept: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// A file or directory of the work tree that cannot be used.
@@ -195,7 +195,7 @@ impl WorkTree {
 
     /// Removes what a run that was killed left behind in the directory of a file, once for each.
     fn sweep(&self, path: &str, directory: &Dir) {
-        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        let parent = Path::new(path).parent().map(Path::to_owned).unwrap_or_default();
         if !self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(parent) {
             return;
         }

@@ -1,4 +1,4 @@
-//! What is around a node: the collection that it is in, the key that leads to it, and whether the file is Compose's.
+//! What is around a node: the collection that it is in, the keys that lead to it, and whether the file is Compose's.
 
 use super::finder::Finder;
 use crate::yaml::{Data, NodeId, Stream};
@@ -46,17 +46,39 @@ impl Finder<'_> {
     }
 }
 
-/// The mapping that a value of a file's first document is in, the keys that lead to it, and its own key.
-pub(super) fn path<'s>(stream: &'s Stream, node: NodeId) -> Option<(NodeId, Vec<String>, &'s str)> {
-    let all = arounds(stream);
-    let (mapping, own) = (all[node].parent, stream.text(all[node].key?)?);
-    let (mut at, mut keys) = (mapping, Vec::new());
-    while all[at].parent != at {
-        keys.push(stream.text(all[at].key?)?.to_owned());
-        at = all[at].parent;
+/// The ways to the values of a stream.
+pub(super) struct Ways<'s> {
+    stream: &'s Stream<'s>,
+    all: Vec<Around>,
+}
+
+/// The way to a value.
+pub(super) struct Way<'s> {
+    /// The mapping that it is in.
+    pub(super) mapping: NodeId,
+    /// The keys that lead to that.
+    pub(super) keys: Vec<String>,
+    /// Its own key.
+    pub(super) key: &'s str,
+}
+
+impl<'s> Ways<'s> {
+    pub(super) fn of(stream: &'s Stream<'s>) -> Self {
+        Self { stream, all: arounds(stream) }
     }
-    keys.reverse();
-    (stream.documents().first() == Some(&at)).then_some((mapping, keys, own))
+
+    /// The way to a value of the first document, where mappings alone lead to it.
+    pub(super) fn to(&self, node: NodeId) -> Option<Way<'s>> {
+        let Around { parent: mapping, key } = self.all[node];
+        let (mut at, mut keys) = (mapping, Vec::new());
+        while self.all[at].parent != at {
+            keys.push(self.stream.text(self.all[at].key?)?.to_owned());
+            at = self.all[at].parent;
+        }
+        keys.reverse();
+        let is_first = self.stream.documents().first() == Some(&at);
+        is_first.then_some(Way { mapping, keys, key: self.stream.text(key?)? })
+    }
 }
 
 fn arounds(stream: &Stream) -> Vec<Around> {

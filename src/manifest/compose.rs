@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, Named, Obstacle, Obstructed, Site, Spot, around};
-use crate::policy::resolved;
+use crate::policy::beside;
 use crate::yaml::{NodeId, Stream};
 
 /// The names that Compose looks for by itself, and that it then lays over what it found.
@@ -25,7 +24,6 @@ const MAX_EXTENDS: usize = 10;
 /// A Compose file, by what it says for others.
 #[derive(Clone, Debug)]
 pub struct Composed {
-    path: String,
     /// The services that are built, with the line of `build`.
     built: BTreeMap<String, usize>,
     /// The service that each one extends.
@@ -33,6 +31,9 @@ pub struct Composed {
     /// The files that it includes.
     pub includes: Vec<Include>,
 }
+
+/// Compose files by their path.
+pub type Compositions = BTreeMap<String, Composed>;
 
 /// A service of a file.
 #[derive(Clone, Debug)]
@@ -60,7 +61,6 @@ impl Composed {
         let is_compose = stream.get(root, "apiVersion").is_none()
             && (services.is_some() || stream.get(root, "include").is_some());
         let mut composed = Self {
-            path: path.to_owned(),
             built: BTreeMap::new(),
             extended: BTreeMap::new(),
             includes: includes(&stream, root, path),
@@ -87,12 +87,6 @@ impl Composed {
 
 fn child(stream: &Stream, mapping: NodeId, key: &str) -> Option<NodeId> {
     stream.get(mapping, key).map(|node| stream.target(node))
-}
-
-/// A path that is written in a file.
-fn beside(path: &str, written: &str) -> String {
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    resolved(&format!("{directory}/{written}"))
 }
 
 fn extended(stream: &Stream, service: NodeId, path: &str) -> Option<Service> {
@@ -125,50 +119,26 @@ fn includes(stream: &Stream, root: NodeId, path: &str) -> Vec<Include> {
     all.collect()
 }
 
-/// Where a service of a file is built: by what it extends, or by the file that Compose lays over it.
-fn built(all: &[Composed], path: &str, service: &str) -> Option<String> {
-    let file = |path: &str| all.iter().find(|one| one.path == path);
-    let at = |one: &Composed, service: &str| {
-        one.built.get(service).map(|line| format!("in {}:{line}", one.path))
+/// The file and line where a service is built: by what it extends, or by the file that Compose lays over it.
+pub(super) fn built(all: &Compositions, path: &str, service: &str) -> Option<String> {
+    let at = |path: &str, service: &str| {
+        all.get(path)?.built.get(service).map(|line| format!("in {path}:{line}"))
     };
-    let (directory, name) = path.rsplit_once('/').map_or(("", path), |(d, name)| (d, name));
+    let name = path.rsplit('/').next().unwrap_or(path);
     let others: &[&str] = match name {
         name if BASES.contains(&name) => &OVERRIDES,
         name if OVERRIDES.contains(&name) => &BASES,
         _ => &[],
     };
-    let mut beside = others.iter().map(|other| resolved(&format!("{directory}/{other}")));
-    let laid = beside.find_map(|other| at(file(&other)?, service));
-    let (mut path, mut service) = (path.to_owned(), service.to_owned());
+    let laid = others.iter().find_map(|other| at(&beside(path, other), service));
+    let (mut path, mut service) = (path, service);
     laid.or_else(|| {
         (0..MAX_EXTENDS).find_map(|_| {
-            let base = file(&path)?.extended.get(&service)?;
-            (path, service) = (base.path.clone(), base.name.clone());
-            at(file(&path)?, &service)
+            let base = all.get(path)?.extended.get(service)?;
+            (path, service) = (&base.path, &base.name);
+            at(path, service)
         })
     })
-}
-
-/// Leaves services alone that another file, or another service, builds.
-pub(super) fn leave_built(path: &str, stream: &Stream, found: &mut Found, all: &[Composed]) {
-    if !all.iter().any(|one| one.path == path) {
-        return;
-    }
-    let built = |site: &Site| {
-        let (_, keys, _) = around::path(stream, site.slots.first()?.node)?;
-        let [services, name] = &keys[..] else { return None };
-        built(all, path, name).filter(|_| services == "services")
-    };
-    for site in std::mem::take(&mut found.sites) {
-        match built(&site) {
-            None => found.sites.push(site),
-            Some(at) => found.obstructed.push(Obstructed {
-                named: Named::Is(site.repository),
-                spot: Spot { line: site.line, column: 1, span: 0..0 },
-                obstacle: Obstacle::Built(at.into()),
-            }),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -187,8 +157,9 @@ mod tests {
             ("b/compose.prod.yaml", "services:\n  x: {build: .}\n"),
             ("b/compose.yaml", "services:\n  x: {image: i}\n  loop: {extends: loop}\n"),
         ];
-        let all: Vec<Composed> =
-            files.iter().filter_map(|(path, text)| Composed::read(path, text)).collect();
+        let read =
+            |(path, text): &(&str, &str)| Some(((*path).to_owned(), Composed::read(path, text)?));
+        let all: Compositions = files.iter().filter_map(read).collect();
         let at = |path: &str, service: &str| built(&all, path, service).unwrap_or_default();
         assert_eq!(at("a/compose.yaml", "x"), "in a/compose.override.yaml:2");
         assert_eq!(at("a/compose.yaml", "z"), "in common.yml:4");

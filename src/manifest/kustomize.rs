@@ -4,16 +4,24 @@
 use std::collections::BTreeSet;
 
 use super::finder::Finder;
-use super::{Found, Named, Obstacle, Obstructed, Site, Spot};
+use super::others::Objection;
+use super::{Obstacle, Site};
 use crate::image::{Reference, Repository};
-use crate::policy::{KUSTOMIZE_API_GROUP, is_within, resolved};
+use crate::policy::{KUSTOMIZE_API_GROUP, beside, is_within, resolved};
 use crate::yaml::{NodeId, Stream};
 
-const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// The names of kustomize's files.
+pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// True if a file is kustomize's, by its name.
+#[must_use]
+pub fn is_kustomization(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| KUSTOMIZATIONS.contains(&name))
+}
 
 /// The items of every `images` list that kustomize would read.
 pub(super) fn items(path: &str, stream: &Stream) -> BTreeSet<NodeId> {
-    let by_name = path.rsplit('/').next().is_some_and(|name| FILE_NAMES.contains(&name));
+    let by_name = is_kustomization(path);
     let lists = stream.documents().iter().filter_map(|root| {
         let kind = stream.get(*root, "kind").and_then(|kind| stream.text(kind));
         let is_kustomize = match kind {
@@ -55,10 +63,16 @@ pub struct Renamed {
 }
 
 impl Renamed {
+    /// What is in the way of an image's place, and the name that it has where it is deployed.
+    pub(super) fn objection(&self, site: &Site) -> Option<Objection> {
+        let obstacle = || Obstacle::Elsewhere(self.said.as_str().into());
+        (self.from == site.repository)
+            .then(|| Objection { obstacle: obstacle(), also: Some(self.to.clone()) })
+    }
+
     /// True if resources of a file are meant.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        let is_one = path.rsplit('/').next().is_some_and(|name| FILE_NAMES.contains(&name));
-        !is_one && self.reach.iter().any(|outer| is_within(path, outer))
+        !is_kustomization(path) && self.reach.iter().any(|outer| is_within(path, outer))
     }
 }
 
@@ -101,11 +115,10 @@ fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Rena
         let images = |source| of(at(source, &["kustomize", "images"]), text(source, &["path"]));
         return sources.filter_map(images).collect();
     }
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let lists = ["resources", "bases", "components"].into_iter().filter_map(|key| at(root, &[key]));
     let others = lists.flat_map(|list| stream.items(list)).filter_map(|item| stream.text(*item));
     let reach = others.filter(|other| !other.contains("://"));
-    let reach = reach.map(|other| resolved(&format!("{directory}/{other}"))).collect();
+    let reach = reach.map(|other| beside(path, other)).collect();
     let list = at(root, &["images"]).map(|list| Renamer { path, stream, list, reach });
     list.into_iter().collect()
 }
@@ -139,24 +152,6 @@ impl Renamer<'_> {
             format!("the new name in line {} of {} is `{to}`", stream.node(node).line(), self.path);
         (from != to).then(|| Renamed { from, to, reach: self.reach.clone(), said })
     }
-}
-
-/// Leaves places alone whose image has another name where they are deployed.
-pub(super) fn leave_renamed(path: &str, found: &mut Found, renamed: &[Renamed]) {
-    let renamed: Vec<&Renamed> = renamed.iter().filter(|one| one.is_over(path)).collect();
-    let of = |site: &Site| renamed.iter().find(|one| one.from == site.repository);
-    let left = found.sites.iter().filter_map(|site| Some((site, of(site)?)));
-    let left: Vec<Obstructed> = left
-        .flat_map(|(site, one)| {
-            [&one.from, &one.to].map(|name| Obstructed {
-                named: Named::Is(name.clone()),
-                spot: Spot { line: site.line, column: 1, span: 0..0 },
-                obstacle: Obstacle::Elsewhere(one.said.as_str().into()),
-            })
-        })
-        .collect();
-    found.sites.retain(|site| of(site).is_none());
-    found.obstructed.extend(left);
 }
 
 /// Looks at one item. What runs is `newName` where it is given.

@@ -4,24 +4,27 @@
 
 use std::collections::BTreeMap;
 
+use super::around::{Way, Ways};
 use super::beside::{is_digest, is_key_of};
 use super::finder::join;
 use super::identity::names_registry;
 use super::marker::is_ignore;
-use super::{Found, Named, Obstacle, Obstructed, Part, Site, Spot, around};
-use crate::image::split_registry;
+use super::{Obstacle, Part, Site};
+use crate::image::{Repository, split_registry};
+use crate::policy::directory;
 use crate::yaml::{NodeId, Stream};
 
 /// Deeper values are nobody's, and larger mappings are data.
 const MAX_DEPTH: usize = 12;
 const MAX_ENTRIES: usize = 500;
 
+/// Names of files, without what is behind the dot, over which any other file of the directory may be laid.
+const BASES: [&str; 6] = ["base", "common", "default", "defaults", "main", "values"];
+
 /// A values file, by what it says for images of other files.
 #[derive(Clone, Debug)]
 pub struct Layer {
     path: String,
-    /// Names of files that it is laid over, by their first word; any, where it shares that with none.
-    family: Option<String>,
     /// By the keys that lead to a mapping.
     laid: BTreeMap<Vec<String>, Vec<Laid>>,
 }
@@ -32,38 +35,47 @@ struct Laid {
     key: String,
     value: String,
     line: usize,
-    is_digest: bool,
+    kind: Kind,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Digest,
+    Registry,
+    /// The name of an image, without a tag.
+    Name,
 }
 
 impl Layer {
     /// Reads a file of a directory; `None` where it is a manifest, or says nothing for others.
     #[must_use]
-    pub fn read(path: &str, text: &str, beside: &[&str]) -> Option<Self> {
+    pub fn read(path: &str, text: &str) -> Option<Self> {
+        let stream = Stream::parse(text).ok()?;
+        let root = *stream.documents().first()?;
         // A manifest is laid over nothing.
-        if text.contains("apiVersion:") {
+        if stream.get(root, "apiVersion").is_some() {
             return None;
         }
-        let stream = Stream::parse(text).ok()?;
         let mut laid = BTreeMap::new();
-        collect(&stream, *stream.documents().first()?, &mut Vec::new(), &mut laid);
-        let word = first_word(path);
-        let has_family = beside.iter().any(|other| *other != path && first_word(other) == word);
-        let family = has_family.then(|| word.to_owned());
-        (!laid.is_empty()).then(|| Self { path: path.to_owned(), family, laid })
+        collect(&stream, root, &mut Vec::new(), &mut laid);
+        (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
-    /// True if it may be laid over a file of its directory.
+    /// True if it may be laid over a file: `shop-prod` over `shop` and the other way round, anything over `values`.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        let directory =
-            |path: &str| path.rsplit_once('/').map_or(0, |(directory, _)| directory.len());
-        let at = directory(path);
-        let is_beside = at == directory(&self.path) && path.get(..at) == self.path.get(..at);
-        let is_kin = self.family.as_deref().is_none_or(|family| first_word(path) == family);
-        is_beside && is_kin && path != self.path
+        let (own, other) = (stem(&self.path), stem(path));
+        let begins = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['-', '_', '.']))
+        };
+        let is_kin = own == other || begins(own, other) || begins(other, own);
+        directory(path) == directory(&self.path)
+            && path != self.path
+            && (is_kin || BASES.contains(&other))
     }
 
     /// What it says for an image, as a phrase, and why that is in the way.
-    fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
+    pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
         let said = |one: &Laid| {
             format!("`{}` in line {} of {} is `{}`", one.key, one.line, self.path, one.value).into()
         };
@@ -71,7 +83,7 @@ impl Layer {
             return Some(Obstacle::LaidDigest(said(one.1)));
         }
         let mut all = self.entries(place);
-        let one = all.find(|(at, one)| place.is_of_other_registry(at, one))?;
+        let one = all.find(|(at, one)| place.is_of_other_image(at, one))?;
         Some(Obstacle::Elsewhere(said(one.1)))
     }
 
@@ -80,7 +92,7 @@ impl Layer {
         &'l self,
         place: &'l Place<'_>,
     ) -> impl Iterator<Item = (&'l [String], &'l Laid)> {
-        let up = (0..=place.keys.len()).rev().map(|length| place.keys[..length].to_vec());
+        let up = (0..=place.way.keys.len()).rev().map(|length| place.way.keys[..length].to_vec());
         let up = up.flat_map(|keys| {
             let global = keys.iter().cloned().chain(["global".to_owned()]).collect();
             [keys, global]
@@ -106,110 +118,104 @@ fn collect(
     let is_own = has("tag") && ["repository", "image", "name"].iter().any(|key| has(key));
     for (key, value) in entries {
         let Some(key) = stream.text(*key) else { continue };
-        if let Some(text) = stream.text(*value) {
-            let line = stream.node(*value).line();
-            let is_digest = is_digest(text) && is_key_of(key, None);
-            let counts = is_digest || names_registry(key) && !text.is_empty();
-            if counts && !is_own && !stream.comments_on(line).any(is_ignore) {
-                let (key, value) = (key.to_owned(), text.to_owned());
-                laid.entry(keys.clone()).or_default().push(Laid { key, value, line, is_digest });
-            }
+        let Some(text) = stream.text(*value) else {
+            keys.push(key.to_owned());
+            collect(stream, *value, keys, laid);
+            keys.pop();
             continue;
+        };
+        let line = stream.node(*value).line();
+        let kind = Kind::of(key, text).filter(|_| !is_own);
+        if let Some(kind) = kind.filter(|_| !stream.comments_on(line).any(is_ignore)) {
+            let (key, value) = (key.to_owned(), text.to_owned());
+            laid.entry(keys.clone()).or_default().push(Laid { key, value, line, kind });
         }
-        keys.push(key.to_owned());
-        collect(stream, *value, keys, laid);
-        keys.pop();
     }
 }
 
-/// The name of a file up to what tells it from its like: `values` of `values-prod.yaml`.
-fn first_word(path: &str) -> &str {
+impl Kind {
+    fn of(key: &str, text: &str) -> Option<Self> {
+        match key {
+            _ if text.is_empty() => None,
+            key if is_digest(text) && is_key_of(key, None) => Some(Self::Digest),
+            "repository" => Some(Self::Name),
+            key => names_registry(key).then_some(Self::Registry),
+        }
+    }
+}
+
+/// The name of a file without what is behind its last dot.
+fn stem(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.split(['-', '_', '.']).next().unwrap_or(name)
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Where a site is in the values.
-struct Place<'s> {
-    /// The keys that lead to its mapping.
-    keys: Vec<String>,
-    /// The key of its tag.
-    tag: &'s str,
+pub(super) struct Place<'s> {
+    /// The way to its tag.
+    way: Way<'s>,
     /// The name as it is written, where no host stands in it.
     name: Option<&'s str>,
     site: &'s Site,
 }
 
 impl<'s> Place<'s> {
-    fn of(stream: &'s Stream, site: &'s Site) -> Option<Self> {
+    pub(super) fn of(stream: &'s Stream, ways: &Ways<'s>, site: &'s Site) -> Option<Self> {
         let slot = site.slots.iter().find(|slot| slot.part == Part::Tag)?;
-        let (mapping, keys, tag) = around::path(stream, slot.node)?;
-        let named = ["repository", "image", "name"].iter().find_map(|key| stream.get(mapping, key));
+        let way = ways.to(slot.node)?;
+        let named = ["repository", "image", "name"].iter();
+        let named = named.into_iter().find_map(|key| stream.get(way.mapping, key));
         let name = named.and_then(|node| stream.text(stream.target(node)));
         let name = name.filter(|name| split_registry(name).1 == *name);
-        Some(Self { keys, tag, name, site })
+        Some(Self { way, name, site })
     }
 
     /// True for a digest beside the tag, beside its mapping, or of all images.
     fn is_its_digest(&self, at: &[String], one: &Laid) -> bool {
-        let own = self.keys.last().map(String::as_str);
-        one.is_digest
-            && if at.len() == self.keys.len() && at == self.keys {
-                is_key_of(&one.key, Some(self.tag))
-            } else if at.last().is_some_and(|key| key == "global") {
-                is_key_of(&one.key, Some("image"))
-            } else {
-                at.len() + 1 == self.keys.len()
-                    && own.is_some_and(|own| is_key_of(&one.key, Some(own)))
-            }
+        let keys = &self.way.keys;
+        let of = if at == keys {
+            Some(self.way.key)
+        } else if is_global(at) {
+            Some("image")
+        } else {
+            keys.last().filter(|_| at.len() + 1 == keys.len()).map(String::as_str)
+        };
+        one.kind == Kind::Digest && of.is_some_and(|of| is_key_of(&one.key, Some(of)))
     }
 
-    /// True for a registry that makes another image of this one.
-    fn is_of_other_registry(&self, at: &[String], one: &Laid) -> bool {
+    /// True for a registry or a name that makes another image of this one.
+    fn is_of_other_image(&self, at: &[String], one: &Laid) -> bool {
         // `registry` is of the image beside it, or of all of them.
-        let is_near = one.key != "registry"
-            || at == self.keys
-            || at.last().is_some_and(|key| key == "global");
-        let joined = self.name.and_then(|name| join(Some(&one.value), name));
-        !one.is_digest && is_near && joined.is_some_and(|joined| joined != self.site.repository)
+        let is_near = at == self.way.keys || is_global(at);
+        let is_other =
+            |image: Option<Repository>| image.is_some_and(|image| image != self.site.repository);
+        match one.kind {
+            Kind::Digest => false,
+            Kind::Name => at == self.way.keys && is_other(join(None, &one.value)),
+            Kind::Registry => {
+                let joined = || self.name.and_then(|name| join(Some(&one.value), name));
+                (is_near || one.key != "registry") && is_other(joined())
+            }
+        }
     }
 }
 
-/// Leaves places alone for which another file says what image they are.
-pub(super) fn leave_layered(path: &str, stream: &Stream, found: &mut Found, layers: &[Layer]) {
-    let layers: Vec<&Layer> = layers.iter().filter(|layer| layer.is_over(path)).collect();
-    if layers.is_empty() {
-        return;
-    }
-    let objection = |site: &Site| {
-        let place = Place::of(stream, site)?;
-        layers.iter().find_map(|layer| layer.objection(&place))
-    };
-    let sites = std::mem::take(&mut found.sites);
-    for site in sites {
-        match objection(&site) {
-            None => found.sites.push(site),
-            Some(obstacle) => found.obstructed.push(Obstructed {
-                named: Named::Is(site.repository.clone()),
-                spot: Spot { line: site.line, column: 1, span: 0..0 },
-                obstacle,
-            }),
-        }
-    }
+fn is_global(at: &[String]) -> bool {
+    at.last().is_some_and(|key| key == "global")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Setters, find};
+    use crate::manifest::{OtherFiles, Setters, find};
 
     /// What is left alone of a file beside others, or `moves`.
     fn left(path: &str, text: &str, others: &[(&str, &str)]) -> String {
-        let names: Vec<&str> = others.iter().map(|(path, _)| *path).chain([path]).collect();
-        let layers = others.iter().filter_map(|(path, text)| Layer::read(path, text, &names));
-        let layers: Vec<Layer> = layers.collect();
+        let layers = others.iter().filter_map(|(path, text)| Layer::read(path, text));
+        let others = OtherFiles { layers: layers.collect(), ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());
-        leave_layered(path, &stream, &mut found, &layers);
+        others.leave(path, &stream, &mut found);
         let mut left = found.obstructed.iter().map(|one| match &one.obstacle {
             Obstacle::LaidDigest(said) | Obstacle::Elsewhere(said) => said.to_string(),
             other => format!("{other:?}"),
@@ -259,14 +265,33 @@ mod tests {
     }
 
     #[test]
-    fn files_of_one_name_are_laid_over_each_other() {
+    fn names_say_what_is_laid_over_what() {
         let text = "image: {repository: acme/shop, tag: v1}\n";
         let other = format!("image: {{digest: 'sha256:{}'}}\n", "a".repeat(64));
-        let all = [("web-prod.yaml", &*other), ("web.yaml", "a: b\n"), ("shop.yaml", text)];
-        assert_eq!(left("shop.yaml", text, &all), "moves");
-        assert!(left("web.yaml", text, &all).starts_with("`digest` in line 1 of web-prod.yaml"));
-        // A manifest of that name is no layer.
+        let cases = [
+            ("shop.yaml", "shop-prod.yaml", true),
+            ("shop-prod.yaml", "shop.yaml", true),
+            ("shop.yaml", "web-prod.yaml", false),
+            ("cert-manager.yaml", "cert-exporter.yaml", false),
+            ("values.yaml", "prod.yaml", true),
+            ("values.yaml", "prod-values.yaml", true),
+            ("values-eu.yaml", "values-us.yaml", false),
+            ("redis.yaml", "grafana.yaml", false),
+        ];
+        for (path, layer, is_over) in cases {
+            let got = left(path, text, &[(layer, &other)]);
+            assert_eq!(got != "moves", is_over, "{path} {layer}: {got}");
+        }
+        // A manifest of that name is no layer; a value that is one is no manifest.
         let manifest = format!("apiVersion: v1\n{other}");
-        assert_eq!(left("web.yaml", text, &[("web-prod.yaml", &manifest)]), "moves");
+        assert_eq!(left("values.yaml", text, &[("prod.yaml", &manifest)]), "moves");
+        let chart = format!("dashboards: {{apiVersion: 1}}\n{other}");
+        assert_ne!(left("values.yaml", text, &[("prod.yaml", &chart)]), "moves");
+        // Another name is another image.
+        for (name, is_over) in [("q.io/acme/shop", true), ("acme/shop", false)] {
+            let named = format!("image: {{repository: {name}}}\n");
+            let got = left("values.yaml", text, &[("prod.yaml", &named)]);
+            assert_eq!(got != "moves", is_over, "{name}: {got}");
+        }
     }
 }

@@ -32,9 +32,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub use claim::Claimed;
-pub use compose::{Composed, Include};
+pub use compose::{Composed, Compositions, Include};
 pub use find::{find, is_candidate};
-pub use kustomize::{Renamed, names as kustomize_names};
+pub use kustomize::{KUSTOMIZATIONS, Renamed, is_kustomization, names as kustomize_names};
 pub use layers::Layer;
 pub use marker::{Idle, Idleness};
 pub use others::OtherFiles;

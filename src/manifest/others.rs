@@ -1,27 +1,43 @@
-//! What files say that others run with.
+//! What files say that others run with: who sets their variables, lays values over theirs, gives their images other names,
+//! or builds what they name.
 
 use std::collections::BTreeMap;
 
-use super::compose::{Composed, leave_built};
-use super::kustomize::{Renamed, leave_renamed};
-use super::layers::{Layer, leave_layered};
-use super::{Found, Variables};
-use crate::policy::Overlays;
+use super::around::Ways;
+use super::compose::{Compositions, built};
+use super::kustomize::Renamed;
+use super::layers::{Layer, Place};
+use super::{Found, Named, Obstacle, Obstructed, Site, Spot, Variables};
+use crate::image::Repository;
+use crate::policy::{Overlays, directory};
 use crate::yaml::Stream;
 
-/// What files say that others run with.
+/// All that is known of other files.
 #[derive(Default)]
 pub struct OtherFiles {
-    /// What is set for Compose's, by their directory, or by a file that others include.
+    /// The variables that are set for Compose's, by their directory, or by a file that others include.
     pub variables: BTreeMap<String, Variables>,
-    /// What sets variables in files beneath a directory.
+    /// Whatever sets variables in files beneath a directory.
     pub overlays: Overlays,
-    /// What Compose files say of each other.
-    pub composed: Vec<Composed>,
-    /// What values are laid over others.
+    /// Compose files, which are put together.
+    pub composed: Compositions,
+    /// Values that are laid over others.
     pub layers: Vec<Layer>,
-    /// What kustomizations call images.
+    /// Images to which other names are given.
     pub renamed: Vec<Renamed>,
+}
+
+/// The reason why a place is left alone.
+pub(super) struct Objection {
+    pub(super) obstacle: Obstacle,
+    /// Another image that it may be of: its policy is told as well.
+    pub(super) also: Option<Repository>,
+}
+
+impl From<Obstacle> for Objection {
+    fn from(obstacle: Obstacle) -> Self {
+        Self { obstacle, also: None }
+    }
 }
 
 impl OtherFiles {
@@ -33,8 +49,7 @@ impl OtherFiles {
 
     /// What sets variables of a Compose file.
     pub(super) fn variables_of(&self, path: &str) -> Option<&Variables> {
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        self.variables.get(path).or_else(|| self.variables.get(directory))
+        self.variables.get(path).or_else(|| self.variables.get(directory(path)))
     }
 
     /// What sets variables of any other file.
@@ -46,8 +61,39 @@ impl OtherFiles {
 
     /// Leaves places of a file alone that do not say which image runs.
     pub(super) fn leave(&self, path: &str, stream: &Stream, found: &mut Found) {
-        leave_renamed(path, found, &self.renamed);
-        leave_built(path, stream, found, &self.composed);
-        leave_layered(path, stream, found, &self.layers);
+        if !self.is_over(path) && !self.composed.contains_key(path) {
+            return;
+        }
+        let renamed: Vec<&Renamed> = self.renamed.iter().filter(|one| one.is_over(path)).collect();
+        let layers: Vec<&Layer> = self.layers.iter().filter(|one| one.is_over(path)).collect();
+        let ways = Ways::of(stream);
+        let objection = |site: &Site| {
+            let name = renamed.iter().find_map(|one| one.objection(site));
+            name.or_else(|| self.built(path, &ways, site)).or_else(|| {
+                let place = Place::of(stream, &ways, site)?;
+                layers.iter().find_map(|layer| layer.objection(&place)).map(Objection::from)
+            })
+        };
+        for site in std::mem::take(&mut found.sites) {
+            let Some(Objection { obstacle, also }) = objection(&site) else {
+                found.sites.push(site);
+                continue;
+            };
+            let spot = Spot { line: site.line, column: 1, span: 0..0 };
+            let left = |name| Obstructed {
+                named: Named::Is(name),
+                spot: spot.clone(),
+                obstacle: obstacle.clone(),
+            };
+            found.obstructed.extend([Some(site.repository), also].into_iter().flatten().map(left));
+        }
+    }
+
+    /// Whether another Compose file, or another service, builds what a service names.
+    fn built(&self, path: &str, ways: &Ways<'_>, site: &Site) -> Option<Objection> {
+        let way = ways.to(site.slots.first()?.node)?;
+        let [services, name] = &way.keys[..] else { return None };
+        let at = built(&self.composed, path, name).filter(|_| services == "services")?;
+        Some(Obstacle::Built(at.into()).into())
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
+use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach, directory};
 use crate::yaml::{NodeId, Stream};
 
 /// Larger files are reported and left alone, in bytes.
@@ -237,7 +237,7 @@ impl<'p> Survey<'p> {
         self.others.leave(path, stream, &mut found);
         seen.renamed = renamed(path, stream);
         let Some(environment) = environment else {
-            return self.outside((path, stream), found, seen);
+            return self.outside(path, stream, found, seen);
         };
         for obstructed in &found.obstructed {
             if let Some(policy) = self.meant(environment, &obstructed.named) {
@@ -277,7 +277,7 @@ impl<'p> Survey<'p> {
     }
 
     /// What a file outside every environment names.
-    fn outside(&self, (path, stream): (&str, &Stream), found: Found, seen: &mut Seen) {
+    fn outside(&self, path: &str, stream: &Stream, found: Found, seen: &mut Seen) {
         for site in &found.sites {
             let node = site.slots.first().map_or(0, |slot| slot.node);
             let policy = self.repositories.get(&site.repository).copied();
@@ -425,8 +425,7 @@ impl Seen {
     pub fn values_in(&self) -> Option<&str> {
         let file = self.file.as_ref()?;
         let is_part = |(site, _): &(Site, usize)| site.slots.iter().any(|s| s.part == Part::Tag);
-        let (directory, _) = file.path.rsplit_once('/').unwrap_or_default();
-        file.sites.iter().any(is_part).then_some(directory)
+        file.sites.iter().any(is_part).then(|| directory(&file.path))
     }
 
     /// The file, where it has sites.

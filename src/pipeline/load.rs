@@ -10,7 +10,7 @@ use globset::GlobSet;
 use super::{Failure, Hits, Invalid, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Search, is_candidate};
+use crate::manifest::{KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization};
 use crate::policy::{
     Environment, Home, KUSTOMIZE_API_GROUP, Overlays, Policy, PolicyFile, PolicyReader, PolicySet,
     RegistrySettings, RepositorySettings, SETTINGS_FILE, Signer, read_registries,
@@ -219,8 +219,6 @@ fn find_hits<'a>(
 /// What kustomizations do with resources of Flux.
 pub(super) fn overlays(tree: &Tree) -> Overlays {
     let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
-    let is_kustomization =
-        |path: &str| path.rsplit('/').next().is_some_and(|name| KUSTOMIZATIONS.contains(&name));
     let found = sweep::each(
         tree,
         &paths,
@@ -248,10 +246,6 @@ fn learnt<'p>(tree: &Tree, texts: impl Iterator<Item = (&'p String, String)>) ->
     texts.for_each(|(path, text)| overlays.learn(path, &text, &read));
     overlays.settled()
 }
-
-/// The names of kustomize's files.
-pub(super) const KUSTOMIZATIONS: [&str; 3] =
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A file outside the policy globs that holds resources of Flux.
 fn manifest(tree: &Tree, path: &str) -> Option<PolicyFile> {

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::load;
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::{Composed, Layer, Looked, OtherFiles, Seen, Survey, Variables, is_candidate};
-use crate::policy::{Environment, PolicySet};
+use crate::manifest::{
+    Composed, Compositions, Layer, Looked, MAX_FILE, OtherFiles, Seen, Survey, Variables,
+    is_candidate,
+};
+use crate::policy::{Environment, PolicySet, directory};
 
 /// Where a directory has more files than this, nobody lays them over each other.
 const MAX_LAYERS: usize = 100;
@@ -16,9 +19,10 @@ const MAX_COMPOSED: usize = 500;
 
 /// Finds out what the files with a hit name.
 pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
-    let (variables, problems) = variables(tree, &hits.sites);
+    let (mut variables, problems) = variables(tree, &hits.sites);
     hits.left_alone.extend(problems);
-    let (composed, variables) = composed(tree, variables);
+    let composed = composed(tree);
+    include(tree, &composed, &mut variables);
     let overlays = load::overlays_of(tree, &hits.kustomize);
     let others = OtherFiles { variables, overlays, composed, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
@@ -70,25 +74,26 @@ fn look_again(
 /// The values in the directories of files of values: each may be laid over the others.
 fn layers(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Layer> {
     let directories = seen.iter().filter_map(|seen| seen.as_ref().ok()?.values_in());
-    let directories: BTreeSet<&str> = directories.collect();
-    let mut layers = Vec::new();
-    for directory in directories {
-        let is_in = |path: &&str| path.rsplit_once('/').map_or("", |(at, _)| at) == directory;
-        let all = tree.paths().iter().map(String::as_str).filter(|path| is_candidate(path));
-        let all: Vec<&str> = all.filter(is_in).collect();
-        if (2..=MAX_LAYERS).contains(&all.len()) {
-            let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
-            let read = |path: &&str| Layer::read(path, &read(path)?, &all);
-            layers.extend(all.iter().filter_map(read));
-        }
+    let mut files: BTreeMap<&str, Vec<&String>> =
+        directories.map(|directory| (directory, Vec::new())).collect();
+    if files.is_empty() {
+        return Vec::new();
     }
-    layers
+    for path in tree.paths().iter().filter(|path| is_candidate(path)) {
+        files.entry(directory(path)).and_modify(|all| all.push(path));
+    }
+    let are_few = |all: &&Vec<&String>| (2..=MAX_LAYERS).contains(&all.len());
+    let paths: Vec<&String> = files.values().filter(are_few).flatten().copied().collect();
+    let read = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
+        let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
+        Layer::read(path, text)
+    };
+    sweep::each(tree, &paths, |path| path, read).into_iter().flatten().collect()
 }
 
 /// What `.env` files beside these files set, by directory, and those that cannot be read.
 fn variables(tree: &Tree, files: &[String]) -> (BTreeMap<String, Variables>, Vec<Diagnostic>) {
-    let directories: BTreeSet<&str> =
-        files.iter().map(|path| path.rsplit_once('/').map_or("", |(parent, _)| parent)).collect();
+    let directories: BTreeSet<&str> = files.iter().map(|path| directory(path)).collect();
     let (mut read, mut problems) = (BTreeMap::new(), Vec::new());
     for directory in directories {
         let path =
@@ -112,36 +117,41 @@ fn variables(tree: &Tree, files: &[String]) -> (BTreeMap<String, Variables>, Vec
     (read, problems)
 }
 
-/// The Compose files of a repository with what they name, and what is set for those that others include.
-fn composed(
-    tree: &Tree,
-    mut variables: BTreeMap<String, Variables>,
-) -> (Vec<Composed>, BTreeMap<String, Variables>) {
+/// The Compose files of a repository, and those that they name.
+fn composed(tree: &Tree) -> Compositions {
     let is_one = |path: &&String| {
         let name = path.rsplit('/').next().unwrap_or(path);
         is_candidate(path) && name.contains("compose")
     };
     let mut open: Vec<String> = tree.paths().iter().filter(is_one).cloned().collect();
-    let (mut known, mut all) = (BTreeSet::new(), Vec::<Composed>::new());
-    let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
-    while let Some(path) = open.pop() {
-        if known.len() >= MAX_COMPOSED || !known.insert(path.clone()) {
+    let (mut known, mut all) = (BTreeSet::new(), Compositions::new());
+    while let Some(path) = open.pop().filter(|_| known.len() < MAX_COMPOSED) {
+        if !known.insert(path.clone()) {
             continue;
         }
-        let is_there = tree.paths().binary_search(&path).is_ok();
-        let text = is_there.then(|| read(&path)).flatten();
-        let Some(one) = text.and_then(|text| Composed::read(&path, &text)) else { continue };
-        open.extend(one.named().map(str::to_owned));
-        all.push(one);
+        let read = text(tree, &path).and_then(|text| Composed::read(&path, &text));
+        if let Some(one) = read {
+            open.extend(one.named().map(str::to_owned));
+            all.insert(path, one);
+        }
     }
-    for include in all.iter().flat_map(|one| &one.includes) {
-        let setters =
-            include.setters.iter().filter(|path| tree.paths().binary_search(path).is_ok());
-        let set = setters.filter_map(|path| Some(Variables::read(path, &read(path)?)));
-        let directory = include.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let own = variables.get(directory).cloned().unwrap_or_default();
+    all
+}
+
+/// Adds the variables of files that others include: the project's count first.
+fn include(tree: &Tree, all: &Compositions, variables: &mut BTreeMap<String, Variables>) {
+    for include in all.values().flat_map(|one| &one.includes) {
+        let set = include.setters.iter();
+        let set = set.filter_map(|path| Some(Variables::read(path, &text(tree, path)?)));
+        let own = variables.get(directory(&include.path)).cloned().unwrap_or_default();
         let set = set.chain([own]).reduce(Variables::over).unwrap_or_default();
         variables.insert(include.path.clone(), set);
     }
-    (all, variables)
+}
+
+/// A file as text, where there is one.
+fn text(tree: &Tree, path: &String) -> Option<String> {
+    tree.paths().binary_search(path).ok()?;
+    let text = String::from_utf8(tree.read(path).ok()?).ok()?;
+    (text.len() <= MAX_FILE).then_some(text)
 }

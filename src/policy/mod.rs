@@ -39,7 +39,7 @@ pub use flux::{
 };
 pub use home::Home;
 pub use order::{Clock, Key, Level, Order, Span};
-pub use paths::{Paths, is_within, meet, resolved};
+pub use paths::{Paths, beside, directory, is_within, meet, resolved};
 pub use range::{InvalidRange, Range};
 pub use raw::{
     AutoMerge, Commits, DigestMode, Direction, HookKind, MergeMethod, Notes, PartName,

@@ -55,6 +55,18 @@ pub fn is_within(path: &str, outer: &str) -> bool {
     matches!(outer, "" | ".") || rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
 }
 
+/// The directory of a file; the root is empty.
+#[must_use]
+pub fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+/// A path that is written in a file, from the root of the repository.
+#[must_use]
+pub fn beside(path: &str, written: &str) -> String {
+    resolved(&format!("{}/{written}", directory(path)))
+}
+
 /// A path without `.` and `..`, from the root of the repository, which is empty.
 #[must_use]
 pub fn resolved(path: &str) -> String {

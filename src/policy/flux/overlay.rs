@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::super::paths::{is_within, resolved};
+use super::super::paths::{beside, is_within, resolved};
 use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
@@ -347,12 +347,6 @@ impl Subject {
             _ => false,
         }
     }
-}
-
-/// A path that is written beside a file.
-fn beside(path: &str, written: &str) -> String {
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    resolved(&format!("{directory}/{written}"))
 }
 
 /// One document.

@@ -13,6 +13,9 @@ static HELD: Mutex<Vec<Weak<SecretString>>> = Mutex::new(Vec::new());
 /// Shorter secrets are words that stand in other texts as well, in bytes.
 const SHORTEST: usize = 8;
 
+/// Shorter values of the environment, and those without a digit, may be settings that are only called like secrets.
+const SHORTEST_OF_VARIABLES: usize = 16;
+
 /// What stands in the place of a secret.
 const HIDDEN: &str = "***";
 
@@ -128,7 +131,10 @@ impl FromIterator<(String, String)> for Variables {
         let all: BTreeMap<String, String> = variables.into_iter().collect();
         let is_secret = |(name, value): &(&String, &String)| {
             // One that is a path leads to the secret.
-            OF_SECRETS.iter().any(|end| name.ends_with(end)) && !value.starts_with('/')
+            let is_plain = value.len() < SHORTEST_OF_VARIABLES
+                || value.starts_with('/')
+                || !value.contains(|c: char| c.is_ascii_digit());
+            OF_SECRETS.iter().any(|end| name.ends_with(end)) && !is_plain
         };
         let secrets = all.iter().filter(is_secret);
         let secrets = secrets.map(|(_, value)| Secret::from(value.clone())).collect();
@@ -142,19 +148,20 @@ mod tests {
 
     #[test]
     fn what_is_held_is_never_shown() {
-        let key = "-----BEGIN KEY-----\nbGluZSBvbmUgb2YgYSBrZXk=\n-----END KEY-----\n";
+        let key = "-----BEGIN KEY-----\nbGluZSBvbmUgb2YgYSBrZXk1=\n-----END KEY-----\n";
         let variables = [
             ("MY_TOKEN", "s3cret-of-the-environment"),
             ("KEY_FILE_TOKEN", "/run/secrets/token"),
             ("SHORT_TOKEN", "main"),
+            ("SORT_KEY", "environment-and-repository"),
             ("SIGNING_KEY", key),
             ("PLAIN", "nothing-to-hide"),
         ];
         let variables: Variables =
             variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let passing = Secret::from("t0ken-that-goes".to_owned());
-        let text = "s3cret-of-the-environment t0ken-that-goes /run/secrets/token main nothing-to-hide bGluZSBvbmUgb2YgYSBrZXk= -----BEGIN KEY-----";
-        let want = "*** *** /run/secrets/token main nothing-to-hide *** -----BEGIN KEY-----";
+        let text = "s3cret-of-the-environment t0ken-that-goes /run/secrets/token main environment-and-repository nothing-to-hide bGluZSBvbmUgb2YgYSBrZXk1= -----BEGIN KEY-----";
+        let want = "*** *** /run/secrets/token main environment-and-repository nothing-to-hide *** -----BEGIN KEY-----";
         assert_eq!(redacted(text), want);
         let mut out = Vec::new();
         write!(Redacting(&mut out), "{text}").unwrap();

@@ -178,6 +178,14 @@ items:
                 vec!["docker.io/library/a v1  2"],
             ),
             (
+                "global: {registry: docker.io}\na: {repository: redis, tag: v1}",
+                vec!["docker.io/library/redis v1  2"],
+            ),
+            (
+                "global: {registry: docker.io/bitnami}\na: {repository: redis, tag: v1}",
+                vec!["?/redis Elsewhere"],
+            ),
+            (
                 "docker: {registry: r.io}\nmain: {image: wiki/x, version: v1}",
                 vec!["?/wiki/x Elsewhere"],
             ),

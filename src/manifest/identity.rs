@@ -339,8 +339,10 @@ impl Finder<'_> {
             value: bare.into(),
             line: self.stream.node(value).line(),
         };
-        let is_hub = Repository::parse(&format!("{bare}/a"))
-            .is_ok_and(|repository| repository.registry() == "docker.io" && bare.contains('.'));
+        // Docker Hub itself is what a bare name means anyway; a place in it is not.
+        let is_hub = !bare.contains('/')
+            && Repository::parse(&format!("{bare}/a"))
+                .is_ok_and(|repository| repository.registry() == "docker.io" && bare.contains('.'));
         match (key, &*normal) {
             ("imageRegistry", _) => Some(Said::Registry(prefix())),
             ("hub", _) => Some(Said::Hub(prefix())),

@@ -1,11 +1,11 @@
-//! What rings, for the fuzzer.
+//! Webhooks, for the fuzzer.
 
 use http::HeaderMap;
 
 use super::hint;
 use crate::policy::{HookKind, Webhook};
 
-/// Who rings.
+/// Senders of webhooks.
 const KINDS: [HookKind; 8] = [
     HookKind::GitHub,
     HookKind::DockerHub,
@@ -24,7 +24,7 @@ const EVENTS: [&str; 6] =
 /// Reads bytes as the body of a webhook, of every sender.
 ///
 /// # Panics
-/// When more hints are taken than one webhook may give.
+/// One webhook gives more hints than it may.
 pub fn webhook(bytes: &[u8]) {
     for (index, kind) in KINDS.into_iter().enumerate() {
         let hook = Webhook {

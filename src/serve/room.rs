@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// A sender's body is there sooner: nobody loses the place before.
-const FAST: Duration = Duration::from_secs(1);
-
 /// So often those who wait look for somebody who is slow.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Places for bodies.
 pub(super) struct Room {
     places: Arc<Semaphore>,
+    /// Nobody loses a place before.
+    fast: Duration,
     /// Those that are taken, the oldest first.
     taken: Mutex<VecDeque<Taken>>,
 }
@@ -33,9 +32,9 @@ pub(super) struct Place {
 }
 
 impl Room {
-    pub(super) fn of(places: usize) -> Arc<Self> {
+    pub(super) fn of(places: usize, fast: Duration) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(places));
-        Arc::new(Self { places, taken: Mutex::default() })
+        Arc::new(Self { places, fast, taken: Mutex::default() })
     }
 
     /// Waits for a place, in turn; `None` where there is none in time.
@@ -58,7 +57,7 @@ impl Room {
     /// Asks whoever has a place for the longest to leave it.
     fn ask_the_slowest(&self) {
         let mut taken = self.taken();
-        if taken.front().is_some_and(|oldest| oldest.since.elapsed() >= FAST)
+        if taken.front().is_some_and(|oldest| oldest.since.elapsed() >= self.fast)
             && let Some(oldest) = taken.pop_front()
         {
             oldest.leave.notify_one();
@@ -93,10 +92,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_slowest_leaves_for_whoever_waits() {
-        let room = Room::of(2);
+        let fast = Room::of(1, Duration::from_hours(1));
+        let first = fast.place(Duration::ZERO).await;
+        assert!(fast.place(Duration::ZERO).await.is_none(), "nobody is slow");
+        drop(first);
+        let room = Room::of(2, Duration::ZERO);
         let first = room.place(Duration::ZERO).await.unwrap();
         let second = room.place(Duration::ZERO).await.unwrap();
-        assert!(room.place(Duration::from_millis(1)).await.is_none(), "nobody is slow yet");
         let slow = tokio::spawn(async move {
             let done = first.until_wanted(std::future::pending::<()>()).await;
             drop(first);
@@ -104,7 +106,6 @@ mod tests {
         });
         let third = room.place(Duration::from_mins(1)).await.unwrap();
         assert_eq!(slow.await.unwrap(), None);
-        // Nobody waits any more.
         assert_eq!(second.until_wanted(std::future::ready(2)).await, Some(2));
         assert_eq!(third.until_wanted(std::future::ready(3)).await, Some(3));
         drop((second, third));

@@ -288,7 +288,7 @@ pub fn alarm(policy: &Policy, tag: &Tag, old: &Digest, new: &Digest) -> Option<R
     (old != new && is_alarming(policy, tag)).then(|| moved(tag, old, new))
 }
 
-/// Whether a moved digest is an alarm: a full version is a name for one image for ever. A policy
+/// True if a moved digest is an alarm: a full version is a name for one image for ever. A policy
 /// that names one tag follows it wherever it goes, and Flux knows no such rule.
 fn is_alarming(policy: &Policy, tag: &Tag) -> bool {
     let is_fixed = matches!(policy.rule.order(), Order::Fixed(_));

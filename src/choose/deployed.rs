@@ -1,4 +1,4 @@
-//! What a site holds.
+//! The tag and digest of a site, and how they are written.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use super::{Reason, ReasonCode};
 use crate::image::{Digest, Repository, Tag};
 use crate::policy::DigestMode;
 
-/// What a site holds.
+/// The tag and digest of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deployed {
     /// The tag.
     pub tag: Option<Tag>,
     /// The digest.
     pub digest: Option<Digest>,
-    /// Whether another image is named than the policy's, and the name is to be written as well.
+    /// True if another image is named than the policy's, and the name is to be written as well.
     pub renamed: bool,
-    /// Whether the digest is to be written behind the tag, whatever the policy says.
+    /// True if the digest is to be written behind the tag, whatever the policy says.
     pub pinned: bool,
     /// True if there is no place for a digest.
     pub unpinnable: bool,

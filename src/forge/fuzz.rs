@@ -1,11 +1,11 @@
-//! What GitHub says, for the fuzzer: answers to the question for pull requests, and their list.
+//! Answers of GitHub, for the fuzzer: those to the question for pull requests, and their list.
 
 use super::pulls::{self, Answer, Row};
 
 /// Reads bytes as each answer.
 ///
 /// # Panics
-/// When a branch is spoken of that nobody asked for.
+/// An answer speaks of a branch that nobody asked for.
 pub fn answer(bytes: &[u8]) {
     let asked = ["tagalong/dev", "tagalong/prod/shop"];
     if let Ok(answer) = serde_json::from_slice::<Answer>(bytes)

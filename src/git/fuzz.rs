@@ -1,4 +1,4 @@
-//! What a git server says, for the fuzzer: packet lines, lists of references, reports and packs.
+//! Answers of git servers, for the fuzzer: packet lines, lists of references, reports and packs.
 
 use std::io::Write as _;
 
@@ -21,7 +21,7 @@ pub fn answer(bytes: &[u8]) {
 /// Reads bytes as a pack with its checksum, and lists what its commits hold.
 ///
 /// # Panics
-/// When libgit2 cannot make a repository.
+/// libgit2 cannot make a repository.
 pub fn pack(bytes: &[u8], directory: &std::path::Path) {
     let repository = Repository::init_bare(directory).expect("a directory");
     let odb = repository.odb().expect("its objects");

@@ -63,7 +63,7 @@ pub struct Renamed {
 }
 
 impl Renamed {
-    /// What is in the way of an image's place, and the name that it has where it is deployed.
+    /// Objects where an image has another name when it is deployed.
     pub(super) fn objection(&self, site: &Site) -> Option<Objection> {
         let obstacle = || Obstacle::Elsewhere(self.said.as_str().into());
         (self.from == site.repository)
@@ -76,7 +76,7 @@ impl Renamed {
     }
 }
 
-/// What gives images other names: a kustomization, a `Kustomization` of Flux's
+/// A list that gives images other names: of a kustomization, a `Kustomization` of Flux's
 /// (<https://fluxcd.io/flux/components/kustomize/kustomizations/#images>), or a source of Argo CD's
 /// (<https://argo-cd.readthedocs.io/en/stable/user-guide/kustomize/>).
 struct Renamer<'s> {

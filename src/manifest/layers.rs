@@ -38,7 +38,7 @@ struct Laid {
     kind: Kind,
 }
 
-/// What an entry says.
+/// The meaning of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Digest,
@@ -74,7 +74,7 @@ impl Layer {
             && (is_kin || BASES.contains(&other))
     }
 
-    /// What it says for an image, as a phrase, and why that is in the way.
+    /// The reason why an image is not what its place says.
     pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
         let said = |one: &Laid| {
             format!("`{}` in line {} of {} is `{}`", one.key, one.line, self.path, one.value).into()
@@ -150,7 +150,7 @@ fn stem(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// Where a site is in the values.
+/// The place of an image in the values.
 pub(super) struct Place<'s> {
     /// The way to its tag.
     way: Way<'s>,

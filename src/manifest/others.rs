@@ -1,4 +1,4 @@
-//! What files say that others run with: who sets their variables, lays values over theirs, gives their images other names,
+//! Files that decide what others run with: who sets their variables, lays values over theirs, gives their images other names,
 //! or builds what they name.
 
 use std::collections::BTreeMap;
@@ -47,12 +47,12 @@ impl OtherFiles {
             || self.renamed.iter().any(|one| one.is_over(path))
     }
 
-    /// What sets variables of a Compose file.
+    /// The variables of a Compose file.
     pub(super) fn variables_of(&self, path: &str) -> Option<&Variables> {
         self.variables.get(path).or_else(|| self.variables.get(directory(path)))
     }
 
-    /// What sets variables of any other file.
+    /// The variables of any other file.
     pub(super) fn substituted(&self, path: &str) -> Option<Variables> {
         let mut substituting = self.overlays.substituting(path);
         let one = substituting.find(|one| !one.lines.is_empty() || one.others.is_some())?;
@@ -89,7 +89,7 @@ impl OtherFiles {
         }
     }
 
-    /// Whether another Compose file, or another service, builds what a service names.
+    /// Objects where another Compose file, or another service, builds the image.
     fn built(&self, path: &str, ways: &Ways<'_>, site: &Site) -> Option<Objection> {
         let way = ways.to(site.slots.first()?.node)?;
         let [services, name] = &way.keys[..] else { return None };

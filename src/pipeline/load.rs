@@ -239,7 +239,7 @@ pub(super) fn overlays_of(tree: &Tree, paths: &[String]) -> Overlays {
     learnt(tree, texts.filter(|(_, text)| text.len() <= MAX_FILE))
 }
 
-/// What texts of files say; files that they name are read.
+/// Learns from texts of files; files that they name are read.
 fn learnt<'p>(tree: &Tree, texts: impl Iterator<Item = (&'p String, String)>) -> Overlays {
     let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
     let mut overlays = Overlays::default();

@@ -111,7 +111,7 @@ impl<'a> Promoting<'a> {
         }
     }
 
-    /// What the registry says against a promotion: of a digest that is written, that it is not there; of a tag alone,
+    /// Asks the registry what speaks against a promotion: of a digest that is written, that it is not there; of a tag alone,
     /// that it is not what its source runs, as it would then bring what never ran there.
     async fn doubt(&self, one: &Decided, tags: &mut Tags) -> Option<(Outcome, Reason)> {
         let policy = &self.set.policies[one.at.policy];

@@ -1,4 +1,4 @@
-//! What the files of a repository name, and what files around them say of it.
+//! Surveys the files of a repository, with what files around them say.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What a registry says, for the fuzzer: pages, challenges and manifests.
+//! Answers of registries, for the fuzzer: pages, challenges and manifests.
 
 use http::{HeaderMap, HeaderValue, header};
 use url::Url;
@@ -10,7 +10,7 @@ use super::manifest;
 use super::page::Pages;
 use crate::policy::RegistryKind;
 
-/// Whose answers are read.
+/// Registries whose answers are read.
 const KINDS: [RegistryKind; 6] = [
     RegistryKind::DockerHub,
     RegistryKind::Google,
@@ -23,7 +23,7 @@ const KINDS: [RegistryKind; 6] = [
 /// Reads a header and a body as each answer of a registry.
 ///
 /// # Panics
-/// When a next page or a realm is of another origin than it may be.
+/// A next page is of another origin.
 pub fn answer(header: &[u8], body: &[u8]) {
     let url = Url::parse("https://r.io/v2/acme/shop/tags/list?n=1000").expect("an address");
     let mut headers = HeaderMap::new();

@@ -566,7 +566,7 @@ fn what_a_registry_says_back_is_not_shown() {
     }
 }
 
-/// What GitHub says may hold the token that it was sent; where it is said, it is not.
+/// An answer of GitHub may hold the token that it was sent; what is printed of it does not.
 #[test]
 fn what_github_says_back_is_not_shown() {
     for (method, part) in [("POST", "graphql"), ("POST", "pulls")] {

@@ -1,4 +1,4 @@
-//! What other files say of an image: values that are laid over others, objects that give it another name, Compose files.
+//! Other files that decide what an image is: values that are laid over others, objects that give it another name, Compose files.
 
 use crate::further_away::after;
 use crate::never_another::filled;
@@ -10,7 +10,7 @@ const VALUES: &str = "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n";
 const REDIS: &str = "kind: Deployment\nspec:\n  image: redis:7.0.0\n";
 const COMPOSE: &str = "services:\n  shop:\n    image: r.io/acme/shop:${TAG:-v1.0.0}\n";
 
-/// A file that moves by itself, what stands beside it, and what is said of it where it then stays.
+/// A file that moves by itself, the files beside it, and the message where it then stays.
 struct Row {
     path: &'static str,
     before: &'static str,

@@ -16,7 +16,7 @@ use crate::yaml::{NodeId, Stream};
 /// What every file with a `Kustomization` of Flux's contains.
 pub const KUSTOMIZE_API_GROUP: &str = "kustomize.toolkit.fluxcd.io/";
 
-/// What a patch has to change so that it counts.
+/// Resources and fields: a patch that changes one of these counts.
 struct Subject {
     /// The kinds of resource.
     kinds: &'static [&'static str],

@@ -392,4 +392,11 @@ mod tests {
             Some("hook declined error: GH006: protected")
         );
     }
+
+    #[test]
+    fn what_a_server_says_is_fit_for_a_message() {
+        let inner = String::from_utf8(framed(&["unpack no \u{1b}[31mroom\n"])).unwrap();
+        let why = report(&framed(&[&format!("\u{1}{inner}")])).unwrap_err();
+        assert!(why.starts_with("the server could not read") && !why.contains('\u{1b}'), "{why:?}");
+    }
 }

@@ -73,6 +73,14 @@ fn what_stands_further_away_counts() {
             "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0\n  fingerprint: '@A'\n",
             "\"line\":4",
         ),
+        stays(
+            "a:\n  image: r.io/acme/shop:v1.0.0\n  pinned: r.io/acme/shop:v1.0.0@@A\n",
+            "\"line\":3",
+        ),
+        moves(
+            "a:\n  image: r.io/acme/shop:v1.0.0\n  other: r.io/acme/web:v1.0.0@@A\n",
+            "a:\n  image: r.io/acme/shop:v1.1.0\n  other: r.io/acme/web:v1.0.0@@A\n",
+        ),
         moves(
             "shop:\n  repository: r.io/acme/shop\n  tag: v1.0.0\nshopDigest: '@A'\n",
             "shop:\n  repository: r.io/acme/shop\n  tag: v1.1.0\nshopDigest: '@B'\n",

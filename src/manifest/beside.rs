@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::finder::{Finder, Written};
-use super::{Obstacle, Obstruction, Part, Reader, named, oci_source};
+use super::{Obstacle, Obstruction, Part, Reader};
 use crate::image::{Digest, Reference, Repository};
 use crate::yaml::{NodeId, Stream};
 
@@ -195,6 +195,16 @@ impl Finder<'_> {
         if self.digests_of(mapping).is_empty_of_unknown_form(stem) {
             written.reader = Reader::OwnKey;
         }
+        self.digests_around(mapping, stem, written)
+    }
+
+    /// The same for those further away: merged, in a group, above the mapping, or of all images.
+    pub(super) fn digests_around(
+        &mut self,
+        mapping: NodeId,
+        stem: &str,
+        written: &mut Written,
+    ) -> Result<(), Obstruction> {
         self.merged_digests(mapping, stem)?;
         self.digests_within(mapping, stem)?;
         self.digests_above(mapping, written)?;
@@ -247,7 +257,7 @@ impl Finder<'_> {
             let own = own.and_then(|image| self.stream.get(image, "digest"));
             let of_all = ["imageDigest", "imageSha", "digest"];
             let all = of_all.iter().filter_map(|key| self.stream.get(global, key)).chain(own);
-            all.into_iter().find(|node| !self.is_blank(*node))
+            all.into_iter().find(|node| !self.is_blank(*node) && !self.is_ignored(*node))
         });
         let at = found.next();
         at.map_or(Ok(()), |at| Err(Obstruction { obstacle: Obstacle::OtherDigest, at: Some(at) }))
@@ -378,46 +388,6 @@ impl Finder<'_> {
             self.digest(&digest, written)?;
         }
         Ok(())
-    }
-
-    /// Notes digests that would stay beside claimed tags, and who reads these.
-    pub(super) fn look_beside_claims(&mut self) {
-        let mut claimed = std::mem::take(&mut self.found.claimed);
-        for one in &mut claimed {
-            let has_tag = one.tag.is_some();
-            let Some(mapping) = one.mapping.filter(|_| has_tag) else { continue };
-            let Some(slot) = one.slots.first() else { continue };
-            let key = self.key_of(slot.node).unwrap_or_default().to_owned();
-            one.reader = oci_source::reader(self, mapping);
-            let is_whole = one.slots.iter().any(|slot| slot.part == Part::Whole);
-            one.beside = if is_whole { None } else { self.name_beside(mapping, &key) };
-            one.stays = self.stays_beside(mapping, &key);
-        }
-        self.found.claimed = claimed;
-    }
-
-    /// The name of an image in a mapping, where nobody claims it; `key` is that of its tag.
-    fn name_beside(&self, mapping: NodeId, key: &str) -> Option<String> {
-        let stem = stem_of(key);
-        let named = |word: &str| named::beside(stem, word);
-        let keys = [named("repository"), named("image"), "newName".to_owned()];
-        let mut nodes = keys.iter().filter_map(|key| self.stream.get(mapping, key));
-        let node = nodes.find(|node| !self.taken.contains(node))?;
-        let text = self.stream.text(self.stream.target(node))?;
-        (!text.is_empty()).then(|| text.to_owned())
-    }
-
-    /// The line of a digest of an image that nobody claims; `key` is one of the image's.
-    fn stays_beside(&mut self, mapping: NodeId, key: &str) -> Option<usize> {
-        let node = match self.digests_of(mapping).beside(stem_of(key)) {
-            Ok(found) => {
-                let is_free = |node: &NodeId| !self.taken.contains(node) && !self.is_blank(*node);
-                found.into_iter().map(|digest| digest.node).find(is_free)
-            }
-            Err(node) => Some(node).filter(|node| !self.taken.contains(node)),
-        };
-        let node = node.filter(|node| !self.is_ignored(*node))?;
-        Some(self.stream.node(node).line())
     }
 }
 

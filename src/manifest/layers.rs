@@ -76,15 +76,21 @@ impl Layer {
 
     /// The reason why an image is not what its place says.
     pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
-        let said = |one: &Laid| {
-            format!("`{}` in line {} of {} is `{}`", one.key, one.line, self.path, one.value).into()
-        };
-        if let Some(one) = self.entries(place).find(|(at, one)| place.is_its_digest(at, one)) {
-            return Some(Obstacle::LaidDigest(said(one.1)));
-        }
-        let mut all = self.entries(place);
-        let one = all.find(|(at, one)| place.is_of_other_image(at, one))?;
-        Some(Obstacle::Elsewhere(said(one.1)))
+        self.laid_digest(place).or_else(|| {
+            let mut all = self.entries(place);
+            let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one))?;
+            Some(Obstacle::Elsewhere(self.said(one)))
+        })
+    }
+
+    /// A digest that stays where the tag moves.
+    pub(super) fn laid_digest(&self, place: &Place<'_>) -> Option<Obstacle> {
+        let (_, one) = self.entries(place).find(|(at, one)| place.is_its_digest(at, one))?;
+        Some(Obstacle::LaidDigest(self.said(one)))
+    }
+
+    fn said(&self, one: &Laid) -> Box<str> {
+        format!("`{}` in line {} of {} is `{}`", one.key, one.line, self.path, one.value).into()
     }
 
     /// Entries of the mappings that the image is in, and of what is global to them.
@@ -215,7 +221,9 @@ mod tests {
         let others = OtherFiles { layers: layers.collect(), ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());
-        others.leave(path, &stream, &mut found);
+        if let Some(over) = others.over(path, &stream) {
+            over.leave(&mut found);
+        }
         let mut left = found.obstructed.iter().map(|one| match &one.obstacle {
             Obstacle::LaidDigest(said) | Obstacle::Elsewhere(said) => said.to_string(),
             other => format!("{other:?}"),

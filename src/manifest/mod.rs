@@ -248,6 +248,14 @@ impl Named {
     }
 }
 
+impl Site {
+    /// The same place, as one that cannot be changed.
+    fn obstructed(&self, obstacle: Obstacle) -> Obstructed {
+        let spot = Spot::on(self.line);
+        Obstructed { named: Named::Is(self.repository.clone()), spot, obstacle }
+    }
+}
+
 impl Obstacle {
     /// Why it is not known which image is named; `None` where that is clear.
     #[must_use]
@@ -289,6 +297,11 @@ impl Spot {
     fn of(stream: &Stream, node: NodeId) -> Self {
         let node = stream.node(node);
         Self { line: node.line(), column: node.column(), span: node.span() }
+    }
+
+    /// A line, where the column does not matter.
+    fn on(line: usize) -> Self {
+        Self { line, column: 1, span: 0..0 }
     }
 
     /// The same, as a place of a file.

@@ -7,7 +7,7 @@ use super::around::Ways;
 use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
 use super::layers::{Layer, Place};
-use super::{Found, Named, Obstacle, Obstructed, Site, Spot, Variables};
+use super::{Found, Named, Obstacle, Obstructed, Site, Variables};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
 use crate::yaml::Stream;
@@ -59,41 +59,66 @@ impl OtherFiles {
         Some(Variables::set(&one.path, one.lines.clone(), one.others.clone()))
     }
 
-    /// Leaves places of a file alone that do not say which image runs.
-    pub(super) fn leave(&self, path: &str, stream: &Stream, found: &mut Found) {
+    /// What is said of the images of a file; `None` where nothing is.
+    pub(super) fn over<'s>(&'s self, path: &'s str, stream: &'s Stream<'s>) -> Option<Over<'s>> {
         if !self.is_over(path) && !self.composed.contains_key(path) {
-            return;
+            return None;
         }
-        let renamed: Vec<&Renamed> = self.renamed.iter().filter(|one| one.is_over(path)).collect();
-        let layers: Vec<&Layer> = self.layers.iter().filter(|one| one.is_over(path)).collect();
-        let ways = Ways::of(stream);
-        let objection = |site: &Site| {
-            let name = renamed.iter().find_map(|one| one.objection(site));
-            name.or_else(|| self.built(path, &ways, site)).or_else(|| {
-                let place = Place::of(stream, &ways, site)?;
-                layers.iter().find_map(|layer| layer.objection(&place)).map(Objection::from)
-            })
-        };
+        Some(Over {
+            path,
+            stream,
+            ways: Ways::of(stream),
+            composed: &self.composed,
+            renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
+            layers: self.layers.iter().filter(|one| one.is_over(path)).collect(),
+        })
+    }
+}
+
+/// What other files say of the images of one.
+pub(super) struct Over<'s> {
+    path: &'s str,
+    stream: &'s Stream<'s>,
+    ways: Ways<'s>,
+    composed: &'s Compositions,
+    renamed: Vec<&'s Renamed>,
+    layers: Vec<&'s Layer>,
+}
+
+impl Over<'_> {
+    /// Leaves places alone that do not say which image runs.
+    pub(super) fn leave(&self, found: &mut Found) {
         for site in std::mem::take(&mut found.sites) {
-            let Some(Objection { obstacle, also }) = objection(&site) else {
+            let Some(Objection { obstacle, also }) = self.objection(&site) else {
                 found.sites.push(site);
                 continue;
             };
-            let spot = Spot { line: site.line, column: 1, span: 0..0 };
-            let left = |name| Obstructed {
-                named: Named::Is(name),
-                spot: spot.clone(),
-                obstacle: obstacle.clone(),
-            };
-            found.obstructed.extend([Some(site.repository), also].into_iter().flatten().map(left));
+            let left = site.obstructed(obstacle);
+            let also = also.map(|other| Obstructed { named: Named::Is(other), ..left.clone() });
+            found.obstructed.extend(std::iter::once(left).chain(also));
         }
     }
 
+    fn objection(&self, site: &Site) -> Option<Objection> {
+        let name = self.renamed.iter().find_map(|one| one.objection(site));
+        name.or_else(|| self.built(site)).or_else(|| {
+            let place = Place::of(self.stream, &self.ways, site)?;
+            let mut layers = self.layers.iter();
+            layers.find_map(|layer| layer.objection(&place)).map(Objection::from)
+        })
+    }
+
+    /// Objects to a place that a marker claims: whose it is, is said; a digest in another file stays nevertheless.
+    pub(super) fn objection_to_claim(&self, site: &Site) -> Option<Obstacle> {
+        let place = Place::of(self.stream, &self.ways, site)?;
+        self.layers.iter().find_map(|layer| layer.laid_digest(&place))
+    }
+
     /// Objects where another Compose file, or another service, builds the image.
-    fn built(&self, path: &str, ways: &Ways<'_>, site: &Site) -> Option<Objection> {
-        let way = ways.to(site.slots.first()?.node)?;
+    fn built(&self, site: &Site) -> Option<Objection> {
+        let way = self.ways.to(site.slots.first()?.node)?;
         let [services, name] = &way.keys[..] else { return None };
-        let at = built(&self.composed, path, name).filter(|_| services == "services")?;
+        let at = built(self.composed, self.path, name).filter(|_| services == "services")?;
         Some(Obstacle::Built(at.into()).into())
     }
 }

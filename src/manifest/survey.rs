@@ -1,20 +1,24 @@
 //! Which files hold sites of the policies' images, and which policy and environment each is for.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kustomize::{Renamed, renamed};
+use super::kustomize::renamed;
 use super::layers::Layer;
 use super::others::OtherFiles;
 use super::plain::{self, Plain};
-use super::target::{Reached, TargetId};
+use super::target::TargetId;
 use super::{
-    Aim, Basis, Claimed, Found, Named, Obstacle, OtherName, Part, Rest, Scalars, Setters, Site,
-    find, is_candidate, notes,
+    Aim, Basis, Claimed, Found, Named, Obstacle, Obstructed, OtherName, Rest, Scalars, Setters,
+    Site, find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach, directory};
+use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
 use crate::yaml::{NodeId, Stream};
+
+pub use seen::{Left, Seen};
 
 /// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -28,24 +32,6 @@ pub struct Survey<'p> {
     repositories: BTreeMap<&'p Repository, usize>,
     others: OtherFiles,
 }
-
-/// What one file holds.
-#[derive(Debug, Default)]
-pub struct Seen {
-    file: Option<Surveyed>,
-    /// Sites outside every environment, by policy.
-    outside: BTreeMap<usize, Vec<Place>>,
-    /// Targets that lead somewhere in it.
-    reached: BTreeSet<TargetId>,
-    /// Places that are left alone, by environment and policy: the first of each.
-    left: Left,
-    /// What it calls images of others.
-    renamed: Vec<Renamed>,
-    problems: Vec<Diagnostic>,
-}
-
-/// Places that are left alone, by environment and policy: where the first of each is.
-pub type Left = BTreeMap<(usize, usize), String>;
 
 /// All that files name.
 pub struct Looked {
@@ -234,19 +220,17 @@ impl<'p> Survey<'p> {
         let beside = self.others.variables_of(path);
         let setters = Setters { beside, substituted: substituted.as_ref() };
         let mut found = find(path, text, stream, aims, setters);
-        self.others.leave(path, stream, &mut found);
+        let over = self.others.over(path, stream);
+        if let Some(over) = &over {
+            over.leave(&mut found);
+        }
         seen.renamed = renamed(path, stream);
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
         for obstructed in &found.obstructed {
             if let Some(policy) = self.meant(environment, &obstructed.named) {
-                let name = &self.set.policies[policy].name;
-                seen.problems.push(notes::obstructed(path, obstructed, name));
-                // What names no tag, or is built here, is no place that could move.
-                if !matches!(obstructed.obstacle, Obstacle::Untagged | Obstacle::Built(_)) {
-                    seen.left(environment, policy, path, obstructed.spot.line);
-                }
+                self.obstructed(path, environment, policy, obstructed, seen);
             }
         }
         let mut sites = Vec::new();
@@ -263,7 +247,15 @@ impl<'p> Survey<'p> {
                 }
             }
         }
-        sites.extend(self.claimed(path, environment, found.claimed, seen));
+        let claimed = self.claimed(path, environment, found.claimed, seen).into_iter();
+        sites.extend(claimed.filter(|(site, policy)| {
+            let objection = over.as_ref().and_then(|over| over.objection_to_claim(site));
+            let left = objection.map(|obstacle| site.obstructed(obstacle));
+            left.is_none_or(|left| {
+                self.obstructed(path, environment, *policy, &left, seen);
+                false
+            })
+        }));
         seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &found.reached);
         self.unreadable(path, stream, environment, &found.unreadable, seen);
@@ -273,6 +265,23 @@ impl<'p> Survey<'p> {
             let slots = sites.iter().flat_map(|(site, _)| &site.slots);
             let basis = Basis::new(stream, slots);
             seen.file = Some(Surveyed { path: path.to_owned(), basis, environment, sites });
+        }
+    }
+
+    /// Reports a place that cannot be changed.
+    fn obstructed(
+        &self,
+        path: &str,
+        environment: usize,
+        policy: usize,
+        left: &Obstructed,
+        seen: &mut Seen,
+    ) {
+        let name = &self.set.policies[policy].name;
+        seen.problems.push(notes::obstructed(path, left, name));
+        // What names no tag, or is built here, is no place that could move.
+        if !matches!(left.obstacle, Obstacle::Untagged | Obstacle::Built(_)) {
+            seen.left(environment, policy, path, left.spot.line);
         }
     }
 
@@ -416,56 +425,6 @@ impl<'p> Survey<'p> {
             reader: claimed.reader,
             is_copy: false,
         })
-    }
-}
-
-impl Seen {
-    /// The directory of a file of values, with an image in parts.
-    #[must_use]
-    pub fn values_in(&self) -> Option<&str> {
-        let file = self.file.as_ref()?;
-        let is_part = |(site, _): &(Site, usize)| site.slots.iter().any(|s| s.part == Part::Tag);
-        file.sites.iter().any(is_part).then(|| directory(&file.path))
-    }
-
-    /// The file, where it has sites.
-    #[must_use]
-    pub fn path(&self) -> Option<&str> {
-        self.file.as_ref().map(|file| file.path.as_str())
-    }
-
-    fn problem(&mut self, code: Code, message: String, place: Place) {
-        self.problems.push(Diagnostic::warning(code, message).at(place));
-    }
-
-    /// Notes a file that cannot be changed without the key that it is encrypted with.
-    fn encrypted(&mut self, path: &str) {
-        let message = "SOPS signs every value of this file, so a change would break it; left alone";
-        self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
-    }
-
-    /// Remembers a place that is left alone.
-    fn left(&mut self, environment: usize, policy: usize, path: &str, line: usize) {
-        self.left.entry((environment, policy)).or_insert_with(|| format!("{path}:{line}"));
-    }
-
-    /// Counts a place of a policy that is in no environment.
-    fn outside(&mut self, policy: Option<usize>, place: Place) {
-        if let Some(policy) = policy {
-            self.outside.entry(policy).or_default().push(place);
-        }
-    }
-
-    /// Notes where targets lead, and where they lead in vain.
-    fn reached(&mut self, path: &str, aims: &[Aim<'_>], reached: &[Reached]) {
-        for (aim, reached) in aims.iter().zip(reached) {
-            self.reached.extend((!reached.is_empty()).then_some(aim.id));
-            self.problems.extend(reached.missed.iter().map(|(line, why)| {
-                let message =
-                    format!("a target of `{}` leads here, but {why}; left alone", aim.policy);
-                notes::at_line(Code::SiteUnsupported, message, path, *line)
-            }));
-        }
     }
 }
 

@@ -23,10 +23,11 @@ fn hold(rows: &[Row]) {
     for row in rows {
         let others: Vec<(&str, String)> =
             row.others.iter().map(|(path, text)| (*path, filled(text))).collect();
-        let mut files = vec![("policies/p.yaml", POLICIES), (row.path, row.before)];
+        let before = filled(row.before);
+        let mut files = vec![("policies/p.yaml", POLICIES), (row.path, before.as_str())];
         files.extend(others.iter().map(|(path, text)| (*path, text.as_str())));
         let (got, said) = after(&files, &filled(CATALOG), row.path);
-        assert_eq!(got == row.before, !row.says.is_empty(), "{:?}\n{said}", row.others);
+        assert_eq!(got == before, !row.says.is_empty(), "{:?}\n{said}", row.others);
         assert!(said.contains(row.says), "{}\n{:?}\n{said}", row.says, row.others);
     }
 }
@@ -132,4 +133,77 @@ fn compose_files_that_are_put_together_count() {
         row("compose.yaml", &[(".env", "TAG=\n")], ""),
         row("compose.yaml", &[(".env", "TAG=v0.9.0\n")], "which .env:1 sets"),
     ]);
+}
+
+/// A marker says whose a tag is; a digest elsewhere still counts more than the tag.
+#[test]
+fn a_marker_does_not_leave_a_digest_behind() {
+    let alone = |before, says| Row { path: "app/values.yaml", before, others: &[], says };
+    hold(&[
+        alone(
+            "web:\n  image:\n    repository: r.io/acme/shop\n    tag: v1.0.0 # tagalong: shop:tag\n  imageDigest: '@A'\n",
+            "the digest of the same image in line 5 is not",
+        ),
+        alone(
+            "global:\n  imageDigest: '@A'\nimage:\n  repository: r.io/acme/shop\n  tag: v1.0.0 # tagalong: shop:tag\n",
+            "the digest of the same image in line 2 is not",
+        ),
+        alone(
+            "image:\n  tag: v1.0.0 # tagalong: shop:tag\n  pin: {digest: '@A'}\n",
+            "the digest of the same image in line 3 is not",
+        ),
+        alone(
+            "a: &a {digest: '@A'}\nimage:\n  <<: *a\n  tag: v1.0.0 # tagalong: shop:tag\n",
+            "the digest of the same image in line 1 is not",
+        ),
+        alone(
+            "global:\n  imageDigest: '@A' # tagalong: ignore\nimage:\n  repository: r.io/acme/shop\n  tag: v1.0.0 # tagalong: shop:tag\n",
+            "",
+        ),
+        alone(
+            "env:\n- name: SHOP_TAG\n  value: v1.0.0 # tagalong: shop:tag\n- name: SHOP_DIGEST\n  value: '@A'\n",
+            "the digest of the same image in line 5 is not",
+        ),
+        alone(
+            "helm:\n  parameters:\n  - name: image.tag\n    value: v1.0.0 # tagalong: shop:tag\n  - name: image.digest\n    value: '@A'\n",
+            "the digest of the same image in line 6 is not",
+        ),
+        Row {
+            path: "app/values.yaml",
+            before: "image:\n  repository: r.io/acme/shop\n  tag: v1.0.0 # tagalong: shop:tag\n",
+            others: &[("app/values-prod.yaml", "image:\n  digest: '@A'\n")],
+            says: "`digest` in line 2 of app/values-prod.yaml is",
+        },
+    ]);
+}
+
+/// Tag and digest that are marked in mappings of their own move together.
+#[test]
+fn marks_that_belong_together_move_together() {
+    let rows = [
+        (
+            "web:\n  image:\n    tag: v1.0.0 # tagalong: shop:tag\n  imageDigest: '@A' # tagalong: shop:digest\n",
+            "web:\n  image:\n    tag: v1.1.0 # tagalong: shop:tag\n  imageDigest: '@B' # tagalong: shop:digest\n",
+        ),
+        (
+            "image:\n  tag: v1.0.0 # tagalong: shop:tag\n  lock:\n    sha: '#A' # tagalong: shop:digest\n",
+            "image:\n  tag: v1.1.0 # tagalong: shop:tag\n  lock:\n    sha: '#B' # tagalong: shop:digest\n",
+        ),
+        // Two tags are as near to the digest.
+        (
+            "a: {tag: v1.0.0} # tagalong: shop:tag\nb: {tag: v1.0.0} # tagalong: shop:tag\nc: {digest: '@A'} # tagalong: shop:digest\n",
+            "a: {tag: v1.0.0} # tagalong: shop:tag\nb: {tag: v1.0.0} # tagalong: shop:tag\nc: {digest: '@A'} # tagalong: shop:digest\n",
+        ),
+        // Items of a list are images of their own.
+        (
+            "- tag: v1.0.0 # tagalong: shop:tag\n- digest: '@A' # tagalong: shop:digest\n",
+            "- tag: v1.1.0 # tagalong: shop:tag\n- digest: '@A' # tagalong: shop:digest\n",
+        ),
+    ];
+    for (before, want) in rows {
+        let (before, want) = (filled(before), filled(want));
+        let files = [("policies/p.yaml", POLICIES), ("app/values.yaml", before.as_str())];
+        let (got, said) = after(&files, &filled(CATALOG), "app/values.yaml");
+        assert_eq!(got, want, "{said}");
+    }
 }

@@ -1,0 +1,79 @@
+//! What was seen in one file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::kustomize::Renamed;
+use super::super::notes;
+use super::super::target::{Reached, TargetId};
+use super::super::{Aim, Part, Site};
+use super::Surveyed;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::policy::directory;
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub(super) file: Option<Surveyed>,
+    /// Sites outside every environment, by policy.
+    pub(super) outside: BTreeMap<usize, Vec<Place>>,
+    /// Targets that lead somewhere in it.
+    pub(super) reached: BTreeSet<TargetId>,
+    /// Places that are left alone, by environment and policy: the first of each.
+    pub(super) left: Left,
+    /// What it calls images of others.
+    pub(super) renamed: Vec<Renamed>,
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+/// Places that are left alone, by environment and policy: where the first of each is.
+pub type Left = BTreeMap<(usize, usize), String>;
+
+impl Seen {
+    /// The directory of a file of values, with an image in parts.
+    #[must_use]
+    pub fn values_in(&self) -> Option<&str> {
+        let file = self.file.as_ref()?;
+        let is_part = |(site, _): &(Site, usize)| site.slots.iter().any(|s| s.part == Part::Tag);
+        file.sites.iter().any(is_part).then(|| directory(&file.path))
+    }
+
+    /// The file, where it has sites.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.file.as_ref().map(|file| file.path.as_str())
+    }
+
+    pub(super) fn problem(&mut self, code: Code, message: String, place: Place) {
+        self.problems.push(Diagnostic::warning(code, message).at(place));
+    }
+
+    /// Notes a file that cannot be changed without the key that it is encrypted with.
+    pub(super) fn encrypted(&mut self, path: &str) {
+        let message = "SOPS signs every value of this file, so a change would break it; left alone";
+        self.problem(Code::FileEncrypted, message.to_owned(), Place::of_file(path));
+    }
+
+    /// Remembers a place that is left alone.
+    pub(super) fn left(&mut self, environment: usize, policy: usize, path: &str, line: usize) {
+        self.left.entry((environment, policy)).or_insert_with(|| format!("{path}:{line}"));
+    }
+
+    /// Counts a place of a policy that is in no environment.
+    pub(super) fn outside(&mut self, policy: Option<usize>, place: Place) {
+        if let Some(policy) = policy {
+            self.outside.entry(policy).or_default().push(place);
+        }
+    }
+
+    /// Notes where targets lead, and where they lead in vain.
+    pub(super) fn reached(&mut self, path: &str, aims: &[Aim<'_>], reached: &[Reached]) {
+        for (aim, reached) in aims.iter().zip(reached) {
+            self.reached.extend((!reached.is_empty()).then_some(aim.id));
+            self.problems.extend(reached.missed.iter().map(|(line, why)| {
+                let message =
+                    format!("a target of `{}` leads here, but {why}; left alone", aim.policy);
+                notes::at_line(Code::SiteUnsupported, message, path, *line)
+            }));
+        }
+    }
+}

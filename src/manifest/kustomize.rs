@@ -13,6 +13,12 @@ use crate::yaml::{NodeId, Stream};
 /// The names of kustomize's files.
 pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// Releases of charts by Flux.
+const HELM_API_GROUP: &str = "helm.toolkit.fluxcd.io/";
+
+/// Nobody takes more files and directories into one.
+const MAX_FOLLOWED: usize = 1000;
+
 /// True if a file is kustomize's, by its name.
 #[must_use]
 pub fn is_kustomization(path: &str) -> bool {
@@ -52,6 +58,8 @@ pub fn names(path: &str, stream: &Stream) -> Vec<String> {
 /// An image that a kustomization gives another name to, and no tag: the tag of the resource stays, and is one of the other image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renamed {
+    /// The file that says so.
+    path: String,
     /// What resources call it.
     from: Repository,
     /// What runs.
@@ -70,14 +78,46 @@ impl Renamed {
             .then(|| Objection { obstacle: obstacle(), also: Some(self.to.clone()) })
     }
 
-    /// True if resources of a file are meant.
+    /// True if resources of a file are meant, or a kustomization's: what it says comes first. Its own file, only by its name.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        !is_kustomization(path) && self.reach.iter().any(|outer| is_within(path, outer))
+        let is_its = |outer: &String| {
+            if path == self.path { outer == path } else { is_within(path, outer) }
+        };
+        self.reach.iter().any(is_its)
+    }
+
+    /// Follows the kustomizations of the directories that are meant to what they take in turn; `next` knows that.
+    pub fn follow(&mut self, mut next: impl FnMut(&str) -> Vec<String>) {
+        let mut at = 0;
+        while let Some(path) = self.reach.get(at).filter(|_| at < MAX_FOLLOWED) {
+            for found in next(path) {
+                if !self.reach.contains(&found) {
+                    self.reach.push(found);
+                }
+            }
+            at += 1;
+        }
     }
 }
 
+/// The files and directories that a kustomization takes.
+#[must_use]
+pub fn taken_by(path: &str, text: &str) -> Vec<String> {
+    let Ok(stream) = Stream::parse(text) else { return Vec::new() };
+    stream.documents().iter().flat_map(|root| taken(path, &stream, *root)).collect()
+}
+
+fn taken(path: &str, stream: &Stream, root: NodeId) -> Vec<String> {
+    let lists = ["resources", "bases", "components"].into_iter();
+    let lists = lists.filter_map(|key| Some(stream.target(stream.get(root, key)?)));
+    let others = lists.flat_map(|list| stream.items(list)).filter_map(|item| stream.text(*item));
+    let own = others.filter(|other| !other.contains("://"));
+    own.map(|other| beside(path, other)).collect()
+}
+
 /// A list that gives images other names: of a kustomization, a `Kustomization` of Flux's
-/// (<https://fluxcd.io/flux/components/kustomize/kustomizations/#images>), or a source of Argo CD's
+/// (<https://fluxcd.io/flux/components/kustomize/kustomizations/#images>), what comes behind a chart in Flux
+/// (<https://fluxcd.io/flux/components/helm/helmreleases/#post-renderers>), or a source of Argo CD's
 /// (<https://argo-cd.readthedocs.io/en/stable/user-guide/kustomize/>).
 struct Renamer<'s> {
     path: &'s str,
@@ -115,10 +155,12 @@ fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Rena
         let images = |source| of(at(source, &["kustomize", "images"]), text(source, &["path"]));
         return sources.filter_map(images).collect();
     }
-    let lists = ["resources", "bases", "components"].into_iter().filter_map(|key| at(root, &[key]));
-    let others = lists.flat_map(|list| stream.items(list)).filter_map(|item| stream.text(*item));
-    let reach = others.filter(|other| !other.contains("://"));
-    let reach = reach.map(|other| beside(path, other)).collect();
+    if version.starts_with(HELM_API_GROUP) {
+        let all = at(root, &["spec", "postRenderers"]).map_or(&[][..], |list| stream.items(list));
+        let images = |item: &NodeId| of(at(*item, &["kustomize", "images"]), Some(path));
+        return all.iter().filter_map(images).collect();
+    }
+    let reach = taken(path, stream, root);
     let list = at(root, &["images"]).map(|list| Renamer { path, stream, list, reach });
     list.into_iter().collect()
 }
@@ -150,7 +192,8 @@ impl Renamer<'_> {
         let from = Repository::parse(from).ok()?;
         let said =
             format!("the new name in line {} of {} is `{to}`", stream.node(node).line(), self.path);
-        (from != to).then(|| Renamed { from, to, reach: self.reach.clone(), said })
+        let (path, reach) = (self.path.to_owned(), self.reach.clone());
+        (from != to).then_some(Renamed { path, from, to, reach, said })
     }
 }
 

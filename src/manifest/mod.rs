@@ -34,7 +34,9 @@ use std::ops::Range;
 pub use claim::Claimed;
 pub use compose::{Composed, Compositions, Include};
 pub use find::{find, is_candidate};
-pub use kustomize::{KUSTOMIZATIONS, Renamed, is_kustomization, names as kustomize_names};
+pub use kustomize::{
+    KUSTOMIZATIONS, Renamed, is_kustomization, names as kustomize_names, taken_by,
+};
 pub use layers::Layer;
 pub use marker::{Idle, Idleness};
 pub use others::OtherFiles;

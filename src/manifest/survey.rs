@@ -4,7 +4,7 @@ mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kustomize::renamed;
+use super::kustomize::{Renamed, renamed};
 use super::layers::Layer;
 use super::others::OtherFiles;
 use super::plain::{self, Plain};
@@ -96,10 +96,9 @@ impl<'p> Survey<'p> {
         self.others.is_over(path)
     }
 
-    /// Learns what files that were looked at say of others, and what values are laid over them.
-    pub fn learn<'s>(&mut self, seen: impl Iterator<Item = &'s Seen>, layers: Vec<Layer>) {
-        self.others.renamed = seen.flat_map(|seen| seen.renamed.iter().cloned()).collect();
-        self.others.layers = layers;
+    /// Learns what gives images of other files another name, and what values are laid over them.
+    pub fn learn(&mut self, renamed: Vec<Renamed>, layers: Vec<Layer>) {
+        (self.others.renamed, self.others.layers) = (renamed, layers);
     }
 
     /// Looks at one file.

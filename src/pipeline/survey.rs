@@ -6,10 +6,10 @@ use super::load;
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{
-    Composed, Compositions, Layer, Looked, MAX_FILE, OtherFiles, Seen, Survey, Variables,
-    is_candidate,
+    Composed, Compositions, KUSTOMIZATIONS, Layer, Looked, MAX_FILE, OtherFiles, Renamed, Seen,
+    Survey, Variables, is_candidate, is_kustomization, taken_by,
 };
-use crate::policy::{Environment, PolicySet, directory};
+use crate::policy::{Environment, PolicySet, directory, resolved};
 
 /// Where a directory has more files than this, nobody lays them over each other.
 const MAX_LAYERS: usize = 100;
@@ -27,7 +27,7 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let others = OtherFiles { variables, overlays, composed, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
-    survey.learn(seen.iter().filter_map(|seen| seen.as_ref().ok()), layers(tree, &seen));
+    survey.learn(renamed(tree, &seen), layers(tree, &seen));
     look_again(&survey, tree, &hits.sites, &mut seen);
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
@@ -69,6 +69,27 @@ fn look_again(
     for (at, new) in places.into_iter().zip(look(survey, tree, &again)) {
         seen[at] = new;
     }
+}
+
+/// What gives images of other files another name, through all that kustomizations take.
+fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut next = |outer: &str| {
+        let read = || {
+            let paths = KUSTOMIZATIONS.map(|name| resolved(&format!("{outer}/{name}")));
+            let own = is_kustomization(outer).then(|| outer.to_owned());
+            let mut texts = own.into_iter().chain(paths);
+            let found = texts.find_map(|path| text(tree, &path).map(|text| (path, text)));
+            found.map_or_else(Vec::new, |(path, text)| taken_by(&path, &text))
+        };
+        known.entry(outer.to_owned()).or_insert_with(read).clone()
+    };
+    let all = seen.iter().filter_map(|seen| seen.as_ref().ok());
+    let mut all: Vec<Renamed> = all.flat_map(Seen::renamed).cloned().collect();
+    for one in &mut all {
+        one.follow(&mut next);
+    }
+    all
 }
 
 /// The values in the directories of files of values: each may be laid over the others.

@@ -96,6 +96,57 @@ fn objects_that_give_another_name_count() {
     ]);
 }
 
+/// Bases of bases, components, and kustomizations that give a tag are reached as well.
+#[test]
+fn another_name_reaches_whatever_is_taken() {
+    let row = |others, says| Row { path: "base/a.yaml", before: REDIS, others, says };
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nspec:\n  values: {image: {repository: redis, tag: 7.0.0}}\n  postRenderers:\n  - kustomize: {images: [{name: redis, newName: q.io/redis}]}\n";
+    hold(&[
+        row(
+            &[
+                ("mid/kustomization.yaml", "resources: [../base]\n"),
+                (
+                    "top/kustomization.yaml",
+                    "resources: [../mid]\nimages: [{name: redis, newName: q.io/redis}]\n",
+                ),
+            ],
+            "the new name in line 2 of top/kustomization.yaml is `q.io/redis`",
+        ),
+        row(
+            &[
+                ("mid/kustomization.yaml", "resources: [../base]\n"),
+                (
+                    "k.yaml",
+                    "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec:\n  path: ./mid\n  images:\n  - {name: redis, newName: q.io/redis}\n",
+                ),
+            ],
+            "the new name in line 7 of k.yaml is `q.io/redis`",
+        ),
+        row(
+            &[(
+                "top/kustomization.yaml",
+                "resources: [../mid]\nimages: [{name: redis, newName: q.io/redis}]\n",
+            )],
+            "",
+        ),
+        Row {
+            path: "base/kustomization.yaml",
+            before: "resources: [a.yaml]\nimages: [{name: redis, newTag: 7.0.0}]\n",
+            others: &[(
+                "top/kustomization.yaml",
+                "resources: [../base]\nimages: [{name: redis, newName: q.io/redis}]\n",
+            )],
+            says: "the new name in line 2 of top/kustomization.yaml is `q.io/redis`",
+        },
+        Row {
+            path: "release.yaml",
+            before: release,
+            others: &[],
+            says: "the new name in line 6 of release.yaml is `q.io/redis`",
+        },
+    ]);
+}
+
 #[test]
 fn compose_files_that_are_put_together_count() {
     let row = |path, others, says| Row { path, before: COMPOSE, others, says };

@@ -37,6 +37,12 @@ impl Seen {
         file.sites.iter().any(is_part).then(|| directory(&file.path))
     }
 
+    /// The images to which the file gives another name.
+    #[must_use]
+    pub fn renamed(&self) -> &[Renamed] {
+        &self.renamed
+    }
+
     /// The file, where it has sites.
     #[must_use]
     pub fn path(&self) -> Option<&str> {

@@ -102,6 +102,8 @@ codes! {
     SiteUnsupported = "site.unsupported",
     /// An image of a policy is written without a tag and without a digest.
     SiteUntagged = "site.untagged",
+    /// An image of a policy stands where no shape, marker or target claims it.
+    SiteUnclaimed = "site.unclaimed",
     /// Several policies of the environment are for the image, and no marker says which one.
     SiteAmbiguous = "site.ambiguous",
     /// An image of a policy stands outside every environment.

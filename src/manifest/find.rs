@@ -15,6 +15,21 @@ pub fn is_candidate(path: &str) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json")) || name == "Kustomization"
 }
 
+/// Extensions of files that hold no text that somebody wrote.
+const NO_TEXT: [&str; 34] = [
+    "7z", "bin", "bmp", "bz2", "class", "crt", "der", "dll", "eot", "exe", "gif", "gz", "ico",
+    "jar", "jpeg", "jpg", "map", "mov", "mp4", "otf", "p12", "pdf", "png", "pyc", "so", "svg",
+    "tar", "tgz", "ttf", "webp", "woff", "woff2", "xz", "zip",
+];
+
+/// Whether any other file may be text that names images, by its path.
+#[must_use]
+pub fn may_be_text(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    !NO_TEXT.iter().any(|one| extension.eq_ignore_ascii_case(one))
+}
+
 /// Finds every image that a file names, in the order of the file, and what targets reach in it.
 #[must_use]
 pub fn find(

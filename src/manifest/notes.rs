@@ -180,18 +180,71 @@ pub(super) fn outside(policy: &str, places: &[Place]) -> Option<Diagnostic> {
     let first = places.first()?;
     let count = places.len();
     let word = if count == 1 { "place" } else { "places" };
-    let mut named: Vec<String> =
-        places.iter().map(|at| format!("{}:{}", at.path, at.line)).collect();
+    let message = format!(
+        "{count} {word} with the image of `{policy}` outside every environment ({}); left alone",
+        listed(places)
+    );
+    let problem = Diagnostic::warning(Code::SiteOutside, message).at(first.clone());
+    Some(problem.help("add its directory to the `paths` of an environment"))
+}
+
+/// Lines that name an image of a policy where nothing claims it.
+pub(super) fn unclaimed(path: &str, policy: &str, reference: &str, lines: &[usize]) -> Diagnostic {
+    let more = lines.len().saturating_sub(MAX_NAMED);
+    let named: Vec<String> = lines.iter().take(MAX_NAMED).map(usize::to_string).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let more = if more > 0 { format!(" and {more} more lines") } else { String::new() };
+    let message = format!(
+        "`{reference}` is the image of `{policy}`, and stands in no known shape ({word} {}{more}); left alone",
+        named.join(", ")
+    );
+    let first = lines.first().copied().unwrap_or_default();
+    at_line(Code::SiteUnclaimed, message, path, first).help(format!(
+        "write `# tagalong: {policy}` behind it, where it is the whole value; else name the file in the `targets` of \
+         `{policy}`. `# tagalong: ignore` silences this"
+    ))
+}
+
+/// Files that are not read, and name images of policies.
+pub(super) fn unread(places: &[Place]) -> Option<Diagnostic> {
+    let message = format!(
+        "images of policies stand in files that are not read ({}); left alone",
+        listed(places)
+    );
+    let problem = Diagnostic::warning(Code::SiteUnclaimed, message).at(places.first()?.clone());
+    Some(problem.help(
+        "mark the line of a value (`# tagalong: NAME`), or name the file in the `targets` of the policy",
+    ))
+}
+
+/// Texts for people that name images of policies.
+pub(super) fn prose(places: &[Place]) -> Option<Diagnostic> {
+    let message =
+        format!("comments and documents name images of policies ({}); left alone", listed(places));
+    Some(Diagnostic::info(Code::SiteUnclaimed, message).at(places.first()?.clone()))
+}
+
+/// Templates without a word about an image.
+pub(super) fn templates(places: &[Place]) -> Option<Diagnostic> {
+    let message = format!(
+        "files that are not YAML, and name no version of an image, are left alone ({})",
+        listed(places)
+    );
+    Some(Diagnostic::info(Code::FileUnreadable, message).at(places.first()?.clone()))
+}
+
+/// Places by file and line, where there is one; the first of many.
+fn listed(places: &[Place]) -> String {
+    let name = |at: &Place| match at.line {
+        0 => at.path.clone(),
+        line => format!("{}:{line}", at.path),
+    };
+    let mut named: Vec<String> = places.iter().map(name).collect();
     named.dedup();
     let more = named.len().saturating_sub(MAX_NAMED);
     named.truncate(MAX_NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!(
-        "{count} {word} with the image of `{policy}` outside every environment ({}{more}); left alone",
-        named.join(", ")
-    );
-    let problem = Diagnostic::warning(Code::SiteOutside, message).at(first.clone());
-    Some(problem.help("add its directory to the `paths` of an environment"))
+    format!("{}{more}", named.join(", "))
 }
 
 /// A file that is not YAML.

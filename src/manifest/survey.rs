@@ -1,6 +1,7 @@
 //! Which files hold sites of the policies' images, and which policy and environment each is for.
 
 mod seen;
+mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
 use crate::yaml::{NodeId, Stream};
 
 pub use seen::{Left, Seen};
+use unclaimed::Accounted;
 
 /// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
@@ -105,7 +107,13 @@ impl<'p> Survey<'p> {
     #[must_use]
     pub fn look(&self, path: &str, bytes: &[u8]) -> Seen {
         let mut seen = Seen::default();
+        let environment = self.environment(path);
+        let aims = self.aims(path, environment);
+        let is_meant = is_candidate(path) || !aims.is_empty();
         let text = match std::str::from_utf8(bytes) {
+            // Nobody deploys from whatever else is large or binary.
+            Err(_) if !is_meant => return seen,
+            _ if !is_meant && bytes.len() > MAX_FILE => return seen,
             _ if bytes.len() > MAX_FILE => {
                 let message = format!("more than the limit of {MAX_FILE} bytes; left alone");
                 seen.problem(Code::FileTooLarge, message, Place::of_file(path));
@@ -118,8 +126,6 @@ impl<'p> Survey<'p> {
                 return seen;
             }
         };
-        let environment = self.environment(path);
-        let aims = self.aims(path, environment);
         if !is_yaml(path, &aims) {
             self.plain(path, text, environment, &aims, &mut seen);
             return seen;
@@ -128,8 +134,13 @@ impl<'p> Survey<'p> {
             Ok(stream) => self.parsed((path, text, &stream), environment, &aims, &mut seen),
             Err(error) => {
                 let has_sites = self.plain(path, text, environment, &aims, &mut seen);
-                seen.problems
-                    .extend(environment.map(|_| notes::unparsable(path, text, &error, has_sites)));
+                let Some(environment) = environment else { return seen };
+                let note = notes::unparsable(path, text, &error, has_sites);
+                if has_sites || !seen.unread.is_empty() || self.names_any(text, environment) {
+                    seen.problems.push(note);
+                } else {
+                    seen.unparsable = Some(Place::of_file(path));
+                }
             }
         }
         seen
@@ -148,7 +159,11 @@ impl<'p> Survey<'p> {
         let (mut files, mut diagnostics, mut left) = (Vec::new(), Vec::new(), Left::new());
         let mut outside: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
         let mut reached = BTreeSet::new();
+        let (mut unread, mut prose, mut templates) = (Vec::new(), Vec::new(), Vec::new());
         for seen in seen {
+            unread.extend(seen.unread);
+            prose.extend(seen.prose);
+            templates.extend(seen.unparsable);
             files.extend(seen.file);
             diagnostics.extend(seen.problems);
             reached.extend(seen.reached);
@@ -163,6 +178,9 @@ impl<'p> Survey<'p> {
         diagnostics.extend(outside.filter_map(|(policy, places)| {
             notes::outside(&self.set.policies[policy].name, &places)
         }));
+        diagnostics.extend(notes::unread(&unread));
+        diagnostics.extend(notes::templates(&templates));
+        diagnostics.extend(notes::prose(&prose));
         diagnostics.extend(self.idle_targets(&reached));
         Looked { files, left, diagnostics }
     }
@@ -227,6 +245,7 @@ impl<'p> Survey<'p> {
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
+        self.unclaimed((path, text, stream), environment, &Accounted::of(&found), seen);
         for obstructed in &found.obstructed {
             if let Some(policy) = self.meant(environment, &obstructed.named) {
                 self.obstructed(path, environment, policy, obstructed, seen);
@@ -336,7 +355,11 @@ impl<'p> Survey<'p> {
         seen: &mut Seen,
     ) -> bool {
         let Some(environment) = environment else { return false };
-        let Plain { claimed, scalars, idle, reached } = plain::find(text, aims);
+        // What documents mark is an example.
+        let is_example = aims.is_empty() && unclaimed::is_document(path);
+        let found = if is_example { Plain::default() } else { plain::find(text, aims) };
+        self.unread(path, text, environment, &Accounted::of_text(&found), seen);
+        let Plain { claimed, scalars, idle, reached } = found;
         let sites = self.claimed(path, environment, claimed, seen);
         seen.problems.extend(idle.into_iter().map(|idle| notes::idle(path, idle)));
         seen.reached(path, aims, &reached);

@@ -10,7 +10,9 @@ use globset::GlobSet;
 use super::{Failure, Hits, Invalid, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization};
+use crate::manifest::{
+    KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization, may_be_text,
+};
 use crate::policy::{
     Environment, Home, KUSTOMIZE_API_GROUP, Overlays, Policy, PolicyFile, PolicyReader, PolicySet,
     RegistrySettings, RepositorySettings, SETTINGS_FILE, Signer, read_registries,
@@ -203,9 +205,13 @@ fn find_hits<'a>(
     let is_target = |path: &str| targets.iter().any(|files| files.is_match(path));
     let paths = tree.paths().iter().filter(|path| !is_policy(path));
     let (aimed, other): (Vec<&String>, Vec<&String>) = paths.partition(|path| is_target(path));
-    let other: Vec<&String> = other.into_iter().filter(|path| is_candidate(path)).collect();
+    let (other, texts): (Vec<&String>, Vec<&String>) =
+        other.into_iter().partition(|path| is_candidate(path));
+    let texts: Vec<&String> = texts.into_iter().filter(|path| may_be_text(path)).collect();
     let search = Search::new(repositories);
     let mut hits = Hits::find(tree, &other, &search);
+    // What nobody reads as YAML is told, where it names an image.
+    hits.sites.extend(Hits::find(tree, &texts, &search).sites);
     // Flux's resources are looked for in these as well, sites whatever their bytes are.
     let targets = Hits::find(tree, &aimed, &search);
     hits.flux.extend(targets.flux);

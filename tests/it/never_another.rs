@@ -549,3 +549,52 @@ fn what_moves_together_moves_together_or_not_at_all() {
         assert_eq!(got, file(front_after, back_after), "{lockstep} {catalog}\n{said}");
     }
 }
+
+/// Whatever names a policy's image with a version is told, where nothing claims it.
+#[test]
+fn what_nothing_claims_is_told_by_its_line() {
+    hold(&[
+        stays(
+            "args:\n- --sidecar=r.io/acme/shop:v1.0.0\npackage: r.io/acme/shop:v1.0.0\n",
+            &["site.unclaimed", "(lines 2, 3)", "# tagalong: shop` behind it"],
+        ),
+        stays(
+            "uses: docker://r.io/acme/shop@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+            &["site.unclaimed", "(line 1)"],
+        ),
+        stays("a: 'We ran r.io/acme/shop:v1.0.0 once'\n", &["comments and documents name"]),
+        stays("a: 1 # r.io/acme/shop:v1.0.0\n", &["comments and documents name"]),
+    ]);
+    let world = World::new();
+    let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
+    let marked = "spec:\n  image: r.io/acme/shop:v1.0.0 # tagalong: shop\n  n: {{ n }}\n";
+    let tree = world.tree(&[
+        ("policies/p.yaml", policies),
+        ("Dockerfile", "FROM scratch\nFROM r.io/acme/shop:v1.0.0 AS a\n"),
+        ("main.tf", "image = \"r.io/acme/shop:v1.0.0\"\n"),
+        ("silent.tf", "image = \"r.io/acme/shop:v1.0.0\" # tagalong: ignore\n"),
+        ("docs/a.md", "image: r.io/acme/shop:v1.0.0 # tagalong: shop\n"),
+        ("pod.yaml.j2", marked),
+        ("templates/a.yaml", "{{ if x }}\nname: acme/shop-db\n{{ end }}\n"),
+        ("templates/b.yaml", "{{ if x }}\nname: acme/shop-web\n{{ end }}\n"),
+        ("templates/c.yaml", "{{ if x }}\nimage: r.io/acme/shop:{{ tag }}\n{{ end }}\n"),
+        ("binary.dat", "acme/shop\u{0}\u{1}"),
+    ]);
+    let catalog = world.file("catalog.yaml", "r.io/acme/shop: [v1.0.0, v1.1.0]\n");
+    let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+    let out = world.bot(args.into_iter().chain(["--deliver", "worktree"])).run();
+    let said = format!("{}{}", out.stdout, out.stderr);
+    for words in [
+        "stand in files that are not read (Dockerfile:2, main.tf:1);",
+        "comments and documents name images of policies (docs/a.md:1)",
+        "name no version of an image, are left alone (templates/a.yaml, templates/b.yaml)",
+        "templates/c.yaml",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert!(!said.contains("silent.tf") && !said.contains("binary.dat"), "{said}");
+    let now = std::fs::read_to_string(tree.join("pod.yaml.j2")).unwrap();
+    assert_eq!(now, marked.replace("v1.0.0", "v1.1.0"));
+    let now = std::fs::read_to_string(tree.join("docs/a.md")).unwrap();
+    assert!(now.contains("v1.0.0"), "{now}");
+}

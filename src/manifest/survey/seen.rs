@@ -22,6 +22,12 @@ pub struct Seen {
     pub(super) left: Left,
     /// What it calls images of others.
     pub(super) renamed: Vec<Renamed>,
+    /// Images of policies in a file that is not read as YAML, and that nothing claims.
+    pub(super) unread: Vec<Place>,
+    /// The first image of a policy in a text for people.
+    pub(super) prose: Option<Place>,
+    /// True if it should be YAML and is not, and nothing is said of a line of it.
+    pub(super) unparsable: Option<Place>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -62,6 +68,11 @@ impl Seen {
     /// Remembers a place that is left alone.
     pub(super) fn left(&mut self, environment: usize, policy: usize, path: &str, line: usize) {
         self.left.entry((environment, policy)).or_insert_with(|| format!("{path}:{line}"));
+    }
+
+    /// Notes the first mention in a text for people.
+    pub(super) fn prose(&mut self, place: Place) {
+        self.prose.get_or_insert(place);
     }
 
     /// Counts a place of a policy that is in no environment.

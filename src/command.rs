@@ -59,12 +59,12 @@ fn no_core_dumps() {
 
 async fn dispatch(command: Command, around: &Surroundings) -> Exit {
     match command {
-        Command::Plan(args) => plan(&args, around).await,
+        Command::Plan(args) => Box::pin(plan(&args, around)).await,
         Command::Run(args) => Box::pin(run(&args, around)).await,
         Command::Rollback(args) => rollback(&args, around).await,
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => Box::pin(explain(&args, around)).await,
-        Command::Status(args) => status(&args, around).await,
+        Command::Status(args) => Box::pin(status(&args, around)).await,
         Command::Init(args) => init(&args, around).await,
         Command::Import(args) => import(&args, around).await,
         Command::Serve(args) => serve(args, around).await,

@@ -96,6 +96,8 @@ codes! {
     FileUnreadable = "file.unreadable",
     /// A file is encrypted with SOPS, which signs what is in clear text as well.
     FileEncrypted = "file.encrypted",
+    /// Something else writes a file, so that it is left out unless `exclude` keeps it.
+    FileOfOthers = "file.of-others",
     /// A file is larger than the limit.
     FileTooLarge = "file.too-large",
     /// An image of a policy is written in a form that cannot be changed.

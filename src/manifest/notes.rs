@@ -2,6 +2,7 @@
 
 use super::claim::Fault;
 use super::marker::{Idle, Idleness};
+use super::survey::OfOthers;
 use super::{Claimed, Obstacle, Obstructed, Site};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::policy::Policy;
@@ -215,6 +216,26 @@ pub(super) fn unread(places: &[Place]) -> Option<Diagnostic> {
     Some(problem.help(
         "mark the line of a value (`# tagalong: NAME`), or name the file in the `targets` of the policy",
     ))
+}
+
+/// Files that something else writes, and that name images of policies.
+pub(super) fn of_others(all: &[OfOthers]) -> Option<Diagnostic> {
+    let first = all.first()?;
+    let named = all
+        .iter()
+        .take(MAX_NAMED)
+        .map(|OfOthers { place, writer }| format!("{}:{}: {writer}", place.path, place.line));
+    let more = all.len().saturating_sub(MAX_NAMED);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let message = format!(
+        "files that something else writes name images of policies ({}{more}); left alone",
+        named.collect::<Vec<_>>().join("; ")
+    );
+    let problem = Diagnostic::info(Code::FileOfOthers, message).at(first.place.clone());
+    Some(problem.help(format!(
+        "to have one changed nevertheless, mark its line, or write `exclude: ['!{}']` in the environment",
+        first.place.path
+    )))
 }
 
 /// Texts for people that name images of policies.

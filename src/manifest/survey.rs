@@ -19,6 +19,7 @@ use crate::image::Repository;
 use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
 use crate::yaml::{NodeId, Stream};
 
+pub(super) use seen::OfOthers;
 pub use seen::{Left, Seen};
 use unclaimed::Accounted;
 
@@ -160,7 +161,9 @@ impl<'p> Survey<'p> {
         let mut outside: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
         let mut reached = BTreeSet::new();
         let (mut unread, mut prose, mut templates) = (Vec::new(), Vec::new(), Vec::new());
+        let mut of_others = Vec::new();
         for seen in seen {
+            of_others.extend(seen.of_others);
             unread.extend(seen.unread);
             prose.extend(seen.prose);
             templates.extend(seen.unparsable);
@@ -178,6 +181,7 @@ impl<'p> Survey<'p> {
         diagnostics.extend(outside.filter_map(|(policy, places)| {
             notes::outside(&self.set.policies[policy].name, &places)
         }));
+        diagnostics.extend(notes::of_others(&of_others));
         diagnostics.extend(notes::unread(&unread));
         diagnostics.extend(notes::templates(&templates));
         diagnostics.extend(notes::prose(&prose));
@@ -245,6 +249,9 @@ impl<'p> Survey<'p> {
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
+        if found.claimed.is_empty() && self.is_of_others((path, text), environment, &found, seen) {
+            return;
+        }
         self.unclaimed((path, text, stream), environment, &Accounted::of(&found), seen);
         for obstructed in &found.obstructed {
             if let Some(policy) = self.meant(environment, &obstructed.named) {

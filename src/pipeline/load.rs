@@ -78,6 +78,9 @@ impl Loaded {
         }
         let (mut set, problems) = reader.finish();
         tree.settle(&mut set);
+        for environment in &mut set.environments {
+            environment.paths.leave_out(&repository.exclude);
+        }
         diagnostics
             .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
         diagnostics.extend(coverage(&set, tree));

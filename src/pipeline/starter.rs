@@ -6,7 +6,9 @@ use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names};
-use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
+use crate::policy::{
+    Exclusion, Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read,
+};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, Imported, RENOVATE_FILES, Starter, Told, WORKFLOW, policies};
 use crate::yaml::{NodeId, Stream};
@@ -58,6 +60,8 @@ struct FileImages {
     unclear: Vec<String>,
     /// Names that a kustomization completes.
     completed: Vec<String>,
+    /// True if something else writes the file.
+    is_of_others: bool,
 }
 
 /// Finds the images that a repository names and no policy is for, and writes policies for them.
@@ -237,11 +241,16 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
     let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
     let (mut found, mut odd, mut completed) = (Found::default(), 0, BTreeSet::new());
-    for images in read {
+    let mut of_others = Vec::new();
+    for (path, images) in paths.iter().zip(read) {
         let Some(images) = images.flatten() else {
             odd += 1;
             continue;
         };
+        if images.is_of_others {
+            of_others.extend((!images.deployed.is_empty()).then_some(path.as_str()));
+            continue;
+        }
         found.deployed.extend(images.deployed);
         found.unclear.extend(images.unclear);
         completed.extend(images.completed.iter().filter_map(|name| Repository::parse(name).ok()));
@@ -253,6 +262,11 @@ fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     found.untagged.retain(|image, _| !completed.contains(image));
     if odd > 0 {
         let skipped = format!("{odd} files that are no YAML by themselves, such as templates");
+        found.skipped.push(skipped);
+    }
+    if let [first, ..] = of_others[..] {
+        let count = of_others.len();
+        let skipped = format!("{count} files that something else writes, such as {first}");
         found.skipped.push(skipped);
     }
     found
@@ -299,6 +313,7 @@ fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
         untagged: untagged.collect(),
         unclear,
         completed: kustomize_names(path, &stream),
+        is_of_others: Exclusion::default().writer(path, text).is_some(),
     })
 }
 

@@ -6,6 +6,7 @@
 mod calver;
 mod checks;
 mod deliver;
+mod exclusion;
 mod file;
 mod flux;
 mod home;
@@ -32,6 +33,7 @@ pub use deliver::{
     APPROVE, Deliver, Group, HOLD, Limits, Merge, ORDERS, PullRequestSettings, REBASE, RETRY,
     Required, Texts,
 };
+pub use exclusion::Exclusion;
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::{
     API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution,

@@ -3,6 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::Environment;
+use super::exclusion::{self, Exclusion, Wrong};
 use crate::diagnostic::{Code, Diagnostic, Place};
 
 /// What GitHub runs.
@@ -13,13 +14,27 @@ const WORKFLOWS: &str = ".github/workflows/";
 pub struct Paths {
     pub(super) written: Vec<String>,
     pub(super) globs: GlobSet,
+    pub(super) out: Exclusion,
 }
 
 impl Paths {
     /// Whether a file of the repository is covered.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
-        self.globs.is_match(path) && (!path.starts_with(WORKFLOWS) || self.names_workflows())
+        self.globs.is_match(path)
+            && !self.out.has(path)
+            && (!path.starts_with(WORKFLOWS) || self.names_workflows())
+    }
+
+    /// Who else writes a file, by its path or by its text, unless it is kept in by name.
+    #[must_use]
+    pub fn writer(&self, path: &str, text: &str) -> Option<&'static str> {
+        self.out.writer(path, text)
+    }
+
+    /// Leaves files out besides.
+    pub fn leave_out(&mut self, exclusion: &Exclusion) {
+        self.out = self.out.and(exclusion);
     }
 
     /// Whether somebody wants workflows to change: they run with rights of their own, and GitHub refuses
@@ -31,6 +46,9 @@ impl Paths {
     /// Which of the written paths cover a file, by index.
     #[must_use]
     pub fn covering(&self, path: &str) -> Vec<usize> {
+        if self.out.has(path) {
+            return Vec::new();
+        }
         // Each written path is two globs: itself, and what is beneath it.
         self.globs.matches(path).into_iter().map(|glob| glob / 2).collect()
     }
@@ -93,7 +111,8 @@ pub(super) fn overlap(
     for path in &one.paths.written {
         let others = other.paths.written.iter().zip(places);
         for (theirs, place) in others {
-            if meet(path, theirs) {
+            let is_out = one.paths.out.covers(theirs) || other.paths.out.covers(path);
+            if meet(path, theirs) && !is_out {
                 let message = format!(
                     "environments `{}` and `{}` both cover `{}`",
                     one.name,
@@ -109,8 +128,45 @@ pub(super) fn overlap(
     None
 }
 
+/// A path or a pattern that cannot be used: its key and index, and why.
+pub(super) struct Unusable {
+    pub(super) key: &'static str,
+    pub(super) index: usize,
+    pub(super) problem: Diagnostic,
+}
+
+impl Paths {
+    /// Paths whose globs are made later.
+    pub(super) fn of(written: Vec<String>) -> Self {
+        Self { written, globs: GlobSet::empty(), out: Exclusion::default() }
+    }
+
+    /// Reads what is written.
+    pub(super) fn read(paths: &[String], exclude: &[String]) -> (Self, Vec<Unusable>) {
+        let mut builder = GlobSetBuilder::new();
+        let (mut written, mut unusable) = (Vec::new(), Vec::new());
+        for (index, path) in paths.iter().enumerate() {
+            match add(&mut builder, path) {
+                Ok(path) => written.push(path),
+                Err(problem) => unusable.push(Unusable { key: "paths", index, problem }),
+            }
+        }
+        let (out, wrong) = Exclusion::read(exclude);
+        unusable.extend(wrong.into_iter().map(|Wrong { index, problem }| Unusable {
+            key: "exclude",
+            index,
+            problem,
+        }));
+        let globs = builder.build().unwrap_or_else(|_| GlobSet::empty());
+        (Self { written, globs, out }, unusable)
+    }
+}
+
 /// Adds a path as it is written to the globs; without a final slash.
 pub(super) fn add(builder: &mut GlobSetBuilder, path: &str) -> Result<String, Diagnostic> {
+    if let Some(problem) = exclusion::refused(path) {
+        return Err(problem);
+    }
     let problem = |message: String| Diagnostic::error(Code::PolicyPaths, message);
     let trimmed = path.trim_end_matches('/');
     let trimmed = if path == "./" { "." } else { trimmed.strip_prefix("./").unwrap_or(trimmed) };

@@ -283,6 +283,10 @@ pub struct RawSettings {
     /// Globs of the policy files; `policies/**/*.yaml` and `.yml` without this.
     #[schemars(example = ["policies/**/*.yaml"])]
     pub policies: Option<Vec<String>>,
+    /// Directories, files or globs that are left out of every environment. What begins with `!` is kept in, also where
+    /// something else writes it.
+    #[schemars(example = ["archive", "**/testdata"])]
+    pub exclude: Vec<String>,
     /// What is special about registries.
     pub registries: Vec<RawRegistry>,
     /// The author of commits.

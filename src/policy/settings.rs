@@ -2,6 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::exclusion::{Exclusion, Wrong};
 use super::file::{PolicyFile, sole};
 use super::raw::{RawSettings, Sign};
 use super::registries::{self, RegistrySettings};
@@ -19,6 +20,8 @@ pub struct RepositorySettings {
     pub policies: GlobSet,
     /// The globs as they are written, for messages.
     pub policy_globs: Vec<String>,
+    /// What is left out of every environment.
+    pub exclude: Exclusion,
     /// What is special about registries.
     pub registries: Vec<RegistrySettings>,
     /// The author of commits.
@@ -70,6 +73,11 @@ impl RepositorySettings {
                 }
             }
         }
+        let (exclude, wrong) = Exclusion::read(&raw.exclude);
+        problems.extend(wrong.into_iter().map(|Wrong { index, problem }| {
+            let place = places.map(|places| places.of(&["exclude", &index.to_string()]));
+            Diagnostic { place, ..problem }
+        }));
         let registries = registries::of_raw(raw.registries, places, false, &mut problems);
         let author = raw.author.map(|author| {
             let signed = format!("Signed-off-by: {} <{}>", author.name, author.email);
@@ -86,7 +94,7 @@ impl RepositorySettings {
         let (dashboard, sign) = (raw.dashboard, raw.sign);
         match builder.build() {
             Ok(policies) if problems.is_empty() => {
-                Ok(Self { policies, policy_globs, registries, author, sign, dashboard })
+                Ok(Self { policies, policy_globs, exclude, registries, author, sign, dashboard })
             }
             Ok(_) => Err(problems),
             Err(error) => Err(vec![Diagnostic::error(Code::PolicyPaths, error.to_string())]),

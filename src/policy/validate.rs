@@ -216,15 +216,9 @@ impl PolicyReader {
             self.problems
                 .push(problem.at(place).help("name the directories that it syncs, or `.` for all"));
         }
-        let mut builder = GlobSetBuilder::new();
-        let mut written = Vec::new();
-        for (index, path) in raw.paths.iter().enumerate() {
-            match paths::add(&mut builder, path) {
-                Ok(path) => written.push(path),
-                Err(problem) => self.problems.push(problem.at(at("paths", index))),
-            }
-        }
-        let globs = builder.build().unwrap_or_else(|_| GlobSet::empty());
+        let (paths, unusable) = Paths::read(&raw.paths, &raw.exclude);
+        let unusable = unusable.into_iter();
+        self.problems.extend(unusable.map(|one| one.problem.at(at(one.key, one.index))));
         let path_places = (0..raw.paths.len()).map(|index| at("paths", index)).collect();
         let images = raw.images.iter().enumerate();
         let images = images.map(|(index, image)| (image.clone(), at("images", index))).collect();
@@ -246,7 +240,7 @@ impl PolicyReader {
         let environment = Environment {
             name: name.clone(),
             home,
-            paths: Paths { written, globs },
+            paths,
             policies: Vec::new(),
             deliver,
             holds,
@@ -479,12 +473,10 @@ fn differently(environments: &[Environment]) -> Option<Diagnostic> {
 }
 
 fn implicit(policies: usize) -> Environment {
-    let mut builder = GlobSetBuilder::new();
-    let written = paths::add(&mut builder, ".").into_iter().collect();
     Environment {
         name: IMPLICIT_ENVIRONMENT.to_owned(),
         home: Home::default(),
-        paths: Paths { written, globs: builder.build().unwrap_or_else(|_| GlobSet::empty()) },
+        paths: Paths::read(&[".".to_owned()], &[]).0,
         policies: (0..policies).collect(),
         deliver: Deliver::default(),
         holds: Vec::new(),

@@ -30,6 +30,7 @@ mod hostile;
 mod hostile_files;
 mod images;
 mod imports;
+mod left_out;
 mod lifecycle;
 mod memory;
 mod merging;

@@ -26,9 +26,20 @@ pub struct Seen {
     pub(super) unread: Vec<Place>,
     /// The first image of a policy in a text for people.
     pub(super) prose: Option<Place>,
-    /// True if it should be YAML and is not, and nothing is said of a line of it.
+    /// The file itself, where something else writes it and it names an image of a policy, and who does.
+    pub(super) of_others: Option<OfOthers>,
+    /// The file itself, where it should be YAML and is not, and nothing is said of a line of it.
     pub(super) unparsable: Option<Place>,
     pub(super) problems: Vec<Diagnostic>,
+}
+
+/// A file that something else writes.
+#[derive(Debug)]
+pub(in super::super) struct OfOthers {
+    /// The first place that names an image of a policy.
+    pub(in super::super) place: Place,
+    /// Who writes it.
+    pub(in super::super) writer: &'static str,
 }
 
 /// Places that are left alone, by environment and policy: where the first of each is.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::super::{Found, Slot, marker, notes};
-use super::seen::Seen;
+use super::seen::{OfOthers, Seen};
 use super::{Plain, Survey};
 use crate::diagnostic::Place;
 use crate::image::{Reference, Repository, Tag};
@@ -75,6 +75,27 @@ impl Accounted {
 }
 
 impl Survey<'_> {
+    /// Notes a file that something else writes, where it names images of policies; true if it is one.
+    pub(super) fn is_of_others(
+        &self,
+        (path, text): (&str, &str),
+        environment: usize,
+        found: &Found,
+        seen: &mut Seen,
+    ) -> bool {
+        let paths = &self.set.environments[environment].paths;
+        let Some(writer) = paths.writer(path, text) else { return false };
+        let lookup = &self.lookup[environment];
+        let sites = found.sites.iter().filter(|site| lookup.contains_key(&site.repository));
+        let line = sites.map(|site| site.line).next();
+        let line = line.or_else(|| Some(self.mentions(text, environment).first()?.line));
+        seen.of_others = line.map(|line| {
+            let place = Place { line, column: 1, ..Place::of_file(path) };
+            OfOthers { place, writer }
+        });
+        true
+    }
+
     /// Reports what a file of YAML names besides.
     pub(super) fn unclaimed(
         &self,
@@ -118,6 +139,7 @@ impl Survey<'_> {
         accounted: &Accounted,
         seen: &mut Seen,
     ) {
+        let writer = self.set.environments[environment].paths.writer(path, text);
         for mention in self.mentions(text, environment) {
             let place = Place { line: mention.line, column: 1, ..Place::of_file(path) };
             if accounted.has(&mention) || marker::is_ignored_at(text, mention.bytes.start) {
@@ -126,7 +148,9 @@ impl Survey<'_> {
             let start = text[..mention.bytes.start].rfind('\n').map_or(0, |end| end + 1);
             let line = text[start..].trim_start();
             let is_comment = ["#", "//", "/*", "* ", "--", ";"].iter().any(|c| line.starts_with(c));
-            if is_document(path) || is_comment {
+            if let Some(writer) = writer {
+                seen.of_others.get_or_insert(OfOthers { place, writer });
+            } else if is_document(path) || is_comment {
                 seen.prose(place);
             } else {
                 seen.unread.push(place);

@@ -16,7 +16,7 @@ impl Flux {
         for (key, automation) in &self.automations {
             let mut new = Environment {
                 name: format!("{}-{}", key.0, key.1),
-                paths: Paths { written: vec![automation.path.clone()], globs: GlobSet::empty() },
+                paths: Paths::of(vec![automation.path.clone()]),
                 policies: self.selected(key, automation, policies),
                 deliver: Deliver::via(automation.via),
                 holds: Vec::new(),
@@ -73,7 +73,7 @@ fn united(first: Environment, second: Environment) -> Environment {
     let deliver = if is_by_pull_request { second.deliver } else { first.deliver };
     Environment {
         policies: policies.into_iter().collect(),
-        paths: Paths { written, globs: GlobSet::empty() },
+        paths: Paths::of(written),
         deliver,
         ..first
     }

@@ -20,6 +20,11 @@ pub struct RawEnvironment {
     /// Directories, files or globs, from the root of the repository.
     #[schemars(example = ["clusters/staging"])]
     pub paths: Vec<String>,
+    /// Directories, files or globs within `paths` that are left out. What begins with `!` is kept in, also where
+    /// something else writes it.
+    #[serde(default)]
+    #[schemars(example = ["**/tests"])]
+    pub exclude: Vec<String>,
     /// Names or globs of the policies that apply here.
     #[serde(default = "every_image")]
     #[schemars(example = ["*"])]

@@ -1,4 +1,4 @@
-//! What Argo CD's Applications say beside Helm values: `kustomize.images` and `helm.parameters`
+//! What Argo CD's Applications, and helmfile's releases, say beside Helm values: `kustomize.images` and `helm.parameters`
 //! (<https://argo-cd.readthedocs.io/en/stable/user-guide/application-specification/>), in
 //! Applications, `ApplicationSets` and `.argocd-source` files alike.
 
@@ -11,7 +11,10 @@ use super::{Obstacle, Obstruction, kustomize, reference};
 use crate::image::Reference;
 use crate::yaml::NodeId;
 
-/// Looks at a mapping that has a `kustomize` or a `helm`.
+/// Lists of the same form in helmfile's releases (<https://helmfile.readthedocs.io/en/latest/#configuration>).
+const SETS: [&str; 3] = ["set", "setString", "setTemplate"];
+
+/// Looks at a mapping that has a `kustomize` or a `helm`, or a list of values that are set.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     for item in list(finder, mapping, "kustomize", "images") {
         // Post-renderers of Flux's HelmReleases have mappings where Argo CD has texts.
@@ -19,6 +22,12 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
             kustomize::visit(finder, *item);
         } else {
             image(finder, *item);
+        }
+    }
+    for key in SETS {
+        let set = finder.stream.get(mapping, key).map(|set| finder.stream.target(set));
+        if let Some(set) = set.filter(|set| finder.lists.insert(*set)) {
+            parameters(finder, finder.stream.items(set));
         }
     }
     let items = list(finder, mapping, "helm", "parameters");

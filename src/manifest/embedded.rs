@@ -9,12 +9,30 @@ use super::{
 use crate::yaml::{Data, Locator, NodeId, Stream, Style};
 
 /// Keys whose text is YAML, beside names of files.
-const KEYS: [&str; 2] = ["values", "patch"];
+const KEYS: [&str; 4] = ["content", "patch", "values", "valuesContent"];
 
 /// How such names end.
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 
-/// Looks at every block scalar of a mapping whose key says that it is YAML. `find` looks into it.
+/// Ends of keys, in lower case, of text for people and of programs, whatever it looks like.
+const NO_YAML: [&str; 13] = [
+    ".md",
+    ".sh",
+    ".txt",
+    "comment",
+    "description",
+    "documentation",
+    "help",
+    "message",
+    "note",
+    "notes",
+    "readme",
+    "script",
+    "summary",
+];
+
+/// Looks at every text of a mapping that is YAML: because its key says so, a marker does, or it names an image in it. `find`
+/// looks into it.
 pub(super) fn visit(
     finder: &mut Finder<'_>,
     mapping: NodeId,
@@ -28,23 +46,43 @@ pub(super) fn visit(
             || finder.stream.text(*node).is_some_and(|text| lines_in(text).next().is_some());
         let is_text =
             KEYS.contains(&name) || EXTENSIONS.iter().any(|end| name.ends_with(end)) || is_marked();
-        if !(is_list || is_text) || finder.is_ignored(*key) {
+        let is_other = || !is_text && may_be_yaml(finder, name, *node);
+        if finder.is_ignored(*key) || !(is_list || is_text || is_other()) {
             continue;
         }
         let items = if is_list { finder.stream.items(*node) } else { std::slice::from_ref(node) };
         for item in items {
-            text(finder, *item, &find);
+            text(finder, *item, is_list || is_text, &find);
         }
     }
 }
 
-/// Looks into a block scalar.
-fn text(finder: &mut Finder<'_>, node: NodeId, find: &impl Fn(&str, &Stream) -> Found) {
-    let Data::Scalar { value, style: Style::Block } = &finder.stream.node(node).data else {
+/// True if a text under any other key may hold an image: it has the key of one, and lines or braces.
+fn may_be_yaml(finder: &Finder<'_>, key: &str, node: NodeId) -> bool {
+    let Some(text) = finder.stream.text(node) else { return false };
+    let key = key.to_ascii_lowercase();
+    let has_key = ["image", "Image", "repository"].iter().any(|word| text.contains(word));
+    let is_built = text.contains('\n') || text.starts_with(['{', '[']);
+    has_key && is_built && !NO_YAML.iter().any(|end| key.ends_with(end))
+}
+
+/// Looks into a scalar; one that is not said to be YAML is passed over where it is none.
+fn text(
+    finder: &mut Finder<'_>,
+    node: NodeId,
+    is_said: bool,
+    find: &impl Fn(&str, &Stream) -> Found,
+) {
+    let Data::Scalar { value, style } = &finder.stream.node(node).data else { return };
+    if *style == Style::Plain {
         return;
-    };
+    }
     let Some(locator) = finder.stream.locator(finder.text, node) else { return };
-    let Ok(inner) = Stream::parse(value) else { return finder.add_unreadable(node) };
+    let inner = match Stream::parse(value) {
+        Ok(inner) => inner,
+        Err(_) if is_said => return finder.add_unreadable(node),
+        Err(_) => return,
+    };
     finder.looked_into(node);
     let found = find(value, &inner);
     for claimed in found.claimed {

@@ -2,7 +2,8 @@
 
 use super::finder::Finder;
 use super::{
-    Aim, Found, Setters, argocd, embedded, kustomize, named, oci_source, reference, target, values,
+    Aim, Found, Setters, argocd, embedded, kustomize, lent, named, oci_source, reference, target,
+    values,
 };
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -54,6 +55,7 @@ pub fn find(
             embedded::visit(&mut finder, id, find_in_text);
         }
     }
+    lent::visit(&mut finder, setters.lent);
     embedded::unread_markers(&mut finder);
     finder.finish()
 }

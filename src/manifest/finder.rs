@@ -338,6 +338,7 @@ impl<'a> Finder<'a> {
         let tag = tag_keys().find_map(|key| self.stream.get(mapping, key));
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
+            self.is_whole_tag(mapping, stem)?;
         }
         // A template, say, where a digest is to be.
         let odd = self.stream.get(mapping, &digest_key).filter(|node| !self.is_blank(*node));

@@ -62,16 +62,9 @@ impl Layer {
         (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
-    /// True if it may be laid over a file: `shop-prod` over `shop` and the other way round, anything over `values`.
+    /// True if it may be laid over a file.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        let (own, other) = (stem(&self.path), stem(path));
-        let begins = |one: &str, other: &str| {
-            one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['-', '_', '.']))
-        };
-        let is_kin = own == other || begins(own, other) || begins(other, own);
-        directory(path) == directory(&self.path)
-            && path != self.path
-            && (is_kin || BASES.contains(&other))
+        lies_over(&self.path, path)
     }
 
     /// The reason why an image is not what its place says.
@@ -106,6 +99,16 @@ impl Layer {
         up.filter_map(|keys| self.laid.get_key_value(&keys))
             .flat_map(|(keys, all)| all.iter().map(move |one| (keys.as_slice(), one)))
     }
+}
+
+/// True if one file may be laid over another: `shop-prod` over `shop` and the other way round, anything over `values`.
+pub(super) fn lies_over(own: &str, path: &str) -> bool {
+    let (stem_of_own, other) = (stem(own), stem(path));
+    let begins = |one: &str, other: &str| {
+        one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['-', '_', '.']))
+    };
+    let is_kin = stem_of_own == other || begins(stem_of_own, other) || begins(other, stem_of_own);
+    directory(path) == directory(own) && path != own && (is_kin || BASES.contains(&other))
 }
 
 /// Collects what a mapping and those in it say.

@@ -1,5 +1,6 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
+mod app_version;
 mod argocd;
 mod around;
 mod beside;
@@ -11,6 +12,7 @@ mod finder;
 mod identity;
 mod kustomize;
 mod layers;
+mod lent;
 mod marker;
 #[cfg(test)]
 mod marker_tests;
@@ -31,6 +33,7 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub use app_version::AppVersion;
 pub use claim::Claimed;
 pub use compose::{Composed, Compositions, Include};
 pub use find::{find, is_candidate, may_be_text};
@@ -38,6 +41,7 @@ pub use kustomize::{
     KUSTOMIZATIONS, Renamed, is_kustomization, names as kustomize_names, taken_by,
 };
 pub use layers::Layer;
+pub use lent::{Lent, Names};
 pub use marker::{Idle, Idleness};
 pub use others::OtherFiles;
 pub use reader::Reader;
@@ -185,6 +189,8 @@ pub enum Part {
 pub enum Obstacle {
     /// Neither a tag nor a digest is written.
     Untagged,
+    /// The tag is empty, and the version of the chart's application stands for it.
+    AppVersion(AppVersion),
     /// The tag is shared through an alias with places that are not of this image.
     Aliased,
     /// A key stands twice in the mapping.
@@ -195,6 +201,8 @@ pub enum Obstacle {
     Escaped,
     /// A digest stands beside the tag, and nothing says of which image it is.
     OtherDigest,
+    /// The tag goes on under another key: which, and where.
+    InTwoKeys(Box<str>),
     /// A digest of the image stands in another file: where.
     LaidDigest(Box<str>),
     /// The registry may be another one: where it is named.

@@ -4,7 +4,7 @@
 use super::finder::Finder;
 use super::identity::Form;
 use super::reference::own_registry;
-use super::{Obstacle, Obstructed, Spot};
+use super::{Obstacle, Obstructed, Obstruction, Spot};
 use crate::image::Reference;
 use crate::yaml::NodeId;
 
@@ -55,6 +55,34 @@ pub(super) fn beside(stem: &str, word: &str) -> String {
         return format!("{stem}{word}");
     }
     format!("{stem}{}", capital(word))
+}
+
+/// Words behind `tag` in the key of its other half, as in Jenkins' chart (`tagLabel`).
+const HALVES: [&str; 9] =
+    ["flavor", "flavour", "label", "postfix", "prefix", "suffix", "type", "variant", "distro"];
+
+impl Finder<'_> {
+    /// Refuses a tag that a chart puts together with what stands under another key.
+    pub(super) fn is_whole_tag(&self, mapping: NodeId, stem: &str) -> Result<(), Obstruction> {
+        let normal = |key: &str| key.to_ascii_lowercase().replace(['_', '-'], "");
+        let stem = normal(stem);
+        let is_half = |key: &str| {
+            let key = normal(key);
+            let rest = key.strip_prefix(&*stem).unwrap_or(&key);
+            let rest = rest.strip_prefix("image").unwrap_or(rest).strip_prefix("tag");
+            rest.is_some_and(|rest| HALVES.contains(&rest))
+        };
+        let mut halves = self.stream.entries(mapping).iter().filter(|(key, value)| {
+            self.stream.text(*key).is_some_and(is_half)
+                && !self.is_blank(self.stream.target(*value))
+                && !self.is_ignored(*value)
+        });
+        let Some((key, value)) = halves.next() else { return Ok(()) };
+        let text = |node| self.stream.text(self.stream.target(node)).unwrap_or_default();
+        let line = self.stream.node(*value).line();
+        let said = format!("`{}` in line {line} is `{}`", text(*key), text(*value));
+        Err(Obstacle::InTwoKeys(said.into()).into())
+    }
 }
 
 /// A word with a capital.

@@ -3,7 +3,7 @@
 use super::claim::Fault;
 use super::marker::{Idle, Idleness};
 use super::survey::OfOthers;
-use super::{Claimed, Obstacle, Obstructed, Site};
+use super::{AppVersion, Claimed, Obstacle, Obstructed, Site};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::policy::Policy;
 use crate::yaml::{NodeId, Stream, SyntaxError};
@@ -39,6 +39,8 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         .help(
             "give its key the name `digest`; if it is of something else, write `# tagalong: ignore` behind it",
         ),
+        Obstacle::AppVersion(version) => in_chart(version, name),
+        Obstacle::InTwoKeys(said) => in_two_keys(said, name),
         Obstacle::LaidDigest(said) => unsupported(format!(
             "the digest of `{name}` stands in another file, and would stay behind: {said}; left alone"
         ))
@@ -92,6 +94,27 @@ pub(super) fn unknown(path: &str, claimed: &Claimed, whose: &str) -> Diagnostic 
     let name = claimed.policy.escape_debug();
     let message = format!("the marker names `{name}`, which is no policy {whose}");
     at_line(Code::MarkerUnknown, message, path, claimed.line)
+}
+
+/// An empty tag, for which the version of the chart's application stands.
+fn in_chart(version: &AppVersion, name: &str) -> Diagnostic {
+    let AppVersion { path, line, version } = version;
+    let message = format!(
+        "the tag of `{name}` is empty, and the chart's `appVersion` stands for it, {version} in {path}:{line}; left alone"
+    );
+    Diagnostic::info(Code::SiteUntagged, message).help(format!(
+        "give the policy the target `{{files: {path}, path: appVersion, part: tag}}`, and it is kept up to date"
+    ))
+}
+
+/// A tag whose other half is elsewhere.
+fn in_two_keys(said: &str, name: &str) -> Diagnostic {
+    let message = format!(
+        "the tag of `{name}` goes on under another key ({said}), and nothing says whether the whole of it exists; left alone"
+    );
+    Diagnostic::warning(Code::SiteUnsupported, message).help(format!(
+        "write all of it into one key; or mark it (`# tagalong: {name}:tag`), and match what has the other half in `tags`"
+    ))
 }
 
 /// A place of which shape alone does not say whose it is.

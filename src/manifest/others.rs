@@ -7,7 +7,7 @@ use super::around::Ways;
 use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
 use super::layers::{Layer, Place};
-use super::{Found, Named, Obstacle, Obstructed, Site, Variables};
+use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Site, Variables};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
 use crate::yaml::Stream;
@@ -23,8 +23,12 @@ pub struct OtherFiles {
     pub composed: Compositions,
     /// Values that are laid over others.
     pub layers: Vec<Layer>,
+    /// Names for tags of a file that has none for them.
+    pub lent: BTreeMap<String, Vec<Lent>>,
     /// Images to which other names are given.
     pub renamed: Vec<Renamed>,
+    /// What empty tags stand for, by the path of the chart.
+    pub app_versions: BTreeMap<String, AppVersion>,
 }
 
 /// The reason why a place is left alone.
@@ -45,6 +49,14 @@ impl OtherFiles {
     pub(super) fn is_over(&self, path: &str) -> bool {
         self.layers.iter().any(|layer| layer.is_over(path))
             || self.renamed.iter().any(|one| one.is_over(path))
+    }
+
+    /// What an empty tag stands for in a file of values.
+    pub(super) fn app_version(&self, path: &str) -> Option<&AppVersion> {
+        if self.app_versions.is_empty() {
+            return None;
+        }
+        self.app_versions.get(&AppVersion::chart_of(path)?)
     }
 
     /// The variables of a Compose file.

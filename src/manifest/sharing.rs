@@ -42,7 +42,7 @@ impl<'a> Sharing<'a> {
                     if stream.text(*key) == Some("<<") {
                         let merged = std::iter::once(value).chain(stream.items(*value));
                         let merged = merged.map(|alias| stream.target(*alias));
-                        sharing.renamed.extend(merged.filter(|_| names_itself(stream, id)));
+                        sharing.renamed.extend(merged.filter(|base| renames(stream, id, *base)));
                     }
                 }),
                 _ => {}
@@ -79,12 +79,15 @@ impl<'a> Sharing<'a> {
     }
 }
 
-/// Whether a mapping has a key that names an image.
-fn names_itself(stream: &Stream, mapping: NodeId) -> bool {
+/// Whether a mapping gives another image to what it merges. `name`, `hostname` and the like are of the container, where the
+/// image has a key of its own.
+fn renames(stream: &Stream, mapping: NodeId, base: NodeId) -> bool {
+    let has_own = ["image", "repository"].iter().any(|key| stream.get(base, key).is_some());
     let names = |key: &str| {
         let key = key.to_ascii_lowercase();
-        let words = ["image", "repository", "registry", "name", "url", "digest", "sha", "sha256"];
-        words.iter().any(|word| key.ends_with(word))
+        let words =
+            ["image", "repository", "registry", "imagename", "url", "digest", "sha", "sha256"];
+        words.iter().any(|word| key.ends_with(word)) || !has_own && key == "name"
     };
     stream.entries(mapping).iter().any(|(key, _)| stream.text(*key).is_some_and(names))
 }

@@ -11,8 +11,8 @@ use super::others::OtherFiles;
 use super::plain::{self, Plain};
 use super::target::TargetId;
 use super::{
-    Aim, Basis, Claimed, Found, Named, Obstacle, Obstructed, OtherName, Rest, Scalars, Setters,
-    Site, find, is_candidate, notes,
+    Aim, Basis, Claimed, Found, Lent, Named, Names, Obstacle, Obstructed, OtherName, Rest, Scalars,
+    Setters, Site, find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -100,8 +100,13 @@ impl<'p> Survey<'p> {
     }
 
     /// Learns what gives images of other files another name, and what values are laid over them.
-    pub fn learn(&mut self, renamed: Vec<Renamed>, layers: Vec<Layer>) {
-        (self.others.renamed, self.others.layers) = (renamed, layers);
+    pub fn learn(
+        &mut self,
+        renamed: Vec<Renamed>,
+        layers: Vec<Layer>,
+        lent: BTreeMap<String, Vec<Lent>>,
+    ) {
+        self.others = OtherFiles { layers, lent, renamed, ..std::mem::take(&mut self.others) };
     }
 
     /// Looks at one file.
@@ -239,13 +244,18 @@ impl<'p> Survey<'p> {
     ) {
         let substituted = self.others.substituted(path);
         let beside = self.others.variables_of(path);
-        let setters = Setters { beside, substituted: substituted.as_ref() };
+        let lent = self.others.lent.get(path).map_or(&[][..], Vec::as_slice);
+        let setters = Setters { beside, substituted: substituted.as_ref(), lent };
         let mut found = find(path, text, stream, aims, setters);
         let over = self.others.over(path, stream);
         if let Some(over) = &over {
             over.leave(&mut found);
         }
+        if let Some(app_version) = self.others.app_version(path) {
+            app_version.explain(&mut found);
+        }
         seen.renamed = renamed(path, stream);
+        seen.names = Names::of(path, stream, &found);
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
@@ -275,9 +285,9 @@ impl<'p> Survey<'p> {
         let claimed = self.claimed(path, environment, found.claimed, seen).into_iter();
         sites.extend(claimed.filter(|(site, policy)| {
             let objection = over.as_ref().and_then(|over| over.objection_to_claim(site));
-            let left = objection.map(|obstacle| site.obstructed(obstacle));
-            left.is_none_or(|left| {
-                self.obstructed(path, environment, *policy, &left, seen);
+            let stopped = objection.map(|obstacle| site.obstructed(obstacle));
+            stopped.is_none_or(|stopped| {
+                self.obstructed(path, environment, *policy, &stopped, seen);
                 false
             })
         }));
@@ -302,10 +312,15 @@ impl<'p> Survey<'p> {
         left: &Obstructed,
         seen: &mut Seen,
     ) {
-        let name = &self.set.policies[policy].name;
-        seen.problems.push(notes::obstructed(path, left, name));
+        let reached = &self.set.policies[policy];
+        if matches!(&left.obstacle, Obstacle::AppVersion(version) if version.is_reached_by(reached))
+        {
+            return;
+        }
+        seen.problems.push(notes::obstructed(path, left, &reached.name));
         // What names no tag, or is built here, is no place that could move.
-        if !matches!(left.obstacle, Obstacle::Untagged | Obstacle::Built(_)) {
+        let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
+        if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {
             seen.left(environment, policy, path, left.spot.line);
         }
     }

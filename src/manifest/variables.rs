@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::Lent;
 use super::finder::{Finder, Written};
 use super::{Named, Obstacle, Obstructed, Part, Spot};
 use crate::diagnostic::Place;
@@ -33,6 +34,8 @@ pub struct Setters<'a> {
     pub beside: Option<&'a Variables>,
     /// For everything else.
     pub substituted: Option<&'a Variables>,
+    /// Names of images for tags that have none beside them.
+    pub lent: &'a [Lent],
 }
 
 impl Variables {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names};
+use crate::manifest::{
+    AppVersion, MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names,
+};
 use crate::policy::{
     Exclusion, Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read,
 };
@@ -87,8 +89,15 @@ pub async fn init(
     let mut starter = Starter::of(&new, &taken);
     starter.shared(&new, tree.paths().iter().map(String::as_str));
     untagged.retain(|image, _| !known.contains(image));
+    let chart = |place: &str| {
+        let chart = AppVersion::chart_of(place.rsplit_once(':')?.0)?;
+        tree.paths().binary_search(&chart).is_ok().then_some(chart)
+    };
     for (image, places) in &untagged {
-        starter.untagged(image, places);
+        match places.iter().find_map(|place| Some((place, chart(place)?))) {
+            Some((place, chart)) => starter.of_chart(image, place, &chart),
+            None => starter.untagged(image, places),
+        }
     }
     starter.notes.extend(unclear);
     if !set.environments.is_empty() {

@@ -6,8 +6,8 @@ use super::load;
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{
-    Composed, Compositions, KUSTOMIZATIONS, Layer, Looked, MAX_FILE, OtherFiles, Renamed, Seen,
-    Survey, Variables, is_candidate, is_kustomization, taken_by,
+    AppVersion, Composed, Compositions, KUSTOMIZATIONS, Layer, Lent, Looked, MAX_FILE, Names,
+    OtherFiles, Renamed, Seen, Survey, Variables, is_candidate, is_kustomization, taken_by,
 };
 use crate::policy::{Environment, PolicySet, directory, resolved};
 
@@ -24,11 +24,21 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let composed = composed(tree);
     include(tree, &composed, &mut variables);
     let overlays = load::overlays_of(tree, &hits.kustomize);
-    let others = OtherFiles { variables, overlays, composed, ..OtherFiles::default() };
+    let app_versions = app_versions(tree, &hits.sites);
+    let others =
+        OtherFiles { variables, overlays, composed, app_versions, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
-    survey.learn(renamed(tree, &seen), layers(tree, &seen));
+    let Beside { layers, lent } = beside(tree, &seen);
+    let borrowing: Vec<String> = lent.keys().cloned().collect();
+    survey.learn(renamed(tree, &seen), layers, lent);
     look_again(&survey, tree, &hits.sites, &mut seen);
+    for (path, new) in borrowing.iter().zip(look(&survey, tree, &borrowing)) {
+        match hits.sites.iter().position(|site| site == path) {
+            Some(at) => seen[at] = new,
+            None => seen.push(new),
+        }
+    }
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
     for seen in seen {
@@ -92,24 +102,46 @@ fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
     all
 }
 
-/// The values in the directories of files of values: each may be laid over the others.
-fn layers(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Layer> {
-    let directories = seen.iter().filter_map(|seen| seen.as_ref().ok()?.values_in());
+/// What the files beside files of values say.
+struct Beside {
+    /// Values that are laid over others.
+    layers: Vec<Layer>,
+    /// Names for tags, by the path of the file.
+    lent: BTreeMap<String, Vec<Lent>>,
+}
+
+/// Reads the directories of files of values: each may be laid over the others.
+fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Beside {
+    let all: Vec<&Names> = seen.iter().filter_map(|seen| seen.as_ref().ok()?.names()).collect();
     let mut files: BTreeMap<&str, Vec<&String>> =
-        directories.map(|directory| (directory, Vec::new())).collect();
+        all.iter().map(|names| (directory(names.path()), Vec::new())).collect();
     if files.is_empty() {
-        return Vec::new();
+        return Beside { layers: Vec::new(), lent: BTreeMap::new() };
     }
     for path in tree.paths().iter().filter(|path| is_candidate(path)) {
         files.entry(directory(path)).and_modify(|all| all.push(path));
     }
     let are_few = |all: &&Vec<&String>| (2..=MAX_LAYERS).contains(&all.len());
     let paths: Vec<&String> = files.values().filter(are_few).flatten().copied().collect();
+    let mut near: BTreeMap<&str, Vec<&Names>> = BTreeMap::new();
+    for names in all {
+        near.entry(directory(names.path())).or_default().push(names);
+    }
     let read = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
-        Layer::read(path, text)
+        let names = near.get(directory(path)).map_or(&[][..], Vec::as_slice);
+        Some((Layer::read(path, text), Names::lend(names, path, text)))
     };
-    sweep::each(tree, &paths, |path| path, read).into_iter().flatten().collect()
+    let (mut layers, mut lent) = (Vec::new(), BTreeMap::new());
+    let read = sweep::each(tree, &paths, |path| path, read);
+    for (path, found) in paths.iter().zip(read) {
+        let Some((layer, names)) = found else { continue };
+        layers.extend(layer);
+        if !names.is_empty() {
+            lent.insert((*path).clone(), names);
+        }
+    }
+    Beside { layers, lent }
 }
 
 /// What `.env` files beside these files set, by directory, and those that cannot be read.
@@ -136,6 +168,17 @@ fn variables(tree: &Tree, files: &[String]) -> (BTreeMap<String, Variables>, Vec
         }
     }
     (read, problems)
+}
+
+/// What empty tags in files of values stand for.
+fn app_versions(tree: &Tree, files: &[String]) -> BTreeMap<String, AppVersion> {
+    let charts: BTreeSet<String> =
+        files.iter().filter_map(|path| AppVersion::chart_of(path)).collect();
+    let read = charts.into_iter().filter_map(|path| {
+        let found = AppVersion::read(&path, &text(tree, &path)?)?;
+        Some((path, found))
+    });
+    read.collect()
 }
 
 /// The Compose files of a repository, and those that they name.

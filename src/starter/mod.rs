@@ -135,6 +135,14 @@ impl Starter {
         ));
     }
 
+    /// Says what an empty tag of a chart's values stands for.
+    pub fn of_chart(&mut self, image: &Repository, place: &str, chart: &str) {
+        self.notes.push(format!(
+            "{image} at {place} has an empty tag, for which `appVersion` in {chart} stands: write a policy with the target \
+             `{{files: {chart}, path: appVersion, part: tag}}`"
+        ));
+    }
+
     /// Policies for what other tools were told.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ const FILES: [(&str, &str); 6] = [
     ("apps/a.yaml", SHOP),
     ("tests/a.yaml", SHOP),
     ("tests/real/a.yaml", SHOP),
-    ("lib/vendor/a.yaml", SHOP),
+    ("vendor/a.yaml", SHOP),
     ("clusters/gotk-components.yaml", SHOP),
     ("dist/a.yaml", GENERATED),
 ];
@@ -28,7 +28,7 @@ const FILES: [(&str, &str); 6] = [
 fn what_is_excluded_stays_and_what_others_write_is_told() {
     const ALL: &str = "files that something else writes name images of policies (clusters/gotk-components.yaml:1: \
                `flux bootstrap` writes it; dist/a.yaml:2: its head says that it is generated, and not to be edited; \
-               lib/vendor/a.yaml:1: it is a copy of what others made); left alone";
+               vendor/a.yaml:1: it is a copy of what others made); left alone";
     let rows = [
         Row {
             environment: "",
@@ -37,16 +37,16 @@ fn what_is_excluded_stays_and_what_others_write_is_told() {
             says: &[ALL, "exclude: ['!clusters/gotk-components.yaml']"],
         },
         Row {
-            environment: "exclude: [tests, '!tests/real', '!**/vendor']",
+            environment: "exclude: [tests, '!tests/real', '!vendor']",
             settings: "",
-            moves: &["apps/a.yaml", "tests/real/a.yaml", "lib/vendor/a.yaml"],
+            moves: &["apps/a.yaml", "tests/real/a.yaml", "vendor/a.yaml"],
             says: &[],
         },
         Row {
             environment: "",
             settings: "exclude: [apps, '**/real', '!dist', '!**/gotk-components.yaml']\n",
             moves: &["tests/a.yaml", "clusters/gotk-components.yaml", "dist/a.yaml"],
-            says: &["lib/vendor/a.yaml:1"],
+            says: &["vendor/a.yaml:1"],
         },
     ];
     for Row { environment, settings, moves, says } in rows {

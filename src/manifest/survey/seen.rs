@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::kustomize::Renamed;
 use super::super::notes;
 use super::super::target::{Reached, TargetId};
-use super::super::{Aim, Part, Site};
+use super::super::{Aim, Names};
 use super::Surveyed;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::policy::directory;
 
 /// What one file holds.
 #[derive(Debug, Default)]
@@ -22,6 +21,8 @@ pub struct Seen {
     pub(super) left: Left,
     /// What it calls images of others.
     pub(super) renamed: Vec<Renamed>,
+    /// The images that it names for tags of other files.
+    pub(super) names: Option<Names>,
     /// Images of policies in a file that is not read as YAML, and that nothing claims.
     pub(super) unread: Vec<Place>,
     /// The first image of a policy in a text for people.
@@ -46,12 +47,10 @@ pub(in super::super) struct OfOthers {
 pub type Left = BTreeMap<(usize, usize), String>;
 
 impl Seen {
-    /// The directory of a file of values, with an image in parts.
+    /// The images of a file of values, over which others may be laid.
     #[must_use]
-    pub fn values_in(&self) -> Option<&str> {
-        let file = self.file.as_ref()?;
-        let is_part = |(site, _): &(Site, usize)| site.slots.iter().any(|s| s.part == Part::Tag);
-        file.sites.iter().any(is_part).then(|| directory(&file.path))
+    pub fn names(&self) -> Option<&Names> {
+        self.names.as_ref()
     }
 
     /// The images to which the file gives another name.

@@ -29,10 +29,11 @@ fn sites_go_to_their_environment_and_the_rest_is_reported() {
         codes,
         [
             "file.unreadable",
-            "file.unreadable",
             "site.untagged",
             "file.too-large",
-            "site.outside-environments"
+            "site.outside-environments",
+            // Of a template without an image, last.
+            "file.unreadable"
         ]
     );
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::super::{Found, Slot, marker, notes};
+use super::super::{Found, Named, Obstacle, Slot, marker, notes};
 use super::seen::{OfOthers, Seen};
 use super::{Plain, Survey};
 use crate::diagnostic::Place;
@@ -31,6 +31,7 @@ struct Mention<'t> {
     reference: &'t str,
     bytes: Range<usize>,
     line: usize,
+    repository: Repository,
     policy: usize,
     /// True if text goes on behind it, as in a sentence.
     is_prose: bool,
@@ -41,6 +42,10 @@ struct Mention<'t> {
 pub(super) struct Accounted {
     starts: BTreeSet<usize>,
     lines: BTreeSet<usize>,
+    /// Scalars that are in the way.
+    spans: Vec<Range<usize>>,
+    /// Images of which a key stands twice.
+    repeated: Vec<Repository>,
 }
 
 impl Accounted {
@@ -50,6 +55,12 @@ impl Accounted {
         found.sites.iter().for_each(|site| all.slots(&site.slots));
         found.claimed.iter().for_each(|one| all.slots(&one.slots));
         all.lines.extend(found.obstructed.iter().map(|one| one.spot.line));
+        all.spans.extend(found.obstructed.iter().map(|one| one.spot.span.clone()));
+        let repeated = found.obstructed.iter().filter(|one| one.obstacle == Obstacle::Repeated);
+        all.repeated.extend(repeated.filter_map(|one| match &one.named {
+            Named::Is(repository) => Some(repository.clone()),
+            Named::Somewhere(_) => None,
+        }));
         all.lines.extend(found.idle.iter().map(|one| one.line));
         let missed = found.reached.iter().flat_map(|reached| &reached.missed);
         all.lines.extend(missed.map(|(line, _)| *line));
@@ -70,7 +81,10 @@ impl Accounted {
 
     fn has(&self, mention: &Mention<'_>) -> bool {
         let Range { start, end } = mention.bytes;
-        self.lines.contains(&mention.line) || self.starts.range(start..=end).next().is_some()
+        self.lines.contains(&mention.line)
+            || self.starts.range(start..=end).next().is_some()
+            || self.spans.iter().any(|span| span.contains(&start))
+            || self.repeated.contains(&mention.repository)
     }
 }
 
@@ -185,7 +199,8 @@ impl Survey<'_> {
             counted = start;
             let bytes = start..start + word.len();
             let is_prose = is_prose(&text[bytes.end..]);
-            found.push(Mention { reference: word, bytes, line, policy, is_prose });
+            let repository = reference.repository;
+            found.push(Mention { reference: word, bytes, line, repository, policy, is_prose });
         }
         found
     }

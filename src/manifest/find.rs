@@ -3,7 +3,7 @@
 use super::finder::Finder;
 use super::{
     Aim, Found, Setters, argocd, embedded, kustomize, lent, named, oci_source, reference, target,
-    values,
+    values, wholes,
 };
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -56,6 +56,7 @@ pub fn find(
         }
     }
     lent::visit(&mut finder, setters.lent);
+    wholes::visit(&mut finder);
     embedded::unread_markers(&mut finder);
     finder.finish()
 }
@@ -78,6 +79,7 @@ fn find_in_text(text: &str, stream: &Stream) -> Found {
             visit(&mut finder, id);
         }
     }
+    wholes::visit(&mut finder);
     embedded::unread_markers(&mut finder);
     finder.finish()
 }

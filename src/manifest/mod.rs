@@ -29,6 +29,7 @@ mod survey;
 mod target;
 mod values;
 mod variables;
+mod wholes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

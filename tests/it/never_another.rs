@@ -555,15 +555,21 @@ fn what_moves_together_moves_together_or_not_at_all() {
 fn what_nothing_claims_is_told_by_its_line() {
     hold(&[
         stays(
-            "args:\n- --sidecar=r.io/acme/shop:v1.0.0\npackage: r.io/acme/shop:v1.0.0\n",
+            "args:\n- --sidecar=r.io/acme/shop:v1.0.0\nthing: r.io/acme/shop:v1.0.0\n",
             &["site.unclaimed", "(lines 2, 3)", "# tagalong: shop` behind it"],
         ),
         stays(
-            "uses: docker://r.io/acme/shop@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+            "run: docker://r.io/acme/shop@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
             &["site.unclaimed", "(line 1)"],
         ),
         stays("a: 'We ran r.io/acme/shop:v1.0.0 once'\n", &["comments and documents name"]),
         stays("a: 1 # r.io/acme/shop:v1.0.0\n", &["comments and documents name"]),
+        // What is whole under another key takes its digest along.
+        shop(
+            "SHOP_IMAGE: r.io/acme/shop:v1.0.0\nSHOP_DIGEST: '@A'\n",
+            "SHOP_IMAGE: r.io/acme/shop:v1.1.0\nSHOP_DIGEST: '@B'\n",
+            &[],
+        ),
     ]);
     let world = World::new();
     let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";

@@ -80,6 +80,8 @@ codes! {
     PolicyUnknownStage = "policy.unknown-stage",
     /// The repository declares no policy.
     PolicyNone = "policy.none",
+    /// Images are deployed that no policy is for.
+    PolicyUncovered = "policy.uncovered",
     /// No place in the repository names a policy's image.
     PolicyUnused = "policy.unused",
     /// Nothing in the repository is beneath a path of an environment.
@@ -100,6 +102,8 @@ codes! {
     FileOfOthers = "file.of-others",
     /// A file is larger than the limit.
     FileTooLarge = "file.too-large",
+    /// The files of a commit have more bytes together than are read.
+    FilesTooMany = "files.too-many",
     /// An image of a policy is written in a form that cannot be changed.
     SiteUnsupported = "site.unsupported",
     /// An image of a policy is written without a tag and without a digest.
@@ -128,6 +132,10 @@ codes! {
     FluxTemplate = "flux.template",
     /// An environment is on a branch or in a repository that cannot be read or written.
     EnvironmentUnreachable = "environment.unreachable",
+    /// The forge did not say which pull requests there are.
+    ForgeUnavailable = "forge.unavailable",
+    /// The forge was not asked which pull requests there are.
+    ForgeNotAsked = "forge.not-asked",
     /// The issue that shows everything could not be brought up to date.
     DashboardNotKept = "dashboard.not-kept",
     /// A promotion waits for a gate for longer than `nagAfter`.

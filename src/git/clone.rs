@@ -7,7 +7,7 @@ use git2::{Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
 use super::smart::{Advertised, Smart};
-use super::tree::{self, BlobsByPath, Listed};
+use super::tree::{self, BlobsByPath, Listed, Volume};
 use super::{Author, BRANCHES, BranchState, GitError, Oid, Remote, branch_ref, commit, local};
 
 /// A repository as it was when it was fetched.
@@ -24,6 +24,7 @@ pub struct Clone {
     paths: Vec<String>,
     skipped: Vec<String>,
     blobs: BlobsByPath,
+    volume: Volume,
     _directory: TempDir,
 }
 
@@ -31,13 +32,15 @@ pub struct Clone {
 #[derive(Clone, Copy)]
 pub struct Blobs<'a> {
     directory: &'a Path,
-    blobs: &'a BlobsByPath,
+    by_path: &'a BlobsByPath,
+    volume: &'a Volume,
 }
 
 /// A handle of one thread: libgit2's cannot be shared.
 pub struct BlobReader<'a> {
     repository: Repository,
     blobs: &'a BlobsByPath,
+    volume: &'a Volume,
 }
 
 impl<'a> Blobs<'a> {
@@ -48,7 +51,7 @@ impl<'a> Blobs<'a> {
     pub fn open(&self) -> Result<BlobReader<'a>, GitError> {
         let repository = Repository::open_bare(self.directory);
         let repository = repository.map_err(|error| GitError::from_git("the clone", &error))?;
-        Ok(BlobReader { repository, blobs: self.blobs })
+        Ok(BlobReader { repository, blobs: self.by_path, volume: self.volume })
     }
 }
 
@@ -58,16 +61,21 @@ impl BlobReader<'_> {
     /// # Errors
     /// When it is not a regular file of the commit.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, GitError> {
-        read(&self.repository, self.blobs, path)
+        read(&self.repository, self.blobs, self.volume, path)
     }
 }
 
-fn read(repository: &Repository, blobs: &BlobsByPath, path: &str) -> Result<Vec<u8>, GitError> {
+fn read(
+    repository: &Repository,
+    blobs: &BlobsByPath,
+    volume: &Volume,
+    path: &str,
+) -> Result<Vec<u8>, GitError> {
     let Some((oid, _)) = blobs.get(path) else {
         let message = "not a file of the branch".to_owned();
         return Err(GitError::Other { subject: path.to_owned(), message });
     };
-    tree::blob(repository, *oid, path, tree::MAX_BLOB)
+    volume.read(repository, *oid, path)
 }
 
 impl Clone {
@@ -106,6 +114,7 @@ impl Clone {
             paths: Vec::new(),
             skipped: Vec::new(),
             blobs: BTreeMap::new(),
+            volume: Volume::default(),
             _directory: directory,
         };
         let Listed { blobs, skipped } = tree::list(&clone.repository, base)?;
@@ -143,13 +152,13 @@ impl Clone {
     /// # Errors
     /// When it is not a regular file of the commit.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, GitError> {
-        read(&self.repository, &self.blobs, path)
+        read(&self.repository, &self.blobs, &self.volume, path)
     }
 
     /// The regular files of that commit, to be read on many threads.
     #[must_use]
     pub fn blobs(&self) -> Blobs<'_> {
-        Blobs { directory: self.repository.path(), blobs: &self.blobs }
+        Blobs { directory: self.repository.path(), by_path: &self.blobs, volume: &self.volume }
     }
 
     /// The reference of the ledger.

@@ -41,6 +41,12 @@ pub enum GitError {
         /// Its size in bytes.
         size: usize,
     },
+    /// The files that were read have more bytes together than is allowed.
+    #[error("more than {most} bytes of files were read, and the rest is left alone")]
+    TooMuch {
+        /// The limit in bytes.
+        most: u64,
+    },
     /// Anything else: no connection, a broken repository, a full disk.
     #[error("{subject}: {message}")]
     Other {

@@ -2,8 +2,9 @@
 //! one that is deeper than any stack.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use git2::{ObjectType, Repository};
+use git2::{ObjectType, Repository, Tree};
 
 use super::{GitError, Oid};
 
@@ -24,6 +25,12 @@ const MAX_PATHS: usize = 256 << 20;
 
 /// Larger blobs are not read: nothing that is looked into is that large.
 pub(super) const MAX_BLOB: usize = (4 << 20) + 1;
+
+/// One object of a tree has no more bytes.
+const MAX_TREE: usize = 64 << 20;
+
+/// All files that are read of one clone have no more bytes together: the same few bytes of a pack can be a million files.
+const MAX_READ: u64 = 2 << 30;
 
 /// Objects and modes by path.
 pub(super) type BlobsByPath = BTreeMap<String, (Oid, i32)>;
@@ -55,7 +62,7 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<Listed, GitEr
         if depth > MAX_DEPTH {
             return Err(over(format!("{MAX_DEPTH} levels")));
         }
-        for entry in &repository.find_tree(tree).map_err(git)? {
+        for entry in &subtree(repository, tree).map_err(git)? {
             entries += 1;
             // A name that is not UTF-8 is not one that a policy's paths can cover.
             let Ok(name) = entry.name() else { continue };
@@ -75,6 +82,48 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<Listed, GitEr
     }
     listed.skipped.sort_unstable();
     Ok(listed)
+}
+
+/// A tree; its size is asked for first.
+fn subtree(repository: &Repository, id: Oid) -> Result<Tree<'_>, git2::Error> {
+    let (size, _) = repository.odb()?.read_header(id)?;
+    if size > MAX_TREE {
+        let message = format!("a tree of {size} bytes is more than the limit of {MAX_TREE}");
+        return Err(git2::Error::from_str(&message));
+    }
+    repository.find_tree(id)
+}
+
+/// How many bytes were read of a clone, on all threads.
+pub(super) struct Volume {
+    read: AtomicU64,
+    most: u64,
+}
+
+impl Default for Volume {
+    fn default() -> Self {
+        Self { read: AtomicU64::new(0), most: MAX_READ }
+    }
+}
+
+impl Volume {
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or too much was read before it.
+    pub(super) fn read(
+        &self,
+        repository: &Repository,
+        oid: Oid,
+        path: &str,
+    ) -> Result<Vec<u8>, GitError> {
+        if self.read.load(Ordering::Relaxed) > self.most {
+            return Err(GitError::TooMuch { most: self.most });
+        }
+        let bytes = blob(repository, oid, path, MAX_BLOB)?;
+        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
 }
 
 /// The content of a blob that has no more than `most` bytes; its size is asked for first.
@@ -127,7 +176,7 @@ pub(super) fn differing(
         let mut names: BTreeMap<String, [Option<(Oid, i32)>; 2]> = BTreeMap::new();
         for (side, tree) in [old, new].into_iter().enumerate() {
             let Some(tree) = tree else { continue };
-            for entry in &repository.find_tree(tree)? {
+            for entry in &subtree(repository, tree)? {
                 budget.entries = budget.entries.checked_sub(1).ok_or_else(|| {
                     git2::Error::from_str("the trees of the history have too many entries")
                 })?;
@@ -152,4 +201,23 @@ pub(super) fn differing(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One object is as many files as a tree says.
+    #[test]
+    fn files_are_read_up_to_a_sum() {
+        let directory = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(directory.path()).unwrap();
+        let id = repository.blob(&[b' '; 1000]).unwrap();
+        let volume = Volume { read: AtomicU64::new(0), most: 2500 };
+        let read = |_| volume.read(&repository, id, "a.yaml").is_ok();
+        let got: Vec<bool> = (0..5).map(read).collect();
+        assert_eq!(got, [true, true, true, false, false]);
+        let error = volume.read(&repository, id, "a.yaml").unwrap_err();
+        assert!(matches!(error, GitError::TooMuch { most: 2500 }), "{error}");
+    }
 }

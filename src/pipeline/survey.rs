@@ -47,6 +47,7 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let covers = |e: &Environment, path: &str| e.home == set.here && e.paths.contains(path);
     let is_covered = |path: &str| set.environments.iter().any(|e| covers(e, path));
     left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
+    only_once(&mut left_alone, Code::FilesTooMany);
     left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
         let message = "a symbolic link or submodule; left alone";
         Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
@@ -54,6 +55,16 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let mut looked = survey.finish(looked);
     looked.diagnostics.extend(left_alone);
     looked
+}
+
+/// Keeps the first of the problems that each file of the rest has.
+fn only_once(problems: &mut Vec<Diagnostic>, code: Code) {
+    let mut is_told = false;
+    problems.retain(|problem| {
+        let is_again = is_told && problem.code == code;
+        is_told |= problem.code == code;
+        !is_again
+    });
 }
 
 /// Looks at files on all cores.

@@ -41,7 +41,10 @@ impl Hits {
                 }
                 Err(problem) => problem,
             };
-            hits.left_alone.push(problem.at(Place::of_file(path)));
+            let is_told = |one: &Diagnostic| one.code == Code::FilesTooMany;
+            if !(is_told(&problem) && hits.left_alone.iter().any(is_told)) {
+                hits.left_alone.push(problem.at(Place::of_file(path)));
+            }
         }
         hits
     }

@@ -217,6 +217,10 @@ impl Reader<'_> {
 
 fn of_git(path: &str, error: &GitError) -> Diagnostic {
     let (code, message) = match error {
+        // An error, not a warning: what the rest holds is not known.
+        GitError::TooMuch { .. } => {
+            return Diagnostic::error(Code::FilesTooMany, error.to_string());
+        }
         GitError::TooLarge { .. } => {
             (Code::FileTooLarge, format!("more than the limit of {MAX_FILE} bytes; left alone"))
         }

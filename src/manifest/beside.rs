@@ -274,7 +274,8 @@ impl Finder<'_> {
         let all = self.variables_beside(variable);
         let entries = all.iter().filter_map(|item| {
             let name = stream.text(stream.target(stream.get(*item, "name")?))?;
-            Some((name, None, stream.get(*item, "value")?))
+            let value = stream.get(*item, "value").or_else(|| stream.get(*item, "default"));
+            Some((name, None, value?))
         });
         let found = Digests::of(stream, entries).beside(stem_of(&name));
         // What nothing says anything of is another program's setting.
@@ -292,6 +293,7 @@ impl Finder<'_> {
     pub(super) fn pinned_beside(
         &self,
         mapping: NodeId,
+        own: NodeId,
         repository: &Repository,
     ) -> Option<Obstruction> {
         let entries = self.stream.entries(mapping);
@@ -299,7 +301,7 @@ impl Finder<'_> {
         let mut others = entries.iter().filter(|(key, node)| {
             let key = self.stream.text(*key).map(normal).unwrap_or_default();
             let is_read = ["image", "tag"].iter().any(|end| key.ends_with(end));
-            !is_read && !self.taken.contains(node) && !self.is_ignored(*node)
+            !is_read && *node != own && !self.taken.contains(node) && !self.is_ignored(*node)
         });
         let is_it = |node: NodeId| {
             let text = self.stream.text(node).filter(|text| text.contains('@'));

@@ -342,8 +342,11 @@ pub(super) fn fault(part: Part, value: &str) -> Option<&'static str> {
     }
 }
 
+/// More pairs of them than this in one file are not told apart, and none moves.
+const MAX_PAIRS: usize = 100_000;
+
 /// Digests that are claimed further from a tag than this, in steps from one to the other, are of something else.
-const MAX_STEPS: usize = 2;
+const MAX_STEPS: usize = 4;
 
 impl Finder<'_> {
     /// Notes digests that would stay beside claimed tags, and who reads these.
@@ -373,6 +376,14 @@ impl Finder<'_> {
             one.mapping.is_some() && one.slots.iter().all(|slot| is_digest(slot.part))
         };
         let (alone, mut others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_alone);
+        if alone.len() * others.len() > MAX_PAIRS {
+            for one in &mut others {
+                one.stays =
+                    alone.iter().find(|digest| digest.policy == one.policy).map(|one| one.line);
+            }
+            others.extend(alone);
+            return others;
+        }
         let mut left = Vec::new();
         for digest in alone {
             let steps: Vec<Option<usize>> =

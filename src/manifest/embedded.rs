@@ -15,20 +15,27 @@ const KEYS: [&str; 4] = ["content", "patch", "values", "valuesContent"];
 const EXTENSIONS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Ends of keys, in lower case, of text for people and of programs, whatever it looks like.
-const NO_YAML: [&str; 13] = [
+const NO_YAML: [&str; 20] = [
     ".md",
     ".sh",
     ".txt",
     "comment",
     "description",
+    "doc",
+    "docs",
     "documentation",
+    "example",
+    "examples",
     "help",
+    "last-applied-configuration",
     "message",
     "note",
     "notes",
     "readme",
     "script",
     "summary",
+    "text",
+    "usage",
 ];
 
 /// Looks at every text of a mapping that is YAML: because its key says so, a marker does, or it names an image in it. `find`

@@ -291,7 +291,7 @@ impl<'a> Finder<'a> {
         match self.identify(mapping, registry, text, form) {
             None => {}
             Some(Ok(repository)) => {
-                let pinned = self.pinned_beside(mapping, &repository);
+                let pinned = self.pinned_beside(mapping, node, &repository);
                 let written = pinned.map_or(written, Err);
                 self.record(repository, node, written);
             }
@@ -338,7 +338,9 @@ impl<'a> Finder<'a> {
         let tag = tag_keys().find_map(|key| self.stream.get(mapping, key));
         if let Some(node) = tag.filter(|node| !self.is_blank(*node)) {
             self.tag(node, &mut written)?;
-            self.is_whole_tag(mapping, stem)?;
+            if !self.taken.contains(&node) {
+                self.is_whole_tag(mapping, stem)?;
+            }
         }
         // A template, say, where a digest is to be.
         let odd = self.stream.get(mapping, &digest_key).filter(|node| !self.is_blank(*node));
@@ -455,6 +457,12 @@ impl<'a> Finder<'a> {
     ) -> Result<Slot, Obstacle> {
         self.stream.text(node).ok_or(Obstacle::NotATag)?;
         Slot::locate(self.text, self.stream, part, node, range).ok_or(Obstacle::Escaped)
+    }
+
+    /// Whether aliases use a mapping, or one that it is in.
+    pub(super) fn is_used_elsewhere(&self, mapping: NodeId) -> bool {
+        let mut up = std::iter::successors(Some(mapping), |node| self.parent(*node));
+        up.any(|node| self.aliases.contains_key(&node))
     }
 
     /// Whether a scalar is used in more places than one.

@@ -9,6 +9,7 @@ use super::beside::{is_digest, is_key_of};
 use super::finder::join;
 use super::identity::names_registry;
 use super::marker::is_ignore;
+use super::named::is_half;
 use super::{Obstacle, Part, Site};
 use crate::image::{Repository, split_registry};
 use crate::policy::directory;
@@ -43,8 +44,12 @@ struct Laid {
 enum Kind {
     Digest,
     Registry,
-    /// The name of an image, without a tag.
+    /// The name of an image, without a tag; with its registry where that is beside it.
     Name,
+    /// The same of an image that has a tag.
+    OwnName,
+    /// The other half of a tag.
+    Half,
 }
 
 impl Layer {
@@ -67,9 +72,21 @@ impl Layer {
         lies_over(&self.path, path)
     }
 
+    /// True if a file may be laid over it.
+    pub(super) fn is_under(&self, path: &str) -> bool {
+        lies_over(path, &self.path)
+    }
+
     /// The reason why an image is not what its place says.
     pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
-        self.laid_digest(place).or_else(|| {
+        let half = || {
+            let mut all = self.entries(place);
+            let is_half =
+                |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.way.keys;
+            let (_, one) = all.find(|(at, one)| is_half(at, one))?;
+            Some(Obstacle::InTwoKeys(self.said(one)))
+        };
+        self.laid_digest(place).or_else(half).or_else(|| {
             let mut all = self.entries(place);
             let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one))?;
             Some(Obstacle::Elsewhere(self.said(one)))
@@ -103,12 +120,18 @@ impl Layer {
 
 /// True if one file may be laid over another: `shop-prod` over `shop` and the other way round, anything over `values`.
 pub(super) fn lies_over(own: &str, path: &str) -> bool {
-    let (stem_of_own, other) = (stem(own), stem(path));
+    are_kin(own, path)
+        || directory(path) == directory(own) && path != own && BASES.contains(&stem(path))
+}
+
+/// True if the name of one of two files goes on where the other's ends: `values` and `values-prod`.
+pub(super) fn are_kin(one: &str, other: &str) -> bool {
     let begins = |one: &str, other: &str| {
         one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['-', '_', '.']))
     };
-    let is_kin = stem_of_own == other || begins(stem_of_own, other) || begins(other, stem_of_own);
-    directory(path) == directory(own) && path != own && (is_kin || BASES.contains(&other))
+    let (own, of_other) = (stem(one), stem(other));
+    let is_kin = own == of_other || begins(own, of_other) || begins(of_other, own);
+    directory(one) == directory(other) && one != other && is_kin
 }
 
 /// Collects what a mapping and those in it say.
@@ -134,9 +157,20 @@ fn collect(
             continue;
         };
         let line = stream.node(*value).line();
-        let kind = Kind::of(key, text).filter(|_| !is_own);
+        let kind = Kind::of(key, text);
+        let kind = if is_own {
+            kind.filter(|kind| *kind == Kind::Name).map(|_| Kind::OwnName)
+        } else {
+            kind
+        };
         if let Some(kind) = kind.filter(|_| !stream.comments_on(line).any(is_ignore)) {
-            let (key, value) = (key.to_owned(), text.to_owned());
+            let registry = || stream.text(stream.target(stream.get(node, "registry")?));
+            let is_name = matches!(kind, Kind::Name | Kind::OwnName);
+            let value = match registry().filter(|registry| is_name && !registry.is_empty()) {
+                Some(registry) => format!("{registry}/{text}"),
+                None => text.to_owned(),
+            };
+            let key = key.to_owned();
             laid.entry(keys.clone()).or_default().push(Laid { key, value, line, kind });
         }
     }
@@ -148,6 +182,7 @@ impl Kind {
             _ if text.is_empty() => None,
             key if is_digest(text) && is_key_of(key, None) => Some(Self::Digest),
             "repository" => Some(Self::Name),
+            key if is_half(key, "") => Some(Self::Half),
             key => names_registry(key).then_some(Self::Registry),
         }
     }
@@ -166,6 +201,8 @@ pub(super) struct Place<'s> {
     /// The name as it is written, where no host stands in it.
     name: Option<&'s str>,
     site: &'s Site,
+    /// True if its name stands in another file.
+    is_lent: bool,
 }
 
 impl<'s> Place<'s> {
@@ -176,7 +213,13 @@ impl<'s> Place<'s> {
         let named = named.into_iter().find_map(|key| stream.get(way.mapping, key));
         let name = named.and_then(|node| stream.text(stream.target(node)));
         let name = name.filter(|name| split_registry(name).1 == *name);
-        Some(Self { way, name, site })
+        Some(Self { way, name, site, is_lent: false })
+    }
+
+    /// The same for a tag to which another file lends its name.
+    pub(super) fn lent(self, is_lent: impl Fn(&[String]) -> bool) -> Self {
+        let is_lent = is_lent(&self.way.keys);
+        Self { is_lent, ..self }
     }
 
     /// True for a digest beside the tag, beside its mapping, or of all images.
@@ -199,7 +242,10 @@ impl<'s> Place<'s> {
         let is_other =
             |image: Option<Repository>| image.is_some_and(|image| image != self.site.repository);
         match one.kind {
-            Kind::Digest => false,
+            Kind::Digest | Kind::Half => false,
+            Kind::OwnName => {
+                self.is_lent && at == self.way.keys && is_other(join(None, &one.value))
+            }
             Kind::Name => at == self.way.keys && is_other(join(None, &one.value)),
             Kind::Registry => {
                 let joined = || self.name.and_then(|name| join(Some(&one.value), name));

@@ -140,7 +140,8 @@ fn is_nearly_ours(text: &str) -> bool {
 /// Lines of a text in which markers stand, as it is written, counted from 0.
 pub(super) fn lines_in(text: &str) -> impl Iterator<Item = usize> + '_ {
     let is_marked = |line: &str| {
-        let mut comments = line.match_indices('#');
+        let is_first = |at: usize| at == 0 || line.as_bytes()[at - 1] != b'#';
+        let mut comments = line.match_indices('#').filter(|(at, _)| is_first(*at));
         // A quote may end the text that it stands in.
         comments.any(|(at, _)| is_marker(line[at..].trim_end_matches(['\'', '"'])))
     };
@@ -159,7 +160,10 @@ pub(super) fn is_ignore(comment: &str) -> bool {
 pub(super) fn is_ignored_at(text: &str, at: usize) -> bool {
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[start..].lines().next().unwrap_or_default();
-    line.match_indices('#').any(|(hash, _)| is_ignore(&line[hash..]))
+    // Of several `#` in a row, the first says it all.
+    let is_first = |hash: usize| hash == 0 || line.as_bytes()[hash - 1] != b'#';
+    let mut hashes = line.match_indices('#').map(|(hash, _)| hash).filter(|hash| is_first(*hash));
+    hashes.any(|hash| is_ignore(&line[hash..]))
 }
 
 /// Whether a comment is a marker and nothing else.

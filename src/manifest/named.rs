@@ -58,22 +58,32 @@ pub(super) fn beside(stem: &str, word: &str) -> String {
 }
 
 /// Words behind `tag` in the key of its other half, as in Jenkins' chart (`tagLabel`).
-const HALVES: [&str; 9] =
-    ["flavor", "flavour", "label", "postfix", "prefix", "suffix", "type", "variant", "distro"];
+const HALVES: [&str; 12] = [
+    "append", "arch", "distro", "extra", "flavor", "flavour", "label", "postfix", "prefix", "sfx",
+    "suffix", "variant",
+];
+
+/// Larger mappings are data.
+const MAX_ENTRIES: usize = 500;
+
+/// True if a key is that of the other half of a tag, of an image whose keys begin with `stem`.
+pub(super) fn is_half(key: &str, stem: &str) -> bool {
+    let normal = |key: &str| key.to_ascii_lowercase().replace(['_', '-'], "");
+    let key = normal(key);
+    let rest = key.strip_prefix(&*normal(stem)).unwrap_or(&key);
+    let rest = rest.strip_prefix("image").unwrap_or(rest);
+    let rest = rest.strip_prefix("tag").or_else(|| rest.strip_prefix("version"));
+    rest.is_some_and(|rest| HALVES.contains(&rest))
+}
 
 impl Finder<'_> {
     /// Refuses a tag that a chart puts together with what stands under another key.
     pub(super) fn is_whole_tag(&self, mapping: NodeId, stem: &str) -> Result<(), Obstruction> {
-        let normal = |key: &str| key.to_ascii_lowercase().replace(['_', '-'], "");
-        let stem = normal(stem);
-        let is_half = |key: &str| {
-            let key = normal(key);
-            let rest = key.strip_prefix(&*stem).unwrap_or(&key);
-            let rest = rest.strip_prefix("image").unwrap_or(rest).strip_prefix("tag");
-            rest.is_some_and(|rest| HALVES.contains(&rest))
-        };
-        let mut halves = self.stream.entries(mapping).iter().filter(|(key, value)| {
-            self.stream.text(*key).is_some_and(is_half)
+        let above = self.parent(mapping).filter(|_| self.key_of(mapping).is_some_and(is_of_image));
+        let all = std::iter::once(mapping).chain(self.merged(mapping)).chain(above);
+        let entries = all.flat_map(|mapping| self.stream.entries(mapping).iter().take(MAX_ENTRIES));
+        let mut halves = entries.filter(|(key, value)| {
+            self.stream.text(*key).is_some_and(|key| is_half(key, stem))
                 && !self.is_blank(self.stream.target(*value))
                 && !self.is_ignored(*value)
         });

@@ -73,7 +73,8 @@ impl OtherFiles {
 
     /// What is said of the images of a file; `None` where nothing is.
     pub(super) fn over<'s>(&'s self, path: &'s str, stream: &'s Stream<'s>) -> Option<Over<'s>> {
-        if !self.is_over(path) && !self.composed.contains_key(path) {
+        let lent = self.lent.get(path).map_or(&[][..], Vec::as_slice);
+        if lent.is_empty() && !self.is_over(path) && !self.composed.contains_key(path) {
             return None;
         }
         Some(Over {
@@ -82,7 +83,12 @@ impl OtherFiles {
             ways: Ways::of(stream),
             composed: &self.composed,
             renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
-            layers: self.layers.iter().filter(|one| one.is_over(path)).collect(),
+            layers: self
+                .layers
+                .iter()
+                .filter(|one| one.is_over(path) || !lent.is_empty() && one.is_under(path))
+                .collect(),
+            lent,
         })
     }
 }
@@ -95,6 +101,7 @@ pub(super) struct Over<'s> {
     composed: &'s Compositions,
     renamed: Vec<&'s Renamed>,
     layers: Vec<&'s Layer>,
+    lent: &'s [Lent],
 }
 
 impl Over<'_> {
@@ -115,6 +122,7 @@ impl Over<'_> {
         let name = self.renamed.iter().find_map(|one| one.objection(site));
         name.or_else(|| self.built(site)).or_else(|| {
             let place = Place::of(self.stream, &self.ways, site)?;
+            let place = place.lent(|keys| self.lent.iter().any(|lent| lent.is_at(keys)));
             let mut layers = self.layers.iter();
             layers.find_map(|layer| layer.objection(&place)).map(Objection::from)
         })

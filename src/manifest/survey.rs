@@ -1,5 +1,6 @@
 //! Which files hold sites of the policies' images, and which policy and environment each is for.
 
+mod left_alone;
 mod seen;
 mod unclaimed;
 
@@ -11,13 +12,13 @@ use super::others::OtherFiles;
 use super::plain::{self, Plain};
 use super::target::TargetId;
 use super::{
-    Aim, Basis, Claimed, Found, Lent, Named, Names, Obstacle, Obstructed, OtherName, Rest, Scalars,
-    Setters, Site, find, is_candidate, notes,
+    Aim, Basis, Claimed, Found, Lent, Named, Names, OtherName, Rest, Scalars, Setters, Site, find,
+    is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
-use crate::yaml::{NodeId, Stream};
+use crate::yaml::Stream;
 
 pub(super) use seen::OfOthers;
 pub use seen::{Left, Seen};
@@ -115,6 +116,10 @@ impl<'p> Survey<'p> {
         let mut seen = Seen::default();
         let environment = self.environment(path);
         let aims = self.aims(path, environment);
+        let is_here = |e: &Environment| e.home == self.set.here && e.paths.leaves_out(path);
+        if environment.is_none() && self.set.environments.iter().any(is_here) {
+            return seen;
+        }
         let is_meant = is_candidate(path) || !aims.is_empty();
         let text = match std::str::from_utf8(bytes) {
             // Nobody deploys from whatever else is large or binary.
@@ -259,15 +264,15 @@ impl<'p> Survey<'p> {
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
-        if found.claimed.is_empty() && self.is_of_others((path, text), environment, &found, seen) {
-            return;
+        if self.is_of_others((path, text), environment, &found, seen) {
+            if found.claimed.is_empty() {
+                return;
+            }
+            // What is marked is meant.
+            (found.sites, found.obstructed) = (Vec::new(), Vec::new());
         }
         self.unclaimed((path, text, stream), environment, &Accounted::of(&found), seen);
-        for obstructed in &found.obstructed {
-            if let Some(policy) = self.meant(environment, &obstructed.named) {
-                self.obstructed(path, environment, policy, obstructed, seen);
-            }
-        }
+        self.all_obstructed(path, environment, &found.obstructed, seen);
         let mut sites = Vec::new();
         for site in found.sites {
             match self.lookup[environment].get(&site.repository).map(Vec::as_slice) {
@@ -303,28 +308,6 @@ impl<'p> Survey<'p> {
         }
     }
 
-    /// Reports a place that cannot be changed.
-    fn obstructed(
-        &self,
-        path: &str,
-        environment: usize,
-        policy: usize,
-        left: &Obstructed,
-        seen: &mut Seen,
-    ) {
-        let reached = &self.set.policies[policy];
-        if matches!(&left.obstacle, Obstacle::AppVersion(version) if version.is_reached_by(reached))
-        {
-            return;
-        }
-        seen.problems.push(notes::obstructed(path, left, &reached.name));
-        // What names no tag, or is built here, is no place that could move.
-        let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
-        if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {
-            seen.left(environment, policy, path, left.spot.line);
-        }
-    }
-
     /// What a file outside every environment names.
     fn outside(&self, path: &str, stream: &Stream, found: Found, seen: &mut Seen) {
         for site in &found.sites {
@@ -341,30 +324,6 @@ impl<'p> Survey<'p> {
             }
         }
         seen.problems.extend(found.idle.into_iter().map(|idle| notes::idle(path, idle)));
-    }
-
-    /// Reports texts that should be YAML, and may name an image.
-    fn unreadable(
-        &self,
-        path: &str,
-        stream: &Stream,
-        environment: usize,
-        texts: &[NodeId],
-        seen: &mut Seen,
-    ) {
-        for node in texts.iter().copied() {
-            let names = |repository: &&Repository| {
-                stream.text(node).is_some_and(|text| text.contains(repository.base_name()))
-            };
-            if self.lookup[environment].keys().any(names) {
-                let message = "the text here is not YAML, and may name an image; left alone";
-                seen.problem(
-                    Code::FileUnreadable,
-                    message.to_owned(),
-                    notes::place(path, stream, node),
-                );
-            }
-        }
     }
 
     /// A file that is not YAML; whether something in it can be changed.

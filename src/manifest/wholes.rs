@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::beside::stem_of;
+use super::beside::{is_digest, stem_of};
 use super::finder::Finder;
 use super::identity::Form;
 use crate::image::Reference;
@@ -22,7 +22,7 @@ const ARGUMENTS: [&str; 4] = ["args", "arguments", "command", "extraArgs"];
 /// What stands before a reference in one scalar.
 const SCHEMES: [&str; 2] = ["docker://", "oci://"];
 
-/// Larger lists are data.
+/// Larger lists and mappings are data.
 const MAX_ITEMS: usize = 1000;
 
 /// Looks at every mapping, once the shapes have found what is theirs.
@@ -47,8 +47,12 @@ struct Wholes<'f, 'a> {
 impl Wholes<'_, '_> {
     fn mapping(&mut self, mapping: NodeId) {
         let stream = self.finder.stream;
-        for (key, node) in stream.entries(mapping) {
+        let entries = stream.entries(mapping);
+        for (key, node) in if entries.len() > MAX_ITEMS { &[] } else { entries } {
             let Some(key) = stream.text(*key) else { continue };
+            if stream.is_repeated(mapping, key) {
+                continue;
+            }
             let items = stream.items(stream.target(*node));
             if KEYS.contains(&key) || is_variable(key) || self.is_value(mapping, key) {
                 self.whole(mapping, Some(key), *node, 0);
@@ -78,9 +82,15 @@ impl Wholes<'_, '_> {
         let is_flag =
             |text: &str| text.starts_with('-') && text.to_ascii_lowercase().ends_with("image");
         let stream = self.finder.stream;
+        let text = |item: &NodeId| stream.text(stream.target(*item)).unwrap_or_default();
+        let mut few = items.iter().take(MAX_ITEMS);
+        // A digest in an argument of its own would stay.
+        if few.any(|item| is_digest(text(item).rsplit('=').next().unwrap_or_default())) {
+            return;
+        }
         let mut is_next = false;
         for item in items.iter().take(MAX_ITEMS) {
-            let text = stream.text(stream.target(*item)).unwrap_or_default();
+            let text = text(item);
             match text.split_once('=') {
                 Some((flag, _)) if is_flag(flag) => {
                     self.whole(mapping, None, *item, flag.len() + 1);

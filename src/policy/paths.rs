@@ -32,6 +32,12 @@ impl Paths {
         self.out.writer(path, text)
     }
 
+    /// True if a file would be covered, and is left out.
+    #[must_use]
+    pub fn leaves_out(&self, path: &str) -> bool {
+        self.globs.is_match(path) && self.out.has(path)
+    }
+
     /// Leaves files out besides.
     pub fn leave_out(&mut self, exclusion: &Exclusion) {
         self.out = self.out.and(exclusion);

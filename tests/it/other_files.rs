@@ -258,3 +258,71 @@ fn marks_that_belong_together_move_together() {
         assert_eq!(got, want, "{said}");
     }
 }
+
+/// A tag without a name moves by the name at the same keys of the file that it is laid over, and by nothing else.
+#[test]
+fn a_tag_whose_name_is_in_another_file() {
+    const NAMED: (&str, &str) = ("app/values.yaml", "image:\n  repository: r.io/acme/shop\n");
+    let row = |before, others, says| Row { path: "app/values-prod.yaml", before, others, says };
+    hold(&[
+        row("image:\n  tag: v1.0.0\n", &[NAMED], ""),
+        row("image:\n  tag: v1.0.0\n  digest: '@A'\n", &[NAMED], ""),
+        row(
+            "image:\n  registry: r.io\n  tag: v1.0.0\n",
+            &[("app/values.yaml", "image:\n  registry: r.io\n  repository: acme/shop\n")],
+            "",
+        ),
+        // A digest, a registry, another name or another half counts, wherever it stands.
+        row(
+            "image:\n  tag: v1.0.0\n",
+            &[NAMED, ("app/common.yaml", "image: {digest: '@A'}\n")],
+            "`digest` in line 1 of app/common.yaml",
+        ),
+        row(
+            "image:\n  tag: v1.0.0\n",
+            &[("app/values.yaml", "image: {repository: r.io/acme/shop, digest: '@A'}\n")],
+            "only a digest is deployed",
+        ),
+        row(
+            "image:\n  tag: v1.0.0\n",
+            &[NAMED, ("app/common.yaml", "image: {repository: r.io/acme/other, tag: v1.0.0}\n")],
+            "of another registry",
+        ),
+        row(
+            "image:\n  tag: v1.0.0\n",
+            &[("app/values.yaml", "image: {repository: r.io/acme/shop, tagSuffix: -debug}\n")],
+            "goes on under another key",
+        ),
+        row("image: &i\n  tag: v1.0.0\nweb: *i\n", &[NAMED], "shared through a YAML alias"),
+        row(
+            "x: &i {repository: r.io/acme/other}\nimage:\n  <<: *i\n  tag: v1.0.0\n",
+            &[NAMED],
+            " ",
+        ),
+        // Not of its kin, or not values.
+        Row {
+            path: "app/redis.yaml",
+            before: "image: {tag: v1.0.0}\n",
+            others: &[NAMED],
+            says: " ",
+        },
+        row("kind: ConfigMap\nimage: {tag: v1.0.0}\n", &[NAMED], " "),
+        // The other way round.
+        Row {
+            path: "app/values.yaml",
+            before: VALUES,
+            others: &[("app/values-prod.yaml", "image: {tagSuffix: -debug}\n")],
+            says: "goes on under another key",
+        },
+    ]);
+}
+
+#[test]
+fn a_registry_in_the_file_of_the_tag_counts() {
+    hold(&[Row {
+        path: "app/values-prod.yaml",
+        before: "image: {tag: v1.0.0}\nglobal: {imageRegistry: q.io}\n",
+        others: &[("app/values.yaml", "image: {registry: r.io, repository: acme/shop}\n")],
+        says: "`global.imageRegistry` in line 2",
+    }]);
+}

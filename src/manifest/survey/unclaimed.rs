@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::super::{Found, Named, Obstacle, Slot, marker, notes};
+use super::super::{Found, Named, Obstructed, Slot, marker, notes};
 use super::seen::{OfOthers, Seen};
 use super::{Plain, Survey};
 use crate::diagnostic::Place;
@@ -15,7 +15,7 @@ use crate::yaml::Stream;
 const DOCUMENTS: [&str; 8] = ["adoc", "htm", "html", "markdown", "md", "mdx", "rst", "txt"];
 
 /// A bare name with a number from here on is a host with a port, as `redis:6379`.
-const FIRST_PORT: u32 = 1000;
+const FIRST_PORT: u32 = 80;
 
 /// True if a file is for people.
 pub(super) fn is_document(path: &str) -> bool {
@@ -25,6 +25,9 @@ pub(super) fn is_document(path: &str) -> bool {
     DOCUMENTS.iter().any(|one| extension.eq_ignore_ascii_case(one))
         || ["CHANGELOG", "LICENSE", "README"].iter().any(is_named)
 }
+
+/// So many references in one line are looked at.
+const MAX_IN_LINE: usize = 1000;
 
 /// A reference with a version or a digest, wherever it stands.
 struct Mention<'t> {
@@ -42,11 +45,14 @@ struct Mention<'t> {
 pub(super) struct Accounted {
     starts: BTreeSet<usize>,
     lines: BTreeSet<usize>,
-    /// Scalars that are in the way.
-    spans: Vec<Range<usize>>,
-    /// Images of which a key stands twice.
-    repeated: Vec<Repository>,
+    /// Scalars that are in the way: where each ends, by where it begins.
+    spans: BTreeMap<usize, usize>,
+    /// Lines of places that are left alone, by their image.
+    left: BTreeMap<Repository, BTreeSet<usize>>,
 }
+
+/// What is told of a place is told of its image so many lines around it.
+const NEAR: usize = 5;
 
 impl Accounted {
     /// What a file of YAML holds.
@@ -54,13 +60,15 @@ impl Accounted {
         let mut all = Self::default();
         found.sites.iter().for_each(|site| all.slots(&site.slots));
         found.claimed.iter().for_each(|one| all.slots(&one.slots));
-        all.lines.extend(found.obstructed.iter().map(|one| one.spot.line));
-        all.spans.extend(found.obstructed.iter().map(|one| one.spot.span.clone()));
-        let repeated = found.obstructed.iter().filter(|one| one.obstacle == Obstacle::Repeated);
-        all.repeated.extend(repeated.filter_map(|one| match &one.named {
-            Named::Is(repository) => Some(repository.clone()),
-            Named::Somewhere(_) => None,
-        }));
+        for Obstructed { named, spot, .. } in &found.obstructed {
+            all.spans.insert(spot.span.start, spot.span.end);
+            match named {
+                Named::Is(repository) => {
+                    all.left.entry(repository.clone()).or_default().insert(spot.line);
+                }
+                Named::Somewhere(_) => drop(all.lines.insert(spot.line)),
+            }
+        }
         all.lines.extend(found.idle.iter().map(|one| one.line));
         let missed = found.reached.iter().flat_map(|reached| &reached.missed);
         all.lines.extend(missed.map(|(line, _)| *line));
@@ -83,8 +91,11 @@ impl Accounted {
         let Range { start, end } = mention.bytes;
         self.lines.contains(&mention.line)
             || self.starts.range(start..=end).next().is_some()
-            || self.spans.iter().any(|span| span.contains(&start))
-            || self.repeated.contains(&mention.repository)
+            || self.spans.range(..=start).next_back().is_some_and(|(_, end)| start < *end)
+            || self.left.get(&mention.repository).is_some_and(|lines| {
+                let near = mention.line.saturating_sub(NEAR)..=mention.line + NEAR;
+                lines.range(near).next().is_some()
+            })
     }
 }
 
@@ -126,7 +137,7 @@ impl Survey<'_> {
             before.is_some_and(|start| !text[start..at].contains('\n'))
         };
         for mention in self.mentions(text, environment) {
-            if accounted.has(&mention) || stream.comments_on(mention.line).any(marker::is_ignore) {
+            if accounted.has(&mention) {
                 continue;
             }
             if mention.is_prose || is_comment(mention.bytes.start) {
@@ -156,15 +167,12 @@ impl Survey<'_> {
         let writer = self.set.environments[environment].paths.writer(path, text);
         for mention in self.mentions(text, environment) {
             let place = Place { line: mention.line, column: 1, ..Place::of_file(path) };
-            if accounted.has(&mention) || marker::is_ignored_at(text, mention.bytes.start) {
+            if accounted.has(&mention) {
                 continue;
             }
-            let start = text[..mention.bytes.start].rfind('\n').map_or(0, |end| end + 1);
-            let line = text[start..].trim_start();
-            let is_comment = ["#", "//", "/*", "* ", "--", ";"].iter().any(|c| line.starts_with(c));
             if let Some(writer) = writer {
                 seen.of_others.get_or_insert(OfOthers { place, writer });
-            } else if is_document(path) || is_comment {
+            } else if is_document(path) || mention.is_prose {
                 seen.prose(place);
             } else {
                 seen.unread.push(place);
@@ -187,23 +195,38 @@ impl Survey<'_> {
         self.lookup[environment].keys().any(|repository| is_in(repository))
     }
 
-    /// The references to images of an environment's policies in a text, in its order.
+    /// The references to images of an environment's policies in a text, in its order, but for those that are silenced.
     fn mentions<'t>(&self, text: &'t str, environment: usize) -> Vec<Mention<'t>> {
         let lookup = &self.lookup[environment];
         let policy = |repository: &Repository| lookup.get(repository)?.first().copied();
-        let (mut found, mut line, mut counted) = (Vec::new(), 1, 0);
-        for (start, word) in words(text) {
-            let Some(reference) = versioned(word) else { continue };
-            let Some(policy) = policy(&reference.repository) else { continue };
-            line += text[counted..start].matches('\n').count();
-            counted = start;
-            let bytes = start..start + word.len();
-            let is_prose = is_prose(&text[bytes.end..]);
-            let repository = reference.repository;
-            found.push(Mention { reference: word, bytes, line, repository, policy, is_prose });
+        let (mut found, mut at) = (Vec::new(), 0);
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            let first = found.len();
+            let words = words(line).filter_map(|(start, word)| {
+                let repository = versioned(word)?.repository;
+                let policy = policy(&repository)?;
+                let bytes = at + start..at + start + word.len();
+                let is_prose = is_prose(&line[..start], &line[start + word.len()..]);
+                let line = index + 1;
+                Some(Mention { reference: word, bytes, line, repository, policy, is_prose })
+            });
+            found.extend(words.take(MAX_IN_LINE));
+            if found.len() > first && marker::is_ignored_at(line, 0) {
+                found.truncate(first);
+            }
+            if is_comment(line) {
+                found[first..].iter_mut().for_each(|mention| mention.is_prose = true);
+            }
+            at += line.len();
         }
         found
     }
+}
+
+/// True if a line is a comment in one of the languages that people write such files in.
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    ["#", "//", "/*", "* ", "--", ";"].iter().any(|mark| line.starts_with(mark))
 }
 
 /// What may be a reference in a text, with where it begins.
@@ -232,12 +255,20 @@ fn versioned(word: &str) -> Option<Reference> {
     (is_version && !is_host).then_some(reference)
 }
 
-/// True if a sentence goes on behind a reference.
-fn is_prose(behind: &str) -> bool {
-    let line = behind.lines().next().unwrap_or_default();
-    let rest = line.trim_start_matches(['.', ':', '-', '/']);
+/// Words before an image in a command.
+const COMMANDS: [&str; 8] = ["create", "exec", "from", "image", "inspect", "pull", "run", "start"];
+
+/// True if a reference stands in a sentence: words are around it, and it is not what a command takes.
+fn is_prose(before: &str, behind: &str) -> bool {
+    let rest = behind.trim_start_matches(['.', ':', '-', '/']);
     let words = rest.trim_start();
-    words.len() < rest.len() && words.starts_with(|c: char| c.is_alphabetic())
+    let goes_on = words.len() < rest.len() && words.starts_with(|c: char| c.is_alphabetic());
+    let front = before.trim_end();
+    let last = front.rsplit([' ', '\t', '"', '\'']).next().unwrap_or_default();
+    let is_word =
+        front.len() < before.len() && last.ends_with(|c: char| c.is_alphabetic() || c == ',');
+    let is_command = COMMANDS.iter().any(|command| last.eq_ignore_ascii_case(command));
+    goes_on && is_word && !is_command && !last.starts_with('-')
 }
 
 #[cfg(test)]

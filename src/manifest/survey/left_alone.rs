@@ -1,0 +1,71 @@
+//! What is told of places that cannot be changed, and of texts that cannot be read.
+
+use super::super::{Obstacle, Obstructed, notes};
+use super::Survey;
+use super::seen::Seen;
+use crate::diagnostic::Code;
+use crate::image::Repository;
+use crate::yaml::{NodeId, Stream};
+
+impl Survey<'_> {
+    /// Reports the places of policies that cannot be changed.
+    pub(super) fn all_obstructed(
+        &self,
+        path: &str,
+        environment: usize,
+        obstructed: &[Obstructed],
+        seen: &mut Seen,
+    ) {
+        for one in obstructed {
+            if let Some(policy) = self.meant(environment, &one.named) {
+                self.obstructed(path, environment, policy, one, seen);
+            }
+        }
+    }
+
+    /// Reports a place that cannot be changed.
+    pub(super) fn obstructed(
+        &self,
+        path: &str,
+        environment: usize,
+        policy: usize,
+        left: &Obstructed,
+        seen: &mut Seen,
+    ) {
+        let reached = &self.set.policies[policy];
+        if matches!(&left.obstacle, Obstacle::AppVersion(version) if version.is_reached_by(reached))
+        {
+            return;
+        }
+        seen.problems.push(notes::obstructed(path, left, &reached.name));
+        // What names no tag, or is built here, is no place that could move.
+        let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
+        if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {
+            seen.left(environment, policy, path, left.spot.line);
+        }
+    }
+
+    /// Reports texts that should be YAML, and may name an image.
+    pub(super) fn unreadable(
+        &self,
+        path: &str,
+        stream: &Stream,
+        environment: usize,
+        texts: &[NodeId],
+        seen: &mut Seen,
+    ) {
+        for node in texts.iter().copied() {
+            let names = |repository: &&Repository| {
+                stream.text(node).is_some_and(|text| text.contains(repository.base_name()))
+            };
+            if self.lookup[environment].keys().any(names) {
+                let message = "the text here is not YAML, and may name an image; left alone";
+                seen.problem(
+                    Code::FileUnreadable,
+                    message.to_owned(),
+                    notes::place(path, stream, node),
+                );
+            }
+        }
+    }
+}

@@ -101,11 +101,11 @@ pub struct DecideArgs {
     /// Which repository.
     #[command(flatten)]
     pub repo: RepoArgs,
-    /// Only these environments.
-    #[arg(long = "env", value_name = "NAME")]
+    /// Only these environments; repeated, or with commas.
+    #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
     pub environments: Vec<String>,
-    /// Only these policies.
-    #[arg(long = "image", value_name = "NAME")]
+    /// Only these policies; repeated, or with commas.
+    #[arg(long = "image", value_name = "NAME", value_delimiter = ',')]
     pub images: Vec<String>,
     /// Take tags from a file; no registry is asked.
     #[arg(long, value_name = "FILE")]
@@ -252,6 +252,9 @@ pub struct CheckArgs {
     /// Which repository.
     #[command(flatten)]
     pub repo: RepoArgs,
+    /// Warnings are mistakes as well.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// The form of output.

@@ -19,7 +19,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback, Started};
 use crate::policy::{
-    self, Service, policy_schema, registries_schema, service_schema, settings_schema,
+    self, PolicySet, Service, policy_schema, registries_schema, service_schema, settings_schema,
 };
 use crate::report::{self, Delivery, ExplainReport, Report, Status};
 use crate::secret::{Redacting, redacted};
@@ -155,36 +155,46 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };
-    match pipeline::check(&scope, around).await {
-        Ok(loaded) => {
-            let source = |path: &str| loaded.sources.get(path).map(String::as_str);
-            match scope.format {
-                Format::Json => {
-                    let report = report::diagnostics_only(&loaded.diagnostics).to_json();
-                    print(format!("{report}\n").as_bytes())
-                }
-                Format::Text => {
-                    tell(&loaded.diagnostics, source, around);
-                    annotate(&loaded.diagnostics, around);
-                    let count = |number: usize, noun: &str, plural: &str| match number {
-                        1 => format!("1 {noun}"),
-                        number => format!("{number} {plural}"),
-                    };
-                    let policies = count(loaded.set.policies.len(), "policy", "policies");
-                    let environments =
-                        count(loaded.set.environments.len(), "environment", "environments");
-                    let warnings =
-                        loaded.diagnostics.iter().filter(|d| d.severity == Severity::Warning);
-                    let verdict = match warnings.count() {
-                        0 => "no mistakes".to_owned(),
-                        number => format!("no mistakes, {}", count(number, "warning", "warnings")),
-                    };
-                    print(format!("{policies}, {environments}: {verdict}\n").as_bytes())
-                }
-            }
+    let loaded = match pipeline::check(&scope, around).await {
+        Ok(loaded) => loaded,
+        Err(failure) => return failed(failure, scope.format, around),
+    };
+    let is_warning = |problem: &&Diagnostic| problem.severity == Severity::Warning;
+    let warnings = loaded.diagnostics.iter().filter(is_warning).count();
+    let printed = match scope.format {
+        Format::Json => {
+            let report = report::diagnostics_only(&loaded.diagnostics).to_json();
+            print(format!("{report}\n").as_bytes())
         }
-        Err(failure) => failed(failure, scope.format, around),
+        Format::Text => {
+            let source = |path: &str| loaded.sources.get(path).map(String::as_str);
+            tell(&loaded.diagnostics, source, around);
+            annotate(&loaded.diagnostics, around);
+            print(verdict(&loaded.set, warnings, args.strict).as_bytes())
+        }
+    };
+    match printed {
+        Exit::Done if args.strict && warnings > 0 => Exit::Invalid,
+        printed => printed,
     }
+}
+
+/// What was checked, and how it is.
+fn verdict(set: &PolicySet, warnings: usize, is_strict: bool) -> String {
+    let count = |number: usize, noun: &str, plural: &str| match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {plural}"),
+    };
+    let policies = count(set.policies.len(), "policy", "policies");
+    let environments = count(set.environments.len(), "environment", "environments");
+    let verdict = match warnings {
+        0 => "no mistakes".to_owned(),
+        number if is_strict => {
+            format!("{}, which `--strict` counts as mistakes", count(number, "warning", "warnings"))
+        }
+        number => format!("no mistakes, {}", count(number, "warning", "warnings")),
+    };
+    format!("{policies}, {environments}: {verdict}\n")
 }
 
 async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {

@@ -130,7 +130,7 @@ impl Demo<'_> {
     }
 
     async fn plan(&self, settings: &DecideSettings) -> Result<Planning, DemoError> {
-        Ok(pipeline::plan(settings, &self.offline()).await?)
+        Ok(Box::pin(pipeline::plan(settings, &self.offline())).await?)
     }
 
     /// Publishes the first change, and shows what its pull request says.
@@ -163,7 +163,7 @@ impl Demo<'_> {
         merge(remote, &set, commit).await?;
         say("9. `tagalong status`: what runs where, since when, and what waits for what:")?;
         let today = settings(remote, self.around.now);
-        let (status, _) = pipeline::status(&today, &self.offline()).await?;
+        let (status, _) = Box::pin(pipeline::status(&today, &self.offline())).await?;
         show(&indent(&status.text()))?;
         say("10. `tagalong rollback --env production --dry-run`: back to what it held before:")?;
         let back = DecideSettings { environments: next.environments, ..today };

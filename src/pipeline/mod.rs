@@ -3,6 +3,7 @@
 mod carry;
 mod decide;
 mod deliver;
+mod deployed;
 mod explain;
 mod history;
 mod homes;
@@ -155,6 +156,7 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
     let Looked { files, diagnostics: found, .. } = looked;
     loaded.diagnostics.extend(notes::unused(&loaded.set, &files, &found, true));
     loaded.diagnostics.extend(found);
+    loaded.diagnostics.extend(deployed::uncovered(&tree, &loaded.repository, &loaded.set));
     loaded.diagnostics.extend(loaded.set.environments.iter().flat_map(tried_templates));
     notes::settle_idle(&mut loaded.diagnostics, &loaded.set, 1);
     Ok(loaded)

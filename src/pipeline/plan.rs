@@ -42,11 +42,12 @@ pub(super) async fn plan_tree(
     let uses = selected(&uses(&files), &set, settings);
     let repositories = repositories_of(uses.iter(), &set);
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
-    let places = (&set, &repository);
-    let promoting = Promoting::read(&tree, places, &files, (&uses, known), request).await;
+    let of = (&set, &repository);
+    let promoting = Promoting::read(&tree, of, &files, (&uses, known), request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
+    let is_whole_picture = proposals.tell(&tree, (&set, &files), request, &mut diagnostics);
     let held = held(&files);
     memory.notice_reverts(&set, &held, settings.now);
     let settling = Settling {
@@ -69,16 +70,14 @@ pub(super) async fn plan_tree(
     let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
     diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
-    let is_whole = settings.is_whole() && settings.scope.policies.is_none();
-    memory.learn(&set, &plan, tags, (settings.now, is_whole), &timelines);
+    let is_all = settings.is_whole() && settings.scope.policies.is_none();
+    memory.learn(&set, &plan, tags, (settings.now, is_all), &timelines);
     tags.save(settings)?;
-    let (usage, dashboard) = (tags.usage().await, repository.dashboard);
-    log(&usage);
     Ok(Planning {
         plan,
-        usage,
+        usage: logged(tags.usage().await),
         sources,
-        undecided,
+        undecided: undecided || !is_whole_picture,
         set,
         memory,
         tree,
@@ -87,7 +86,7 @@ pub(super) async fn plan_tree(
         proposals,
         timelines,
         names: known.names(),
-        dashboard,
+        dashboard: repository.dashboard,
         elsewhere: Vec::new(),
     })
 }
@@ -144,8 +143,8 @@ async fn ask(
 }
 
 /// Says what asking for each image cost.
-fn log(usage: &Usage) {
-    for (registry, asked) in usage {
+fn logged(usage: Usage) -> Usage {
+    for (registry, asked) in &usage {
         for (image, cost) in &asked.images {
             let (requests, pages, bytes) = (cost.requests, cost.pages, cost.bytes);
             let (cache_hits, time) = (cost.cache_hits, cost.time);
@@ -153,6 +152,7 @@ fn log(usage: &Usage) {
             tracing::info!(registry, %image, requests, pages, bytes, cache_hits, ?time, remaining);
         }
     }
+    usage
 }
 
 /// Makes the new texts of the files that change, and the plan of it all.
@@ -186,9 +186,6 @@ async fn proposals(
     (memory, author): (&Memory, &Author),
     request: &Request<'_>,
 ) -> Proposals {
-    if matches!(request.deliver, Deliver::Nothing) {
-        return Proposals::None;
-    }
     let only = &request.settings.environments;
     let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
     let is_selected =

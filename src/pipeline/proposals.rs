@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{Heard, Held, Memory, is_reverted, is_there};
-use super::{Request, Tree};
+use super::{Deliver, Request, Tree};
 use crate::changeset::{Bundle, ChangeSet, Plan, Proposed, ProposedMove, branch_prefix};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::forge::{Allowed, ForgeError, GitHub, Labeller, PullRequest, Pulls};
 use crate::git::Author;
+use crate::manifest::Surveyed;
 use crate::policy::{APPROVE, AutoMerge, HOLD, ORDERS, PolicySet, Via};
 use crate::report::DeliveryOutcome;
 use crate::settings::DecideSettings;
@@ -207,6 +209,57 @@ impl Proposals {
             Ok(_) => Self::Known(known),
             Err(why) => Self::Impossible(why),
         }
+    }
+
+    /// Tells that a plan was made without a look at pull requests; false where they should have been seen.
+    pub(super) fn tell(
+        &self,
+        tree: &Tree,
+        (set, files): (&PolicySet, &[Surveyed]),
+        request: &Request<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let unseen = self.unseen(tree, set, files, request);
+        let is_fine = unseen.as_ref().is_none_or(|unseen| unseen.severity == Severity::Info);
+        problems.extend(unseen);
+        is_fine
+    }
+
+    /// The reason why a plan was made without a look at pull requests: a run may decide otherwise.
+    fn unseen(
+        &self,
+        tree: &Tree,
+        set: &PolicySet,
+        files: &[Surveyed],
+        request: &Request<'_>,
+    ) -> Option<Diagnostic> {
+        let is_by_pull = |index: usize| set.environments[index].deliver.via == Via::PullRequest;
+        let is_meant = files.iter().any(|file| is_by_pull(file.environment));
+        if matches!(request.deliver, Deliver::Via(_)) || !is_meant {
+            return None;
+        }
+        let name = tree.name()?;
+        let has_token = request.around.github.token.is_some();
+        let why = match (self, tree) {
+            (Self::Impossible(why), _) if has_token => {
+                let message = format!("pull requests of {name} are not known: {why}");
+                let problem = Diagnostic::warning(Code::ForgeUnavailable, message);
+                let help =
+                    "what a person closed is shown as if nobody had, until the forge answers";
+                return Some(problem.help(help));
+            }
+            (Self::Impossible(_), _) => "there is no token (GITHUB_TOKEN)".to_owned(),
+            (Self::None, Tree::Work(_)) => {
+                format!("this is a work tree; `--repo {name}` looks at them")
+            }
+            (Self::None | Self::Known(_), _) => return None,
+        };
+        let message = format!("pull requests of {name} were not looked at: {why}");
+        let problem = Diagnostic::info(Code::ForgeNotAsked, message);
+        Some(
+            problem
+                .help("what a person closed or took back is shown here, and `run` passes it over"),
+        )
     }
 
     /// Asks for the pull requests of a plan's branches that nobody knew of before; whether there were

@@ -1,19 +1,15 @@
 //! Reads what a repository deploys, and writes what it starts with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::deployed::{Found, TOLD_BY, deployed};
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
-use crate::manifest::{
-    AppVersion, MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names,
-};
-use crate::policy::{
-    Exclusion, Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read,
-};
+use crate::manifest::{AppVersion, MAX_FILE, is_candidate};
+use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{Deployed, Imported, RENOVATE_FILES, Starter, Told, WORKFLOW, policies};
-use crate::yaml::{NodeId, Stream};
 
 /// Where policies are written, as `policies/images.yaml`.
 const POLICIES: &str = "images";
@@ -27,20 +23,11 @@ const POLICY_DIRECTORY: &str = "policies/";
 /// More files than this have no free name.
 const MAX_FILES: usize = 1_000;
 
-/// What files hold that other tools are told with.
-const TOLD_BY: [&str; 2] = ["image.toolkit.fluxcd.io/", "argocd-image-updater.argoproj.io"];
-
 /// What else says something of them: Applications, and Fleet's bundles.
 const TOLD_BESIDE: [&str; 2] = ["argoproj.io/", "imageScans:"];
 
 /// Where the workflow is written.
 const WORKFLOW_FILE: &str = ".github/workflows/tagalong.yaml";
-
-/// What is not deployed: workflows run where they are.
-const NOT_DEPLOYED: &str = ".github/";
-
-/// What annotations of Argo CD's updater begin with: they name keys of Helm's values, and no image.
-const TOLD: &str = "argocd-image-updater.argoproj.io/";
 
 /// What came of `init`.
 pub struct Started {
@@ -52,18 +39,6 @@ pub struct Started {
     pub skipped: Vec<String>,
     /// Whether the files were written.
     pub is_written: bool,
-}
-
-/// Images that one file names.
-struct FileImages {
-    deployed: Vec<Deployed>,
-    untagged: Vec<(Repository, String)>,
-    /// Names that may be of several images, with where and why.
-    unclear: Vec<String>,
-    /// Names that a kustomization completes.
-    completed: Vec<String>,
-    /// True if something else writes the file.
-    is_of_others: bool,
 }
 
 /// Finds the images that a repository names and no policy is for, and writes policies for them.
@@ -226,111 +201,6 @@ fn declared(tree: &Tree, scope: &Scope) -> Result<(PolicySet, RepositorySettings
         }
         Err(failure) => Err(failure),
     }
-}
-
-/// Images that the files of a tree name.
-#[derive(Default)]
-struct Found {
-    deployed: Vec<Deployed>,
-    untagged: BTreeMap<Repository, Vec<String>>,
-    /// Names that may be of several images.
-    unclear: Vec<String>,
-    skipped: Vec<String>,
-}
-
-/// What the files of a tree name.
-fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
-    let is_wanted = |path: &&String| {
-        let is_policy = settings.policies.is_match(path) || *path == SETTINGS_FILE;
-        is_candidate(path)
-            && !is_policy
-            && !path.starts_with(NOT_DEPLOYED)
-            && !RENOVATE_FILES.contains(&path.as_str())
-    };
-    let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
-    let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
-    let (mut found, mut odd, mut completed) = (Found::default(), 0, BTreeSet::new());
-    let mut of_others = Vec::new();
-    for (path, images) in paths.iter().zip(read) {
-        let Some(images) = images.flatten() else {
-            odd += 1;
-            continue;
-        };
-        if images.is_of_others {
-            of_others.extend((!images.deployed.is_empty()).then_some(path.as_str()));
-            continue;
-        }
-        found.deployed.extend(images.deployed);
-        found.unclear.extend(images.unclear);
-        completed.extend(images.completed.iter().filter_map(|name| Repository::parse(name).ok()));
-        for (image, at) in images.untagged {
-            found.untagged.entry(image).or_default().push(at);
-        }
-    }
-    // A base names its images without tags, and the kustomization gives them.
-    found.untagged.retain(|image, _| !completed.contains(image));
-    if odd > 0 {
-        let skipped = format!("{odd} files that are no YAML by themselves, such as templates");
-        found.skipped.push(skipped);
-    }
-    if let [first, ..] = of_others[..] {
-        let count = of_others.len();
-        let skipped = format!("{count} files that something else writes, such as {first}");
-        found.skipped.push(skipped);
-    }
-    found
-}
-
-/// What a file names; `None` when it does not parse.
-fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
-    let stream = Stream::parse(text).ok()?;
-    let found = find(path, text, &stream, &[], Setters::default());
-    let lines: Vec<&str> = text.lines().collect();
-    let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
-    let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;
-    // What other tools are told of images deploys none.
-    let of_tools = stream.documents().iter().filter(|node| is_told(&stream, **node));
-    let of_tools = of_tools.map(|node| stream.node(*node).span());
-    let of_tools: Vec<_> = of_tools.map(|span| line_of(span.start)..=line_of(span.end)).collect();
-    let is_of_tool = |line: usize| {
-        of_tools.iter().any(|lines| lines.contains(&line))
-            || lines.get(line.saturating_sub(1)).is_some_and(|line| line.contains(TOLD))
-    };
-    let sites = found.sites.into_iter().filter(|site| !is_of_tool(site.line));
-    let deployed = sites.map(|site| Deployed {
-        repository: site.repository,
-        path: path.to_owned(),
-        line: site.line,
-        tag: site.tag,
-        has_digest: site.digest.is_some(),
-    });
-    let unclear = found.obstructed.iter().filter(|o| !is_of_tool(o.spot.line)).filter_map(|o| {
-        let (name, why) = (o.named.name(), o.obstacle.doubt()?);
-        Some(format!("`{name}` at {path}:{}: {why}, and no policy is written for it", o.spot.line))
-    });
-    let unclear: Vec<String> = unclear.collect();
-    let bare = found.obstructed.into_iter().filter(|o| o.obstacle == Obstacle::Untagged);
-    let bare = bare.filter_map(|o| match o.named {
-        Named::Is(repository) => Some((repository, o.spot.line)),
-        Named::Somewhere(_) => None,
-    });
-    let untagged = bare.filter(|(_, line)| !is_of_tool(*line));
-    let untagged = untagged.map(|(repository, line)| (repository, format!("{path}:{line}")));
-    Some(FileImages {
-        deployed: deployed.collect(),
-        untagged: untagged.collect(),
-        unclear,
-        completed: kustomize_names(path, &stream),
-        is_of_others: Exclusion::default().writer(path, text).is_some(),
-    })
-}
-
-/// Whether a document is a resource of a tool that updates images.
-fn is_told(stream: &Stream<'_>, document: NodeId) -> bool {
-    let version = stream.get(stream.target(document), "apiVersion");
-    let version = version.and_then(|version| stream.text(stream.target(version)));
-    version.is_some_and(|version| TOLD_BY.iter().any(|tool| version.starts_with(tool)))
 }
 
 /// Refuses policies that are wrong; that there are none yet is no mistake.

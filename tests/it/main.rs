@@ -46,6 +46,7 @@ mod registries;
 mod schemas;
 mod serve;
 mod shapes;
+mod sight;
 mod signing;
 mod soak;
 mod sources;

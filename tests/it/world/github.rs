@@ -158,6 +158,11 @@ impl GitHub {
         self.state.lock().unwrap().faults.push_back(fault);
     }
 
+    /// Forgets the failures that did not come about.
+    pub fn heal(&self) {
+        self.state.lock().unwrap().faults.clear();
+    }
+
     /// Delays and fails by a seed; `None` to stop that.
     pub fn chaos(&self, seed: Option<u64>) {
         let mut held = self.state.lock().unwrap();

@@ -171,6 +171,12 @@ pub(super) fn is_marker(comment: &str) -> bool {
     parse(comment).is_some()
 }
 
+/// One of our own markers, without what begins its comment.
+pub(super) fn own(comment: &str) -> Option<(String, Part)> {
+    let marker = parse(comment).filter(|marker| marker.is_own)?;
+    Some((marker.policy, marker.part))
+}
+
 /// Reads a comment that is a marker and nothing else.
 fn parse(comment: &str) -> Option<Marker> {
     let text = comment.trim_start_matches('#').trim();

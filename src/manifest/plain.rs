@@ -3,8 +3,10 @@
 
 use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
+use super::survey::{versioned, words};
 use super::target::{self, Aim, Reached};
-use super::{Claimed, Scalar, Scalars, Slot};
+use super::{Claimed, Part, Scalar, Scalars, Slot};
+use crate::image::Shape;
 use crate::yaml::{Data, Stream};
 
 /// A longer line is nobody's image.
@@ -68,9 +70,21 @@ fn marked_line(
         return plain.idle.extend(marker::is_marker(comment).then_some(unclear));
     }
     let Some(stream) = Stream::parse(content).ok().filter(|_| content.len() <= MAX_LINE) else {
-        return plain.idle.push(unclear);
+        return match marked_word(line, start, number) {
+            Some((claim, scalar)) => {
+                plain.scalars.insert(claim.slot.node, scalar);
+                claims.push(claim);
+            }
+            None => plain.idle.push(unclear),
+        };
     };
     let Markers { claims: found, idle, .. } = marker::find(content, &stream);
+    if found.is_empty()
+        && let Some((claim, scalar)) = marked_word(line, start, number)
+    {
+        plain.scalars.insert(claim.slot.node, scalar);
+        return claims.push(claim);
+    }
     // It stands within a value.
     if found.is_empty() && idle.is_empty() && marker::lines_in(content).next().is_some() {
         plain.idle.push(unclear);
@@ -90,4 +104,43 @@ fn marked_line(
         let slot = Slot { node: start, start, line: number, ..claim.slot };
         claims.push(Claim { slot, parent: Parent::Text(start), ..claim });
     }
+}
+
+/// What begins a comment in the languages that people write such files in.
+const COMMENTS: [&str; 6] = ["#", "//", "--", ";", "/*", "<!--"];
+
+/// The reference, or the version, that a line of any language has a marker for: the only one of its kind before the comment.
+fn marked_word(line: &str, start: usize, number: usize) -> Option<(Claim, Scalar)> {
+    if line.len() > MAX_LINE {
+        return None;
+    }
+    let at = line.rfind("tagalong:")?;
+    let front = line[..at].trim_end();
+    let mark = COMMENTS.iter().find(|mark| front.ends_with(**mark))?;
+    let comment = line[at..].trim_end().trim_end_matches("*/").trim_end_matches("-->");
+    let (policy, part) = marker::own(comment)?;
+    let front = &front[..front.len() - mark.len()];
+    let fits = |word: &str| match part {
+        Part::Whole => versioned(word).is_some(),
+        Part::Tag => Shape::parse(word).is_some(),
+        _ => false,
+    };
+    let whole = words(front).filter(|_| part == Part::Whole);
+    let tags = front.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+    let tags = tags.map(|tag| (tag.as_ptr() as usize - front.as_ptr() as usize, tag));
+    let mut found = whole.chain(tags.filter(|_| part == Part::Tag)).filter(|(_, word)| fits(word));
+    let (word_at, word) = found.next().filter(|_| !front.contains("{{"))?;
+    let slot = Slot {
+        part,
+        node: start + word_at,
+        range: 0..word.len(),
+        start: start + word_at,
+        line: number,
+        inner: None,
+        is_missing: false,
+    };
+    let scalar = Scalar { value: word.into(), style: None };
+    let parent = Parent::Text(start + word_at);
+    let is_only = found.next().is_none();
+    is_only.then(|| (Claim { policy, slot, text: word.to_owned(), parent }, scalar))
 }

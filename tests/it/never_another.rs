@@ -581,6 +581,10 @@ fn what_nothing_claims_is_told_by_its_line() {
         ("silent.tf", "image = \"r.io/acme/shop:v1.0.0\" # tagalong: ignore\n"),
         ("docs/a.md", "image: r.io/acme/shop:v1.0.0 # tagalong: shop\n"),
         ("pod.yaml.j2", marked),
+        ("marked.tf", "image = \"r.io/acme/shop:v1.0.0\" # tagalong: shop\n"),
+        ("run.sh", "IMG=r.io/acme/shop:v1.0.0 # tagalong: shop\nV=v1.0.0 # tagalong: shop:tag\n"),
+        ("a.ts", "const a = {tag: 'v1.0.0'}; // tagalong: shop:tag\n"),
+        ("two.sh", "run r.io/acme/shop:v1.0.0 r.io/acme/shop:v1.0.0 # tagalong: shop\n"),
         ("templates/a.yaml", "{{ if x }}\nname: acme/shop-db\n{{ end }}\n"),
         ("templates/b.yaml", "{{ if x }}\nname: acme/shop-web\n{{ end }}\n"),
         ("templates/c.yaml", "{{ if x }}\nimage: r.io/acme/shop:{{ tag }}\n{{ end }}\n"),
@@ -601,6 +605,11 @@ fn what_nothing_claims_is_told_by_its_line() {
     assert!(!said.contains("silent.tf") && !said.contains("binary.dat"), "{said}");
     let now = std::fs::read_to_string(tree.join("pod.yaml.j2")).unwrap();
     assert_eq!(now, marked.replace("v1.0.0", "v1.1.0"));
+    for path in ["marked.tf", "run.sh", "a.ts"] {
+        let now = std::fs::read_to_string(tree.join(path)).unwrap();
+        assert!(now.contains("v1.1.0") && !now.contains("v1.0.0"), "{path}\n{now}\n{said}");
+    }
+    assert!(said.contains("two.sh:1"), "{said}");
     let now = std::fs::read_to_string(tree.join("docs/a.md")).unwrap();
     assert!(now.contains("v1.0.0"), "{now}");
 }

@@ -230,7 +230,7 @@ fn is_comment(line: &str) -> bool {
 }
 
 /// What may be a reference in a text, with where it begins.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(in super::super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let runs = text.split(|c: char| !is_part(c)).filter(|run| run.contains([':', '@']));
     runs.filter_map(move |run| {
         // `docker://`, `oci://`.
@@ -246,7 +246,7 @@ fn is_part(c: char) -> bool {
 }
 
 /// A reference with a digest, or with a tag that has a digit.
-fn versioned(word: &str) -> Option<Reference> {
+pub(in super::super) fn versioned(word: &str) -> Option<Reference> {
     let reference = Reference::parse(word)?;
     let has_digit = |tag: &Tag| tag.as_str().bytes().any(|b| b.is_ascii_digit());
     let is_port = |tag: &Tag| tag.as_str().parse().is_ok_and(|port: u32| port >= FIRST_PORT);

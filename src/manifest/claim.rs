@@ -79,6 +79,8 @@ pub struct Claimed {
     pub(super) reader: Reader,
     /// The name of an image beside them that nobody claims.
     pub(super) beside: Option<String>,
+    /// The registry beside a claimed name that nobody claims.
+    pub(super) registry_beside: Option<String>,
 }
 
 /// Why a claimed place is left alone, or what is lost in it.
@@ -127,6 +129,7 @@ pub(super) fn group(mut claims: Vec<Claim>) -> Vec<Claimed> {
                     stays: None,
                     reader: Reader::default(),
                     beside: None,
+                    registry_beside: None,
                 };
                 group.add(claim);
                 groups.push((parent, group));
@@ -231,6 +234,15 @@ impl Claimed {
         let wrong = pieces.map(|(slot, text)| fault(slot.part, text)).find_map(|why| why);
         if let Some(why) = wrong {
             return Err(Fault::Not(why));
+        }
+        if let (Some(registry), Some(name)) = (&self.registry_beside, &self.name) {
+            // Both together are the name, and only one of them is claimed.
+            let joined = format!("{}/{name}", registry.trim_end_matches('/'));
+            if Repository::parse(&joined).as_ref() != Ok(repository) {
+                return Err(Fault::OtherImage(joined));
+            }
+            self.slots.retain(|slot| slot.part != Part::Name);
+            self.name = None;
         }
         if let Some(name) = self.beside.take_if(|name| !may_name(name, repository)) {
             return Err(Fault::OtherImage(name));
@@ -361,6 +373,7 @@ impl Finder<'_> {
             one.reader = oci_source::reader(self, mapping);
             let is_whole = one.slots.iter().any(|slot| slot.part == Part::Whole);
             one.beside = if is_whole { None } else { self.name_beside(mapping, &key) };
+            one.registry_beside = self.registry_beside(mapping, &key);
             let stays = self.stays_beside(mapping, &key);
             let stays = stays.or_else(|| self.stays_around(mapping, &key));
             let line = stays.map(|node| self.stream.node(node).line());
@@ -435,6 +448,13 @@ impl Finder<'_> {
         let mut nodes = keys.iter().filter_map(|key| self.stream.get(mapping, key));
         let node = nodes.find(|node| !self.taken.contains(node))?;
         let text = self.stream.text(self.stream.target(node))?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A registry in a mapping, where nobody claims it.
+    fn registry_beside(&self, mapping: NodeId, key: &str) -> Option<String> {
+        let node = self.stream.get(mapping, &named::beside(stem_of(key), "registry"))?;
+        let text = self.stream.text(self.stream.target(node)).filter(|_| self.stays(node))?;
         (!text.is_empty()).then(|| text.to_owned())
     }
 

@@ -240,6 +240,16 @@ fn a_marker_changes_nothing_but_what_it_marks() {
         stays("a: prefix r.io/acme/shop:v1.0.0 # tagalong: shop\n", &["marker.unsuited"]),
         stays("a: v1.0.0-${SUFFIX} # tagalong: shop:tag\n", &["marker.unsuited"]),
         stays("a: '' # tagalong: shop:tag\n", &["marker.unsuited"]),
+        // A registry beside a marked name is half of it.
+        stays(
+            "registry: q.io\nrepository: acme/shop # tagalong: shop:repository\ntag: v1.0.0 # tagalong: shop:tag\n",
+            &["marker.unsuited", "q.io/acme/shop"],
+        ),
+        shop(
+            "registry: r.io\nrepository: acme/shop # tagalong: shop:repository\ntag: v1.0.0 # tagalong: shop:tag\n",
+            "registry: r.io\nrepository: acme/shop # tagalong: shop:repository\ntag: v1.1.0 # tagalong: shop:tag\n",
+            &[],
+        ),
         stays("a: r.io/acme/shop # tagalong: shop\n", &["site.untagged"]),
         stays("text: |\n  one: [ # tagalong: shop\n", &["marker.idle"]),
         shop(

@@ -235,11 +235,19 @@ pub(in super::super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)>
     runs.filter_map(move |run| {
         // `docker://`, `oci://`.
         let word = run.rsplit_once("://").map_or(run, |(_, word)| word);
-        let word = word.trim_end_matches(['.', ':', '-', '/']).trim_start_matches('-');
+        // The default of a variable.
+        let word = word.rsplit_once(":-").map_or(word, |(_, word)| word);
+        let word = word.trim_end_matches(['.', ':', '-', '/', '@']);
+        let word = word.trim_start_matches(['-', ':', '.', '/', '@']);
+        let front = word.split_once(':').filter(|(front, _)| TRANSPORTS.contains(front));
+        let word = front.map_or(word, |(_, rest)| rest);
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
         word.contains([':', '@']).then_some((start, word))
     })
 }
+
+/// What stands before a reference with a colon (<https://github.com/containers/image/blob/main/docs/containers-transports.5.md>).
+const TRANSPORTS: [&str; 5] = ["docker", "docker-daemon", "image", "oci", "containers-storage"];
 
 fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-/:@".contains(c)
@@ -286,6 +294,10 @@ mod tests {
             ("We ran a/b:1.2.3. Then", vec!["a/b:1.2.3"]),
             (&digest, vec![digest.as_str()]),
             ("url: redis:6379", vec![]),
+            (
+                "oci:r.io/a/b:1 ${A:-${B:-r.io/a/b:2}} localhost:5000/a/b:3 @a/b:4",
+                vec!["r.io/a/b:1", "r.io/a/b:2", "localhost:5000/a/b:3", "a/b:4"],
+            ),
             ("image: redis:7", vec!["redis:7"]),
             ("a/b:latest, key: value, 10:30", vec![]),
         ];

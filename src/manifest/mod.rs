@@ -5,6 +5,7 @@ mod argocd;
 mod around;
 mod beside;
 mod claim;
+mod claim_beside;
 mod compose;
 mod embedded;
 mod find;

@@ -179,7 +179,7 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
     }
 }
 
-/// What was checked, and how it is.
+/// The last line: counts of what was checked, and the verdict.
 fn verdict(set: &PolicySet, warnings: usize, is_strict: bool) -> String {
     let count = |number: usize, noun: &str, plural: &str| match number {
         1 => format!("1 {noun}"),

@@ -94,7 +94,7 @@ fn subtree(repository: &Repository, id: Oid) -> Result<Tree<'_>, git2::Error> {
     repository.find_tree(id)
 }
 
-/// How many bytes were read of a clone, on all threads.
+/// The number of bytes that were read of a clone, on all threads.
 pub(super) struct Volume {
     read: AtomicU64,
     most: u64,

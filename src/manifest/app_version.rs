@@ -12,7 +12,7 @@ pub struct AppVersion {
     pub path: String,
     /// Its line, from 1.
     pub line: usize,
-    /// What it is.
+    /// The version as it is written.
     pub version: String,
 }
 

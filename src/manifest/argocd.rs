@@ -1,4 +1,4 @@
-//! What Argo CD's Applications, and helmfile's releases, say beside Helm values: `kustomize.images` and `helm.parameters`
+//! Images of Argo CD's Applications, and of helmfile's releases, beside Helm values: `kustomize.images` and `helm.parameters`
 //! (<https://argo-cd.readthedocs.io/en/stable/user-guide/application-specification/>), in
 //! Applications, `ApplicationSets` and `.argocd-source` files alike.
 

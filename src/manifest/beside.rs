@@ -269,17 +269,22 @@ impl Finder<'_> {
         variable: NodeId,
         written: &mut Written,
     ) -> Result<(), Obstruction> {
+        let found = self.digests_beside_variable(variable);
+        self.add_digests(Ok(found), written)
+    }
+
+    /// The digests among the variables or parameters that one of an image is one of. What nothing says anything of is another
+    /// program's setting.
+    pub(super) fn digests_beside_variable(&mut self, variable: NodeId) -> Vec<Beside> {
         let stream = self.stream;
-        let Some(name) = self.text(variable, "name").map(str::to_owned) else { return Ok(()) };
+        let Some(name) = self.text(variable, "name").map(str::to_owned) else { return Vec::new() };
         let all = self.variables_beside(variable);
         let entries = all.iter().filter_map(|item| {
             let name = stream.text(stream.target(stream.get(*item, "name")?))?;
             let value = stream.get(*item, "value").or_else(|| stream.get(*item, "default"));
             Some((name, None, value?))
         });
-        let found = Digests::of(stream, entries).beside(stem_of(&name));
-        // What nothing says anything of is another program's setting.
-        self.add_digests(Ok(found.unwrap_or_default()), written)
+        Digests::of(stream, entries).beside(stem_of(&name)).unwrap_or_default()
     }
 
     /// The list that a variable stands in.
@@ -361,7 +366,7 @@ impl Finder<'_> {
         let stem = if is_image { stem_of(&key) } else { &key };
         let Ok(found) = self.digests_of(parent).beside(stem) else { return Ok(()) };
         // An empty key is filled where the image's own mapping has none.
-        let has_own = written.slots.iter().any(|s| matches!(s.part, Part::Digest | Part::Hash));
+        let has_own = written.slots.iter().any(|slot| slot.part.is_digest());
         let counts = |one: &Beside| !has_own || !self.is_blank(one.node);
         self.add_digests(Ok(found.into_iter().filter(counts).collect()), written)
     }

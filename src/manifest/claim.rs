@@ -252,7 +252,7 @@ impl Claimed {
         if has(Part::TagAndDigest) && !self.reader.takes_pinned_tag() {
             return Err(Fault::OnlyTag);
         }
-        let is_fillable = self.slots.iter().any(|slot| is_digest(slot.part));
+        let is_fillable = self.slots.iter().any(|slot| slot.part.is_digest());
         if self.tag.is_none() && self.digest.is_none() && !is_fillable {
             return Err(Fault::Untagged);
         }
@@ -275,7 +275,7 @@ impl Claimed {
             return Some(Fault::Not("its digest goes away"));
         }
         let mut both = self.slots.iter().zip(&self.texts);
-        if !writes_digest && both.any(|(slot, text)| is_digest(slot.part) && !text.is_empty()) {
+        if !writes_digest && both.any(|(slot, text)| slot.part.is_digest() && !text.is_empty()) {
             return Some(Fault::DigestStays(self.line));
         }
         let whole =
@@ -350,9 +350,4 @@ pub(super) fn fault(part: Part, value: &str) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// True for a piece that holds a digest alone.
-pub(super) fn is_digest(part: Part) -> bool {
-    matches!(part, Part::Digest | Part::Hash)
 }

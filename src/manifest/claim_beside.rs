@@ -1,7 +1,7 @@
-//! What stands beside pieces that are claimed: a digest that would stay, the other half of a name, and who reads the tag.
+//! Digests that would stay beside claimed pieces, other halves of their names, and readers of their tags.
 
-use super::beside::{Digests, stem_of};
-use super::claim::{Claimed, is_digest};
+use super::beside::stem_of;
+use super::claim::Claimed;
 use super::finder::{Finder, Written};
 use super::{Part, named, oci_source};
 use crate::yaml::NodeId;
@@ -38,7 +38,7 @@ impl Finder<'_> {
     /// `image: {tag}`. Where several are as near, none of them moves.
     fn with_their_digests(&self, claimed: Vec<Claimed>) -> Vec<Claimed> {
         let is_alone = |one: &Claimed| {
-            one.mapping.is_some() && one.slots.iter().all(|slot| is_digest(slot.part))
+            one.mapping.is_some() && one.slots.iter().all(|slot| slot.part.is_digest())
         };
         let (alone, mut others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_alone);
         if alone.len() * others.len() > MAX_PAIRS {
@@ -72,10 +72,10 @@ impl Finder<'_> {
         others
     }
 
-    /// How many steps lead from a claimed tag to a digest that is claimed for the same policy, without an item of a list
+    /// The number of steps from a claimed tag to a digest that is claimed for the same policy, without an item of a list
     /// in between; `None` where they do not belong together.
     fn steps(&self, tag: &Claimed, digest: &Claimed) -> Option<usize> {
-        let has_digest = tag.slots.iter().any(|slot| is_digest(slot.part)) || tag.digest.is_some();
+        let has_digest = tag.slots.iter().any(|slot| slot.part.is_digest()) || tag.digest.is_some();
         if tag.policy != digest.policy || tag.tag.is_none() || has_digest {
             return None;
         }
@@ -125,22 +125,14 @@ impl Finder<'_> {
         let mut written = Written::default();
         let at = self.digests_around(mapping, stem_of(key), &mut written);
         let at = at.err().and_then(|obstruction| obstruction.at);
-        let above = written.slots.iter().map(|slot| slot.node).chain(at);
-        let above = above.into_iter().find(|node| self.stays(*node));
-        above.or_else(|| self.stays_among_variables(mapping))
+        let mut above = written.slots.iter().map(|slot| slot.node).chain(at);
+        above.find(|node| self.stays(*node)).or_else(|| self.stays_among_variables(mapping))
     }
 
     fn stays_among_variables(&mut self, variable: NodeId) -> Option<NodeId> {
-        let name = self.text(variable, "name")?.to_owned();
         self.stream.get(variable, "value")?;
-        let all = self.variables_beside(variable);
-        let entries = all.iter().filter_map(|item| {
-            let name = self.stream.text(self.stream.target(self.stream.get(*item, "name")?))?;
-            Some((name, None, self.stream.get(*item, "value")?))
-        });
-        let found = Digests::of(self.stream, entries).beside(stem_of(&name));
-        let mut found = found.unwrap_or_default().into_iter().map(|digest| digest.node);
-        found.find(|node| self.stays(*node))
+        let found = self.digests_beside_variable(variable);
+        found.into_iter().map(|digest| digest.node).find(|node| self.stays(*node))
     }
 
     /// True if a digest is written that nobody claims or takes out.

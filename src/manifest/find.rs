@@ -23,7 +23,7 @@ const NO_TEXT: [&str; 34] = [
     "tar", "tgz", "ttf", "webp", "woff", "woff2", "xz", "zip",
 ];
 
-/// Whether any other file may be text that names images, by its path.
+/// True if any other file may be text that names images, by its path.
 #[must_use]
 pub fn may_be_text(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);

@@ -140,10 +140,8 @@ fn is_nearly_ours(text: &str) -> bool {
 /// Lines of a text in which markers stand, as it is written, counted from 0.
 pub(super) fn lines_in(text: &str) -> impl Iterator<Item = usize> + '_ {
     let is_marked = |line: &str| {
-        let is_first = |at: usize| at == 0 || line.as_bytes()[at - 1] != b'#';
-        let mut comments = line.match_indices('#').filter(|(at, _)| is_first(*at));
         // A quote may end the text that it stands in.
-        comments.any(|(at, _)| is_marker(line[at..].trim_end_matches(['\'', '"'])))
+        hashes(line).any(|at| is_marker(line[at..].trim_end_matches(['\'', '"'])))
     };
     text.lines().enumerate().filter(move |(_, line)| is_marked(line)).map(|(number, _)| number)
 }
@@ -160,10 +158,13 @@ pub(super) fn is_ignore(comment: &str) -> bool {
 pub(super) fn is_ignored_at(text: &str, at: usize) -> bool {
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[start..].lines().next().unwrap_or_default();
-    // Of several `#` in a row, the first says it all.
-    let is_first = |hash: usize| hash == 0 || line.as_bytes()[hash - 1] != b'#';
-    let mut hashes = line.match_indices('#').map(|(hash, _)| hash).filter(|hash| is_first(*hash));
-    hashes.any(|hash| is_ignore(&line[hash..]))
+    hashes(line).any(|hash| is_ignore(&line[hash..]))
+}
+
+/// Places in a line at which a comment may begin: of several `#` in a row, the first says it all.
+fn hashes(line: &str) -> impl Iterator<Item = usize> + '_ {
+    let is_first = |at: &usize| *at == 0 || line.as_bytes()[at - 1] != b'#';
+    line.match_indices('#').map(|(at, _)| at).filter(is_first)
 }
 
 /// Whether a comment is a marker and nothing else.

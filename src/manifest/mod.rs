@@ -17,6 +17,7 @@ mod lent;
 mod marker;
 #[cfg(test)]
 mod marker_tests;
+mod mention;
 mod named;
 mod notes;
 mod oci_source;
@@ -257,6 +258,13 @@ impl Named {
             Self::Is(repository) => repository.to_string(),
             Self::Somewhere(path) => path.to_string(),
         }
+    }
+}
+
+impl Part {
+    /// True if it holds a digest alone.
+    pub(crate) const fn is_digest(self) -> bool {
+        matches!(self, Self::Digest | Self::Hash)
     }
 }
 

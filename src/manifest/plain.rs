@@ -3,7 +3,7 @@
 
 use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
-use super::survey::{versioned, words};
+use super::mention::{versioned, words};
 use super::target::{self, Aim, Reached};
 use super::{Claimed, Part, Scalar, Scalars, Slot};
 use crate::image::Shape;

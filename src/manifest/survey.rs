@@ -23,7 +23,6 @@ use crate::yaml::Stream;
 pub(super) use seen::OfOthers;
 pub use seen::{Left, Seen};
 use unclaimed::Accounted;
-pub(super) use unclaimed::{versioned, words};
 
 /// Larger files are reported and left alone, in bytes.
 pub const MAX_FILE: usize = 4 << 20;

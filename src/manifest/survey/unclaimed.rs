@@ -4,18 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::super::mention::{is_part, versioned, words};
 use super::super::{Found, Named, Obstructed, Slot, marker, notes};
 use super::seen::{OfOthers, Seen};
 use super::{Plain, Survey};
 use crate::diagnostic::Place;
-use crate::image::{Reference, Repository, Tag};
+use crate::image::Repository;
 use crate::yaml::Stream;
 
 /// Files that nothing runs: what they name is counted, and markers in them are examples.
 const DOCUMENTS: [&str; 8] = ["adoc", "htm", "html", "markdown", "md", "mdx", "rst", "txt"];
-
-/// A bare name with a number from here on is a host with a port, as `redis:6379`.
-const FIRST_PORT: u32 = 80;
 
 /// True if a file is for people.
 pub(super) fn is_document(path: &str) -> bool {
@@ -36,7 +34,7 @@ struct Mention<'t> {
     line: usize,
     repository: Repository,
     policy: usize,
-    /// True if text goes on behind it, as in a sentence.
+    /// True if it stands in a sentence or a comment.
     is_prose: bool,
 }
 
@@ -229,40 +227,6 @@ fn is_comment(line: &str) -> bool {
     ["#", "//", "/*", "* ", "--", ";"].iter().any(|mark| line.starts_with(mark))
 }
 
-/// What may be a reference in a text, with where it begins.
-pub(in super::super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let runs = text.split(|c: char| !is_part(c)).filter(|run| run.contains([':', '@']));
-    runs.filter_map(move |run| {
-        // `docker://`, `oci://`.
-        let word = run.rsplit_once("://").map_or(run, |(_, word)| word);
-        // The default of a variable.
-        let word = word.rsplit_once(":-").map_or(word, |(_, word)| word);
-        let word = word.trim_end_matches(['.', ':', '-', '/', '@']);
-        let word = word.trim_start_matches(['-', ':', '.', '/', '@']);
-        let front = word.split_once(':').filter(|(front, _)| TRANSPORTS.contains(front));
-        let word = front.map_or(word, |(_, rest)| rest);
-        let start = word.as_ptr() as usize - text.as_ptr() as usize;
-        word.contains([':', '@']).then_some((start, word))
-    })
-}
-
-/// What stands before a reference with a colon (<https://github.com/containers/image/blob/main/docs/containers-transports.5.md>).
-const TRANSPORTS: [&str; 5] = ["docker", "docker-daemon", "image", "oci", "containers-storage"];
-
-fn is_part(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._-/:@".contains(c)
-}
-
-/// A reference with a digest, or with a tag that has a digit.
-pub(in super::super) fn versioned(word: &str) -> Option<Reference> {
-    let reference = Reference::parse(word)?;
-    let has_digit = |tag: &Tag| tag.as_str().bytes().any(|b| b.is_ascii_digit());
-    let is_port = |tag: &Tag| tag.as_str().parse().is_ok_and(|port: u32| port >= FIRST_PORT);
-    let is_host = !word.contains('/') && reference.tag.as_ref().is_some_and(is_port);
-    let is_version = reference.digest.is_some() || reference.tag.as_ref().is_some_and(has_digit);
-    (is_version && !is_host).then_some(reference)
-}
-
 /// Words before an image in a command.
 const COMMANDS: [&str; 8] = ["create", "exec", "from", "image", "inspect", "pull", "run", "start"];
 
@@ -277,35 +241,4 @@ fn is_prose(before: &str, behind: &str) -> bool {
         front.len() < before.len() && last.ends_with(|c: char| c.is_alphabetic() || c == ',');
     let is_command = COMMANDS.iter().any(|command| last.eq_ignore_ascii_case(command));
     goes_on && is_word && !is_command && !last.starts_with('-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_are_found_wherever_they_stand() {
-        let digest = format!("r.io/a/b@sha256:{}", "a".repeat(64));
-        let cases = [
-            ("--sidecar-image=r.io/a/b:1.2.3", vec!["r.io/a/b:1.2.3"]),
-            ("uses: docker://r.io/a/b:v1", vec!["r.io/a/b:v1"]),
-            ("{\"image\": \"a/b:1\", 'x': 'c/d:2'}", vec!["a/b:1", "c/d:2"]),
-            ("FROM --platform=x a/b:1 AS c", vec!["a/b:1"]),
-            ("We ran a/b:1.2.3. Then", vec!["a/b:1.2.3"]),
-            (&digest, vec![digest.as_str()]),
-            ("url: redis:6379", vec![]),
-            (
-                "oci:r.io/a/b:1 ${A:-${B:-r.io/a/b:2}} localhost:5000/a/b:3 @a/b:4",
-                vec!["r.io/a/b:1", "r.io/a/b:2", "localhost:5000/a/b:3", "a/b:4"],
-            ),
-            ("image: redis:7", vec!["redis:7"]),
-            ("a/b:latest, key: value, 10:30", vec![]),
-        ];
-        for (text, want) in cases {
-            let known = |word: &&str| versioned(word).is_some();
-            let got: Vec<&str> = words(text).map(|(_, word)| word).filter(known).collect();
-            let got: Vec<&str> = got.into_iter().filter(|word| !word.starts_with("10")).collect();
-            assert_eq!(got, want, "{text}");
-        }
-    }
 }

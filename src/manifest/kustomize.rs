@@ -88,13 +88,11 @@ impl Renamed {
 
     /// Follows the kustomizations of the directories that are meant to what they take in turn; `next` knows that.
     pub fn follow(&mut self, mut next: impl FnMut(&str) -> Vec<String>) {
-        let mut at = 0;
+        let (mut at, mut known) = (0, self.reach.iter().cloned().collect::<BTreeSet<_>>());
         while let Some(path) = self.reach.get(at).filter(|_| at < MAX_FOLLOWED) {
-            for found in next(path) {
-                if !self.reach.contains(&found) {
-                    self.reach.push(found);
-                }
-            }
+            let mut found = next(path);
+            found.retain(|path| known.insert(path.clone()));
+            self.reach.extend(found);
             at += 1;
         }
     }

@@ -55,15 +55,14 @@ enum Kind {
 impl Layer {
     /// Reads a file of a directory; `None` where it is a manifest, or says nothing for others.
     #[must_use]
-    pub fn read(path: &str, text: &str) -> Option<Self> {
-        let stream = Stream::parse(text).ok()?;
+    pub fn read(path: &str, stream: &Stream) -> Option<Self> {
         let root = *stream.documents().first()?;
         // A manifest is laid over nothing.
         if stream.get(root, "apiVersion").is_some() {
             return None;
         }
         let mut laid = BTreeMap::new();
-        collect(&stream, root, &mut Vec::new(), &mut laid);
+        collect(stream, root, &mut Vec::new(), &mut laid);
         (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
@@ -266,7 +265,8 @@ mod tests {
 
     /// What is left alone of a file beside others, or `moves`.
     fn left(path: &str, text: &str, others: &[(&str, &str)]) -> String {
-        let layers = others.iter().filter_map(|(path, text)| Layer::read(path, text));
+        let layers =
+            others.iter().filter_map(|(path, text)| Layer::read(path, &Stream::parse(text).ok()?));
         let others = OtherFiles { layers: layers.collect(), ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());

@@ -81,13 +81,11 @@ impl Names {
 
     /// What these files lend to the tags of another one of their kin.
     #[must_use]
-    pub fn lend(all: &[&Self], path: &str, text: &str) -> Vec<Lent> {
-        let near: Vec<&&Self> = all.iter().filter(|names| are_kin(path, &names.path)).collect();
-        let stream = Stream::parse(text).ok().filter(|_| !near.is_empty());
-        let Some(stream) = stream.filter(|stream| !is_manifest(stream)) else { return Vec::new() };
+    pub fn lend(all: &[&Self], path: &str, stream: &Stream) -> Vec<Lent> {
+        let kin = all.iter().filter(|names| are_kin(path, &names.path) && !is_manifest(stream));
         let mut lent: BTreeMap<&Vec<String>, Lent> = BTreeMap::new();
-        for (keys, name) in near.iter().flat_map(|names| &names.all) {
-            if tag_at(&stream, keys).is_none() {
+        for (keys, name) in kin.flat_map(|names| &names.all) {
+            if tag_at(stream, keys).is_none() {
                 continue;
             }
             let (new, name) = (Lent { keys: keys.clone(), name: name.clone() }, name.clone());

@@ -232,7 +232,7 @@ pub(super) fn unclaimed(path: &str, policy: &str, reference: &str, lines: &[usiz
 /// Files that are not read, and name images of policies.
 pub(super) fn unread(places: &[Place]) -> Option<Diagnostic> {
     let message = format!(
-        "images of policies stand in files that are not read ({}); left alone",
+        "images of policies stand in files that are not read as YAML ({}); left alone",
         listed(places)
     );
     let problem = Diagnostic::warning(Code::SiteUnclaimed, message).at(places.first()?.clone());

@@ -71,7 +71,7 @@ impl OtherFiles {
         Some(Variables::set(&one.path, one.lines.clone(), one.others.clone()))
     }
 
-    /// What is said of the images of a file; `None` where nothing is.
+    /// The files that decide about the images of one; `None` where there are none.
     pub(super) fn over<'s>(&'s self, path: &'s str, stream: &'s Stream<'s>) -> Option<Over<'s>> {
         let lent = self.lent.get(path).map_or(&[][..], Vec::as_slice);
         if lent.is_empty() && !self.is_over(path) && !self.composed.contains_key(path) {
@@ -128,7 +128,7 @@ impl Over<'_> {
         })
     }
 
-    /// Objects to a place that a marker claims: whose it is, is said; a digest in another file stays nevertheless.
+    /// Objects to a place that a marker claims: the marker names the policy, and a digest in another file stays nevertheless.
     pub(super) fn objection_to_claim(&self, site: &Site) -> Option<Obstacle> {
         let place = Place::of(self.stream, &self.ways, site)?;
         self.layers.iter().find_map(|layer| layer.laid_digest(&place))

@@ -213,13 +213,15 @@ fn find_hits<'a>(
     let texts: Vec<&String> = texts.into_iter().filter(|path| may_be_text(path)).collect();
     let search = Search::new(repositories);
     let mut hits = Hits::find(tree, &other, &search);
-    // What nobody reads as YAML is told, where it names an image.
-    hits.sites.extend(Hits::find(tree, &texts, &search).sites);
+    // Files that are not read as YAML are reported where they name an image.
+    let texts = Hits::find(tree, &texts, &search);
+    hits.sites.extend(texts.sites);
     // Flux's resources are looked for in these as well, sites whatever their bytes are.
     let targets = Hits::find(tree, &aimed, &search);
     hits.flux.extend(targets.flux);
     hits.kustomize.extend(targets.kustomize);
     hits.left_alone.extend(targets.left_alone);
+    hits.over_sum = hits.over_sum.or(texts.over_sum).or(targets.over_sum);
     hits.sites.extend(aimed.into_iter().cloned());
     hits.sites.sort_unstable();
     hits

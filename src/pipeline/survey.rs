@@ -10,6 +10,7 @@ use crate::manifest::{
     OtherFiles, Renamed, Seen, Survey, Variables, is_candidate, is_kustomization, taken_by,
 };
 use crate::policy::{Environment, PolicySet, directory, resolved};
+use crate::yaml::Stream;
 
 /// Where a directory has more files than this, nobody lays them over each other.
 const MAX_LAYERS: usize = 100;
@@ -30,15 +31,9 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
     let Beside { layers, lent } = beside(tree, &seen);
-    let borrowing: Vec<String> = lent.keys().cloned().collect();
+    let borrowing = lent.keys().cloned().collect();
     survey.learn(renamed(tree, &seen), layers, lent);
-    look_again(&survey, tree, &hits.sites, &mut seen);
-    for (path, new) in borrowing.iter().zip(look(&survey, tree, &borrowing)) {
-        match hits.sites.iter().position(|site| site == path) {
-            Some(at) => seen[at] = new,
-            None => seen.push(new),
-        }
-    }
+    look_again(&survey, tree, &hits.sites, borrowing, &mut seen);
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
     for seen in seen {
@@ -47,6 +42,7 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     let covers = |e: &Environment, path: &str| e.home == set.here && e.paths.contains(path);
     let is_covered = |path: &str| set.environments.iter().any(|e| covers(e, path));
     left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
+    left_alone.extend(hits.over_sum.take().map(|problem| *problem));
     only_once(&mut left_alone, Code::FilesTooMany);
     left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
         let message = "a symbolic link or submodule; left alone";
@@ -75,20 +71,24 @@ fn look(survey: &Survey<'_>, tree: &Tree, files: &[String]) -> Vec<Result<Seen, 
     sweep::each(tree, files, |path| path, one)
 }
 
-/// Looks once more at the files that others are laid over; most repositories have none.
+/// Looks once more at the files that others are laid over, and at those that borrow names, which may be no hits; most
+/// repositories have none. The sites are sorted.
 fn look_again(
     survey: &Survey<'_>,
     tree: &Tree,
-    files: &[String],
-    seen: &mut [Result<Seen, Diagnostic>],
+    sites: &[String],
+    borrowing: BTreeSet<String>,
+    seen: &mut Vec<Result<Seen, Diagnostic>>,
 ) {
-    let is_covered = |seen: &Result<Seen, Diagnostic>| {
-        seen.as_ref().is_ok_and(|seen| seen.path().is_some_and(|path| survey.is_covered(path)))
-    };
-    let places: Vec<usize> = (0..seen.len()).filter(|at| is_covered(&seen[*at])).collect();
-    let again: Vec<String> = places.iter().map(|at| files[*at].clone()).collect();
-    for (at, new) in places.into_iter().zip(look(survey, tree, &again)) {
-        seen[at] = new;
+    let found = seen.iter().filter_map(|seen| seen.as_ref().ok()?.path());
+    let covered = found.filter(|path| survey.is_covered(path)).map(str::to_owned);
+    let again: Vec<String> =
+        covered.chain(borrowing).collect::<BTreeSet<_>>().into_iter().collect();
+    for (path, new) in again.iter().zip(look(survey, tree, &again)) {
+        match sites.binary_search(path) {
+            Ok(at) => seen[at] = new,
+            Err(_) => seen.push(new),
+        }
     }
 }
 
@@ -141,7 +141,8 @@ fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Beside {
     let read = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
         let names = near.get(directory(path)).map_or(&[][..], Vec::as_slice);
-        Some((Layer::read(path, text), Names::lend(names, path, text)))
+        let stream = Stream::parse(text).ok()?;
+        Some((Layer::read(path, &stream), Names::lend(names, path, &stream)))
     };
     let (mut layers, mut lent) = (Vec::new(), BTreeMap::new());
     let read = sweep::each(tree, &paths, |path| path, read);

@@ -15,6 +15,8 @@ pub struct Hits {
     pub flux: Vec<String>,
     /// Paths of files that can hold a `Kustomization` of Flux's.
     pub kustomize: Vec<String>,
+    /// The problem of too many bytes in all files.
+    pub over_sum: Option<Box<Diagnostic>>,
     /// Files that cannot be read, and those that only point at a content.
     pub left_alone: Vec<Diagnostic>,
 }
@@ -41,8 +43,10 @@ impl Hits {
                 }
                 Err(problem) => problem,
             };
-            let is_told = |one: &Diagnostic| one.code == Code::FilesTooMany;
-            if !(is_told(&problem) && hits.left_alone.iter().any(is_told)) {
+            // The sum of all files is no file's problem, and one report of it is enough.
+            if problem.code == Code::FilesTooMany {
+                hits.over_sum.get_or_insert(Box::new(problem));
+            } else {
                 hits.left_alone.push(problem.at(Place::of_file(path)));
             }
         }

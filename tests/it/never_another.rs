@@ -560,7 +560,7 @@ fn what_moves_together_moves_together_or_not_at_all() {
     }
 }
 
-/// Whatever names a policy's image with a version is told, where nothing claims it.
+/// Whatever names a policy's image with a version is reported, where nothing claims it.
 #[test]
 fn what_nothing_claims_is_told_by_its_line() {
     hold(&[
@@ -605,7 +605,7 @@ fn what_nothing_claims_is_told_by_its_line() {
     let out = world.bot(args.into_iter().chain(["--deliver", "worktree"])).run();
     let said = format!("{}{}", out.stdout, out.stderr);
     for words in [
-        "stand in files that are not read (Dockerfile:2, main.tf:1);",
+        "stand in files that are not read as YAML (Dockerfile:2, main.tf:1",
         "comments and documents name images of policies (docs/a.md:1)",
         "name no version of an image, are left alone (templates/a.yaml, templates/b.yaml)",
         "templates/c.yaml",

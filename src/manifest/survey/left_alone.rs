@@ -1,4 +1,4 @@
-//! What is told of places that cannot be changed, and of texts that cannot be read.
+//! Reports of places that cannot be changed, and of texts that cannot be read.
 
 use super::super::{Obstacle, Obstructed, notes};
 use super::Survey;

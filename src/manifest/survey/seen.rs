@@ -29,7 +29,7 @@ pub struct Seen {
     pub(super) prose: Option<Place>,
     /// The file itself, where something else writes it and it names an image of a policy, and who does.
     pub(super) of_others: Option<OfOthers>,
-    /// The file itself, where it should be YAML and is not, and nothing is said of a line of it.
+    /// The file itself, where it should be YAML and is not, and no line of it names an image.
     pub(super) unparsable: Option<Place>,
     pub(super) problems: Vec<Diagnostic>,
 }

@@ -1,5 +1,5 @@
 //! Images of policies that stand in a text where no shape, marker or target claims them: somebody may expect them to move,
-//! so each is told by its line.
+//! so each is reported with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -49,7 +49,7 @@ pub(super) struct Accounted {
     left: BTreeMap<Repository, BTreeSet<usize>>,
 }
 
-/// What is told of a place is told of its image so many lines around it.
+/// Lines around a reported place whose mentions of the same image need no report of their own.
 const NEAR: usize = 5;
 
 impl Accounted {

@@ -13,6 +13,7 @@ pub mod signature;
 pub mod edit;
 pub mod changeset;
 pub mod promote;
+pub mod pull_request;
 pub mod starter;
 
 pub mod secret;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::pulls::{CONTEXTS, Rollup};
-use super::{Check, ForgeError, GitHub};
+use super::{ForgeError, GitHub};
+use crate::pull_request::Check;
 
 /// More commits than this are asked about in several questions.
 const COMMITS: usize = 25;

@@ -1,6 +1,5 @@
 //! The client: every request goes through here, with its pace and its patience.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,8 +9,9 @@ use tokio::sync::Mutex;
 
 use super::app::sign_in;
 use super::pace::Pace;
-use super::{Allowed, ForgeError, Found, Pulls, pulls};
+use super::{ForgeError, Observed, pulls};
 use crate::http;
+use crate::pull_request::BranchPullRequests;
 use crate::secret::Secret;
 use crate::settings::GitHubSettings;
 use crate::store::Store;
@@ -92,8 +92,8 @@ impl GitHub {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Found, ForgeError> {
-        let (mut found, mut allowed) = (BTreeMap::new(), Allowed::default());
+    ) -> Result<Observed, ForgeError> {
+        let mut observed = Observed::default();
         for branches in branches.chunks(pulls::BRANCHES) {
             let of = (self.owner.as_str(), self.name.as_str());
             let question = |checks| pulls::question(of, base, branches, checks);
@@ -102,22 +102,22 @@ impl GitHub {
                 answer => answer?,
             };
             let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
-            let (pulls, said, crowded) = pulls::read(answer, branches).ok_or_else(unknown)?;
-            found.extend(pulls);
-            allowed = said;
+            let (seen, crowded) = pulls::read(answer, branches).ok_or_else(unknown)?;
+            observed.pulls.extend(seen.pulls);
+            observed.rules = seen.rules;
             for branch in crowded {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
                 query.append_pair("head", &format!("{}:{branch}", self.owner));
                 query.append_pair("base", base).append_pair("state", "all");
                 let route = format!("pulls?per_page=100&{}", query.finish());
                 let rows: Vec<pulls::Row> = self.get(&self.route(&route)).await?;
-                let Pulls { closed, merged, .. } = pulls::of_rows(rows);
+                let BranchPullRequests { closed, merged, .. } = pulls::of_rows(rows);
                 // The open one is known by its branch, which is no fork's.
-                let open = found.remove(&branch).and_then(|pulls| pulls.open);
-                found.insert(branch, Pulls { open, closed, merged });
+                let open = observed.pulls.remove(&branch).and_then(|pulls| pulls.open);
+                observed.pulls.insert(branch, BranchPullRequests { open, closed, merged });
             }
         }
-        Ok((found, allowed))
+        Ok(observed)
     }
 
     /// Asks GraphQL; what only asks is asked again when GitHub stumbles.

@@ -4,7 +4,8 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Allowed, ForgeError, GitHub, Login, same_text};
+use super::{ForgeError, GitHub, Login, same_text};
+use crate::pull_request::RepoRules;
 use crate::secret::redacted;
 
 /// The label that the issue is found by.
@@ -40,7 +41,7 @@ impl GitHub {
     /// GitHub refuses, cannot be reached, or has no issues in this repository.
     pub async fn keep_issue(
         &self,
-        allowed: &Allowed,
+        allowed: &RepoRules,
         mark: &str,
         (title, body): (&str, &str),
     ) -> Result<bool, ForgeError> {

@@ -8,8 +8,9 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ForgeError, GitHub, PullRequest};
+use super::{ForgeError, GitHub};
 use crate::policy::MergeMethod;
+use crate::pull_request::PullRequest;
 
 /// A comparison lists at most this many files.
 const MAX_FILES: usize = 300;

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Allowed, Check, Login, MergeState, Named, PullRequest, Pulls, Queue};
+use super::{Login, Named, Observed};
 use crate::policy::MergeMethod;
+use crate::pull_request::{BranchPullRequests, Check, Mergeable, PullRequest, Queue, RepoRules};
 
 /// More branches than this are asked for in several questions, which keeps each far below
 /// GitHub's limit on nodes.
@@ -120,6 +121,33 @@ struct Open {
     latest_opinionated_reviews: Option<Reviews>,
     /// Only where checks are asked for.
     commits: Option<Nodes<Last>>,
+}
+
+/// Verdicts on a merge (<https://docs.github.com/en/graphql/reference/enums#mergestatestatus>).
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum MergeState {
+    Behind,
+    Blocked,
+    Clean,
+    Dirty,
+    HasHooks,
+    Unstable,
+    #[serde(other)]
+    Unknown,
+}
+
+impl From<MergeState> for Mergeable {
+    fn from(state: MergeState) -> Self {
+        match state {
+            MergeState::Behind => Self::Behind,
+            MergeState::Blocked => Self::Blocked,
+            // Checks that are not required do not prevent a merge, nor do hooks.
+            MergeState::Clean | MergeState::HasHooks | MergeState::Unstable => Self::Yes,
+            MergeState::Dirty => Self::Conflict,
+            MergeState::Unknown => Self::Unknown,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -274,14 +302,10 @@ pub(super) fn question(
     json!({"query": query, "variables": variables})
 }
 
-/// The pull requests by branch: the open one, the last one that was closed without a merge, and
-/// the last that were merged; and what the repository allows.
+/// The pull requests by branch with the rules of the repository, and the branches of which forks have too many.
 /// `None` when GitHub does not know the repository.
-pub(super) fn read(
-    answer: Answer,
-    branches: &[&str],
-) -> Option<(BTreeMap<String, Pulls>, Allowed, BTreeSet<String>)> {
-    let (mut found, mut crowded) = (BTreeMap::new(), BTreeSet::new());
+pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<(Observed, BTreeSet<String>)> {
+    let (mut pulls, mut crowded) = (BTreeMap::new(), BTreeSet::new());
     let repository = answer.repository?;
     let methods = [
         (repository.squash_merge_allowed, MergeMethod::Squash),
@@ -290,19 +314,20 @@ pub(super) fn read(
     ];
     let methods =
         methods.into_iter().filter_map(|(is_allowed, method)| is_allowed.then_some(method));
-    let allowed = Allowed {
+    let rules = RepoRules {
+        starts_no_checks: starts_no_checks(&answer.viewer.login),
         viewer: answer.viewer.login,
         methods: methods.collect(),
         auto_merge: repository.auto_merge_allowed,
         deletes_branches: repository.delete_branch_on_merge,
         base: repository.base.and_then(|base| base.target).map(|target| target.oid),
     };
-    for (alias, pulls) in repository.pulls {
+    for (alias, found) in repository.pulls {
         let index: Option<usize> = alias.get(1..).and_then(|index| index.parse().ok());
         let Some(branch) = index.and_then(|index| branches.get(index)) else { continue };
-        let slot: &mut Pulls = found.entry((*branch).to_owned()).or_default();
+        let slot: &mut BranchPullRequests = pulls.entry((*branch).to_owned()).or_default();
         // A branch that is gone has no open one.
-        let nodes = match pulls {
+        let nodes = match found {
             None => continue,
             Some(Branch::Own { associated_pull_requests }) => associated_pull_requests.nodes,
             Some(Branch::Named(nodes)) => nodes.nodes,
@@ -317,13 +342,19 @@ pub(super) fn read(
         for pull in nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
             let state = pull.state;
             match state {
-                State::Open => drop(slot.open.get_or_insert_with(|| pull.read(&allowed))),
-                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.read(&allowed))),
-                State::Merged => slot.merged.push(pull.read(&allowed)),
+                State::Open => drop(slot.open.get_or_insert_with(|| pull.read(&rules))),
+                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.read(&rules))),
+                State::Merged => slot.merged.push(pull.read(&rules)),
             }
         }
     }
-    Some((found, allowed, crowded))
+    Some((Observed { pulls, rules }, crowded))
+}
+
+/// True if a token is a workflow's own, whose pull requests start no checks
+/// (<https://docs.github.com/en/actions/concepts/security/github_token>).
+fn starts_no_checks(viewer: &str) -> bool {
+    matches!(viewer, "github-actions[bot]" | "github-actions")
 }
 
 /// A pull request as REST lists it, with less than GraphQL says.
@@ -348,8 +379,8 @@ struct Head {
 }
 
 /// The pull requests of one branch of the repository itself, the newest first.
-pub(super) fn of_rows(rows: Vec<Row>) -> Pulls {
-    let mut pulls = Pulls::default();
+pub(super) fn of_rows(rows: Vec<Row>) -> BranchPullRequests {
+    let mut pulls = BranchPullRequests::default();
     for row in rows {
         let (state, is_merged) = (row.state == "open", row.merged_at.is_some());
         let pull = PullRequest {
@@ -404,7 +435,7 @@ impl From<Context> for Check {
 
 impl Found {
     /// The pull request of an answer. A review by who asks approves nothing.
-    fn read(self, allowed: &Allowed) -> PullRequest {
+    fn read(self, rules: &RepoRules) -> PullRequest {
         let pull = self;
         let labels = pull.labels.into_iter().flat_map(|labels| labels.nodes);
         let mut read = PullRequest {
@@ -424,7 +455,7 @@ impl Found {
             (true, false) => Queue::Outside,
             (false, false) => Queue::None,
         };
-        read.state = open.merge_state_status;
+        read.mergeable = open.merge_state_status.into();
         read.wants_review = open.review_decision.is_some_and(|decision| decision != "APPROVED");
         read.author = open.author.map(|author| author.login).unwrap_or_default();
         read.wants_review |= open.review_requests.total_count > 0;
@@ -432,17 +463,17 @@ impl Found {
             // Somebody who is not read may want changes.
             read.wants_review |= reviews.page_info.has_next_page;
             for review in reviews.nodes {
-                read.is_refused |= review.state == "CHANGES_REQUESTED";
+                read.changes_requested |= review.state == "CHANGES_REQUESTED";
                 // What was approved before the last push was something else.
                 let commit = review.commit.map(|commit| commit.oid);
                 // No program approves what a program proposes.
                 let is_person =
-                    review.author.is_some_and(|by| by.kind == "User" && !allowed.is_own(&by.login));
+                    review.author.is_some_and(|by| by.kind == "User" && !rules.is_own(&by.login));
                 let approves = review.state == "APPROVED" && is_person;
                 read.is_approved |= approves && commit.as_ref() == Some(&read.head);
             }
         }
-        read.armed_by = open
+        read.auto_merge_by = open
             .auto_merge_request
             .map(|request| request.enabled_by.map(|by| by.login).unwrap_or_default());
         // Checks that were not asked for are not none.

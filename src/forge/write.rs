@@ -4,8 +4,9 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ForgeError, GitHub, Named, PullRequest, same_text};
+use super::{ForgeError, GitHub, Named, same_text};
 use crate::changeset::ChangeSet;
+use crate::pull_request::PullRequest;
 use crate::secret::redacted;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
@@ -97,8 +98,8 @@ impl GitHub {
             return match self.create(set, base).await {
                 // Another run was faster, or the answer was lost after the effect.
                 Err(error) if may_exist(&error) => {
-                    let (mut pulls, _) = self.pulls(&[&set.branch], base, false).await?;
-                    let open = pulls.remove(&set.branch).and_then(|pulls| pulls.open);
+                    let mut seen = self.pulls(&[&set.branch], base, false).await?;
+                    let open = seen.pulls.remove(&set.branch).and_then(|pulls| pulls.open);
                     match self.update(open.ok_or(error)?, set).await? {
                         Upserted::Unchanged(pull) => Ok(Upserted::Created(pull)),
                         other => Ok(other),

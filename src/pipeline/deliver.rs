@@ -15,10 +15,11 @@ use super::tree::GIT_TIMEOUT;
 use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan, section_of};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{ForgeError, GitHub, MergeState, PullRequest, Queue};
+use crate::forge::{ForgeError, GitHub};
 use crate::git::{Author, BranchState, Clone, GitError, Oid, Update, branch_ref};
 use crate::manifest::MAX_FILE;
 use crate::policy::{AutoMerge, Commits, PolicySet, Via};
+use crate::pull_request::{Mergeable, PullRequest, Queue};
 use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Surroundings};
 use crate::worktree::{WorkTree, WorkTreeError};
@@ -109,14 +110,14 @@ async fn keep(
     (title, body): (&str, &str),
 ) -> Result<(), ForgeError> {
     if let Proposals::Known(known) = &planning.proposals {
-        let kept = known.forge.keep_issue(&known.allowed, DASHBOARD, (title, body));
+        let kept = known.forge.keep_issue(&known.rules, DASHBOARD, (title, body));
         return kept.await.map(drop);
     }
     let Tree::Git { clone, github: Some((owner, name)) } = &planning.tree else { return Ok(()) };
     let clock = (around.now, around.started);
     let forge = GitHub::new(&planning.github, clock, (owner, name))?;
-    let (_, allowed) = forge.pulls(&[], clone.branch(), false).await?;
-    forge.keep_issue(&allowed, DASHBOARD, (title, body)).await.map(drop)
+    let seen = forge.pulls(&[], clone.branch(), false).await?;
+    forge.keep_issue(&seen.rules, DASHBOARD, (title, body)).await.map(drop)
 }
 
 /// Writes a change set's files.
@@ -331,11 +332,11 @@ impl Context<'_> {
     /// Whether a branch has to be made anew on what the base is now. Those that are only behind wait for
     /// each other: a merge leaves the others behind again, and each is checked anew.
     fn is_old(&self, set: &ChangeSet, open: &PullRequest) -> bool {
-        match open.state {
-            MergeState::Dirty => true,
+        match open.mergeable {
+            Mergeable::Conflict => true,
             // A queue puts what is in it onto the base, and what is rewritten falls out of it.
-            MergeState::Behind if open.queue != Queue::None => false,
-            MergeState::Behind => set.merge.by != AutoMerge::Off && !self.refreshed.replace(true),
+            Mergeable::Behind if open.queue != Queue::None => false,
+            Mergeable::Behind => set.merge.by != AutoMerge::Off && !self.refreshed.replace(true),
             _ => false,
         }
     }

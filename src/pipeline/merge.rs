@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::deliver::new_files;
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan};
-use crate::forge::{Check, ForgeError, MergeState, Merged, PullRequest, Queue};
+use crate::forge::{ForgeError, Merged};
 use crate::git::{Clone, Oid, blob_id};
 use crate::policy::{AutoMerge, Commits, MergeMethod, Required};
+use crate::pull_request::{Check, Mergeable, PullRequest, Queue};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why something is not merged.
@@ -97,13 +98,13 @@ impl Merging<'_> {
         if !is_approved {
             disarm(known, pull).await?;
         }
-        if pull.is_draft || is_approved && pull.armed_by.is_some() {
+        if pull.is_draft || is_approved && pull.auto_merge_by.is_some() {
             return wait("");
         }
-        if !known.allowed.auto_merge {
+        if !known.rules.auto_merge {
             return wait("the repository's settings do not allow auto-merge");
         }
-        if !is_new && !known.allowed.is_own(&pull.author) {
+        if !is_new && !known.rules.is_own(&pull.author) {
             return wait(&format!("{} opened it", pull.author));
         }
         if !is_approved {
@@ -159,12 +160,16 @@ impl Merging<'_> {
         set: &ChangeSet,
         pull: &PullRequest,
     ) -> Result<Merged, ForgeError> {
-        let is_refused = pull.is_refused || set.merge.approval && !pull.has_approval();
+        let is_refused = pull.changes_requested || set.merge.approval && !pull.has_approval();
         if !is_refused {
             return Ok(Merged::Queued);
         }
         known.forge.dequeue(pull).await?;
-        if pull.is_refused { wait("a reviewer wants changes") } else { wait(&unapproved(pull)) }
+        if pull.changes_requested {
+            wait("a reviewer wants changes")
+        } else {
+            wait(&unapproved(pull))
+        }
     }
 
     /// What a branch has that is not exactly our edits.
@@ -206,7 +211,7 @@ fn wait(why: &str) -> Result<Merged, ForgeError> {
 
 /// Has GitHub not merge by itself what we had it merge; what a person did stays.
 pub(super) async fn disarm(known: &Known, pull: &PullRequest) -> Result<Merged, ForgeError> {
-    if pull.armed_by.as_ref().is_some_and(|by| known.allowed.is_own(by)) {
+    if pull.auto_merge_by.as_ref().is_some_and(|by| known.rules.is_own(by)) {
         known.forge.disarm(pull).await?;
     }
     wait("")
@@ -232,7 +237,7 @@ fn say(delivery: &mut Delivery, what: &str) {
 
 /// How to merge: as somebody says, or the first way that the repository allows.
 fn method(known: &Known, set: &ChangeSet) -> Option<MergeMethod> {
-    let allowed = &known.allowed.methods;
+    let allowed = &known.rules.methods;
     match set.merge.method {
         Some(method) => allowed.contains(&method).then_some(method),
         None => allowed.first().copied(),
@@ -241,23 +246,23 @@ fn method(known: &Known, set: &ChangeSet) -> Option<MergeMethod> {
 
 /// Says that an approval is missing, and which one does not count.
 fn unapproved(pull: &PullRequest) -> String {
-    let passed_over = pull.passed_over.iter().map(|why| format!("; {why}"));
+    let passed_over = pull.ignored_labels.iter().map(|why| format!("; {why}"));
     format!("{UNAPPROVED}{}", passed_over.collect::<String>())
 }
 
 /// What a pull request waits for.
 fn obstacle(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<String> {
-    if !known.allowed.is_own(&pull.author) {
+    if !known.rules.is_own(&pull.author) {
         return Some(format!("{} opened it", pull.author));
     }
     // Where there is a queue, nothing else may merge, and the queue puts it onto the base by itself.
     let is_queued = pull.queue != Queue::None;
-    let state = match pull.state {
-        MergeState::Behind if !is_queued => "the base has to be in its branch first",
-        MergeState::Blocked if !is_queued => "the repository's rules are not met",
-        MergeState::Dirty => "it conflicts with the base",
+    let state = match pull.mergeable {
+        Mergeable::Behind if !is_queued => "the base has to be in its branch first",
+        Mergeable::Blocked if !is_queued => "the repository's rules are not met",
+        Mergeable::Conflict => "it conflicts with the base",
         _ if pull.is_draft => "it is a draft",
-        _ if pull.is_refused => "a reviewer wants changes",
+        _ if pull.changes_requested => "a reviewer wants changes",
         _ if pull.wants_review => "it waits for a review",
         _ if set.merge.approval && !pull.has_approval() => return Some(unapproved(pull)),
         _ => return unchecked(known, set, pull),
@@ -308,7 +313,7 @@ fn unchecked(known: &Known, set: &ChangeSet, pull: &PullRequest) -> Option<Strin
             return Some(format!("the check `{}`{by} has not reported", required.name));
         }
     }
-    if known.allowed.is_workflow() && merge.checks.is_empty() && !merge.without_checks {
+    if known.rules.starts_no_checks && merge.checks.is_empty() && !merge.without_checks {
         let why = "nothing has to check it: pull requests of a workflow's own token start no checks; use the \
                    token of an app or a person, or name what must have passed in `checks`";
         return Some(why.to_owned());

@@ -50,10 +50,11 @@ pub use tree::Tree;
 
 use crate::changeset::{ChangeSet, Plan, tried_templates};
 use crate::diagnostic::{Code, Diagnostic, any_error};
-use crate::forge::{self, PullRequest};
+use crate::forge;
 use crate::git::Author;
 use crate::manifest::Looked;
 use crate::policy::{Home, PolicySet, Via};
+use crate::pull_request::PullRequest;
 use crate::registry::Usage;
 use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};

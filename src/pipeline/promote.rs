@@ -10,11 +10,12 @@ use super::homes::Known;
 use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
-use crate::forge::{Check, GitHub};
+use crate::forge::GitHub;
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
 use crate::promote::{Checked, Facts, Promoted, Question, decide};
+use crate::pull_request::Check;
 use crate::settings::GitHubSettings;
 
 /// Whoever asks since when something runs is told as far back as this.

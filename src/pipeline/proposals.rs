@@ -7,10 +7,11 @@ use super::memory::{Heard, Held, Memory, is_reverted, is_there};
 use super::{Deliver, Request, Tree};
 use crate::changeset::{Bundle, ChangeSet, Plan, Proposed, ProposedMove, branch_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::forge::{Allowed, ForgeError, GitHub, Labeller, PullRequest, Pulls};
+use crate::forge::{ForgeError, GitHub, Labeller, Observed};
 use crate::git::Author;
 use crate::manifest::Surveyed;
-use crate::policy::{APPROVE, AutoMerge, HOLD, ORDERS, PolicySet, Via};
+use crate::policy::{APPROVE, AutoMerge, COMMAND_LABELS, HOLD, PolicySet, Via};
+use crate::pull_request::{BranchPullRequests, PullRequest, RepoRules};
 use crate::report::DeliveryOutcome;
 use crate::settings::DecideSettings;
 use crate::store::Store;
@@ -30,9 +31,9 @@ pub(super) struct Known {
     pub(super) forge: GitHub,
     pub(super) base: String,
     /// By branch.
-    pub(super) pulls: BTreeMap<String, Pulls>,
+    pub(super) pulls: BTreeMap<String, BranchPullRequests>,
     /// What the repository allows, and who asks.
-    pub(super) allowed: Allowed,
+    pub(super) rules: RepoRules,
     /// The commit of the base that was read.
     read: String,
     /// Branches that were asked for.
@@ -51,13 +52,13 @@ impl Known {
             return Ok(false);
         }
         let names: Vec<&str> = new.iter().map(String::as_str).collect();
-        let (pulls, allowed) = self
+        let Observed { pulls, rules } = self
             .forge
             .pulls(&names, &self.base, self.with_checks)
             .await
             .map_err(|error| error.to_string())?;
         self.pulls.extend(pulls);
-        self.allowed = allowed;
+        self.rules = rules;
         self.disobey(&new).await;
         self.asked.extend(new);
         Ok(true)
@@ -78,15 +79,17 @@ impl Known {
         for branch in branches {
             let Some(pulls) = self.pulls.get_mut(branch) else { continue };
             for pull in pulls.open.iter_mut().chain(&mut pulls.closed) {
-                for order in
-                    ORDERS.into_iter().filter(|order| pull.has_label(order)).collect::<Vec<_>>()
+                for order in COMMAND_LABELS
+                    .into_iter()
+                    .filter(|order| pull.has_label(order))
+                    .collect::<Vec<_>>()
                 {
                     let by = self.forge.labelled_by(pull.number, order).await;
-                    let why = objection(pull, order, by.ok().flatten(), &self.allowed);
+                    let why = objection(pull, order, by.ok().flatten(), &self.rules);
                     if let Some(why) = why {
                         tracing::warn!(pull.number, order, why, "a label is passed over");
-                        pull.passed_over.push(format!("`{order}` does not count: {why}"));
-                        pull.labels.retain(|label| !label.eq_ignore_ascii_case(order));
+                        pull.ignored_labels.push(format!("`{order}` does not count: {why}"));
+                        pull.drop_label(order);
                     }
                 }
             }
@@ -99,13 +102,13 @@ fn objection(
     pull: &PullRequest,
     order: &str,
     by: Option<Labeller>,
-    allowed: &Allowed,
+    rules: &RepoRules,
 ) -> Option<&'static str> {
     let of_commit = Proposed::read(&pull.body).and_then(|proposed| proposed.approvable);
     match by {
         None => (order != HOLD).then_some("nobody can say who set it"),
         Some(by) if !by.may_write => Some("whoever set it may not write"),
-        Some(by) if order == APPROVE && (by.is_bot || allowed.is_own(&by.login)) => {
+        Some(by) if order == APPROVE && (by.is_bot || rules.is_own(&by.login)) => {
             Some("no program approves what a program proposes")
         }
         Some(_) if order == APPROVE && of_commit.as_deref() != Some(&*pull.head) => {
@@ -199,12 +202,12 @@ impl Proposals {
             Ok(forge) => forge.with_store(store(request.settings)),
             Err(error) => return Self::Impossible(error.to_string()),
         };
-        let (pulls, allowed, asked) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
+        let (pulls, rules, asked) = (BTreeMap::new(), RepoRules::default(), BTreeSet::new());
         let merges = |index: &usize| set.environments[*index].deliver.merge.by != AutoMerge::Off;
         let with_checks = wanted.iter().any(merges);
         let milestones = BTreeMap::new();
         let mut known =
-            Box::new(Known { forge, base, pulls, allowed, read, asked, with_checks, milestones });
+            Box::new(Known { forge, base, pulls, rules, read, asked, with_checks, milestones });
         match known.ask(branches).await {
             Ok(_) => Self::Known(known),
             Err(why) => Self::Impossible(why),
@@ -291,7 +294,7 @@ impl Proposals {
                 Some(Heard::Refused { proposed, number: pull.number, why, is_back: false })
             }));
             // What was merged after the base was read is not there yet, and not reverted for that.
-            if known.allowed.base.as_ref() == Some(&known.read) {
+            if known.rules.base.as_ref() == Some(&known.read) {
                 heard.extend(merged(&pulls.merged, set, held));
             }
         }
@@ -329,7 +332,7 @@ impl Proposals {
     /// The base, when it is not where it was read any more.
     pub(super) fn moved_base(&self) -> Option<String> {
         let Self::Known(known) = self else { return None };
-        let is_there = known.allowed.base.as_ref().is_none_or(|base| *base == known.read);
+        let is_there = known.rules.base.as_ref().is_none_or(|base| *base == known.read);
         (!is_there).then(|| known.base.clone())
     }
 

@@ -7,9 +7,10 @@ use super::merge::{disarm, withdraw};
 use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, branch_prefix, code_span};
 use crate::choose::Outcome;
-use crate::forge::{ForgeError, PullRequest, Queue, Upserted};
+use crate::forge::{ForgeError, Upserted};
 use crate::git::{BranchState, branch_ref};
 use crate::policy::{APPROVE, Environment, Home, PolicySet, REBASE, Via};
+use crate::pull_request::{PullRequest, Queue};
 use crate::report::{Delivery, DeliveryOutcome};
 
 /// Why one is closed that nothing else proposes.
@@ -110,7 +111,7 @@ impl Stale {
                 continue;
             };
             let others = over(pull, plan, set);
-            if others.is_some() && pull.armed_by.is_some() {
+            if others.is_some() && pull.auto_merge_by.is_some() {
                 stale.armed.push(pull.clone());
             }
             let others = others.filter(|_| !pull.is_held());
@@ -320,7 +321,7 @@ async fn ask_for_approval(
 ) -> Result<(), ForgeError> {
     let Some(commit) = commit else { return Ok(()) };
     known.forge.unlabel_now(pull.number, APPROVE).await?;
-    pull.labels.retain(|label| !label.eq_ignore_ascii_case(APPROVE));
+    pull.drop_label(APPROVE);
     known.forge.rewrite(pull.number, &Proposed::approvable(&set.body, commit)).await
 }
 
@@ -349,7 +350,7 @@ pub(super) async fn release(sets: &[ChangeSet], steps: &mut [Step], proposals: &
 
 async fn release_one(known: &Known, pull: &mut PullRequest) -> Result<(), ForgeError> {
     // Whoever armed it saw something else.
-    if pull.armed_by.take().is_some() {
+    if pull.auto_merge_by.take().is_some() {
         known.forge.disarm(pull).await?;
     }
     if pull.queue == Queue::Inside {
@@ -358,7 +359,7 @@ async fn release_one(known: &Known, pull: &mut PullRequest) -> Result<(), ForgeE
     }
     if pull.has_label(APPROVE) {
         known.forge.unlabel(pull.number, APPROVE).await?;
-        pull.labels.retain(|label| !label.eq_ignore_ascii_case(APPROVE));
+        pull.drop_label(APPROVE);
     }
     Ok(())
 }
@@ -391,7 +392,7 @@ async fn stopped(
 
 /// Says in a pull request that people have it now, once, and has GitHub not merge it by itself.
 async fn freeze(known: &Known, pull: &PullRequest, why: &str) -> Result<(), ForgeError> {
-    if pull.armed_by.is_some() {
+    if pull.auto_merge_by.is_some() {
         known.forge.disarm(pull).await?;
     }
     if pull.body.starts_with(FROZEN) {

@@ -25,7 +25,7 @@ pub const REBASE: &str = "tagalong:rebase";
 pub const APPROVE: &str = "tagalong:approve";
 
 /// The labels by which people say what to do.
-pub const ORDERS: [&str; 4] = [RETRY, HOLD, REBASE, APPROVE];
+pub const COMMAND_LABELS: [&str; 4] = [RETRY, HOLD, REBASE, APPROVE];
 
 /// How changes are delivered.
 #[derive(Clone, Debug, Default)]
@@ -188,7 +188,7 @@ impl Deliver {
             return Err(("reviewers", why));
         }
         let is_order =
-            |label: &&String| ORDERS.iter().any(|order| label.eq_ignore_ascii_case(order));
+            |label: &&String| COMMAND_LABELS.iter().any(|order| label.eq_ignore_ascii_case(order));
         if let Some(order) = raw.labels.iter().find(is_order) {
             let why = format!(
                 "`{order}` is how people say what to do with a pull request, so it cannot be one that every pull request has"

@@ -30,8 +30,8 @@ mod windows;
 pub use calver::{Calendar, Calver, InvalidCalver};
 pub use checks::{Checks, Identity, Signer};
 pub use deliver::{
-    APPROVE, Deliver, Group, HOLD, Limits, Merge, ORDERS, PullRequestSettings, REBASE, RETRY,
-    Required, Texts,
+    APPROVE, COMMAND_LABELS, Deliver, Group, HOLD, Limits, Merge, PullRequestSettings, REBASE,
+    RETRY, Required, Texts,
 };
 pub use exclusion::Exclusion;
 pub use file::{PolicyFile, is_kubernetes_object};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The pure rooms, each with the ones it may know.
-const CORE: [(&str, &[&str]); 12] = [
+const CORE: [(&str, &[&str]); 13] = [
     ("image", &[]),
     ("yaml", &[]),
     ("diagnostic", &[]),
@@ -16,6 +16,7 @@ const CORE: [(&str, &[&str]); 12] = [
     ("changeset", &["image", "yaml", "diagnostic", "policy", "manifest", "choose", "edit"]),
     ("starter", &["image", "yaml", "diagnostic", "policy", "manifest"]),
     ("promote", &["image", "policy", "ledger", "choose", "changeset"]),
+    ("pull_request.rs", &["policy", "changeset"]),
 ];
 
 /// The edges, each with the rooms beside the core that it may know.

@@ -21,17 +21,16 @@ fn names_are_variables_and_forks_are_passed_over() {
         "m0": {"nodes": forks("MERGED", MERGED)},
         "m1": {"nodes": forks("MERGED", MERGED)},
     }});
-    let (found, allowed, crowded) =
-        read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
-    assert_eq!(allowed.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
+    let (seen, crowded) = read(serde_json::from_value(answer).unwrap(), &branches).unwrap();
+    assert_eq!(seen.rules.methods, [MergeMethod::Squash, MergeMethod::Rebase]);
     // Each is asked for once more, whatever crowds it.
     assert!(crowded.into_iter().eq(branches), "each is once there");
-    let numbers = |pulls: &Pulls| {
+    let numbers = |pulls: &BranchPullRequests| {
         [&pulls.open, &pulls.closed].map(|pull| pull.as_ref().map(|pull| pull.number))
     };
-    assert_eq!(numbers(&found["tagalong/a"]), [Some(2), Some(9)]);
-    assert_eq!(numbers(&found["tagalong/b"]), [None, None]);
-    assert_eq!(found["tagalong/a"].open.as_ref().unwrap().labels, ["l"]);
+    assert_eq!(numbers(&seen.pulls["tagalong/a"]), [Some(2), Some(9)]);
+    assert_eq!(numbers(&seen.pulls["tagalong/b"]), [None, None]);
+    assert_eq!(seen.pulls["tagalong/a"].open.as_ref().unwrap().labels, ["l"]);
     let unknown =
         serde_json::from_value(json!({"viewer": {"login": "bot"}, "repository": null})).unwrap();
     assert!(read(unknown, &branches).is_none());

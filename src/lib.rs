@@ -14,6 +14,7 @@ pub mod edit;
 pub mod changeset;
 pub mod promote;
 pub mod pull_request;
+pub mod reconcile;
 pub mod starter;
 
 pub mod secret;

@@ -1,5 +1,7 @@
 //! Pull requests as any forge has them, as far as they concern this program: data, and no client.
 
+use std::collections::BTreeMap;
+
 use crate::changeset::ChangeSet;
 use crate::policy::{APPROVE, HOLD, MergeMethod, REBASE, RETRY};
 
@@ -114,6 +116,35 @@ pub struct RepoRules {
     pub base: Option<String>,
 }
 
+/// The pull requests of branches, and the rules of their repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The pull requests by branch.
+    pub pulls: BTreeMap<String, BranchPullRequests>,
+    /// The rules.
+    pub rules: RepoRules,
+}
+
+/// The identity of a pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullRef {
+    /// Its number.
+    pub number: u64,
+    /// The forge's own identifier, where that is not the number.
+    pub id: String,
+}
+
+/// A person or a program that set a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labeller {
+    /// The login.
+    pub login: String,
+    /// True if it may write to the repository. Whoever may only label must not thereby throw away a writer's commit.
+    pub may_write: bool,
+    /// True if it is an app, or acted through one.
+    pub is_bot: bool,
+}
+
 impl RepoRules {
     /// True if a login is the token's own. Some interfaces write an app's login with brackets, some without.
     #[must_use]
@@ -124,6 +155,12 @@ impl RepoRules {
 }
 
 impl PullRequest {
+    /// Its identity.
+    #[must_use]
+    pub fn reference(&self) -> PullRef {
+        PullRef { number: self.number, id: self.id.clone() }
+    }
+
     /// True if people want its change proposed again although it was closed.
     #[must_use]
     pub fn is_wanted_again(&self) -> bool {

@@ -15,8 +15,6 @@ mod pulls;
 mod releases;
 mod write;
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 pub use app::sign_in;
@@ -25,9 +23,9 @@ pub use error::ForgeError;
 pub use github::GitHub;
 pub use merge::{Compared, Merged};
 pub use releases::Release;
-pub use write::{Labeller, Upserted};
+pub use write::Upserted;
 
-use crate::pull_request::{BranchPullRequests, RepoRules};
+pub use crate::pull_request::{Labeller, Observed};
 
 /// Somebody, as GitHub's interfaces name people and apps.
 #[derive(Deserialize)]
@@ -45,13 +43,4 @@ struct Named {
 fn same_text(found: &str, wanted: &str) -> bool {
     let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
     lines(found) == lines(wanted)
-}
-
-/// The pull requests of branches, and the rules of their repository.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// By branch.
-    pub pulls: BTreeMap<String, BranchPullRequests>,
-    /// The rules.
-    pub rules: RepoRules,
 }

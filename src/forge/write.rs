@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ForgeError, GitHub, Named, same_text};
 use crate::changeset::ChangeSet;
-use crate::pull_request::PullRequest;
+use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
@@ -42,17 +42,6 @@ const PAGE: usize = 100;
 
 /// More parts of a list of events are not read: whose label it is counts as unknown then.
 const MAX_PAGES: usize = 30;
-
-/// A person or a program that put a label on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labeller {
-    /// The login.
-    pub login: String,
-    /// Whether it may write to the repository. Triage may label as well, and must not thereby throw away what writers committed.
-    pub may_write: bool,
-    /// Whether it is an app, or acted through one.
-    pub is_bot: bool,
-}
 
 /// What a person may do; `maintain` is `write` here, and `triage` is `read`
 /// (<https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user>).

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ForgeError, GitHub};
 use crate::policy::MergeMethod;
-use crate::pull_request::PullRequest;
+use crate::pull_request::PullRef;
 
 /// A comparison lists at most this many files.
 const MAX_FILES: usize = 300;
@@ -61,6 +61,12 @@ fn is_conflict(why: &str) -> bool {
     why.contains("conflict") || why.contains("is not mergeable")
 }
 
+/// GitHub's words for a pull request that needs no auto-merge: it is mergeable now, or nothing ever checks it.
+fn is_ready(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["clean status", "unstable status"].iter().any(|state| why.contains(state))
+}
+
 #[derive(Deserialize)]
 struct CommitRow {
     sha: String,
@@ -97,7 +103,7 @@ impl GitHub {
     /// GitHub refuses for another reason than the state of the pull request, or cannot be reached.
     pub async fn merge(
         &self,
-        pull: &PullRequest,
+        pull: &PullRef,
         head: &str,
         method: MergeMethod,
     ) -> Result<Merged, ForgeError> {
@@ -132,7 +138,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When GitHub cannot be reached, or limits requests.
-    pub async fn enqueue(&self, pull: &PullRequest, head: &str) -> Result<Merged, ForgeError> {
+    pub async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeError> {
         let query = "mutation($id: ID!, $head: GitObjectID!) { enqueuePullRequest(input: \
             {pullRequestId: $id, expectedHeadOid: $head}) { clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id, "head": head}});
@@ -149,7 +155,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn dequeue(&self, pull: &PullRequest) -> Result<(), ForgeError> {
+    pub async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeError> {
         let query =
             "mutation($id: ID!) { dequeuePullRequest(input: {id: $id}) { clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id}});
@@ -158,16 +164,16 @@ impl GitHub {
     }
 
     /// Has GitHub merge a pull request as soon as its rules allow it, if its branch is still at the
-    /// commit that was pushed.
+    /// commit that was pushed. False if GitHub has nothing to wait for, and therefore refuses.
     ///
     /// # Errors
-    /// GitHub refuses, also because nothing is left to wait for, or cannot be reached.
-    pub async fn arm(
+    /// GitHub refuses for another reason, or cannot be reached.
+    pub async fn enable_auto_merge(
         &self,
-        pull: &PullRequest,
+        pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<(), ForgeError> {
+    ) -> Result<bool, ForgeError> {
         let method = match method {
             MergeMethod::Squash => "SQUASH",
             MergeMethod::Merge => "MERGE",
@@ -177,15 +183,21 @@ impl GitHub {
             enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $head, \
             mergeMethod: $method}) { clientMutationId } }";
         let variables = json!({"id": pull.id, "head": head, "method": method});
-        let _said: Value = self.mutate(&json!({"query": query, "variables": variables})).await?;
-        Ok(())
+        let mutation = json!({"query": query, "variables": variables});
+        match self.mutate::<Value>(&mutation).await {
+            Ok(_) => Ok(true),
+            Err(ForgeError::Unavailable(why) | ForgeError::Invalid(why)) if is_ready(&why) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Has GitHub not merge a pull request by itself any more.
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn disarm(&self, pull: &PullRequest) -> Result<(), ForgeError> {
+    pub async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeError> {
         let query = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { \
             clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id}});

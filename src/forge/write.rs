@@ -4,8 +4,7 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ForgeError, GitHub, Named, same_text};
-use crate::changeset::ChangeSet;
+use super::{Decoration, ForgeError, GitHub, Named, NewPullRequest, PullRequestEdit, same_text};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
 
@@ -50,17 +49,6 @@ struct Permission {
     permission: String,
 }
 
-/// What had to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upserted {
-    /// It did not exist.
-    Created(PullRequest),
-    /// Its title or body differed.
-    Updated(PullRequest),
-    /// Nothing differed.
-    Unchanged(PullRequest),
-}
-
 #[derive(Serialize)]
 struct NewPull<'a> {
     title: &'a str,
@@ -72,73 +60,71 @@ struct NewPull<'a> {
 }
 
 impl GitHub {
-    /// Makes the open pull request of a branch, if there is one, say what the change set says, and
-    /// opens it otherwise.
+    /// Opens a pull request.
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn upsert(
-        &self,
-        found: Option<PullRequest>,
-        set: &ChangeSet,
-        base: &str,
-    ) -> Result<Upserted, ForgeError> {
-        let Some(found) = found else {
-            return match self.create(set, base).await {
-                // Another run was faster, or the answer was lost after the effect.
-                Err(error) if may_exist(&error) => {
-                    let mut seen = self.pulls(&[&set.branch], base, false).await?;
-                    let open = seen.pulls.remove(&set.branch).and_then(|pulls| pulls.open);
-                    match self.update(open.ok_or(error)?, set).await? {
-                        Upserted::Unchanged(pull) => Ok(Upserted::Created(pull)),
-                        other => Ok(other),
-                    }
+    pub async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
+        match self.create(new).await {
+            // Another run was faster, or the answer was lost after the effect.
+            Err(error) if may_exist(&error) => {
+                let mut seen = self.pulls(&[new.branch], new.base, false).await?;
+                let open = seen.pulls.remove(new.branch).and_then(|pulls| pulls.open);
+                let found = open.ok_or(error)?;
+                let body = redacted(new.body);
+                if found.title != new.title || !same_text(&found.body, &body) {
+                    let (title, body) = (Some(new.title), Some(new.body));
+                    let edit = PullRequestEdit { title, body, ..PullRequestEdit::default() };
+                    self.edit(found.number, &edit).await?;
                 }
-                created => created.map(Upserted::Created),
-            };
-        };
-        self.update(found, set).await
+                Ok(found)
+            }
+            created => created,
+        }
     }
 
-    async fn create(&self, set: &ChangeSet, base: &str) -> Result<PullRequest, ForgeError> {
-        let body = redacted(&set.body);
-        let (title, body, head) = (&*set.title, &*body, &*set.branch);
-        let draft = set.pull.draft;
-        let new = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
+    async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
+        let body = &*redacted(new.body);
+        let &NewPullRequest { title, branch: head, base, is_draft: draft, .. } = new;
+        let sent = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
         let route = self.route("pulls");
         let made: Sent =
-            self.write(async |rest: Octocrab| rest.post(&route, Some(&new)).await).await?;
+            self.write(async |rest: Octocrab| rest.post(&route, Some(&sent)).await).await?;
         Ok(PullRequest {
             number: made.number,
             url: made.html_url,
             id: made.node_id,
-            title: set.title.clone(),
+            title: title.to_owned(),
             body: body.to_owned(),
             is_draft: draft,
             ..PullRequest::default()
         })
     }
 
-    async fn update(&self, found: PullRequest, set: &ChangeSet) -> Result<Upserted, ForgeError> {
-        let body = redacted(&set.body);
-        if found.title == set.title && same_text(&found.body, &body) {
-            return Ok(Upserted::Unchanged(found));
-        }
-        self.patch(found.number, &json!({"title": set.title, "body": body})).await?;
-        Ok(Upserted::Updated(found))
-    }
-
-    /// Adds labels that are missing; whether there were any. Labels of people stay.
+    /// Edits a pull request: its texts, its state, and a last comment.
     ///
     /// # Errors
-    /// GitHub refuses, or cannot be reached. The pull request is there all the same.
-    pub async fn label(&self, pull: &PullRequest, labels: &[String]) -> Result<bool, ForgeError> {
-        let missing: Vec<&String> = labels.iter().filter(|label| !pull.has_label(label)).collect();
-        if missing.is_empty() {
-            return Ok(false);
-        }
-        let body = json!({"labels": missing});
-        self.post(&format!("issues/{}/labels", pull.number), &body).await.map(|()| true)
+    /// GitHub refuses, or cannot be reached.
+    pub async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError> {
+        let mut patch = Map::new();
+        patch.extend(edit.title.map(|title| ("title".to_owned(), json!(title))));
+        patch.extend(edit.body.map(|body| ("body".to_owned(), json!(redacted(body)))));
+        patch.extend(edit.is_closed.then(|| ("state".to_owned(), json!("closed"))));
+        let route = self.route(&format!("pulls/{number}"));
+        let patch = Value::Object(patch);
+        let _sent: Sent =
+            self.write(async |rest: Octocrab| rest.patch(&route, Some(&patch)).await).await?;
+        let Some(comment) = edit.comment else { return Ok(()) };
+        let comment = json!({"body": redacted(comment)});
+        self.post(&format!("issues/{number}/comments"), &comment).await
+    }
+
+    /// Adds labels.
+    ///
+    /// # Errors
+    /// GitHub refuses, or cannot be reached.
+    pub async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
+        self.post(&format!("issues/{number}/labels"), &json!({"labels": labels})).await
     }
 
     /// Returns who put a label on last; `None` when the events do not say.
@@ -203,42 +189,38 @@ impl GitHub {
         Ok(())
     }
 
-    /// Gives a new pull request its labels, assignees, milestone and reviewers. Later ones are
-    /// people's to change.
+    /// Sets reviewers, assignees and milestone of a new pull request, and adds labels. One that is refused does not keep the
+    /// others away.
     ///
     /// # Errors
-    /// GitHub refuses, or cannot be reached. The pull request is there all the same.
-    pub async fn dress(
-        &self,
-        pull: &PullRequest,
-        set: &ChangeSet,
-        milestone: Option<u64>,
-    ) -> Result<(), ForgeError> {
-        let wanted = &set.pull;
+    /// GitHub refuses one of them, or cannot be reached.
+    pub async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError> {
         let (teams, users): (Vec<&String>, Vec<&String>) =
-            wanted.reviewers.iter().partition(|name| name.contains('/'));
+            with.reviewers.iter().partition(|name| name.contains('/'));
         let mut done = Ok(());
-        if !wanted.reviewers.is_empty() {
+        if !with.reviewers.is_empty() {
             // Within the repository's organisation, teams go by the second half of their names.
             let teams: Vec<&str> =
                 teams.iter().filter_map(|team| Some(team.split_once('/')?.1)).collect();
             let body = json!({"reviewers": users, "team_reviewers": teams});
-            done = self.post(&format!("pulls/{}/requested_reviewers", pull.number), &body).await;
+            done = self.post(&format!("pulls/{number}/requested_reviewers"), &body).await;
         }
         let mut issue = Map::new();
-        if !wanted.assignees.is_empty() {
-            issue.insert("assignees".to_owned(), json!(wanted.assignees));
+        if !with.assignees.is_empty() {
+            issue.insert("assignees".to_owned(), json!(with.assignees));
         }
-        issue.extend(milestone.map(|number| ("milestone".to_owned(), json!(number))));
+        issue.extend(with.milestone.map(|number| ("milestone".to_owned(), json!(number))));
         if !issue.is_empty() {
-            let route = self.route(&format!("issues/{}", pull.number));
+            let route = self.route(&format!("issues/{number}"));
             let issue = Value::Object(issue);
             let answer: Result<Value, ForgeError> =
                 self.write(async |rest: Octocrab| rest.patch(&route, Some(&issue)).await).await;
             done = done.and(answer.map(drop));
         }
-        // One that is refused does not keep the others away.
-        done.and(self.label(pull, &wanted.labels).await.map(drop))
+        if with.labels.is_empty() {
+            return done;
+        }
+        done.and(self.label(number, with.labels).await)
     }
 
     /// The number of an open milestone.
@@ -256,30 +238,6 @@ impl GitHub {
         let found = all.into_iter().find(|milestone| milestone.title == title);
         let unknown = || ForgeError::NotFound(format!("an open milestone `{title}`"));
         found.map(|milestone| milestone.number).ok_or_else(unknown)
-    }
-
-    /// Gives a pull request another body.
-    ///
-    /// # Errors
-    /// GitHub refuses, or cannot be reached.
-    pub async fn rewrite(&self, number: u64, body: &str) -> Result<(), ForgeError> {
-        self.patch(number, &json!({"body": redacted(body)})).await
-    }
-
-    /// Closes a pull request, with a body that says that we did, and a word for people.
-    ///
-    /// # Errors
-    /// GitHub refuses, or cannot be reached.
-    pub async fn close(&self, number: u64, body: &str, word: &str) -> Result<(), ForgeError> {
-        self.patch(number, &json!({"state": "closed", "body": redacted(body)})).await?;
-        self.post(&format!("issues/{number}/comments"), &json!({"body": redacted(word)})).await
-    }
-
-    async fn patch(&self, number: u64, patch: &Value) -> Result<(), ForgeError> {
-        let route = self.route(&format!("pulls/{number}"));
-        let _sent: Sent =
-            self.write(async |rest: Octocrab| rest.patch(&route, Some(patch)).await).await?;
-        Ok(())
     }
 
     async fn post(&self, rest: &str, body: &Value) -> Result<(), ForgeError> {

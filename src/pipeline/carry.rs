@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Tree;
-use super::proposals::Proposals;
 use crate::changeset::{Bundle, Decided, Use};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::image::Tag;
 use crate::manifest::{MAX_FILE, Setters, Site, Surveyed, find};
 use crate::policy::{Order, PolicySet, Via};
+use crate::reconcile::Snapshot;
 use crate::yaml::Stream;
 
 /// What is needed to look at own branches.
@@ -23,7 +23,7 @@ pub(super) struct Carry<'a> {
     pub(super) tree: &'a Tree,
     pub(super) set: &'a PolicySet,
     pub(super) author: &'a Author,
-    pub(super) proposals: &'a Proposals,
+    pub(super) snapshot: &'a Snapshot,
     pub(super) now: Timestamp,
     /// Whether the run knows one pushed tag only, so that the branch may know a better one.
     pub(super) is_partial: bool,
@@ -114,9 +114,7 @@ impl Carry<'_> {
     /// the same sites.
     fn on_branch(&self, file: &Surveyed, branch: &str) -> Option<Vec<Deployed>> {
         let Tree::Git { clone, .. } = self.tree else { return None };
-        if !self.proposals.is_open(branch) {
-            return None;
-        }
+        self.snapshot.open(branch)?;
         let BranchState::Ours { commit, .. } = clone.state(branch, self.author).ok()? else {
             return None;
         };

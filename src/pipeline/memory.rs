@@ -14,6 +14,7 @@ use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
 use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
 use crate::promote;
+use crate::reconcile::{Feedback, Held, Unsaved, is_reverted};
 
 /// So many sights of an image are kept for several branches together.
 const SHARED: usize = 200;
@@ -86,11 +87,11 @@ impl Memory {
     }
 
     /// Learns from pull requests what people said no to, and what they took back.
-    pub(super) fn hear(&mut self, heard: &[Heard], now: Timestamp) {
-        for heard in heard {
-            match heard {
-                Heard::Open(number) => self.ledger.reopen(*number),
-                Heard::Arrived { proposed, number } => {
+    pub(super) fn hear(&mut self, all: &[Feedback], now: Timestamp) {
+        for one in all {
+            match one {
+                Feedback::Open(number) => self.ledger.reopen(*number),
+                Feedback::Arrived { proposed, number } => {
                     for moved in &proposed.moves {
                         let (from, to) = (moved.from.clone(), moved.to.clone());
                         let delivered = Delivered { from, to, pull_request: Some(*number) };
@@ -98,10 +99,10 @@ impl Memory {
                         self.ledger.deliver(environment, &moved.image, delivered);
                     }
                 }
-                Heard::Refused { proposed, number, why, is_back } => {
+                Feedback::Rejected { proposed, number, why, is_reverted } => {
                     for moved in &proposed.moves {
                         let (why, at) = (why.clone(), now);
-                        let (pull_request, reverted) = (Some(*number), *is_back);
+                        let (pull_request, reverted) = (Some(*number), *is_reverted);
                         let refusal = Refusal { why, pull_request, reverted, at };
                         let environment = proposed.environment_of(moved);
                         self.ledger.refuse(environment, &moved.image, moved.refused(), refusal);
@@ -338,11 +339,20 @@ impl Memory {
         self.store == Store::Nowhere
     }
 
-    /// The text to commit, when there is something new and a place for it in git. `alone` says that
-    /// nothing else is pushed.
-    pub(super) fn to_commit(&self, alone: bool) -> Option<String> {
-        let is_worth_it = self.ledger != self.before && (self.is_urgent || !alone);
-        (is_worth_it && self.store == Store::Reference).then(|| self.ledger.to_json())
+    /// The part of the ledger that is not saved yet.
+    pub(super) fn unsaved(&self) -> Unsaved {
+        match (self.ledger != self.before, self.is_urgent, &self.store) {
+            (false, ..) | (_, _, Store::Nowhere) => Unsaved::Nothing,
+            (true, false, Store::Reference) => Unsaved::Deferrable,
+            // A file costs no push.
+            (true, true, Store::Reference) | (true, _, Store::File(_)) => Unsaved::Urgent,
+        }
+    }
+
+    /// The text to commit, when there is something new and it is kept in git.
+    pub(super) fn to_commit(&self) -> Option<String> {
+        let is_new = self.ledger != self.before && self.store == Store::Reference;
+        is_new.then(|| self.ledger.to_json())
     }
 
     /// Nothing is left to write.
@@ -368,48 +378,6 @@ impl Memory {
         self.kept();
         Ok(())
     }
-}
-
-/// What is heard from pull requests.
-pub(super) enum Heard {
-    /// One is open, perhaps again.
-    Open(u64),
-    /// What one proposed was merged, and is there.
-    Arrived { proposed: Proposed, number: u64 },
-    /// What one proposed is not wanted.
-    Refused { proposed: Proposed, number: u64, why: String, is_back: bool },
-}
-
-/// What an environment holds of a policy's image, by their indices.
-pub(super) type Held = BTreeMap<(usize, usize), BTreeSet<Deployed>>;
-
-/// Whether every place went back: to what it held before, or below what was delivered. A place that
-/// holds what was delivered, or that nothing says the rank of, makes it none.
-pub(super) fn is_reverted(
-    policy: &Policy,
-    moved: &ProposedMove,
-    held: &BTreeSet<Deployed>,
-) -> bool {
-    let ranker = policy.rule.ranker(None);
-    let rank = |tag: &Tag| ranker.rank_deployed(tag, None);
-    let delivered = moved.to.split('@').next().and_then(Tag::parse);
-    let wanted = delivered.as_ref().and_then(rank);
-    let went_back = |place: &Deployed| {
-        let tag = place.tag.as_ref();
-        let is_below = tag
-            .and_then(rank)
-            .zip(wanted.as_ref())
-            .is_some_and(|(rank, wanted)| rank.compare(wanted) == std::cmp::Ordering::Less);
-        let is_there =
-            place.to_string() == moved.to || tag == delivered.as_ref() && !moved.keeps_tag();
-        !is_there && (is_below || place.to_string() == moved.from)
-    };
-    !held.is_empty() && held.iter().all(went_back)
-}
-
-/// Whether every place holds what was moved there.
-pub(super) fn is_there(moved: &ProposedMove, held: &BTreeSet<Deployed>) -> bool {
-    !held.is_empty() && held.iter().all(|place| place.to_string() == moved.to)
 }
 
 /// Whether environments on other branches ask a registry for an image, too, and keep what they saw in the same

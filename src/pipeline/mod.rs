@@ -4,17 +4,18 @@ mod carry;
 mod decide;
 mod deliver;
 mod deployed;
+mod execute;
 mod explain;
 mod history;
 mod homes;
 mod load;
 mod memory;
-mod merge;
 mod notes;
+mod observe;
 mod plan;
 mod promote;
-mod proposals;
-mod pulls;
+mod proof;
+mod push;
 mod rollback;
 mod settle;
 mod sign;
@@ -31,14 +32,14 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 
-pub use deliver::new_files;
 pub use explain::{Explained, explain};
 use history::Timelines;
 use homes::{Elsewhere, Names};
 pub use load::Loaded;
 use memory::Memory;
+use observe::Observation;
 use plan::{check_names, plan_tree, rewrite};
-use proposals::Proposals;
+pub use push::new_files;
 pub use rollback::{Rollback, rollback};
 pub use starter::{Started, import, init};
 pub use status::status;
@@ -101,7 +102,7 @@ pub struct Planning {
     author: Author,
     /// Whose the token is that it was read with.
     github: GitHubSettings,
-    proposals: Proposals,
+    observation: Observation,
     /// What environments held, as far as promotions or a report asked for it.
     timelines: Timelines,
     /// The repositories of all places.
@@ -116,7 +117,7 @@ pub struct Planning {
 struct Planned {
     home: Home,
     tree: Tree,
-    proposals: Proposals,
+    observation: Observation,
 }
 
 /// What a run did.
@@ -301,7 +302,7 @@ async fn attempt(
     tags: &mut Tags,
     plan: &mut impl AsyncFnMut(&Surroundings, &mut Tags) -> Result<Planning, Failure>,
     is_last: bool,
-) -> Result<Result<Run, deliver::Raced>, Failure> {
+) -> Result<Result<Run, push::Raced>, Failure> {
     // What an app was given lasts an hour, and some limits are waited for.
     let around = &signed_in(&settings.scope, around).await?;
     let planning = plan(around, tags).await?;
@@ -317,7 +318,7 @@ impl Planning {
         plan: Plan,
         sources: BTreeMap<String, String>,
         github: &GitHubSettings,
-        (set, memory, tree, author, proposals): (PolicySet, Memory, Tree, Author, Proposals),
+        (set, memory, tree, author, observation): (PolicySet, Memory, Tree, Author, Observation),
     ) -> Self {
         Self {
             plan,
@@ -329,7 +330,7 @@ impl Planning {
             tree,
             author,
             github: github.clone(),
-            proposals,
+            observation,
             timelines: Timelines::new(),
             names: Names::new(),
             dashboard: None,
@@ -348,7 +349,7 @@ impl Planning {
     /// The open pull request of a change set.
     fn open(&self, set: &ChangeSet) -> Option<&PullRequest> {
         let elsewhere = self.elsewhere.iter().find(|place| place.home == set.home);
-        elsewhere.map_or(&self.proposals, |place| &place.proposals).open(&set.branch)
+        elsewhere.map_or(&self.observation, |place| &place.observation).snapshot.open(&set.branch)
     }
 
     /// Says only of what no place uses that nothing does.
@@ -358,12 +359,12 @@ impl Planning {
 
     /// Adds what was planned in another place.
     fn absorb(&mut self, other: Self) {
-        let Self { plan, usage, undecided, set, tree, proposals, timelines, .. } = other;
+        let Self { plan, usage, undecided, set, tree, observation, timelines, .. } = other;
         self.plan.append(plan, &set.here);
         self.usage = usage;
         self.undecided |= undecided;
         self.timelines.extend(timelines);
-        self.elsewhere.push(Planned { home: set.here, tree, proposals });
+        self.elsewhere.push(Planned { home: set.here, tree, observation });
     }
 
     /// How `plan` ends.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::homes::Known;
-use super::memory::{Held, Memory};
+use super::memory::Memory;
+use super::observe::Observation;
 use super::promote::{Promoting, is_promoted};
-use super::proposals::Proposals;
 use super::settle::Settling;
 use super::survey::survey;
 use super::{Deliver, Failure, Invalid, Loaded, Planning, Request, Tags, Tree, notes, sign, sweep};
@@ -17,6 +17,7 @@ use crate::git::Author;
 use crate::image::Repository;
 use crate::manifest::{Looked, Survey, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings, Via};
+use crate::reconcile::Held;
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
 
@@ -46,8 +47,8 @@ pub(super) async fn plan_tree(
     let promoting = Promoting::read(&tree, of, &files, (&uses, known), request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
-    let mut proposals = proposals(&tree, &set, &files, (&memory, &author), request).await;
-    let is_whole_picture = proposals.tell(&tree, (&set, &files), request, &mut diagnostics);
+    let mut observation = Box::pin(observe(&tree, &set, &files, &memory, &author, request)).await;
+    let is_whole_picture = observation.tell(&tree, &set, &files, request, &mut diagnostics);
     let held = held(&files);
     memory.notice_reverts(&set, &held, settings.now);
     let settling = Settling {
@@ -64,7 +65,7 @@ pub(super) async fn plan_tree(
         progress,
         is_partial: settings.pushed.is_some(),
     };
-    let settled = settling.settle(&uses, tags, &mut memory, &mut proposals);
+    let settled = settling.settle(&uses, tags, &mut memory, &mut observation);
     let (mut plan, undecided) = Box::pin(settled).await;
     let timelines = promoting.timelines;
     let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
@@ -83,7 +84,7 @@ pub(super) async fn plan_tree(
         tree,
         author,
         github: request.around.github.clone(),
-        proposals,
+        observation,
         timelines,
         names: known.names(),
         dashboard: repository.dashboard,
@@ -179,19 +180,20 @@ pub(super) fn rewrite(
 }
 
 /// The pull requests of the environments that a run may deliver to.
-async fn proposals(
+async fn observe(
     tree: &Tree,
     set: &PolicySet,
     files: &[Surveyed],
-    (memory, author): (&Memory, &Author),
+    memory: &Memory,
+    author: &Author,
     request: &Request<'_>,
-) -> Proposals {
+) -> Observation {
     let only = &request.settings.environments;
     let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
     let is_selected =
         |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
     let selected = involved.into_iter().filter(is_selected);
-    Proposals::find(selected, set, tree, (memory, author), request).await
+    Observation::read(selected, set, tree, memory, author, request).await
 }
 
 /// What each environment holds of each policy's image.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::timelines;
+use super::observe::Observation;
 use super::plan::check_names;
-use super::proposals::Proposals;
 use super::{
     Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
     homes::{self, Known},
@@ -71,7 +71,7 @@ pub async fn rollback(
     let (github, clock) = (&around.github, around.clock());
     let outside = Outside { tags: &tags, github, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
-    let moved = |raced: deliver::Raced| {
+    let moved = |raced: super::push::Raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
     };
     delivered.map(|run| Rollback::Delivered(Box::new(run))).map_err(moved)
@@ -148,13 +148,18 @@ async fn plan(
     memory.taken_back(&plan, is_pushed, settings.now);
     name_branches(&mut plan, &set, (environment, &settings.images), &tree);
     let all = std::iter::once(environment);
-    let mut proposals = match request.deliver {
-        Deliver::Via(_) => Proposals::find(all, &set, &tree, (&memory, &author), request).await,
-        Deliver::Nothing | Deliver::Sight => Proposals::None,
+    let mut observation = match request.deliver {
+        Deliver::Via(_) => Observation::read(all, &set, &tree, &memory, &author, request).await,
+        Deliver::Nothing | Deliver::Sight => Observation::default(),
     };
-    proposals.ask(&plan).await;
+    observation.of_plan(&plan).await;
     plan.diagnostics.splice(0..0, diagnostics);
-    Ok(Planning::of(plan, sources, &request.around.github, (set, memory, tree, author, proposals)))
+    Ok(Planning::of(
+        plan,
+        sources,
+        &request.around.github,
+        (set, memory, tree, author, observation),
+    ))
 }
 
 /// What an image was before: the last version that is another one, or the one with a tag.

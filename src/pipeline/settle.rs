@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::carry::{Carry, carry};
 use super::decide::Deciding;
-use super::memory::{Held, Memory};
+use super::memory::Memory;
+use super::observe::Observation;
 use super::promote::{Promoting, is_promoted};
-use super::proposals::Proposals;
 use super::{Tags, Tree, rewrite};
 use crate::changeset::{Decided, Plan, Use};
 use crate::choose::{Decision, Outcome};
@@ -15,6 +15,7 @@ use crate::git::Author;
 use crate::manifest::{Left, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings};
 use crate::promote::hold_together;
+use crate::reconcile::{Held, feedback};
 use crate::signature::Verifiers;
 
 /// What decisions and texts are made from.
@@ -42,10 +43,10 @@ impl Settling<'_> {
         uses: &[Use],
         tags: &mut Tags,
         memory: &mut Memory,
-        proposals: &mut Proposals,
+        observation: &mut Observation,
     ) -> (Plan, bool) {
         loop {
-            memory.hear(&proposals.heard(self.set, self.held), self.now);
+            memory.hear(&feedback(&observation.snapshot, self.set, self.held), self.now);
             let (set, verifiers, ledger) = (self.set, self.verifiers, &memory.ledger);
             let (now, progress) = (self.now, self.progress);
             let deciding = Deciding { set, verifiers, ledger, now, progress };
@@ -59,12 +60,13 @@ impl Settling<'_> {
             decided.sort_by(|a, b| a.at.cmp(&b.at));
             let undecided = decided.iter().any(|d| d.decision.outcome == Outcome::Undecided);
             let (tree, author, is_partial) = (self.tree, self.author, self.is_partial);
-            let with = Carry { tree, set, author, proposals, now, is_partial };
+            let snapshot = &observation.snapshot;
+            let with = Carry { tree, set, author, snapshot, now, is_partial };
             carry(&with, self.files, &mut decided);
             hold_together(set, self.left, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.
-            if !proposals.ask(&plan).await {
+            if !observation.of_plan(&plan).await {
                 return (plan, undecided);
             }
         }

@@ -5,23 +5,16 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::deliver::{Answers, Raced, Step, push};
 use super::memory::Memory;
-use super::proposals::{Known, Proposals};
+use super::push::{Answers, Raced, push};
 use super::{Deliver, Failure, Request};
-use crate::forge::NewCommit;
+use crate::forge::{GitHub, NewCommit};
 use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref};
 use crate::policy::{CommitAuthor, RepositorySettings, Sign, Via};
+use crate::reconcile::SIGNING_PREFIX;
 use crate::settings::Surroundings;
-
-/// What begins the names of branches on which GitHub makes commits. A workflow that runs for pushes can
-/// leave them out by it.
-const TRANSIENT: &str = "tagalong-signing/";
-
-/// What is left of a run that was killed is removed after this time.
-const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Who commits, and how it is signed.
 ///
@@ -78,7 +71,7 @@ impl Signed {
     /// Removes what is left of making commits. What cannot be removed now, a later run removes.
     pub(super) async fn tidy(&self, clone: &Clone, is_all: bool) {
         let all = self.updates.iter().filter_map(Update::deleted);
-        let all = all.filter(|branch| is_all && branch.starts_with(TRANSIENT));
+        let all = all.filter(|branch| is_all && branch.starts_with(SIGNING_PREFIX));
         let left: Vec<&str> = self.left.iter().map(String::as_str).chain(all).collect();
         if left.is_empty() {
             return;
@@ -88,13 +81,9 @@ impl Signed {
         }
     }
 
-    /// Names the commit that is really pushed.
-    pub(super) fn exchange(&self, steps: &mut [Step]) {
-        for step in steps {
-            if let Step::Push(update) = step {
-                update.commit = self.commits.get(&update.commit).copied().unwrap_or(update.commit);
-            }
-        }
+    /// The commit that is really pushed.
+    pub(super) fn instead_of(&self, commit: Oid) -> Oid {
+        self.commits.get(&commit).copied().unwrap_or(commit)
     }
 }
 
@@ -105,7 +94,7 @@ impl Signed {
 pub(super) async fn signed(
     clone: &Clone,
     author: &Author,
-    proposals: &Proposals,
+    forge: Option<&GitHub>,
     updates: Vec<Update>,
     now: Timestamp,
 ) -> Result<Signed, Raced> {
@@ -113,7 +102,7 @@ pub(super) async fn signed(
     if !author.signing.is_by_github() || signed.updates.is_empty() {
         return Ok(signed);
     }
-    let Proposals::Known(known) = proposals else {
+    let Some(forge) = forge else {
         let why = "`sign: github` needs a repository on GitHub, and a token".to_owned();
         let all = std::mem::take(&mut signed.updates).into_iter();
         signed.failed = all.map(|update| (update.reference, Err(why.clone()))).collect();
@@ -121,7 +110,8 @@ pub(super) async fn signed(
     };
     // Another run must not have the same.
     let chance = RandomState::new().build_hasher().finish();
-    let transient = |index: usize| format!("{TRANSIENT}{}-{chance:016x}-{index}", now.as_second());
+    let transient =
+        |index: usize| format!("{SIGNING_PREFIX}{}-{chance:016x}-{index}", now.as_second());
     let mut drafts = Vec::new();
     for (index, update) in std::mem::take(&mut signed.updates).into_iter().enumerate() {
         match clone.describe(update.commit) {
@@ -134,7 +124,7 @@ pub(super) async fn signed(
     for draft in drafts {
         let there = begun.get(&branch_ref(&draft.branch)).cloned().unwrap_or(Ok(()));
         let made = match there {
-            Ok(()) => draft.make(known, &mut signed.commits).await,
+            Ok(()) => draft.make(forge, &mut signed.commits).await,
             Err(why) => Err(why),
         };
         match made {
@@ -151,16 +141,6 @@ pub(super) async fn signed(
         }
     }
     Ok(signed)
-}
-
-/// Branches that a killed run has left behind.
-pub(super) fn abandoned(clone: &Clone, now: Timestamp) -> impl Iterator<Item = Update> {
-    let is_old = move |branch: &&str| {
-        let began = branch.strip_prefix(TRANSIENT).and_then(|rest| rest.split('-').next());
-        let began = began.and_then(|began| Timestamp::from_second(began.parse().ok()?).ok());
-        began.is_some_and(|began| now.duration_since(began) > ABANDONED)
-    };
-    clone.branches(TRANSIENT).filter(is_old).map(Update::delete)
 }
 
 /// Commits that GitHub is to make again.
@@ -180,7 +160,7 @@ impl Draft {
     }
 
     /// The last commit, which holds exactly what ours holds.
-    async fn make(&self, known: &Known, instead: &mut BTreeMap<Oid, Oid>) -> Result<Oid, String> {
+    async fn make(&self, forge: &GitHub, instead: &mut BTreeMap<Oid, Oid>) -> Result<Oid, String> {
         let first = self.commits.first().ok_or("there is nothing to commit")?;
         let mut parent = first.parent;
         for commit in &self.commits {
@@ -190,7 +170,7 @@ impl Draft {
                 message: &commit.message,
                 files: &commit.files,
             };
-            let made = known.forge.commit(&new).await.map_err(|error| error.to_string())?;
+            let made = forge.commit(&new).await.map_err(|error| error.to_string())?;
             if made.tree != commit.tree.to_string() {
                 return Err("what GitHub committed is not what was planned".to_owned());
             }

@@ -8,12 +8,13 @@ use futures::stream::{self, StreamExt as _};
 use super::Tags;
 use super::history::Timelines;
 use super::homes::Names;
-use super::proposals::{Known, Proposals};
 use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section, section_of};
 use crate::choose::{Deployed, Outcome};
+use crate::forge::GitHub;
 use crate::image::{Origin, Repository, Source};
 use crate::policy::{Home, Notes, PolicySet, Via};
 use crate::promote::{Held, is_same};
+use crate::reconcile::Snapshot;
 use crate::settings::GitHubSettings;
 
 /// How many images are looked into at once.
@@ -49,9 +50,8 @@ impl Looking<'_> {
     pub(super) async fn look<'a>(
         &self,
         written: impl Iterator<Item = &'a ChangeSet>,
-        proposals: &Proposals,
+        forge: &GitHub,
     ) -> BTreeMap<String, String> {
-        let Proposals::Known(known) = proposals else { return BTreeMap::new() };
         let is_wanted = |set: &&ChangeSet| set.via == Via::PullRequest && set.notes != Notes::Off;
         let mut left = MOST;
         let mut wanted: Vec<(&ChangeSet, Vec<Moved<'_>>)> = Vec::new();
@@ -70,10 +70,10 @@ impl Looking<'_> {
         let of_releases = wanted.iter().filter(|(set, _)| set.notes == Notes::Releases);
         let sources = of_releases.flat_map(|(_, moves)| moves.iter().map(|moved| &moved.to));
         let sources = sources.filter_map(|image| origins.get(image)?.source.clone());
-        let releases = self.releases(known, sources.collect()).await;
+        let releases = self.releases(forge, sources.collect()).await;
         let told = wanted.into_iter().map(|(set, moves)| {
             let row = |moved: Moved<'_>| {
-                let earned = self.earned(&moved, known);
+                let earned = self.earned(&moved, forge);
                 Sources { earned, ..told(&moved, &origins, &releases, set.notes) }
             };
             let rows: Vec<_> = moves.into_iter().map(row).collect();
@@ -92,15 +92,15 @@ impl Looking<'_> {
     }
 
     /// The page of the repository of a place.
-    fn page(&self, home: &Home, known: &Known) -> String {
-        let here = || known.forge.name();
+    fn page(&self, home: &Home, forge: &GitHub) -> String {
+        let here = || forge.name();
         let there = self.names.get(home).map(|(owner, name)| (owner.as_str(), name.as_str()));
         let (owner, name) = there.unwrap_or_else(here);
         format!("{}/{owner}/{name}", self.github.server_url.as_str().trim_end_matches('/'))
     }
 
     /// Where what is promoted was before.
-    fn earned(&self, moved: &Moved<'_>, known: &Known) -> Vec<Earned> {
+    fn earned(&self, moved: &Moved<'_>, forge: &GitHub) -> Vec<Earned> {
         let environment = self.set.environments.iter().find(|e| e.name == moved.environment);
         let promotion = environment.and_then(|e| e.stage.promotion.as_ref());
         let policy = self.set.policies.iter().position(|policy| policy.name == moved.image);
@@ -126,7 +126,7 @@ impl Looking<'_> {
             let environment = &self.set.environments[*source];
             Some(Earned {
                 environment: environment.name.clone(),
-                page: self.page(&environment.home, known),
+                page: self.page(&environment.home, forge),
                 since: commit.map(|commit| (stretch.since, (*commit).to_owned())),
                 between,
             })
@@ -162,7 +162,7 @@ impl Looking<'_> {
     /// The releases of sources on this GitHub. Those that cannot be seen are none.
     async fn releases(
         &self,
-        known: &Known,
+        forge: &GitHub,
         sources: BTreeSet<Source>,
     ) -> BTreeMap<Source, Vec<Note>> {
         let server = &self.github.server_url;
@@ -171,7 +171,7 @@ impl Looking<'_> {
         let mut all = BTreeMap::new();
         for source in sources.into_iter().filter(|source| source.host == here) {
             let Some((owner, name)) = source.owner_and_name() else { continue };
-            match known.forge.public_releases(owner, name).await {
+            match forge.public_releases(owner, name).await {
                 Ok(releases) => {
                     let notes = releases.into_iter().map(|release| Note {
                         tag: release.tag_name,
@@ -208,10 +208,10 @@ fn told(
 pub(super) fn with_section(
     set: &ChangeSet,
     sections: &BTreeMap<String, String>,
-    proposals: &Proposals,
+    snapshot: &Snapshot,
 ) -> ChangeSet {
     let known = || {
-        let open = proposals.open(&set.branch).filter(|open| open.proposes(set))?;
+        let open = snapshot.open(&set.branch).filter(|open| open.proposes(set))?;
         Some(section_of(&open.body)).filter(|_| set.notes != Notes::Off)
     };
     let section = sections.get(&set.branch).cloned().or_else(known);

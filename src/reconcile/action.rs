@@ -100,6 +100,11 @@ pub enum Action {
     Enqueue(MergeOrder),
     /// Merges a pull request.
     Merge(MergeOrder),
+    /// Leaves a pull request in the merge queue.
+    StayInQueue {
+        /// The change set.
+        set: usize,
+    },
     /// Leaves a pull request unmerged.
     WaitToMerge {
         /// The change set.
@@ -233,6 +238,7 @@ impl Action {
             Self::EnableAutoMerge { .. }
             | Self::Enqueue(_)
             | Self::Merge(_)
+            | Self::StayInQueue { .. }
             | Self::WaitToMerge { .. } => Phase::Merge,
         }
     }
@@ -249,6 +255,7 @@ impl Action {
             | Self::Label { set, .. }
             | Self::AskForApproval { set }
             | Self::Wait { set, .. }
+            | Self::StayInQueue { set }
             | Self::WaitToMerge { set, .. } => Some(*set),
             Self::DisableAutoMerge { of, .. }
             | Self::LeaveQueue { of, .. }
@@ -260,6 +267,17 @@ impl Action {
                 Some(order.set)
             }
             Self::Delete { .. } | Self::SaveLedger { .. } | Self::Close(_) => None,
+        }
+    }
+
+    /// The merge that it orders.
+    #[must_use]
+    pub fn order(&self) -> Option<&MergeOrder> {
+        match self {
+            Self::Enqueue(order) | Self::Merge(order) | Self::EnableAutoMerge { order, .. } => {
+                Some(order)
+            }
+            _ => None,
         }
     }
 }

@@ -123,8 +123,8 @@ pub(super) fn actions(
     match step {
         BranchStep::Write => vec![Action::WriteFiles { set: index }],
         BranchStep::Keep(_) => Vec::new(),
-        BranchStep::Stop(stop) => {
-            vec![Action::Wait { set: index, kind: stop.kind, why: stop.why.clone() }]
+        BranchStep::Stop(Stop { kind, why }) => {
+            vec![Action::Wait { set: index, kind: *kind, why: why.clone() }]
         }
         BranchStep::Push => {
             let mut actions = Vec::new();

@@ -14,9 +14,6 @@ const NO_METHOD: &str = "the repository does not allow this way to merge";
 /// The reason for a missing approval.
 const UNAPPROVED: &str = "it waits for an approval: a review, or the label `tagalong:approve`";
 
-/// The reason for a pull request in the merge queue.
-const QUEUED: &str = "it waits in the merge queue";
-
 /// A pull request that is to be merged.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
@@ -162,7 +159,7 @@ impl Candidate<'_> {
         } else if self.set.merge.approval && !pull.has_approval() {
             unapproved(pull)
         } else {
-            return vec![self.waits(QUEUED)];
+            return vec![Action::StayInQueue { set: self.index }];
         };
         let of = Subject::ChangeSet(self.index);
         vec![Action::LeaveQueue { of, purpose: Purpose::NotNow }, self.waits(why)]

@@ -1,6 +1,6 @@
 //! The pull request of a change set: opened, edited, labelled, or told to wait.
 
-use super::{Action, BranchStep, Input, Purpose, Subject, Text, Withheld};
+use super::{Action, BranchStep, Input, Purpose, Stop, Subject, Text, Withheld};
 use crate::changeset::{ChangeSet, Proposed, code_span};
 use crate::policy::{AutoMerge, REBASE, Via};
 use crate::pull_request::{PullRequest, Queue, RepoRules};
@@ -18,8 +18,8 @@ pub(super) fn actions(
     let Some(observed) = input.snapshot.observed() else { return Vec::new() };
     let open = input.snapshot.open(&set.branch);
     match (step, open) {
-        (BranchStep::Stop(stop), Some(open)) => match stop.kind {
-            Withheld::Frozen => freeze(index, open, &stop.why),
+        (BranchStep::Stop(Stop { kind, why }), Some(open)) => match kind {
+            Withheld::Frozen => freeze(index, open, why),
             Withheld::Waiting => withhold(index, set, open, &observed.rules),
             Withheld::Rejected | Withheld::Failed => Vec::new(),
         },

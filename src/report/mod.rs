@@ -20,6 +20,7 @@ pub use status::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
 pub use summary::job_summary;
 pub use text::{decisions, deliveries, diagnostics, plan};
 
+use crate::changeset::ChangeSet;
 use crate::policy::{Home, Via};
 
 /// What became of one change set.
@@ -41,6 +42,23 @@ pub struct Delivery {
     pub outcome: DeliveryOutcome,
     /// More about it, for a person.
     pub message: Option<String>,
+}
+
+impl Delivery {
+    /// A delivery of a change set that nothing else is known of yet.
+    #[must_use]
+    pub fn new(set: &ChangeSet, outcome: DeliveryOutcome) -> Self {
+        Self {
+            environment: set.environment.clone(),
+            home: set.home.clone(),
+            via: set.via,
+            branch: None,
+            commit: None,
+            pull_request: None,
+            outcome,
+            message: None,
+        }
+    }
 }
 
 /// What became of one change set.

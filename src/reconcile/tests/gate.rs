@@ -192,7 +192,7 @@ fn a_queue_takes_what_is_ready_and_gives_back_what_is_not_approved() {
     gate.pull.mergeable = Mergeable::Behind;
     assert_eq!(gate.actions(), [Action::Enqueue(order(None))]);
     gate.pull.queue = Queue::Inside;
-    assert_eq!(gate.why(), "it waits in the merge queue");
+    assert_eq!(gate.actions(), [Action::StayInQueue { set: 0 }]);
     gate.pull.changes_requested = true;
     let of = Subject::ChangeSet(0);
     assert_eq!(gate.actions()[0], Action::LeaveQueue { of, purpose: Purpose::NotNow });

@@ -1,0 +1,111 @@
+//! The merges, each after its proof.
+
+use super::Execution;
+use crate::forge::{ForgeError, Merged};
+use crate::pipeline::proof;
+use crate::reconcile::{Action, MergeOrder};
+use crate::report::DeliveryOutcome;
+
+impl Execution<'_> {
+    pub(super) async fn merge(&mut self, action: &Action) {
+        let done = match action {
+            Action::WaitToMerge { set, why } => {
+                if !why.is_empty() {
+                    self.sets[*set].say(&format!("not merged: {why}"));
+                }
+                return;
+            }
+            Action::StayInQueue { set } => {
+                self.sets[*set].say(QUEUED);
+                return;
+            }
+            Action::Merge(order) | Action::Enqueue(order) => self.proven(order, action).await,
+            Action::EnableAutoMerge { order, otherwise } => {
+                self.enable_auto_merge(order, otherwise).await
+            }
+            _ => self.take_off(action).await.map(|()| Merged::NotNow(String::new())),
+        };
+        if let Some(set) = action.set() {
+            self.merged(set, action, done);
+        }
+    }
+
+    /// Merges or queues, once the branch is proven to be the planned edits.
+    async fn proven(&self, order: &MergeOrder, action: &Action) -> Result<Merged, ForgeError> {
+        if let Some(why) = self.difference(order).await? {
+            return Ok(Merged::NotNow(why.to_owned()));
+        }
+        self.unproven(order, action).await
+    }
+
+    async fn unproven(&self, order: &MergeOrder, action: &Action) -> Result<Merged, ForgeError> {
+        let progress = &self.sets[order.set];
+        let (Some(forge), Some(pull), Some(head)) =
+            (self.forge, &progress.pull, &progress.delivery.commit)
+        else {
+            return Ok(Merged::NotNow(String::new()));
+        };
+        match action {
+            Action::Merge(order) => forge.merge(pull, head, order.method).await,
+            Action::Enqueue(_) => forge.enqueue(pull, head).await,
+            Action::WaitToMerge { why, .. } => Ok(Merged::NotNow(why.clone())),
+            _ => Ok(Merged::NotNow(String::new())),
+        }
+    }
+
+    async fn enable_auto_merge(
+        &self,
+        order: &MergeOrder,
+        otherwise: &Action,
+    ) -> Result<Merged, ForgeError> {
+        if let Some(why) = self.difference(order).await? {
+            return Ok(Merged::NotNow(why.to_owned()));
+        }
+        let progress = &self.sets[order.set];
+        let (Some(forge), Some(pull), Some(head)) =
+            (self.forge, &progress.pull, &progress.delivery.commit)
+        else {
+            return Ok(Merged::NotNow(String::new()));
+        };
+        if forge.enable_auto_merge(pull, head, order.method).await? {
+            return Ok(Merged::NotNow(String::new()));
+        }
+        self.unproven(order, otherwise).await
+    }
+
+    async fn difference(&self, order: &MergeOrder) -> Result<Option<&'static str>, ForgeError> {
+        let (set, head) = (order.set, &self.sets[order.set].delivery.commit);
+        let Some((forge, head)) = self.forge.zip(head.as_ref()) else { return Ok(None) };
+        let branch =
+            proof::Branch { clone: self.on.clone, plan: self.on.plan, head, is_new: order.is_new };
+        branch.difference(&self.on.plan.change_sets[set], forge).await
+    }
+
+    fn merged(&mut self, set: usize, action: &Action, done: Result<Merged, ForgeError>) {
+        let progress = &mut self.sets[set];
+        match done {
+            Ok(Merged::Done) => {
+                progress.delivery.outcome = DeliveryOutcome::Merged;
+                self.has_merged = true;
+                if let Some(warning) = action.order().and_then(|order| order.warning.as_ref()) {
+                    progress.say(warning);
+                }
+            }
+            Ok(Merged::Conflict) => {
+                self.is_stuck = true;
+                progress.say("not merged: it conflicts with the base");
+            }
+            Ok(Merged::Queued) => progress.say(QUEUED),
+            Ok(Merged::Moved) => progress.say("its branch moved before it was merged"),
+            Ok(Merged::NotNow(why)) if why.is_empty() => {}
+            Ok(Merged::NotNow(why)) => progress.say(&format!("not merged: {why}")),
+            Err(error) => {
+                progress.say(&format!("not merged: {error}"));
+                progress.is_over = true;
+            }
+        }
+    }
+}
+
+/// The message for a pull request that the forge merges in its turn.
+const QUEUED: &str = "it waits in the merge queue";

@@ -106,6 +106,8 @@ pub struct Pull {
     pub fork: bool,
     /// Who set its labels; `eve` may not write.
     pub labelled_by: &'static str,
+    /// Who set the label `tagalong:hold`, where that was somebody else.
+    pub held_by: Option<&'static str>,
     /// Labels that `ada` set before those.
     pub earlier: Vec<String>,
     /// How many other events came after the labels.

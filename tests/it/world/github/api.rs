@@ -188,6 +188,7 @@ impl Held {
             armed_by: "bot",
             fork: false,
             labelled_by: "ada",
+            held_by: None,
             earlier: Vec::new(),
             noise: 0,
             reviews: Vec::new(),
@@ -339,7 +340,11 @@ impl Held {
         let earlier = pull.earlier.iter().map(|name| ("labeled", name.as_str()));
         let noise = std::iter::repeat_n(("head_ref_force_pushed", ""), pull.noise);
         let all = earlier.map(|one| (one, "ada"));
-        let all = all.chain(labels.chain(noise).map(|one| (one, pull.labelled_by)));
+        let by = |name: &str| match pull.held_by {
+            Some(by) if name == "tagalong:hold" => by,
+            _ => pull.labelled_by,
+        };
+        let all = all.chain(labels.chain(noise).map(|one| (one, by(one.1))));
         let rows = (1_u64..).zip(all).map(|(id, ((what, name), by))| {
             let mut row = row.clone();
             (row["id"], row["event"], row["actor"]["login"]) = (json!(id), json!(what), json!(by));

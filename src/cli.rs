@@ -167,6 +167,10 @@ pub struct RunArgs {
     /// Deliver all changes this way, whatever the environments say.
     #[arg(long, value_name = "WAY")]
     pub deliver: Option<Via>,
+    /// Print the actions that a run would take, in their order, and write nothing: no push, no pull request, no label,
+    /// no ledger.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `explain`.

@@ -17,7 +17,7 @@ use crate::cli::{
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
-use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback, Started};
+use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback, Run, Started};
 use crate::policy::{
     self, PolicySet, Service, policy_schema, registries_schema, service_schema, settings_schema,
 };
@@ -116,7 +116,11 @@ async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
     };
     match pipeline::run(&settings, args.deliver, around).await {
         Ok(run) => {
-            let shown = show(&run.planning, Some(&run.deliveries), settings.scope.format, around);
+            let shown = if args.dry_run {
+                show_actions(&run, settings.scope.format, around)
+            } else {
+                show(&run.planning, Some(&run.deliveries), settings.scope.format, around)
+            };
             if shown == Exit::Failed { shown } else { run.exit() }
         }
         Err(failure) => failed(failure, settings.scope.format, around),
@@ -349,6 +353,23 @@ fn show(
         append(around.step_output.as_ref(), &outputs);
     }
     printed
+}
+
+/// Prints a plan and the actions that a run would take.
+fn show_actions(run: &Run, format: Format, around: &Surroundings) -> Exit {
+    let (planning, plan) = (&run.planning, &run.planning.plan);
+    match format {
+        Format::Json => {
+            let report = Report::new(plan, &planning.usage, None).with_actions(&run.planned);
+            print(format!("{}\n", report.to_json()).as_bytes())
+        }
+        Format::Text => {
+            let source = |path: &str| planning.sources.get(path).map(String::as_str);
+            tell(&plan.diagnostics, source, around);
+            let text = report::plan(plan, |home, path| planning.text(home, path), around.stdout);
+            print(format!("{text}\n{}", report::dry_run(&run.planned, around.stdout)).as_bytes())
+        }
+    }
 }
 
 /// Adds to a file of the job, where there is one.

@@ -124,6 +124,8 @@ pub struct DecideSettings {
     pub other_repositories: Vec<String>,
     /// The image that was just pushed.
     pub pushed: Option<Pushed>,
+    /// True if a run prints its actions and writes nothing.
+    pub dry_run: bool,
     /// Where identities for registries are found.
     pub variables: Variables,
     /// The token for the registry that belongs to the GitHub server.
@@ -265,7 +267,8 @@ impl Surroundings {
         let in_place = args.deliver == Some(Via::Worktree);
         let place = if in_place { Place::Directory } else { Place::Repository };
         let pushed = args.image_ref.as_deref().map(Pushed::read).transpose()?;
-        Ok(DecideSettings { pushed, ..self.decide(&args.decide, place)? })
+        let dry_run = args.dry_run;
+        Ok(DecideSettings { pushed, dry_run, ..self.decide(&args.decide, place)? })
     }
 
     /// Completes the arguments of a command that decides.
@@ -297,6 +300,7 @@ impl Surroundings {
             cache: args.cache_dir.clone(),
             other_repositories: args.other_repositories.clone(),
             pushed: None,
+            dry_run: false,
             variables: self.variables.clone(),
             packages: self.github.packages(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,

@@ -199,6 +199,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         cache: None,
         other_repositories: Vec::new(),
         pushed: None,
+        dry_run: false,
         variables: Variables::default(),
         packages: None,
     }

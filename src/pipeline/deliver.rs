@@ -79,6 +79,12 @@ pub(super) async fn deliver(
         return Err(Raced { branch: branch.to_owned() });
     }
     let reconciled = Reconciled::of(&mut planning, settings, outside).await;
+    if settings.dry_run {
+        let Planning { plan, observation, set, .. } = &planning;
+        let snapshot = &observation.snapshot;
+        let planned = report::planned_actions(&reconciled.actions, plan, snapshot, &set.here);
+        return Ok(Run { planning, deliveries: Vec::new(), planned, is_stuck: false });
+    }
     let Executed { deliveries, saved, is_stuck } = match &planning.tree {
         Tree::Work(work) => {
             let deliveries = write_all(work, &planning.plan, &reconciled);
@@ -102,7 +108,7 @@ pub(super) async fn deliver(
         let message = format!("the ledger could not be saved: {why}");
         planning.plan.diagnostics.push(Diagnostic::warning(Code::LedgerNotKept, message));
     }
-    Ok(Run { planning, deliveries, is_stuck })
+    Ok(Run { planning, deliveries, planned: Vec::new(), is_stuck })
 }
 
 /// The sections of bodies about sources and releases, by branch. Sections of an earlier change are not carried over, also
@@ -135,6 +141,10 @@ pub(super) async fn show(run: &mut Run, settings: &DecideSettings, around: &Surr
     let Some(title) = &run.planning.dashboard else { return };
     // A narrower run does not see everything.
     if !settings.is_whole() || settings.scope.policies.is_some() {
+        return;
+    }
+    if settings.dry_run {
+        run.planned.push(report::planned_dashboard(title));
         return;
     }
     let body = report::dashboard(&run.planning.plan, &run.deliveries);

@@ -57,7 +57,7 @@ use crate::manifest::Looked;
 use crate::policy::{Home, PolicySet, Via};
 use crate::pull_request::PullRequest;
 use crate::registry::Usage;
-use crate::report::{Delivery, DeliveryOutcome};
+use crate::report::{ActionName, Delivery, DeliveryOutcome, PlannedAction};
 use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
 
 /// How often a run reads the repository again because somebody else pushed.
@@ -126,6 +126,8 @@ pub struct Run {
     pub planning: Planning,
     /// What became of it.
     pub deliveries: Vec<Delivery>,
+    /// The actions that it would have taken, where it was a dry run.
+    pub planned: Vec<PlannedAction>,
     /// Whether what was merged is in the way of something that is ready.
     is_stuck: bool,
 }
@@ -391,6 +393,7 @@ impl Run {
     fn absorb(&mut self, other: Self) {
         self.planning.absorb(other.planning);
         self.deliveries.extend(other.deliveries);
+        self.planned.extend(other.planned);
     }
 
     /// The repositories that it worked on beside the one of the policies, as `owner/name` in lower case.
@@ -403,11 +406,17 @@ impl Run {
     /// How `run` ends.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let failed =
-            self.deliveries.iter().filter(|d| d.outcome == DeliveryOutcome::Failed).count();
+        let is_failed = |delivery: &&Delivery| delivery.outcome == DeliveryOutcome::Failed;
+        let fails = |planned: &&PlannedAction| planned.action == ActionName::Fail;
+        let failed = self.deliveries.iter().filter(is_failed).count()
+            + self.planned.iter().filter(fails).count();
+        let all = match self.deliveries.len() {
+            0 => self.planning.plan.change_sets.len(),
+            all => all,
+        };
         match failed {
             0 => self.planning.exit(),
-            all if all == self.deliveries.len() => Exit::Failed,
+            failed if failed == all => Exit::Failed,
             _ => Exit::Partly,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Delivery, DeliveryOutcome};
+use super::{Delivery, DeliveryOutcome, PlannedAction};
 use crate::changeset::{ChangeSet, Plan, Planned, PlannedEdit};
 use crate::choose::{Outcome, Reason};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -34,6 +34,9 @@ pub struct Report {
     /// What became of the change sets; only from `run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<Vec<DeliveryRow>>,
+    /// The actions that a run would take, in their order; only from `run --dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actions: Option<Vec<PlannedAction>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -107,7 +110,7 @@ struct EditRow {
 }
 
 /// Another place than that of the policies.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HomeRow {
     /// The repository, `OWNER/NAME`, where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,7 +248,14 @@ impl Report {
             diagnostics: plan.diagnostics.iter().map(diagnostic).collect(),
             registries: usage.iter().map(|(host, asked)| registry(host, asked)).collect(),
             deliveries: deliveries.map(|all| all.iter().map(delivery).collect()),
+            actions: None,
         }
+    }
+
+    /// The same report with the actions that a run would take.
+    #[must_use]
+    pub fn with_actions(self, actions: &[PlannedAction]) -> Self {
+        Self { actions: Some(actions.to_vec()), ..self }
     }
 
     /// One line of JSON.
@@ -310,6 +320,13 @@ fn edit(homes: &Homes<'_>, planned: &PlannedEdit) -> EditRow {
         image: planned.image.clone(),
         environment: planned.environment.clone(),
         home: homes.get(&*planned.environment).map(|there| (*there).into()).unwrap_or_default(),
+    }
+}
+
+impl std::fmt::Display for HomeRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.repository.as_deref().unwrap_or_default())?;
+        self.base.as_ref().map_or(Ok(()), |base| write!(f, "@{base}"))
     }
 }
 

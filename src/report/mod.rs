@@ -2,6 +2,7 @@
 
 mod actions;
 mod dashboard;
+mod dry_run;
 mod explain;
 mod json;
 mod progress;
@@ -12,6 +13,7 @@ mod text;
 
 pub use actions::{annotations, outputs};
 pub use dashboard::{DASHBOARD, dashboard};
+pub use dry_run::{ActionName, PlannedAction, dry_run, planned_actions, planned_dashboard};
 pub use explain::{ExplainReport, Explained};
 pub use json::{HomeRow, Report, diagnostics_only, output_schema};
 pub use progress::Progress;

@@ -10,11 +10,11 @@ use crate::choose::Outcome;
 use crate::diagnostic::{Colour, Diagnostic, render};
 use crate::policy::Home;
 
-const GREEN: &str = "\u{1b}[32m";
-const RED: &str = "\u{1b}[31m";
-const YELLOW: &str = "\u{1b}[33m";
+pub(super) const GREEN: &str = "\u{1b}[32m";
+pub(super) const RED: &str = "\u{1b}[31m";
+pub(super) const YELLOW: &str = "\u{1b}[33m";
 const CYAN: &str = "\u{1b}[36m";
-const BOLD: &str = "\u{1b}[1m";
+pub(super) const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
 /// Decisions, then the changes as a unified diff, then a line that counts. Files are `read` again
@@ -186,7 +186,7 @@ pub fn diagnostics<'a>(
     rendered.collect()
 }
 
-fn paint(colour: Colour, shade: &str, text: &str) -> String {
+pub(super) fn paint(colour: Colour, shade: &str, text: &str) -> String {
     match colour {
         Colour::Yes if !shade.is_empty() => format!("{shade}{text}{RESET}"),
         Colour::Yes | Colour::No => text.to_owned(),

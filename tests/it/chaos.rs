@@ -159,7 +159,7 @@ impl Life {
                 self.story.later(hours);
                 self.told.push(format!("{hours} hours"));
             }
-            4..=8 => self.bots("runs", |life| drop(life.story.run())),
+            4..=8 => self.bots("runs", |life| drop(life.run_as_planned())),
             9 => self.bots("runs twice in a storm", Self::storm),
             10 | 11 => self.bots("is killed", Self::kill),
             12 => self.bots("runs beside a broken registry", Self::broken),
@@ -168,12 +168,12 @@ impl Life {
             18 => {
                 self.story.later(30);
                 self.told.push("a quiet day".to_owned());
-                self.bots("runs", |life| drop(life.story.run()));
+                self.bots("runs", |life| drop(life.run_as_planned()));
                 self.check();
                 let eu =
                     self.open().into_iter().filter(|pull| pull.head.starts_with("tagalong/eu"));
                 eu.for_each(|pull| self.approve(&pull, true));
-                self.bots("runs", |life| drop(life.story.run()));
+                self.bots("runs", |life| drop(life.run_as_planned()));
             }
             _ => self.person(what),
         }
@@ -187,6 +187,31 @@ impl Life {
             self.checked.insert(self.commit(&pull.head));
         }
         self.told.push("all is checked".to_owned());
+    }
+
+    /// A run that does what `run --dry-run` printed, and decides what `plan` decided.
+    fn run_as_planned(&self) -> Output {
+        self.story.github.seen();
+        let plan = self.story.bot(&["plan", "--format", "json"]);
+        let dry = self.story.bot(&["run", "--dry-run", "--format", "json"]);
+        let writes = self.story.github.writes();
+        if !writes.is_empty() {
+            self.fails(&format!("a dry run writes {writes:#?}"));
+        }
+        let run = self.story.run();
+        let (planned, done) = (predicted(&dry.json()), delivered(&run.json()));
+        if planned != done {
+            self.fails(&format!(
+                "planned {planned:#?}, done {done:#?}\n{}\n{}",
+                dry.stdout, run.stdout
+            ));
+        }
+        for other in [&plan, &dry] {
+            if other.decisions() != run.decisions() {
+                self.fails(&format!("decided {:#?} and {:#?}", other.decisions(), run.decisions()));
+            }
+        }
+        run
     }
 
     fn storm(&mut self) {
@@ -274,7 +299,8 @@ impl Life {
                 github.edit(number, |pull| {
                     pull.labels.retain(|label| label != HOLD);
                     pull.labels.extend((!is_held).then(|| HOLD.to_owned()));
-                    pull.labelled_by = "ada";
+                    // Whoever approves it later did not hold it.
+                    pull.held_by = Some("ada");
                 });
                 self.told.push(format!("#{number} held: {}", !is_held));
             }
@@ -377,7 +403,7 @@ impl Life {
     /// In peace, runs come to rest.
     fn rest(&mut self) {
         for _ in 0..4 {
-            self.bots("runs in peace", |life| drop(life.story.run()));
+            self.bots("runs in peace", |life| drop(life.run_as_planned()));
         }
         self.story.github.seen();
         let mut last: Option<Output> = None;
@@ -391,6 +417,46 @@ impl Life {
             self.fails(&format!("{} {}", out.stdout, out.stderr));
         }
     }
+}
+
+/// The outcomes of branches that the actions of a dry run come to; an unchanged one has none.
+fn predicted(report: &serde_json::Value) -> BTreeSet<(String, &'static str)> {
+    let mut outcomes: BTreeMap<String, &'static str> = BTreeMap::new();
+    for row in report["actions"].as_array().unwrap() {
+        let Some(branch) = row["branch"].as_str() else { continue };
+        let outcome = match row["action"].as_str().unwrap() {
+            "wait" => "waiting",
+            "leave-alone" => "frozen",
+            "pass-over" => "refused",
+            "fail" => "failed",
+            "close" => "closed",
+            "merge" => "merged",
+            "open" => "created",
+            "push" | "edit" | "decorate" | "add-labels" | "remove-label" => "updated",
+            _ => continue,
+        };
+        // A new branch is pushed before it is opened; the last word on any other is said first or last.
+        let slot = outcomes.entry(branch.to_owned()).or_insert(outcome);
+        let is_final = ["waiting", "frozen", "refused", "failed", "created"].contains(slot);
+        if !is_final {
+            *slot = outcome;
+        }
+    }
+    outcomes.into_iter().collect()
+}
+
+/// The outcomes of branches after a run, but for those that it left as they were.
+fn delivered(report: &serde_json::Value) -> BTreeSet<(String, &'static str)> {
+    const OUTCOMES: [&str; 8] =
+        ["created", "updated", "merged", "closed", "waiting", "frozen", "refused", "failed"];
+    let rows = report["deliveries"].as_array().unwrap().iter();
+    let outcome = |row: &serde_json::Value| {
+        let outcome = OUTCOMES.into_iter().find(|outcome| row["outcome"] == *outcome);
+        // A direct push updates the base itself.
+        let outcome = if row["outcome"] == "pushed" { "updated" } else { outcome? };
+        Some((row["branch"].as_str()?.to_owned(), outcome))
+    };
+    rows.filter_map(outcome).collect()
 }
 
 fn spots() -> impl Iterator<Item = Spot> {

@@ -21,6 +21,7 @@ mod container;
 mod convergence;
 mod credentials;
 mod docs;
+mod dry_run;
 mod faults;
 mod flux;
 mod further_away;

@@ -13,6 +13,7 @@ pub mod signature;
 pub mod edit;
 pub mod changeset;
 pub mod promote;
+pub mod repo_id;
 pub mod pull_request;
 pub mod reconcile;
 pub mod starter;

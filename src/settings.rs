@@ -16,6 +16,7 @@ use crate::diagnostic::Colour;
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::policy::Via;
 use crate::registry::Packages;
+use crate::repo_id::RepoId;
 use crate::secret::{Secret, Variables};
 use github::app;
 pub use github::{App, GitHubSettings, Turns};
@@ -60,8 +61,8 @@ pub enum RepoSpec {
     Remote {
         /// Where git finds it.
         url: Url,
-        /// `(owner, name)` on GitHub.
-        github: Option<(String, String)>,
+        /// The repository, when it is on a forge that is known.
+        id: Option<RepoId>,
     },
 }
 
@@ -70,7 +71,7 @@ impl fmt::Display for RepoSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
-            Self::Remote { github: Some((owner, name)), .. } => write!(f, "{owner}/{name}"),
+            Self::Remote { id: Some(id), .. } => write!(f, "{id}"),
             Self::Remote { url, .. } => write!(f, "{url}"),
         }
     }

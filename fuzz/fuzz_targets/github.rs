@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tagalong::forge::fuzz::answer(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tagalong::forge::github::fuzz::answer(bytes));

@@ -1,47 +1,172 @@
-//! Pull requests on GitHub: found with one GraphQL question, written over the
-//! [REST API](https://docs.github.com/en/rest/pulls/pulls), merged when they are what was verified.
+//! The forge: pull requests read and written, whatever product serves them. [`Forge`] has the verbs, [`AnyForge`] the one
+//! match on the product, and each product a folder.
 
-mod app;
-mod checks;
-mod commit;
+mod any;
 mod error;
-#[cfg(fuzzing)]
-pub mod fuzz;
-mod github;
-mod issue;
-mod merge;
-mod pace;
-mod pulls;
-mod releases;
-mod write;
+pub mod github;
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
-pub use app::sign_in;
-pub use commit::{MadeCommit, NewCommit};
+pub use any::AnyForge;
 pub use error::ForgeError;
-pub use github::GitHub;
-pub use merge::{Compared, Merged};
-pub use releases::Release;
+pub use github::{GitHub, sign_in};
 
-pub use crate::pull_request::{Labeller, Observed};
+use crate::policy::MergeMethod;
+pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, RepoRules};
+use crate::repo_id::RepoId;
 
-/// Somebody, as GitHub's interfaces name people and apps.
-#[derive(Deserialize)]
-struct Login {
-    login: String,
+/// The verbs of a forge, for one repository. Each fails when the forge refuses, or cannot be reached; what the error says
+/// names the product and what to change.
+#[expect(async_fn_in_trait, reason = "each run is a thread with a runtime of its own")]
+pub trait Forge {
+    /// The repository.
+    fn repository(&self) -> &RepoId;
+
+    /// Reads the pull requests of branches to a base, with their checks where these matter, and the rules of the repository.
+    async fn observe(
+        &self,
+        branches: &[&str],
+        base: &str,
+        with_checks: bool,
+    ) -> Result<Observed, ForgeError>;
+
+    /// Reads the checks of commits; a commit that the forge does not know has none.
+    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError>;
+
+    /// Compares a commit with a base, from where they parted.
+    async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError>;
+
+    /// Opens a pull request, or finds the one that another run opened meanwhile.
+    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError>;
+
+    /// Changes texts and state of a pull request.
+    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError>;
+
+    /// Adds labels.
+    async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError>;
+
+    /// Removes a label that is there.
+    async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError>;
+
+    /// Removes a label if it is there at this moment, whoever set it since.
+    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError>;
+
+    /// Reads who set a label last; `None` when the forge does not say.
+    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, ForgeError>;
+
+    /// Sets labels, people and milestone of a new pull request.
+    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError>;
+
+    /// Reads the number of an open milestone.
+    async fn milestone(&self, title: &str) -> Result<u64, ForgeError>;
+
+    /// Merges a pull request, if its branch is still at a commit.
+    async fn merge(
+        &self,
+        pull: &PullRef,
+        head: &str,
+        method: MergeMethod,
+    ) -> Result<Merged, ForgeError>;
+
+    /// Has the forge merge once its rules allow it, if the branch is still at a commit. False where it has nothing to wait
+    /// for, and therefore refuses.
+    async fn enable_auto_merge(
+        &self,
+        pull: &PullRef,
+        head: &str,
+        method: MergeMethod,
+    ) -> Result<bool, ForgeError>;
+
+    /// Has the forge not merge by itself any more.
+    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeError>;
+
+    /// Puts a pull request into the merge queue, if its branch is still at a commit.
+    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeError>;
+
+    /// Removes a pull request from the merge queue.
+    async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeError>;
+
+    /// Reads the newest published releases of a public repository of the same server; an error for any other.
+    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError>;
+
+    /// Brings our one open issue with a mark up to date. True if something had to change.
+    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, ForgeError>;
+
+    /// Has the forge make and sign a commit.
+    async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeError>;
 }
 
-/// A label.
-#[derive(Deserialize)]
-struct Named {
-    name: String,
+/// The result of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// It is done.
+    Done,
+    /// It waits in the merge queue.
+    Queued,
+    /// The forge does not merge it now, for this reason.
+    NotNow(String),
+    /// It conflicts with the base.
+    Conflict,
+    /// Its branch is not at the commit any more.
+    Moved,
 }
 
-/// GitHub may return a body with other line ends than it was sent.
-fn same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found) == lines(wanted)
+/// The commits and files of a branch that its base has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Its commits.
+    pub commits: Vec<String>,
+    /// Its files by path, with the object that each holds; `None` when there are too many, or some are new or gone.
+    pub files: Option<BTreeMap<String, String>>,
+}
+
+/// A published release.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Release {
+    /// The tag that it is of.
+    pub tag_name: String,
+    /// Its author's text.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// True if it is not published yet.
+    #[serde(default)]
+    pub draft: bool,
+}
+
+/// A commit that a forge is to make.
+pub struct NewCommit<'a> {
+    /// The branch, which must be at the parent.
+    pub branch: &'a str,
+    /// The commit before it.
+    pub parent: &'a str,
+    /// The message.
+    pub message: &'a str,
+    /// Paths and new contents; file modes stay.
+    pub files: &'a [(String, Vec<u8>)],
+}
+
+/// A commit that a forge made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeCommit {
+    /// The commit.
+    pub oid: String,
+    /// Its tree.
+    pub tree: String,
+    /// True if the forge says that the signature is good.
+    pub is_signed: bool,
+}
+
+/// An issue of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Issue<'a> {
+    /// The text in its body by which it is found.
+    pub mark: &'a str,
+    /// The title.
+    pub title: &'a str,
+    /// The body, in Markdown.
+    pub body: &'a str,
+    /// The rules of the repository, with the login whose issue it has to be.
+    pub rules: &'a RepoRules,
 }
 
 /// A pull request that is to be opened.

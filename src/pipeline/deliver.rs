@@ -9,7 +9,7 @@ use super::sources::{self, Looking};
 use super::{Outside, Planning, Run, Tree};
 use crate::changeset::{ChangeSet, FileChange, Plan, section_of};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{AnyForge, Forge as _, ForgeError, Issue};
 use crate::manifest::MAX_FILE;
 use crate::reconcile::{Action, BranchStep, Input, Unsaved, reconcile};
 use crate::report::{self, DASHBOARD, Delivery, DeliveryOutcome};
@@ -119,7 +119,7 @@ async fn sections(
     outside: &Outside<'_>,
 ) -> BTreeMap<String, String> {
     // A run for a pushed image asks for that image alone; a later one says the rest.
-    let Some(forge) = planning.observation.forge.as_deref().filter(|_| !outside.is_partial) else {
+    let Some(forge) = planning.observation.forge.as_ref().filter(|_| !outside.is_partial) else {
         return BTreeMap::new();
     };
     let snapshot = &planning.observation.snapshot;
@@ -148,7 +148,7 @@ pub(super) async fn show(run: &mut Run, settings: &DecideSettings, around: &Surr
         return;
     }
     let body = report::dashboard(&run.planning.plan, &run.deliveries);
-    let kept = keep(&run.planning, around, (title, &body)).await;
+    let kept = keep(&run.planning, around, title, &body).await;
     if let Err(why) = kept {
         let message = format!("the dashboard is not up to date: {why}");
         let problem = Diagnostic::warning(Code::DashboardNotKept, message);
@@ -160,17 +160,20 @@ pub(super) async fn show(run: &mut Run, settings: &DecideSettings, around: &Surr
 async fn keep(
     planning: &Planning,
     around: &Surroundings,
-    (title, body): (&str, &str),
+    title: &str,
+    body: &str,
 ) -> Result<(), ForgeError> {
     let observation = &planning.observation;
     if let (Some(forge), Some(seen)) = (&observation.forge, observation.snapshot.observed()) {
-        return forge.keep_issue(&seen.rules, DASHBOARD, (title, body)).await.map(drop);
+        let rules = &seen.rules;
+        return forge.keep_issue(&Issue { mark: DASHBOARD, title, body, rules }).await.map(drop);
     }
-    let Tree::Git { clone, github: Some((owner, name)) } = &planning.tree else { return Ok(()) };
+    let Tree::Git { clone, id: Some(id) } = &planning.tree else { return Ok(()) };
     let clock = (around.now, around.started);
-    let forge = GitHub::new(&planning.github, clock, (owner, name))?;
-    let seen = forge.pulls(&[], clone.branch(), false).await?;
-    forge.keep_issue(&seen.rules, DASHBOARD, (title, body)).await.map(drop)
+    let forge = AnyForge::new(&planning.github, clock, id, None)?;
+    let seen = forge.observe(&[], clone.branch(), false).await?;
+    let rules = &seen.rules;
+    forge.keep_issue(&Issue { mark: DASHBOARD, title, body, rules }).await.map(drop)
 }
 
 /// Writes the files of all change sets.

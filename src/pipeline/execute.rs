@@ -14,7 +14,7 @@ use super::memory::Memory;
 use super::observe::Observation;
 use super::push::Raced;
 use crate::changeset::{ChangeSet, Plan};
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{AnyForge, Forge as _, ForgeError};
 use crate::git::{Author, Clone};
 use crate::policy::{Home, Via};
 use crate::pull_request::{PullRef, PullRequest};
@@ -37,7 +37,7 @@ pub(super) struct Ground<'a> {
 /// The state of an execution.
 pub(super) struct Execution<'a> {
     on: Ground<'a>,
-    forge: Option<&'a GitHub>,
+    forge: Option<&'a AnyForge>,
     sets: Vec<Progress>,
     closed: Vec<Delivery>,
     /// The numbers of milestones by title.
@@ -120,7 +120,7 @@ impl<'a> Execution<'a> {
         let sets = on.plan.change_sets.iter().zip(&on.reconciled.steps);
         let sets = sets.map(|(set, step)| Progress::new(set, step, on.observation)).collect();
         Self {
-            forge: on.observation.forge.as_deref(),
+            forge: on.observation.forge.as_ref(),
             on,
             sets,
             closed: Vec::new(),

@@ -16,6 +16,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::git::LEDGER_REF;
 use crate::manifest::Looked;
 use crate::policy::{Environment, Home, PolicySet, Via};
+use crate::repo_id::RepoId;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 
 /// What was read elsewhere.
@@ -45,8 +46,14 @@ pub(super) struct Known {
     pub(super) timelines: Timelines,
     /// What names the repository of the policies.
     origin: String,
-    /// Whom to ask what checked a commit: the server with its token, and the repository.
-    pub(super) forges: BTreeMap<Home, (GitHubSettings, (String, String))>,
+    /// The forges to ask for checks of commits.
+    pub(super) forges: BTreeMap<Home, Reach>,
+}
+
+/// A repository on a forge, and the settings to reach it with.
+pub(super) struct Reach {
+    pub(super) settings: GitHubSettings,
+    pub(super) repository: RepoId,
 }
 
 impl Elsewhere {
@@ -175,13 +182,13 @@ impl Place {
     }
 }
 
-/// The repositories of places, as owner and name.
-pub(super) type Names = BTreeMap<Home, (String, String)>;
+/// The repositories of places.
+pub(super) type Names = BTreeMap<Home, RepoId>;
 
 impl Known {
-    /// The repositories of the places that are on GitHub.
+    /// The repositories of the places that are on a forge.
     pub(super) fn names(&self) -> Names {
-        self.forges.iter().map(|(home, (_, name))| (home.clone(), name.clone())).collect()
+        self.forges.iter().map(|(home, at)| (home.clone(), at.repository.clone())).collect()
     }
 
     /// What is known when only the place of the policies was read.
@@ -192,8 +199,9 @@ impl Known {
     }
 
     fn know(&mut self, home: &Home, tree: &Tree, around: &Surroundings) {
-        if let Tree::Git { github: Some(name), .. } = tree {
-            self.forges.insert(home.clone(), (around.github.clone(), name.clone()));
+        if let Tree::Git { id: Some(id), .. } = tree {
+            let (settings, repository) = (around.github.clone(), id.clone());
+            self.forges.insert(home.clone(), Reach { settings, repository });
         }
     }
 
@@ -292,11 +300,10 @@ fn scope_of(
         return Err("`--ledger` remembers for one repository; leave it out".to_owned());
     }
     let ledger = Some(ledger_of(&known.origin));
-    let pair = name.split_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned()));
-    let url =
-        pair.as_ref().and_then(|(owner, name)| request.around.github.repository_url(owner, name));
+    let id = request.around.github.id(name);
+    let url = id.as_ref().and_then(|id| request.around.github.repository_url(id));
     let url = url.ok_or_else(|| format!("{name} is not OWNER/NAME"))?;
-    Ok(Scope { repo: RepoSpec::Remote { url, github: pair }, branch, ledger, ..scope.clone() })
+    Ok(Scope { repo: RepoSpec::Remote { url, id }, branch, ledger, ..scope.clone() })
 }
 
 /// Where the policies of a repository remember what they did in another one, which can have policies of its own.

@@ -169,11 +169,11 @@ pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failu
 /// The surroundings with a token of the app, where one is named and the repository is on GitHub.
 async fn signed_in(scope: &Scope, around: &Surroundings) -> Result<Surroundings, Failure> {
     let mut around = around.clone();
-    let RepoSpec::Remote { github: Some((owner, name)), .. } = &scope.repo else {
+    let RepoSpec::Remote { id: Some(id), .. } = &scope.repo else {
         return Ok(around);
     };
     if let Some(app) = &around.github.app {
-        let token = forge::sign_in(&around.github, app, (owner, name), around.clock()).await;
+        let token = forge::sign_in(&around.github, app, id, around.clock()).await;
         around.github.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
     }
     Ok(around)
@@ -400,7 +400,7 @@ impl Run {
     #[must_use]
     pub fn others(&self) -> BTreeSet<String> {
         let others = self.planning.names.iter().filter(|(home, _)| home.repository.is_some());
-        others.map(|(_, (owner, name))| format!("{owner}/{name}").to_lowercase()).collect()
+        others.map(|(_, id)| id.key()).collect()
     }
 
     /// How `run` ends.

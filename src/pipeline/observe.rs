@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::{Deliver, Request, Tree};
 use crate::changeset::{Bundle, Plan, branch_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::forge::{GitHub, Observed};
+use crate::forge::{AnyForge, Forge as _, Observed};
 use crate::git::{Author, BranchState, Clone};
 use crate::manifest::Surveyed;
 use crate::policy::{AutoMerge, COMMAND_LABELS, PolicySet, Via};
@@ -19,7 +19,7 @@ use crate::store::Store;
 #[derive(Default)]
 pub(super) struct Observation {
     /// The forge, where it could be read.
-    pub(super) forge: Option<Box<GitHub>>,
+    pub(super) forge: Option<AnyForge>,
     /// The snapshot.
     pub(super) snapshot: Snapshot,
     /// Branches that were asked for.
@@ -59,7 +59,7 @@ impl Observation {
         author: &Author,
         request: &Request<'_>,
     ) -> Self {
-        let Tree::Git { clone, github } = tree else {
+        let Tree::Git { clone, id } = tree else {
             return Self::of(Snapshot { is_work_tree: true, ..Snapshot::default() });
         };
         let (base, base_commit) = (clone.branch().to_owned(), clone.base().to_string());
@@ -73,17 +73,16 @@ impl Observation {
         if wanted.is_empty() && !author.signing.is_by_github() && !may_have_moved {
             return observation;
         }
-        let Some((owner, name)) = github else {
+        let Some(id) = id else {
             let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
                            `--deliver push`";
             observation.fail(message);
             return observation;
         };
         let around = request.around;
-        match GitHub::new(&around.github, (around.now, around.started), (owner, name)) {
-            Ok(forge) => {
-                observation.forge = Some(Box::new(forge.with_store(store(request.settings))));
-            }
+        let clock = (around.now, around.started);
+        match AnyForge::new(&around.github, clock, id, store(request.settings)) {
+            Ok(forge) => observation.forge = Some(forge),
             Err(error) => {
                 observation.fail(error.to_string());
                 return observation;
@@ -107,7 +106,7 @@ impl Observation {
     /// Reads the pull requests of branches that were not read yet. True if there were any.
     async fn extend(&mut self, branches: BTreeSet<String>) -> bool {
         let new: Vec<String> = branches.difference(&self.asked).cloned().collect();
-        let Some(forge) = self.forge.as_deref() else { return false };
+        let Some(forge) = self.forge.as_ref() else { return false };
         if new.is_empty() {
             if self.snapshot.observed().is_none() {
                 self.snapshot.forge = ForgeView::Read(Box::default());
@@ -115,7 +114,7 @@ impl Observation {
             return false;
         }
         let names: Vec<&str> = new.iter().map(String::as_str).collect();
-        match forge.pulls(&names, &self.snapshot.base, self.with_checks).await {
+        match forge.observe(&names, &self.snapshot.base, self.with_checks).await {
             Ok(mut seen) => {
                 drop_unauthorized_labels(forge, &mut seen).await;
                 if let ForgeView::Read(before) = &mut self.snapshot.forge {
@@ -225,7 +224,7 @@ fn branches(wanted: &[usize], set: &PolicySet, clone: &Clone, memory: &Memory) -
 }
 
 /// Ignores command labels of people who may not write to the repository.
-async fn drop_unauthorized_labels(forge: &GitHub, seen: &mut Observed) {
+async fn drop_unauthorized_labels(forge: &AnyForge, seen: &mut Observed) {
     for pulls in seen.pulls.values_mut() {
         for pull in pulls.open.iter_mut().chain(&mut pulls.closed) {
             let labels = COMMAND_LABELS.into_iter().filter(|label| pull.has_label(label));

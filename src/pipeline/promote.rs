@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::{LOOK_BACK, Timelines, timelines};
-use super::homes::Known;
+use super::homes::{Known, Reach};
 use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
-use crate::forge::GitHub;
+use crate::forge::{AnyForge, Forge as _};
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
 use crate::promote::{Checked, Facts, Promoted, Question, decide};
 use crate::pull_request::Check;
-use crate::settings::GitHubSettings;
 
 /// Whoever asks since when something runs is told as far back as this.
 const SIGHT: SignedDuration = SignedDuration::from_hours(60 * 24);
@@ -27,7 +26,7 @@ pub(super) struct Promoting<'a> {
     repository: &'a RepositorySettings,
     pub(super) timelines: Timelines,
     /// Who is asked what checked commits of a place, or why nobody is.
-    forges: BTreeMap<&'a Home, Result<GitHub, String>>,
+    forges: BTreeMap<&'a Home, Result<AnyForge, String>>,
     /// What is known of commits, asked for once in a run.
     checks: RefCell<BTreeMap<Question, Vec<Checked>>>,
     now: Timestamp,
@@ -209,10 +208,10 @@ pub(super) fn reach(
 fn forges<'a>(
     known: &'a Known,
     request: &Request<'_>,
-) -> BTreeMap<&'a Home, Result<GitHub, String>> {
+) -> BTreeMap<&'a Home, Result<AnyForge, String>> {
     let clock = (request.around.now, request.around.started);
-    let forge = |(settings, (owner, name)): &(GitHubSettings, (String, String))| {
-        GitHub::new(settings, clock, (owner, name)).map_err(|error| error.to_string())
+    let forge = |at: &Reach| {
+        AnyForge::new(&at.settings, clock, &at.repository, None).map_err(|error| error.to_string())
     };
     known.forges.iter().map(|(home, at)| (home, forge(at))).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::push::new_files;
 use crate::changeset::{ChangeSet, Plan};
-use crate::forge::{ForgeError, GitHub};
+use crate::forge::{AnyForge, Forge as _, ForgeError};
 use crate::git::{Clone, Oid, blob_id};
 use crate::policy::Commits;
 
@@ -23,7 +23,7 @@ impl Branch<'_> {
     pub(super) async fn difference(
         &self,
         set: &ChangeSet,
-        forge: &GitHub,
+        forge: &AnyForge,
     ) -> Result<Option<&'static str>, ForgeError> {
         // By commit: the base may be called anything.
         let base = self.clone.base().to_string();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::memory::Memory;
 use super::push::{Answers, Raced, push};
 use super::{Deliver, Failure, Request};
-use crate::forge::{GitHub, NewCommit};
+use crate::forge::{AnyForge, Forge as _, NewCommit};
 use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref};
 use crate::policy::{CommitAuthor, RepositorySettings, Sign, Via};
 use crate::reconcile::SIGNING_PREFIX;
@@ -94,7 +94,7 @@ impl Signed {
 pub(super) async fn signed(
     clone: &Clone,
     author: &Author,
-    forge: Option<&GitHub>,
+    forge: Option<&AnyForge>,
     updates: Vec<Update>,
     now: Timestamp,
 ) -> Result<Signed, Raced> {
@@ -160,7 +160,11 @@ impl Draft {
     }
 
     /// The last commit, which holds exactly what ours holds.
-    async fn make(&self, forge: &GitHub, instead: &mut BTreeMap<Oid, Oid>) -> Result<Oid, String> {
+    async fn make(
+        &self,
+        forge: &AnyForge,
+        instead: &mut BTreeMap<Oid, Oid>,
+    ) -> Result<Oid, String> {
         let first = self.commits.first().ok_or("there is nothing to commit")?;
         let mut parent = first.parent;
         for commit in &self.commits {

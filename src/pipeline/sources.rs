@@ -10,11 +10,12 @@ use super::history::Timelines;
 use super::homes::Names;
 use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section, section_of};
 use crate::choose::{Deployed, Outcome};
-use crate::forge::GitHub;
+use crate::forge::{AnyForge, Forge as _};
 use crate::image::{Origin, Repository, Source};
 use crate::policy::{Home, Notes, PolicySet, Via};
 use crate::promote::{Held, is_same};
 use crate::reconcile::Snapshot;
+use crate::repo_id::RepoId;
 use crate::settings::GitHubSettings;
 
 /// How many images are looked into at once.
@@ -50,7 +51,7 @@ impl Looking<'_> {
     pub(super) async fn look<'a>(
         &self,
         written: impl Iterator<Item = &'a ChangeSet>,
-        forge: &GitHub,
+        forge: &AnyForge,
     ) -> BTreeMap<String, String> {
         let is_wanted = |set: &&ChangeSet| set.via == Via::PullRequest && set.notes != Notes::Off;
         let mut left = MOST;
@@ -92,15 +93,13 @@ impl Looking<'_> {
     }
 
     /// The page of the repository of a place.
-    fn page(&self, home: &Home, forge: &GitHub) -> String {
-        let here = || forge.name();
-        let there = self.names.get(home).map(|(owner, name)| (owner.as_str(), name.as_str()));
-        let (owner, name) = there.unwrap_or_else(here);
-        format!("{}/{owner}/{name}", self.github.server_url.as_str().trim_end_matches('/'))
+    fn page(&self, home: &Home, forge: &AnyForge) -> String {
+        let id = self.names.get(home).unwrap_or_else(|| forge.repository());
+        format!("{}/{id}", self.github.server_url.as_str().trim_end_matches('/'))
     }
 
     /// Where what is promoted was before.
-    fn earned(&self, moved: &Moved<'_>, forge: &GitHub) -> Vec<Earned> {
+    fn earned(&self, moved: &Moved<'_>, forge: &AnyForge) -> Vec<Earned> {
         let environment = self.set.environments.iter().find(|e| e.name == moved.environment);
         let promotion = environment.and_then(|e| e.stage.promotion.as_ref());
         let policy = self.set.policies.iter().position(|policy| policy.name == moved.image);
@@ -162,7 +161,7 @@ impl Looking<'_> {
     /// The releases of sources on this GitHub. Those that cannot be seen are none.
     async fn releases(
         &self,
-        forge: &GitHub,
+        forge: &AnyForge,
         sources: BTreeSet<Source>,
     ) -> BTreeMap<Source, Vec<Note>> {
         let server = &self.github.server_url;
@@ -170,8 +169,9 @@ impl Looking<'_> {
         let here = format!("{}{port}", server.host_str().unwrap_or_default());
         let mut all = BTreeMap::new();
         for source in sources.into_iter().filter(|source| source.host == here) {
-            let Some((owner, name)) = source.owner_and_name() else { continue };
-            match forge.public_releases(owner, name).await {
+            let path = source.owner_and_name().map(|(owner, name)| format!("{owner}/{name}"));
+            let Some(id) = path.and_then(|path| RepoId::new(&here, &path)) else { continue };
+            match forge.public_releases(&id).await {
                 Ok(releases) => {
                     let notes = releases.into_iter().map(|release| Note {
                         tag: release.tag_name,
@@ -180,7 +180,7 @@ impl Looking<'_> {
                     let notes = notes.collect();
                     all.insert(source, notes);
                 }
-                Err(error) => tracing::info!(owner, name, %error, "no release notes"),
+                Err(error) => tracing::info!(repository = %id, %error, "no release notes"),
             }
         }
         all

@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
+use crate::repo_id::RepoId;
 use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
 
@@ -27,8 +28,8 @@ pub enum Tree {
     Git {
         /// The fetched branch.
         clone: Box<Clone>,
-        /// `(owner, name)` when it is on GitHub.
-        github: Option<(String, String)>,
+        /// The repository, when it is on a forge that is known.
+        id: Option<RepoId>,
     },
 }
 
@@ -75,11 +76,11 @@ impl Tree {
                     );
                     return Err(Failure::Argument(message));
                 };
-                fetch(origin.remote, origin.github, Some(branch), ledger).await
+                fetch(origin.remote, origin.id, Some(branch), ledger).await
             }
-            (RepoSpec::Remote { url, github }, _) => {
+            (RepoSpec::Remote { url, id }, _) => {
                 let remote = http(url, &around.github);
-                fetch(remote, github.clone(), scope.branch.clone(), ledger).await
+                fetch(remote, id.clone(), scope.branch.clone(), ledger).await
             }
         }
     }
@@ -100,9 +101,8 @@ impl Tree {
     pub(super) fn settle(&self, set: &mut PolicySet) {
         let (name, branch) = match self {
             Self::Work(tree) => origin_of(tree.root()),
-            Self::Git { clone, github } => {
-                let name = github.as_ref().map(|(owner, name)| format!("{owner}/{name}"));
-                (name, Some(clone.branch().to_owned()))
+            Self::Git { clone, id } => {
+                (id.as_ref().map(RepoId::to_string), Some(clone.branch().to_owned()))
             }
         };
         let address = || match self {
@@ -126,9 +126,7 @@ impl Tree {
     pub fn name(&self) -> Option<String> {
         let name = match self {
             Self::Work(tree) => origin_of(tree.root()).0,
-            Self::Git { github, .. } => {
-                github.as_ref().map(|(owner, name)| format!("{owner}/{name}"))
-            }
+            Self::Git { id, .. } => id.as_ref().map(RepoId::to_string),
         };
         name.map(|name| name.to_lowercase())
     }
@@ -260,7 +258,7 @@ fn head_of(repository: &git2::Repository) -> Option<String> {
 /// Where a work tree was cloned from.
 struct Origin {
     remote: Remote,
-    github: Option<(String, String)>,
+    id: Option<RepoId>,
     branch: Option<String>,
 }
 
@@ -281,12 +279,8 @@ impl Origin {
         let address = origin.url().unwrap_or_default().to_owned();
         let local = repository.workdir().unwrap_or(path).join(&address);
         match over_http(&address, github) {
-            Some(url) => {
-                Ok(Self { github: github.name_of(&url), remote: http(&url, github), branch })
-            }
-            None if local.is_dir() => {
-                Ok(Self { remote: Remote::Path(local), github: None, branch })
-            }
+            Some(url) => Ok(Self { id: github.id_of(&url), remote: http(&url, github), branch }),
+            None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),
             None => Err(Failure::Argument(format!(
                 "{}: its origin is neither a directory nor reached over HTTPS; name it with --repo",
                 path.display()
@@ -300,8 +294,8 @@ fn over_http(address: &str, github: &GitHubSettings) -> Option<Url> {
     let host = github.server_url.host_str()?;
     let ssh = [format!("git@{host}:"), format!("ssh://git@{host}/")];
     if let Some(name) = ssh.iter().find_map(|prefix| address.strip_prefix(prefix.as_str())) {
-        let (owner, name) = name.trim_end_matches('/').split_once('/')?;
-        return github.repository_url(owner, name.strip_suffix(".git").unwrap_or(name));
+        let name = name.trim_end_matches('/');
+        return github.repository_url(&github.id(name.strip_suffix(".git").unwrap_or(name))?);
     }
     let mut url =
         Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
@@ -319,7 +313,7 @@ fn http(url: &Url, github: &GitHubSettings) -> Remote {
 #[tracing::instrument(name = "fetch", skip_all)]
 async fn fetch(
     remote: Remote,
-    github: Option<(String, String)>,
+    id: Option<RepoId>,
     branch: Option<String>,
     ledger: &str,
 ) -> Result<Tree, Failure> {
@@ -327,5 +321,5 @@ async fn fetch(
     let clone = Clone::fetch(remote, branch.as_deref(), (OWN, ledger));
     let clone = tokio::time::timeout(GIT_TIMEOUT, clone).await;
     let clone = clone.map_err(|_elapsed| GitError::Timeout(address))??;
-    Ok(Tree::Git { clone: Box::new(clone), github })
+    Ok(Tree::Git { clone: Box::new(clone), id })
 }

@@ -213,9 +213,7 @@ pub(super) fn label(served: &Served) -> String {
 pub(super) fn name_of(served: &Served, around: &Surroundings) -> Option<String> {
     let args = RepoArgs { repo: Some(served.repo.clone()), ..RepoArgs::default() };
     match around.scope(&args, Place::Repository).ok()?.repo {
-        RepoSpec::Remote { github: Some((owner, name)), .. } => {
-            Some(format!("{owner}/{name}").to_lowercase())
-        }
+        RepoSpec::Remote { id: Some(id), .. } => Some(id.key()),
         _ => None,
     }
 }

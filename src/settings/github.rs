@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{InvalidSetting, RepoSpec, var};
 use crate::registry::Packages;
+use crate::repo_id::RepoId;
 use crate::secret::Secret;
 
 /// Where GitHub is, and who we are there.
@@ -83,8 +84,8 @@ impl GitHubSettings {
             if !url.username().is_empty() || url.password().is_some() {
                 return Err(InvalidSetting::UrlCredentials);
             }
-            let github = self.name_of(&url);
-            return Ok(RepoSpec::Remote { url, github });
+            let id = self.id_of(&url);
+            return Ok(RepoSpec::Remote { url, id });
         }
         if text.starts_with("git@") {
             return Err(InvalidSetting::Scheme(text.to_owned()));
@@ -93,35 +94,35 @@ impl GitHubSettings {
         if std::path::Path::new(text).is_file() {
             return Err(invalid());
         }
-        let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
-        let (owner, name) = (github_word(owner), github_word(name));
-        let (owner, name) = owner.zip(name).ok_or_else(invalid)?;
-        let url = self.repository_url(&owner, &name).ok_or_else(invalid)?;
-        Ok(RepoSpec::Remote { url, github: Some((owner, name)) })
+        let id = self.id(text).ok_or_else(invalid)?;
+        let url = self.repository_url(&id).ok_or_else(invalid)?;
+        Ok(RepoSpec::Remote { url, id: Some(id) })
     }
 
     /// Where git finds a repository of this server.
     #[must_use]
-    pub fn repository_url(&self, owner: &str, name: &str) -> Option<Url> {
+    pub fn repository_url(&self, id: &RepoId) -> Option<Url> {
         let base = self.server_url.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/{owner}/{name}.git")).ok()
+        Url::parse(&format!("{base}/{id}.git")).ok()
     }
 
-    /// The owner and name behind a URL, when it is on this server.
+    /// The repository of this server that is written as `OWNER/NAME`.
     #[must_use]
-    pub fn name_of(&self, url: &Url) -> Option<(String, String)> {
-        let path = url.path().strip_prefix(self.server_url.path().trim_end_matches('/'))?;
-        let (owner, name) = path.trim_matches('/').split_once('/')?;
-        let name = name.strip_suffix(".git").unwrap_or(name);
-        let here = url.origin() == self.server_url.origin();
-        github_word(owner).zip(github_word(name)).filter(|_| here)
+    pub fn id(&self, text: &str) -> Option<RepoId> {
+        let port = self.server_url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let host = format!("{}{port}", self.server_url.host_str().unwrap_or_default());
+        // GitHub has no groups within owners.
+        RepoId::new(&host, text).filter(|id| !id.owner().contains('/'))
     }
-}
 
-fn github_word(word: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    let ok = !word.is_empty() && word != "." && word != ".." && word.bytes().all(plain);
-    ok.then(|| word.to_owned())
+    /// The repository behind a URL, when it is on this server.
+    #[must_use]
+    pub fn id_of(&self, url: &Url) -> Option<RepoId> {
+        let path = url.path().strip_prefix(self.server_url.path().trim_end_matches('/'))?;
+        let path = path.trim_matches('/');
+        let is_here = url.origin() == self.server_url.origin();
+        self.id(path.strip_suffix(".git").unwrap_or(path)).filter(|_| is_here)
+    }
 }
 
 #[cfg(test)]
@@ -140,19 +141,16 @@ mod tests {
 
     #[test]
     fn a_repository_is_a_path_a_url_or_a_name() {
-        let remote = |url: &str, github: Option<(&str, &str)>| {
-            let github = github.map(|(owner, name)| (owner.to_owned(), name.to_owned()));
-            Ok(RepoSpec::Remote { url: Url::parse(url).unwrap(), github })
+        let remote = |url: &str, path: Option<&str>| {
+            let id = path.and_then(|path| RepoId::new("ghe.example.com", path));
+            Ok(RepoSpec::Remote { url: Url::parse(url).unwrap(), id })
         };
         let cases = [
             (".", Ok(RepoSpec::Path(".".into()))),
-            (
-                "acme/fleet",
-                remote("https://ghe.example.com/acme/fleet.git", Some(("acme", "fleet"))),
-            ),
+            ("acme/fleet", remote("https://ghe.example.com/acme/fleet.git", Some("acme/fleet"))),
             (
                 "https://ghe.example.com/acme/fleet",
-                remote("https://ghe.example.com/acme/fleet", Some(("acme", "fleet"))),
+                remote("https://ghe.example.com/acme/fleet", Some("acme/fleet")),
             ),
             ("https://gitlab.com/a/b.git", remote("https://gitlab.com/a/b.git", None)),
             ("https://u:p@ghe.example.com/a/b", Err(InvalidSetting::UrlCredentials)),

@@ -1,7 +1,7 @@
 //! The merges, each after its proof.
 
 use super::Execution;
-use crate::forge::{ForgeError, Merged};
+use crate::forge::{Forge as _, ForgeError, Merged};
 use crate::pipeline::proof;
 use crate::reconcile::{Action, MergeOrder};
 use crate::report::DeliveryOutcome;

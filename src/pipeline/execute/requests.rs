@@ -2,7 +2,7 @@
 
 use super::Execution;
 use crate::changeset::Proposed;
-use crate::forge::{Decoration, ForgeError, GitHub, NewPullRequest, PullRequestEdit};
+use crate::forge::{AnyForge, Decoration, Forge as _, ForgeError, NewPullRequest, PullRequestEdit};
 use crate::policy::{APPROVE, Home, Via};
 use crate::reconcile::{Action, Close, Text};
 use crate::report::{Delivery, DeliveryOutcome};
@@ -109,7 +109,7 @@ impl Execution<'_> {
     }
 
     /// The number of a milestone, asked for once.
-    async fn milestone(&mut self, forge: &GitHub, title: &str) -> Result<u64, ForgeError> {
+    async fn milestone(&mut self, forge: &AnyForge, title: &str) -> Result<u64, ForgeError> {
         if let Some(known) = self.milestones.get(title) {
             return known.clone();
         }
@@ -142,7 +142,7 @@ impl Execution<'_> {
         else {
             return Ok(());
         };
-        forge.unlabel_now(pull.number, APPROVE).await?;
+        forge.unlabel_if_set(pull.number, APPROVE).await?;
         let body = Proposed::approvable(&self.on.reconciled.texts[set].body, commit);
         let edit = PullRequestEdit { body: Some(&body), ..PullRequestEdit::default() };
         forge.edit(pull.number, &edit).await

@@ -4,7 +4,8 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Decoration, ForgeError, GitHub, Named, NewPullRequest, PullRequestEdit, same_text};
+use super::{GitHub, Named, same_text};
+use crate::forge::{Decoration, ForgeError, NewPullRequest, PullRequestEdit};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
 
@@ -180,7 +181,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn unlabel_now(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+    pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError> {
         let route = self.route(&format!("issues/{number}/labels?per_page=100"));
         let there: Vec<Named> = self.get(&route).await?;
         if there.iter().any(|there| there.name.eq_ignore_ascii_case(label)) {

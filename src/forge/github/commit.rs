@@ -6,30 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ForgeError, GitHub};
-
-/// A commit that GitHub is to make.
-pub struct NewCommit<'a> {
-    /// The branch, which must be at the parent.
-    pub branch: &'a str,
-    /// The commit before it.
-    pub parent: &'a str,
-    /// The message.
-    pub message: &'a str,
-    /// Paths and new contents; file modes stay.
-    pub files: &'a [(String, Vec<u8>)],
-}
-
-/// A commit that GitHub made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeCommit {
-    /// The commit.
-    pub oid: String,
-    /// Its tree.
-    pub tree: String,
-    /// Whether GitHub says that the signature is good.
-    pub is_signed: bool,
-}
+use super::GitHub;
+use crate::forge::{ForgeError, MadeCommit, NewCommit};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,9 +51,8 @@ impl GitHub {
         let additions: Vec<Value> = files
             .map(|(path, text)| json!({"path": path, "contents": STANDARD.encode(text)}))
             .collect();
-        let (owner, name) = self.name();
         let input = json!({
-            "branch": {"repositoryNameWithOwner": format!("{owner}/{name}"), "branchName": new.branch},
+            "branch": {"repositoryNameWithOwner": self.repository.path(), "branchName": new.branch},
             "expectedHeadOid": new.parent,
             "message": {"headline": headline, "body": body.trim()},
             "fileChanges": {"additions": additions},

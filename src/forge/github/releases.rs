@@ -7,7 +7,9 @@ use octocrab::Octocrab;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
 
-use super::{ForgeError, GitHub};
+use super::GitHub;
+use crate::forge::{ForgeError, Release};
+use crate::repo_id::RepoId;
 use crate::store::{Kind, Store};
 
 /// Older ones than these are not looked at.
@@ -15,19 +17,6 @@ const RELEASES: usize = 50;
 
 /// No more than this of what a release says is kept, in characters.
 const MAX_TEXT: usize = 4_000;
-
-/// A release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    /// The tag that it is of.
-    pub tag_name: String,
-    /// What its author wrote.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// Whether it is not published yet.
-    #[serde(default)]
-    pub draft: bool,
-}
 
 /// Who may see a repository.
 #[derive(Deserialize)]
@@ -56,20 +45,16 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn public_releases(
-        &self,
-        owner: &str,
-        name: &str,
-    ) -> Result<Vec<Release>, ForgeError> {
-        let found: Repository = self.get(&format!("/repos/{owner}/{name}")).await?;
+    pub async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError> {
+        let found: Repository = self.get(&format!("/repos/{of}")).await?;
         if found.private || found.visibility.is_some_and(|it| it != "public") {
-            return Err(ForgeError::NotFound(format!("a public repository {owner}/{name}")));
+            return Err(ForgeError::NotFound(format!("a public repository {of}")));
         }
-        self.releases(owner, name).await
+        self.releases(of).await
     }
 
-    async fn releases(&self, owner: &str, name: &str) -> Result<Vec<Release>, ForgeError> {
-        let route = format!("/repos/{owner}/{name}/releases?per_page={RELEASES}");
+    async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError> {
+        let route = format!("/repos/{of}/releases?per_page={RELEASES}");
         let kept = self.store.as_ref().and_then(|store| kept(store, &route));
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());
         let told = self.patiently(async |rest: Octocrab| ask(&rest, &route, etag).await).await?;

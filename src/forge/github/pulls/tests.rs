@@ -3,7 +3,8 @@ use super::*;
 #[test]
 fn names_are_variables_and_forks_are_passed_over() {
     let branches = ["tagalong/a", "tagalong/b"];
-    let question = question(("acme", "fleet"), "main", &branches, true);
+    let question =
+        question(&RepoId::new("github.com", "acme/fleet").unwrap(), "main", &branches, true);
     assert_eq!(question["variables"]["b1"], "tagalong/b");
     assert!(!question["query"].as_str().unwrap().contains("tagalong"));
     let pull = |number, state, fork| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ForgeError;
+use crate::forge::ForgeError;
 use crate::settings::Turns;
 
 /// Between two changes on github.com. Enterprise Server has no limits unless somebody sets them.

@@ -9,9 +9,11 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Login, Named, Observed};
+use super::{Login, Named};
+use crate::forge::Observed;
 use crate::policy::MergeMethod;
 use crate::pull_request::{BranchPullRequests, Check, Mergeable, PullRequest, Queue, RepoRules};
+use crate::repo_id::RepoId;
 
 /// More branches than this are asked for in several questions, which keeps each far below
 /// GitHub's limit on nodes.
@@ -257,12 +259,7 @@ pub(super) enum State {
 }
 
 /// The question: names travel as variables, never as text of the query. Not every token may see checks.
-pub(super) fn question(
-    (owner, name): (&str, &str),
-    base: &str,
-    branches: &[&str],
-    with_checks: bool,
-) -> Value {
+pub(super) fn question(of: &RepoId, base: &str, branches: &[&str], with_checks: bool) -> Value {
     let mut parameters =
         "$owner: String!, $name: String!, $base: String!, $ref: String!".to_owned();
     let mut fields = "squashMergeAllowed mergeCommitAllowed rebaseMergeAllowed autoMergeAllowed \
@@ -270,7 +267,7 @@ pub(super) fn question(
         .to_owned();
     let mut variables = Map::new();
     let reference = format!("refs/heads/{base}");
-    let named = [("owner", owner), ("name", name), ("base", base), ("ref", &reference)];
+    let named = [("owner", of.owner()), ("name", of.name()), ("base", base), ("ref", &reference)];
     for (key, value) in named {
         variables.insert(key.to_owned(), json!(value));
     }

@@ -2,13 +2,12 @@
 //! ([REST](https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request),
 //! [GraphQL](https://docs.github.com/en/graphql/reference/mutations#enablepullrequestautomerge)).
 
-use std::collections::BTreeMap;
-
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ForgeError, GitHub};
+use super::GitHub;
+use crate::forge::{Compared, ForgeError, Merged};
 use crate::policy::MergeMethod;
 use crate::pull_request::PullRef;
 
@@ -17,31 +16,6 @@ const MAX_FILES: usize = 300;
 
 /// How often a merge is tried again because the base moved at the same moment.
 const RETRIES: usize = 5;
-
-/// What became of a merge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Merged {
-    /// It is done.
-    Done,
-    /// It waits in the merge queue.
-    Queued,
-    /// GitHub does not merge it now, for this reason.
-    NotNow(String),
-    /// It conflicts with what the base holds now.
-    Conflict,
-    /// Its branch is not at the commit that was verified any more.
-    Moved,
-}
-
-/// What a branch has that its base has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    /// Its commits.
-    pub commits: Vec<String>,
-    /// Its files, by path, with the object that each holds; `None` when there are too many, or some
-    /// are new or gone.
-    pub files: Option<BTreeMap<String, String>>,
-}
 
 #[derive(Deserialize)]
 struct Comparison {

@@ -4,8 +4,8 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ForgeError, GitHub, Login, same_text};
-use crate::pull_request::RepoRules;
+use super::{GitHub, Login, same_text};
+use crate::forge::{ForgeError, Issue as Kept};
 use crate::secret::redacted;
 
 /// The label that the issue is found by.
@@ -39,25 +39,21 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has no issues in this repository.
-    pub async fn keep_issue(
-        &self,
-        allowed: &RepoRules,
-        mark: &str,
-        (title, body): (&str, &str),
-    ) -> Result<bool, ForgeError> {
-        let body = &*redacted(body);
+    pub async fn keep_issue(&self, wanted: &Kept<'_>) -> Result<bool, ForgeError> {
+        let Kept { mark, title, rules, .. } = *wanted;
+        let body = &*redacted(wanted.body);
         let query = "query($owner: String!, $name: String!, $label: String!) { \
             repository(owner: $owner, name: $name) { issues(first: 20, states: OPEN, labels: [$label], \
             orderBy: {field: CREATED_AT, direction: ASC}) { nodes { number title body \
             author { login } } } } }";
-        let (owner, name) = self.name();
-        let variables = json!({"owner": owner, "name": name, "label": LABEL});
+        let of = &self.repository;
+        let variables = json!({"owner": of.owner(), "name": of.name(), "label": LABEL});
         let answer: Answer = self.ask(&json!({"query": query, "variables": variables})).await?;
         let issues = answer.repository.map(|repository| repository.issues.nodes);
         // Somebody else's with the same mark is not ours to write to.
         let is_ours = |issue: &Issue| {
             issue.body.contains(mark)
-                && issue.author.as_ref().is_some_and(|author| allowed.is_own(&author.login))
+                && issue.author.as_ref().is_some_and(|author| rules.is_own(&author.login))
         };
         let Some(found) = issues.into_iter().flatten().find(is_ours) else {
             let issue = json!({"title": title, "body": body, "labels": [LABEL]});

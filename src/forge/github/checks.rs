@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::GitHub;
 use super::pulls::{CONTEXTS, Rollup};
-use super::{ForgeError, GitHub};
+use crate::forge::ForgeError;
 use crate::pull_request::Check;
+use crate::repo_id::RepoId;
 
 /// More commits than this are asked about in several questions.
 const COMMITS: usize = 25;
@@ -36,8 +38,8 @@ impl GitHub {
     ) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
         let mut all = BTreeMap::new();
         for commits in commits.chunks(COMMITS) {
-            let answer: Answer = self.ask(&question(self.name(), commits)).await?;
-            let unknown = || ForgeError::NotFound(format!("{}/{}", self.name().0, self.name().1));
+            let answer: Answer = self.ask(&question(&self.repository, commits)).await?;
+            let unknown = || ForgeError::NotFound(self.repository.to_string());
             let repository = answer.repository.ok_or_else(unknown)?;
             for (alias, found) in repository {
                 let index = alias.get(1..).and_then(|index| index.parse::<usize>().ok());
@@ -57,12 +59,12 @@ impl GitHub {
     }
 }
 
-fn question((owner, name): (&str, &str), commits: &[&str]) -> Value {
+fn question(of: &RepoId, commits: &[&str]) -> Value {
     let mut parameters = "$owner: String!, $name: String!".to_owned();
     let mut fields = String::new();
     let mut variables = Map::new();
-    variables.insert("owner".to_owned(), json!(owner));
-    variables.insert("name".to_owned(), json!(name));
+    variables.insert("owner".to_owned(), json!(of.owner()));
+    variables.insert("name".to_owned(), json!(of.name()));
     for (index, commit) in commits.iter().enumerate() {
         write!(parameters, ", $c{index}: GitObjectID!").ok();
         write!(fields, "c{index}: object(oid: $c{index}) {{ ... on Commit {{ {CONTEXTS} }} }} ")

@@ -9,8 +9,9 @@ use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::ForgeError;
+use crate::forge::ForgeError;
 use crate::http;
+use crate::repo_id::RepoId;
 use crate::secret::Secret;
 use crate::settings::{App, GitHubSettings};
 
@@ -48,13 +49,13 @@ struct Token {
 pub async fn sign_in(
     settings: &GitHubSettings,
     app: &App,
-    (owner, name): (&str, &str),
+    of: &RepoId,
     now: Timestamp,
 ) -> Result<Secret, ForgeError> {
-    let client = http::client(settings.api_url.authority()).timeout(super::github::TIMEOUT).build();
+    let client = http::client(settings.api_url.authority()).timeout(super::TIMEOUT).build();
     let client = client.map_err(|error| ForgeError::Unavailable(error.to_string()))?;
     let base = settings.api_url.as_str().trim_end_matches('/');
-    let at = format!("{base}/repos/{owner}/{name}/installation");
+    let at = format!("{base}/repos/{of}/installation");
     let mut proof = proof(app, now)?;
     let mut answer = get(&client, &at, &proof).await?;
     // A clock that is wrong here is right there.
@@ -63,18 +64,18 @@ pub async fn sign_in(
         answer = get(&client, &at, &proof).await?;
     }
     let installation: Installation = match answer.status() {
-        StatusCode::NOT_FOUND => return Err(ForgeError::NotInstalled(format!("{owner}/{name}"))),
+        StatusCode::NOT_FOUND => return Err(ForgeError::NotInstalled(of.to_string())),
         StatusCode::UNAUTHORIZED => return Err(ForgeError::BadApp),
         _ => read(answer).await?,
     };
     let at = format!("{base}/app/installations/{}/access_tokens", installation.id);
     // What the run needs and no more; an app that may do less gets what it has.
-    let narrow = json!({"repositories": [name], "permissions": {
+    let narrow = json!({"repositories": [of.name()], "permissions": {
         "contents": "write", "pull_requests": "write", "checks": "read", "statuses": "read",
     }});
     let mut answer = post(&client, &at, &proof, &narrow).await?;
     if answer.status() == StatusCode::UNPROCESSABLE_ENTITY {
-        answer = post(&client, &at, &proof, &json!({"repositories": [name]})).await?;
+        answer = post(&client, &at, &proof, &json!({"repositories": [of.name()]})).await?;
     }
     let token: Token = read(answer).await?;
     Ok(token.token.into())

@@ -1,22 +1,40 @@
-//! The client: every request goes through here, with its pace and its patience.
+//! GitHub and GitHub Enterprise Server: pull requests are found with one GraphQL question, and written over the
+//! [REST API](https://docs.github.com/en/rest/pulls/pulls). Every request goes through the client here, with its pace and
+//! its patience.
+
+mod app;
+mod checks;
+mod commit;
+mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
+mod issue;
+mod merge;
+mod pace;
+mod pulls;
+mod releases;
+mod verbs;
+mod write;
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use octocrab::Octocrab;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-use super::app::sign_in;
-use super::pace::Pace;
-use super::{ForgeError, Observed, pulls};
+use super::{ForgeError, Observed};
 use crate::http;
 use crate::pull_request::BranchPullRequests;
+use crate::repo_id::RepoId;
 use crate::secret::Secret;
 use crate::settings::GitHubSettings;
 use crate::store::Store;
+pub use app::sign_in;
+use pace::Pace;
 
-pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One repository on GitHub.
 pub struct GitHub {
@@ -24,11 +42,10 @@ pub struct GitHub {
     settings: GitHubSettings,
     /// What the clock said at some moment.
     clock: (Timestamp, Instant),
-    owner: String,
-    name: String,
+    repository: RepoId,
     pace: Pace,
     /// What earlier runs were told.
-    pub(super) store: Option<Store>,
+    store: Option<Store>,
 }
 
 /// The two interfaces, with a token.
@@ -52,7 +69,7 @@ impl Clients {
                 .base_uri(base)
                 .map(|builder| builder.personal_token(token.expose().to_owned()))
                 .and_then(|builder| builder.build_with_reqwest(http.clone()))
-                .map_err(|error| ForgeError::read(&error, base))
+                .map_err(|error| error::read(&error, base))
         };
         Ok(Self { rest: client(rest)?, graphql: client(graphql)? })
     }
@@ -66,14 +83,13 @@ impl GitHub {
     pub fn new(
         settings: &GitHubSettings,
         clock: (Timestamp, Instant),
-        (owner, name): (&str, &str),
+        repository: &RepoId,
     ) -> Result<Self, ForgeError> {
         let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
         let clients = Mutex::new(Clients::new(settings, token)?);
         let pace = Pace::of(settings.api_url.host_str().unwrap_or_default(), &settings.turns);
-        let (owner, name) = (owner.to_owned(), name.to_owned());
-        let settings = settings.clone();
-        Ok(Self { clients, settings, clock, owner, name, pace, store: None })
+        let (repository, settings) = (repository.clone(), settings.clone());
+        Ok(Self { clients, settings, clock, repository, pace, store: None })
     }
 
     /// The same with a directory of what earlier runs were told.
@@ -95,19 +111,18 @@ impl GitHub {
     ) -> Result<Observed, ForgeError> {
         let mut observed = Observed::default();
         for branches in branches.chunks(pulls::BRANCHES) {
-            let of = (self.owner.as_str(), self.name.as_str());
-            let question = |checks| pulls::question(of, base, branches, checks);
+            let question = |checks| pulls::question(&self.repository, base, branches, checks);
             let answer: pulls::Answer = match self.ask(&question(with_checks)).await {
                 Err(ForgeError::Forbidden(_)) if with_checks => self.ask(&question(false)).await?,
                 answer => answer?,
             };
-            let unknown = || ForgeError::NotFound(format!("{}/{}", self.owner, self.name));
+            let unknown = || ForgeError::NotFound(self.repository.to_string());
             let (seen, crowded) = pulls::read(answer, branches).ok_or_else(unknown)?;
             observed.pulls.extend(seen.pulls);
             observed.rules = seen.rules;
             for branch in crowded {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
-                query.append_pair("head", &format!("{}:{branch}", self.owner));
+                query.append_pair("head", &format!("{}:{branch}", self.repository.owner()));
                 query.append_pair("base", base).append_pair("state", "all");
                 let route = format!("pulls?per_page=100&{}", query.finish());
                 let rows: Vec<pulls::Row> = self.get(&self.route(&route)).await?;
@@ -152,14 +167,8 @@ impl GitHub {
         self.patiently(async |rest: Octocrab| rest.get(route, None::<&()>).await).await
     }
 
-    /// Owner and name.
-    #[must_use]
-    pub fn name(&self) -> (&str, &str) {
-        (&self.owner, &self.name)
-    }
-
     pub(super) fn route(&self, rest: &str) -> String {
-        format!("/repos/{}/{}/{rest}", self.owner, self.name)
+        format!("/repos/{}/{rest}", self.repository)
     }
 
     /// Waits as GitHub wants, and tries again when it stumbles.
@@ -192,13 +201,31 @@ impl GitHub {
         let Some(app) = &self.settings.app else { return Err(ForgeError::Unauthorized) };
         let (then, at) = self.clock;
         let now = then.checked_add(at.elapsed()).unwrap_or(then);
-        let token = sign_in(&self.settings, app, (&self.owner, &self.name), now).await?;
+        let token = sign_in(&self.settings, app, &self.repository, now).await?;
         let clients = Clients::new(&self.settings, &token)?;
         *self.clients.lock().await = clients.clone();
         Ok(clients)
     }
 
     fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, ForgeError> {
-        answer.map_err(|error| ForgeError::read(&error, &format!("{}/{}", self.owner, self.name)))
+        answer.map_err(|error| error::read(&error, &self.repository.to_string()))
     }
+}
+
+/// Somebody, as GitHub's interfaces name people and apps.
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+/// A label.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// GitHub may return a body with other line ends than it was sent.
+fn same_text(found: &str, wanted: &str) -> bool {
+    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    lines(found) == lines(wanted)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
@@ -165,7 +166,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["catalog", "images"])]
     pub image_ref: Option<String>,
     /// Deliver all changes this way, whatever the environments say.
-    #[arg(long, value_name = "WAY")]
+    #[arg(long, value_name = "WAY", value_parser = ways())]
     pub deliver: Option<Via>,
     /// Print the actions that a run would take, in their order, and write nothing: no push, no pull request, no label,
     /// no ledger.
@@ -308,6 +309,14 @@ pub enum SchemaKind {
     Explain,
     /// The output of `status --format json`.
     Status,
+}
+
+/// Reads a way of delivery; help and completion list all of them.
+fn ways() -> impl TypedValueParser<Value = Via> {
+    PossibleValuesParser::new(Via::NAMES.map(|(name, _)| name)).map(|given| {
+        let known = Via::NAMES.into_iter().find(|(name, _)| *name == given);
+        known.map_or_else(Via::default, |(_, way)| way)
+    })
 }
 
 #[cfg(test)]

@@ -436,7 +436,7 @@ fn refuse(error: &InvalidSetting) -> Exit {
 }
 
 fn fail(message: &str) -> Exit {
-    complain(&format!("error: {}\n", crate::changeset::one_line(message)));
+    complain(&format!("error: {}\n", crate::text::one_line(message)));
     Exit::Failed
 }
 

@@ -12,7 +12,6 @@ mod links;
 mod machine;
 mod sources;
 mod template;
-mod text;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +23,6 @@ pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use sources::{Earned, Note, Sources, between, section, section_of};
 pub use template::tried as tried_templates;
-pub use text::{code_span, harmless, one_line};
 pub use words::{CHANGE_TRAILER, commit_message, title};
 
 use draft::content;

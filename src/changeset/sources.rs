@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::ChangeSet;
-use super::text::{code_span, harmless};
 use crate::image::{Origin, Shape, Source, Tag};
+use crate::text::{code_span, harmless};
 
 const OPENING: &str = "<!-- tagalong-sources -->\n";
 const CLOSING: &str = "<!-- /tagalong-sources -->\n";

@@ -10,12 +10,12 @@ use minijinja::{
 };
 
 use super::Move;
-use super::text::{code_span, one_line};
 use super::words::arrow;
 use crate::choose::Deployed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
 use crate::policy::{Environment, check_template as check};
+use crate::text::{code_span, one_line};
 
 /// A template does a bounded amount of work.
 const FUEL: u64 = 50_000;

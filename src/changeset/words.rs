@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::machine::Proposed;
-use super::text::{code_span, one_line};
 use super::{ALL_ENVIRONMENTS, ChangeSet, Move};
 use super::{links, template};
 use crate::choose::Deployed;
 use crate::policy::IMPLICIT_ENVIRONMENT;
+use crate::text::{code_span, one_line};
 
 /// The trailer by which a commit is recognised as ours and its content compared.
 pub const CHANGE_TRAILER: &str = "Tagalong-Change";

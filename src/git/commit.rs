@@ -188,7 +188,7 @@ pub(super) fn state(branch: &str, commit: &git2::Commit<'_>, author: &Author) ->
         Some(change) => BranchState::Ours { commit: commit.id(), change: change.to_owned() },
         None => BranchState::Foreign {
             commit: commit.id(),
-            author: crate::changeset::one_line(&String::from_utf8_lossy(committer.name_bytes())),
+            author: crate::text::one_line(&String::from_utf8_lossy(committer.name_bytes())),
         },
     }
 }

@@ -3,6 +3,7 @@
 //! There is no work tree, so there are no links to follow, no filters, no hooks and no place for a
 //! token on disk. Objects are libgit2's, conversations over HTTP our own; no git program is called.
 
+mod checkout;
 mod clone;
 mod commit;
 mod error;
@@ -17,6 +18,7 @@ mod sign;
 mod smart;
 mod tree;
 
+pub use checkout::Checkout;
 pub use clone::{BlobReader, Blobs, Clone};
 pub use commit::{Author, Described};
 pub use error::GitError;

@@ -195,7 +195,7 @@ fn judge(
     let rejected = |reference: &str, reason: &str| {
         Err(GitError::Rejected {
             branch: short(reference).to_owned(),
-            reason: crate::changeset::one_line(reason),
+            reason: crate::text::one_line(reason),
         })
     };
     let result = |update: &Update| match answers.get(&update.reference) {

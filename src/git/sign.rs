@@ -136,7 +136,7 @@ fn gpg(key: &str, variables: &Variables, commit: &[u8]) -> Result<String, String
     let output = output.map_err(|error| format!("`gpg` failed: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
-        return Err(format!("`gpg` does not sign: {}", crate::changeset::one_line(said.trim())));
+        return Err(format!("`gpg` does not sign: {}", crate::text::one_line(said.trim())));
     }
     String::from_utf8(output.stdout).map_err(|_error| "`gpg` gave no text".to_owned())
 }

@@ -328,7 +328,7 @@ pub(super) fn report(body: &[u8]) -> Result<BTreeMap<String, Option<String>>, St
 /// What a server says, fit for a message.
 fn said(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message).replace(['\n', '\r'], " ");
-    crate::changeset::one_line(text.trim())
+    crate::text::one_line(text.trim())
 }
 
 #[cfg(test)]

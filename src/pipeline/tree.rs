@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::git::{BlobReader, Blobs, Clone, GitError, LEDGER_REF, Remote};
+use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
 use crate::repo_id::RepoId;
@@ -47,14 +47,8 @@ impl Tree {
         via: Option<Via>,
     ) -> Result<Self, Failure> {
         let ledger = scope.ledger.as_deref().unwrap_or(LEDGER_REF);
-        // Files of these names beside others make no repository.
-        let is_bare = |path: &Path| {
-            !path.join(".git").exists()
-                && path.join("objects").is_dir()
-                && git2::Repository::open(path).is_ok_and(|repository| repository.is_bare())
-        };
         match (&scope.repo, via) {
-            (RepoSpec::Path(path), None | Some(Via::Worktree)) if !is_bare(path) => {
+            (RepoSpec::Path(path), None | Some(Via::Worktree)) if !Checkout::is_bare(path) => {
                 if scope.branch.is_some() {
                     let message = "--branch: a work tree is read as it is; check the branch out, or name the \
                                    repository by its URL or as OWNER/NAME";
@@ -64,7 +58,7 @@ impl Tree {
                     WorkTree::open(path).map_err(|error| Failure::Failed(error.to_string()))?;
                 Ok(Self::Work(tree))
             }
-            (RepoSpec::Path(path), _) if is_bare(path) => {
+            (RepoSpec::Path(path), _) if Checkout::is_bare(path) => {
                 fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
             }
             (RepoSpec::Path(path), _) => {
@@ -89,12 +83,7 @@ impl Tree {
     #[must_use]
     pub fn ledger(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let Self::Work(tree) = self else { return None };
-        let repository = git2::Repository::discover(tree.root()).ok()?;
-        let commit = repository.find_reference(LEDGER_REF).ok()?.peel_to_commit().ok()?;
-        let entry = commit.tree().ok()?.get_path(path.as_ref()).ok()?;
-        let (size, _) = repository.odb().ok()?.read_header(entry.id()).ok()?;
-        (size <= most)
-            .then(|| repository.find_blob(entry.id()).ok().map(|blob| blob.content().to_vec()))?
+        Checkout::discover(tree.root()).ok()?.file_at(LEDGER_REF, path, most)
     }
 
     /// Makes what environments say of this place the same as saying nothing, and names it.
@@ -242,17 +231,8 @@ impl From<GitError> for Failure {
 /// The name of the repository that a directory was cloned from, whatever its server is called, and the branch
 /// that is checked out.
 fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
-    let Ok(repository) = git2::Repository::discover(path) else { return (None, None) };
-    let origin = repository.find_remote("origin").ok();
-    let address = origin.as_ref().and_then(|origin| origin.url().ok()).unwrap_or_default();
-    let mut parts = address.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']);
-    let name = parts.next().zip(parts.next()).map(|(name, owner)| format!("{owner}/{name}"));
-    (name, head_of(&repository))
-}
-
-fn head_of(repository: &git2::Repository) -> Option<String> {
-    let head = repository.head().ok().filter(git2::Reference::is_branch)?;
-    head.shorthand().ok().map(str::to_owned)
+    let Ok(checkout) = Checkout::discover(path) else { return (None, None) };
+    (checkout.origin_name(), checkout.branch())
 }
 
 /// Where a work tree was cloned from.
@@ -264,20 +244,17 @@ struct Origin {
 
 impl Origin {
     fn of(path: &Path, github: &GitHubSettings) -> Result<Self, Failure> {
-        let failed = |error: git2::Error| {
-            Failure::Failed(format!("{}: {}", path.display(), error.message()))
-        };
-        let repository = git2::Repository::discover(path).map_err(failed)?;
-        let branch = head_of(&repository);
-        let Ok(origin) = repository.find_remote("origin") else {
+        let checkout = Checkout::discover(path).map_err(Failure::Failed)?;
+        let branch = checkout.branch();
+        let Some(address) = checkout.origin() else {
             let message = format!(
                 "{}: it has no `origin` to push to; name the repository with --repo",
                 path.display()
             );
             return Err(Failure::Argument(message));
         };
-        let address = origin.url().unwrap_or_default().to_owned();
-        let local = repository.workdir().unwrap_or(path).join(&address);
+        let root = checkout.work_tree().unwrap_or_else(|| path.to_owned());
+        let local = root.join(&address);
         match over_http(&address, github) {
             Some(url) => Ok(Self { id: github.id_of(&url), remote: http(&url, github), branch }),
             None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{Action, BranchStep, Input, MergeOrder, Purpose, Subject};
-use crate::changeset::{ChangeSet, one_line};
+use crate::changeset::ChangeSet;
 use crate::policy::{APPROVE, AutoMerge, MergeMethod, Required, Via};
 use crate::pull_request::{Check, Mergeable, PullRequest, Queue, RepoRules};
+use crate::text::one_line;
 
 /// The reason for a method that the repository forbids.
 const NO_METHOD: &str = "the repository does not allow this way to merge";

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Branch, BranchStep, Close, Input, Purpose, Subject};
-use crate::changeset::{Plan, Planned, Proposed, branch_prefix, code_span};
+use crate::changeset::{Plan, Planned, Proposed, branch_prefix};
 use crate::choose::Outcome;
 use crate::policy::{Environment, PolicySet};
 use crate::pull_request::{BranchPullRequests, PullRequest};
+use crate::text::code_span;
 
 /// The beginning of the names of branches on which the forge makes commits. A workflow that runs for pushes can leave
 /// them out by it.

@@ -1,9 +1,10 @@
 //! The pull request of a change set: opened, edited, labelled, or told to wait.
 
 use super::{Action, BranchStep, Input, Purpose, Stop, Subject, Text, Withheld};
-use crate::changeset::{ChangeSet, Proposed, code_span};
+use crate::changeset::{ChangeSet, Proposed};
 use crate::policy::{AutoMerge, REBASE, Via};
 use crate::pull_request::{PullRequest, Queue, RepoRules};
+use crate::text::code_span;
 
 /// The beginning of a body that says that its branch is left alone.
 const FROZEN: &str = "> **Left alone**:";

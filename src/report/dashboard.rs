@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use super::{Delivery, DeliveryOutcome};
-use crate::changeset::{Plan, Planned, code_span};
+use crate::changeset::{Plan, Planned};
 use crate::choose::{Deployed, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::text::code_span;
 
 /// What is in every dashboard, and in no other issue.
 pub const DASHBOARD: &str = "<!-- tagalong: dashboard -->";

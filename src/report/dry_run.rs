@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::HomeRow;
 use super::text::{BOLD, GREEN, RED, YELLOW, paint};
-use crate::changeset::{Plan, one_line};
+use crate::changeset::Plan;
 use crate::diagnostic::Colour;
 use crate::policy::Home;
 use crate::pull_request::PullRef;
 use crate::reconcile::{Action, Snapshot, Subject, Withheld};
+use crate::text::one_line;
 
 /// An action that a run would take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

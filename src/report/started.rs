@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::changeset::one_line;
 use crate::starter::Starter;
+use crate::text::one_line;
 
 /// What was found and left out, for people.
 #[must_use]

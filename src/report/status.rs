@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json::{DiagnosticRow, HomeRow, diagnostic};
-use crate::changeset::{code_span, one_line};
 use crate::choose::{Outcome, Reason};
 use crate::diagnostic::Diagnostic;
+use crate::text::{code_span, one_line};
 
 /// The version of the output.
 const VERSION: u32 = 1;

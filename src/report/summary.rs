@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::Delivery;
-use crate::changeset::{Plan, code_span};
+use crate::changeset::Plan;
 use crate::choose::{Deployed, Outcome};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::registry::Usage;
+use crate::text::code_span;
 
 /// GitHub takes 1 MiB for a step's summary; rows beyond this are counted.
 const MAX_ROWS: usize = 500;

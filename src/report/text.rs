@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use similar::TextDiff;
 
 use super::{Delivery, DeliveryOutcome};
-use crate::changeset::{Plan, Planned, harmless};
+use crate::changeset::{Plan, Planned};
 use crate::choose::Outcome;
 use crate::diagnostic::{Colour, Diagnostic, render};
 use crate::policy::Home;
+use crate::text::harmless;
 
 pub(super) const GREEN: &str = "\u{1b}[32m";
 pub(super) const RED: &str = "\u{1b}[31m";
@@ -28,7 +29,7 @@ pub fn plan(plan: &Plan, read: impl Fn(&Home, &str) -> Option<String>, colour: C
         for (path, file) in &set.files {
             match read(&set.home, path).and_then(|text| plan.texts(file, text)) {
                 Some((before, after)) => out.push_str(&diff(path, &before, &after, colour)),
-                None => writeln!(out, "{} changed meanwhile", crate::changeset::one_line(path))
+                None => writeln!(out, "{} changed meanwhile", crate::text::one_line(path))
                     .unwrap_or_default(),
             }
         }
@@ -88,7 +89,7 @@ fn decision(planned: &Planned, colour: Colour) -> String {
 
 fn diff(path: &str, before: &str, after: &str, colour: Colour) -> String {
     let diff = TextDiff::from_lines(before, after);
-    let path = crate::changeset::one_line(path);
+    let path = crate::text::one_line(path);
     let text = diff
         .unified_diff()
         .context_radius(3)
@@ -157,7 +158,7 @@ pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
             write!(out, "  {branch}").ok();
         }
         if let Some(message) = &delivery.message {
-            write!(out, "  {}", crate::changeset::one_line(message)).ok();
+            write!(out, "  {}", crate::text::one_line(message)).ok();
         }
         out.push('\n');
     }

@@ -39,7 +39,7 @@ pub(super) fn read(error: &octocrab::Error, subject: &str) -> ForgeError {
 /// GraphQL answers 200 and lists what went wrong, in words only.
 fn of_graphql(errors: &[octocrab::GraphqlError], subject: &str) -> ForgeError {
     let message = errors.first().map_or("", |error| error.message.as_str());
-    let message = crate::changeset::one_line(message);
+    let message = crate::text::one_line(message);
     match message.to_ascii_lowercase() {
         lower if lower.contains("could not resolve to a repository") => {
             ForgeError::NotFound(subject.to_owned())
@@ -57,7 +57,7 @@ fn said(error: &octocrab::GitHubError) -> String {
             detail.get("message").unwrap_or(detail).as_str().map(str::to_owned)
         });
     let all: Vec<String> = std::iter::once(error.message.clone()).chain(details).collect();
-    crate::changeset::one_line(&all.join("; "))
+    crate::text::one_line(&all.join("; "))
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {
@@ -65,5 +65,5 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    crate::changeset::one_line(cause.to_string().lines().next().unwrap_or_default())
+    crate::text::one_line(cause.to_string().lines().next().unwrap_or_default())
 }

@@ -169,18 +169,7 @@ impl From<RawVia> for Via {
 }
 
 /// The way a change reaches the repository.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Deserialize,
-    serde::Serialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
     /// A branch and a pull request.
@@ -190,6 +179,12 @@ pub enum Via {
     Push,
     /// Files in the work tree; nothing is committed.
     Worktree,
+}
+
+impl Via {
+    /// All ways by the names that policies and arguments use.
+    pub const NAMES: [(&str, Self); 3] =
+        [("pull-request", Self::PullRequest), ("push", Self::Push), ("worktree", Self::Worktree)];
 }
 
 /// A check or a status: its name, or its name and who has to report it.

@@ -178,7 +178,8 @@ impl Ledger {
         &mut self,
         environment: &str,
         policy: &str,
-        (newest, versions): (Option<&str>, &BTreeMap<String, Timestamp>),
+        newest: Option<&str>,
+        versions: &BTreeMap<String, Timestamp>,
         now: Timestamp,
     ) -> bool {
         let policies = self.held.entry(environment.to_owned()).or_default();

@@ -1,6 +1,6 @@
 //! The command line and the environment, made into values. The only reader of the environment.
 
-mod github;
+mod forge;
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -18,8 +18,8 @@ use crate::policy::Via;
 use crate::registry::Packages;
 use crate::repo_id::RepoId;
 use crate::secret::{Secret, Variables};
-use github::app;
-pub use github::{App, GitHubSettings, Turns};
+use forge::app;
+pub use forge::{App, ForgeSettings, Turns};
 
 /// What surrounds a run: everything that the environment says.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct Surroundings {
     /// Whether nothing but errors is said on standard error.
     pub quiet: bool,
     /// Where GitHub's API is, with whose token.
-    pub github: GitHubSettings,
+    pub forge: ForgeSettings,
     /// The key that commits are signed with, or its name.
     pub signing_key: Option<Secret>,
     /// All variables, for identities.
@@ -187,11 +187,32 @@ pub enum InvalidSetting {
     TokenHost(String),
 }
 
+/// A moment by two clocks: one that people read, and one that does not jump.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    then: Timestamp,
+    at: Instant,
+}
+
+impl Moment {
+    /// The time by now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.then.checked_add(self.at.elapsed()).unwrap_or(self.then)
+    }
+}
+
 impl Surroundings {
-    /// What the clock of the machine says now, whatever time a run is for.
+    /// The machine's time at this moment, whatever time a run is for.
     #[must_use]
     pub fn clock(&self) -> Timestamp {
-        self.now.checked_add(self.started.elapsed()).unwrap_or(self.now)
+        self.moment().now()
+    }
+
+    /// The moment at which the clock was read.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { then: self.now, at: self.started }
     }
 
     /// Reads the environment and the clock.
@@ -211,7 +232,7 @@ impl Surroundings {
             stderr: on(on_terminal),
             progress: on_terminal && !quiet,
             quiet,
-            github: GitHubSettings {
+            forge: ForgeSettings {
                 api_url: url("GITHUB_API_URL", "https://api.github.com")?,
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
                 token: var("GITHUB_TOKEN").map(Secret::from),
@@ -237,7 +258,7 @@ impl Surroundings {
         let now = Timestamp::now();
         let mut again = Self { now, started: Instant::now(), ..self.clone() };
         // A key in a file may be another one by now; one that cannot be read just now is the one that it was.
-        again.github.app = app().unwrap_or(again.github.app);
+        again.forge.app = app().unwrap_or(again.forge.app);
         again.signing_key = signing_key().unwrap_or(again.signing_key);
         again
     }
@@ -251,7 +272,7 @@ impl Surroundings {
         let workflow = self.workflow_repository.clone().filter(|_| place == Place::Repository);
         let written = args.repo.clone().or(workflow);
         Ok(Scope {
-            repo: self.github.repo(written.as_deref().unwrap_or("."))?,
+            repo: self.forge.repo(written.as_deref().unwrap_or("."))?,
             branch: args.branch.clone(),
             policies: args.policies.clone(),
             ledger: None,
@@ -303,7 +324,7 @@ impl Surroundings {
             pushed: None,
             dry_run: false,
             variables: self.variables.clone(),
-            packages: self.github.packages(),
+            packages: self.forge.packages(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,
         })
     }

@@ -17,7 +17,7 @@ use crate::pipeline::{self, Failure, Planning};
 use crate::policy::Home;
 use crate::report;
 use crate::secret::Variables;
-use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{DecideSettings, ForgeSettings, RepoSpec, Scope, Surroundings};
 use registry::EmbeddedRegistry;
 
 /// How long staging has to hold something.
@@ -122,7 +122,7 @@ impl Demo<'_> {
             signing_key: None,
             step_output: None,
             variables: Variables::default(),
-            github: GitHubSettings { token: None, ..self.around.github.clone() },
+            forge: ForgeSettings { token: None, ..self.around.forge.clone() },
             step_summary: None,
             workflow_repository: None,
             ..*self.around
@@ -213,7 +213,7 @@ async fn publish(
     now: Timestamp,
 ) -> Result<crate::git::Oid, DemoError> {
     let clone =
-        Clone::fetch(Remote::Path(remote.to_owned()), None, (BRANCH_PREFIX, LEDGER_REF)).await?;
+        Clone::fetch(Remote::Path(remote.to_owned()), None, BRANCH_PREFIX, LEDGER_REF).await?;
     let files = pipeline::new_files(&clone, plan, set);
     let commit = clone.commit(clone.base(), files, &set.message, &Author::default(), now)?;
     pushed(clone.push(&[Update::new(branch_ref(&set.branch), commit)]).await?)?;
@@ -223,7 +223,7 @@ async fn publish(
 /// Moves the main branch to the commit, as merging the pull request does.
 async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Result<(), DemoError> {
     let clone =
-        Clone::fetch(Remote::Path(remote.to_owned()), None, (&set.branch, LEDGER_REF)).await?;
+        Clone::fetch(Remote::Path(remote.to_owned()), None, &set.branch, LEDGER_REF).await?;
     pushed(clone.push(&[Update::new(branch_ref(clone.branch()), commit)]).await?)
 }
 

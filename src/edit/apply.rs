@@ -56,7 +56,7 @@ pub fn apply(
     let values = values(&basis.scalars, edits);
     match &basis.rest {
         Rest::Yaml(outline) => {
-            prove(text, &out, (*outline, &basis.scalars), &values)?;
+            prove(text, &out, *outline, &basis.scalars, &values)?;
             prove_within(&basis.scalars, edits, &values)?;
         }
         Rest::Text if is_found_again(&basis.scalars, &again(&out), &values) => {}
@@ -79,7 +79,8 @@ fn is_found_again(before: &Scalars, after: &Scalars, values: &BTreeMap<NodeId, S
 fn prove(
     text: &str,
     out: &str,
-    (outline, scalars): (Outline, &Scalars),
+    outline: Outline,
+    scalars: &Scalars,
     values: &BTreeMap<NodeId, String>,
 ) -> Result<(), Refused> {
     let after = Stream::parse(out).map_err(Refused::Syntax)?;

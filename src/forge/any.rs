@@ -1,9 +1,6 @@
 //! The one match on the product of a forge.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
-
-use jiff::Timestamp;
 
 use super::{
     Check, Compared, Decoration, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged,
@@ -11,7 +8,7 @@ use super::{
 };
 use crate::policy::MergeMethod;
 use crate::repo_id::RepoId;
-use crate::settings::GitHubSettings;
+use crate::settings::{ForgeSettings, Moment};
 use crate::store::Store;
 
 /// A forge of any product.
@@ -26,8 +23,8 @@ impl AnyForge {
     /// # Errors
     /// There is no token, or the API's address cannot be used.
     pub fn new(
-        settings: &GitHubSettings,
-        clock: (Timestamp, Instant),
+        settings: &ForgeSettings,
+        clock: Moment,
         repository: &RepoId,
         store: Option<Store>,
     ) -> Result<Self, ForgeError> {

@@ -15,6 +15,10 @@ use crate::policy::MergeMethod;
 pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, RepoRules};
 use crate::repo_id::RepoId;
 
+/// The remedy where a repository is on no forge that is known.
+pub const NO_FORGE: &str =
+    "the repository is on no forge that is known; name one on GitHub as OWNER/NAME";
+
 /// The verbs of a forge, for one repository. Each fails when the forge refuses, or cannot be reached; what the error says
 /// names the product and what to change.
 #[expect(async_fn_in_trait, reason = "each run is a thread with a runtime of its own")]

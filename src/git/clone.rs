@@ -87,7 +87,8 @@ impl Clone {
     pub async fn fetch(
         remote: Remote,
         branch: Option<&str>,
-        (own, ledger): (&str, &str),
+        own: &str,
+        ledger: &str,
     ) -> Result<Self, GitError> {
         let subject = remote.address();
         let failed = |message: String| GitError::Other { subject: subject.clone(), message };
@@ -98,7 +99,7 @@ impl Clone {
         options.bare(true).external_template(false);
         let repository = Repository::init_opts(directory.path(), &options).map_err(git)?;
         let Advertised { references: advertised, default_branch } =
-            fetch(&repository, &remote, branch, (own, ledger)).await?;
+            fetch(&repository, &remote, branch, own, ledger).await?;
         let branch =
             branch.map(str::to_owned).or(default_branch).unwrap_or_else(|| "main".to_owned());
         let base = *advertised
@@ -257,7 +258,8 @@ async fn fetch(
     repository: &Repository,
     remote: &Remote,
     branch: Option<&str>,
-    (own, ledger): (&str, &str),
+    own: &str,
+    ledger: &str,
 ) -> Result<Advertised, GitError> {
     let subject = remote.address();
     let smart = match remote {

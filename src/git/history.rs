@@ -81,7 +81,7 @@ impl Clone {
                 smart.fetch_history(self.base, Depth::Commits(commits + 2), &into).await?;
             }
         }
-        read(&open()?, self.base, (since, now), &matters).map_err(git)
+        read(&open()?, self.base, since, now, &matters).map_err(git)
     }
 }
 
@@ -98,7 +98,7 @@ pub fn history_of(
     let git = |error: git2::Error| GitError::from_git(&directory.display().to_string(), &error);
     let repository = Repository::discover(directory).map_err(git)?;
     let head = repository.head().and_then(|head| head.peel_to_commit()).map_err(git)?;
-    let mut history = read(&repository, head.id(), (since, now), &matters).map_err(git)?;
+    let mut history = read(&repository, head.id(), since, now, &matters).map_err(git)?;
     // What nobody committed has been there since now, and no commit says it.
     let before = uncommitted(&repository, &head, &matters).map_err(git)?;
     if !before.is_empty() {
@@ -140,7 +140,8 @@ fn known(repository: &Repository, head: Oid) -> Result<(usize, bool), git2::Erro
 fn read(
     repository: &Repository,
     head: Oid,
-    (since, now): (Timestamp, Timestamp),
+    since: Timestamp,
+    now: Timestamp,
     matters: &dyn Fn(&str) -> bool,
 ) -> Result<History, git2::Error> {
     let mut history = History::default();
@@ -155,8 +156,8 @@ fn read(
         };
         let before = match &parent {
             Some(parent) => {
-                let trees = (parent.tree_id(), next.tree_id());
-                let all = tree::differing(repository, trees, &mut budget)?.into_iter();
+                let (old, new) = (parent.tree_id(), next.tree_id());
+                let all = tree::differing(repository, old, new, &mut budget)?.into_iter();
                 let all = all.filter(|(path, _)| matters(path));
                 let with_bytes = |(path, was): tree::Differing| {
                     let bytes = before(repository, &path, was);

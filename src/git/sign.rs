@@ -23,7 +23,7 @@ pub enum Signing {
     #[default]
     Off,
     /// GitHub makes and signs them, as whoever the token belongs to.
-    GitHub,
+    Forge,
     /// With an SSH key.
     Ssh(Arc<PrivateKey>),
     /// By `gpg`, with the key of this name, in an environment of these variables.
@@ -69,8 +69,8 @@ impl Signing {
 
     /// Whether GitHub makes the commits.
     #[must_use]
-    pub fn is_by_github(&self) -> bool {
-        matches!(self, Self::GitHub)
+    pub fn is_by_forge(&self) -> bool {
+        matches!(self, Self::Forge)
     }
 
     /// The signature of a commit's text; `None` where it gets none here.
@@ -79,7 +79,7 @@ impl Signing {
     /// When the key signs nothing.
     pub(super) fn sign(&self, commit: &[u8]) -> Result<Option<String>, String> {
         match self {
-            Self::Off | Self::GitHub => Ok(None),
+            Self::Off | Self::Forge => Ok(None),
             Self::Ssh(key) => {
                 let signed = key.sign(NAMESPACE, HashAlg::Sha512, commit);
                 let text = signed.and_then(|signature| signature.to_pem(LineEnding::LF));

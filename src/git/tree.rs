@@ -164,7 +164,8 @@ pub(super) type Differing = (String, Option<Oid>);
 /// When an object cannot be read, or there is more than the budget allows.
 pub(super) fn differing(
     repository: &Repository,
-    (old, new): (Oid, Oid),
+    old: Oid,
+    new: Oid,
     budget: &mut Budget,
 ) -> Result<Vec<Differing>, git2::Error> {
     let mut found = Vec::new();

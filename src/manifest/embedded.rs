@@ -93,7 +93,7 @@ fn text(
     finder.looked_into(node);
     let found = find(value, &inner);
     for claimed in found.claimed {
-        match outer_slots(&inner, &claimed.slots, (node, &locator)) {
+        match outer_slots(&inner, &claimed.slots, node, &locator) {
             Some(slots) => {
                 let line = slots.first().map_or(claimed.line, |slot| slot.line);
                 // What is around it was looked at there; the mapping is none of this stream.
@@ -110,7 +110,7 @@ fn text(
         finder.add_idle(Idle { line: locator.line() + idle.line - 1, ..idle });
     }
     for site in found.sites {
-        match outer_slots(&inner, &site.slots, (node, &locator))
+        match outer_slots(&inner, &site.slots, node, &locator)
             .filter(|_| finder.editable(node).is_ok())
         {
             Some(slots) => {
@@ -154,7 +154,8 @@ pub(super) fn unread_markers(finder: &mut Finder<'_>) {
 fn outer_slots(
     inner: &Stream,
     slots: &[Slot],
-    (node, locator): (NodeId, &Locator<'_>),
+    node: NodeId,
+    locator: &Locator<'_>,
 ) -> Option<Vec<Slot>> {
     let slots = slots.iter().map(|slot| {
         let raw = inner.node(slot.node).span();

@@ -69,6 +69,14 @@ pub(super) struct Written {
     pub(super) reader: Reader,
 }
 
+/// The name of an image, the shape that it has, and its scalar.
+#[derive(Clone, Copy)]
+pub(super) struct NameAt<'a> {
+    pub(super) text: &'a str,
+    pub(super) form: Form,
+    pub(super) node: NodeId,
+}
+
 impl<'a> Finder<'a> {
     pub(super) fn new(text: &'a str, stream: &'a Stream<'a>, setters: Setters<'a>) -> Self {
         let Markers { claims, scalars, idle } = marker::find(text, stream);
@@ -284,10 +292,10 @@ impl<'a> Finder<'a> {
         &mut self,
         mapping: NodeId,
         registry: Option<&str>,
-        name: (&str, Form, NodeId),
+        name: NameAt<'_>,
         written: Result<Written, Obstruction>,
     ) {
-        let (text, form, node) = name;
+        let NameAt { text, form, node } = name;
         match self.identify(mapping, registry, text, form) {
             None => {}
             Some(Ok(repository)) => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::around::Ways;
-use super::finder::{Finder, join};
+use super::finder::{Finder, NameAt, join};
 use super::identity::Form;
 use super::layers::are_kin;
 use super::named::is_half;
@@ -177,6 +177,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
         };
         let own = finder.text(mapping, "registry").map(str::to_owned);
         let registry = own.or_else(|| registry.clone());
-        finder.record_named(mapping, registry.as_deref(), (name, Form::Split, tag), written);
+        finder.record_named(
+            mapping,
+            registry.as_deref(),
+            NameAt { text: name, form: Form::Split, node: tag },
+            written,
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Keys that say in their name what they hold: `fooImage` with `fooTag`, `imageRepository` with
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
-use super::finder::Finder;
+use super::finder::{Finder, NameAt};
 use super::identity::Form;
 use super::reference::own_registry;
 use super::{Obstacle, Obstructed, Obstruction, Spot};
@@ -122,7 +122,7 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     let name = &text[..reference.suffix.start];
     let form = if reference.suffix.is_empty() { Form::Split } else { Form::Whole };
     let registry = own_registry(registry.as_deref(), name);
-    finder.record_named(mapping, registry, (name, form, node), written);
+    finder.record_named(mapping, registry, NameAt { text: name, form, node }, written);
 }
 
 /// `fooRepository` or `imageName` beside `fooTag`, with or without `fooRegistry`. A repository alone can be anything.
@@ -135,7 +135,12 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
     let Some(repository) = finder.stream.text(target) else { return };
     let registry = finder.text(mapping, &beside(stem, "registry")).map(str::to_owned);
     let written = finder.siblings_named(mapping, &[tag], stem);
-    finder.record_named(mapping, registry.as_deref(), (repository, Form::Split, node), written);
+    finder.record_named(
+        mapping,
+        registry.as_deref(),
+        NameAt { text: repository, form: Form::Split, node },
+        written,
+    );
 }
 
 /// `image: {name: …, tag: …}`, where the name is not called `repository`.
@@ -149,7 +154,12 @@ fn named(finder: &mut Finder<'_>, mapping: NodeId) {
     let Some(name) = finder.stream.text(finder.stream.target(node)) else { return };
     let registry = finder.text(mapping, "registry").map(str::to_owned);
     let written = finder.siblings(mapping, &["tag"]);
-    finder.record_named(mapping, registry.as_deref(), (name, Form::Split, node), written);
+    finder.record_named(
+        mapping,
+        registry.as_deref(),
+        NameAt { text: name, form: Form::Split, node },
+        written,
+    );
 }
 
 /// A value that is a whole reference, beside what says that it is an image: the name of an

@@ -29,7 +29,7 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
     let mut start = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         if marker::is_in(line) {
-            marked_line(line, (start, index + 1), &mut claims, &mut plain);
+            marked_line(line, start, index + 1, &mut claims, &mut plain);
         }
         start += line.len();
     }
@@ -57,7 +57,8 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
 /// list, whose value has the marker and is no template.
 fn marked_line(
     line: &str,
-    (start, number): (usize, usize),
+    start: usize,
+    number: usize,
     claims: &mut Vec<Claim>,
     plain: &mut Plain,
 ) {

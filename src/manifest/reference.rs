@@ -1,6 +1,6 @@
 //! `image: repository:tag@digest`: pod specs, custom resources, Compose, values.
 
-use super::finder::Finder;
+use super::finder::{Finder, NameAt};
 use super::identity::Form;
 use super::{Obstacle, values, variables};
 use crate::image::{Reference, Repository, split_registry};
@@ -48,8 +48,8 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     if is_own || !is_whole && has_own_tag {
         let form = if is_whole || !has_own_tag { Form::Whole } else { Form::Split };
         let registry = finder.text(mapping, "registry").map(str::to_owned);
-        let name = (&text[..reference.suffix.start], form, node);
-        finder.record_named(mapping, own_registry(registry.as_deref(), name.0), name, written);
+        let name = NameAt { text: &text[..reference.suffix.start], form, node };
+        finder.record_named(mapping, own_registry(registry.as_deref(), name.text), name, written);
     }
 }
 

@@ -60,6 +60,14 @@ pub struct Surveyed {
     pub sites: Vec<(Site, usize)>,
 }
 
+/// A file with its text, parsed.
+#[derive(Clone, Copy)]
+struct ParsedFile<'a> {
+    path: &'a str,
+    text: &'a str,
+    stream: &'a Stream<'a>,
+}
+
 impl<'p> Survey<'p> {
     /// A survey for these policies.
     #[must_use]
@@ -142,7 +150,12 @@ impl<'p> Survey<'p> {
             return seen;
         }
         match Stream::parse(text) {
-            Ok(stream) => self.parsed((path, text, &stream), environment, &aims, &mut seen),
+            Ok(stream) => self.parsed(
+                ParsedFile { path, text, stream: &stream },
+                environment,
+                &aims,
+                &mut seen,
+            ),
             Err(error) => {
                 let has_sites = self.plain(path, text, environment, &aims, &mut seen);
                 let Some(environment) = environment else { return seen };
@@ -242,11 +255,12 @@ impl<'p> Survey<'p> {
 
     fn parsed(
         &self,
-        (path, text, stream): (&str, &str, &Stream),
+        file: ParsedFile<'_>,
         environment: Option<usize>,
         aims: &[Aim<'p>],
         seen: &mut Seen,
     ) {
+        let ParsedFile { path, text, stream } = file;
         let substituted = self.others.substituted(path);
         let beside = self.others.variables_of(path);
         let lent = self.others.lent.get(path).map_or(&[][..], Vec::as_slice);
@@ -264,14 +278,14 @@ impl<'p> Survey<'p> {
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);
         };
-        if self.is_of_others((path, text), environment, &found, seen) {
+        if self.is_of_others(path, text, environment, &found, seen) {
             if found.claimed.is_empty() {
                 return;
             }
             // What is marked is meant.
             (found.sites, found.obstructed) = (Vec::new(), Vec::new());
         }
-        self.unclaimed((path, text, stream), environment, &Accounted::of(&found), seen);
+        self.unclaimed(file, environment, &Accounted::of(&found), seen);
         self.all_obstructed(path, environment, &found.obstructed, seen);
         let mut sites = Vec::new();
         for site in found.sites {

@@ -1,6 +1,6 @@
 //! Helm values: `registry`, `repository`, `tag` and `digest` as keys of one mapping.
 
-use super::finder::{Finder, Written};
+use super::finder::{Finder, NameAt, Written};
 use super::identity::Form;
 use super::reference::TAGS;
 use super::{Named, Obstacle, Obstructed, Obstruction, Spot};
@@ -38,7 +38,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         let is_bare = written.as_ref().is_ok_and(|written| written.slots.is_empty());
         // Without anything else, it can be one of code.
         if !is_bare || SIGNS.iter().any(has_own) || is_of_image(finder, mapping) {
-            let name = (repository, Form::Split, node);
+            let name = NameAt { text: repository, form: Form::Split, node };
             finder.record_named(mapping, registry.as_deref(), name, written);
         }
         return;
@@ -52,7 +52,12 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         return finder.obstruct_at(Obstructed { named, spot, obstacle: Obstacle::TwoNames });
     }
     let written = tagged.unwrap_or(written);
-    finder.record_named(mapping, registry.as_deref(), (&joined, Form::Split, own), written);
+    finder.record_named(
+        mapping,
+        registry.as_deref(),
+        NameAt { text: &joined, form: Form::Split, node: own },
+        written,
+    );
 }
 
 /// The second half of a name.

@@ -230,7 +230,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId, text
     });
     match (named, obstacle) {
         (Named::Is(repository), None) => {
-            let written = written(finder, mapping, node, (&expanded, suffix));
+            let written = written(finder, mapping, node, &expanded, suffix);
             finder.record(repository, node, written);
         }
         (named, obstacle) => {
@@ -247,7 +247,8 @@ fn written(
     finder: &mut Finder<'_>,
     mapping: NodeId,
     node: NodeId,
-    (expanded, suffix): (&Expanded<'_>, Range<usize>),
+    expanded: &Expanded<'_>,
+    suffix: Range<usize>,
 ) -> Result<Written, super::Obstruction> {
     let reference = Reference::parse(&expanded.text).ok_or(Obstacle::NotATag)?;
     if suffix.is_empty() {

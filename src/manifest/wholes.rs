@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::beside::{is_digest, stem_of};
-use super::finder::Finder;
+use super::finder::{Finder, NameAt};
 use super::identity::Form;
 use crate::image::Reference;
 use crate::yaml::{Data, NodeId};
@@ -125,7 +125,12 @@ impl Wholes<'_, '_> {
                 }
                 Ok(written)
             });
-            self.finder.record_named(mapping, None, (name, Form::Whole, node), written);
+            self.finder.record_named(
+                mapping,
+                None,
+                NameAt { text: name, form: Form::Whole, node },
+                written,
+            );
         }
     }
 }

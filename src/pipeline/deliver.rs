@@ -37,7 +37,7 @@ impl Reconciled {
         if let Tree::Git { clone, .. } = &planning.tree {
             planning.observation.read_branches(clone, &planning.author, &planning.plan);
         }
-        let is_by_forge = planning.author.signing.is_by_github();
+        let is_by_forge = planning.author.signing.is_by_forge();
         let input = Input {
             plan: &planning.plan,
             set: &planning.set,
@@ -132,8 +132,8 @@ async fn sections(
     };
     let Planning { plan, set, timelines, names, .. } = planning;
     let written = plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
-    let Outside { tags, github, .. } = *outside;
-    Looking { set, timelines, tags, plan, github, names }.look(written, forge).await
+    let Outside { tags, forge: settings, .. } = *outside;
+    Looking { set, timelines, tags, plan, settings, names }.look(written, forge).await
 }
 
 /// Brings the dashboard issue up to date, where one is wanted.
@@ -169,8 +169,8 @@ async fn keep(
         return forge.keep_issue(&Issue { mark: DASHBOARD, title, body, rules }).await.map(drop);
     }
     let Tree::Git { clone, id: Some(id) } = &planning.tree else { return Ok(()) };
-    let clock = (around.now, around.started);
-    let forge = AnyForge::new(&planning.github, clock, id, None)?;
+    let clock = around.moment();
+    let forge = AnyForge::new(&planning.forge, clock, id, None)?;
     let seen = forge.observe(&[], clone.branch(), false).await?;
     let rules = &seen.rules;
     forge.keep_issue(&Issue { mark: DASHBOARD, title, body, rules }).await.map(drop)

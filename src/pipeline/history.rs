@@ -28,7 +28,8 @@ pub(super) async fn timelines(
     set: &PolicySet,
     files: &[Surveyed],
     wanted: &BTreeSet<usize>,
-    (since, now): (Timestamp, Timestamp),
+    since: Timestamp,
+    now: Timestamp,
 ) -> Timelines {
     let matters =
         |path: &str| wanted.iter().any(|index| set.environments[*index].paths.contains(path));

@@ -17,7 +17,7 @@ use crate::git::LEDGER_REF;
 use crate::manifest::Looked;
 use crate::policy::{Environment, Home, PolicySet, Via};
 use crate::repo_id::RepoId;
-use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 
 /// What was read elsewhere.
 #[derive(Default)]
@@ -52,7 +52,7 @@ pub(super) struct Known {
 
 /// A repository on a forge, and the settings to reach it with.
 pub(super) struct Reach {
-    pub(super) settings: GitHubSettings,
+    pub(super) settings: ForgeSettings,
     pub(super) repository: RepoId,
 }
 
@@ -200,7 +200,7 @@ impl Known {
 
     fn know(&mut self, home: &Home, tree: &Tree, around: &Surroundings) {
         if let Tree::Git { id: Some(id), .. } = tree {
-            let (settings, repository) = (around.github.clone(), id.clone());
+            let (settings, repository) = (around.forge.clone(), id.clone());
             self.forges.insert(home.clone(), Reach { settings, repository });
         }
     }
@@ -215,7 +215,7 @@ impl Known {
             let mut hits = loaded.hits.clone();
             let Looked { files, .. } = survey(tree, set, &mut hits);
             let now = request.settings.now;
-            self.timelines.extend(timelines(tree, set, &files, &wanted, (since, now)).await);
+            self.timelines.extend(timelines(tree, set, &files, &wanted, since, now).await);
         }
     }
 }
@@ -300,8 +300,8 @@ fn scope_of(
         return Err("`--ledger` remembers for one repository; leave it out".to_owned());
     }
     let ledger = Some(ledger_of(&known.origin));
-    let id = request.around.github.id(name);
-    let url = id.as_ref().and_then(|id| request.around.github.repository_url(id));
+    let id = request.around.forge.id(name);
+    let url = id.as_ref().and_then(|id| request.around.forge.repository_url(id));
     let url = url.ok_or_else(|| format!("{name} is not OWNER/NAME"))?;
     Ok(Scope { repo: RepoSpec::Remote { url, id }, branch, ledger, ..scope.clone() })
 }

@@ -36,6 +36,14 @@ pub(super) struct Memory {
     store: Store,
 }
 
+/// The time of a run, and how much it covers.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) now: Timestamp,
+    /// True if nothing was left out of the run.
+    pub(super) is_whole: bool,
+}
+
 /// Where the ledger is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Store {
@@ -140,16 +148,16 @@ impl Memory {
     }
 
     /// Remembers what this run saw, and forgets what nothing needs any more.
-    /// `is_whole` says that nothing was left out of the run.
     pub(super) fn learn(
         &mut self,
         set: &PolicySet,
         plan: &Plan,
         tags: &Tags,
-        (now, is_whole): (Timestamp, bool),
         timelines: &Timelines,
+        extent: Extent,
     ) {
-        self.hold(set, timelines, (now, is_whole));
+        let Extent { now, is_whole } = extent;
+        self.hold(set, timelines, extent);
         let mut by_repository: BTreeMap<&Repository, Vec<&Policy>> = BTreeMap::new();
         for policy in &set.policies {
             by_repository.entry(&policy.repository).or_default().push(policy);
@@ -188,7 +196,8 @@ impl Memory {
     }
 
     /// Remembers when versions were first seen in environments that others come from.
-    fn hold(&mut self, set: &PolicySet, timelines: &Timelines, (now, is_whole): (Timestamp, bool)) {
+    fn hold(&mut self, set: &PolicySet, timelines: &Timelines, extent: Extent) {
+        let Extent { now, is_whole } = extent;
         let sources: BTreeSet<usize> = set
             .environments
             .iter()
@@ -213,8 +222,9 @@ impl Memory {
                     _ => None,
                 });
                 if !versions.is_empty() {
-                    let all = (newest.as_deref(), &versions);
-                    self.is_urgent |= self.ledger.hold(&environment.name, name, all, now);
+                    let newest = newest.as_deref();
+                    let is_new = self.ledger.hold(&environment.name, name, newest, &versions, now);
+                    self.is_urgent |= is_new;
                 }
                 // A narrower run may not look as far back.
                 if is_whole {

@@ -58,7 +58,7 @@ use crate::policy::{Home, PolicySet, Via};
 use crate::pull_request::PullRequest;
 use crate::registry::Usage;
 use crate::report::{ActionName, Delivery, DeliveryOutcome, PlannedAction};
-use crate::settings::{DecideSettings, GitHubSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{DecideSettings, ForgeSettings, RepoSpec, Scope, Surroundings};
 
 /// How often a run reads the repository again because somebody else pushed.
 const MAX_ATTEMPTS: usize = 8;
@@ -101,7 +101,7 @@ pub struct Planning {
     tree: Tree,
     author: Author,
     /// Whose the token is that it was read with.
-    github: GitHubSettings,
+    forge: ForgeSettings,
     observation: Observation,
     /// What environments held, as far as promotions or a report asked for it.
     timelines: Timelines,
@@ -172,9 +172,9 @@ async fn signed_in(scope: &Scope, around: &Surroundings) -> Result<Surroundings,
     let RepoSpec::Remote { id: Some(id), .. } = &scope.repo else {
         return Ok(around);
     };
-    if let Some(app) = &around.github.app {
-        let token = forge::sign_in(&around.github, app, id, around.clock()).await;
-        around.github.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
+    if let Some(app) = &around.forge.app {
+        let token = forge::sign_in(&around.forge, app, id, around.clock()).await;
+        around.forge.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
     }
     Ok(around)
 }
@@ -309,37 +309,12 @@ async fn attempt(
     let around = &signed_in(&settings.scope, around).await?;
     let planning = plan(around, tags).await?;
     let (is_partial, clock) = (settings.pushed.is_some(), around.clock());
-    let github = &planning.github.clone();
-    let outside = Outside { tags, github, is_partial, clock };
+    let forge = &planning.forge.clone();
+    let outside = Outside { tags, forge, is_partial, clock };
     Ok(Box::pin(deliver::deliver(planning, settings, &outside, is_last)).await)
 }
 
 impl Planning {
-    /// A plan that no registry was asked for.
-    fn of(
-        plan: Plan,
-        sources: BTreeMap<String, String>,
-        github: &GitHubSettings,
-        (set, memory, tree, author, observation): (PolicySet, Memory, Tree, Author, Observation),
-    ) -> Self {
-        Self {
-            plan,
-            usage: Usage::new(),
-            sources,
-            undecided: false,
-            set,
-            memory,
-            tree,
-            author,
-            github: github.clone(),
-            observation,
-            timelines: Timelines::new(),
-            names: Names::new(),
-            dashboard: None,
-            elsewhere: Vec::new(),
-        }
-    }
-
     /// A file of a place as it is now.
     #[must_use]
     pub fn text(&self, home: &Home, path: &str) -> Option<String> {
@@ -425,7 +400,7 @@ impl Run {
 /// What a delivery asks beside the repository.
 struct Outside<'a> {
     tags: &'a Tags,
-    github: &'a GitHubSettings,
+    forge: &'a ForgeSettings,
     /// Whether the run is for one pushed image.
     is_partial: bool,
     /// What the clock of the machine says, whatever time the run is for.

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::{Deliver, Request, Tree};
 use crate::changeset::{Bundle, Plan, branch_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::forge::{AnyForge, Forge as _, Observed};
+use crate::forge::{AnyForge, Forge as _, NO_FORGE, Observed};
 use crate::git::{Author, BranchState, Clone};
 use crate::manifest::Surveyed;
 use crate::policy::{AutoMerge, COMMAND_LABELS, PolicySet, Via};
@@ -70,18 +70,16 @@ impl Observation {
         let own = branch_prefix(set);
         let may_have_moved = set.environments.iter().any(|e| e.home != set.here)
             && clone.branches(&own).next().is_some();
-        if wanted.is_empty() && !author.signing.is_by_github() && !may_have_moved {
+        if wanted.is_empty() && !author.signing.is_by_forge() && !may_have_moved {
             return observation;
         }
         let Some(id) = id else {
-            let message = "pull requests are opened on GitHub only; name the repository as OWNER/NAME, or use \
-                           `--deliver push`";
-            observation.fail(message);
+            observation.fail(format!("no pull requests here: {NO_FORGE}, or use `--deliver push`"));
             return observation;
         };
         let around = request.around;
-        let clock = (around.now, around.started);
-        match AnyForge::new(&around.github, clock, id, store(request.settings)) {
+        let clock = around.moment();
+        match AnyForge::new(&around.forge, clock, id, store(request.settings)) {
             Ok(forge) => observation.forge = Some(forge),
             Err(error) => {
                 observation.fail(error.to_string());
@@ -184,7 +182,7 @@ impl Observation {
             return None;
         }
         let name = tree.name()?;
-        let has_token = request.around.github.token.is_some();
+        let has_token = request.around.forge.token.is_some();
         let why = match (&self.snapshot.forge, tree) {
             (ForgeView::Unavailable(why), _) if has_token => {
                 let message = format!("pull requests of {name} are not known: {why}");

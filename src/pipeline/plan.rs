@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::homes::Known;
-use super::memory::Memory;
+use super::memory::{Extent, Memory};
 use super::observe::Observation;
-use super::promote::{Promoting, is_promoted};
+use super::promote::{Promoting, Rules, is_promoted};
 use super::settle::Settling;
 use super::survey::survey;
 use super::{Deliver, Failure, Invalid, Loaded, Planning, Request, Tags, Tree, notes, sign, sweep};
@@ -43,8 +43,8 @@ pub(super) async fn plan_tree(
     let uses = selected(&uses(&files), &set, settings);
     let repositories = repositories_of(uses.iter(), &set);
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
-    let of = (&set, &repository);
-    let promoting = Promoting::read(&tree, of, &files, (&uses, known), request).await;
+    let rules = Rules { set: &set, repository: &repository };
+    let promoting = Promoting::read(&tree, rules, &files, &uses, known, request).await;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut observation = Box::pin(observe(&tree, &set, &files, &memory, &author, request)).await;
@@ -72,7 +72,8 @@ pub(super) async fn plan_tree(
     diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
     let is_all = settings.is_whole() && settings.scope.policies.is_none();
-    memory.learn(&set, &plan, tags, (settings.now, is_all), &timelines);
+    let extent = Extent { now: settings.now, is_whole: is_all };
+    memory.learn(&set, &plan, tags, &timelines, extent);
     tags.save(settings)?;
     Ok(Planning {
         plan,
@@ -83,7 +84,7 @@ pub(super) async fn plan_tree(
         memory,
         tree,
         author,
-        github: request.around.github.clone(),
+        forge: request.around.forge.clone(),
         observation,
         timelines,
         names: known.names(),

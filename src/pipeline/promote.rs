@@ -10,7 +10,7 @@ use super::homes::{Known, Reach};
 use super::{Deliver, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
-use crate::forge::{AnyForge, Forge as _};
+use crate::forge::{AnyForge, Forge as _, NO_FORGE};
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
@@ -37,15 +37,24 @@ pub(super) fn is_promoted(set: &PolicySet, at: &Use) -> bool {
     set.environments[at.environment].stage.promotion.is_some()
 }
 
+/// The policies, and the settings of their repository.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) set: &'a PolicySet,
+    pub(super) repository: &'a RepositorySettings,
+}
+
 impl<'a> Promoting<'a> {
     /// Reads the history that the promotions of these uses turn on.
     pub(super) async fn read(
         tree: &Tree,
-        (set, repository): (&'a PolicySet, &'a RepositorySettings),
+        rules: Rules<'a>,
         files: &[Surveyed],
-        (uses, known): (&[Use], &'a Known),
+        uses: &[Use],
+        known: &'a Known,
         request: &Request<'_>,
     ) -> Self {
+        let Rules { set, repository } = rules;
         let now = request.settings.now;
         let targets: BTreeSet<usize> =
             uses.iter().filter(|at| is_promoted(set, at)).map(|at| at.environment).collect();
@@ -57,7 +66,7 @@ impl<'a> Promoting<'a> {
         let (wanted, since) = reach(set, &targets.into_iter().chain(beyond).collect(), request);
         let mut all = known.timelines.clone();
         if !wanted.is_empty() {
-            all.extend(timelines(tree, set, files, &wanted, (since, now)).await);
+            all.extend(timelines(tree, set, files, &wanted, since, now).await);
         }
         Self { set, repository, timelines: all, forges, checks: RefCell::default(), now }
     }
@@ -160,9 +169,8 @@ impl<'a> Promoting<'a> {
 
     async fn ask_one(&self, source: usize, commits: &[&str]) -> Result<(), String> {
         let home = &self.set.environments[source].home;
-        let why =
-            || "`require` asks GitHub what checked a commit; name the repository as OWNER/NAME";
-        let forge = self.forges.get(home).ok_or_else(|| why().to_owned())?;
+        let why = || format!("`require` needs the checks of a commit: {NO_FORGE}");
+        let forge = self.forges.get(home).ok_or_else(why)?;
         let forge = forge.as_ref().map_err(Clone::clone)?;
         let found = forge.checks(commits).await.map_err(|error| error.to_string())?;
         let mut known = self.checks.borrow_mut();
@@ -209,7 +217,7 @@ fn forges<'a>(
     known: &'a Known,
     request: &Request<'_>,
 ) -> BTreeMap<&'a Home, Result<AnyForge, String>> {
-    let clock = (request.around.now, request.around.started);
+    let clock = request.around.moment();
     let forge = |at: &Reach| {
         AnyForge::new(&at.settings, clock, &at.repository, None).map_err(|error| error.to_string())
     };

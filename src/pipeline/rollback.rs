@@ -6,20 +6,21 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::history::timelines;
+use super::history::{Timelines, timelines};
 use super::observe::Observation;
 use super::plan::check_names;
 use super::{
     Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
-    homes::{self, Known},
+    homes::{self, Known, Names},
     load, rewrite, sign, signed_in, survey,
 };
 use crate::changeset::{Decided, Plan, Use, branch_prefix, uses};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::image::Tag;
-use crate::manifest::Looked;
+use crate::manifest::{Looked, Surveyed};
 use crate::policy::{Environment, PolicySet, Timing, Via};
 use crate::promote::{Held, Timeline};
+use crate::registry::Usage;
 use crate::settings::{DecideSettings, Surroundings};
 
 /// How far back an environment is taken.
@@ -68,8 +69,8 @@ pub async fn rollback(
     if is_dry {
         return Ok(Rollback::Shown(Box::new(planning)));
     }
-    let (github, clock) = (&around.github, around.clock());
-    let outside = Outside { tags: &tags, github, is_partial: false, clock };
+    let (forge, clock) = (&around.forge, around.clock());
+    let outside = Outside { tags: &tags, forge, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
     let moved = |raced: super::push::Raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
@@ -118,35 +119,17 @@ async fn plan(
     diagnostics.extend(found);
     let since = settings.now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
     let wanted = BTreeSet::from([environment]);
-    let mut known = timelines(&tree, &set, &files, &wanted, (since, settings.now)).await;
+    let mut known = timelines(&tree, &set, &files, &wanted, since, settings.now).await;
     let timeline = known.remove(&environment);
     let timeline = timeline.unwrap_or_else(|| Err(Reason::new(ReasonCode::NoHistory, "")));
     let timeline = timeline.map_err(|reason| Failure::Failed(reason.message))?;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
-    let is_wanted = |at: &Use| {
-        let image = &set.policies[at.policy].name;
-        at.environment == environment
-            && (settings.images.is_empty() || settings.images.contains(image))
-    };
-    let decided: Vec<Decided> = uses(&files)
-        .into_iter()
-        .filter(is_wanted)
-        .filter_map(|at| {
-            let decision = back(&set, &timeline, &memory, &at, to)?;
-            Some(Decided { at, decision })
-        })
-        .collect();
-    if decided.is_empty() {
-        let what = to.map_or_else(|| "anything else".to_owned(), ToString::to_string);
-        let days = LOOK_BACK.as_hours() / 24;
-        let message = format!("`{name}` did not hold {what} in the last {days} days");
-        return Err(Failure::Argument(message));
-    }
+    let decided = decided(&set, environment, &files, &timeline, &memory, &Wanted { settings, to })?;
     let author = sign::author(&repository, request, &memory)?;
     let mut plan = rewrite(&tree, &set, &files, decided);
     let is_pushed = set.environments[environment].deliver.via == Via::Push;
     memory.taken_back(&plan, is_pushed, settings.now);
-    name_branches(&mut plan, &set, (environment, &settings.images), &tree);
+    name_branches(&mut plan, &set, environment, &settings.images, &tree);
     let all = std::iter::once(environment);
     let mut observation = match request.deliver {
         Deliver::Via(_) => Observation::read(all, &set, &tree, &memory, &author, request).await,
@@ -154,12 +137,60 @@ async fn plan(
     };
     observation.of_plan(&plan).await;
     plan.diagnostics.splice(0..0, diagnostics);
-    Ok(Planning::of(
+    Ok(Planning {
         plan,
+        usage: Usage::new(),
         sources,
-        &request.around.github,
-        (set, memory, tree, author, observation),
-    ))
+        undecided: false,
+        set,
+        memory,
+        tree,
+        author,
+        forge: request.around.forge.clone(),
+        observation,
+        timelines: Timelines::new(),
+        names: Names::new(),
+        dashboard: None,
+        elsewhere: Vec::new(),
+    })
+}
+
+/// The images and the tag that a rollback is for.
+struct Wanted<'a> {
+    settings: &'a DecideSettings,
+    to: Option<&'a Tag>,
+}
+
+/// The decisions that take an environment back.
+fn decided(
+    set: &PolicySet,
+    environment: usize,
+    files: &[Surveyed],
+    timeline: &Timeline,
+    memory: &Memory,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Decided>, Failure> {
+    let is_wanted = |at: &Use| {
+        let image = &set.policies[at.policy].name;
+        at.environment == environment
+            && (wanted.settings.images.is_empty() || wanted.settings.images.contains(image))
+    };
+    let decided: Vec<Decided> = uses(files)
+        .into_iter()
+        .filter(is_wanted)
+        .filter_map(|at| {
+            let decision = back(set, timeline, memory, &at, wanted.to)?;
+            Some(Decided { at, decision })
+        })
+        .collect();
+    if decided.is_empty() {
+        let name = &set.environments[environment].name;
+        let what = wanted.to.map_or_else(|| "anything else".to_owned(), ToString::to_string);
+        let days = LOOK_BACK.as_hours() / 24;
+        let message = format!("`{name}` did not hold {what} in the last {days} days");
+        return Err(Failure::Argument(message));
+    }
+    Ok(decided)
 }
 
 /// What an image was before: the last version that is another one, or the one with a tag.
@@ -210,7 +241,8 @@ fn back(
 fn name_branches(
     plan: &mut Plan,
     set: &PolicySet,
-    (environment, images): (usize, &[String]),
+    environment: usize,
+    images: &[String],
     tree: &Tree,
 ) {
     for change in &mut plan.change_sets {

@@ -41,7 +41,7 @@ pub(super) fn author(
 fn signing(sign: Sign, around: &Surroundings) -> Result<Signing, String> {
     let key = around.signing_key.as_ref();
     let signing = match (sign, key) {
-        (Sign::GitHub, _) => return Ok(Signing::GitHub),
+        (Sign::Forge, _) => return Ok(Signing::Forge),
         (Sign::Ssh, Some(key)) => Signing::ssh(key),
         (Sign::Gpg, Some(key)) => Signing::gpg(key.expose(), &around.variables),
         (Sign::Ssh | Sign::Gpg, None) => {
@@ -99,11 +99,11 @@ pub(super) async fn signed(
     now: Timestamp,
 ) -> Result<Signed, Raced> {
     let mut signed = Signed { updates, ..Signed::default() };
-    if !author.signing.is_by_github() || signed.updates.is_empty() {
+    if !author.signing.is_by_forge() || signed.updates.is_empty() {
         return Ok(signed);
     }
     let Some(forge) = forge else {
-        let why = "`sign: github` needs a repository on GitHub, and a token".to_owned();
+        let why = "`sign: forge` needs a repository on a forge, and a token".to_owned();
         let all = std::mem::take(&mut signed.updates).into_iter();
         signed.failed = all.map(|update| (update.reference, Err(why.clone()))).collect();
         return Ok(signed);
@@ -176,10 +176,10 @@ impl Draft {
             };
             let made = forge.commit(&new).await.map_err(|error| error.to_string())?;
             if made.tree != commit.tree.to_string() {
-                return Err("what GitHub committed is not what was planned".to_owned());
+                return Err("the commit of the forge is not what was planned".to_owned());
             }
             if !made.is_signed {
-                return Err("GitHub did not sign the commit".to_owned());
+                return Err("the forge did not sign the commit".to_owned());
             }
             parent = Oid::from_str(&made.oid).map_err(|error| error.to_string())?;
             instead.insert(commit.commit, parent);

@@ -16,7 +16,7 @@ use crate::policy::{Home, Notes, PolicySet, Via};
 use crate::promote::{Held, is_same};
 use crate::reconcile::Snapshot;
 use crate::repo_id::RepoId;
-use crate::settings::GitHubSettings;
+use crate::settings::ForgeSettings;
 
 /// How many images are looked into at once.
 const AT_ONCE: usize = 8;
@@ -30,7 +30,7 @@ pub(super) struct Looking<'a> {
     pub(super) timelines: &'a Timelines,
     pub(super) tags: &'a Tags,
     pub(super) plan: &'a Plan,
-    pub(super) github: &'a GitHubSettings,
+    pub(super) settings: &'a ForgeSettings,
     /// The repositories of all places.
     pub(super) names: &'a Names,
 }
@@ -78,7 +78,7 @@ impl Looking<'_> {
                 Sources { earned, ..told(&moved, &origins, &releases, set.notes) }
             };
             let rows: Vec<_> = moves.into_iter().map(row).collect();
-            (set.branch.clone(), section(&rows, self.github.server_url.as_str()))
+            (set.branch.clone(), section(&rows, self.settings.server_url.as_str()))
         });
         told.collect()
     }
@@ -95,7 +95,7 @@ impl Looking<'_> {
     /// The page of the repository of a place.
     fn page(&self, home: &Home, forge: &AnyForge) -> String {
         let id = self.names.get(home).unwrap_or_else(|| forge.repository());
-        format!("{}/{id}", self.github.server_url.as_str().trim_end_matches('/'))
+        format!("{}/{id}", self.settings.server_url.as_str().trim_end_matches('/'))
     }
 
     /// Where what is promoted was before.
@@ -164,7 +164,7 @@ impl Looking<'_> {
         forge: &AnyForge,
         sources: BTreeSet<Source>,
     ) -> BTreeMap<Source, Vec<Note>> {
-        let server = &self.github.server_url;
+        let server = &self.settings.server_url;
         let port = server.port().map(|port| format!(":{port}")).unwrap_or_default();
         let here = format!("{}{port}", server.host_str().unwrap_or_default());
         let mut all = BTreeMap::new();

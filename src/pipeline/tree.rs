@@ -11,7 +11,7 @@ use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remot
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
 use crate::repo_id::RepoId;
-use crate::settings::{GitHubSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 use crate::worktree::WorkTree;
 
 /// What the names of all branches begin with that can be ours: proposals, and roll-backs.
@@ -62,7 +62,7 @@ impl Tree {
                 fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
             }
             (RepoSpec::Path(path), _) => {
-                let origin = Origin::of(path, &around.github)?;
+                let origin = Origin::of(path, &around.forge)?;
                 let Some(branch) = scope.branch.clone().or(origin.branch) else {
                     let message = format!(
                         "{}: no branch is checked out; name one with --branch",
@@ -73,7 +73,7 @@ impl Tree {
                 fetch(origin.remote, origin.id, Some(branch), ledger).await
             }
             (RepoSpec::Remote { url, id }, _) => {
-                let remote = http(url, &around.github);
+                let remote = http(url, &around.forge);
                 fetch(remote, id.clone(), scope.branch.clone(), ledger).await
             }
         }
@@ -243,7 +243,7 @@ struct Origin {
 }
 
 impl Origin {
-    fn of(path: &Path, github: &GitHubSettings) -> Result<Self, Failure> {
+    fn of(path: &Path, forge: &ForgeSettings) -> Result<Self, Failure> {
         let checkout = Checkout::discover(path).map_err(Failure::Failed)?;
         let branch = checkout.branch();
         let Some(address) = checkout.origin() else {
@@ -255,8 +255,8 @@ impl Origin {
         };
         let root = checkout.work_tree().unwrap_or_else(|| path.to_owned());
         let local = root.join(&address);
-        match over_http(&address, github) {
-            Some(url) => Ok(Self { id: github.id_of(&url), remote: http(&url, github), branch }),
+        match over_http(&address, forge) {
+            Some(url) => Ok(Self { id: forge.id_of(&url), remote: http(&url, forge), branch }),
             None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),
             None => Err(Failure::Argument(format!(
                 "{}: its origin is neither a directory nor reached over HTTPS; name it with --repo",
@@ -267,12 +267,12 @@ impl Origin {
 }
 
 /// The HTTP address of an origin; those of the GitHub server may be written for SSH.
-fn over_http(address: &str, github: &GitHubSettings) -> Option<Url> {
-    let host = github.server_url.host_str()?;
+fn over_http(address: &str, forge: &ForgeSettings) -> Option<Url> {
+    let host = forge.server_url.host_str()?;
     let ssh = [format!("git@{host}:"), format!("ssh://git@{host}/")];
     if let Some(name) = ssh.iter().find_map(|prefix| address.strip_prefix(prefix.as_str())) {
         let name = name.trim_end_matches('/');
-        return github.repository_url(&github.id(name.strip_suffix(".git").unwrap_or(name))?);
+        return forge.repository_url(&forge.id(name.strip_suffix(".git").unwrap_or(name))?);
     }
     let mut url =
         Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
@@ -282,8 +282,8 @@ fn over_http(address: &str, github: &GitHubSettings) -> Option<Url> {
 }
 
 /// The token is for the GitHub server and goes nowhere else.
-fn http(url: &Url, github: &GitHubSettings) -> Remote {
-    let token = github.token.clone().filter(|_| url.origin() == github.server_url.origin());
+fn http(url: &Url, forge: &ForgeSettings) -> Remote {
+    let token = forge.token.clone().filter(|_| url.origin() == forge.server_url.origin());
     Remote::Http { url: url.clone(), token }
 }
 
@@ -295,7 +295,7 @@ async fn fetch(
     ledger: &str,
 ) -> Result<Tree, Failure> {
     let address = remote.address();
-    let clone = Clone::fetch(remote, branch.as_deref(), (OWN, ledger));
+    let clone = Clone::fetch(remote, branch.as_deref(), OWN, ledger);
     let clone = tokio::time::timeout(GIT_TIMEOUT, clone).await;
     let clone = clone.map_err(|_elapsed| GitError::Timeout(address))??;
     Ok(Tree::Git { clone: Box::new(clone), id })

@@ -120,10 +120,11 @@ pub struct RawTarget {
 /// How commits are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = deliver::also_github)]
 pub enum Sign {
-    /// GitHub makes and signs them, as whoever the token belongs to; no key is needed.
-    #[serde(rename = "github")]
-    GitHub,
+    /// The forge makes and signs them, as whoever the token belongs to; no key is needed.
+    #[serde(alias = "github")]
+    Forge,
     /// With the OpenSSH private key in `TAGALONG_SIGNING_KEY`, or in the file of `TAGALONG_SIGNING_KEY_FILE`.
     Ssh,
     /// By the machine's `gpg`, with the key that `TAGALONG_SIGNING_KEY` names.

@@ -57,7 +57,16 @@ pub struct Webhook {
     /// The registry that is meant.
     pub registry: Option<String>,
     /// Whom Google's tokens have to be for, and whose they are.
-    pub google: Option<(String, String)>,
+    pub google: Option<PushAccount>,
+}
+
+/// The audience and the service account of Google's tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushAccount {
+    /// The audience that a token is for.
+    pub audience: String,
+    /// The account that sends it.
+    pub account: String,
 }
 
 /// Everything is looked at so often.
@@ -243,6 +252,7 @@ impl Reading<'_> {
         self.idle(index, &raw);
         let secrets = (raw.secret_files, raw.secret_variables);
         let google = raw.audience.zip(raw.service_account);
+        let google = google.map(|(audience, account)| PushAccount { audience, account });
         let is_bare = secrets.0.is_empty() && secrets.1.is_empty();
         match raw.kind {
             HookKind::PubSub if google.is_none() => {

@@ -36,7 +36,7 @@ impl Unit<'_> {
             return Ok(Some(Objection::Reason(Reason::new(ReasonCode::Lockstep, message))));
         }
         for (policy, deployed) in combination {
-            if self.is_taken_back(timeline, index, (*policy, deployed)) {
+            if self.is_taken_back(timeline, index, *policy, deployed) {
                 return Ok(Some(Objection::Withdrawn));
             }
         }
@@ -46,7 +46,7 @@ impl Unit<'_> {
             }
         }
         for (policy, deployed) in combination {
-            if let Some(reason) = self.soaking(source, timeline, index, (*policy, deployed))? {
+            if let Some(reason) = self.soaking(source, timeline, index, *policy, deployed)? {
                 return Ok(Some(Objection::Reason(reason)));
             }
         }
@@ -71,7 +71,8 @@ impl Unit<'_> {
         &self,
         timeline: &Timeline,
         index: usize,
-        (policy, deployed): (usize, &Deployed),
+        policy: usize,
+        deployed: &Deployed,
     ) -> bool {
         let was_before = |held| {
             timeline.states[index..].iter().any(|state| state.held(policy) == Held::One(held))
@@ -125,7 +126,8 @@ impl Unit<'_> {
         source: usize,
         timeline: &Timeline,
         index: usize,
-        (policy, deployed): (usize, &Deployed),
+        policy: usize,
+        deployed: &Deployed,
     ) -> Result<Option<Reason>, Stop> {
         let (now, soak) = (self.facts.now, self.promotion.soak);
         let name = &self.facts.set.environments[source].name;

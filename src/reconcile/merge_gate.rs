@@ -68,7 +68,7 @@ impl Candidate<'_> {
             AutoMerge::Off => self.disable_own().into_iter().collect(),
             // A run merges only what it decided itself.
             _ if self.set.carried => self.stopped("some of it could not be decided by this run"),
-            AutoMerge::GitHub => self.by_forge(),
+            AutoMerge::Forge => self.by_forge(),
             AutoMerge::Bot if self.is_new => self.stopped(""),
             AutoMerge::Bot => {
                 let mut actions: Vec<Action> = self.disable_own().into_iter().collect();

@@ -156,7 +156,7 @@ impl Registry {
         let mut path = list.first(repository.path());
         let mut pages = Pages::new(&path);
         loop {
-            let page = self.page(host, repository, (list, &path), known.get(&path)).await?;
+            let page = self.page(host, repository, list, &path, known.get(&path)).await?;
             let next = pages.add(&path, &page)?;
             if self.cache.is_some() && page.is_worth_keeping() {
                 keep.insert(path, page);
@@ -177,7 +177,8 @@ impl Registry {
         &self,
         host: &Host,
         repository: &Repository,
-        (list, path): (List, &str),
+        list: List,
+        path: &str,
         known: Option<&Page>,
     ) -> Result<Page, ScanError> {
         let etag = known.map(|page| page.etag.as_str());

@@ -66,7 +66,7 @@ impl Registry {
         };
         let basic = found.and_then(|found| Some((auth::basic(&found.credential)?, found)));
         let answer = match basic {
-            Some((header, found)) => self.send_login(host, ask, &url, (header, &found)).await?,
+            Some((header, found)) => self.send_login(host, ask, &url, header, &found).await?,
             None => self.send(host, ask, &url, None).await?,
         };
         Ok((url, answer))
@@ -141,7 +141,7 @@ impl Registry {
                 let header = found.as_ref().and_then(|found| auth::basic(&found.credential));
                 return match (header, found) {
                     (Some(header), Some(found)) => {
-                        self.send_login(host, ask, url, (header, &found)).await
+                        self.send_login(host, ask, url, header, &found).await
                     }
                     (_, found) => Err(missing(host, found.as_ref())),
                 };
@@ -157,7 +157,8 @@ impl Registry {
         host: &Host,
         ask: &Ask<'_>,
         url: &Url,
-        (header, found): (HeaderValue, &Found),
+        header: HeaderValue,
+        found: &Found,
     ) -> Result<Response, ScanError> {
         let send = async {
             let answer = self.send(host, ask, url, Some(header)).await?;

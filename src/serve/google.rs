@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::policy::Webhook;
+use crate::policy::{PushAccount, Webhook};
 
 /// Where Google's keys are.
 const KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
@@ -70,7 +70,12 @@ impl Google {
 }
 
 /// Whether a token is of this audience and account, and signed with one of the keys.
-fn is_from(token: &str, keys: &JwkSet, id: &str, (audience, account): &(String, String)) -> bool {
+fn is_from(
+    token: &str,
+    keys: &JwkSet,
+    id: &str,
+    PushAccount { audience, account }: &PushAccount,
+) -> bool {
     let Some(key) = keys.find(id).and_then(|key| DecodingKey::from_jwk(key).ok()) else {
         return false;
     };
@@ -107,11 +112,11 @@ mod tests {
     fn only_the_account_that_is_named_comes_in() {
         let (pem, keys) = key();
         let (other, _) = key();
-        let google = (
-            "https://acme.io/hooks/gcr".to_owned(),
-            "push@acme.iam.gserviceaccount.com".to_owned(),
-        );
-        let claims = json!({"iss": ISSUERS[0], "aud": google.0, "email": google.1, "email_verified": true,
+        let google = PushAccount {
+            audience: "https://acme.io/hooks/gcr".to_owned(),
+            account: "push@acme.iam.gserviceaccount.com".to_owned(),
+        };
+        let claims = json!({"iss": ISSUERS[0], "aud": google.audience, "email": google.account, "email_verified": true,
             "exp": 4_000_000_000_u64});
         let token = |pem: &str, change: (&str, Value)| {
             let mut claims = claims.clone();

@@ -98,7 +98,7 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     };
     let router = Arc::clone(&desk).router(status.is_some());
     let http = tokio::spawn(listen::answer(listener, router));
-    let mut daemon = Daemon::new(start, around, service, (fingerprint, started), Arc::clone(&desk));
+    let mut daemon = Daemon::new(start, around, service, fingerprint, started, Arc::clone(&desk));
     daemon.work(incoming, &mut signals).await;
     desk.is_ready.store(false, Ordering::Relaxed);
     daemon.end(&mut signals).await;
@@ -223,7 +223,8 @@ impl Daemon {
         start: Start,
         around: Surroundings,
         service: Service,
-        (taken, started): ([u8; 32], Instant),
+        taken: [u8; 32],
+        started: Instant,
         desk: Arc<Desk>,
     ) -> Self {
         let mut schedule = Schedule::default();

@@ -146,7 +146,11 @@ const LOOKS: [Look; 12] = [
                 return None;
             }
             let lead = if lead.is_empty() { String::new() } else { escape(lead) + "-" };
-            Some(ordered(&format!("^{lead}[0-9a-f]{{7,40}}$"), None, ("newest", "pushed")))
+            Some(ordered(
+                &format!("^{lead}[0-9a-f]{{7,40}}$"),
+                None,
+                Ordering { order: "newest", by: "pushed" },
+            ))
         },
         "commits: the last that the registry got",
     ),
@@ -171,8 +175,14 @@ const LOOKS: [Look; 12] = [
     ),
 ];
 
-const NUMBER: (&str, &str) = ("numerical", "asc");
-const TEXT: (&str, &str) = ("alphabetical", "asc");
+const NUMBER: Ordering = Ordering { order: "numerical", by: "asc" };
+const TEXT: Ordering = Ordering { order: "alphabetical", by: "asc" };
+
+/// An order and its direction, as policies write them.
+struct Ordering {
+    order: &'static str,
+    by: &'static str,
+}
 
 static PATTERNS: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| LOOKS.iter().map(|(pattern, ..)| Regex::new(pattern).ok()).collect());
@@ -183,7 +193,7 @@ fn lead(found: &Captures<'_>) -> Option<String> {
     is_fixed.then(|| escape(&found[1]))
 }
 
-fn ordered(pattern: &str, extract: Option<&str>, (order, by): (&'static str, &str)) -> Rule {
+fn ordered(pattern: &str, extract: Option<&str>, Ordering { order, by }: Ordering) -> Rule {
     let pattern = Some(pattern.to_owned());
     Rule { pattern, extract: extract.map(str::to_owned), ..Rule::by(order, by) }
 }

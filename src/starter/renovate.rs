@@ -138,7 +138,7 @@ pub(super) fn apply(
         } else {
             let away = Patterns::kept_away(&image);
             away.or_else(|| {
-                judge(&rules, &patterns, (&image, &places), &mut policy, &mut starter.notes)
+                judge(&rules, &patterns, &image, &places, &mut policy, &mut starter.notes)
             })
         };
         match ends {
@@ -179,7 +179,8 @@ fn read(text: &str) -> Result<Value, String> {
 fn judge(
     rules: &Rules,
     patterns: &Patterns,
-    (image, places): (&Image<'_>, &Places<'_>),
+    image: &Image<'_>,
+    places: &Places<'_>,
     policy: &mut StarterPolicy,
     notes: &mut Vec<String>,
 ) -> Option<String> {

@@ -131,6 +131,16 @@ fn each_library_stays_in_its_room() {
     }
 }
 
+/// A second forge must not have to look for the first one.
+#[test]
+fn a_forge_is_named_in_its_room_alone() {
+    const ROOMS: [&str; 5] = ["forge/", "settings", "policy/", "serve/", "report/"];
+    for (path, line, text) in code("") {
+        let inside = ROOMS.iter().any(|room| path.starts_with(room));
+        assert!(inside || !text.contains("GitHub"), "{path}:{line}: a forge by its name: {text}");
+    }
+}
+
 #[test]
 fn files_stay_readable() {
     for file in files(&source()) {

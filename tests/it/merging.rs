@@ -270,7 +270,7 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
 
 #[test]
 fn github_merges_when_it_may() {
-    let fleet = Fleet::new("autoMerge: github");
+    let fleet = Fleet::new("autoMerge: forge");
     fleet.run(&[]).exits(0).says(&["auto-merge has nothing to wait for"]);
     assert!(!fleet.github.pulls()[0].armed);
     fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
@@ -297,7 +297,7 @@ fn github_merges_when_it_may() {
         fleet.run(&[]).exits(0);
         assert_eq!(fleet.github.pulls()[0].armed, stays, "{deliver} {label} {by}");
     }
-    let fleet = Fleet::new("autoMerge: github");
+    let fleet = Fleet::new("autoMerge: forge");
     fleet.github.allows("autoMergeAllowed", false);
     fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);
 }

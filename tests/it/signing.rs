@@ -124,7 +124,7 @@ fn gnupg_signs() {
 
 #[test]
 fn github_makes_what_it_signs() {
-    let fleet = fleet("sign: github\n", "commits: image, autoMerge: bot, checks: [ci]");
+    let fleet = fleet("sign: forge\n", "commits: image, autoMerge: bot, checks: [ci]");
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod created", "staging created"]);
     let show = |format: &str| {
         let format = format!("--format={format}");

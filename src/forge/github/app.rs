@@ -13,7 +13,7 @@ use crate::forge::ForgeError;
 use crate::http;
 use crate::repo_id::RepoId;
 use crate::secret::Secret;
-use crate::settings::{App, GitHubSettings};
+use crate::settings::{App, ForgeSettings};
 
 /// GitHub refuses proofs of a time to come, so they begin a minute ago, in seconds.
 const BACK: i64 = 60;
@@ -47,7 +47,7 @@ struct Token {
 /// # Errors
 /// When the key signs nothing, the app is not installed there, or GitHub cannot be reached.
 pub async fn sign_in(
-    settings: &GitHubSettings,
+    settings: &ForgeSettings,
     app: &App,
     of: &RepoId,
     now: Timestamp,

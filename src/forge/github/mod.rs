@@ -16,9 +16,8 @@ mod releases;
 mod verbs;
 mod write;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +28,7 @@ use crate::http;
 use crate::pull_request::BranchPullRequests;
 use crate::repo_id::RepoId;
 use crate::secret::Secret;
-use crate::settings::GitHubSettings;
+use crate::settings::{ForgeSettings, Moment};
 use crate::store::Store;
 pub use app::sign_in;
 use pace::Pace;
@@ -39,9 +38,9 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// One repository on GitHub.
 pub struct GitHub {
     clients: Mutex<Clients>,
-    settings: GitHubSettings,
+    settings: ForgeSettings,
     /// What the clock said at some moment.
-    clock: (Timestamp, Instant),
+    clock: Moment,
     repository: RepoId,
     pace: Pace,
     /// What earlier runs were told.
@@ -56,7 +55,7 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(settings: &GitHubSettings, token: &Secret) -> Result<Self, ForgeError> {
+    fn new(settings: &ForgeSettings, token: &Secret) -> Result<Self, ForgeError> {
         let http = http::client(settings.api_url.authority()).timeout(TIMEOUT).build();
         let http = http.map_err(|error| ForgeError::Unavailable(error.to_string()))?;
         let rest = settings.api_url.as_str().trim_end_matches('/');
@@ -81,8 +80,8 @@ impl GitHub {
     /// # Errors
     /// When there is no token, or the API's address cannot be used.
     pub fn new(
-        settings: &GitHubSettings,
-        clock: (Timestamp, Instant),
+        settings: &ForgeSettings,
+        clock: Moment,
         repository: &RepoId,
     ) -> Result<Self, ForgeError> {
         let token = settings.token.as_ref().ok_or(ForgeError::NoToken)?;
@@ -199,8 +198,7 @@ impl GitHub {
     /// The interfaces with a new token of the app.
     async fn renewed(&self) -> Result<Clients, ForgeError> {
         let Some(app) = &self.settings.app else { return Err(ForgeError::Unauthorized) };
-        let (then, at) = self.clock;
-        let now = then.checked_add(at.elapsed()).unwrap_or(then);
+        let now = self.clock.now();
         let token = sign_in(&self.settings, app, &self.repository, now).await?;
         let clients = Clients::new(&self.settings, &token)?;
         *self.clients.lock().await = clients.clone();

@@ -7,10 +7,9 @@ use std::ops::Range;
 use super::super::mention::{is_part, versioned, words};
 use super::super::{Found, Named, Obstructed, Slot, marker, notes};
 use super::seen::{OfOthers, Seen};
-use super::{Plain, Survey};
+use super::{ParsedFile, Plain, Survey};
 use crate::diagnostic::Place;
 use crate::image::Repository;
-use crate::yaml::Stream;
 
 /// Files that nothing runs: what they name is counted, and markers in them are examples.
 const DOCUMENTS: [&str; 8] = ["adoc", "htm", "html", "markdown", "md", "mdx", "rst", "txt"];
@@ -101,7 +100,8 @@ impl Survey<'_> {
     /// Notes a file that something else writes, where it names images of policies; true if it is one.
     pub(super) fn is_of_others(
         &self,
-        (path, text): (&str, &str),
+        path: &str,
+        text: &str,
         environment: usize,
         found: &Found,
         seen: &mut Seen,
@@ -122,7 +122,7 @@ impl Survey<'_> {
     /// Reports what a file of YAML names besides.
     pub(super) fn unclaimed(
         &self,
-        (path, text, stream): (&str, &str, &Stream),
+        ParsedFile { path, text, stream }: ParsedFile<'_>,
         environment: usize,
         accounted: &Accounted,
         seen: &mut Seen,

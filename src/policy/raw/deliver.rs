@@ -108,16 +108,28 @@ pub enum Commits {
     Image,
 }
 
+/// Adds the former name of `forge` to a schema, which serde reads as an alias.
+pub(super) fn also_github(schema: &mut schemars::Schema) {
+    let former = serde_json::json!({
+        "const": "github", "deprecated": true, "type": "string",
+        "description": "The former name of `forge`.",
+    });
+    if let Some(serde_json::Value::Array(values)) = schema.get_mut("oneOf") {
+        values.push(former);
+    }
+}
+
 /// Who merges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = also_github)]
 pub enum AutoMerge {
     /// People.
     #[default]
     Off,
-    /// GitHub, as soon as its own rules allow it (auto-merge, merge queues).
-    #[serde(rename = "github")]
-    GitHub,
+    /// The forge, as soon as its own rules allow it (auto-merge, merge queues).
+    #[serde(alias = "github")]
+    Forge,
     /// A later run, when the checks have passed.
     Bot,
 }

@@ -159,7 +159,7 @@ fn auto_merge_of_ours_ends_where_policies_or_the_run_do_not_allow_it() {
         gate.pull.auto_merge_by = Some(by.to_owned());
         gate.set.merge.by = AutoMerge::Off;
         assert_eq!(gate.actions().contains(&disable), want, "off, by {by}");
-        gate.set.merge.by = AutoMerge::GitHub;
+        gate.set.merge.by = AutoMerge::Forge;
         gate.set.carried = true;
         assert_eq!(gate.actions().contains(&disable), want, "carried, by {by}");
     }
@@ -168,7 +168,7 @@ fn auto_merge_of_ours_ends_where_policies_or_the_run_do_not_allow_it() {
 #[test]
 fn the_forge_merges_a_new_commit_once_its_rules_allow_it() {
     let mut gate = Gate::open();
-    gate.set.merge.by = AutoMerge::GitHub;
+    gate.set.merge.by = AutoMerge::Forge;
     gate.is_new = true;
     let [Action::EnableAutoMerge { order, otherwise }] = &gate.actions()[..] else {
         panic!("{:?}", gate.actions());

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 
 /// Where GitHub is, and who we are there.
 #[derive(Clone)]
-pub struct GitHubSettings {
+pub struct ForgeSettings {
     /// The REST API: `https://api.github.com`, or an Enterprise Server's `https://host/api/v3`.
     pub api_url: Url,
     /// The web and git server: `https://github.com`.
@@ -58,7 +58,7 @@ pub(super) fn app() -> Result<Option<App>, InvalidSetting> {
     Ok(Some(App { id, key: key.into() }))
 }
 
-impl GitHubSettings {
+impl ForgeSettings {
     /// The registry that belongs to the server, with the token: `ghcr.io`, or `containers.HOST` on an
     /// Enterprise Server
     /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>).
@@ -129,8 +129,8 @@ impl GitHubSettings {
 mod tests {
     use super::*;
 
-    fn github() -> GitHubSettings {
-        GitHubSettings {
+    fn github() -> ForgeSettings {
+        ForgeSettings {
             api_url: Url::parse("https://ghe.example.com/api/v3").unwrap(),
             server_url: Url::parse("https://ghe.example.com/").unwrap(),
             token: None,

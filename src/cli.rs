@@ -193,6 +193,15 @@ pub struct RollbackArgs {
     /// A tag that the environment held before [default: what it held last].
     #[arg(long, value_name = "TAG")]
     pub to: Option<String>,
+    /// The reason, which stands in the pull request and in the commit.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// The person who asks for it [default: who started the workflow].
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Deliver this way, whatever the environment says: `push` when there is no time for a pull request.
+    #[arg(long, value_name = "WAY", value_parser = ways())]
+    pub deliver: Option<Via>,
     /// Only show it.
     #[arg(long)]
     pub dry_run: bool,

@@ -17,7 +17,9 @@ use crate::cli::{
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
-use crate::pipeline::{self, Exit, Failure, Invalid, Planning, Rollback, Run, Started};
+use crate::pipeline::{
+    self, Exit, Failure, Invalid, Planning, Rollback, RollbackRequest, Run, Started,
+};
 use crate::policy::{
     self, PolicySet, Service, policy_schema, registries_schema, service_schema, settings_schema,
 };
@@ -140,7 +142,14 @@ async fn rollback(args: &RollbackArgs, around: &Surroundings) -> Exit {
         }
         to => to.and_then(Result::ok),
     };
-    match pipeline::rollback(&settings, to.as_ref(), args.dry_run, around).await {
+    let asked = RollbackRequest {
+        to,
+        is_dry: args.dry_run,
+        via: args.deliver,
+        reason: args.reason.clone(),
+        by: args.by.clone().or_else(|| around.actor.clone()),
+    };
+    match pipeline::rollback(&settings, &asked, around).await {
         Ok(done) => {
             let shown = match &done {
                 Rollback::Shown(planning) => show(planning, None, format, around),

@@ -34,6 +34,8 @@ pub struct Surroundings {
     pub quiet: bool,
     /// Where GitHub's API is, with whose token.
     pub forge: ForgeSettings,
+    /// The login of whoever started the workflow.
+    pub actor: Option<String>,
     /// The key that commits are signed with, or its name.
     pub signing_key: Option<Secret>,
     /// All variables, for identities.
@@ -232,6 +234,7 @@ impl Surroundings {
             stderr: on(on_terminal),
             progress: on_terminal && !quiet,
             quiet,
+            actor: var("GITHUB_TRIGGERING_ACTOR").or_else(|| var("GITHUB_ACTOR")),
             forge: ForgeSettings {
                 api_url: url("GITHUB_API_URL", "https://api.github.com")?,
                 server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
@@ -335,6 +338,13 @@ impl DecideSettings {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.environments.is_empty() && self.images.is_empty() && self.pushed.is_none()
+    }
+
+    /// True if nothing of the repository is left out, and its own policies decide: such a run alone can tell that a pull
+    /// request is obsolete.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        self.is_whole() && self.scope.policies.is_none()
     }
 }
 

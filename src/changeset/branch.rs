@@ -22,6 +22,12 @@ pub fn branch_prefix(set: &PolicySet) -> String {
     }
 }
 
+/// The beginning of the branches of rollbacks, which runs of another kind leave alone.
+#[must_use]
+pub fn rollback_prefix(set: &PolicySet) -> String {
+    branch_prefix(set).replacen("tagalong", "tagalong-rollback", 1)
+}
+
 const MAX_SLUG: usize = 60;
 
 /// What stands for the name of an environment where a change set is of several.

@@ -83,6 +83,11 @@ impl Proposed {
         (proposed.version == VERSION).then_some(proposed)
     }
 
+    /// The block of a body as it stands there, with all that follows.
+    pub(super) fn block_of(body: &str) -> &str {
+        body.rfind(OPENING).map_or("", |at| &body[at..])
+    }
+
     /// A body whose block says that we took the change back, and why.
     #[must_use]
     pub fn withdraw(body: &str, why: &str) -> String {

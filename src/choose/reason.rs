@@ -46,6 +46,8 @@ pub enum ReasonCode {
     SamePlatforms,
     /// Hold: the environment holds the image for a time.
     Held,
+    /// Hold: an open pull request rolls the environment back.
+    RollbackOpen,
     /// Hold: people said no to the chosen tag, by closing its pull request or reverting it.
     Refused,
     /// Hold: the environment's `skip` names the chosen tag.

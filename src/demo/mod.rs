@@ -13,7 +13,7 @@ use crate::changeset::{BRANCH_PREFIX, ChangeSet, Plan};
 use crate::cli::Format;
 use crate::diagnostic::Colour;
 use crate::git::{Author, Clone, GitError, LEDGER_REF, Remote, Update, branch_ref};
-use crate::pipeline::{self, Failure, Planning};
+use crate::pipeline::{self, Failure, Planning, RollbackRequest};
 use crate::policy::Home;
 use crate::report;
 use crate::secret::Variables;
@@ -120,6 +120,7 @@ impl Demo<'_> {
         Surroundings {
             progress: false,
             signing_key: None,
+            actor: None,
             step_output: None,
             variables: Variables::default(),
             forge: ForgeSettings { token: None, ..self.around.forge.clone() },
@@ -167,7 +168,8 @@ impl Demo<'_> {
         show(&indent(&status.text()))?;
         say("10. `tagalong rollback --env production --dry-run`: back to what it held before:")?;
         let back = DecideSettings { environments: next.environments, ..today };
-        let rollback = pipeline::rollback(&back, None, true, &self.offline()).await?;
+        let asked = RollbackRequest { is_dry: true, ..RollbackRequest::default() };
+        let rollback = pipeline::rollback(&back, &asked, &self.offline()).await?;
         if let pipeline::Rollback::Shown(planning) = rollback {
             let text = |home: &Home, path: &str| planning.text(home, path);
             show(&indent(&report::plan(&planning.plan, text, self.around.stdout)))?;

@@ -90,6 +90,8 @@ codes! {
     PolicyIdleEnvironment = "policy.unused-environment",
     /// An argument names something that does not exist.
     ArgumentUnknown = "argument.unknown",
+    /// There is no earlier version to roll back to.
+    RollbackNothing = "rollback.nothing",
     /// The command could not do its work.
     Failed = "run.failed",
     /// A file that is not a regular one, a symbolic link or submodule, is not followed.

@@ -50,7 +50,8 @@ impl Reconciled {
             now: settings.now,
             clock: outside.clock,
             // A narrower run cannot tell that a pull request is obsolete.
-            is_whole: settings.is_whole() && settings.scope.policies.is_none(),
+            // A rollback closes the pull requests that propose its images.
+            is_whole: planning.is_rollback || settings.is_of_all(),
         };
         let steps = input.branches();
         let sections = sections(planning, &steps, outside).await;
@@ -140,7 +141,7 @@ async fn sections(
 pub(super) async fn show(run: &mut Run, settings: &DecideSettings, around: &Surroundings) {
     let Some(title) = &run.planning.dashboard else { return };
     // A narrower run does not see everything.
-    if !settings.is_whole() || settings.scope.policies.is_some() {
+    if !settings.is_of_all() {
         return;
     }
     if settings.dry_run {

@@ -40,7 +40,7 @@ use memory::Memory;
 use observe::Observation;
 use plan::{check_names, plan_tree, rewrite};
 pub use push::new_files;
-pub use rollback::{Rollback, rollback};
+pub use rollback::{Rollback, RollbackRequest, rollback};
 pub use starter::{Started, import, init};
 pub use status::status;
 use survey::survey;
@@ -109,6 +109,8 @@ pub struct Planning {
     names: Names,
     /// The title of the issue that shows everything.
     dashboard: Option<String>,
+    /// True if a person takes an environment back.
+    is_rollback: bool,
     /// Other places where environments are; what was planned there is in the plan.
     elsewhere: Vec<Planned>,
 }
@@ -321,6 +323,13 @@ impl Planning {
         let elsewhere = self.elsewhere.iter().find(|place| place.home == *home);
         let tree = elsewhere.map_or(&self.tree, |place| &place.tree);
         String::from_utf8(tree.read(path).ok()?).ok()
+    }
+
+    /// The open pull request that rolls an image of an environment back.
+    fn rollback(&self, home: &Home, environment: &str, image: &str) -> Option<&PullRequest> {
+        let elsewhere = self.elsewhere.iter().find(|place| place.home == *home);
+        let observation = elsewhere.map_or(&self.observation, |place| &place.observation);
+        observation.snapshot.rollback(&self.set, environment, image)
     }
 
     /// The open pull request of a change set.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::memory::Memory;
 use super::{Deliver, Request, Tree};
-use crate::changeset::{Bundle, Plan, branch_prefix};
+use crate::changeset::{Bundle, Plan, branch_prefix, rollback_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::forge::{AnyForge, Forge as _, NO_FORGE, Observed};
 use crate::git::{Author, BranchState, Clone};
@@ -211,6 +211,7 @@ fn branches(wanted: &[usize], set: &PolicySet, clone: &Clone, memory: &Memory) -
     let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));
     let mut branches: BTreeSet<String> = certain.map(|bundle| bundle.branch(set)).collect();
     branches.extend(clone.branches(&branch_prefix(set)).map(str::to_owned));
+    branches.extend(clone.branches(&rollback_prefix(set)).map(str::to_owned));
     // A rejected change has no branch any more, and people can want it after all.
     let rejected = memory.ledger.refused_by_pull_requests().filter_map(|(environment, policy)| {
         let environment = set.environments.iter().position(|e| e.name == environment)?;

@@ -71,8 +71,7 @@ pub(super) async fn plan_tree(
     let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
     diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
-    let is_all = settings.is_whole() && settings.scope.policies.is_none();
-    let extent = Extent { now: settings.now, is_whole: is_all };
+    let extent = Extent { now: settings.now, is_whole: settings.is_of_all() };
     memory.learn(&set, &plan, tags, &timelines, extent);
     tags.save(settings)?;
     Ok(Planning {
@@ -89,6 +88,7 @@ pub(super) async fn plan_tree(
         timelines,
         names: known.names(),
         dashboard: repository.dashboard,
+        is_rollback: false,
         elsewhere: Vec::new(),
     })
 }

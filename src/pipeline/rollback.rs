@@ -10,12 +10,16 @@ use super::history::{Timelines, timelines};
 use super::observe::Observation;
 use super::plan::check_names;
 use super::{
-    Deliver, Exit, Failure, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree, deliver,
+    Deliver, Exit, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
+    deliver,
     homes::{self, Known, Names},
     load, rewrite, sign, signed_in, survey,
 };
-use crate::changeset::{Decided, Plan, Use, branch_prefix, uses};
+use crate::changeset::{
+    Came, Decided, Plan, Planned, RollbackNotes, RolledBack, Use, rollback_prefix, uses,
+};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Tag;
 use crate::manifest::{Looked, Surveyed};
 use crate::policy::{Environment, PolicySet, Timing, Via};
@@ -45,16 +49,31 @@ impl Rollback {
     }
 }
 
+/// The wishes of whoever takes an environment back.
+#[derive(Clone, Debug, Default)]
+pub struct RollbackRequest {
+    /// The tag; the last other version without one.
+    pub to: Option<Tag>,
+    /// True if it is only shown.
+    pub is_dry: bool,
+    /// The way; the environment's without one.
+    pub via: Option<Via>,
+    /// The reason, for the texts.
+    pub reason: Option<String>,
+    /// The person, for the texts.
+    pub by: Option<String>,
+}
+
 /// Takes the images of one environment back to what they were before, or to a tag that it held.
 ///
 /// # Errors
 /// When the repository cannot be read, the policies are invalid, or there is nothing to go back to.
 pub async fn rollback(
     settings: &DecideSettings,
-    to: Option<&Tag>,
-    is_dry: bool,
+    asked: &RollbackRequest,
     around: &Surroundings,
 ) -> Result<Rollback, Failure> {
+    let is_dry = asked.is_dry;
     let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let tags = Tags::new(settings)?;
@@ -65,7 +84,7 @@ pub async fn rollback(
     let request = Request { settings, around, deliver: way };
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
-    let planning = plan(tree, loaded, &request, to).await?;
+    let planning = plan(tree, loaded, &request, asked).await?;
     if is_dry {
         return Ok(Rollback::Shown(Box::new(planning)));
     }
@@ -103,7 +122,7 @@ async fn plan(
     tree: Tree,
     loaded: Loaded,
     request: &Request<'_>,
-    to: Option<&Tag>,
+    asked: &RollbackRequest,
 ) -> Result<Planning, Failure> {
     let settings = request.settings;
     let Loaded { mut set, repository, sources, mut diagnostics, mut hits, .. } = loaded;
@@ -114,22 +133,28 @@ async fn plan(
     };
     let environment = set.environments.iter().position(|e| e.name == *name).unwrap_or_default();
     // Whoever takes something back does not wait for a window.
-    set.environments[environment].deliver.timing = Timing::default();
+    let deliver = &mut set.environments[environment].deliver;
+    deliver.timing = Timing::default();
+    deliver.via = asked.via.unwrap_or(deliver.via);
     let Looked { files, diagnostics: found, .. } = survey(&tree, &set, &mut hits);
     diagnostics.extend(found);
-    let since = settings.now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
-    let wanted = BTreeSet::from([environment]);
-    let mut known = timelines(&tree, &set, &files, &wanted, since, settings.now).await;
-    let timeline = known.remove(&environment);
-    let timeline = timeline.unwrap_or_else(|| Err(Reason::new(ReasonCode::NoHistory, "")));
-    let timeline = timeline.map_err(|reason| Failure::Failed(reason.message))?;
+    let timeline = timeline(&tree, &set, &files, environment, settings.now).await?;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
-    let decided = decided(&set, environment, &files, &timeline, &memory, &Wanted { settings, to })?;
+    let decided = decided(
+        &set,
+        environment,
+        &files,
+        &timeline,
+        &memory,
+        &Wanted { settings, to: asked.to.as_ref() },
+    )?;
     let author = sign::author(&repository, request, &memory)?;
     let mut plan = rewrite(&tree, &set, &files, decided);
     let is_pushed = set.environments[environment].deliver.via == Via::Push;
     memory.taken_back(&plan, is_pushed, settings.now);
-    name_branches(&mut plan, &set, environment, &settings.images, &tree);
+    name_branches(&mut plan, &set, &settings.images, &tree);
+    let notes = notes(&plan, &set, environment, &timeline, asked);
+    plan.change_sets.iter_mut().for_each(|change| notes.word(change));
     let all = std::iter::once(environment);
     let mut observation = match request.deliver {
         Deliver::Via(_) => Observation::read(all, &set, &tree, &memory, &author, request).await,
@@ -151,8 +176,25 @@ async fn plan(
         timelines: Timelines::new(),
         names: Names::new(),
         dashboard: None,
+        is_rollback: true,
         elsewhere: Vec::new(),
     })
+}
+
+/// The history of an environment.
+async fn timeline(
+    tree: &Tree,
+    set: &PolicySet,
+    files: &[Surveyed],
+    environment: usize,
+    now: Timestamp,
+) -> Result<Timeline, Failure> {
+    let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
+    let wanted = BTreeSet::from([environment]);
+    let mut known = timelines(tree, set, files, &wanted, since, now).await;
+    let timeline = known.remove(&environment);
+    let timeline = timeline.unwrap_or_else(|| Err(Reason::new(ReasonCode::NoHistory, "")));
+    timeline.map_err(|reason| Failure::Failed(reason.message))
 }
 
 /// The images and the tag that a rollback is for.
@@ -188,7 +230,9 @@ fn decided(
         let what = wanted.to.map_or_else(|| "anything else".to_owned(), ToString::to_string);
         let days = LOOK_BACK.as_hours() / 24;
         let message = format!("`{name}` did not hold {what} in the last {days} days");
-        return Err(Failure::Argument(message));
+        let help = "`tagalong status` shows what it holds, and its history says what it held";
+        let diagnostics = vec![Diagnostic::error(Code::RollbackNothing, message).help(help)];
+        return Err(Failure::Invalid(Box::new(Invalid { diagnostics, ..Invalid::default() })));
     }
     Ok(decided)
 }
@@ -237,32 +281,54 @@ fn back(
     })
 }
 
-/// A branch that is nobody else's, and words that say what it is.
-fn name_branches(
-    plan: &mut Plan,
+/// Names branches that are nobody else's.
+fn name_branches(plan: &mut Plan, set: &PolicySet, images: &[String], tree: &Tree) {
+    for change in &mut plan.change_sets {
+        if let (Via::Push, Tree::Git { clone, .. }) = (change.via, tree) {
+            clone.branch().clone_into(&mut change.branch);
+            continue;
+        }
+        let name = change.branch.rsplit('/').next().unwrap_or_default();
+        // Two images that are taken back one after the other are two changes.
+        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let images = images.iter().map(|image| image.chars().map(word).collect());
+        let parts: Vec<String> = std::iter::once(name.to_owned()).chain(images).collect();
+        change.branch = format!("{}{}", rollback_prefix(set), parts.join("-"));
+    }
+}
+
+/// The occasion, with the times at which versions came and went.
+fn notes(
+    plan: &Plan,
     set: &PolicySet,
     environment: usize,
-    images: &[String],
-    tree: &Tree,
-) {
-    for change in &mut plan.change_sets {
-        match (change.via, tree) {
-            (Via::Push, Tree::Git { clone, .. }) => clone.branch().clone_into(&mut change.branch),
-            _ => {
-                let name = change.branch.rsplit('/').next().unwrap_or_default();
-                // Two images that are taken back one after the other are two changes.
-                let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-                let images = images.iter().map(|image| image.chars().map(word).collect());
-                let parts: Vec<String> = std::iter::once(name.to_owned()).chain(images).collect();
-                // No run of another kind looks at it.
-                let prefix = branch_prefix(set).replacen("tagalong", "tagalong-rollback", 1);
-                change.branch = format!("{prefix}{}", parts.join("-"));
-            }
-        }
-        change.title = change.title.replacen("Update", "Roll back", 1);
-        let name = &set.environments[environment].name;
-        // The usual first words are about something newer.
-        let rest = change.body.find("| image |").map_or(&*change.body, |at| &change.body[at..]);
-        change.body = format!("This takes `{name}` back to what it held before.\n\n{rest}");
-    }
+    timeline: &Timeline,
+    asked: &RollbackRequest,
+) -> RollbackNotes {
+    let row = |planned: &Planned| {
+        let policy = set.policies.iter().position(|policy| policy.name == planned.image)?;
+        let (tag, digest) = (planned.decision.to.clone(), planned.decision.to_digest.clone());
+        let to = Deployed { tag, digest, ..Deployed::default() };
+        let is_it = |index: &usize| match timeline.states[*index].held(policy) {
+            Held::One(held) => held.tag == to.tag && held.digest == to.digest,
+            Held::Nothing | Held::Several(_) => false,
+        };
+        let before = (0..timeline.states.len()).find(is_it);
+        let now = timeline.head().map(|_| timeline.stretch(0, policy));
+        let now = now.filter(|stretch| !stretch.is_open);
+        Some(RolledBack {
+            image: planned.image.clone(),
+            from: planned.deployed.to_string(),
+            came: now.and_then(|stretch| {
+                let commit = (*stretch.commits.last()?).to_owned();
+                Some(Came { at: stretch.since, commit })
+            }),
+            to: to.to_string(),
+            until: before.and_then(|index| timeline.stretch(index, policy).until),
+        })
+    };
+    let mut rows: Vec<RolledBack> = plan.decisions.iter().filter_map(row).collect();
+    rows.dedup_by(|a, b| (&a.image, &a.from, &a.to) == (&b.image, &b.from, &b.to));
+    let environment = set.environments[environment].name.clone();
+    RollbackNotes { environment, rows, reason: asked.reason.clone(), by: asked.by.clone() }
 }

@@ -15,7 +15,7 @@ use crate::git::Author;
 use crate::manifest::{Left, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings};
 use crate::promote::hold_together;
-use crate::reconcile::{Held, feedback};
+use crate::reconcile::{Held, feedback, hold_rolled_back};
 use crate::signature::Verifiers;
 
 /// What decisions and texts are made from.
@@ -64,6 +64,7 @@ impl Settling<'_> {
             let with = Carry { tree, set, author, snapshot, now, is_partial };
             carry(&with, self.files, &mut decided);
             hold_together(set, self.left, &mut decided);
+            hold_rolled_back(&observation.snapshot, set, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.
             if !observation.of_plan(&plan).await {

@@ -86,7 +86,8 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
     });
     let decision = &planned.decision;
     let next = decision.to.as_ref().filter(|_| decision.outcome != Outcome::Keep);
-    let open = planning.plan.set_of(planned).and_then(|set| planning.open(set));
+    let back = planning.rollback(&planned.home, &planned.environment, &planned.image);
+    let open = planning.plan.set_of(planned).and_then(|set| planning.open(set)).or(back);
     ImageStatus {
         image: planned.image.clone(),
         repository: planned.repository.to_string(),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
-use crate::changeset::{Proposed, ProposedMove};
+use crate::changeset::{Proposed, ProposedMove, rollback_prefix};
 use crate::choose::Deployed;
 use crate::image::Tag;
 use crate::policy::{APPROVE, HOLD, Policy, PolicySet};
@@ -44,7 +44,10 @@ pub type Held = BTreeMap<(usize, usize), BTreeSet<Deployed>>;
 pub fn feedback(snapshot: &Snapshot, set: &PolicySet, held: &Held) -> Vec<Feedback> {
     let Some(observed) = snapshot.observed() else { return Vec::new() };
     let mut feedback = Vec::new();
-    for pulls in observed.pulls.values() {
+    // A rollback that was closed or merged says nothing about the version that it goes back to.
+    let rollbacks = rollback_prefix(set);
+    let own = observed.pulls.iter().filter(|(branch, _)| !branch.starts_with(&rollbacks));
+    for (_, pulls) in own {
         feedback.extend(pulls.open.iter().map(|pull| Feedback::Open(pull.number)));
         feedback.extend(pulls.closed.iter().filter_map(closed));
         // Whatever was merged after the base was read is not deployed in it yet, and not reverted for that.

@@ -8,6 +8,7 @@ mod limits;
 mod merge_gate;
 mod obsolete;
 mod request;
+mod rollback;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use action::{Action, Close, MergeOrder, Phase, Purpose, Subject, Text, Withh
 pub use branch::{BranchStep, Stop};
 pub use feedback::{Feedback, Held, feedback, is_reverted, label_objection};
 pub use obsolete::SIGNING_PREFIX;
+pub use rollback::hold_rolled_back;
 pub use snapshot::{Branch, ForgeView, Snapshot};
 
 use crate::changeset::{ChangeSet, Plan};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Branch, BranchStep, Close, Input, Purpose, Subject};
-use crate::changeset::{Plan, Planned, Proposed, branch_prefix};
+use crate::changeset::{Plan, Planned, Proposed, branch_prefix, rollback_prefix};
 use crate::choose::Outcome;
 use crate::policy::{Environment, PolicySet};
 use crate::pull_request::{BranchPullRequests, PullRequest};
@@ -34,7 +34,13 @@ pub(super) fn actions(input: &Input<'_>, steps: &[BranchStep]) -> Vec<Action> {
             input.plan.change_sets.iter().map(|set| &set.branch).collect();
         let own = branch_prefix(input.set);
         let is_other = |branch: &String| branch.starts_with(&own) && !planned.contains(branch);
-        for (branch, pulls) in observed.pulls.iter().filter(|(branch, _)| is_other(branch)) {
+        // A rollback is never obsolete; its branch is, once it was merged.
+        let rollbacks = rollback_prefix(input.set);
+        let is_done = |branch: &String, pulls: &BranchPullRequests| {
+            branch.starts_with(&rollbacks) && pulls.open.is_none() && !planned.contains(branch)
+        };
+        let others = observed.pulls.iter();
+        for (branch, pulls) in others.filter(|(b, pulls)| is_other(b) || is_done(b, pulls)) {
             // A branch with a person's commit belongs to that person.
             if let Some(Branch::Ours { commit, .. }) = input.snapshot.branches.get(branch) {
                 let of = Own { branch, commit, pulls };

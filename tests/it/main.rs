@@ -43,6 +43,7 @@ mod promotion;
 mod pull_requests;
 mod real_parts;
 mod release;
+mod rollback;
 mod registries;
 mod schemas;
 mod serve;

@@ -1,0 +1,101 @@
+//! `tagalong rollback`: an environment goes back, everybody sees it, and nothing is proposed on top of it.
+
+use crate::world::{Output, Story};
+
+/// `shop` was v1.0.0, runs as v1.1.0, and v1.2.0 is proposed by #2.
+fn story() -> Story {
+    let story = Story::shop();
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    story.run().exits(0);
+    assert!(story.github.merge(1));
+    story.later(2);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.run().exits(0);
+    assert_eq!(open(&story), ["#2 Update shop to v1.2.0"]);
+    story
+}
+
+fn open(story: &Story) -> Vec<String> {
+    let pulls = story.github.pulls().into_iter().filter(|pull| pull.state == "open");
+    pulls.map(|pull| format!("#{} {}", pull.number, pull.title)).collect()
+}
+
+fn back(story: &Story, more: &[&str]) -> Output {
+    story.bot(&[&["rollback", "--env", "default", "--format", "json"], more].concat())
+}
+
+fn why(out: &Output) -> String {
+    let json = out.json();
+    let decision = &json["decisions"][0];
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    format!("{} {}", text(&decision["outcome"]), text(&decision["reason"]["message"]))
+}
+
+#[test]
+fn it_closes_what_is_proposed_forwards_and_holds_it_while_it_is_open() {
+    let story = story();
+    let out = back(&story, &["--reason", "checkout errors", "--by", "ada"]).exits(0);
+    assert_eq!(out.deliveries(), ["default created", "default closed"]);
+    assert_eq!(open(&story), ["#3 Roll back shop to v1.0.0"]);
+    let pull = story.github.pulls().into_iter().find(|pull| pull.number == 3).unwrap();
+    for part in ["Reason: `checkout errors`", "Asked for by: `ada`", "| `shop` | `v1.1.0` | 2027-"]
+    {
+        assert!(pull.body.contains(part), "no {part:?} in\n{}", pull.body);
+    }
+    assert!(!pull.body.contains("rewritten when something newer appears"), "{}", pull.body);
+    let message = story.github.repo.git(&["log", "-1", "--format=%B", &pull.head]);
+    assert!(
+        message.starts_with(
+            "Roll back shop to v1.0.0\n\n- shop: v1.1.0 -> v1.0.0\n\nReason: checkout errors\n"
+        ),
+        "{message}"
+    );
+    let held = "hold #3 rolls it back to v1.0.0; merge or close that first";
+    for _ in 0..2 {
+        let out = story.run().exits(0);
+        assert_eq!(why(&out), held);
+        assert_eq!(open(&story), ["#3 Roll back shop to v1.0.0"]);
+    }
+    story.bot(&["status"]).exits(0).says(&["#3", "rolls it back to v1.0.0"]);
+    // A person changes their mind: what was closed by us comes back.
+    story.github.edit(3, |pull| pull.state = "closed");
+    story.run().exits(0);
+    assert_eq!(open(&story), ["#4 Update shop to v1.2.0"]);
+}
+
+#[test]
+fn after_the_merge_only_newer_versions_come_and_the_branch_goes() {
+    let story = story();
+    back(&story, &[]).exits(0);
+    assert!(story.github.merge(3));
+    story.later(1);
+    story.run().exits(0);
+    // v1.2.0 is newer than what was rolled back.
+    assert_eq!(open(&story), ["#4 Update shop to v1.2.0"]);
+    let branches = story.github.repo.git(&["branch", "--list", "tagalong-rollback/*"]);
+    assert_eq!(branches.trim(), "", "a merged rollback leaves no branch behind");
+    story.github.edit(4, |pull| pull.state = "closed");
+    story
+        .registry
+        .lies("/tags/list", [crate::world::Lie::json(r#"{"tags": ["v1.0.0", "v1.1.0"]}"#)]);
+    let out = story.run().exits(0);
+    assert!(why(&out).starts_with("hold v1.1.0 is not wanted here"), "{}", why(&out));
+}
+
+#[test]
+fn it_can_be_pushed_when_there_is_no_time() {
+    let story = story();
+    let out = back(&story, &["--deliver", "push", "--reason", "an incident"]).exits(0);
+    assert_eq!(out.deliveries()[0], "default pushed");
+    let site = story.github.repo.show("main", "shop.yaml");
+    assert!(site.trim().ends_with(":v1.0.0"), "{site}");
+    let message = story.github.repo.git(&["log", "-1", "--format=%B", "main"]);
+    assert!(message.contains("\nReason: an incident\n"), "{message}");
+}
+
+#[test]
+fn nothing_to_go_back_to_has_a_code_of_its_own() {
+    let story = Story::shop();
+    let out = back(&story, &[]).exits(2);
+    out.says(&["rollback.nothing", "`default` did not hold anything else in the last 180 days"]);
+}

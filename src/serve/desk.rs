@@ -41,6 +41,7 @@ pub(super) struct Desk {
     seen: Mutex<Seen>,
     google: Google,
     started: Instant,
+    complaints: Mutex<Complaints>,
 }
 
 impl Desk {
@@ -57,6 +58,7 @@ impl Desk {
             seen: Mutex::default(),
             google: Google::default(),
             started,
+            complaints: Mutex::default(),
         })
     }
 
@@ -96,15 +98,10 @@ impl Desk {
         }
     }
 
-    /// Lets a webhook in or not; what became of it, in a word, with the answer.
-    async fn ring(
-        &self,
-        door: &Door,
-        parts: &Parts,
-        body: &mut Body,
-    ) -> (&'static str, StatusCode) {
+    /// Lets a webhook in or not.
+    async fn ring(&self, door: &Door, parts: &Parts, body: &mut Body) -> Verdict {
         if parts.method != Method::POST {
-            return ("refused", StatusCode::METHOD_NOT_ALLOWED);
+            return Verdict::METHOD;
         }
         let behind = door.behind(parts.uri.path()).unwrap_or_default().to_owned();
         let is_admitted = match door.hook.kind {
@@ -112,43 +109,127 @@ impl Desk {
             _ => door.is_by_body() || door.admits(&behind, &parts.headers, &[]),
         };
         if !is_admitted {
-            return ("refused", StatusCode::UNAUTHORIZED);
+            return Verdict::SECRET;
         }
         let Some(place) = door.room.place(QUEUE).await else {
-            return ("full", StatusCode::TOO_MANY_REQUESTS);
+            return Verdict::FULL;
         };
         let length =
             parts.headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: usize| length > MOST) {
-            return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
+            return Verdict::OVERSIZED;
         }
         let Some(body) = place.until_wanted(read(body, MOST, PATIENCE)).await else {
-            return ("slow", StatusCode::REQUEST_TIMEOUT);
+            return Verdict::SLOW;
         };
         let Some(body) = body else {
-            return ("oversized", StatusCode::PAYLOAD_TOO_LARGE);
+            return Verdict::OVERSIZED;
         };
         if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
-            return ("refused", StatusCode::UNAUTHORIZED);
+            return Verdict::SIGNATURE;
         }
         let Some(Message { hints, id }) = hint::read(&door.hook, &parts.headers, &body) else {
-            return ("malformed", StatusCode::BAD_REQUEST);
+            return Verdict::MALFORMED;
         };
         if hints.is_empty() {
-            return ("ignored", StatusCode::OK);
+            return Verdict::IGNORED;
         }
         let mut seen = self.seen.lock().await;
         if id.as_ref().is_some_and(|id| seen.has(id)) {
-            return ("replayed", StatusCode::ACCEPTED);
+            return Verdict::REPLAYED;
         }
         if self.hints.try_send(hints).is_err() {
             // The sender may come again, and the next interval finds it in any case.
-            return ("full", StatusCode::TOO_MANY_REQUESTS);
+            return Verdict::FULL;
         }
         if let Some(id) = id {
             seen.take(id, self.started.elapsed());
         }
-        ("accepted", StatusCode::ACCEPTED)
+        Verdict::ACCEPTED
+    }
+
+    /// Writes a line to the log for a webhook that is not taken. Strangers can send any number, so that the lines of a
+    /// minute are bounded.
+    async fn complain(&self, path: &str, verdict: Verdict) {
+        let minute = self.started.elapsed().as_secs() / 60;
+        let mut complaints = self.complaints.lock().await;
+        if complaints.minute != minute {
+            *complaints = Complaints { minute, lines: 0 };
+        }
+        complaints.lines += 1;
+        let Verdict { outcome, cause, .. } = verdict;
+        match complaints.lines.cmp(&LINES) {
+            std::cmp::Ordering::Less => tracing::warn!(path, outcome, cause, "webhook not taken"),
+            std::cmp::Ordering::Equal => {
+                tracing::warn!(
+                    "more webhooks are not taken; their lines are left out for this minute"
+                );
+            }
+            std::cmp::Ordering::Greater => {}
+        }
+    }
+}
+
+/// Lines about webhooks that are not taken, in one minute.
+const LINES: u32 = 60;
+
+/// The lines of the present minute.
+#[derive(Default)]
+struct Complaints {
+    minute: u64,
+    lines: u32,
+}
+
+/// The fate of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verdict {
+    /// The word of the metric.
+    outcome: &'static str,
+    status: StatusCode,
+    /// The cause, which is the body of the answer as well.
+    cause: &'static str,
+}
+
+impl Verdict {
+    const ACCEPTED: Self = Self::of("accepted", StatusCode::ACCEPTED, "accepted");
+    const REPLAYED: Self =
+        Self::of("replayed", StatusCode::ACCEPTED, "a delivery of this id was accepted before");
+    const IGNORED: Self =
+        Self::of("ignored", StatusCode::OK, "the event is none that a run turns on");
+    const METHOD: Self =
+        Self::of("refused", StatusCode::METHOD_NOT_ALLOWED, "webhooks are sent by POST");
+    const SECRET: Self = Self::of(
+        "refused",
+        StatusCode::UNAUTHORIZED,
+        "the secret or token is missing, or is none that is configured for this path",
+    );
+    const SIGNATURE: Self = Self::of(
+        "refused",
+        StatusCode::UNAUTHORIZED,
+        "the signature is missing, or does not match any secret that is configured for this path",
+    );
+    const OVERSIZED: Self =
+        Self::of("oversized", StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than the limit");
+    const SLOW: Self =
+        Self::of("slow", StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    const MALFORMED: Self = Self::of(
+        "malformed",
+        StatusCode::BAD_REQUEST,
+        "the body is not what this kind of sender sends; check `kind` of the webhook",
+    );
+    const FULL: Self = Self::of(
+        "full",
+        StatusCode::TOO_MANY_REQUESTS,
+        "too many webhooks at once; the next interval finds what this one tells",
+    );
+
+    const fn of(outcome: &'static str, status: StatusCode, cause: &'static str) -> Self {
+        Self { outcome, status, cause }
+    }
+
+    /// True if the sender has something to mend.
+    fn is_complaint(self) -> bool {
+        !matches!(self.outcome, "accepted" | "replayed" | "ignored")
     }
 }
 
@@ -164,10 +245,14 @@ async fn answer(desk: &Desk, request: Request, has_status: bool) -> Response {
     let Some(door) = door else {
         return ended(StatusCode::NOT_FOUND.into_response(), body, is_asking).await;
     };
-    let (outcome, status) = desk.ring(&door, &parts, &mut body).await;
-    desk.metrics.rung(&door.hook.path, outcome);
-    tracing::debug!(hook = door.hook.path, outcome, "webhook");
-    ended(status.into_response(), body, is_asking).await
+    let verdict = desk.ring(&door, &parts, &mut body).await;
+    desk.metrics.rung(&door.hook.path, verdict.outcome);
+    tracing::debug!(path = door.hook.path, outcome = verdict.outcome, "webhook");
+    if verdict.is_complaint() {
+        desk.complain(&door.hook.path, verdict).await;
+    }
+    let text = format!("{}: {}\n", verdict.outcome, verdict.cause);
+    ended((verdict.status, text).into_response(), body, is_asking).await
 }
 
 /// An answer. What is left of the body is passed over, so that the connection can be used for the next request; where that is
@@ -245,17 +330,17 @@ mod tests {
             let (parts, mut body) = push(id).into_parts();
             desk.ring(&door, &parts, &mut body).await
         };
-        assert_eq!(ring("1").await, ("accepted", StatusCode::ACCEPTED));
-        assert_eq!(ring("2").await, ("full", StatusCode::TOO_MANY_REQUESTS));
-        assert_eq!(ring("1").await, ("replayed", StatusCode::ACCEPTED));
+        assert_eq!(ring("1").await, Verdict::ACCEPTED);
+        assert_eq!(ring("2").await, Verdict::FULL);
+        assert_eq!(ring("1").await, Verdict::REPLAYED);
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // The sender comes again with the one that was not taken.
-        assert_eq!(ring("2").await, ("accepted", StatusCode::ACCEPTED));
+        assert_eq!(ring("2").await, Verdict::ACCEPTED);
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // When everybody is being listened to already, the next one waits for its turn.
         let all = (0..64).map(|_| door.room.place(Duration::from_secs(1)));
         let all = futures::future::join_all(all).await;
         let (waited, ()) = tokio::join!(ring("3"), async { drop(all) });
-        assert_eq!(waited, ("accepted", StatusCode::ACCEPTED));
+        assert_eq!(waited, Verdict::ACCEPTED);
     }
 }

@@ -218,6 +218,48 @@ struct Daemon {
     done: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
 }
 
+/// Writes the lines of a run to the log: its problems, each change, and the counts.
+fn log(finished: &Finished) {
+    let Finished { name: repository, end, took, seen, deliveries, said, changes, .. } = finished;
+    for problem in said {
+        tracing::warn!(repository, problem, "run reported a problem");
+    }
+    for change in changes {
+        change.log(repository);
+    }
+    let (outcome, duration_ms) = (end.word(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let of = |word| deliveries.get(word).copied().unwrap_or_default();
+    let (opened, updated) = (of("created"), of("updated"));
+    let (merged, closed, pushed) = (of("merged"), of("closed"), of("pushed"));
+    let (waiting, failed) = (of("waiting"), of("failed"));
+    let decided = |word| seen.as_ref().and_then(|seen| seen.decisions.get(word)).copied();
+    let (held, undecided) = (decided("hold"), decided("undecided"));
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                repository,
+                outcome,
+                duration_ms,
+                opened,
+                updated,
+                merged,
+                closed,
+                pushed,
+                waiting,
+                failed,
+                held,
+                undecided,
+                "run finished"
+            )
+        };
+    }
+    match end {
+        End::Well => line!(info),
+        End::Partly => line!(warn),
+        End::Badly => line!(error),
+    }
+}
+
 impl Daemon {
     fn new(
         start: Start,
@@ -281,7 +323,7 @@ impl Daemon {
     /// Begins what is due, as far as there is room.
     fn begin(&mut self) {
         while let Some((served, work)) = self.schedule.next(self.started.elapsed()) {
-            tracing::info!(repository = work::label(&served), ?work, "looking");
+            tracing::info!(repository = work::label(&served), ?work, "run started");
             let task = Task { served, work, args: &self.start.args, around: &self.around };
             task.spawn(&self.done.0);
         }
@@ -296,16 +338,9 @@ impl Daemon {
 
     fn finish(&mut self, finished: Finished) {
         let metrics = &self.desk.metrics;
-        let Finished { served, name, end, took, seen, deliveries, requests, said } = finished;
+        log(&finished);
+        let Finished { served, name, end, took, seen, deliveries, requests, .. } = finished;
         let outcome = end.word();
-        for said in &said {
-            tracing::warn!(repository = name, said, "not as it should be");
-        }
-        match end {
-            End::Well => tracing::info!(repository = name, outcome, ?took, "looked"),
-            End::Partly => tracing::warn!(repository = name, outcome, ?took, "looked"),
-            End::Badly => tracing::error!(repository = name, outcome, ?took, "looked"),
-        }
         metrics.ran(&name, outcome, took);
         // What was taken out of the settings meanwhile has no series any more.
         let is_served = self.schedule.all().any(|other| key(other) == key(&served));
@@ -338,7 +373,7 @@ impl Daemon {
         let works: Vec<Option<Work>> =
             all.map(|(unit, served)| self.work_of(unit, served, hint)).collect();
         if works.iter().all(Option::is_none) {
-            tracing::info!(%hint, "something rang that no repository here is about");
+            tracing::info!(%hint, "webhook ignored: it is about no repository here");
         }
         for (unit, work) in works.into_iter().enumerate() {
             if let Some(work) = work {
@@ -384,7 +419,7 @@ impl Daemon {
                 // What was told once is not told every few seconds.
                 if told != self.told || is_asked {
                     self.desk.metrics.reload_failures.inc();
-                    tracing::error!(why = told, "settings not taken; the last good ones stay");
+                    tracing::error!(why = told, "reload failed; keeping the previous settings");
                     self.told = told;
                 }
             }
@@ -405,11 +440,11 @@ impl Daemon {
         self.names = names(&service, &self.around);
         self.begin_counting();
         if service.listen != self.service.listen {
-            tracing::warn!("`listen` is taken at the next start");
+            tracing::warn!("a new `listen` takes effect at the next start");
         }
         (self.taken, self.service) = (fingerprint, service);
         self.told.clear();
-        tracing::info!("settings taken");
+        tracing::info!("settings reloaded");
     }
 
     /// Waits for what is under way, for as long as the settings say, or until it is told again.
@@ -425,7 +460,7 @@ impl Daemon {
             }
         }
         if self.schedule.running() > 0 {
-            tracing::warn!("what is still under way is abandoned");
+            tracing::warn!("runs that are still under way are abandoned");
         }
     }
 }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::schedule::{End, Work};
+use crate::changeset::{ChangeSet, Plan};
 use crate::choose::{Decision, Outcome, ReasonCode};
 use crate::cli::{DecideArgs, RepoArgs};
 use crate::diagnostic::{Code, Severity};
 use crate::image::Repository;
 use crate::pipeline::{self, Exit, Failure, Run};
 use crate::policy::Served;
-use crate::report::DeliveryOutcome;
+use crate::report::{Delivery, DeliveryOutcome};
 use crate::settings::{DecideSettings, Place, RepoSpec, Surroundings};
+use crate::text::one_line;
 
 /// No look takes longer: git has 10 minutes, and limits of GitHub are waited for 15.
 const LONGEST: Duration = Duration::from_mins(40);
@@ -45,8 +47,81 @@ pub(super) struct Finished {
     pub(super) deliveries: BTreeMap<&'static str, u64>,
     /// How many requests each registry got.
     pub(super) requests: BTreeMap<String, u64>,
-    /// What was not as it should be.
+    /// The branches and pull requests that changed.
+    pub(super) changes: Vec<Change>,
+    /// The problems.
     pub(super) said: Vec<String>,
+}
+
+/// A branch or pull request that a run changed, or failed to change.
+pub(super) struct Change {
+    pub(super) outcome: DeliveryOutcome,
+    pub(super) environment: String,
+    pub(super) branch: String,
+    pub(super) number: Option<u64>,
+    pub(super) url: String,
+    /// The images, or as many of them as a line of a log holds.
+    pub(super) images: String,
+    pub(super) message: String,
+}
+
+/// More images than this are counted in a line of a log.
+const IMAGES: usize = 10;
+
+impl Change {
+    fn of(delivery: &Delivery, plan: &Plan) -> Self {
+        let is_it = |set: &&ChangeSet| {
+            Some(&set.branch) == delivery.branch.as_ref() && set.home == delivery.home
+        };
+        let sets = plan.change_sets.iter().filter(is_it);
+        let images: BTreeSet<&String> = sets.flat_map(|set| plan.images(set)).collect();
+        let mut shown: Vec<String> =
+            images.iter().take(IMAGES).map(|image| (*image).clone()).collect();
+        if images.len() > IMAGES {
+            shown.push(format!("and {} more", images.len() - IMAGES));
+        }
+        Self {
+            outcome: delivery.outcome,
+            environment: delivery.environment.clone(),
+            branch: delivery.branch.clone().unwrap_or_default(),
+            number: delivery.pull_request.as_ref().map(|(number, _)| *number),
+            url: delivery.pull_request.as_ref().map(|(_, url)| url.clone()).unwrap_or_default(),
+            images: shown.join(", "),
+            message: one_line(delivery.message.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// Writes a line to the log, unless nothing changed.
+    pub(super) fn log(&self, repository: &str) {
+        let Self { environment, branch, number, url, images, message, .. } = self;
+        macro_rules! line {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    repository,
+                    environment,
+                    number,
+                    url,
+                    branch,
+                    images,
+                    detail = message,
+                    $text
+                )
+            };
+        }
+        match self.outcome {
+            DeliveryOutcome::Created => line!(info, "pull request opened"),
+            DeliveryOutcome::Updated => line!(info, "pull request updated"),
+            DeliveryOutcome::Merged => line!(info, "pull request merged"),
+            DeliveryOutcome::Closed => line!(info, "pull request closed"),
+            DeliveryOutcome::Pushed => line!(info, "commit pushed"),
+            DeliveryOutcome::Failed => line!(warn, "delivery failed"),
+            DeliveryOutcome::Unchanged
+            | DeliveryOutcome::Written
+            | DeliveryOutcome::Frozen
+            | DeliveryOutcome::Waiting
+            | DeliveryOutcome::Refused => {}
+        }
+    }
 }
 
 /// What a run of everything found.
@@ -77,7 +152,8 @@ impl Task<'_> {
                 Ok(Ok((run, is_whole))) => finished.tell(&run, is_whole),
                 Ok(Err(why)) => finished.said.push(why),
                 Err(_panic) => {
-                    finished.said.push("it panicked, which is a mistake of the program".to_owned());
+                    let why = "internal error: the run panicked; please report it";
+                    finished.said.push(why.to_owned());
                 }
             }
             finished.took = started.elapsed();
@@ -153,6 +229,7 @@ impl Finished {
             seen: None,
             deliveries: BTreeMap::new(),
             requests: BTreeMap::new(),
+            changes: Vec::new(),
             said: Vec::new(),
         }
     }
@@ -181,6 +258,8 @@ impl Finished {
         for delivery in &run.deliveries {
             *self.deliveries.entry(delivery.outcome.word()).or_insert(0) += 1;
         }
+        let all = run.deliveries.iter();
+        self.changes = all.map(|one| Change::of(one, &planning.plan)).collect();
         for (host, asked) in &planning.usage {
             self.requests.insert(host.clone(), asked.total().requests);
         }

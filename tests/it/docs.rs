@@ -110,7 +110,7 @@ fn alerts(block: &str) {
     let config = story.world.file("serve.yaml", text);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let page = story.world.runtime.block_on(async {
         daemon.post("/h").body("{}").send().await.unwrap();
         daemon.get("/metrics").send().await.unwrap().text().await.unwrap()

@@ -37,7 +37,7 @@ fn what_rings_is_let_in_and_looked_at_once() {
     let story = Story::shop();
     let daemon =
         Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let get = |path: &str| send(&story, daemon.get(path));
     assert_eq!(get("/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(get("/readyz"), (200, "ready\n".to_owned()));
@@ -63,7 +63,7 @@ fn what_rings_is_let_in_and_looked_at_once() {
     assert_eq!(send(&story, daemon.ring("push", "d-2", &other)).0, 202);
     // One that is let in: the tag is asked for, and what it says of it does not matter.
     assert_eq!(send(&story, daemon.ring("push", "d-3", PUSH)).0, 202);
-    daemon.says("\"looked\"", 2);
+    daemon.says("\"run finished\"", 2);
     assert_eq!(open(&story), 1);
     story.registry.seen();
     for _ in 0..200 {
@@ -87,10 +87,41 @@ fn what_rings_is_let_in_and_looked_at_once() {
         "repository":"acme/shop","tag":"v9.9.9"},"request":{"host":"elsewhere"}}]}"#;
     let notice = post("/hooks/registry").header("authorization", SECRET).body(event);
     assert_eq!(send(&story, notice).0, 202);
-    let looked = daemon.says("\"looked\"", 3);
-    assert!(daemon.says("\"looking\"", 3).contains("Images"), "{looked}");
+    let looked = daemon.says("\"run finished\"", 3);
+    assert!(daemon.says("\"run started\"", 3).contains("Images"), "{looked}");
     assert!(story.github.pulls()[0].title.contains("v1.2.0"), "{}", story.github.pulls()[0].title);
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn the_log_says_what_a_run_changed_and_why_a_webhook_is_not_taken() {
+    let story = Story::shop();
+    let config = settings(&story, "[{repo: acme/fleet}]");
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    daemon.says("\"run finished\"", 1);
+    let (status, why) = send(&story, daemon.post("/hooks/github").body(PUSH));
+    assert_eq!(status, 401);
+    let cause = why.strip_prefix("refused: ").unwrap().trim();
+    assert!(cause.starts_with("the signature is missing, or does not match"), "{why}");
+    assert!(daemon.says("webhook not taken", 1).contains(cause), "the log says the same");
+    let (status, why) = send(&story, daemon.ring("push", "d-0", "no json"));
+    assert_eq!((status, why.starts_with("malformed: the body is not what")), (400, true), "{why}");
+    // What a stranger sends without end does not fill the log.
+    for _ in 0..100 {
+        send(&story, daemon.post("/hooks/github").body(PUSH));
+    }
+    daemon.says("their lines are left out for this minute", 1);
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    send(&story, daemon.ring("push", "d-1", PUSH));
+    let finished = daemon.says("\"run finished\"", 2);
+    for part in ["\"opened\":1", "\"updated\":0", "\"duration_ms\":"] {
+        assert!(finished.contains(part), "no {part} in {finished}");
+    }
+    let opened = daemon.says("\"pull request opened\"", 1);
+    for part in ["\"environment\":\"default\"", "\"number\":1", "\"images\":\"shop\"", "/pull/1\""]
+    {
+        assert!(opened.contains(part), "no {part} in {opened}");
+    }
 }
 
 #[test]
@@ -99,7 +130,19 @@ fn one_bad_repository_stops_no_other() {
     story.registry.push("acme/shop", &["v1.1.0"]);
     let config = settings(&story, "[{repo: acme/gone}, {repo: acme/fleet}]");
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 2);
+    let finished = daemon.says("\"run finished\"", 2);
+    for part in ["\"opened\":1", "\"updated\":0", "\"duration_ms\":"] {
+        assert!(finished.contains(part), "no {part} in {finished}");
+    }
+    let opened = daemon.says("\"pull request opened\"", 1);
+    for part in [
+        "\"environment\":\"default\"",
+        "\"number\":1",
+        "/acme/fleet/pull/1\"",
+        "\"images\":\"shop\"",
+    ] {
+        assert!(opened.contains(part), "no {part} in {opened}");
+    }
     assert_eq!(open(&story), 1);
     let metrics = send(&story, daemon.get("/metrics")).1;
     assert!(
@@ -115,21 +158,21 @@ fn settings_that_turn_invalid_are_not_taken() {
     let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     for bad in ["repositories: [", "repositories: []", &good.replace("HOOK_SECRET", "NOT_SET")] {
         std::fs::write(&config, bad).unwrap();
         daemon.signal("-HUP");
     }
-    daemon.says("the last good ones stay", 1);
+    daemon.says("keeping the previous settings", 1);
     assert_eq!(send(&story, daemon.ring("push", "d-1", PUSH)).0, 202);
-    daemon.says("\"looked\"", 2);
+    daemon.says("\"run finished\"", 2);
     std::fs::write(
         &config,
         good.replace("[{repo: acme/fleet}]", "[{repo: acme/fleet}, {repo: acme/new}]"),
     )
     .unwrap();
     daemon.signal("-HUP");
-    assert!(daemon.says("\"looking\"", 3).contains("acme/new"));
+    assert!(daemon.says("\"run started\"", 3).contains("acme/new"));
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -146,7 +189,19 @@ fn what_rings_before_anything_is_known_is_not_lost() {
     let notice = daemon.post("/hooks/registry");
     assert_eq!(send(&story, notice.header("authorization", SECRET).body(event)).0, 202);
     drop(goes_on);
-    daemon.says("\"looked\"", 2);
+    let finished = daemon.says("\"run finished\"", 2);
+    for part in ["\"opened\":1", "\"updated\":0", "\"duration_ms\":"] {
+        assert!(finished.contains(part), "no {part} in {finished}");
+    }
+    let opened = daemon.says("\"pull request opened\"", 1);
+    for part in [
+        "\"environment\":\"default\"",
+        "\"number\":1",
+        "/acme/fleet/pull/1\"",
+        "\"images\":\"shop\"",
+    ] {
+        assert!(opened.contains(part), "no {part} in {opened}");
+    }
     assert_eq!(open(&story), 1);
     assert_eq!(daemon.stop(), 0);
 }
@@ -156,7 +211,7 @@ fn a_webhook_outlives_a_registry_that_fails() {
     let story = Story::shop();
     let daemon =
         Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     // A policy has another name by now, which the daemon does not know.
     let policy = story.github.repo.show("main", "policies/p.yaml").replace("shop:", "web:");
     story.github.repo.commit("main", "Rename", &[("policies/p.yaml", &policy)]);
@@ -164,17 +219,17 @@ fn a_webhook_outlives_a_registry_that_fails() {
     let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
     let notice = daemon.post("/hooks/registry").header("authorization", SECRET).body(event);
     assert_eq!(send(&story, notice).0, 202);
-    assert!(daemon.says("\"looked\"", 2).contains("\"outcome\":\"done\""));
+    assert!(daemon.says("\"run finished\"", 2).contains("\"outcome\":\"done\""));
     assert_eq!(open(&story), 1);
     // Nobody rings a second time.
     story.registry.push("acme/shop", &["v1.2.0"]);
     story.registry.lies("/tags/list", vec![Lie::status(503); 12]);
     let notice = daemon.post("/hooks/registry").header("authorization", SECRET).body(event);
     assert_eq!(send(&story, notice).0, 202);
-    assert!(daemon.says("\"looked\"", 3).contains("\"outcome\":\"partly\""));
-    assert!(daemon.says("not as it should be", 1).contains("web in default"));
+    assert!(daemon.says("\"run finished\"", 3).contains("\"outcome\":\"partly\""));
+    assert!(daemon.says("run reported a problem", 1).contains("web in default"));
     story.registry.lies("/tags/list", []);
-    assert!(daemon.says("\"looked\"", 4).contains("\"outcome\":\"done\""));
+    assert!(daemon.says("\"run finished\"", 4).contains("\"outcome\":\"done\""));
     assert!(story.github.pulls()[0].title.contains("v1.2.0"));
     assert_eq!(daemon.stop(), 0);
 }
@@ -185,16 +240,16 @@ fn a_secret_that_comes_later_is_taken_then() {
     let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let secret = story.world.dir("secrets").join("late");
     let more =
         format!("- {{kind: harbor, path: /hooks/harbor, secretFiles: [{}]}}\n", arg(&secret));
     std::fs::write(&config, good + &more).unwrap();
     daemon.signal("-HUP");
-    daemon.says("the last good ones stay", 1);
+    daemon.says("keeping the previous settings", 1);
     std::fs::write(&secret, SECRET).unwrap();
     daemon.signal("-HUP");
-    daemon.says("settings taken", 1);
+    daemon.says("settings reloaded", 1);
     let ring = || {
         let post = daemon.post("/hooks/harbor");
         send(&story, post.header("authorization", SECRET).body("{}")).0
@@ -203,7 +258,7 @@ fn a_secret_that_comes_later_is_taken_then() {
     // The next secret is another fingerprint.
     std::fs::write(&secret, "another secret of the tests").unwrap();
     daemon.signal("-HUP");
-    daemon.says("settings taken", 2);
+    daemon.says("settings reloaded", 2);
     assert_eq!(ring(), 401);
     assert_eq!(daemon.stop(), 0);
 }
@@ -246,7 +301,7 @@ fn a_stop_in_every_phase_leaves_nothing_broken() {
     story.registry.push("acme/shop", &["v1.1.0"]);
     let daemon =
         Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     assert_eq!(daemon.stop(), 0);
     let requests = story.github.seen().len();
     assert!(requests >= 5, "{requests}");
@@ -293,7 +348,7 @@ fn an_early_answer_loses_no_later_request() {
     let story = Story::shop();
     let daemon =
         Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
     for round in 0..3 {
         for (method, path, length, sent, status) in [
@@ -342,7 +397,7 @@ fn strangers_take_no_place_from_signed_senders() {
     let story = Story::shop();
     let config = settings(&story, "[{repo: acme/fleet}]");
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
     let slow: Vec<_> = (0..300)
         .map(|_| {
@@ -368,7 +423,7 @@ fn strangers_take_no_place_from_probes() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("statusListen: 127.0.0.1:0\n{text}")).unwrap();
     let daemon = Daemon::start(&story.world, &story.github, &config);
-    daemon.says("\"looked\"", 1);
+    daemon.says("\"run finished\"", 1);
     let line = daemon.says("probes and metrics", 1);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     let client = reqwest::Client::new();

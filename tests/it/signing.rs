@@ -179,7 +179,7 @@ fn what_github_does_not_sign_is_not_pushed() {
     let fleet = fleet("sign: github\n", "group: environment");
     let head = || fleet.github.repo.head(BRANCH);
     fleet.github.signs(false);
-    fleet.whole().exits(1).says(&["GitHub did not sign the commit"]);
+    fleet.whole().exits(1).says(&["the forge did not sign the commit"]);
     assert_eq!(head(), "");
     let left = || fleet.github.repo.git(&["branch", "--list", "tagalong-signing/*"]);
     assert_eq!(left(), "");
@@ -205,5 +205,5 @@ fn what_github_does_not_sign_is_not_pushed() {
     let bare = arg(&fleet.github.repo.bare).to_owned();
     fleet.registry.push("acme/web", &["v1.2.0"]);
     let args = ["run", "--repo", &bare, "--deliver", "push"];
-    fleet.world.bot(args).run().exits(1).says(&["needs a repository on GitHub"]);
+    fleet.world.bot(args).run().exits(1).says(&["needs a repository on a forge"]);
 }

@@ -211,7 +211,7 @@ fn the_daemon_keeps_up_and_stays_small() {
     let all = fleet(&world, &registry);
     let config = world.file("serve.yaml", &settings(&registry));
     let daemon = Daemon::start(&world, &all[0], &config);
-    daemon.says("\"looked\"", REPOSITORIES);
+    daemon.says("\"run finished\"", REPOSITORIES);
     let (newest, answers) = (BTreeMap::new(), BTreeMap::new());
     let mut load = Load { registry: &registry, all: &all, daemon: &daemon, newest, answers };
     let (total, started) = (u64::from(seconds * PER_SECOND), Instant::now());

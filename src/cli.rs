@@ -1,9 +1,11 @@
 //! The command line as it is typed. [`crate::settings`] makes sense of it.
 
+mod help;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::policy::Via;
@@ -12,51 +14,71 @@ use crate::policy::Via;
 #[derive(Debug, Parser)]
 #[command(name = "tagalong", version, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
-    /// Say more about what happens: once for steps, twice for requests.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Log more: once for steps, twice for requests.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = LOGGING)]
     pub verbose: u8,
     /// When to colour output.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = LOGGING
+    )]
     pub color: ColorChoice,
-    /// Say nothing but errors on standard error.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Log errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = LOGGING)]
     pub quiet: bool,
-    /// How messages about what happens are written.
+    /// The form of log messages.
     #[arg(
         long,
         global = true,
         value_name = "FORMAT",
         default_value = "text",
-        env = "TAGALONG_LOG_FORMAT"
+        env = "TAGALONG_LOG_FORMAT",
+        help_heading = LOGGING
     )]
     pub log_format: LogFormat,
+}
+
+/// Headings of help.
+const SCOPE: &str = "Scope";
+const REPOSITORY: &str = "Repository";
+const REGISTRIES: &str = "Registries";
+const OUTPUT: &str = "Output";
+const LOGGING: &str = "Logging";
+
+/// The command line with all of its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    help::complete(Cli::command())
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Decide and show decisions and changes; write nothing.
+    /// Show which versions a run would choose, and every edit; write nothing.
     Plan(PlanArgs),
-    /// Plan, then deliver by pull request, push or into the work tree.
+    /// Update images: open, update and merge pull requests, push, or write into the work tree.
     Run(RunArgs),
-    /// Take an environment back to what it held before, by a pull request of its own.
+    /// Roll an environment back to the versions that it ran before.
     Rollback(RollbackArgs),
-    /// Check policy files and show every problem.
+    /// Check policy files, and show every mistake with its line.
     Check(CheckArgs),
-    /// Show why a tag is chosen, and why others are not.
+    /// Show why a tag is chosen and others are not, or what a code means.
     Explain(ExplainArgs),
-    /// Show what each environment holds, since when, what is on its way and what it waits for.
+    /// Show which version each environment runs, since when, and what the next one waits for.
     Status(StatusArgs),
-    /// Read a repository and write policies for the images that it names, and a workflow.
+    /// Write first policies and a workflow for the images that a repository deploys.
     Init(InitArgs),
-    /// Turn what Argo CD Image Updater, Renovate and Flux were told into policies.
+    /// Convert Argo CD Image Updater, Renovate and Flux configuration into policies.
     Import(ImportArgs),
-    /// Look at config repositories on an interval and when webhooks ring, until told to stop.
+    /// Run as a daemon: process config repositories on a schedule and on webhooks.
     Serve(ServeArgs),
-    /// Show the whole job on an embedded registry and a local git remote, offline.
+    /// Show the whole job with an embedded registry and a local git remote, offline.
     Demo,
     /// Print the JSON Schema of a file or an output.
     Schema {
@@ -69,30 +91,34 @@ pub enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write those of all commands.
+    Man {
+        /// Write a page for each command into a directory.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
-/// Which repository, and which part of it.
+/// The repository.
 #[derive(Debug, Default, Args)]
 pub struct RepoArgs {
-    /// Config repository: a path, a URL, or OWNER/NAME on GitHub [default: the repository of the
-    /// GitHub workflow, else `.`; for `check` always `.`].
-    #[arg(long, value_name = "REPO")]
+    /// Config repository: a path, a URL, or OWNER/NAME [default: the repository of the workflow, else
+    /// `.`; for `check` always `.`].
+    #[arg(long, value_name = "REPO", help_heading = REPOSITORY)]
     pub repo: Option<String>,
     /// Branch to read and to change [default: the repository's default branch].
-    #[arg(long)]
+    #[arg(long, help_heading = REPOSITORY)]
     pub branch: Option<String>,
     /// Policies, or rendered manifests with Flux's resources, from a file or `-` instead of the
     /// repository's own.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = REPOSITORY)]
     pub policies: Option<PathBuf>,
     /// Sigstore's trust root (`trusted_root.json`) for keyless signatures [default: the public
     /// one, as it was when this program was built].
-    #[arg(long, value_name = "FILE", env = "TAGALONG_TRUST_ROOT")]
+    #[arg(long, value_name = "FILE", env = "TAGALONG_TRUST_ROOT", help_heading = REGISTRIES)]
     pub trust_root: Option<PathBuf>,
     /// Output for people or for programs.
-    #[arg(long, default_value = "text")]
+    #[arg(long, default_value = "text", help_heading = OUTPUT)]
     pub format: Format,
 }
 
@@ -103,26 +129,25 @@ pub struct DecideArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
     /// Only these environments; repeated, or with commas.
-    #[arg(long = "env", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "env", value_name = "NAME", value_delimiter = ',', help_heading = SCOPE)]
     pub environments: Vec<String>,
     /// Only these policies; repeated, or with commas.
-    #[arg(long = "image", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "image", value_name = "NAME", value_delimiter = ',', help_heading = SCOPE)]
     pub images: Vec<String>,
-    /// Take tags from a file; no registry is asked.
-    #[arg(long, value_name = "FILE")]
+    /// Read tags from a file instead of registries.
+    #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub catalog: Option<PathBuf>,
-    /// Write what the registries listed to a file, for `--catalog`.
-    #[arg(long, value_name = "FILE")]
+    /// Save the tags that registries list, for `--catalog`.
+    #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub save_catalog: Option<PathBuf>,
-    /// Keep what must be remembered between runs in a file, instead of in the config repository.
-    #[arg(long, value_name = "FILE", env = "TAGALONG_LEDGER")]
+    /// Keep the ledger in a file instead of the config repository.
+    #[arg(long, value_name = "FILE", env = "TAGALONG_LEDGER", help_heading = REPOSITORY)]
     pub ledger: Option<PathBuf>,
-    /// Take this as the present time (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    /// Use this as the present time (RFC 3339).
+    #[arg(long, value_name = "TIME", help_heading = "Advanced")]
     pub now: Option<Timestamp>,
-    /// Say what is special about registries: mirrors, authorities, proxies and the like; see
-    /// `tagalong schema registries`.
-    #[arg(long, value_name = "FILE", env = "TAGALONG_REGISTRIES")]
+    /// Configure registries: mirrors, authorities, proxies, credentials; see `tagalong schema registries`.
+    #[arg(long, value_name = "FILE", env = "TAGALONG_REGISTRIES", help_heading = REGISTRIES)]
     pub registries: Option<PathBuf>,
     /// Let environments be in another repository of the same GitHub server, as OWNER/NAME or OWNER/*;
     /// policies alone cannot lead the token there.
@@ -130,17 +155,30 @@ pub struct DecideArgs {
         long = "other-repository",
         value_name = "NAME",
         env = "TAGALONG_OTHER_REPOSITORIES",
+        help_heading = REPOSITORY,
         value_delimiter = ','
     )]
     pub other_repositories: Vec<String>,
-    /// Keep what registries answer from run to run.
-    #[arg(long, value_name = "DIR", env = "TAGALONG_CACHE_DIR")]
+    /// Cache answers of registries between runs.
+    #[arg(long, value_name = "DIR", env = "TAGALONG_CACHE_DIR", help_heading = REGISTRIES)]
     pub cache_dir: Option<PathBuf>,
     /// Ask a registry over plain HTTP; loopback addresses need no mention.
-    #[arg(long, value_name = "HOST", env = "TAGALONG_PLAIN_HTTP", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "TAGALONG_PLAIN_HTTP",
+        value_delimiter = ',',
+        help_heading = REGISTRIES
+    )]
     pub plain_http: Vec<String>,
     /// Let a registry's credentials go to a token server on another host.
-    #[arg(long, value_name = "REGISTRY=HOST", env = "TAGALONG_TOKEN_HOSTS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "REGISTRY=HOST",
+        env = "TAGALONG_TOKEN_HOSTS",
+        value_delimiter = ',',
+        help_heading = REGISTRIES
+    )]
     pub token_host: Vec<String>,
 }
 
@@ -178,7 +216,11 @@ pub struct RunArgs {
 #[derive(Debug, Default, Args)]
 pub struct ExplainArgs {
     /// The policy's name, or its image repository.
-    pub image: String,
+    #[arg(required_unless_present = "code")]
+    pub image: Option<String>,
+    /// Explain a code of a message or of a decision instead, as in `rustc --explain`.
+    #[arg(long, value_name = "CODE", conflicts_with = "image")]
+    pub code: Option<String>,
     /// What is decided.
     #[command(flatten)]
     pub decide: DecideArgs,

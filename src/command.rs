@@ -1,29 +1,28 @@
 //! Each command: settings in, stages run, report out.
 
+mod reference;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::CommandFactory as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
     CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, LogFormat, PlanArgs,
-    RepoArgs, RollbackArgs, RunArgs, SchemaKind, ServeArgs, StatusArgs,
+    RepoArgs, RollbackArgs, RunArgs, ServeArgs, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
 use crate::pipeline::{
     self, Exit, Failure, Invalid, Planning, Rollback, RollbackRequest, Run, Started,
 };
-use crate::policy::{
-    self, PolicySet, Service, policy_schema, registries_schema, service_schema, settings_schema,
-};
-use crate::report::{self, Delivery, ExplainReport, Report, Status};
+use crate::policy::{self, PolicySet, Service};
+use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::secret::{Redacting, redacted};
 use crate::serve::{self, Refused};
 use crate::settings::{InvalidSetting, Place, Surroundings};
@@ -75,20 +74,9 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
             Err(error) if error.is_closed_pipe() => Exit::Done,
             Err(error) => fail(&error.to_string()),
         },
-        Command::Schema { which } => schema(which),
-        Command::Completions { shell } => {
-            let mut command = Cli::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "tagalong", &mut script);
-            print(&script)
-        }
-        Command::Man => {
-            let mut page = Vec::new();
-            match clap_mangen::Man::new(Cli::command()).render(&mut page) {
-                Ok(()) => print(&page),
-                Err(error) => fail(&error.to_string()),
-            }
-        }
+        Command::Schema { which } => reference::schema(which),
+        Command::Completions { shell } => reference::completions(shell),
+        Command::Man { dir } => reference::man(dir.as_deref()),
     }
 }
 
@@ -298,15 +286,23 @@ async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
 }
 
 async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
+    if let Some(code) = &args.code {
+        return reference::code(code, around);
+    }
     let settings = match around.decide(&args.decide, Place::Repository) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    let (explained, planning) =
-        match Box::pin(pipeline::explain(&settings, &args.image, around)).await {
-            Ok(explained) => explained,
-            Err(failure) => return failed(failure, settings.scope.format, around),
-        };
+    let (explained, planning) = match Box::pin(pipeline::explain(
+        &settings,
+        args.image.as_deref().unwrap_or_default(),
+        around,
+    ))
+    .await
+    {
+        Ok(explained) => explained,
+        Err(failure) => return failed(failure, settings.scope.format, around),
+    };
     let source = |path: &str| planning.sources.get(path).map(String::as_str);
     let rows = explained
         .iter()
@@ -321,19 +317,6 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         }
     };
     if printed == Exit::Failed { printed } else { planning.exit() }
-}
-
-fn schema(which: SchemaKind) -> Exit {
-    let schema = match which {
-        SchemaKind::Policies => policy_schema(),
-        SchemaKind::Settings => settings_schema(),
-        SchemaKind::Registries => registries_schema(),
-        SchemaKind::Serve => service_schema(),
-        SchemaKind::Plan => report::output_schema::<Report>(),
-        SchemaKind::Explain => report::output_schema::<ExplainReport>(),
-        SchemaKind::Status => report::output_schema::<Status>(),
-    };
-    print(format!("{schema:#}\n").as_bytes())
 }
 
 /// Prints a plan and what became of it; problems go to standard error.
@@ -393,7 +376,8 @@ fn append(path: Option<&PathBuf>, text: &str) {
 fn failed(failure: Failure, format: Format, around: &Surroundings) -> Exit {
     let (exit, Invalid { diagnostics, sources }) = match failure {
         Failure::Invalid(invalid) => (Exit::Invalid, *invalid),
-        Failure::Argument(message) => (Exit::Invalid, told(Code::ArgumentUnknown, message)),
+        Failure::Argument(message) => (Exit::Invalid, told(Code::ArgumentInvalid, message)),
+        Failure::Origin(message) => (Exit::Invalid, told(Code::RepositoryOrigin, message)),
         Failure::Failed(message) => (Exit::Failed, told(Code::Failed, message)),
     };
     match format {

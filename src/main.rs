@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use tagalong::cli::Cli;
 
 fn main() -> ExitCode {
-    tagalong::command::main(Cli::parse())
+    let matches = tagalong::cli::command().get_matches();
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => tagalong::command::main(cli),
+        Err(error) => error.exit(),
+    }
 }

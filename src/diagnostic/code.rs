@@ -90,6 +90,10 @@ codes! {
     PolicyIdleEnvironment = "policy.unused-environment",
     /// An argument names something that does not exist.
     ArgumentUnknown = "argument.unknown",
+    /// An argument has a value that cannot be used.
+    ArgumentInvalid = "argument.invalid",
+    /// A directory does not lead to the repository that it was cloned from.
+    RepositoryOrigin = "repository.origin",
     /// There is no earlier version to roll back to.
     RollbackNothing = "rollback.nothing",
     /// The command could not do its work.

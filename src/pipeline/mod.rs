@@ -69,9 +69,12 @@ pub enum Failure {
     /// The policies or arguments are invalid.
     #[error("the policies or arguments are invalid")]
     Invalid(Box<Invalid>),
-    /// An argument names something that cannot be used.
+    /// An argument has a value that cannot be used.
     #[error("{0}")]
     Argument(String),
+    /// A directory does not lead to the repository that it was cloned from.
+    #[error("{0}")]
+    Origin(String),
     /// Something outside failed.
     #[error("{0}")]
     Failed(String),

@@ -244,21 +244,21 @@ struct Origin {
 
 impl Origin {
     fn of(path: &Path, forge: &ForgeSettings) -> Result<Self, Failure> {
-        let checkout = Checkout::discover(path).map_err(Failure::Failed)?;
+        let checkout = Checkout::discover(path).map_err(Failure::Origin)?;
         let branch = checkout.branch();
         let Some(address) = checkout.origin() else {
             let message = format!(
                 "{}: it has no `origin` to push to; name the repository with --repo",
                 path.display()
             );
-            return Err(Failure::Argument(message));
+            return Err(Failure::Origin(message));
         };
         let root = checkout.work_tree().unwrap_or_else(|| path.to_owned());
         let local = root.join(&address);
         match over_http(&address, forge) {
             Some(url) => Ok(Self { id: forge.id_of(&url), remote: http(&url, forge), branch }),
             None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),
-            None => Err(Failure::Argument(format!(
+            None => Err(Failure::Origin(format!(
                 "{}: its origin is neither a directory nor reached over HTTPS; name it with --repo",
                 path.display()
             ))),

@@ -1,6 +1,7 @@
 //! What people, programs and GitHub are told.
 
 mod actions;
+mod code;
 mod dashboard;
 mod dry_run;
 mod explain;
@@ -12,6 +13,7 @@ mod summary;
 mod text;
 
 pub use actions::{annotations, outputs};
+pub use code::{codes, explain_code};
 pub use dashboard::{DASHBOARD, dashboard};
 pub use dry_run::{ActionName, PlannedAction, dry_run, planned_actions, planned_dashboard};
 pub use explain::{ExplainReport, Explained};

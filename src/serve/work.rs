@@ -205,7 +205,7 @@ async fn look(mut settings: DecideSettings, around: &Surroundings) -> Result<(Ru
         Failure::Invalid(invalid) => {
             invalid.diagnostics.iter().all(|problem| problem.code == Code::ArgumentUnknown)
         }
-        Failure::Argument(_) | Failure::Failed(_) => false,
+        Failure::Argument(_) | Failure::Origin(_) | Failure::Failed(_) => false,
     };
     let is_whole = settings.images.is_empty() && settings.environments.is_empty();
     match pipeline::run(&settings, None, around).await {

@@ -119,8 +119,8 @@ fn failures_are_json_for_programs() {
     let world = World::new();
     let tree = world.tree(&[("policies/a.yaml", POLICY)]);
     for (args, code, exit) in [
-        (["--catalog", "nope.yaml"], "argument.unknown", 2),
-        (["--policies", "nope.yaml"], "argument.unknown", 2),
+        (["--catalog", "nope.yaml"], "argument.invalid", 2),
+        (["--policies", "nope.yaml"], "argument.invalid", 2),
         (["--env", "nope"], "argument.unknown", 2),
     ] {
         let all = ["plan", "--repo", arg(&tree), "--format", "json"].into_iter().chain(args);

@@ -26,6 +26,7 @@ mod faults;
 mod flux;
 mod further_away;
 mod fuzz;
+mod help;
 mod homes;
 mod hostile;
 mod hostile_files;

@@ -204,8 +204,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["catalog", "images"])]
     pub image_ref: Option<String>,
     /// Deliver all changes this way, whatever the environments say.
-    #[arg(long, value_name = "WAY", value_parser = ways())]
+    #[arg(long, value_name = "WAY", value_parser = ways(&[Via::PullRequest, Via::Push, Via::Worktree]))]
     pub deliver: Option<Via>,
+    /// Print the changes of files as well.
+    #[arg(long, help_heading = OUTPUT)]
+    pub diff: bool,
     /// Print the actions that a run would take, in their order, and write nothing: no push, no pull request, no label,
     /// no ledger.
     #[arg(long)]
@@ -218,6 +221,9 @@ pub struct ExplainArgs {
     /// The policy's name, or its image repository.
     #[arg(required_unless_present = "code")]
     pub image: Option<String>,
+    /// A tag: explain why it is or is not chosen.
+    #[arg(requires = "image")]
+    pub tag: Option<String>,
     /// Explain a code of a message or of a decision instead, as in `rustc --explain`.
     #[arg(long, value_name = "CODE", conflicts_with = "image")]
     pub code: Option<String>,
@@ -242,9 +248,9 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
     /// Deliver this way, whatever the environment says: `push` when there is no time for a pull request.
-    #[arg(long, value_name = "WAY", value_parser = ways())]
+    #[arg(long, value_name = "WAY", value_parser = ways(&[Via::PullRequest, Via::Push]))]
     pub deliver: Option<Via>,
-    /// Only show it.
+    /// Print the actions that it would take, and take none.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -362,9 +368,10 @@ pub enum SchemaKind {
     Status,
 }
 
-/// Reads a way of delivery; help and completion list all of them.
-fn ways() -> impl TypedValueParser<Value = Via> {
-    PossibleValuesParser::new(Via::NAMES.map(|(name, _)| name)).map(|given| {
+/// Reads a way of delivery; help and completion list those that a command takes.
+fn ways(taken: &[Via]) -> impl TypedValueParser<Value = Via> {
+    let taken = Via::NAMES.into_iter().filter(|(_, way)| taken.contains(way));
+    PossibleValuesParser::new(taken.map(|(name, _)| name)).map(|given| {
         let known = Via::NAMES.into_iter().find(|(name, _)| *name == given);
         known.map_or_else(Via::default, |(_, way)| way)
     })

@@ -1,6 +1,7 @@
 //! Each command: settings in, stages run, report out.
 
 mod reference;
+mod starter;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,19 +14,17 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, ExplainArgs, Format, ImportArgs, InitArgs, LogFormat, PlanArgs,
-    RepoArgs, RollbackArgs, RunArgs, ServeArgs, StatusArgs,
+    CheckArgs, Cli, Command, ExplainArgs, Format, LogFormat, PlanArgs, RollbackArgs, RunArgs,
+    ServeArgs, StatusArgs,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
-use crate::pipeline::{
-    self, Exit, Failure, Invalid, Planning, Rollback, RollbackRequest, Run, Started,
-};
-use crate::policy::{self, PolicySet, Service};
+use crate::pipeline::{self, Exit, Failure, Invalid, Planning, RollbackRequest, Run};
+use crate::policy::{self, Home, PolicySet, Service};
 use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::secret::{Redacting, redacted};
 use crate::serve::{self, Refused};
-use crate::settings::{InvalidSetting, Place, Surroundings};
+use crate::settings::{DecideSettings, InvalidSetting, Place, Surroundings};
 use crate::traces::Traces;
 
 /// Runs a command to its exit code.
@@ -66,8 +65,8 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
         Command::Check(args) => check(&args, around).await,
         Command::Explain(args) => Box::pin(explain(&args, around)).await,
         Command::Status(args) => Box::pin(status(&args, around)).await,
-        Command::Init(args) => init(&args, around).await,
-        Command::Import(args) => import(&args, around).await,
+        Command::Init(args) => starter::init(&args, around).await,
+        Command::Import(args) => starter::import(&args, around).await,
         Command::Serve(args) => serve(args, around).await,
         Command::Demo => match Box::pin(crate::demo::run(around)).await {
             Ok(()) => Exit::Done,
@@ -90,7 +89,8 @@ async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
         Ok(planning) => planning,
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
-    let shown = show(&planning, None, settings.scope.format, around);
+    let shown = Shown { planning: &planning, deliveries: None, diff: true };
+    let shown = show(&shown, settings.scope.format, around);
     let pending = args.detailed_exit_code && !planning.plan.change_sets.is_empty();
     match planning.exit() {
         _ if shown == Exit::Failed => Exit::Failed,
@@ -105,14 +105,7 @@ async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
         Err(error) => return refuse(&error),
     };
     match pipeline::run(&settings, args.deliver, around).await {
-        Ok(run) => {
-            let shown = if args.dry_run {
-                show_actions(&run, settings.scope.format, around)
-            } else {
-                show(&run.planning, Some(&run.deliveries), settings.scope.format, around)
-            };
-            if shown == Exit::Failed { shown } else { run.exit() }
-        }
+        Ok(run) => finished(&run, args.dry_run, args.diff, settings.scope.format, around),
         Err(failure) => failed(failure, settings.scope.format, around),
     }
 }
@@ -123,32 +116,39 @@ async fn rollback(args: &RollbackArgs, around: &Surroundings) -> Exit {
         Err(error) => return refuse(&error),
     };
     let format = settings.scope.format;
-    let to = match args.to.as_deref().map(|to| Tag::parse(to).ok_or(to)) {
-        Some(Err(to)) => {
-            let message = format!("--to {}: not a tag", to.escape_debug());
-            return failed(Failure::Argument(message), format, around);
-        }
-        to => to.and_then(Result::ok),
+    let to = match tag("--to ", args.to.as_deref()) {
+        Ok(to) => to,
+        Err(failure) => return failed(failure, format, around),
     };
     let asked = RollbackRequest {
         to,
-        is_dry: args.dry_run,
         via: args.deliver,
         reason: args.reason.clone(),
         by: args.by.clone().or_else(|| around.actor.clone()),
     };
+    let settings = DecideSettings { dry_run: args.dry_run, ..settings };
     match pipeline::rollback(&settings, &asked, around).await {
-        Ok(done) => {
-            let shown = match &done {
-                Rollback::Shown(planning) => show(planning, None, format, around),
-                Rollback::Delivered(run) => {
-                    show(&run.planning, Some(&run.deliveries), format, around)
-                }
-            };
-            if shown == Exit::Failed { shown } else { done.exit() }
-        }
+        Ok(run) => finished(&run, args.dry_run, true, format, around),
         Err(failure) => failed(failure, format, around),
     }
+}
+
+/// Prints a run or a dry run, and ends as it did.
+fn finished(run: &Run, dry: bool, diff: bool, format: Format, around: &Surroundings) -> Exit {
+    let shown = if dry {
+        show_actions(run, diff, format, around)
+    } else {
+        let (planning, deliveries) = (&run.planning, Some(&*run.deliveries));
+        show(&Shown { planning, deliveries, diff }, format, around)
+    };
+    if shown == Exit::Failed { shown } else { run.exit() }
+}
+
+/// A tag that an option names.
+fn tag(option: &str, text: Option<&str>) -> Result<Option<Tag>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let invalid = || Failure::Argument(format!("{option}{}: not a tag", text.escape_debug()));
+    Tag::parse(text).map(Some).ok_or_else(invalid)
 }
 
 async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
@@ -254,37 +254,6 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
     }
 }
 
-async fn import(args: &ImportArgs, around: &Surroundings) -> Exit {
-    let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
-    let scope = match around.scope(&repo, Place::Directory) {
-        Ok(scope) => scope,
-        Err(error) => return refuse(&error),
-    };
-    match pipeline::import(&scope, args.write, around).await {
-        Ok(imported) => started(&imported, around),
-        Err(failure) => failed(failure, Format::Text, around),
-    }
-}
-
-/// Shows what a repository starts with.
-fn started(started: &Started, around: &Surroundings) -> Exit {
-    let told = report::started(&started.starter, &started.skipped);
-    complain(if around.quiet { "" } else { &told });
-    print(report::started_files(&started.files, started.is_written).as_bytes())
-}
-
-async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
-    let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
-    let scope = match around.scope(&repo, Place::Directory) {
-        Ok(scope) => scope,
-        Err(error) => return refuse(&error),
-    };
-    match pipeline::init(&scope, !args.no_workflow, args.dry_run, around).await {
-        Ok(done) => started(&done, around),
-        Err(failure) => failed(failure, Format::Text, around),
-    }
-}
-
 async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
     if let Some(code) = &args.code {
         return reference::code(code, around);
@@ -293,9 +262,14 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
+    let tag = match tag("", args.tag.as_deref()) {
+        Ok(tag) => tag,
+        Err(failure) => return failed(failure, settings.scope.format, around),
+    };
     let (explained, planning) = match Box::pin(pipeline::explain(
         &settings,
         args.image.as_deref().unwrap_or_default(),
+        tag.as_ref(),
         around,
     ))
     .await
@@ -312,31 +286,34 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),
         Format::Text => {
             tell(&planning.plan.diagnostics, source, around);
-            let decisions = report::decisions(&planning.plan, around.stdout);
+            let decisions = report::decisions(&planning.plan, &planning.order(), around.stdout);
             print(format!("{}{decisions}", report.to_text()).as_bytes())
         }
     };
     if printed == Exit::Failed { printed } else { planning.exit() }
 }
 
+/// A plan that is printed, and what became of it.
+struct Shown<'a> {
+    planning: &'a Planning,
+    deliveries: Option<&'a [Delivery]>,
+    /// True if the changes of files are printed.
+    diff: bool,
+}
+
 /// Prints a plan and what became of it; problems go to standard error.
-fn show(
-    planning: &Planning,
-    deliveries: Option<&[Delivery]>,
-    format: Format,
-    around: &Surroundings,
-) -> Exit {
+fn show(shown: &Shown<'_>, format: Format, around: &Surroundings) -> Exit {
+    let (planning, deliveries) = (shown.planning, shown.deliveries);
     let plan = &planning.plan;
     let printed = match format {
         Format::Json => print(
             format!("{}\n", Report::new(plan, &planning.usage, deliveries).to_json()).as_bytes(),
         ),
         Format::Text => {
-            let source = |path: &str| planning.sources.get(path).map(String::as_str);
-            tell(&plan.diagnostics, source, around);
-            let text = report::plan(plan, |home, path| planning.text(home, path), around.stdout);
-            let text = text + &report::deliveries(deliveries.unwrap_or_default(), around.stdout);
-            print(text.as_bytes())
+            let text = plan_text(planning, shown.diff, around);
+            let deliveries = deliveries.unwrap_or_default();
+            let told = report::deliveries(deliveries, around.stdout);
+            print(format!("{text}{told}{}", report::needs_person(plan, deliveries)).as_bytes())
         }
     };
     let summary = report::job_summary(plan, &planning.usage, deliveries.unwrap_or_default());
@@ -347,8 +324,18 @@ fn show(
     printed
 }
 
+/// The decisions, the changes of files where they are wanted, and the counts; problems go to standard error.
+fn plan_text(planning: &Planning, diff: bool, around: &Surroundings) -> String {
+    let plan = &planning.plan;
+    let source = |path: &str| planning.sources.get(path).map(String::as_str);
+    tell(&plan.diagnostics, source, around);
+    let read = |home: &Home, path: &str| planning.text(home, path);
+    let read: Option<&report::Read<'_>> = if diff { Some(&read) } else { None };
+    report::plan(plan, &planning.order(), read, around.stdout)
+}
+
 /// Prints a plan and the actions that a run would take.
-fn show_actions(run: &Run, format: Format, around: &Surroundings) -> Exit {
+fn show_actions(run: &Run, diff: bool, format: Format, around: &Surroundings) -> Exit {
     let (planning, plan) = (&run.planning, &run.planning.plan);
     match format {
         Format::Json => {
@@ -356,9 +343,7 @@ fn show_actions(run: &Run, format: Format, around: &Surroundings) -> Exit {
             print(format!("{}\n", report.to_json()).as_bytes())
         }
         Format::Text => {
-            let source = |path: &str| planning.sources.get(path).map(String::as_str);
-            tell(&plan.diagnostics, source, around);
-            let text = report::plan(plan, |home, path| planning.text(home, path), around.stdout);
+            let text = plan_text(planning, diff, around);
             print(format!("{text}\n{}", report::dry_run(&run.planned, around.stdout)).as_bytes())
         }
     }

@@ -6,8 +6,17 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{ChangeSet, Proposed};
-use crate::policy::Commits;
+use crate::policy::{Commits, IMPLICIT_ENVIRONMENT};
 use crate::text::{code_span, one_line};
+
+/// Images that a body lists; GitHub's limit for one is 65,536 characters.
+const MAX_ROWS: usize = 150;
+
+/// Images that a commit message lists.
+const MAX_COMMIT_ROWS: usize = 200;
+
+/// Versions that a sentence lists.
+const MAX_VERSIONS: usize = 5;
 
 /// The occasion of a rollback.
 #[derive(Clone, Debug, Default)]
@@ -51,21 +60,37 @@ impl RollbackNotes {
     pub fn word(&self, set: &mut ChangeSet) {
         // One commit takes all of it back.
         set.commits = Commits::ChangeSet;
-        set.title = set.title.replacen("Update", "Roll back", 1);
+        set.title = self.title();
         set.message = self.message(&set.title, &set.message);
         set.body = self.body(&set.body);
     }
 
+    fn title(&self) -> String {
+        let place = match &*self.environment {
+            IMPLICIT_ENVIRONMENT => String::new(),
+            name => format!(" in {name}"),
+        };
+        let images: BTreeSet<&str> = self.rows.iter().map(|row| &*row.image).collect();
+        match (&images.iter().collect::<Vec<_>>()[..], &self.rows[..]) {
+            ([image], [row, ..]) => format!("Roll back {image} to {}{place}", short(&row.to)),
+            ([one, other], _) => format!("Roll back {one} and {other}{place}"),
+            (all, _) => format!("Roll back {} images{place}", all.len()),
+        }
+    }
+
     fn message(&self, title: &str, usual: &str) -> String {
         let mut message = format!("{title}\n\n");
-        for row in &self.rows {
+        for row in self.rows.iter().take(MAX_COMMIT_ROWS) {
             writeln!(message, "- {}: {} -> {}", row.image, row.from, row.to).ok();
         }
+        if self.rows.len() > MAX_COMMIT_ROWS {
+            writeln!(message, "- and {} more", self.rows.len() - MAX_COMMIT_ROWS).ok();
+        }
         if let Some(reason) = &self.reason {
-            write!(message, "\nReason: {}\n", one_line(reason)).ok();
+            write!(message, "\nReason: {}\n", inert(reason)).ok();
         }
         if let Some(by) = &self.by {
-            write!(message, "\nAsked for by: {}\n", one_line(by)).ok();
+            write!(message, "\nAsked for by: {}\n", inert(by)).ok();
         }
         // The trailers are always the same.
         let trailers = usual.trim_end().rsplit("\n\n").next().unwrap_or_default();
@@ -79,7 +104,7 @@ impl RollbackNotes {
         body.push_str(
             "| image | from | since | back to | which ran until |\n|---|---|---|---|---|\n",
         );
-        for row in &self.rows {
+        for row in self.rows.iter().take(MAX_ROWS) {
             let came = row.came.as_ref().map_or_else(String::new, |came| {
                 let commit = came.commit.get(..7).unwrap_or(&came.commit);
                 format!("{} (commit {})", time(came.at), code_span(commit))
@@ -89,6 +114,9 @@ impl RollbackNotes {
                 (code_span(&row.image), code_span(&row.from), code_span(&row.to));
             writeln!(body, "| {image} | {from} | {came} | {to} | {until} |").ok();
         }
+        if self.rows.len() > MAX_ROWS {
+            write!(body, "\n{} more images are in the commit.\n", self.rows.len() - MAX_ROWS).ok();
+        }
         if let Some(reason) = &self.reason {
             write!(body, "\nReason: {}\n", code_span(reason)).ok();
         }
@@ -96,8 +124,10 @@ impl RollbackNotes {
             write!(body, "\nAsked for by: {}\n", code_span(by)).ok();
         }
         let versions: BTreeSet<&str> = self.rows.iter().map(|row| &*row.from).collect();
-        let versions: Vec<String> = versions.into_iter().map(code_span).collect();
-        let versions = versions.join(", ");
+        let versions = match &versions.into_iter().collect::<Vec<_>>()[..] {
+            all if all.len() > MAX_VERSIONS => "each version that is taken back".to_owned(),
+            all => all.iter().map(|version| code_span(version)).collect::<Vec<_>>().join(", "),
+        };
         write!(
             body,
             "\nWhile this pull request is open, nothing newer is proposed for these images here. After the merge, {versions} \
@@ -108,6 +138,26 @@ impl RollbackNotes {
         let metadata = Proposed::block_of(usual);
         body + metadata
     }
+}
+
+/// A version without most of its digest.
+fn short(version: &str) -> String {
+    match version.split_once("@sha256:") {
+        Some((tag, digest)) => format!("{tag}@{}", digest.get(..7).unwrap_or(digest)),
+        None => version.to_owned(),
+    }
+}
+
+/// A line in which a forge finds no issue to close and nobody to mention.
+fn inert(text: &str) -> String {
+    let mut line = String::new();
+    for c in one_line(text).chars() {
+        line.push(c);
+        if matches!(c, '#' | '@') {
+            line.push('\u{200b}');
+        }
+    }
+    line
 }
 
 /// A time for people.
@@ -145,7 +195,7 @@ mod tests {
         assert_eq!(set.title, "Roll back shop to v1.2.0 in production");
         assert_eq!(
             set.message,
-            "Roll back shop to v1.2.0 in production\n\n- shop: v1.5.0 -> v1.2.0\n\nReason: checkout errors@everyone\n\n\
+            "Roll back shop to v1.2.0 in production\n\n- shop: v1.5.0 -> v1.2.0\n\nReason: checkout errors@\u{200b}everyone\n\n\
              Asked for by: ada\n\nTagalong-Change: 1\n"
         );
         let row = "| `shop` | `v1.5.0` | 2026-11-30 18:20 UTC (commit `47b859d`) | `v1.2.0` | 2026-11-30 18:20 UTC |";

@@ -22,6 +22,9 @@ pub struct Explanation {
     pub chosen: Option<String>,
     /// The rejected tags that come nearest: those that would be chosen first.
     pub rejected: Vec<Rejected>,
+    /// The answer for the tag that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Rejected>,
 }
 
 /// One step, and what it leaves.
@@ -51,6 +54,7 @@ pub fn explain(
     selection: &Selection<'_>,
     passed_over: &[(Tag, Reason)],
     decided: Option<&Tag>,
+    asked: Option<&Tag>,
 ) -> Explanation {
     let eye = Eye { policy, listing, selection };
     let best = selection.best().filter(|_| selection.stopped.is_none());
@@ -63,7 +67,15 @@ pub fn explain(
         .iter()
         .map(|(tag, reason)| Rejected { tag: tag.to_string(), why: reason.message.clone() });
     let rejected = rejected.chain(eye.nearest()).take(SHOWN.max(passed_over.len())).collect();
-    Explanation { steps: eye.steps(passed_over), chosen, rejected }
+    let asked = asked.map(|tag| {
+        let passed = passed_over.iter().find(|(passed, _)| passed == tag);
+        let why = match passed {
+            Some((_, reason)) => reason.message.clone(),
+            None => eye.answer(tag, chosen.as_deref()),
+        };
+        Rejected { tag: tag.to_string(), why }
+    });
+    Explanation { steps: eye.steps(passed_over), chosen, rejected, asked }
 }
 
 /// What an explanation looks at.
@@ -115,6 +127,24 @@ impl Eye<'_, '_> {
             steps.push(Step { name: "verified".to_owned(), left });
         }
         steps
+    }
+
+    /// The reason why one tag is or is not chosen.
+    fn answer(&self, tag: &Tag, chosen: Option<&str>) -> String {
+        let Some(listed) = self.listing.tags.get(tag) else {
+            return "the registry does not list it".to_owned();
+        };
+        if chosen == Some(tag.as_str()) {
+            return "it is chosen".to_owned();
+        }
+        let time = self.selection.time_of(tag, listed);
+        match (self.selection.ranker().rank(tag, time), chosen) {
+            (Err(rejection), _) => self.reason(tag, rejection),
+            (Ok(_), Some(chosen)) => format!("it fits the policy, and {chosen} ranks above it"),
+            (Ok(_), None) => {
+                "it fits the policy, and nothing is chosen: see the decision".to_owned()
+            }
+        }
     }
 
     /// Rejected tags by how high they would rank if the rule did not stand in the way, then those
@@ -271,7 +301,7 @@ mod tests {
         let facts =
             Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
         let selection = select(&set.policies[0], &listing, None, facts).unwrap();
-        explain(&set.policies[0], &listing, &selection, &[], None)
+        explain(&set.policies[0], &listing, &selection, &[], None, None)
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

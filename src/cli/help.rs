@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// The documentation's address.
-const DOCUMENTATION: &str = env!("CARGO_PKG_REPOSITORY");
+const DOCUMENTATION: &str = "https://github.com/tagalong/tagalong/tree/main/docs";
 
 /// The environment variables that commands read which reach a repository.
 const VARIABLES: &str = "\
@@ -60,7 +60,7 @@ const COMMANDS: [(&str, bool, &str); 12] = [
         "explain",
         true,
         "  tagalong explain shop                        Why this tag, and why no other\n  \
-           tagalong explain ghcr.io/acme/shop --env prod\n  \
+           tagalong explain shop v2.0.0                 Why not this one\n  \
            tagalong explain --code rollback-open        What a code means, and what to do\n",
     ),
     (

@@ -43,6 +43,12 @@ pub enum DemoError {
     NoUpdate,
 }
 
+/// A plan with the changes of its files.
+fn shown(planning: &Planning, colour: Colour) -> String {
+    let read = |home: &Home, path: &str| planning.text(home, path);
+    report::plan(&planning.plan, &planning.order(), Some(&read), colour)
+}
+
 impl DemoError {
     /// Whether the reader of standard output went away, as `head` does.
     #[must_use]
@@ -79,11 +85,7 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
         "3. `tagalong plan`: poll the registry, choose, rewrite. The files keep every other byte:",
     )?;
     let planning = demo.plan(&settings).await?;
-    show(&indent(&report::plan(
-        &planning.plan,
-        |home, path| planning.text(home, path),
-        around.stdout,
-    )))?;
+    show(&indent(&shown(&planning, around.stdout)))?;
 
     say("4. `tagalong run`: one commit on one branch, and this pull request:")?;
     let set = demo.propose(&planning, begin, true).await?;
@@ -91,11 +93,7 @@ pub async fn run(around: &Surroundings) -> Result<(), DemoError> {
     merge(&remote, &set.0, set.1).await?;
     say("6. The next run has nothing to do in staging, and production waits for its day:")?;
     let planning = demo.plan(&settings).await?;
-    show(&indent(&report::plan(
-        &planning.plan,
-        |home, path| planning.text(home, path),
-        Colour::No,
-    )))?;
+    show(&indent(&shown(&planning, Colour::No)))?;
 
     registry.push("acme/shop", "v1.5.0");
     say("7. A new tag v1.5.0 is pushed, and the run after that proposes it to staging:")?;
@@ -168,12 +166,10 @@ impl Demo<'_> {
         show(&indent(&status.text()))?;
         say("10. `tagalong rollback --env production --dry-run`: back to what it held before:")?;
         let back = DecideSettings { environments: next.environments, ..today };
-        let asked = RollbackRequest { is_dry: true, ..RollbackRequest::default() };
-        let rollback = pipeline::rollback(&back, &asked, &self.offline()).await?;
-        if let pipeline::Rollback::Shown(planning) = rollback {
-            let text = |home: &Home, path: &str| planning.text(home, path);
-            show(&indent(&report::plan(&planning.plan, text, self.around.stdout)))?;
-        }
+        let back = DecideSettings { dry_run: true, ..back };
+        let asked = RollbackRequest::default();
+        let run = pipeline::rollback(&back, &asked, &self.offline()).await?;
+        show(&indent(&shown(&run.planning, self.around.stdout)))?;
         Ok(())
     }
 }

@@ -160,6 +160,8 @@ codes! {
     TagVariant = "tags.variant-changed",
     /// The ledger of earlier runs cannot be read, and is not used.
     LedgerUnreadable = "ledger.unreadable",
+    /// The ledger of the repository was not read, as this is a work tree that has not fetched it.
+    LedgerNotRead = "ledger.not-read",
     /// The ledger could not be kept for the next run.
     LedgerNotKept = "ledger.not-kept",
     /// The clocks here and at a registry are far apart, so that no age is counted.

@@ -50,8 +50,8 @@ impl Reconciled {
             now: settings.now,
             clock: outside.clock,
             // A narrower run cannot tell that a pull request is obsolete.
-            // A rollback closes the pull requests that propose its images.
-            is_whole: planning.is_rollback || settings.is_of_all(),
+            is_whole: settings.is_of_all(),
+            is_rollback: planning.is_rollback,
         };
         let steps = input.branches();
         let sections = sections(planning, &steps, outside).await;
@@ -119,8 +119,9 @@ async fn sections(
     steps: &[BranchStep],
     outside: &Outside<'_>,
 ) -> BTreeMap<String, String> {
-    // A run for a pushed image asks for that image alone; a later one says the rest.
-    let Some(forge) = planning.observation.forge.as_ref().filter(|_| !outside.is_partial) else {
+    // A run for a pushed image asks for that image alone; a later one says the rest. A rollback is in a hurry.
+    let is_silent = outside.is_partial || planning.is_rollback;
+    let Some(forge) = planning.observation.forge.as_ref().filter(|_| !is_silent) else {
         return BTreeMap::new();
     };
     let snapshot = &planning.observation.snapshot;

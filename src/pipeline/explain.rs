@@ -34,6 +34,7 @@ type PassedOver<'a> = BTreeMap<Option<Tag>, Option<&'a Decision>>;
 pub async fn explain(
     settings: &DecideSettings,
     image: &str,
+    tag: Option<&Tag>,
     around: &Surroundings,
 ) -> Result<(Vec<Explained>, Planning), Failure> {
     let around = &signed_in(&settings.scope, around).await?;
@@ -55,11 +56,16 @@ pub async fn explain(
     tags.list(&repositories, &loaded.set, &loaded.repository, around.progress).await;
     let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
     let planning = plan_all(tree, loaded, &request, &mut tags).await?;
-    let explained = explain_all(&planning, &settings, &tags);
+    let explained = explain_all(&planning, &settings, tag, &tags);
     Ok((explained, planning))
 }
 
-fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> Vec<Explained> {
+fn explain_all(
+    planning: &Planning,
+    settings: &DecideSettings,
+    tag: Option<&Tag>,
+    tags: &Tags,
+) -> Vec<Explained> {
     let now = settings.now;
     let (set, ledger, verifiers) = (&planning.set, &planning.memory.ledger, &Verifiers::new());
     let deciding = Deciding { set, verifiers, ledger, now, progress: false };
@@ -68,7 +74,8 @@ fn explain_all(planning: &Planning, settings: &DecideSettings, tags: &Tags) -> V
     let rows = meant.flat_map(|policy| {
         let places = places(policy, planning);
         let rows = places.into_iter().map(|(deployed, decision)| {
-            let explanation = one(policy, deployed.as_ref(), decision, &deciding, tags);
+            let explanation =
+                one(policy, Asked { deployed: deployed.as_ref(), tag }, decision, &deciding, tags);
             let (image, repository) = (policy.name.clone(), policy.repository.clone());
             Explained { image, repository, deployed, explanation }
         });
@@ -95,20 +102,27 @@ fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
     places
 }
 
+/// The deployed tag, and the one that somebody asks about.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    deployed: Option<&'a Tag>,
+    tag: Option<&'a Tag>,
+}
+
 fn one(
     policy: &Policy,
-    deployed: Option<&Tag>,
+    asked: Asked<'_>,
     decision: Option<&Decision>,
     deciding: &Deciding<'_>,
     tags: &Tags,
 ) -> Result<Explanation, Reason> {
     let listing = tags.catalog().listing(&policy.repository)?;
-    match select(policy, listing, deployed, deciding.facts(tags)) {
+    match select(policy, listing, asked.deployed, deciding.facts(tags)) {
         Ok(selection) => {
             let passed_over = decision.map_or(&[][..], |decision| &decision.passed_over);
             let updates = decision.filter(|decision| decision.outcome == Outcome::Update);
             let decided = updates.and_then(|decision| decision.to.as_ref());
-            Ok(choose::explain(policy, listing, &selection, passed_over, decided))
+            Ok(choose::explain(policy, listing, &selection, passed_over, decided, asked.tag))
         }
         Err(Stop::Undecided(reason)) => Err(reason),
         Err(Stop::Ask(_)) => {

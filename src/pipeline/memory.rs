@@ -34,6 +34,8 @@ pub(super) struct Memory {
     /// own. Everything else can wait for one that is made anyway.
     is_urgent: bool,
     store: Store,
+    /// True if the repository may have a ledger that a work tree has not fetched.
+    is_unread: bool,
 }
 
 /// The time of a run, and how much it covers.
@@ -79,6 +81,8 @@ impl Memory {
             },
             (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE, MAX_LEDGER), Store::Nowhere),
         };
+        let is_unread = bytes.is_none() && file.is_none() && matches!(tree, Tree::Work(_));
+        let is_unread = is_unread && tree.name().is_some();
         let ledger = match bytes.map(|bytes| Ledger::parse(&bytes)) {
             None => Ledger::default(),
             Some(Ok(ledger)) => ledger,
@@ -91,7 +95,7 @@ impl Memory {
                 Ledger::default()
             }
         };
-        Ok(Self { before: ledger.clone(), ledger, is_urgent: false, store })
+        Ok(Self { before: ledger.clone(), ledger, is_urgent: false, store, is_unread })
     }
 
     /// Learns from pull requests what people said no to, and what they took back.
@@ -363,6 +367,17 @@ impl Memory {
     pub(super) fn to_commit(&self) -> Option<String> {
         let is_new = self.ledger != self.before && self.store == Store::Reference;
         is_new.then(|| self.ledger.to_json())
+    }
+
+    /// A note about a ledger that was not read, where the plan updates something.
+    pub(super) fn unread(&self, plan: &Plan) -> Option<Diagnostic> {
+        let updates = plan.decisions.iter().any(|p| p.decision.outcome == Outcome::Update);
+        (self.is_unread && updates).then(|| {
+            let message = "the ledger was not read: this work tree has not fetched it, so versions that people rejected or \
+                           rolled back are shown as updates";
+            let help = "name the repository with --repo, or `git fetch origin +refs/tagalong/ledger:refs/tagalong/ledger`";
+            Diagnostic::info(Code::LedgerNotRead, message).help(help)
+        })
     }
 
     /// Nothing is left to write.

@@ -40,7 +40,7 @@ use memory::Memory;
 use observe::Observation;
 use plan::{check_names, plan_tree, rewrite};
 pub use push::new_files;
-pub use rollback::{Rollback, RollbackRequest, rollback};
+pub use rollback::{RollbackRequest, rollback};
 pub use starter::{Started, import, init};
 pub use status::status;
 use survey::survey;
@@ -333,6 +333,13 @@ impl Planning {
         let elsewhere = self.elsewhere.iter().find(|place| place.home == *home);
         let observation = elsewhere.map_or(&self.observation, |place| &place.observation);
         observation.snapshot.rollback(&self.set, environment, image)
+    }
+
+    /// The names of the environments in the order of promotion.
+    #[must_use]
+    pub fn order(&self) -> Vec<String> {
+        let order = status::order(&self.set);
+        order.into_iter().map(|index| self.set.environments[index].name.clone()).collect()
     }
 
     /// The open pull request of a change set.

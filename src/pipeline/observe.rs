@@ -26,6 +26,8 @@ pub(super) struct Observation {
     asked: BTreeSet<String>,
     /// True if checks matter.
     with_checks: bool,
+    /// True if there are branches of rollbacks.
+    has_rollbacks: bool,
 }
 
 /// The state of a branch as data.
@@ -70,7 +72,10 @@ impl Observation {
         let own = branch_prefix(set);
         let may_have_moved = set.environments.iter().any(|e| e.home != set.here)
             && clone.branches(&own).next().is_some();
-        if wanted.is_empty() && !author.signing.is_by_forge() && !may_have_moved {
+        // An open rollback holds its images also where changes are pushed.
+        observation.has_rollbacks = clone.branches(&rollback_prefix(set)).next().is_some();
+        let is_needed = may_have_moved || observation.has_rollbacks;
+        if wanted.is_empty() && !author.signing.is_by_forge() && !is_needed {
             return observation;
         }
         let Some(id) = id else {
@@ -162,10 +167,21 @@ impl Observation {
         request: &Request<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> bool {
-        let unseen = self.unseen(tree, set, files, request);
+        let unseen = self.unseen(tree, set, files, request).or_else(|| self.unseen_rollback());
         let is_fine = unseen.as_ref().is_none_or(|unseen| unseen.severity == Severity::Info);
         problems.extend(unseen);
         is_fine
+    }
+
+    /// A warning about rollbacks that may be open, where nobody could ask.
+    fn unseen_rollback(&self) -> Option<Diagnostic> {
+        let ForgeView::Unavailable(why) = &self.snapshot.forge else { return None };
+        self.has_rollbacks.then(|| {
+            let message = format!(
+                "it is not known whether a rollback is open, which would hold its images: {why}"
+            );
+            Diagnostic::warning(Code::ForgeUnavailable, message)
+        })
     }
 
     /// The reason why a plan was made without a look at pull requests: a run may decide otherwise.

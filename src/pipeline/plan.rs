@@ -120,6 +120,7 @@ fn complete(
     plan.diagnostics.splice(0..0, found);
     name_branches(plan, tree);
     plan.diagnostics.extend(notes::of(plan, set, now));
+    plan.diagnostics.extend(memory.unread(plan));
     if memory.is_lost() {
         plan.diagnostics.extend(notes::unkept(plan));
     }

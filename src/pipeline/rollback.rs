@@ -10,7 +10,7 @@ use super::history::{Timelines, timelines};
 use super::observe::Observation;
 use super::plan::check_names;
 use super::{
-    Deliver, Exit, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
+    Deliver, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
     deliver,
     homes::{self, Known, Names},
     load, rewrite, sign, signed_in, survey,
@@ -22,7 +22,7 @@ use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Tag;
 use crate::manifest::{Looked, Surveyed};
-use crate::policy::{Environment, PolicySet, Timing, Via};
+use crate::policy::{self, AutoMerge, Environment, Group, PolicySet, Timing, Via};
 use crate::promote::{Held, Timeline};
 use crate::registry::Usage;
 use crate::settings::{DecideSettings, Surroundings};
@@ -30,32 +30,11 @@ use crate::settings::{DecideSettings, Surroundings};
 /// How far back an environment is taken.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-/// What a roll-back came to.
-pub enum Rollback {
-    /// It is only shown.
-    Shown(Box<Planning>),
-    /// It was delivered.
-    Delivered(Box<Run>),
-}
-
-impl Rollback {
-    /// How the command ends.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Shown(planning) => planning.exit(),
-            Self::Delivered(run) => run.exit(),
-        }
-    }
-}
-
 /// The wishes of whoever takes an environment back.
 #[derive(Clone, Debug, Default)]
 pub struct RollbackRequest {
     /// The tag; the last other version without one.
     pub to: Option<Tag>,
-    /// True if it is only shown.
-    pub is_dry: bool,
     /// The way; the environment's without one.
     pub via: Option<Via>,
     /// The reason, for the texts.
@@ -72,29 +51,23 @@ pub async fn rollback(
     settings: &DecideSettings,
     asked: &RollbackRequest,
     around: &Surroundings,
-) -> Result<Rollback, Failure> {
-    let is_dry = asked.is_dry;
+) -> Result<Run, Failure> {
     let around = &signed_in(&settings.scope, around).await?;
     let given = load::given(&settings.scope)?;
     let tags = Tags::new(settings)?;
-    let via = (!is_dry).then_some(Via::PullRequest);
-    let tree = Tree::open(&settings.scope, around, via).await?;
+    // What is shown is read where it is delivered: another clone may be behind.
+    let tree = Tree::open(&settings.scope, around, Some(Via::PullRequest)).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let way = if is_dry { Deliver::Nothing } else { Deliver::Via(None) };
-    let request = Request { settings, around, deliver: way };
+    let request = Request { settings, around, deliver: Deliver::Via(None) };
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, asked).await?;
-    if is_dry {
-        return Ok(Rollback::Shown(Box::new(planning)));
-    }
     let (forge, clock) = (&around.forge, around.clock());
     let outside = Outside { tags: &tags, forge, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
-    let moved = |raced: super::push::Raced| {
+    delivered.map_err(|raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
-    };
-    delivered.map(|run| Rollback::Delivered(Box::new(run))).map_err(moved)
+    })
 }
 
 /// The place of the environment that is taken back.
@@ -128,14 +101,13 @@ async fn plan(
     let Loaded { mut set, repository, sources, mut diagnostics, mut hits, .. } = loaded;
     check_names(&set, settings)?;
     let [name] = &settings.environments[..] else {
-        let message = "name one environment with --env";
-        return Err(Failure::Argument(message.to_owned()));
+        let named = settings.environments.len();
+        let message =
+            format!("name one environment with --env, as in `--env prod`; {named} are named");
+        return Err(Failure::Argument(message));
     };
     let environment = set.environments.iter().position(|e| e.name == *name).unwrap_or_default();
-    // Whoever takes something back does not wait for a window.
-    let deliver = &mut set.environments[environment].deliver;
-    deliver.timing = Timing::default();
-    deliver.via = asked.via.unwrap_or(deliver.via);
+    prepare(&mut set.environments[environment].deliver, asked);
     let Looked { files, diagnostics: found, .. } = survey(&tree, &set, &mut hits);
     diagnostics.extend(found);
     let timeline = timeline(&tree, &set, &files, environment, settings.now).await?;
@@ -154,12 +126,11 @@ async fn plan(
     memory.taken_back(&plan, is_pushed, settings.now);
     name_branches(&mut plan, &set, &settings.images, &tree);
     let notes = notes(&plan, &set, environment, &timeline, asked);
-    plan.change_sets.iter_mut().for_each(|change| notes.word(change));
+    for change in &mut plan.change_sets {
+        notes.word(change);
+    }
     let all = std::iter::once(environment);
-    let mut observation = match request.deliver {
-        Deliver::Via(_) => Observation::read(all, &set, &tree, &memory, &author, request).await,
-        Deliver::Nothing | Deliver::Sight => Observation::default(),
-    };
+    let mut observation = Observation::read(all, &set, &tree, &memory, &author, request).await;
     observation.of_plan(&plan).await;
     plan.diagnostics.splice(0..0, diagnostics);
     Ok(Planning {
@@ -179,6 +150,19 @@ async fn plan(
         is_rollback: true,
         elsewhere: Vec::new(),
     })
+}
+
+/// The way in which a rollback is delivered.
+fn prepare(deliver: &mut policy::Deliver, asked: &RollbackRequest) {
+    // Whoever takes something back does not wait for a window.
+    deliver.timing = Timing::default();
+    deliver.via = asked.via.unwrap_or(deliver.via);
+    // One pull request takes the environment back, and no other one, however its updates go together.
+    deliver.group = Group::Environment;
+    // No later run looks after it, but the forge.
+    if deliver.merge.by == AutoMerge::Bot {
+        deliver.merge.by = AutoMerge::Off;
+    }
 }
 
 /// The history of an environment.
@@ -226,15 +210,65 @@ fn decided(
         })
         .collect();
     if decided.is_empty() {
-        let name = &set.environments[environment].name;
-        let what = wanted.to.map_or_else(|| "anything else".to_owned(), ToString::to_string);
-        let days = LOOK_BACK.as_hours() / 24;
-        let message = format!("`{name}` did not hold {what} in the last {days} days");
-        let help = "`tagalong status` shows what it holds, and its history says what it held";
-        let diagnostics = vec![Diagnostic::error(Code::RollbackNothing, message).help(help)];
+        let nothing = Nothing { set, environment, timeline, wanted };
+        let uses: Vec<Use> = uses(files).into_iter().filter(is_wanted).collect();
+        let diagnostics = vec![nothing.told(&uses)];
         return Err(Failure::Invalid(Box::new(Invalid { diagnostics, ..Invalid::default() })));
     }
     Ok(decided)
+}
+
+/// A rollback that has nothing to go back to.
+struct Nothing<'a> {
+    set: &'a PolicySet,
+    environment: usize,
+    timeline: &'a Timeline,
+    wanted: &'a Wanted<'a>,
+}
+
+impl Nothing<'_> {
+    /// The reason, with the versions that could be named.
+    fn told(&self, uses: &[Use]) -> Diagnostic {
+        let name = &self.set.environments[self.environment].name;
+        let days = LOOK_BACK.as_hours() / 24;
+        let earlier: Vec<String> = uses.iter().filter_map(|at| self.earlier(at)).collect();
+        let runs_already = |to: &&Tag| uses.iter().any(|at| at.deployed.tag.as_ref() == Some(*to));
+        let message = match self.wanted.to {
+            Some(to) if runs_already(&to) => format!("`{name}` runs {to} already"),
+            Some(to) => {
+                format!("`{name}` did not run {to} before, in the last {days} days, or it is newer")
+            }
+            None if earlier.is_empty() => {
+                format!("`{name}` did not run anything else in the last {days} days")
+            }
+            None => format!(
+                "`{name}` ran only versions before that people rejected, or newer ones, in the last {days} days"
+            ),
+        };
+        let help = if earlier.is_empty() {
+            "write the version into the files".to_owned()
+        } else {
+            format!(
+                "it ran {}; name one with --to, or write a newer one into the files",
+                earlier.join("; ")
+            )
+        };
+        Diagnostic::error(Code::RollbackNothing, message).help(help)
+    }
+
+    /// The other versions that an image ran before.
+    fn earlier(&self, at: &Use) -> Option<String> {
+        let mut all: Vec<String> = Vec::new();
+        for state in &self.timeline.states {
+            let Held::One(held) = state.held(at.policy) else { continue };
+            let version = held.to_string();
+            if held.tag != at.deployed.tag && !all.contains(&version) {
+                all.push(version);
+            }
+        }
+        let image = &self.set.policies[at.policy].name;
+        (!all.is_empty()).then(|| format!("{image}: {}", all.join(", ")))
+    }
 }
 
 /// What an image was before: the last version that is another one, or the one with a tag.
@@ -249,20 +283,23 @@ fn back(
     let (environment, policy) = (&set.environments[at.environment].name, &set.policies[at.policy]);
     let ranker = policy.rule.ranker(None);
     let rank = |held: &Deployed| ranker.rank_deployed(held.tag.as_ref()?, None);
-    // Forwards is not back, nor is what people said no to.
+    // Forwards is not back: what it comes from would count as rejected.
+    let is_above = |held: &Deployed| {
+        let ranks = rank(held).zip(rank(now));
+        ranks.is_some_and(|(held, now)| held.compare(&now) == Ordering::Greater)
+    };
     let is_back = |held: &Deployed| {
-        let is_above = rank(held)
-            .zip(rank(now))
-            .is_some_and(|(held, now)| held.compare(&now) == Ordering::Greater);
         let tag = held.tag.as_ref().map(ToString::to_string).unwrap_or_default();
         let refused = [tag, held.to_string()];
         let mut refused = refused
             .iter()
             .filter(|what| memory.ledger.refusal(environment, &policy.name, what).is_some());
-        !is_above && refused.next().is_none()
+        !is_above(held) && refused.next().is_none()
     };
     let is_it = |held: &Deployed| match to {
-        Some(to) => held.tag.as_ref() == Some(to) && now.tag.as_ref() != Some(to),
+        Some(to) => {
+            held.tag.as_ref() == Some(to) && now.tag.as_ref() != Some(to) && !is_above(held)
+        }
         None => (held.tag != now.tag || held.digest != now.digest) && is_back(held),
     };
     let found = timeline.states.iter().find_map(|state| match state.held(at.policy) {
@@ -327,7 +364,8 @@ fn notes(
             until: before.and_then(|index| timeline.stretch(index, policy).until),
         })
     };
-    let mut rows: Vec<RolledBack> = plan.decisions.iter().filter_map(row).collect();
+    let delivered = plan.decisions.iter().filter(|planned| plan.set_of(planned).is_some());
+    let mut rows: Vec<RolledBack> = delivered.filter_map(row).collect();
     rows.dedup_by(|a, b| (&a.image, &a.from, &a.to) == (&b.image, &b.from, &b.to));
     let environment = set.environments[environment].name.clone();
     RollbackNotes { environment, rows, reason: asked.reason.clone(), by: asked.by.clone() }

@@ -63,8 +63,8 @@ impl Settling<'_> {
             let snapshot = &observation.snapshot;
             let with = Carry { tree, set, author, snapshot, now, is_partial };
             carry(&with, self.files, &mut decided);
-            hold_together(set, self.left, &mut decided);
             hold_rolled_back(&observation.snapshot, set, &mut decided);
+            hold_together(set, self.left, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.
             if !observation.of_plan(&plan).await {

@@ -35,7 +35,7 @@ pub async fn status(
 }
 
 /// The environments, each after those that it comes from.
-fn order(set: &PolicySet) -> Vec<usize> {
+pub(super) fn order(set: &PolicySet) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     while all.len() < set.environments.len() {
         let is_next = |index: &usize| {

@@ -190,7 +190,7 @@ pub struct Close {
     pub body: String,
     /// The reason, which is also its last comment.
     pub why: String,
-    /// Branches that propose the same; it stays open unless each has a pull request by then.
+    /// Branches that propose the same; it stays open unless each has a pull request, or was pushed, by then.
     pub unless_missing: Vec<String>,
 }
 

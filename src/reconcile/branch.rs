@@ -69,7 +69,7 @@ fn step(input: &Input<'_>, set: &ChangeSet, may_refresh: &mut bool) -> BranchSte
         let branch = &set.branch;
         return failed(&format!("`{branch}` is the branch itself; pull requests need another"));
     }
-    let rejected = snapshot.rejected(set).map(BranchStep::Stop);
+    let rejected = snapshot.rejected(set, input.is_rollback).map(BranchStep::Stop);
     rejected.or_else(|| keep(input, set, may_refresh)).unwrap_or(BranchStep::Push)
 }
 

@@ -44,10 +44,13 @@ pub type Held = BTreeMap<(usize, usize), BTreeSet<Deployed>>;
 pub fn feedback(snapshot: &Snapshot, set: &PolicySet, held: &Held) -> Vec<Feedback> {
     let Some(observed) = snapshot.observed() else { return Vec::new() };
     let mut feedback = Vec::new();
-    // A rollback that was closed or merged says nothing about the version that it goes back to.
     let rollbacks = rollback_prefix(set);
-    let own = observed.pulls.iter().filter(|(branch, _)| !branch.starts_with(&rollbacks));
-    for (_, pulls) in own {
+    for (branch, pulls) in &observed.pulls {
+        // A rollback that was closed says nothing about the version that it goes back to.
+        if branch.starts_with(&rollbacks) {
+            feedback.extend(pulls.merged.iter().filter_map(|pull| rolled_back(pull, set, held)));
+            continue;
+        }
         feedback.extend(pulls.open.iter().map(|pull| Feedback::Open(pull.number)));
         feedback.extend(pulls.closed.iter().filter_map(closed));
         // Whatever was merged after the base was read is not deployed in it yet, and not reverted for that.
@@ -56,6 +59,26 @@ pub fn feedback(snapshot: &Snapshot, set: &PolicySet, held: &Held) -> Vec<Feedba
         }
     }
     feedback
+}
+
+/// A merged rollback rejects the versions that it took back, as long as those that it went back to are deployed.
+fn rolled_back(pull: &PullRequest, set: &PolicySet, held: &Held) -> Option<Feedback> {
+    let mut proposed = Proposed::read(&pull.body)?;
+    let moves = std::mem::take(&mut proposed.moves);
+    let back = moves.into_iter().filter(|moved| {
+        let name = proposed.environment_of(moved);
+        let environment = set.environments.iter().position(|e| e.name == name);
+        let policy = set.policies.iter().position(|policy| policy.name == moved.image);
+        let held = environment.zip(policy).and_then(|at| held.get(&at));
+        held.is_some_and(|held| is_there(moved, held))
+    });
+    let rejected =
+        back.map(|moved| ProposedMove { from: moved.to.clone(), to: moved.from.clone(), ..moved });
+    proposed.moves = rejected.collect();
+    let number = pull.number;
+    let why = format!("#{number} rolled it back");
+    let is_any = !proposed.moves.is_empty();
+    is_any.then_some(Feedback::Rejected { proposed, number, why, is_reverted: true })
 }
 
 fn closed(pull: &PullRequest) -> Option<Feedback> {

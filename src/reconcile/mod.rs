@@ -41,6 +41,8 @@ pub struct Input<'a> {
     pub clock: Timestamp,
     /// True if the run covers every environment, image and policy; only such a run closes and deletes.
     pub is_whole: bool,
+    /// True if a person takes an environment back: pull requests that propose its images alone are closed.
+    pub is_rollback: bool,
 }
 
 /// The unsaved part of the ledger.
@@ -76,6 +78,7 @@ pub fn reconcile(input: &Input<'_>, steps: &[BranchStep], texts: &[ChangeSet]) -
         actions.extend(merge_gate::actions(input, index, set, step));
     }
     actions.extend(obsolete::actions(input, steps));
+    actions.extend(rollback::actions(input));
     actions.extend(save_ledger(input, &actions));
     actions.sort_by_key(Action::phase);
     actions

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Branch, BranchStep, Close, Input, Purpose, Subject};
-use crate::changeset::{Plan, Planned, Proposed, branch_prefix, rollback_prefix};
+use crate::changeset::{Planned, Proposed, branch_prefix, rollback_prefix};
 use crate::choose::Outcome;
-use crate::policy::{Environment, PolicySet};
+use crate::policy::{Environment, Via};
 use crate::pull_request::{BranchPullRequests, PullRequest};
 use crate::text::code_span;
 
@@ -66,7 +66,7 @@ impl Own<'_> {
         let Some(pull) = &self.pulls.open else {
             return self.leftover(input).into_iter().collect();
         };
-        let Some(others) = superseded_by(pull, input.plan, input.set) else { return Vec::new() };
+        let Some(others) = superseded_by(pull, input) else { return Vec::new() };
         let mut actions = Vec::new();
         let rules = input.snapshot.observed().map(|observed| &observed.rules);
         // Also where it stays open: nobody wants it merged.
@@ -75,14 +75,20 @@ impl Own<'_> {
             actions.push(Action::DisableAutoMerge { of, purpose });
         }
         let are_proposed = others.keys().all(|branch| is_proposed(input, steps, branch));
-        if input.is_whole && !pull.is_held() && are_proposed {
-            actions.push(Action::Close(Box::new(self.close(pull, others))));
+        let may_close = input.is_whole || input.is_rollback;
+        if may_close && !pull.is_held() && are_proposed {
+            actions.push(Action::Close(Box::new(self.close(pull, others, input.is_rollback))));
         }
         actions
     }
 
-    fn close(&self, pull: &PullRequest, others: BTreeMap<String, String>) -> Close {
-        let why = reason(&others);
+    fn close(
+        &self,
+        pull: &PullRequest,
+        others: BTreeMap<String, String>,
+        is_rollback: bool,
+    ) -> Close {
+        let why = reason(&others, is_rollback);
         let proposed = Proposed::read(&pull.body).map(|proposed| proposed.environment);
         Close {
             body: Proposed::withdraw(&pull.body, &why),
@@ -111,8 +117,11 @@ impl Own<'_> {
 /// True if a change set's branch has a pull request by the end of the run, if nothing fails.
 fn is_proposed(input: &Input<'_>, steps: &[BranchStep], branch: &str) -> bool {
     let sets = input.plan.change_sets.iter().zip(steps);
-    sets.filter(|(set, _)| set.branch == branch).any(|(_, step)| {
-        !matches!(step, BranchStep::Stop(_)) || input.snapshot.open(branch).is_some()
+    sets.filter(|(set, _)| set.branch == branch).any(|(set, step)| {
+        let is_opened = set.via == Via::PullRequest && !matches!(step, BranchStep::Stop(_));
+        // A rollback that is pushed has nothing to be opened.
+        let is_pushed = input.is_rollback && *step == BranchStep::Push;
+        is_opened || is_pushed || input.snapshot.open(branch).is_some()
     })
 }
 
@@ -123,7 +132,7 @@ fn is_abandoned(branch: &str, now: Timestamp) -> bool {
     began.is_some_and(|began| now.duration_since(began) > ABANDONED)
 }
 
-fn reason(others: &BTreeMap<String, String>) -> String {
+fn reason(others: &BTreeMap<String, String>, is_rollback: bool) -> String {
     if others.is_empty() {
         return NOTHING_LEFT.to_owned();
     }
@@ -132,20 +141,22 @@ fn reason(others: &BTreeMap<String, String>) -> String {
     if others.len() > MAX_TITLES {
         titles.push(format!("and {} more", others.len() - MAX_TITLES));
     }
-    format!("another pull request proposes it: {}", titles.join(", "))
+    let how = if is_rollback { "takes its images back" } else { "proposes it" };
+    format!("another pull request {how}: {}", titles.join(", "))
 }
 
 /// The branches and titles that propose the versions of an open pull request, none when nobody wants them any more;
 /// `None` while some of it may still be wanted.
-fn superseded_by(
-    pull: &PullRequest,
-    plan: &Plan,
-    set: &PolicySet,
-) -> Option<BTreeMap<String, String>> {
+fn superseded_by(pull: &PullRequest, input: &Input<'_>) -> Option<BTreeMap<String, String>> {
+    let (plan, set) = (input.plan, input.set);
     let proposed = Proposed::read(&pull.body)?;
+    // A rollback decides about its own images alone.
+    if input.is_rollback && proposed.moves.is_empty() {
+        return None;
+    }
     // An environment that lives in another place now is none of this base's business.
     let is_elsewhere = |e: &Environment| e.name == proposed.environment && e.home != set.here;
-    if set.environments.iter().any(is_elsewhere) {
+    if !input.is_rollback && set.environments.iter().any(is_elsewhere) {
         return Some(BTreeMap::new());
     }
     let mut others = BTreeMap::new();

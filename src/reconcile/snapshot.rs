@@ -94,10 +94,13 @@ impl Snapshot {
         (*base != self.base_commit).then_some(&self.base)
     }
 
-    /// The reason why a change set gets no pull request.
-    pub(super) fn rejected(&self, set: &ChangeSet) -> Option<Stop> {
+    /// The reason why a change set gets no pull request. Whoever asks for a rollback again wants it after all.
+    pub(super) fn rejected(&self, set: &ChangeSet, is_rollback: bool) -> Option<Stop> {
         if let ForgeView::Unavailable(why) = &self.forge {
             return Some(Stop::new(Withheld::Failed, why.clone()));
+        }
+        if is_rollback {
+            return None;
         }
         let pulls = self.pulls(&set.branch)?;
         let closed = pulls.closed.as_ref().filter(|closed| !closed.is_wanted_again());

@@ -1,6 +1,7 @@
 //! The rules of a run as tables: no git, no forge, no time.
 
 mod gate;
+mod rollbacks;
 mod states;
 
 use jiff::Timestamp;
@@ -118,7 +119,8 @@ pub(super) fn actions(
     now: Timestamp,
 ) -> Vec<Action> {
     let ledger = Unsaved::Nothing;
-    let input = Input { plan, set, snapshot, ledger, now, clock: now, is_whole: true };
+    let input =
+        Input { plan, set, snapshot, ledger, now, clock: now, is_whole: true, is_rollback: false };
     let steps = input.branches();
     reconcile(&input, &steps, &plan.change_sets)
 }

@@ -9,7 +9,7 @@ use super::HomeRow;
 use super::text::{BOLD, GREEN, RED, YELLOW, paint};
 use crate::changeset::Plan;
 use crate::diagnostic::Colour;
-use crate::policy::Home;
+use crate::policy::{Home, Via};
 use crate::pull_request::PullRef;
 use crate::reconcile::{Action, Snapshot, Subject, Withheld};
 use crate::text::one_line;
@@ -122,7 +122,10 @@ fn planned(action: &Action, plan: &Plan, snapshot: &Snapshot, home: &Home) -> Pl
         action: name(action),
         environment: set.map(|set| set.environment.clone()),
         home: home.into(),
-        branch: set.map(|set| set.branch.clone()).filter(|branch| !branch.is_empty()),
+        branch: set
+            .filter(|set| set.via != Via::Worktree)
+            .map(|set| set.branch.clone())
+            .filter(|branch| !branch.is_empty()),
         pull_request: open.or_else(|| obsolete(action).map(|pull| pull.number)),
         detail: detail(action, plan),
     };
@@ -177,7 +180,9 @@ fn name(action: &Action) -> ActionName {
 
 fn detail(action: &Action, plan: &Plan) -> Option<String> {
     match action {
-        Action::Open { set } => Some(plan.change_sets.get(*set)?.title.clone()),
+        Action::Open { set } | Action::Push { set } | Action::WriteFiles { set } => {
+            Some(plan.change_sets.get(*set)?.title.clone())
+        }
         Action::Edit { text, .. } => text.title.clone(),
         Action::Label { labels, .. } => Some(labels.join(", ")),
         Action::Unlabel { label, .. } => Some((*label).to_owned()),

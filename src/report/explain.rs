@@ -87,6 +87,11 @@ fn lines(explanation: &Explanation) -> String {
     for step in &explanation.steps {
         writeln!(out, "  {:>6}  {}", step.left, step.name).ok();
     }
+    if let Some(asked) = &explanation.asked {
+        let verdict =
+            if explanation.chosen.as_ref() == Some(&asked.tag) { "" } else { "is not chosen: " };
+        writeln!(out, "  {} {verdict}{}", asked.tag, asked.why).ok();
+    }
     match &explanation.chosen {
         Some(chosen) => writeln!(out, "  chosen  {chosen}").ok(),
         None => writeln!(out, "  nothing is chosen").ok(),

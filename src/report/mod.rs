@@ -22,7 +22,7 @@ pub use progress::Progress;
 pub use started::{started, started_files};
 pub use status::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
 pub use summary::job_summary;
-pub use text::{decisions, deliveries, diagnostics, plan};
+pub use text::{Read, decisions, deliveries, diagnostics, needs_person, plan};
 
 use crate::changeset::ChangeSet;
 use crate::policy::{Home, Via};

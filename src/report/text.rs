@@ -18,11 +18,27 @@ const CYAN: &str = "\u{1b}[36m";
 pub(super) const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Decisions, then the changes as a unified diff, then a line that counts. Files are `read` again
-/// for the diff; one that is not the same any more is only named.
+/// The order of environments, that of promotion: a name that is not in it comes last.
+type Order<'a> = &'a [String];
+
+/// Decisions, the changes of files where somebody can `read` them, and the counts.
 #[must_use]
-pub fn plan(plan: &Plan, read: impl Fn(&Home, &str) -> Option<String>, colour: Colour) -> String {
-    let mut out = decisions(plan, colour);
+pub fn plan(plan: &Plan, order: Order<'_>, read: Option<&Read<'_>>, colour: Colour) -> String {
+    let mut text = decisions(plan, order, colour);
+    if let Some(read) = read {
+        text += &diffs(plan, read, colour);
+    }
+    let gap = if text.is_empty() { "" } else { "\n" };
+    format!("{text}{gap}{}", counts(plan))
+}
+
+/// Reads a file of a place as it is now.
+pub type Read<'a> = dyn Fn(&Home, &str) -> Option<String> + 'a;
+
+/// The changes of a plan as a unified diff, under the title of each pull request. Files are `read` again; one that changed
+/// meanwhile is only named.
+fn diffs(plan: &Plan, read: &Read<'_>, colour: Colour) -> String {
+    let mut out = String::new();
     for set in &plan.change_sets {
         let place = if set.home.is_here() { String::new() } else { format!(" ({})", set.home) };
         writeln!(out, "\n{}{place}", paint(colour, BOLD, &set.title)).ok();
@@ -34,26 +50,74 @@ pub fn plan(plan: &Plan, read: impl Fn(&Home, &str) -> Option<String>, colour: C
             }
         }
     }
-    writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, counts(plan)).ok();
     out
 }
 
-/// Decisions by environment, a line each.
+/// Decisions by environment, a line each, in columns.
 #[must_use]
-pub fn decisions(plan: &Plan, colour: Colour) -> String {
+pub fn decisions(plan: &Plan, order: Order<'_>, colour: Colour) -> String {
+    let place = |name: &String| order.iter().position(|known| known == name).unwrap_or(usize::MAX);
+    let mut decisions: Vec<&Planned> = plan.decisions.iter().collect();
+    decisions.sort_by_key(|planned| place(&planned.environment));
+    let widths = Widths::of(&decisions);
     let mut out = String::new();
     let mut environment = "";
-    for planned in &plan.decisions {
+    for planned in decisions {
         if planned.environment != environment {
             environment = &planned.environment;
             writeln!(out, "{}", paint(colour, BOLD, environment)).ok();
         }
-        out.push_str(&decision(planned, colour));
+        out.push_str(&decision(planned, &widths, colour));
     }
     out
 }
 
-fn decision(planned: &Planned, colour: Colour) -> String {
+/// Wider cells push the rest of their line to the right instead of all others.
+const MAX_CELL: usize = 36;
+
+/// The widths of columns, in characters.
+struct Widths {
+    image: usize,
+    versions: usize,
+    place: usize,
+}
+
+impl Widths {
+    fn of(decisions: &[&Planned]) -> Self {
+        let widest = |cell: fn(&Planned) -> String| {
+            let widths = decisions.iter().map(|planned| cell(planned).chars().count());
+            widths.filter(|width| *width <= MAX_CELL).max().unwrap_or_default()
+        };
+        Self {
+            image: widest(|planned| planned.image.clone()),
+            versions: widest(versions),
+            place: widest(place),
+        }
+    }
+}
+
+/// The deployed version, and the one that it is updated to.
+fn versions(planned: &Planned) -> String {
+    let from = planned.deployed.tag.as_ref().map(ToString::to_string);
+    let from = from.or_else(|| planned.deployed.digest.as_ref().map(|d| d.short().to_owned()));
+    let from = from.unwrap_or_else(|| "-".to_owned());
+    match &planned.decision.to {
+        Some(to) if planned.decision.outcome == Outcome::Update => format!("{from} -> {to}"),
+        _ => from,
+    }
+}
+
+/// The first place, and the number of the others.
+fn place(planned: &Planned) -> String {
+    let Some((path, line)) = planned.sites.first() else { return String::new() };
+    let first = format!("{}:{line}", crate::text::one_line(path));
+    match planned.sites.len() {
+        1 => first,
+        count => format!("{first} (+{})", count - 1),
+    }
+}
+
+fn decision(planned: &Planned, widths: &Widths, colour: Colour) -> String {
     let decision = &planned.decision;
     let (word, shade) = match decision.outcome {
         Outcome::Update => ("update", GREEN),
@@ -61,29 +125,23 @@ fn decision(planned: &Planned, colour: Colour) -> String {
         Outcome::Hold => ("hold", YELLOW),
         Outcome::Undecided => ("undecided", RED),
     };
-    let from = planned.deployed.tag.as_ref().map(ToString::to_string);
-    let from = from.or_else(|| planned.deployed.digest.as_ref().map(|d| d.short().to_owned()));
-    let from = from.unwrap_or_else(|| "-".to_owned());
-    let versions = match &decision.to {
-        Some(to) if decision.outcome == Outcome::Update => format!("{from} -> {to}"),
-        _ => from,
-    };
-    let places = match planned.sites.len() {
-        1 => "1 place".to_owned(),
-        count => format!("{count} places"),
-    };
     let reason = &decision.reason;
     let code = serde_json::to_value(reason.code).unwrap_or_default();
     // A hold says what it waits for itself.
     let waits = decision.passed_over.first().filter(|_| decision.outcome == Outcome::Update);
     let waits = waits.map(|(_, reason)| format!("; passed over: {}", reason.message));
     format!(
-        "  {} {}  {versions}  {places}  {}: {}{}\n",
+        "  {} {:image$}  {:versions$}  {:place$}  {}: {}{}\n",
         paint(colour, shade, &format!("{word:9}")),
         planned.image,
+        versions(planned),
+        place(planned),
         code.as_str().unwrap_or_default(),
         harmless(&reason.message),
-        harmless(&waits.unwrap_or_default())
+        harmless(&waits.unwrap_or_default()),
+        image = widths.image,
+        versions = widths.versions,
+        place = widths.place,
     )
 }
 
@@ -119,15 +177,17 @@ fn visible(c: char) -> char {
     }
 }
 
+/// A line that counts decisions, edits and change sets.
 fn counts(plan: &Plan) -> String {
     let count = |outcome| plan.decisions.iter().filter(|p| p.decision.outcome == outcome).count();
     format!(
-        "{} to update, {} up to date, {} held, {} undecided; {} edits in {} change set{}",
+        "{} to update, {} up to date, {} held, {} undecided; {} edit{} in {} change set{}\n",
         count(Outcome::Update),
         count(Outcome::Keep),
         count(Outcome::Hold),
         count(Outcome::Undecided),
         plan.edits.len(),
+        if plan.edits.len() == 1 { "" } else { "s" },
         plan.change_sets.len(),
         if plan.change_sets.len() == 1 { "" } else { "s" },
     )
@@ -163,6 +223,32 @@ pub fn deliveries(deliveries: &[Delivery], colour: Colour) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The line that names what needs a person; empty if nothing does.
+#[must_use]
+pub fn needs_person(plan: &Plan, deliveries: &[Delivery]) -> String {
+    let undecided = plan.decisions.iter().filter(|p| p.decision.outcome == Outcome::Undecided);
+    let is = |outcome| deliveries.iter().filter(move |d| d.outcome == outcome);
+    let parts = [
+        (undecided.count(), "undecided image"),
+        (is(DeliveryOutcome::Failed).count(), "failed delivery"),
+        (is(DeliveryOutcome::Frozen).count(), "branch with a person's commit"),
+    ];
+    let counted = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| {
+        let plural = match noun {
+            "failed delivery" => "failed deliveries".to_owned(),
+            "branch with a person's commit" => "branches with a person's commit".to_owned(),
+            noun => format!("{noun}s"),
+        };
+        format!("{count} {}", if count == 1 { noun.to_owned() } else { plural })
+    });
+    let counted: Vec<String> = counted.collect();
+    if counted.is_empty() {
+        String::new()
+    } else {
+        format!("needs a person: {}\n", counted.join(", "))
+    }
 }
 
 /// More problems than this are shown without the lines that they are about.

@@ -158,7 +158,7 @@ impl Desk {
         }
         complaints.lines += 1;
         let Verdict { outcome, cause, .. } = verdict;
-        match complaints.lines.cmp(&LINES) {
+        match complaints.lines.cmp(&(LINES + 1)) {
             std::cmp::Ordering::Less => tracing::warn!(path, outcome, cause, "webhook not taken"),
             std::cmp::Ordering::Equal => {
                 tracing::warn!(

@@ -482,6 +482,7 @@ fn whatever_happens_what_must_hold_holds() {
             life.event();
         }
         life.rest();
+        eprintln!("seed {seed} holds");
         for (environment, count) in life.merged {
             *merged.entry(environment).or_default() += count;
         }

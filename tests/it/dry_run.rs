@@ -27,8 +27,8 @@ fn it_says_what_is_opened_edited_merged_and_closed() {
     let fleet = Fleet::new("autoMerge: bot");
     let prod = "tagalong/prod";
     let opened = [
-        format!("push prod {prod}"),
-        "push staging tagalong/staging".to_owned(),
+        format!("push prod {prod} Update 3 images in prod"),
+        "push staging tagalong/staging Update 3 images in staging".to_owned(),
         "save-ledger".to_owned(),
         format!("open prod {prod} Update 3 images in prod"),
         "open staging tagalong/staging Update 3 images in staging".to_owned(),
@@ -58,8 +58,8 @@ fn people_read_a_line_for_each_action() {
     let bot = fleet.github.env(fleet.world.bot(["run", "--repo", "acme/fleet", "--dry-run"]));
     let out = bot.run().exits(0);
     let (_, told) = out.stdout.split_once("A run would\n").unwrap();
-    let want = "  push  prod  tagalong/prod\n\
-                \x20 push  staging  tagalong/staging\n\
+    let want = "  push  prod  tagalong/prod: Update 3 images in prod\n\
+                \x20 push  staging  tagalong/staging: Update 3 images in staging\n\
                 \x20 save the ledger\n\
                 \x20 open a pull request  prod  tagalong/prod: Update 3 images in prod\n\
                 \x20 open a pull request  staging  tagalong/staging: Update 3 images in staging\n";
@@ -97,6 +97,6 @@ fn files_of_a_work_tree_stay_as_they_are() {
     let catalog = world.file("catalog.yaml", tags);
     let args = ["run", "--repo", arg(&tree), "--catalog", arg(&catalog), "--deliver", "worktree"];
     let out = world.bot(args).args(&["--dry-run", "--format", "json"]).run().exits(0);
-    assert_eq!(actions(&out), ["write-files dev tagalong/dev"]);
+    assert_eq!(actions(&out), ["write-files dev Update shop to v1.1.0 in dev"]);
     assert_eq!(std::fs::read_to_string(tree.join("dev/shop.yaml")).unwrap(), site);
 }

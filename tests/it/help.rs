@@ -58,3 +58,55 @@ fn arguments_that_cannot_be_used_have_codes_of_their_own() {
     code(&["plan", "--ledger", &tree], "argument.invalid");
     code(&["run"], "repository.origin");
 }
+
+#[test]
+fn one_tag_is_explained_when_it_is_asked_about() {
+    let world = World::new();
+    let policies = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: minor}}\n";
+    let site = "image: ghcr.io/acme/shop:v1.2.0\n";
+    let tree = world.tree(&[("policies/p.yaml", policies), ("a.yaml", site)]);
+    let catalog =
+        world.file("tags.yaml", "ghcr.io/acme/shop: [v1.2.0, v1.4.2, v1.10.0-rc.1, v2.0.0]\n");
+    let (tree, catalog) =
+        (crate::world::arg(&tree).to_owned(), crate::world::arg(&catalog).to_owned());
+    let ask = |tag: &str| {
+        world.bot(["explain", "shop", tag, "--repo", &tree, "--catalog", &catalog]).run()
+    };
+    for (tag, why) in [
+        ("v1.4.2", "v1.4.2 it is chosen"),
+        ("v1.2.0", "v1.2.0 is not chosen: it fits the policy, and v1.4.2 ranks above it"),
+        ("v2.0.0", "v2.0.0 is not chosen: it is further than `minor`"),
+        ("v1.10.0-rc.1", "v1.10.0-rc.1 is not chosen: it counts as a prerelease"),
+        ("v9.9.9", "v9.9.9 is not chosen: the registry does not list it"),
+    ] {
+        ask(tag).exits(0).says(&[why]);
+    }
+    ask("a b").exits(2).says(&["argument.invalid", "a b: not a tag"]);
+}
+
+#[test]
+fn a_plan_is_in_columns_and_in_the_order_of_promotion() {
+    let world = World::new();
+    let policies = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}\n  worker-long: {image: ghcr.io/acme/worker, tags: {semver: '*'}}\n\
+                    environments:\n  alpha: {paths: [alpha], promoteFrom: zeta}\n  zeta: {paths: [zeta]}\n";
+    let site = "a: {image: 'ghcr.io/acme/shop:v1.0.0'}\nb: {image: 'ghcr.io/acme/worker:v1.0.0'}\n";
+    let tree =
+        world.tree(&[("policies/p.yaml", policies), ("alpha/a.yaml", site), ("zeta/z.yaml", site)]);
+    let catalog = world
+        .file("tags.yaml", "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\nghcr.io/acme/worker: [v1.0.0]\n");
+    let args =
+        ["plan", "--repo", crate::world::arg(&tree), "--catalog", crate::world::arg(&catalog)];
+    let out = world.bot(args).run();
+    let lines: Vec<&str> = out.stdout.lines().take(6).collect();
+    assert_eq!(lines[0], "zeta");
+    assert_eq!(
+        lines[1],
+        "  update    shop         v1.0.0 -> v1.1.0  zeta/z.yaml:1   newer: v1.1.0 is above v1.0.0"
+    );
+    assert_eq!(
+        lines[2],
+        "  keep      worker-long  v1.0.0            zeta/z.yaml:2   up-to-date: v1.0.0 is what the policy chooses"
+    );
+    assert_eq!(lines[3], "alpha");
+    assert!(out.stdout.contains("1 edit in 1 change set"), "{}", out.stdout);
+}

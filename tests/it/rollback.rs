@@ -1,5 +1,6 @@
 //! `tagalong rollback`: an environment goes back, everybody sees it, and nothing is proposed on top of it.
 
+use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::{Output, Story};
 
 /// `shop` was v1.0.0, runs as v1.1.0, and v1.2.0 is proposed by #2.
@@ -97,5 +98,61 @@ fn it_can_be_pushed_when_there_is_no_time() {
 fn nothing_to_go_back_to_has_a_code_of_its_own() {
     let story = Story::shop();
     let out = back(&story, &[]).exits(2);
-    out.says(&["rollback.nothing", "`default` did not hold anything else in the last 180 days"]);
+    out.says(&["rollback.nothing", "`default` did not run anything else in the last 180 days"]);
+}
+
+#[test]
+fn a_dry_run_says_what_the_rollback_does_and_does_none_of_it() {
+    let story = story();
+    story.github.seen();
+    let out = back(&story, &["--dry-run"]).exits(0);
+    assert_eq!(story.github.writes(), [""; 0]);
+    let json = out.json();
+    let actions = json["actions"].as_array().unwrap().iter();
+    let actions: Vec<&str> = actions.map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["push", "save-ledger", "open", "close"]);
+    assert_eq!(json["changeSets"][0]["title"], "Roll back shop to v1.0.0");
+    // What it cannot do, it says in the same words and with the same exit code.
+    let push = back(&story, &["--deliver", "push", "--dry-run"]).exits(0).json();
+    assert_eq!(push["actions"][0]["branch"], "main");
+}
+
+#[test]
+fn forwards_is_no_rollback() {
+    let story = story();
+    back(&story, &["--deliver", "push"]).exits(0);
+    let forwards = back(&story, &["--to", "v1.1.0", "--deliver", "push"]).exits(2);
+    forwards.says(&["rollback.nothing", "it ran shop: v1.1.0", "write a newer one into the files"]);
+    let same = back(&story, &["--to", "v1.0.0"]).exits(2);
+    same.says(&["`default` runs v1.0.0 already"]);
+    let none = back(&story, &[]).exits(2);
+    none.says(&["ran only versions before that people rejected, or newer ones"]);
+}
+
+#[test]
+fn one_pull_request_takes_an_environment_back_however_updates_are_grouped() {
+    let fleet = Fleet::new("group: image");
+    for image in IMAGES {
+        fleet.deploy("staging", image, "v1.1.0");
+    }
+    let args = ["rollback", "--repo", "acme/fleet", "--format", "json", "--env", "staging"];
+    let out = fleet.github.env(fleet.world.bot(args)).run().exits(0);
+    assert_eq!(out.deliveries(), ["staging created"]);
+    let pull = fleet.github.pulls().pop().unwrap();
+    assert_eq!(pull.title, "Roll back 3 images in staging");
+    assert_eq!(pull.body.matches("| `v1.1.0` |").count(), 3, "{}", pull.body);
+    // A person closes it, and asks again at the next incident.
+    fleet.github.edit(pull.number, |pull| pull.state = "closed");
+    let out = fleet.github.env(fleet.world.bot(args)).run().exits(0);
+    assert_eq!(out.deliveries(), ["staging created"]);
+}
+
+#[test]
+fn what_is_pushed_waits_for_an_open_rollback_too() {
+    let story = story();
+    back(&story, &[]).exits(0);
+    let out = story.bot(&["run", "--deliver", "push", "--format", "json"]).exits(0);
+    assert_eq!(why(&out), "hold #3 rolls it back to v1.0.0; merge or close that first");
+    let site = story.github.repo.show("main", "shop.yaml");
+    assert!(site.trim().ends_with(":v1.1.0"), "{site}");
 }

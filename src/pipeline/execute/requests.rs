@@ -153,12 +153,19 @@ impl Execution<'_> {
         let Some(forge) = self.forge else { return };
         let is_there = |branch: &String| {
             self.sets.iter().map(|set| &set.delivery).any(|delivery| {
+                let is_done =
+                    delivery.pull_request.is_some() || delivery.outcome == DeliveryOutcome::Pushed;
                 delivery.branch.as_ref() == Some(branch)
-                    && delivery.pull_request.is_some()
+                    && is_done
                     && delivery.outcome != DeliveryOutcome::Failed
             })
         };
         if !close.unless_missing.iter().all(is_there) {
+            let number = close.pull.number;
+            tracing::warn!(
+                number,
+                "an obsolete pull request stays open: what replaces it is not there"
+            );
             return;
         }
         let comment = format!("Closed: {}.", close.why);

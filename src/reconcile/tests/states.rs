@@ -276,7 +276,16 @@ fn only_a_whole_run_closes_and_deletes() {
         let (plan, now) = (cell.plan(), MONDAY.parse().unwrap());
         let ledger = Unsaved::Nothing;
         let (set, snapshot) = (&cell.set, &cell.snapshot);
-        let input = Input { plan: &plan, set, snapshot, ledger, now, clock: now, is_whole: false };
+        let input = Input {
+            plan: &plan,
+            set,
+            snapshot,
+            ledger,
+            now,
+            clock: now,
+            is_whole: false,
+            is_rollback: false,
+        };
         let steps: Vec<BranchStep> = input.branches();
         assert_eq!(reconcile(&input, &steps, &plan.change_sets), [], "{state} × {event}");
     }

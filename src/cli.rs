@@ -262,11 +262,14 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub decide: DecideArgs,
     /// Print Markdown.
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with = "format", help_heading = OUTPUT)]
     pub markdown: bool,
     /// Write a page to a file as well, which needs nothing else.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub html: Option<PathBuf>,
+    /// Print times instead of ages.
+    #[arg(long, help_heading = OUTPUT)]
+    pub absolute: bool,
 }
 
 /// Arguments of `import`.

@@ -213,7 +213,7 @@ async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
         Format::Text => {
             let source = |path: &str| planning.sources.get(path).map(String::as_str);
             tell(&planning.plan.diagnostics, source, around);
-            status.text()
+            status.text(args.absolute)
         }
     };
     if let Some(path) = &args.html

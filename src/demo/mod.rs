@@ -163,7 +163,7 @@ impl Demo<'_> {
         say("9. `tagalong status`: what runs where, since when, and what waits for what:")?;
         let today = settings(remote, self.around.now);
         let (status, _) = Box::pin(pipeline::status(&today, &self.offline())).await?;
-        show(&indent(&status.text()))?;
+        show(&indent(&status.text(true)))?;
         say("10. `tagalong rollback --env production --dry-run`: back to what it held before:")?;
         let back = DecideSettings { environments: next.environments, ..today };
         let back = DecideSettings { dry_run: true, ..back };

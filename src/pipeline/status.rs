@@ -6,7 +6,8 @@ use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
 use crate::policy::PolicySet;
-use crate::report::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
+use crate::promote::{Held, Timeline};
+use crate::report::{EnvironmentStatus, HistoryRow, ImageStatus, PullRequestLink, Status};
 use crate::settings::{DecideSettings, Surroundings};
 
 /// Plans, with the pull requests that are open and the history of every environment; nothing is
@@ -30,7 +31,11 @@ pub async fn status(
         .map(|index| environment(&planning, index, settings))
         .filter(|environment| !environment.images.is_empty() || environment.waits_for.is_some())
         .collect();
-    let status = Status::new(settings.now, environments, &planning.plan.diagnostics);
+    let mut status = Status::new(settings.now, environments, &planning.plan.diagnostics);
+    status.repository = planning.tree.name().or_else(|| Some(settings.scope.repo.to_string()));
+    if let Tree::Git { clone, .. } = &planning.tree {
+        status.commit = Some(clone.base().to_string());
+    }
     Ok((status, planning))
 }
 
@@ -84,6 +89,7 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
         // Of several versions, nobody knows which one a commit brought.
         (held.len() == 1).then(|| timeline.stretch(0, policy))
     });
+    let history = policy.zip(timeline).map(|(policy, timeline)| history(timeline, policy));
     let decision = &planned.decision;
     let next = decision.to.as_ref().filter(|_| decision.outcome != Outcome::Keep);
     let back = planning.rollback(&planned.home, &planned.environment, &planned.image);
@@ -104,5 +110,27 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
         reason: decision.reason.clone(),
         pull_request: open
             .map(|pull| PullRequestLink { number: pull.number, url: pull.url.clone() }),
+        history: history.unwrap_or_default(),
     }
+}
+
+/// Versions of a history that are shown.
+const HISTORY: usize = 10;
+
+/// The versions that an environment held of an image before the present one.
+fn history(timeline: &Timeline, policy: usize) -> Vec<HistoryRow> {
+    let mut rows = Vec::new();
+    let mut index = 0;
+    while let Some(state) = timeline.states.get(index) {
+        let held = state.held(policy);
+        let same = timeline.states[index..].iter().take_while(|other| other.held(policy) == held);
+        let count = same.count().max(1);
+        if let (Held::One(held), true) = (held, index > 0) {
+            let since = timeline.stretch(index, policy).since;
+            rows.push(HistoryRow { version: held.to_string(), since });
+        }
+        index += count;
+    }
+    rows.truncate(HISTORY);
+    rows
 }

@@ -6,6 +6,7 @@ mod dashboard;
 mod dry_run;
 mod explain;
 mod json;
+mod page;
 mod progress;
 mod started;
 mod status;
@@ -20,7 +21,7 @@ pub use explain::{ExplainReport, Explained};
 pub use json::{HomeRow, Report, diagnostics_only, output_schema};
 pub use progress::Progress;
 pub use started::{started, started_files};
-pub use status::{EnvironmentStatus, ImageStatus, PullRequestLink, Status};
+pub use status::{EnvironmentStatus, HistoryRow, ImageStatus, PullRequestLink, Status};
 pub use summary::job_summary;
 pub use text::{Read, decisions, deliveries, diagnostics, needs_person, plan};
 

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json::{DiagnosticRow, HomeRow, diagnostic};
+use super::page::{age, page};
 use crate::choose::{Outcome, Reason};
 use crate::diagnostic::Diagnostic;
 use crate::text::{code_span, one_line};
@@ -25,6 +26,12 @@ pub struct Status {
     /// The time that it is of.
     #[schemars(with = "String")]
     pub now: Timestamp,
+    /// The repository, as `owner/name`, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The commit that was read; none for a work tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// The environments, each after those that it comes from.
     pub environments: Vec<EnvironmentStatus>,
     /// What was left out or could not be used.
@@ -74,6 +81,9 @@ pub struct ImageStatus {
     pub reason: Reason,
     /// The open pull request that brings it.
     pub pull_request: Option<PullRequestLink>,
+    /// The versions before, newest first, as far as the history was read; ten at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryRow>,
 }
 
 /// A pull request.
@@ -86,6 +96,17 @@ pub struct PullRequestLink {
     pub url: String,
 }
 
+/// A version that an environment held before.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRow {
+    /// The tag, the digest, or both.
+    pub version: String,
+    /// The time at which it came, at the latest.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+}
+
 impl ImageStatus {
     /// What it waits for, in a few words; nothing when it is up to date.
     fn waits_for(&self, environment: &EnvironmentStatus) -> String {
@@ -94,20 +115,26 @@ impl ImageStatus {
             (Outcome::Keep, _) => String::new(),
             (Outcome::Update, Some(why)) => format!("{}{why}", prefixed(proposed)),
             (Outcome::Update, None) => proposed
-                .map_or_else(|| self.reason.message.clone(), |it| format!("{it} to be merged")),
+                .map_or_else(|| "the next run".to_owned(), |it| format!("{it} to be merged")),
             (Outcome::Hold | Outcome::Undecided, _) => self.reason.message.clone(),
         }
     }
 
-    fn cells(&self, environment: &EnvironmentStatus) -> [String; 5] {
+    fn cells(
+        &self,
+        environment: &EnvironmentStatus,
+        relative_to: Option<Timestamp>,
+    ) -> [String; 5] {
         let next = self.next.clone().filter(|_| self.outcome != Outcome::Keep);
         [
             self.image.clone(),
             shortened(&self.holds),
-            match self.since {
-                Some(at) if self.since_earlier => format!("before {at}"),
-                Some(at) => at.to_string(),
-                None => String::new(),
+            match (self.since, relative_to) {
+                (Some(at), Some(now)) if self.since_earlier => format!("over {} ago", age(at, now)),
+                (Some(at), Some(now)) => format!("{} ago", age(at, now)),
+                (Some(at), None) if self.since_earlier => format!("before {at}"),
+                (Some(at), None) => at.to_string(),
+                (None, _) => String::new(),
             },
             next.unwrap_or_default(),
             self.waits_for(environment),
@@ -138,7 +165,8 @@ impl Status {
         diagnostics: &[Diagnostic],
     ) -> Self {
         let diagnostics = diagnostics.iter().map(diagnostic).collect();
-        Self { version: VERSION, now, environments, diagnostics }
+        let (repository, commit) = (None, None);
+        Self { version: VERSION, now, repository, commit, environments, diagnostics }
     }
 
     /// One line of JSON.
@@ -148,8 +176,8 @@ impl Status {
     }
 
     /// The rows of an environment.
-    fn rows(environment: &EnvironmentStatus) -> Vec<[String; 5]> {
-        environment.images.iter().map(|image| image.cells(environment)).collect()
+    fn rows(environment: &EnvironmentStatus, relative_to: Option<Timestamp>) -> Vec<[String; 5]> {
+        environment.images.iter().map(|image| image.cells(environment, relative_to)).collect()
     }
 
     fn title(environment: &EnvironmentStatus) -> String {
@@ -159,15 +187,16 @@ impl Status {
         }
     }
 
-    /// The table for people.
+    /// The table for people, with times as ages unless they are to be `absolute`.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, absolute: bool) -> String {
+        let relative_to = (!absolute).then_some(self.now);
         let mut out = String::new();
         for environment in &self.environments {
             let title = Self::title(environment);
             let waits = environment.waits_for.as_ref().map(|why| format!(": {}", one_line(why)));
             writeln!(out, "{title}{}", waits.unwrap_or_default()).ok();
-            let rows = Self::rows(environment);
+            let rows = Self::rows(environment, relative_to);
             let head = Some(HEAD.map(str::to_owned)).filter(|_| !rows.is_empty());
             let rows: Vec<[String; 5]> = head
                 .into_iter()
@@ -195,7 +224,7 @@ impl Status {
             if let Some(why) = &environment.waits_for {
                 write!(out, "{}\n\n", code_span(why)).ok();
             }
-            let rows = Self::rows(environment);
+            let rows = Self::rows(environment, None);
             if !rows.is_empty() {
                 writeln!(out, "| {} |\n|---|---|---|---|---|", HEAD.join(" | ")).ok();
             }
@@ -210,62 +239,6 @@ impl Status {
     /// The same as one page, without anything from elsewhere.
     #[must_use]
     pub fn html(&self) -> String {
-        let mut body = String::new();
-        for environment in &self.environments {
-            writeln!(body, "<h2>{}</h2>", escaped(&Self::title(environment))).ok();
-            if let Some(why) = &environment.waits_for {
-                writeln!(body, "<p class=waits>{}</p>", escaped(why)).ok();
-            }
-            if environment.images.is_empty() {
-                continue;
-            }
-            body.push_str("<table><thead><tr>");
-            body.extend(HEAD.map(|head| format!("<th>{head}</th>")));
-            body.push_str("</tr></thead><tbody>\n");
-            for (image, row) in environment.images.iter().zip(Self::rows(environment)) {
-                let class = match image.outcome {
-                    Outcome::Keep => "keep",
-                    Outcome::Update => "update",
-                    Outcome::Hold => "hold",
-                    Outcome::Undecided => "undecided",
-                };
-                write!(body, "<tr class={class}>").ok();
-                body.extend(row.map(|cell| format!("<td>{}</td>", escaped(&cell))));
-                body.push_str("</tr>\n");
-            }
-            body.push_str("</tbody></table>\n");
-        }
-        PAGE.replace("{now}", &escaped(&self.now.to_string())).replace("{body}", &body)
+        page(self)
     }
-}
-
-const PAGE: &str = "<!doctype html>
-<html lang=en><head><meta charset=utf-8><title>What runs where</title>
-<meta name=viewport content='width=device-width'>
-<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em; color: #1b1f24; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #d8dee4; vertical-align: top; }
-td { overflow-wrap: anywhere; } .update td { color: #0550ae; } .hold td, .waits { color: #7d4e00; } .undecided td { color: #a40e26; }
-@media (prefers-color-scheme: dark) { body { background: #0d1117; color: #e6edf3; } th, td { border-color: #30363d; }
-.update td { color: #79c0ff; } .hold td, .waits { color: #d29922; } .undecided td { color: #ff7b72; } }
-</style></head><body>
-<h1>What runs where</h1><p>At {now}.</p>
-{body}</body></html>
-";
-
-/// Text as it is, whatever it holds.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in one_line(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -137,7 +137,7 @@ dev
   image   holds   since                 next  waits for
   shop    v1.2.0  2027-03-01T23:00:00Z
   worker  v1.0.0  20";
-    let seen = story.status(&[]).stdout;
+    let seen = story.status(&["--absolute"]).stdout;
     assert!(seen.starts_with(want), "{seen}");
     let soaks = "  shop    v1.0.0  20";
     let rows = seen.split("us (from eu)\n").nth(1).unwrap();
@@ -151,8 +151,8 @@ dev
     assert_eq!(eu["images"][0]["holds"], "v1.2.0");
     assert_eq!(eu["images"][0]["commit"], github.repo.head("main"));
     let page = std::fs::read_to_string(page).unwrap();
-    assert!(page.contains("<td>v1.2.0 soaks in eu until 2027-03-04T23:00:00Z</td>"), "{page}");
-    assert!(!page.contains("://"), "it needs nothing else: {page}");
+    assert!(page.contains("<dd>v1.2.0 soaks in eu until 2027-03-04T23:00:00Z</dd>"), "{page}");
+    is_a_page(&page);
     let markdown = story.status(&["--markdown"]).stdout;
     assert!(markdown.contains("| `shop` | `v1.0.0` | `20"), "{markdown}");
     // The second region follows when the first has held it for long enough.
@@ -170,6 +170,27 @@ dev
     let said = why(&out, "us", "shop");
     assert_eq!(said, "keep up-to-date: v1.0.0 is what its source holds of shop");
     assert_eq!(story.runs("worker"), "v1.0.0 v1.0.0 v1.0.0 v1.0.0");
+}
+
+/// It needs nothing from elsewhere, has a heading, and says by words what it says by colour.
+fn is_a_page(page: &str) {
+    for part in [
+        "<h1>acme/fleet</h1>",
+        " at commit <code>",
+        "<li><b>8</b> deployed</li>",
+        "<h2 id=needs>Needs somebody</h2>",
+        "<th scope=col>us<small>from eu</small></th>",
+        "<th scope=row>shop</th>",
+        "<span class=\"chip hold\">soaking</span>",
+        "→ <code>v1.2.0</code>",
+        "<dt>Before</dt><dd><ol><li><code>v1.0.0</code> from ",
+    ] {
+        assert!(page.contains(part), "no {part:?} in\n{page}");
+    }
+    // Links lead to pages of pull requests alone, and nothing is loaded.
+    for part in ["<script", "<img", "<link", "src=", "@import", "url("] {
+        assert!(!page.contains(part), "{part} in\n{page}");
+    }
 }
 
 /// `eu` follows `dev` by some rules, with two versions of each image to take; what they come to.

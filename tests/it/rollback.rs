@@ -156,3 +156,37 @@ fn what_is_pushed_waits_for_an_open_rollback_too() {
     let site = story.github.repo.show("main", "shop.yaml");
     assert!(site.trim().ends_with(":v1.1.0"), "{site}");
 }
+
+#[test]
+fn its_partners_in_lockstep_wait_with_it() {
+    let story = Story::of(|registry| {
+        let host = registry.host.clone();
+        for image in ["front", "back"] {
+            registry.push(&format!("acme/{image}"), &["v1.0.0"]);
+        }
+        let policies = format!(
+            "images:\n  front: {{image: {host}/acme/front, tags: {{semver: '*'}}}}\n  back: {{image: {host}/acme/back, tags: \
+             {{semver: '*'}}}}\nenvironments:\n  default: {{paths: ['*.yaml'], lockstep: [[front, back]], deliver: {{via: push}}}}\n"
+        );
+        let site = |image: &str| format!("image: {host}/acme/{image}:v1.0.0\n");
+        vec![
+            ("policies/p.yaml".to_owned(), policies),
+            ("front.yaml".to_owned(), site("front")),
+            ("back.yaml".to_owned(), site("back")),
+        ]
+    });
+    let push = |tag: &str| {
+        for image in ["front", "back"] {
+            story.registry.push(&format!("acme/{image}"), &[tag]);
+        }
+        story.later(1);
+        story.run().exits(0)
+    };
+    push("v1.1.0");
+    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"));
+    back(&story, &["--image", "front", "--deliver", "pull-request"]).exits(0);
+    let out = push("v1.2.0");
+    let held: Vec<String> = out.decisions();
+    assert_eq!(held, ["back hold v1.2.0 lockstep", "front hold v1.2.0 rollback-open"], "{held:?}");
+    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"), "it moved alone");
+}

@@ -102,8 +102,9 @@ pub enum Command {
 /// The repository.
 #[derive(Debug, Default, Args)]
 pub struct RepoArgs {
-    /// Config repository: a path, a URL, or OWNER/NAME [default: the repository of the workflow, else
-    /// `.`; for `check` always `.`].
+    /// Config repository: a path, a URL, or OWNER/NAME. A directory is read as it is by `plan`, `check`,
+    /// `explain` and `status`; `run` and `rollback` read and write its `origin` [default: the repository of
+    /// the workflow, else `.`; for `check` always `.`].
     #[arg(long, value_name = "REPO", help_heading = REPOSITORY)]
     pub repo: Option<String>,
     /// Branch to read and to change [default: the repository's default branch].

@@ -41,7 +41,8 @@ pub(super) fn code(code: &str, around: &Surroundings) -> Exit {
     }
     let help = match nearest(code, report::codes()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "`docs/diagnostics.md` has all codes".to_owned(),
+        None => "codes are those of messages, as `policy.syntax`, and of decisions, as `soaking`"
+            .to_owned(),
     };
     let problem = Diagnostic::error(
         Code::ArgumentUnknown,

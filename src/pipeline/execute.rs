@@ -15,7 +15,7 @@ use super::observe::Observation;
 use super::push::Raced;
 use crate::changeset::{ChangeSet, Plan};
 use crate::forge::{AnyForge, Forge as _, ForgeError};
-use crate::git::{Author, Clone};
+use crate::git::{Author, Clone, Update};
 use crate::policy::{Home, Via};
 use crate::pull_request::{PullRef, PullRequest};
 use crate::reconcile::{Action, BranchStep, Phase, Stop, Subject, Withheld};
@@ -40,11 +40,19 @@ pub(super) struct Execution<'a> {
     forge: Option<&'a AnyForge>,
     sets: Vec<Progress>,
     closed: Vec<Delivery>,
+    /// The commits to push, by reference.
+    made: BTreeMap<String, Made>,
     /// The numbers of milestones by title.
     milestones: BTreeMap<String, Result<u64, ForgeError>>,
     saved: Result<(), String>,
     has_merged: bool,
     is_stuck: bool,
+}
+
+/// The commits of a change set, which are not pushed yet.
+struct Made {
+    set: usize,
+    update: Update,
 }
 
 /// The result of an execution.
@@ -124,6 +132,7 @@ impl<'a> Execution<'a> {
             on,
             sets,
             closed: Vec::new(),
+            made: BTreeMap::new(),
             milestones: BTreeMap::new(),
             saved: Ok(()),
             has_merged: false,
@@ -140,6 +149,7 @@ impl<'a> Execution<'a> {
         actions: &[Action],
         memory: &mut Memory,
     ) -> Result<(), Raced> {
+        self.commit(actions);
         for chunk in actions.chunk_by(|a, b| a.phase() == b.phase()) {
             match chunk[0].phase() {
                 Phase::Push => self.push(chunk, memory).await?,
@@ -219,5 +229,6 @@ impl<'a> Execution<'a> {
         self.sets[set].fail(format!(
             "#{number} may still be merged as what was approved before, so its branch stays as it is: {error}"
         ));
+        self.sets[set].delivery.commit = None;
     }
 }

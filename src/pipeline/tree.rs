@@ -12,6 +12,7 @@ use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
 use crate::repo_id::RepoId;
 use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
+use crate::text::one_line;
 use crate::worktree::WorkTree;
 
 /// What the names of all branches begin with that can be ours: proposals, and roll-backs.
@@ -258,10 +259,15 @@ impl Origin {
         match over_http(&address, forge) {
             Some(url) => Ok(Self { id: forge.id_of(&url), remote: http(&url, forge), branch }),
             None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),
-            None => Err(Failure::Origin(format!(
-                "{}: its origin is neither a directory nor reached over HTTPS; name it with --repo",
-                path.display()
-            ))),
+            None => {
+                // A user and a password before the host are nobody's business.
+                let shown = one_line(address.rsplit('@').next().unwrap_or_default());
+                Err(Failure::Origin(format!(
+                    "{}: its origin `{shown}` is neither a directory that exists nor reached over HTTPS; name the \
+                     repository with --repo, as https://HOST/OWNER/NAME or OWNER/NAME",
+                    path.display()
+                )))
+            }
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The push of branches and ledger.
 
-use std::collections::BTreeMap;
-
-use super::Execution;
+use super::{Execution, Made};
 use crate::git::{Oid, Update, branch_ref};
 use crate::pipeline::memory::{LEDGER_FILE, Memory};
 use crate::pipeline::push::{Answers, By, Raced, commit, push};
@@ -17,7 +15,9 @@ impl Execution<'_> {
         actions: &[Action],
         memory: &mut Memory,
     ) -> Result<(), Raced> {
-        let updates = self.commits(actions);
+        let made = std::mem::take(&mut self.made).into_values();
+        let made = made.filter(|made| !self.sets[made.set].is_over);
+        let updates = made.map(|made| made.update).collect();
         let signed =
             sign::signed(self.on.clone, self.on.author, self.forge, updates, self.on.clock).await?;
         for progress in &mut self.sets {
@@ -53,10 +53,10 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// The commits to push. Of several on one branch, the last one brings the others along.
-    fn commits(&mut self, actions: &[Action]) -> Vec<Update> {
+    /// Makes the commits to push, in the clone alone: before anything is taken off a pull request whose branch could not
+    /// move after all. Of several commits on one branch, the last one brings the others along.
+    pub(super) fn commit(&mut self, actions: &[Action]) {
         let mut tip = self.on.clone.base();
-        let mut updates = BTreeMap::new();
         for action in actions {
             let Action::Push { set: index } = action else { continue };
             if self.sets[*index].is_over {
@@ -72,12 +72,11 @@ impl Execution<'_> {
                     }
                     self.sets[*index].delivery.commit = Some(commit.to_string());
                     let update = Update::new(branch_ref(&set.branch), commit);
-                    updates.insert(update.reference.clone(), update);
+                    self.made.insert(update.reference.clone(), Made { set: *index, update });
                 }
                 Err(error) => self.sets[*index].fail(error.to_string()),
             }
         }
-        updates.into_values().collect()
     }
 
     /// Notes which branches arrived.

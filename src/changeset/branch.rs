@@ -28,6 +28,19 @@ pub fn rollback_prefix(set: &PolicySet) -> String {
     branch_prefix(set).replacen("tagalong", "tagalong-rollback", 1)
 }
 
+/// The branch of a rollback of an environment, or of some of its images. Two of them never share one.
+#[must_use]
+pub fn rollback_branch(set: &PolicySet, environment: usize, images: &[String]) -> String {
+    let Environment { name, home, .. } = &set.environments[environment];
+    let branch = home.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+    let mut images: Vec<&str> = images.iter().map(String::as_str).collect();
+    images.sort_unstable();
+    images.dedup();
+    let of = std::iter::once(format!("{name}{branch}"));
+    let words: Vec<String> = of.chain(images.into_iter().map(str::to_owned)).collect();
+    rollback_prefix(set) + &slug_of(&words.join("/"))
+}
+
 const MAX_SLUG: usize = 60;
 
 /// What stands for the name of an environment where a change set is of several.

@@ -19,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::manifest::Left;
 pub use assemble::{Decided, Use, assemble, uses};
-pub use branch::{ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle, branch_prefix, rollback_prefix};
+pub use branch::{
+    ALL_ENVIRONMENTS, BRANCH_PREFIX, Bundle, branch_prefix, rollback_branch, rollback_prefix,
+};
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use rollback::{Came, RollbackNotes, RolledBack};

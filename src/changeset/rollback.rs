@@ -72,7 +72,10 @@ impl RollbackNotes {
         };
         let images: BTreeSet<&str> = self.rows.iter().map(|row| &*row.image).collect();
         match (&images.iter().collect::<Vec<_>>()[..], &self.rows[..]) {
-            ([image], [row, ..]) => format!("Roll back {image} to {}{place}", short(&row.to)),
+            ([image], [row, rest @ ..]) if rest.iter().all(|other| other.to == row.to) => {
+                format!("Roll back {image} to {}{place}", short(&row.to))
+            }
+            ([image], _) => format!("Roll back {image}{place}"),
             ([one, other], _) => format!("Roll back {one} and {other}{place}"),
             (all, _) => format!("Roll back {} images{place}", all.len()),
         }
@@ -143,6 +146,8 @@ impl RollbackNotes {
 /// A version without most of its digest.
 fn short(version: &str) -> String {
     match version.split_once("@sha256:") {
+        // Nobody is to be mentioned.
+        Some(("", digest)) => format!("digest {}", digest.get(..12).unwrap_or(digest)),
         Some((tag, digest)) => format!("{tag}@{}", digest.get(..7).unwrap_or(digest)),
         None => version.to_owned(),
     }

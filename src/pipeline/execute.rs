@@ -218,11 +218,31 @@ impl<'a> Execution<'a> {
         }
     }
 
+    /// Reports a pull request that the forge may still merge, although nobody wants that any more.
+    fn still_merging(&mut self, action: &Action, error: &ForgeError) {
+        let pull = match action {
+            Action::DisableAutoMerge { of: Subject::Obsolete(pull), .. }
+            | Action::LeaveQueue { of: Subject::Obsolete(pull), .. } => Some(pull.number),
+            _ => None,
+        };
+        let number = pull.unwrap_or_default();
+        self.closed.push(Delivery {
+            environment: String::new(),
+            home: Home::default(),
+            via: Via::PullRequest,
+            branch: None,
+            commit: None,
+            pull_request: pull.map(|number| (number, String::new())),
+            outcome: DeliveryOutcome::Failed,
+            message: Some(format!("#{number} may still be merged by the forge: {error}")),
+        });
+    }
+
     /// A branch is not pushed while its pull request may still be merged as it was approved before.
     async fn prepare(&mut self, action: &Action) {
         let Err(error) = self.take_off(action).await else { return };
         let Some(set) = action.set() else {
-            tracing::warn!(%error, "auto-merge of an obsolete pull request could not be disabled");
+            self.still_merging(action, &error);
             return;
         };
         let number = self.sets[set].pull.as_ref().map(|pull| pull.number).unwrap_or_default();

@@ -108,7 +108,14 @@ impl Memory {
                         let (from, to) = (moved.from.clone(), moved.to.clone());
                         let delivered = Delivered { from, to, pull_request: Some(*number) };
                         let environment = proposed.environment_of(moved);
-                        self.ledger.deliver(environment, &moved.image, delivered);
+                        // A rollback says more exactly where its version came from.
+                        let known = self.ledger.delivered(environment, &moved.image);
+                        let is_finer = known.is_some_and(|known| {
+                            known.to == moved.to && known.pull_request.is_none()
+                        });
+                        if !is_finer {
+                            self.ledger.deliver(environment, &moved.image, delivered);
+                        }
                     }
                 }
                 Feedback::Rejected { proposed, number, why, is_reverted } => {
@@ -373,7 +380,7 @@ impl Memory {
     pub(super) fn unread(&self, plan: &Plan) -> Option<Diagnostic> {
         let updates = plan.decisions.iter().any(|p| p.decision.outcome == Outcome::Update);
         (self.is_unread && updates).then(|| {
-            let message = "the ledger was not read: this work tree has not fetched it, so versions that people rejected or \
+            let message = "if the repository has a ledger, this work tree has not fetched it: versions that people rejected or \
                            rolled back are shown as updates";
             let help = "name the repository with --repo, or `git fetch origin +refs/tagalong/ledger:refs/tagalong/ledger`";
             Diagnostic::info(Code::LedgerNotRead, message).help(help)

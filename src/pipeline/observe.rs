@@ -175,13 +175,18 @@ impl Observation {
 
     /// A warning about rollbacks that may be open, where nobody could ask.
     fn unseen_rollback(&self) -> Option<Diagnostic> {
-        let ForgeView::Unavailable(why) = &self.snapshot.forge else { return None };
-        self.has_rollbacks.then(|| {
-            let message = format!(
-                "it is not known whether a rollback is open, which would hold its images: {why}"
-            );
-            Diagnostic::warning(Code::ForgeUnavailable, message)
-        })
+        let why = self.unseen_rollbacks()?;
+        let message =
+            format!("it is not known whether a rollback is open, which holds its images: {why}");
+        Some(Diagnostic::warning(Code::ForgeUnavailable, message))
+    }
+
+    /// The reason for which rollbacks that may be open could not be read.
+    pub(super) fn unseen_rollbacks(&self) -> Option<&str> {
+        match &self.snapshot.forge {
+            ForgeView::Unavailable(why) if self.has_rollbacks => Some(why),
+            _ => None,
+        }
     }
 
     /// The reason why a plan was made without a look at pull requests: a run may decide otherwise.

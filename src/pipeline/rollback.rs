@@ -1,7 +1,6 @@
 //! Takes an environment back to what it held before, by its own history; forwards again goes only what is
 //! newer than what it was taken back from.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,14 +15,14 @@ use super::{
     load, rewrite, sign, signed_in, survey,
 };
 use crate::changeset::{
-    Came, Decided, Plan, Planned, RollbackNotes, RolledBack, Use, rollback_prefix, uses,
+    Came, Decided, Plan, Planned, RollbackNotes, RolledBack, Use, rollback_branch, uses,
 };
-use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
+use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Tag;
 use crate::manifest::{Looked, Surveyed};
 use crate::policy::{self, AutoMerge, Environment, Group, PolicySet, Timing, Via};
-use crate::promote::{Held, Timeline};
+use crate::promote::{Back, Held, Timeline};
 use crate::registry::Usage;
 use crate::settings::{DecideSettings, Surroundings};
 
@@ -124,7 +123,7 @@ async fn plan(
     let mut plan = rewrite(&tree, &set, &files, decided);
     let is_pushed = set.environments[environment].deliver.via == Via::Push;
     memory.taken_back(&plan, is_pushed, settings.now);
-    name_branches(&mut plan, &set, &settings.images, &tree);
+    name_branches(&mut plan, &set, environment, &settings.images, &tree);
     let notes = notes(&plan, &set, environment, &timeline, asked);
     for change in &mut plan.change_sets {
         notes.word(change);
@@ -159,9 +158,10 @@ fn prepare(deliver: &mut policy::Deliver, asked: &RollbackRequest) {
     deliver.via = asked.via.unwrap_or(deliver.via);
     // One pull request takes the environment back, and no other one, however its updates go together.
     deliver.group = Group::Environment;
-    // No later run looks after it, but the forge.
-    if deliver.merge.by == AutoMerge::Bot {
+    // No later run looks after it, but the forge, which knows no approval by label.
+    if deliver.merge.by == AutoMerge::Bot || deliver.merge.approval {
         deliver.merge.by = AutoMerge::Off;
+        deliver.merge.approval = false;
     }
 }
 
@@ -196,23 +196,15 @@ fn decided(
     memory: &Memory,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Decided>, Failure> {
-    let is_wanted = |at: &Use| {
-        let image = &set.policies[at.policy].name;
-        at.environment == environment
-            && (wanted.settings.images.is_empty() || wanted.settings.images.contains(image))
-    };
-    let decided: Vec<Decided> = uses(files)
-        .into_iter()
-        .filter(is_wanted)
-        .filter_map(|at| {
-            let decision = back(set, timeline, memory, &at, wanted.to)?;
-            Some(Decided { at, decision })
-        })
-        .collect();
+    let here = uses(files).into_iter().filter(|at| at.environment == environment);
+    let here: Vec<Use> = here.collect();
+    let (ledger, images, to) = (&memory.ledger, &*wanted.settings.images, wanted.to);
+    let back = Back { set, timeline, ledger, images, to };
+    let decided = back.decide(&here);
     if decided.is_empty() {
         let nothing = Nothing { set, environment, timeline, wanted };
-        let uses: Vec<Use> = uses(files).into_iter().filter(is_wanted).collect();
-        let diagnostics = vec![nothing.told(&uses)];
+        let named: Vec<Use> = here.into_iter().filter(|at| back.is_named(at)).collect();
+        let diagnostics = vec![nothing.told(&named)];
         return Err(Failure::Invalid(Box::new(Invalid { diagnostics, ..Invalid::default() })));
     }
     Ok(decided)
@@ -271,66 +263,20 @@ impl Nothing<'_> {
     }
 }
 
-/// What an image was before: the last version that is another one, or the one with a tag.
-fn back(
-    set: &PolicySet,
-    timeline: &Timeline,
-    memory: &Memory,
-    at: &Use,
-    to: Option<&Tag>,
-) -> Option<Decision> {
-    let now = &at.deployed;
-    let (environment, policy) = (&set.environments[at.environment].name, &set.policies[at.policy]);
-    let ranker = policy.rule.ranker(None);
-    let rank = |held: &Deployed| ranker.rank_deployed(held.tag.as_ref()?, None);
-    // Forwards is not back: what it comes from would count as rejected.
-    let is_above = |held: &Deployed| {
-        let ranks = rank(held).zip(rank(now));
-        ranks.is_some_and(|(held, now)| held.compare(&now) == Ordering::Greater)
-    };
-    let is_back = |held: &Deployed| {
-        let tag = held.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        let refused = [tag, held.to_string()];
-        let mut refused = refused
-            .iter()
-            .filter(|what| memory.ledger.refusal(environment, &policy.name, what).is_some());
-        !is_above(held) && refused.next().is_none()
-    };
-    let is_it = |held: &Deployed| match to {
-        Some(to) => {
-            held.tag.as_ref() == Some(to) && now.tag.as_ref() != Some(to) && !is_above(held)
-        }
-        None => (held.tag != now.tag || held.digest != now.digest) && is_back(held),
-    };
-    let found = timeline.states.iter().find_map(|state| match state.held(at.policy) {
-        Held::One(held) => is_it(held).then_some((held, state.since)),
-        Held::Nothing | Held::Several(_) => None,
-    });
-    let (before, since) = found?;
-    let image = &policy.name;
-    let message = format!("back from {now}: {image} was {before} from {since} on");
-    Some(Decision {
-        outcome: Outcome::Update,
-        to: before.tag.clone(),
-        to_digest: before.digest.clone(),
-        reason: Reason::new(ReasonCode::RolledBack, message),
-        passed_over: Vec::new(),
-    })
-}
-
 /// Names branches that are nobody else's.
-fn name_branches(plan: &mut Plan, set: &PolicySet, images: &[String], tree: &Tree) {
+fn name_branches(
+    plan: &mut Plan,
+    set: &PolicySet,
+    environment: usize,
+    images: &[String],
+    tree: &Tree,
+) {
     for change in &mut plan.change_sets {
         if let (Via::Push, Tree::Git { clone, .. }) = (change.via, tree) {
             clone.branch().clone_into(&mut change.branch);
             continue;
         }
-        let name = change.branch.rsplit('/').next().unwrap_or_default();
-        // Two images that are taken back one after the other are two changes.
-        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let images = images.iter().map(|image| image.chars().map(word).collect());
-        let parts: Vec<String> = std::iter::once(name.to_owned()).chain(images).collect();
-        change.branch = format!("{}{}", rollback_prefix(set), parts.join("-"));
+        change.branch = rollback_branch(set, environment, images);
     }
 }
 

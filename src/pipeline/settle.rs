@@ -15,7 +15,7 @@ use crate::git::Author;
 use crate::manifest::{Left, Surveyed};
 use crate::policy::{PolicySet, RepositorySettings};
 use crate::promote::hold_together;
-use crate::reconcile::{Held, feedback, hold_rolled_back};
+use crate::reconcile::{Held, feedback, hold_rolled_back, hold_unknown};
 use crate::signature::Verifiers;
 
 /// What decisions and texts are made from.
@@ -64,6 +64,9 @@ impl Settling<'_> {
             let with = Carry { tree, set, author, snapshot, now, is_partial };
             carry(&with, self.files, &mut decided);
             hold_rolled_back(&observation.snapshot, set, &mut decided);
+            if let Some(why) = observation.unseen_rollbacks() {
+                hold_unknown(set, why, &mut decided);
+            }
             hold_together(set, self.left, &mut decided);
             let plan = rewrite(tree, set, self.files, decided);
             // Branches are asked for once, so this ends.

@@ -1,6 +1,7 @@
 //! Promotion: what an environment held, and since when, decides what comes to the next one. Nothing is
 //! resolved anew; what moves is what a source's files held at its own head.
 
+mod back;
 mod decide;
 mod earn;
 mod lockstep;
@@ -9,6 +10,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+pub use back::Back;
 pub use decide::{Checked, Facts, Promoted, Question, decide};
 pub use lockstep::hold_together;
 pub use timeline::{End, Held, State, Stretch, Timeline, is_same};

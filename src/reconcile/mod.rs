@@ -19,7 +19,7 @@ pub use action::{Action, Close, MergeOrder, Phase, Purpose, Subject, Text, Withh
 pub use branch::{BranchStep, Stop};
 pub use feedback::{Feedback, Held, feedback, is_reverted, label_objection};
 pub use obsolete::SIGNING_PREFIX;
-pub use rollback::hold_rolled_back;
+pub use rollback::{hold_rolled_back, hold_unknown};
 pub use snapshot::{Branch, ForgeView, Snapshot};
 
 use crate::changeset::{ChangeSet, Plan};

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Branch, BranchStep, Close, Input, Purpose, Subject};
-use crate::changeset::{Planned, Proposed, branch_prefix, rollback_prefix};
+use crate::changeset::{
+    ALL_ENVIRONMENTS, Planned, Proposed, ProposedMove, branch_prefix, rollback_prefix,
+};
 use crate::choose::Outcome;
 use crate::policy::{Environment, Via};
-use crate::pull_request::{BranchPullRequests, PullRequest};
+use crate::pull_request::{BranchPullRequests, PullRequest, Queue};
 use crate::text::code_span;
 
 /// The beginning of the names of branches on which the forge makes commits. A workflow that runs for pushes can leave
@@ -66,7 +68,9 @@ impl Own<'_> {
         let Some(pull) = &self.pulls.open else {
             return self.leftover(input).into_iter().collect();
         };
-        let Some(others) = superseded_by(pull, input) else { return Vec::new() };
+        let Some(others) = superseded_by(pull, input) else {
+            return if touches(pull, input) { stop_merging(pull) } else { Vec::new() };
+        };
         let mut actions = Vec::new();
         let rules = input.snapshot.observed().map(|observed| &observed.rules);
         // Also where it stays open: nobody wants it merged.
@@ -106,12 +110,43 @@ impl Own<'_> {
         let is_withdrawn = |pull: &&PullRequest| {
             Proposed::read(&pull.body).is_some_and(|proposed| proposed.withdrawn.is_some())
         };
-        let withdrawn = self.pulls.closed.iter().filter(is_withdrawn);
+        // A rollback is asked for anew, so that a closed one is done with.
+        let is_rollback = self.branch.starts_with(&rollback_prefix(input.set));
+        let withdrawn = self.pulls.closed.iter().filter(|pull| is_rollback || is_withdrawn(pull));
         let mut done = self.pulls.merged.iter().chain(withdrawn);
         let is_done =
             done.any(|pull| pull.head == self.commit) && *self.branch != input.snapshot.base;
         (is_done && input.is_whole).then(|| Action::Delete { branch: self.branch.clone() })
     }
+}
+
+/// True if a rollback takes an image back that a pull request moves, beside others.
+fn touches(pull: &PullRequest, input: &Input<'_>) -> bool {
+    let Some(proposed) = Proposed::read(&pull.body).filter(|_| input.is_rollback) else {
+        return false;
+    };
+    let is_of = |moved: &ProposedMove, planned: &Planned| {
+        planned.image == moved.image && planned.environment == proposed.environment_of(moved)
+    };
+    let is_unknown = |planned: &Planned| {
+        proposed.moves.is_empty()
+            && [ALL_ENVIRONMENTS, &planned.environment].contains(&&*proposed.environment)
+    };
+    let decisions = &input.plan.decisions;
+    decisions.iter().any(|one| is_unknown(one) || proposed.moves.iter().any(|m| is_of(m, one)))
+}
+
+/// Has nothing merge a pull request, whoever wanted it: the next run rewrites it without the images that go back.
+fn stop_merging(pull: &PullRequest) -> Vec<Action> {
+    let (of, purpose) = (Subject::Obsolete(pull.reference()), Purpose::Obsolete);
+    let mut actions = Vec::new();
+    if pull.auto_merge_by.is_some() {
+        actions.push(Action::DisableAutoMerge { of: of.clone(), purpose });
+    }
+    if pull.queue == Queue::Inside {
+        actions.push(Action::LeaveQueue { of, purpose });
+    }
+    actions
 }
 
 /// True if a change set's branch has a pull request by the end of the run, if nothing fails.
@@ -141,8 +176,12 @@ fn reason(others: &BTreeMap<String, String>, is_rollback: bool) -> String {
     if others.len() > MAX_TITLES {
         titles.push(format!("and {} more", others.len() - MAX_TITLES));
     }
-    let how = if is_rollback { "takes its images back" } else { "proposes it" };
-    format!("another pull request {how}: {}", titles.join(", "))
+    let how = if is_rollback {
+        "a rollback takes its images back"
+    } else {
+        "another pull request proposes it"
+    };
+    format!("{how}: {}", titles.join(", "))
 }
 
 /// The branches and titles that propose the versions of an open pull request, none when nobody wants them any more;

@@ -3,7 +3,7 @@
 use super::{Action, Branch, Input, Purpose, Snapshot, Subject};
 use crate::changeset::{Decided, Proposed, rollback_prefix};
 use crate::choose::{Outcome, Reason, ReasonCode};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, Via};
 use crate::pull_request::{PullRequest, Queue};
 
 /// One image of an open rollback.
@@ -92,10 +92,25 @@ pub fn hold_rolled_back(snapshot: &Snapshot, set: &PolicySet, decided: &mut [Dec
         if decided.iter().filter(|one| is_it(one)).all(is_back) {
             continue;
         }
-        for one in decided.iter_mut().filter(|one| is_it(one)) {
+        // What could not be decided moves nothing, and its reason counts.
+        let known = |one: &Decided| one.decision.outcome != Outcome::Undecided;
+        for one in decided.iter_mut().filter(|one| is_it(one) && known(one)) {
             one.decision.outcome = Outcome::Hold;
             one.decision.reason = Reason::new(ReasonCode::RollbackOpen, open.message());
         }
+    }
+}
+
+/// Holds what would be pushed, where nobody can say whether a rollback is open.
+pub fn hold_unknown(set: &PolicySet, why: &str, decided: &mut [Decided]) {
+    let is_pushed = |one: &&mut Decided| {
+        let via = set.environments[one.at.environment].deliver.via;
+        via == Via::Push && one.decision.outcome == Outcome::Update
+    };
+    for one in decided.iter_mut().filter(is_pushed) {
+        let message = format!("it is not known whether a rollback is open: {why}");
+        one.decision.outcome = Outcome::Hold;
+        one.decision.reason = Reason::new(ReasonCode::RollbackOpen, message);
     }
 }
 

@@ -144,24 +144,24 @@ struct ChangeSetRow {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DiagnosticRow {
     /// How bad it is.
-    severity: SeverityName,
+    pub(super) severity: SeverityName,
     /// The stable code.
-    code: String,
+    pub(super) code: String,
     /// The file, within the repository.
-    path: Option<String>,
+    pub(super) path: Option<String>,
     /// The line, from 1.
-    line: Option<usize>,
+    pub(super) line: Option<usize>,
     /// The column in characters, from 1.
     column: Option<usize>,
     /// What is wrong.
-    message: String,
+    pub(super) message: String,
     /// What to do about it.
-    help: Option<String>,
+    pub(super) help: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum SeverityName {
+pub(super) enum SeverityName {
     Info,
     Warning,
     Error,

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::json::SeverityName;
 use super::status::{EnvironmentStatus, HistoryRow, ImageStatus, Status};
 use crate::choose::{Outcome, ReasonCode};
-use crate::text::one_line;
+use crate::text::harmless;
 
 /// Decisions that wait for a person, and not for time, a registry or another environment.
-const FOR_PEOPLE: [ReasonCode; 10] = [
+const FOR_PEOPLE: [ReasonCode; 9] = [
     ReasonCode::RollbackOpen,
     ReasonCode::GateOverdue,
     ReasonCode::TagMoved,
@@ -20,8 +21,13 @@ const FOR_PEOPLE: [ReasonCode; 10] = [
     ReasonCode::Vanished,
     ReasonCode::DigestOnly,
     ReasonCode::NoPlace,
-    ReasonCode::Lockstep,
 ];
+
+/// Problems that are listed.
+const PROBLEMS: usize = 30;
+
+/// Versions before the present one that a cell lists: the page of 300 images in six environments stays below 1 MB.
+const BEFORE: usize = 3;
 
 /// The page of a status.
 pub(super) fn page(status: &Status) -> String {
@@ -47,8 +53,9 @@ fn images(status: &Status) -> impl Iterator<Item = (&EnvironmentStatus, &ImageSt
 
 fn counts(status: &Status) -> String {
     let of = |outcome| images(status).filter(|(_, image)| image.outcome == outcome).count();
-    let pulls: BTreeSet<u64> =
-        images(status).filter_map(|(_, image)| Some(image.pull_request.as_ref()?.number)).collect();
+    // Numbers are those of one repository, and environments can be in several.
+    let pulls: BTreeSet<&str> =
+        images(status).filter_map(|(_, image)| Some(&*image.pull_request.as_ref()?.url)).collect();
     let all = [
         (images(status).count(), "deployed"),
         (of(Outcome::Keep), "up to date"),
@@ -71,7 +78,7 @@ fn needs_somebody(status: &Status) -> String {
     for (environment, image) in images(status) {
         let place = format!("{} in {}", escaped(&image.image), escaped(&environment.name));
         if let Some(pull) = &image.pull_request
-            && pulls.insert(pull.number)
+            && pulls.insert(&pull.url)
         {
             let row = format!("{} {}", link(image), escaped(&environment.name));
             groups.entry("Pull requests to be merged or closed".to_owned()).or_default().push(row);
@@ -88,6 +95,21 @@ fn needs_somebody(status: &Status) -> String {
             let row = format!("<b>{}</b>: {}", escaped(&environment.name), escaped(why));
             groups.entry("Whole environments that wait".to_owned()).or_default().push(row);
         }
+    }
+    let problems = status.diagnostics.iter().filter(|row| row.severity != SeverityName::Info);
+    for problem in problems.clone().take(PROBLEMS) {
+        let place = problem.path.as_ref().map(|path| match problem.line {
+            Some(line) => format!("<code>{}:{line}</code> ", escaped(path)),
+            None => format!("<code>{}</code> ", escaped(path)),
+        });
+        let code = escaped(&problem.code);
+        let row =
+            format!("{}<b>{code}</b>: {}", place.unwrap_or_default(), escaped(&problem.message));
+        groups.entry("Problems".to_owned()).or_default().push(row);
+    }
+    let more = problems.count().saturating_sub(PROBLEMS);
+    if more > 0 {
+        groups.entry("Problems".to_owned()).or_default().push(format!("and {more} more"));
     }
     let mut out = "<section aria-labelledby=needs><h2 id=needs>Needs somebody</h2>\n".to_owned();
     if groups.is_empty() {
@@ -184,8 +206,9 @@ fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) ->
 }
 
 fn history(rows: &[HistoryRow]) -> String {
-    let rows = rows.iter().map(|row| {
-        format!("<li><code>{}</code> from {}</li>", escaped(&short(&row.version)), time(row.since))
+    let rows = rows.iter().take(BEFORE).map(|row| {
+        let day = row.since.strftime("%Y-%m-%d");
+        format!("<li><code>{}</code> from {day}</li>", escaped(&short(&row.version)))
     });
     format!("<ol>{}</ol>", rows.collect::<String>())
 }
@@ -250,7 +273,7 @@ pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
 /// Text as it is, whatever it holds.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in one_line(text).chars() {
+    for c in harmless(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

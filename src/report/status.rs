@@ -35,7 +35,7 @@ pub struct Status {
     /// The environments, each after those that it comes from.
     pub environments: Vec<EnvironmentStatus>,
     /// What was left out or could not be used.
-    diagnostics: Vec<DiagnosticRow>,
+    pub(super) diagnostics: Vec<DiagnosticRow>,
 }
 
 /// One environment.

@@ -1,7 +1,7 @@
 //! `tagalong rollback`: an environment goes back, everybody sees it, and nothing is proposed on top of it.
 
 use crate::lifecycle::{Fleet, IMAGES};
-use crate::world::{Output, Story};
+use crate::world::{Fault, Output, Story};
 
 /// `shop` was v1.0.0, runs as v1.1.0, and v1.2.0 is proposed by #2.
 fn story() -> Story {
@@ -157,8 +157,8 @@ fn what_is_pushed_waits_for_an_open_rollback_too() {
     assert!(site.trim().ends_with(":v1.1.0"), "{site}");
 }
 
-#[test]
-fn its_partners_in_lockstep_wait_with_it() {
+/// `front` and `back` move together, and ran v1.0.0 before v1.1.0.
+fn pair() -> Story {
     let story = Story::of(|registry| {
         let host = registry.host.clone();
         for image in ["front", "back"] {
@@ -175,18 +175,52 @@ fn its_partners_in_lockstep_wait_with_it() {
             ("back.yaml".to_owned(), site("back")),
         ]
     });
-    let push = |tag: &str| {
-        for image in ["front", "back"] {
-            story.registry.push(&format!("acme/{image}"), &[tag]);
-        }
-        story.later(1);
-        story.run().exits(0)
-    };
-    push("v1.1.0");
+    newer(&story, "v1.1.0");
     assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"));
-    back(&story, &["--image", "front", "--deliver", "pull-request"]).exits(0);
-    let out = push("v1.2.0");
-    let held: Vec<String> = out.decisions();
-    assert_eq!(held, ["back hold v1.2.0 lockstep", "front hold v1.2.0 rollback-open"], "{held:?}");
+    story
+}
+
+fn newer(story: &Story, tag: &str) -> Output {
+    for image in ["front", "back"] {
+        story.registry.push(&format!("acme/{image}"), &[tag]);
+    }
+    story.later(1);
+    story.run().exits(0)
+}
+
+#[test]
+fn partners_in_lockstep_go_back_together_and_wait_together() {
+    let story = pair();
+    let front = ["--image", "front", "--deliver", "pull-request"];
+    let out = back(&story, &front).exits(0);
+    let moved = ["back update v1.0.0 rolled-back", "front update v1.0.0 rolled-back"];
+    assert_eq!(out.decisions(), moved, "one of them alone would be a mix that never ran");
+    let out = newer(&story, "v1.2.0");
+    assert_eq!(
+        out.decisions(),
+        ["back hold v1.2.0 rollback-open", "front hold v1.2.0 rollback-open"]
+    );
     assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"), "it moved alone");
+}
+
+#[test]
+fn a_push_waits_where_nobody_can_say_whether_a_rollback_is_open() {
+    let story = pair();
+    back(&story, &["--deliver", "pull-request"]).exits(0);
+    for _ in 0..10 {
+        story.github.fault(Fault {
+            method: "POST",
+            part: "/graphql",
+            status: 401,
+            headers: vec![],
+            message: "Bad credentials",
+            after_effect: false,
+        });
+    }
+    for image in ["front", "back"] {
+        story.registry.push(&format!("acme/{image}"), &["v1.2.0"]);
+    }
+    let out = story.run().exits(3);
+    out.says(&["forge.unavailable", "it is not known whether a rollback is open"]);
+    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"), "it was pushed");
 }

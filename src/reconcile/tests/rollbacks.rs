@@ -95,3 +95,34 @@ fn a_merged_rollback_rejects_what_it_took_back_and_a_closed_one_nothing() {
         BranchPullRequests { closed: Some(pull(&["shop"])), ..BranchPullRequests::default() };
     assert_eq!(of(closed, &at("v1.1.0")), [""; 0]);
 }
+
+#[test]
+fn a_rollback_has_nothing_merge_a_pull_request_that_moves_its_images_beside_others() {
+    let set = policies("draft: false");
+    let forward = |images: &[&str], auto_merge_by: Option<&str>| PullRequest {
+        number: 7,
+        body: body("f", "v1.1.0", "v1.2.0", images),
+        auto_merge_by: auto_merge_by.map(str::to_owned),
+        ..PullRequest::default()
+    };
+    let plan = Plan {
+        decisions: vec![planned("shop", "v1.1.0", Outcome::Update, "v1.0.0")],
+        ..Plan::default()
+    };
+    let all = |pull: PullRequest| {
+        let pulls = BranchPullRequests { open: Some(pull), ..BranchPullRequests::default() };
+        let snapshot = snapshot("tagalong/staging", ours(), pulls);
+        let (ledger, now) = (Unsaved::Nothing, Timestamp::UNIX_EPOCH);
+        let (set, plan, snapshot) = (&set, &plan, &snapshot);
+        let (is_whole, is_rollback) = (false, true);
+        let input = Input { plan, set, snapshot, ledger, now, clock: now, is_whole, is_rollback };
+        reconcile(&input, &[], &[])
+    };
+    let stops = |pull| all(pull).iter().any(|one| matches!(one, Action::DisableAutoMerge { .. }));
+    assert!(stops(forward(&["shop", "web"], Some("ann"))), "whoever wanted it merged");
+    assert!(stops(forward(&[], Some(BOT))), "its moves were too many to list");
+    assert!(!stops(forward(&["web"], Some(BOT))), "it has nothing to do with it");
+    assert!(
+        !all(forward(&["shop", "web"], None)).iter().any(|one| matches!(one, Action::Close(_)))
+    );
+}

@@ -127,7 +127,8 @@ fn needs_somebody(status: &Status) -> String {
 
 /// One row for each image, one column for each environment in the order of promotion.
 fn matrix(status: &Status) -> String {
-    let names: BTreeSet<&str> = images(status).map(|(_, image)| &*image.image).collect();
+    let names: BTreeMap<&str, &str> =
+        images(status).map(|(_, image)| (&*image.image, &*image.repository)).collect();
     let mut out =
         "<section aria-labelledby=runs><h2 id=runs>What runs where</h2>\n<table>\n<thead><tr><th \
                    scope=col>Image</th>"
@@ -142,8 +143,9 @@ fn matrix(status: &Status) -> String {
         write!(out, "<th scope=col>{}{from}</th>", escaped(&environment.name)).ok();
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    for name in names {
-        write!(out, "<tr><th scope=row>{}</th>", escaped(name)).ok();
+    for (name, repository) in names {
+        let (shown, repository) = (escaped(name), escaped(repository));
+        write!(out, "<tr><th scope=row>{shown}<small>{repository}</small></th>").ok();
         for environment in &status.environments {
             write!(out, "<td data-env=\"{}\">", escaped(&environment.name)).ok();
             for image in environment.images.iter().filter(|image| image.image == name) {
@@ -191,8 +193,9 @@ fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) ->
     if image.pull_request.is_some() {
         row("Pull request", link(image));
     }
-    row("Image", format!("<code>{}</code>", escaped(&image.repository)));
-    row("Runs", format!("<code>{}</code>", escaped(&image.holds)));
+    if short(&image.holds) != image.holds {
+        row("Runs", format!("<code>{}</code>", escaped(&image.holds)));
+    }
     if let Some(since) = image.since {
         row("Since", time(since));
     }
@@ -207,10 +210,9 @@ fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) ->
 
 fn history(rows: &[HistoryRow]) -> String {
     let rows = rows.iter().take(BEFORE).map(|row| {
-        let day = row.since.strftime("%Y-%m-%d");
-        format!("<li><code>{}</code> from {day}</li>", escaped(&short(&row.version)))
+        format!("{} from {}", escaped(&short(&row.version)), row.since.strftime("%Y-%m-%d"))
     });
-    format!("<ol>{}</ol>", rows.collect::<String>())
+    rows.collect::<Vec<_>>().join(", ")
 }
 
 /// A few words that say what a cell waits for.
@@ -315,3 +317,64 @@ dl { margin: .5rem 0; max-width: 40rem; } dt { color: var(--soft); } dd { margin
 tbody tr { padding: .5rem 0; border-bottom: 1px solid var(--line); } td, tbody th { border: 0; padding: .2rem 0; }
 td:not(:empty)::before { content: attr(data-env); display: block; color: var(--soft); } }
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choose::Reason;
+    use crate::report::PullRequestLink;
+
+    /// 300 images in six environments, each with a pull request and a history.
+    fn large() -> Status {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let image = |index: usize| ImageStatus {
+            image: format!("service-{index:03}"),
+            repository: format!("ghcr.io/acme/service-{index:03}"),
+            holds: "v1.21.0".to_owned(),
+            since: Some(now),
+            since_earlier: false,
+            commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
+            outcome: Outcome::Update,
+            next: Some("v1.22.0".to_owned()),
+            reason: Reason::new(ReasonCode::Newer, "v1.22.0 is above v1.21.0"),
+            pull_request: None,
+            history: vec![HistoryRow { version: "v1.20.0".to_owned(), since: now }; 10],
+        };
+        let environment = |name: &str| EnvironmentStatus {
+            name: name.to_owned(),
+            home: crate::report::HomeRow::default(),
+            promote_from: Vec::new(),
+            waits_for: None,
+            images: (0..300).map(image).collect(),
+        };
+        let names = ["dev", "staging", "preprod", "prod-eu", "prod-us", "prod-ap"];
+        Status::new(now, names.map(environment).into(), &[])
+    }
+
+    #[test]
+    fn a_large_fleet_stays_below_a_megabyte() {
+        let page = page(&large());
+        assert!(page.len() < 1_000_000, "{}", page.len());
+        assert_eq!(page.matches("<details>").count(), 1_800);
+    }
+
+    #[test]
+    fn untrusted_text_stays_text() {
+        let mut status = large();
+        status.environments.truncate(1);
+        let environment = &mut status.environments[0];
+        environment.images.truncate(1);
+        let image = &mut environment.images[0];
+        let hostile = "<img src=x onerror=alert(1)>\"'&";
+        image.image = hostile.to_owned();
+        image.reason.message = hostile.to_owned();
+        let url = "javascript:alert(1)".to_owned();
+        image.pull_request = Some(PullRequestLink { number: 7, url });
+        environment.name = hostile.to_owned();
+        environment.waits_for = Some(hostile.to_owned());
+        let page = page(&status);
+        assert!(!page.contains("<img"), "{page}");
+        assert!(!page.contains("href=\"javascript"), "{page}");
+        assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;"), "{page}");
+    }
+}

@@ -180,10 +180,10 @@ fn is_a_page(page: &str) {
         "<li><b>8</b> deployed</li>",
         "<h2 id=needs>Needs somebody</h2>",
         "<th scope=col>us<small>from eu</small></th>",
-        "<th scope=row>shop</th>",
+        "<th scope=row>shop<small>",
         "<span class=\"chip hold\">soaking</span>",
         "→ <code>v1.2.0</code>",
-        "<dt>Before</dt><dd><ol><li><code>v1.0.0</code> from ",
+        "<dt>Before</dt><dd>v1.0.0 from ",
     ] {
         assert!(page.contains(part), "no {part:?} in\n{page}");
     }

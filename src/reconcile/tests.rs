@@ -3,6 +3,7 @@
 mod gate;
 mod rollbacks;
 mod states;
+mod table;
 
 use jiff::Timestamp;
 

@@ -1,6 +1,11 @@
 //! The table of `docs/pull-requests.md`, cell by cell: a state, an event, and what a run of everything does
 //! to staging's pull requests then.
 
+#[path = "../../src/reconcile/tests/table.rs"]
+mod table;
+
+use table::{EVENTS, TABLE};
+
 use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::Lie;
 
@@ -8,24 +13,6 @@ const BRANCH: &str = "tagalong/staging";
 
 /// The pull request of staging; prod's is opened before it.
 const NUMBER: u64 = 2;
-
-const EVENTS: [&str; 5] = ["nothing", "newer", "over", "regroup", "base"];
-
-/// What becomes of staging, for each event; what is closed is named by `closed`.
-const TABLE: [(&str, [&str; 5]); 12] = [
-    ("none", ["created", "created", "", "created created created", "created"]),
-    ("open", ["unchanged", "updated", "closed", "created created created closed", "updated"]),
-    ("undecided", ["unchanged", "updated", "", "created created", "updated"]),
-    ("held", ["waiting", "waiting", "", "created created created", "waiting"]),
-    ("off schedule", ["waiting", "waiting", "closed", "waiting waiting waiting", "waiting"]),
-    ("a person's", ["frozen", "frozen", "", "created created created", "frozen"]),
-    ("rebase", ["updated", "updated", "closed", "created created created closed", "updated"]),
-    ("closed", ["", "created", "", "", ""]),
-    ("retry", ["created", "created", "", "created created created", "created"]),
-    ("withdrawn", ["created", "created", "", "created created created", "created"]),
-    ("merged", ["", "created", "", "", ""]),
-    ("reverted", ["", "created", "", "", ""]),
-];
 
 /// On Mondays only, for the state that is not on time.
 const SCHEDULE: &str = "schedule: [{cron: '0 0 * * 1', duration: 24h}]";

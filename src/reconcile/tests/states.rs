@@ -1,28 +1,12 @@
 //! The table of `docs/pull-requests.md`: every state of a pull request under every event. `tests/it/states.rs` has the
 //! same table for the built program, with git and a forge.
 
+use super::table::{EVENTS, TABLE};
 use super::*;
 use crate::policy::HOLD;
 use crate::reconcile::{Feedback, Held, feedback};
 
 const BRANCH: &str = "tagalong/staging";
-
-const EVENTS: [&str; 5] = ["nothing", "newer", "over", "regroup", "base"];
-
-const TABLE: [(&str, [&str; 5]); 12] = [
-    ("none", ["created", "created", "", "created created created", "created"]),
-    ("open", ["unchanged", "updated", "closed", "created created created closed", "updated"]),
-    ("undecided", ["unchanged", "updated", "", "created created", "updated"]),
-    ("held", ["waiting", "waiting", "", "created created created", "waiting"]),
-    ("off schedule", ["waiting", "waiting", "closed", "waiting waiting waiting", "waiting"]),
-    ("a person's", ["frozen", "frozen", "", "created created created", "frozen"]),
-    ("rebase", ["updated", "updated", "closed", "created created created closed", "updated"]),
-    ("closed", ["", "created", "", "", ""]),
-    ("retry", ["created", "created", "", "created created created", "created"]),
-    ("withdrawn", ["created", "created", "", "created created created", "created"]),
-    ("merged", ["", "created", "", "", ""]),
-    ("reverted", ["", "created", "", "", ""]),
-];
 
 const MONDAY: &str = "2027-11-22T12:00:00Z";
 const SUNDAY: &str = "2027-11-28T12:00:00Z";

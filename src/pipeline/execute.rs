@@ -220,19 +220,19 @@ impl<'a> Execution<'a> {
 
     /// Reports a pull request that the forge may still merge, although nobody wants that any more.
     fn still_merging(&mut self, action: &Action, error: &ForgeError) {
-        let pull = match action {
-            Action::DisableAutoMerge { of: Subject::Obsolete(pull), .. }
-            | Action::LeaveQueue { of: Subject::Obsolete(pull), .. } => Some(pull.number),
-            _ => None,
+        let (Action::DisableAutoMerge { of: Subject::Obsolete(pull), .. }
+        | Action::LeaveQueue { of: Subject::Obsolete(pull), .. }) = action
+        else {
+            return;
         };
-        let number = pull.unwrap_or_default();
+        let number = pull.number;
         self.closed.push(Delivery {
             environment: String::new(),
             home: Home::default(),
             via: Via::PullRequest,
             branch: None,
             commit: None,
-            pull_request: pull.map(|number| (number, String::new())),
+            pull_request: None,
             outcome: DeliveryOutcome::Failed,
             message: Some(format!("#{number} may still be merged by the forge: {error}")),
         });

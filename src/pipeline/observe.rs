@@ -44,7 +44,7 @@ fn branch(state: Result<BranchState, crate::git::GitError>) -> Branch {
     }
 }
 
-/// What earlier runs were told, where that is kept.
+/// Answers of earlier runs, where they are kept.
 fn store(settings: &DecideSettings) -> Option<Store> {
     let clock = settings.clock.map(|(then, _)| then.into());
     settings.cache.clone().and_then(|directory| Store::open(directory, clock))
@@ -167,14 +167,14 @@ impl Observation {
         request: &Request<'_>,
         problems: &mut Vec<Diagnostic>,
     ) -> bool {
-        let unseen = self.unseen(tree, set, files, request).or_else(|| self.unseen_rollback());
+        let unseen = self.unseen(tree, set, files, request).or_else(|| self.rollback_warning());
         let is_fine = unseen.as_ref().is_none_or(|unseen| unseen.severity == Severity::Info);
         problems.extend(unseen);
         is_fine
     }
 
     /// A warning about rollbacks that may be open, where nobody could ask.
-    fn unseen_rollback(&self) -> Option<Diagnostic> {
+    fn rollback_warning(&self) -> Option<Diagnostic> {
         let why = self.unseen_rollbacks()?;
         let message =
             format!("it is not known whether a rollback is open, which holds its images: {why}");

@@ -208,7 +208,7 @@ fn held(files: &[Surveyed]) -> Held {
 }
 
 /// What is pushed goes to the branch that was read.
-fn name_branches(plan: &mut Plan, tree: &Tree) {
+pub(super) fn name_branches(plan: &mut Plan, tree: &Tree) {
     let Tree::Git { clone, .. } = tree else { return };
     for set in plan.change_sets.iter_mut().filter(|set| set.via == Via::Push) {
         clone.branch().clone_into(&mut set.branch);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::history::{Timelines, timelines};
 use super::observe::Observation;
-use super::plan::check_names;
+use super::plan::{check_names, name_branches};
 use super::{
     Deliver, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
     deliver,
@@ -111,23 +111,24 @@ async fn plan(
     diagnostics.extend(found);
     let timeline = timeline(&tree, &set, &files, environment, settings.now).await?;
     let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
-    let decided = decided(
-        &set,
-        environment,
-        &files,
-        &timeline,
-        &memory,
-        &Wanted { settings, to: asked.to.as_ref() },
-    )?;
+    let back = Back {
+        set: &set,
+        timeline: &timeline,
+        ledger: &memory.ledger,
+        images: &settings.images,
+        to: asked.to.as_ref(),
+    };
+    let decided = decided(&back, environment, &files)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut plan = rewrite(&tree, &set, &files, decided);
     let is_pushed = set.environments[environment].deliver.via == Via::Push;
     memory.taken_back(&plan, is_pushed, settings.now);
-    name_branches(&mut plan, &set, environment, &settings.images, &tree);
     let notes = notes(&plan, &set, environment, &timeline, asked);
     for change in &mut plan.change_sets {
+        change.branch = rollback_branch(&set, environment, &settings.images);
         notes.word(change);
     }
+    name_branches(&mut plan, &tree);
     let all = std::iter::once(environment);
     let mut observation = Observation::read(all, &set, &tree, &memory, &author, request).await;
     observation.of_plan(&plan).await;
@@ -181,30 +182,18 @@ async fn timeline(
     timeline.map_err(|reason| Failure::Failed(reason.message))
 }
 
-/// The images and the tag that a rollback is for.
-struct Wanted<'a> {
-    settings: &'a DecideSettings,
-    to: Option<&'a Tag>,
-}
-
 /// The decisions that take an environment back.
 fn decided(
-    set: &PolicySet,
+    back: &Back<'_>,
     environment: usize,
     files: &[Surveyed],
-    timeline: &Timeline,
-    memory: &Memory,
-    wanted: &Wanted<'_>,
 ) -> Result<Vec<Decided>, Failure> {
     let here = uses(files).into_iter().filter(|at| at.environment == environment);
     let here: Vec<Use> = here.collect();
-    let (ledger, images, to) = (&memory.ledger, &*wanted.settings.images, wanted.to);
-    let back = Back { set, timeline, ledger, images, to };
     let decided = back.decide(&here);
     if decided.is_empty() {
-        let nothing = Nothing { set, environment, timeline, wanted };
         let named: Vec<Use> = here.into_iter().filter(|at| back.is_named(at)).collect();
-        let diagnostics = vec![nothing.told(&named)];
+        let diagnostics = vec![Nothing { back, environment }.told(&named)];
         return Err(Failure::Invalid(Box::new(Invalid { diagnostics, ..Invalid::default() })));
     }
     Ok(decided)
@@ -212,20 +201,18 @@ fn decided(
 
 /// A rollback that has nothing to go back to.
 struct Nothing<'a> {
-    set: &'a PolicySet,
+    back: &'a Back<'a>,
     environment: usize,
-    timeline: &'a Timeline,
-    wanted: &'a Wanted<'a>,
 }
 
 impl Nothing<'_> {
     /// The reason, with the versions that could be named.
     fn told(&self, uses: &[Use]) -> Diagnostic {
-        let name = &self.set.environments[self.environment].name;
+        let name = &self.back.set.environments[self.environment].name;
         let days = LOOK_BACK.as_hours() / 24;
         let earlier: Vec<String> = uses.iter().filter_map(|at| self.earlier(at)).collect();
         let runs_already = |to: &&Tag| uses.iter().any(|at| at.deployed.tag.as_ref() == Some(*to));
-        let message = match self.wanted.to {
+        let message = match self.back.to {
             Some(to) if runs_already(&to) => format!("`{name}` runs {to} already"),
             Some(to) => {
                 format!("`{name}` did not run {to} before, in the last {days} days, or it is newer")
@@ -251,32 +238,15 @@ impl Nothing<'_> {
     /// The other versions that an image ran before.
     fn earlier(&self, at: &Use) -> Option<String> {
         let mut all: Vec<String> = Vec::new();
-        for state in &self.timeline.states {
+        for state in &self.back.timeline.states {
             let Held::One(held) = state.held(at.policy) else { continue };
             let version = held.to_string();
             if held.tag != at.deployed.tag && !all.contains(&version) {
                 all.push(version);
             }
         }
-        let image = &self.set.policies[at.policy].name;
+        let image = &self.back.set.policies[at.policy].name;
         (!all.is_empty()).then(|| format!("{image}: {}", all.join(", ")))
-    }
-}
-
-/// Names branches that are nobody else's.
-fn name_branches(
-    plan: &mut Plan,
-    set: &PolicySet,
-    environment: usize,
-    images: &[String],
-    tree: &Tree,
-) {
-    for change in &mut plan.change_sets {
-        if let (Via::Push, Tree::Git { clone, .. }) = (change.via, tree) {
-            clone.branch().clone_into(&mut change.branch);
-            continue;
-        }
-        change.branch = rollback_branch(set, environment, images);
     }
 }
 

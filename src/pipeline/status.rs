@@ -121,7 +121,7 @@ const HISTORY: usize = 10;
 fn history(timeline: &Timeline, policy: usize) -> Vec<HistoryRow> {
     let mut rows = Vec::new();
     let mut index = 0;
-    while let Some(state) = timeline.states.get(index) {
+    while let Some(state) = timeline.states.get(index).filter(|_| rows.len() < HISTORY) {
         let held = state.held(policy);
         let same = timeline.states[index..].iter().take_while(|other| other.held(policy) == held);
         let count = same.count().max(1);
@@ -131,6 +131,5 @@ fn history(timeline: &Timeline, policy: usize) -> Vec<HistoryRow> {
         }
         index += count;
     }
-    rows.truncate(HISTORY);
     rows
 }

@@ -4,7 +4,7 @@ use super::{Action, BranchStep, Input, Purpose, Stop, Subject, Text, Withheld};
 use crate::changeset::{ChangeSet, Proposed};
 use crate::policy::{AutoMerge, REBASE, Via};
 use crate::pull_request::{PullRequest, Queue, RepoRules};
-use crate::text::code_span;
+use crate::text::{code_span, is_same_text};
 
 /// The beginning of a body that says that its branch is left alone.
 const FROZEN: &str = "> **Left alone**:";
@@ -106,10 +106,4 @@ fn withhold(index: usize, set: &ChangeSet, open: &PullRequest, rules: &RepoRules
         actions.push(Action::LeaveQueue { of, purpose });
     }
     actions
-}
-
-/// True if two texts are equal but for line ends, which forges change.
-fn is_same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found) == lines(wanted)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::json::SeverityName;
-use super::status::{EnvironmentStatus, HistoryRow, ImageStatus, Status};
+use super::status::{EnvironmentStatus, HistoryRow, ImageStatus, Status, shortened};
 use crate::choose::{Outcome, ReasonCode};
 use crate::text::harmless;
 
@@ -160,14 +160,15 @@ fn matrix(status: &Status) -> String {
 
 fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) -> String {
     let mut out = "<details><summary>".to_owned();
-    write!(out, "<code>{}</code>", escaped(&short(&image.holds))).ok();
+    write!(out, "<code>{}</code>", escaped(&shortened(&image.holds))).ok();
     if let Some(since) = image.since {
         let before = if image.since_earlier { "over " } else { "" };
         write!(out, " <span class=age>{before}{}</span>", age(since, now)).ok();
     }
     if image.outcome != Outcome::Keep {
         if let Some(next) = &image.next {
-            write!(out, " <span class=next>→ <code>{}</code></span>", escaped(&short(next))).ok();
+            write!(out, " <span class=next>→ <code>{}</code></span>", escaped(&shortened(next)))
+                .ok();
         }
         let class = match image.outcome {
             Outcome::Keep => "keep",
@@ -193,7 +194,7 @@ fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) ->
     if image.pull_request.is_some() {
         row("Pull request", link(image));
     }
-    if short(&image.holds) != image.holds {
+    if shortened(&image.holds) != image.holds {
         row("Runs", format!("<code>{}</code>", escaped(&image.holds)));
     }
     if let Some(since) = image.since {
@@ -210,7 +211,7 @@ fn cell(image: &ImageStatus, environment: &EnvironmentStatus, now: Timestamp) ->
 
 fn history(rows: &[HistoryRow]) -> String {
     let rows = rows.iter().take(BEFORE).map(|row| {
-        format!("{} from {}", escaped(&short(&row.version)), row.since.strftime("%Y-%m-%d"))
+        format!("{} from {}", escaped(&shortened(&row.version)), row.since.strftime("%Y-%m-%d"))
     });
     rows.collect::<Vec<_>>().join(", ")
 }
@@ -245,14 +246,6 @@ fn link(image: &ImageStatus) -> String {
         return format!("<a href=\"{}\">#{number}</a>", escaped(&pull.url));
     }
     format!("#{number}")
-}
-
-/// A version with as much of its digest as tells two apart.
-fn short(version: &str) -> String {
-    match version.split_once("@sha256:") {
-        Some((tag, hex)) => format!("{tag}@{}", hex.get(..7).unwrap_or(hex)),
-        None => version.to_owned(),
-    }
 }
 
 /// A time for people, and for programs.

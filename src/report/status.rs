@@ -143,7 +143,7 @@ impl ImageStatus {
 }
 
 /// A digest as short as it is shown elsewhere.
-fn shortened(holds: &str) -> String {
+pub(super) fn shortened(holds: &str) -> String {
     match holds.split_once("@sha256:") {
         Some((tag, hex)) => format!("{tag}@sha256:{}", hex.get(..12).unwrap_or(hex)),
         None => holds.to_owned(),

@@ -43,7 +43,7 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("command", &["pipeline", "report", "settings", "secret", "cli", "serve", "demo", "traces"]),
 ];
 
-/// What the stages put together.
+/// Rooms that the stages put together.
 const PIPELINE: [&str; 9] =
     ["worktree", "secret", "store", "registry", "git", "forge", "report", "settings", "http"];
 

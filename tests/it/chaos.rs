@@ -436,7 +436,7 @@ fn predicted(report: &serde_json::Value) -> BTreeSet<(String, &'static str)> {
             "push" | "edit" | "decorate" | "add-labels" | "remove-label" => "updated",
             _ => continue,
         };
-        // A new branch is pushed before it is opened; the last word on any other is said first or last.
+        // A new branch is pushed before it is opened; of any other branch the first or the last action counts.
         let slot = outcomes.entry(branch.to_owned()).or_insert(outcome);
         let is_final = ["waiting", "frozen", "refused", "failed", "created"].contains(slot);
         if !is_final {

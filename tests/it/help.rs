@@ -1,4 +1,4 @@
-//! What the program says of itself: help, manual pages, codes.
+//! Help, manual pages and the meaning of codes.
 
 use crate::world::World;
 

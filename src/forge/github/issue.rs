@@ -4,9 +4,10 @@ use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{GitHub, Login, same_text};
+use super::{GitHub, Login};
 use crate::forge::{ForgeError, Issue as Kept};
 use crate::secret::redacted;
+use crate::text::is_same_text;
 
 /// The label that the issue is found by.
 const LABEL: &str = "tagalong";
@@ -62,7 +63,7 @@ impl GitHub {
                 self.write(async |rest: Octocrab| rest.post(&route, Some(&issue)).await).await?;
             return Ok(true);
         };
-        if same_text(&found.body, body) && found.title == title {
+        if is_same_text(&found.body, body) && found.title == title {
             return Ok(false);
         }
         let route = self.route(&format!("issues/{}", found.number));

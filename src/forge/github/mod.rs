@@ -221,9 +221,3 @@ struct Login {
 struct Named {
     name: String,
 }
-
-/// GitHub may return a body with other line ends than it was sent.
-fn same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
-    lines(found) == lines(wanted)
-}

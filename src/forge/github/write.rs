@@ -4,10 +4,11 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{GitHub, Named, same_text};
+use super::{GitHub, Named};
 use crate::forge::{Decoration, ForgeError, NewPullRequest, PullRequestEdit};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
+use crate::text::is_same_text;
 
 /// A pull request as the REST API answers; what it says of title and body was just sent.
 #[derive(Deserialize)]
@@ -73,7 +74,7 @@ impl GitHub {
                 let open = seen.pulls.remove(new.branch).and_then(|pulls| pulls.open);
                 let found = open.ok_or(error)?;
                 let body = redacted(new.body);
-                if found.title != new.title || !same_text(&found.body, &body) {
+                if found.title != new.title || !is_same_text(&found.body, &body) {
                     let (title, body) = (Some(new.title), Some(new.body));
                     let edit = PullRequestEdit { title, body, ..PullRequestEdit::default() };
                     self.edit(found.number, &edit).await?;

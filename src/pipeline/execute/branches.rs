@@ -59,9 +59,6 @@ impl Execution<'_> {
         let mut tip = self.on.clone.base();
         for action in actions {
             let Action::Push { set: index } = action else { continue };
-            if self.sets[*index].is_over {
-                continue;
-            }
             let set = &self.on.plan.change_sets[*index];
             let parent = if set.via == Via::Push { tip } else { self.on.clone.base() };
             let by = By { author: self.on.author, now: self.on.now };

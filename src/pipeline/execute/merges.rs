@@ -6,6 +6,9 @@ use crate::pipeline::proof;
 use crate::reconcile::{Action, MergeOrder};
 use crate::report::DeliveryOutcome;
 
+/// The message for a pull request that the forge merges in its turn.
+const QUEUED: &str = "it waits in the merge queue";
+
 impl Execution<'_> {
     pub(super) async fn merge(&mut self, action: &Action) {
         let done = match action {
@@ -19,10 +22,9 @@ impl Execution<'_> {
                 self.sets[*set].say(QUEUED);
                 return;
             }
-            Action::Merge(order) | Action::Enqueue(order) => self.proven(order, action).await,
-            Action::EnableAutoMerge { order, otherwise } => {
-                self.enable_auto_merge(order, otherwise).await
-            }
+            Action::Merge(order)
+            | Action::Enqueue(order)
+            | Action::EnableAutoMerge { order, .. } => self.proven(order, action).await,
             _ => self.take_off(action).await.map(|()| Merged::NotNow(String::new())),
         };
         if let Some(set) = action.set() {
@@ -30,55 +32,34 @@ impl Execution<'_> {
         }
     }
 
-    /// Merges or queues, once the branch is proven to be the planned edits.
+    /// Merges, queues or enables auto-merge, once the branch is proven to be the planned edits.
     async fn proven(&self, order: &MergeOrder, action: &Action) -> Result<Merged, ForgeError> {
-        if let Some(why) = self.difference(order).await? {
-            return Ok(Merged::NotNow(why.to_owned()));
-        }
-        self.unproven(order, action).await
-    }
-
-    async fn unproven(&self, order: &MergeOrder, action: &Action) -> Result<Merged, ForgeError> {
         let progress = &self.sets[order.set];
         let (Some(forge), Some(pull), Some(head)) =
             (self.forge, &progress.pull, &progress.delivery.commit)
         else {
             return Ok(Merged::NotNow(String::new()));
         };
-        match action {
+        let (clone, plan) = (self.on.clone, self.on.plan);
+        let branch = proof::Branch { clone, plan, head, is_new: order.is_new };
+        if let Some(why) = branch.difference(&plan.change_sets[order.set], forge).await? {
+            return Ok(Merged::NotNow(why.to_owned()));
+        }
+        let now = match action {
+            Action::EnableAutoMerge { otherwise, .. } => {
+                if forge.enable_auto_merge(pull, head, order.method).await? {
+                    return Ok(Merged::NotNow(String::new()));
+                }
+                otherwise
+            }
+            action => action,
+        };
+        match now {
             Action::Merge(order) => forge.merge(pull, head, order.method).await,
             Action::Enqueue(_) => forge.enqueue(pull, head).await,
             Action::WaitToMerge { why, .. } => Ok(Merged::NotNow(why.clone())),
             _ => Ok(Merged::NotNow(String::new())),
         }
-    }
-
-    async fn enable_auto_merge(
-        &self,
-        order: &MergeOrder,
-        otherwise: &Action,
-    ) -> Result<Merged, ForgeError> {
-        if let Some(why) = self.difference(order).await? {
-            return Ok(Merged::NotNow(why.to_owned()));
-        }
-        let progress = &self.sets[order.set];
-        let (Some(forge), Some(pull), Some(head)) =
-            (self.forge, &progress.pull, &progress.delivery.commit)
-        else {
-            return Ok(Merged::NotNow(String::new()));
-        };
-        if forge.enable_auto_merge(pull, head, order.method).await? {
-            return Ok(Merged::NotNow(String::new()));
-        }
-        self.unproven(order, otherwise).await
-    }
-
-    async fn difference(&self, order: &MergeOrder) -> Result<Option<&'static str>, ForgeError> {
-        let (set, head) = (order.set, &self.sets[order.set].delivery.commit);
-        let Some((forge, head)) = self.forge.zip(head.as_ref()) else { return Ok(None) };
-        let branch =
-            proof::Branch { clone: self.on.clone, plan: self.on.plan, head, is_new: order.is_new };
-        branch.difference(&self.on.plan.change_sets[set], forge).await
     }
 
     fn merged(&mut self, set: usize, action: &Action, done: Result<Merged, ForgeError>) {
@@ -106,6 +87,3 @@ impl Execution<'_> {
         }
     }
 }
-
-/// The message for a pull request that the forge merges in its turn.
-const QUEUED: &str = "it waits in the merge queue";

@@ -89,7 +89,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Sets labels, people and milestone. A milestone that does not exist keeps nothing else away.
+    /// Sets labels, people and milestone. The rest is set also where a milestone does not exist.
     async fn decorate(&mut self, set: usize) -> Result<(), ForgeError> {
         let (forge, pull) = (self.forge, self.sets[set].pull.clone());
         let Some((forge, pull)) = forge.zip(pull) else { return Ok(()) };

@@ -106,7 +106,7 @@ pub struct Pull {
     pub fork: bool,
     /// Who set its labels; `eve` may not write.
     pub labelled_by: &'static str,
-    /// Who set the label `tagalong:hold`, where that was somebody else.
+    /// The login that set the label `tagalong:hold`, where that is not `labelled_by`.
     pub held_by: Option<&'static str>,
     /// Labels that `ada` set before those.
     pub earlier: Vec<String>,

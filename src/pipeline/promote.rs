@@ -147,7 +147,15 @@ impl<'a> Promoting<'a> {
                 );
                 hold(ReasonCode::TagMoved, message)
             }
-            Ok(_) => None,
+            Ok(Some(_)) => None,
+            // Only a catalog says nothing.
+            Ok(None) => {
+                let message = format!(
+                    "the digest of {repository}:{tag} is not in the catalog, and its source runs {}",
+                    digest.short()
+                );
+                Some((Outcome::Undecided, Reason::new(ReasonCode::NoDigest, message)))
+            }
             Err(reason) => Some((Outcome::Undecided, reason)),
         }
     }

@@ -221,7 +221,7 @@ impl Tags {
             // Another one behind the tag does not say that this one is not there.
             return match self.has(copy, digest, settings).await {
                 Ok(Some(true)) => None,
-                Ok(None) if there.is_none() => None,
+                Ok(None) if there.is_none() => lacking("digests in the catalog"),
                 Ok(_) => lacking(digest.short()),
                 Err(reason) => Some(reason),
             };

@@ -460,8 +460,31 @@ fn a_copy_at_another_registry_is_promoted_by_its_own_name() {
     let (left, said) = staged(&pinned, &format!("image: dev.io/shop:1.1.0@{A}\n"), prod, &other);
     assert_eq!(left, prod, "{said}");
     assert!(said.contains("prod.io/acme/shop has no sha256:aaaaaaa"), "{said}");
+    // Nor is a tag without a digest proof of the one that is to be written.
+    let silent = "dev.io/shop: [1.0.0, 1.1.0]\nprod.io/acme/shop: [1.0.0, 1.1.0]\n";
+    let (left, said) = staged(&pinned, &format!("image: dev.io/shop:1.1.0@{A}\n"), prod, silent);
+    assert_eq!(left, prod, "{said}");
+    assert!(said.contains("prod.io/acme/shop has no digests in the catalog"), "{said}");
     // A catalog that does not know the copy is no proof of it.
     assert_eq!(staged(policies, dev, prod, "dev.io/shop: [1.0.0, 1.1.0]\n").0, prod);
+}
+
+/// Where no digest is written, the tag brings what the registry has behind it.
+#[test]
+fn a_tag_alone_is_promoted_where_it_is_what_its_source_runs() {
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: minor}}\n\
+                    environments:\n  dev: {paths: [dev]}\n  prod: {paths: [prod], promoteFrom: dev}\n";
+    let (dev, prod) = (format!("image: r.io/shop:v1.1.0@{A}\n"), "image: r.io/shop:v1.0.0\n");
+    for (listed, moves, says) in [
+        (format!("{{tag: v1.1.0, digest: '{A}'}}"), true, ""),
+        (format!("{{tag: v1.1.0, digest: '{B}'}}"), false, "its source runs sha256:aaaaaaa"),
+        ("v1.1.0".to_owned(), false, "the digest of r.io/shop:v1.1.0 is not in the catalog"),
+    ] {
+        let catalog = format!("r.io/shop: [v1.0.0, {listed}]\n");
+        let (left, said) = staged(policies, &dev, prod, &catalog);
+        assert_eq!(left == prod, !moves, "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }
 
 #[test]

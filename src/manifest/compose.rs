@@ -3,7 +3,7 @@
 //! (<https://docs.docker.com/reference/compose-file/include/>). What one of them builds, no other one pulls, and who includes a file
 //! sets its variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::beside;
 use crate::yaml::{NodeId, Stream};
@@ -42,7 +42,7 @@ struct Service {
     name: String,
 }
 
-/// A file that is included.
+/// A file that is included, or whose services are extended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
     /// The file.
@@ -83,6 +83,25 @@ impl Composed {
         let included = self.includes.iter().map(|include| include.path.as_str());
         included.chain(self.extended.values().map(|base| base.path.as_str()))
     }
+}
+
+/// The files of services that others extend: whose project it is, sets the variables, and not what lies beside the file.
+#[must_use]
+pub fn extended_files(all: &Compositions) -> Vec<Include> {
+    let mut found = BTreeMap::new();
+    for project in all.keys() {
+        let mut open = vec![project.as_str()];
+        let mut known = BTreeSet::from([project.as_str()]);
+        while let Some(path) = open.pop() {
+            let bases = all.get(path).into_iter().flat_map(|one| one.extended.values());
+            open.extend(bases.map(|base| base.path.as_str()).filter(|path| known.insert(path)));
+        }
+        for path in known.into_iter().filter(|path| path != project) {
+            let setters: &mut Vec<String> = found.entry(path.to_owned()).or_default();
+            setters.push(beside(project, ".env"));
+        }
+    }
+    found.into_iter().map(|(path, setters)| Include { path, setters }).collect()
 }
 
 fn child(stream: &Stream, mapping: NodeId, key: &str) -> Option<NodeId> {

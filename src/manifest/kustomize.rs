@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::others::Objection;
 use super::{Obstacle, Site};
 use crate::image::{Reference, Repository};
-use crate::policy::{KUSTOMIZE_API_GROUP, beside, is_within, resolved};
+use crate::policy::{KUSTOMIZE_API_GROUP, beside, follow, is_within, resolved};
 use crate::yaml::{NodeId, Stream};
 
 /// The names of kustomize's files.
@@ -15,9 +15,6 @@ pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml"
 
 /// Releases of charts by Flux.
 const HELM_API_GROUP: &str = "helm.toolkit.fluxcd.io/";
-
-/// Nobody takes more files and directories into one.
-const MAX_FOLLOWED: usize = 1000;
 
 /// True if a file is kustomize's, by its name.
 #[must_use]
@@ -87,14 +84,8 @@ impl Renamed {
     }
 
     /// Follows the kustomizations of the directories that are meant to what they take in turn; `next` knows that.
-    pub fn follow(&mut self, mut next: impl FnMut(&str) -> Vec<String>) {
-        let (mut at, mut known) = (0, self.reach.iter().cloned().collect::<BTreeSet<_>>());
-        while let Some(path) = self.reach.get(at).filter(|_| at < MAX_FOLLOWED) {
-            let mut found = next(path);
-            found.retain(|path| known.insert(path.clone()));
-            self.reach.extend(found);
-            at += 1;
-        }
+    pub fn follow(&mut self, next: &mut dyn FnMut(&str) -> Vec<String>) {
+        follow(&mut self.reach, next);
     }
 }
 

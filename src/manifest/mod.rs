@@ -38,7 +38,7 @@ use std::ops::Range;
 
 pub use app_version::AppVersion;
 pub use claim::Claimed;
-pub use compose::{Composed, Compositions, Include};
+pub use compose::{Composed, Compositions, Include, extended_files};
 pub use find::{find, is_candidate, may_be_text};
 pub use kustomize::{
     KUSTOMIZATIONS, Renamed, is_kustomization, names as kustomize_names, taken_by,

@@ -11,11 +11,11 @@ use super::{Failure, Hits, Invalid, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{
-    KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization, may_be_text,
+    KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization, may_be_text, taken_by,
 };
 use crate::policy::{
     Environment, Home, KUSTOMIZE_API_GROUP, Overlays, Policy, PolicyFile, PolicyReader, PolicySet,
-    RegistrySettings, RepositorySettings, SETTINGS_FILE, Signer, read_registries,
+    RegistrySettings, RepositorySettings, SETTINGS_FILE, Signer, read_registries, resolved,
 };
 use crate::secret::masked;
 use crate::settings::Scope;
@@ -255,7 +255,40 @@ fn learnt<'p>(tree: &Tree, texts: impl Iterator<Item = (&'p String, String)>) ->
     let read = |path: &str| String::from_utf8(tree.read(path).ok()?).ok();
     let mut overlays = Overlays::default();
     texts.for_each(|(path, text)| overlays.learn(path, &text, &read));
+    let mut kustomizations = Kustomizations::of(tree);
+    overlays.follow(&mut |outer| kustomizations.taken(outer));
     overlays.settled()
+}
+
+/// The kustomizations of a repository, each read once.
+pub(super) struct Kustomizations<'t> {
+    tree: &'t Tree,
+    known: BTreeMap<String, Vec<String>>,
+}
+
+impl<'t> Kustomizations<'t> {
+    pub(super) fn of(tree: &'t Tree) -> Self {
+        Self { tree, known: BTreeMap::new() }
+    }
+
+    /// What the kustomization in a directory takes, or the one that a path is.
+    pub(super) fn taken(&mut self, outer: &str) -> Vec<String> {
+        let read = || {
+            let paths = KUSTOMIZATIONS.map(|name| resolved(&format!("{outer}/{name}")));
+            let own = is_kustomization(outer).then(|| outer.to_owned());
+            let mut texts = own.into_iter().chain(paths);
+            let found = texts.find_map(|path| text(self.tree, &path).map(|text| (path, text)));
+            found.map_or_else(Vec::new, |(path, text)| taken_by(&path, &text))
+        };
+        self.known.entry(outer.to_owned()).or_insert_with(read).clone()
+    }
+}
+
+/// A file as text, where there is one.
+pub(super) fn text(tree: &Tree, path: &str) -> Option<String> {
+    tree.paths().binary_search_by(|own| own.as_str().cmp(path)).ok()?;
+    let text = String::from_utf8(tree.read(path).ok()?).ok()?;
+    (text.len() <= MAX_FILE).then_some(text)
 }
 
 /// A file outside the policy globs that holds resources of Flux.

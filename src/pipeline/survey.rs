@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::load;
+use super::load::{self, text};
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{
-    AppVersion, Composed, Compositions, KUSTOMIZATIONS, Layer, Lent, Looked, MAX_FILE, Names,
-    OtherFiles, Renamed, Seen, Survey, Variables, is_candidate, is_kustomization, taken_by,
+    AppVersion, Composed, Compositions, Layer, Lent, Looked, MAX_FILE, Names, OtherFiles, Renamed,
+    Seen, Survey, Variables, extended_files, is_candidate,
 };
-use crate::policy::{Environment, PolicySet, directory, resolved};
+use crate::policy::{Environment, PolicySet, directory};
 use crate::yaml::Stream;
 
 /// Where a directory has more files than this, nobody lays them over each other.
@@ -94,21 +94,11 @@ fn look_again(
 
 /// What gives images of other files another name, through all that kustomizations take.
 fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
-    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut next = |outer: &str| {
-        let read = || {
-            let paths = KUSTOMIZATIONS.map(|name| resolved(&format!("{outer}/{name}")));
-            let own = is_kustomization(outer).then(|| outer.to_owned());
-            let mut texts = own.into_iter().chain(paths);
-            let found = texts.find_map(|path| text(tree, &path).map(|text| (path, text)));
-            found.map_or_else(Vec::new, |(path, text)| taken_by(&path, &text))
-        };
-        known.entry(outer.to_owned()).or_insert_with(read).clone()
-    };
+    let mut kustomizations = load::Kustomizations::of(tree);
     let all = seen.iter().filter_map(|seen| seen.as_ref().ok());
     let mut all: Vec<Renamed> = all.flat_map(Seen::renamed).cloned().collect();
     for one in &mut all {
-        one.follow(&mut next);
+        one.follow(&mut |outer| kustomizations.taken(outer));
     }
     all
 }
@@ -214,20 +204,15 @@ fn composed(tree: &Tree) -> Compositions {
     all
 }
 
-/// Adds the variables of files that others include: the project's count first.
+/// Adds the variables of files that others include or extend: the project's count first.
 fn include(tree: &Tree, all: &Compositions, variables: &mut BTreeMap<String, Variables>) {
-    for include in all.values().flat_map(|one| &one.includes) {
+    let extended = extended_files(all);
+    for include in all.values().flat_map(|one| &one.includes).chain(&extended) {
         let set = include.setters.iter();
         let set = set.filter_map(|path| Some(Variables::read(path, &text(tree, path)?)));
-        let own = variables.get(directory(&include.path)).cloned().unwrap_or_default();
+        let own = variables.get(&include.path).or_else(|| variables.get(directory(&include.path)));
+        let own = own.cloned().unwrap_or_default();
         let set = set.chain([own]).reduce(Variables::over).unwrap_or_default();
         variables.insert(include.path.clone(), set);
     }
-}
-
-/// A file as text, where there is one.
-fn text(tree: &Tree, path: &String) -> Option<String> {
-    tree.paths().binary_search(path).ok()?;
-    let text = String::from_utf8(tree.read(path).ok()?).ok()?;
-    (text.len() <= MAX_FILE).then_some(text)
 }

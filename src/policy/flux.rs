@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobSetBuilder;
 
 use object::{Object, order};
-pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, variable};
+pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, follow, variable};
 use selector::Selector;
 
 use super::file::PolicyFile;

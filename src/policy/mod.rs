@@ -36,7 +36,7 @@ pub use deliver::{
 pub use exclusion::Exclusion;
 pub use file::{PolicyFile, is_kubernetes_object};
 pub use flux::{
-    API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution,
+    API_GROUP as FLUX_API_GROUP, KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, follow,
     variable as flux_variable,
 };
 pub use home::Home;

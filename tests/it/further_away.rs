@@ -209,6 +209,14 @@ fn flux_policies_that_get_another_name_are_left_out() {
         ),
         (
             "x/kustomization.yaml",
+            "resources: [../mid]\nnamePrefix: dev-\n",
+            "r.io/shop",
+            "1.x",
+            site,
+            "x/kustomization.yaml:2 gives it another name",
+        ),
+        (
+            "x/kustomization.yaml",
             "nameSuffix: -dev\nresources: [../flux/all.yaml]\n",
             "r.io/shop",
             "1.x",
@@ -249,7 +257,8 @@ fn flux_policies_that_get_another_name_are_left_out() {
     ];
     for (path, text, image, range, want, says) in cases {
         let all = flux(image, range);
-        let files = [("flux/all.yaml", &*all), ("a.yaml", site), (path, text)];
+        let mid = ("mid/kustomization.yaml", "resources: [../flux]\n");
+        let files = [("flux/all.yaml", &*all), mid, ("a.yaml", site), (path, text)];
         let (got, said) = after(&files, "r.io/shop: [1.0.0, 1.1.0]\n", "a.yaml");
         assert_eq!(got, want, "{path} {text} {said}");
         assert!(said.contains(says), "{says}: {said}");
@@ -291,9 +300,12 @@ fn a_default_that_does_not_count_is_left_alone() {
         ),
         ("app/a.yaml", "    substitute: {OTHER: x}\n", &moved, ""),
         ("other/a.yaml", "    substitute: {T: v0.9.0}\n", &moved, ""),
+        ("base/a.yaml", "    substitute: {T: v0.9.0}\n", site, "ks.yaml:7 sets"),
     ] {
         let kustomization = format!("{kustomization}{set}");
-        let files = [("policies/p.yaml", policies), ("ks.yaml", &kustomization), (path, site)];
+        let taken = ("app/kustomization.yaml", "resources: [../base]\n");
+        let files =
+            [("policies/p.yaml", policies), ("ks.yaml", &kustomization), taken, (path, site)];
         let (got, said) = after(&files, catalog, path);
         assert_eq!(got, want, "{path} {set} {said}");
         assert!(said.contains(says), "{says} {said}");

@@ -5,7 +5,7 @@
 //! A resource that is patched in a field that matters here is not the one in force, and is left out; variables are put in
 //! where one place says what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
@@ -84,8 +84,8 @@ struct Patch {
 pub struct Substitution {
     /// The name of the `Kustomization`.
     pub name: String,
-    /// The directory; empty for the root.
-    directory: String,
+    /// The directory, empty for the root, and what its kustomizations take.
+    reach: Vec<String>,
     values: BTreeMap<String, String>,
     /// The file that says it.
     pub path: String,
@@ -130,7 +130,7 @@ impl Overlays {
         let set = ["spec", "postBuild", "substitute"];
         self.substitutions.push(Substitution {
             name: name.to_owned(),
-            directory: directory.to_owned(),
+            reach: vec![directory.to_owned()],
             values: file.map(&set),
             path: file.path.to_owned(),
             lines: file.lines(&set),
@@ -195,6 +195,13 @@ impl Overlays {
         }
     }
 
+    /// Follows the kustomizations of directories that are meant to what they take in turn; `next` knows that.
+    pub fn follow(&mut self, next: &mut dyn FnMut(&str) -> Vec<String>) {
+        let renames = self.renames.iter_mut().map(|rename| &mut rename.reach);
+        let substitutions = self.substitutions.iter_mut().map(|one| &mut one.reach);
+        renames.chain(substitutions).for_each(|reach| follow(reach, next));
+    }
+
     /// Completes what files say of each other, when all of them are learnt.
     #[must_use]
     pub fn settled(mut self) -> Self {
@@ -244,7 +251,8 @@ impl Overlays {
 
     /// Who sets variables in a file.
     pub fn substituting<'o>(&'o self, path: &'o str) -> impl Iterator<Item = &'o Substitution> {
-        self.substitutions.iter().filter(|one| is_within(path, &one.directory))
+        let is_in = |one: &&Substitution| one.reach.iter().any(|outer| is_within(path, outer));
+        self.substitutions.iter().filter(is_in)
     }
 }
 
@@ -260,6 +268,20 @@ impl Substitution {
             return Err(name.to_owned());
         }
         substituted(text, |name| self.values.get(name).cloned())
+    }
+}
+
+/// Nobody takes more files and directories into one.
+const MAX_FOLLOWED: usize = 1000;
+
+/// Adds what kustomizations of some files and directories take in turn; `next` knows that.
+pub fn follow(reach: &mut Vec<String>, next: &mut dyn FnMut(&str) -> Vec<String>) {
+    let (mut at, mut known) = (0, reach.iter().cloned().collect::<BTreeSet<_>>());
+    while let Some(path) = reach.get(at).filter(|_| at < MAX_FOLLOWED) {
+        let mut found = next(path);
+        found.retain(|path| known.insert(path.clone()));
+        reach.extend(found);
+        at += 1;
     }
 }
 

@@ -59,7 +59,7 @@ fn accounted(text: &str) -> BTreeSet<usize> {
             (found.claimed, found.idle)
         }
         Err(_) => {
-            let found = plain::find(text, &[]);
+            let found = plain::find("a.tpl", text, &[]);
             (found.claimed, found.idle)
         }
     };

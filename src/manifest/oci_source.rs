@@ -21,10 +21,17 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     finder.record(repository, node, written);
 }
 
-/// Who reads the tag in a mapping.
+/// Who reads the tag in a mapping. A patch of a source has no `url`.
 pub(super) fn reader(finder: &Finder<'_>, mapping: NodeId) -> Reader {
     let source = finder.parent(mapping).filter(|_| finder.key_of(mapping) == Some("ref"));
     let url = source.and_then(|source| finder.text(source, "url"));
     let is_oci = url.is_some_and(|url| url.starts_with("oci://"));
-    if is_oci { Reader::OciSource } else { Reader::default() }
+    let object = source.and_then(|source| finder.parent(source));
+    let kind = object.and_then(|object| finder.text(object, "kind"));
+    if is_oci || kind == Some("OCIRepository") {
+        return Reader::OciSource;
+    }
+    let is_chart = ["apiVersion", "name", "version", "appVersion"];
+    let is_chart = is_chart.iter().all(|key| finder.text(mapping, key).is_some());
+    if is_chart && finder.parent(mapping).is_none() { Reader::Chart } else { Reader::default() }
 }

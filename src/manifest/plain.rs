@@ -5,9 +5,9 @@ use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
 use super::mention::{versioned, words};
 use super::target::{self, Aim, Reached};
-use super::{Claimed, Part, Scalar, Scalars, Slot};
+use super::{Claimed, Part, Scalar, Scalars, Slot, is_candidate};
 use crate::image::Shape;
-use crate::yaml::{Data, Stream};
+use crate::yaml::{Data, Stream, Style};
 
 /// A longer line is nobody's image.
 const MAX_LINE: usize = 10_000;
@@ -23,7 +23,8 @@ pub(super) struct Plain {
 }
 
 /// Looks through a text.
-pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
+pub(super) fn find(path: &str, text: &str, aims: &[Aim<'_>]) -> Plain {
+    let is_template = is_template(path);
     let mut plain = Plain::default();
     let mut claims = Vec::new();
     let mut start = 0;
@@ -42,7 +43,8 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
         let mut reached = target::in_text(*aim, text);
         reached.yield_to(&mut taken);
         for claim in &reached.claims {
-            let scalar = Scalar { value: claim.text.as_str().into(), style: None };
+            let style = is_template.then(|| style_at(text, &claim.slot)).flatten();
+            let scalar = Scalar { value: claim.text.as_str().into(), style };
             plain.scalars.insert(claim.slot.node, scalar);
         }
         aimed.extend(reached.claims.iter().cloned());
@@ -51,6 +53,21 @@ pub(super) fn find(text: &str, aims: &[Aim<'_>]) -> Plain {
     plain.claimed.extend(claim::group(aimed));
     plain.claimed.extend(claim::group(claims));
     plain
+}
+
+/// True if a file becomes YAML when it is filled in, by its path.
+fn is_template(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    is_candidate(path) || ["gotmpl", "j2", "jinja", "tmpl", "tpl"].contains(&extension)
+}
+
+/// How a piece is written that is all of a value: plain, so that YAML gives it a type. `None` for anything else.
+fn style_at(text: &str, slot: &Slot) -> Option<Style> {
+    let end = slot.start + slot.range.len();
+    let before = text[..slot.start].rsplit('\n').next().unwrap_or_default();
+    let behind = text[end..].lines().next().unwrap_or_default().trim_end();
+    let begins = before.ends_with(": ") || before.trim_start() == "- ";
+    (begins && (behind.is_empty() || behind.starts_with(" #"))).then_some(Style::Plain)
 }
 
 /// Reads a line by itself. It is clear what is meant when it is a mapping's entry, or an item of a

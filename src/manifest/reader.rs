@@ -13,6 +13,9 @@ pub enum Reader {
     /// Flux's `OCIRepository`: `ref.tag` goes to the registry as it stands, and `ref.digest` has a key of its own, which counts more
     /// (<https://fluxcd.io/flux/components/source/ocirepositories/#reference>).
     OciSource,
+    /// `appVersion` of a `Chart.yaml`, which charts write into labels: `:` and `@` are none of theirs, nor more than 63 characters
+    /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>).
+    Chart,
     /// The digest has a key of its own, which is empty, and nothing says how it is to be written there.
     OwnKey,
 }
@@ -21,6 +24,6 @@ impl Reader {
     /// True if a digest can stand behind the tag, in the same scalar.
     #[must_use]
     pub const fn takes_pinned_tag(self) -> bool {
-        !matches!(self, Self::OciSource | Self::OwnKey)
+        !matches!(self, Self::OciSource | Self::Chart | Self::OwnKey)
     }
 }

@@ -174,7 +174,7 @@ impl<'p> Survey<'p> {
     #[must_use]
     pub fn again(&self, path: &str, text: &str) -> Scalars {
         let aims = self.aims(path, self.environment(path));
-        plain::find(text, &aims).scalars
+        plain::find(path, text, &aims).scalars
     }
 
     /// Everything that was found, in the order of the files that were looked at.
@@ -352,7 +352,7 @@ impl<'p> Survey<'p> {
         let Some(environment) = environment else { return false };
         // What documents mark is an example.
         let is_example = aims.is_empty() && unclaimed::is_document(path);
-        let found = if is_example { Plain::default() } else { plain::find(text, aims) };
+        let found = if is_example { Plain::default() } else { plain::find(path, text, aims) };
         self.unread(path, text, environment, &Accounted::of_text(&found), seen);
         let Plain { claimed, scalars, idle, reached } = found;
         let sites = self.claimed(path, environment, claimed, seen);

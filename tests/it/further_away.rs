@@ -346,3 +346,83 @@ fn a_commit_of_digits_is_no_count() {
         assert_eq!(got, site(want), "{said}");
     }
 }
+
+/// Compose reads a file that a service extends with the variables of the project, not with those beside the file.
+#[test]
+fn who_extends_a_service_sets_its_variables() {
+    let policies = "images:\n  shop: {image: r.io/shop, tags: {semver: minor}}\n";
+    let base = "services:\n  base: {image: 'r.io/shop:${T:-v1.0.0}'}\n";
+    let middle = "services:\n  mid: {extends: {file: base.yml, service: base}}\n";
+    for (project, env, want) in [
+        (
+            "services: {shop: {extends: {file: ../parts/base.yml, service: base}}}\n",
+            "T=v0.9.0\n",
+            base,
+        ),
+        (
+            "services: {shop: {extends: {file: ../parts/mid.yml, service: mid}}}\n",
+            "T=v0.9.0\n",
+            base,
+        ),
+        (
+            "services: {shop: {extends: {file: ../parts/base.yml, service: base}}}\n",
+            "X=1\n",
+            &base.replace("v1.0.0", "v1.1.0"),
+        ),
+    ] {
+        let files = [
+            ("policies/p.yaml", policies),
+            ("app/compose.yaml", project),
+            ("app/.env", env),
+            ("parts/base.yml", base),
+            ("parts/mid.yml", middle),
+        ];
+        let (got, said) = after(&files, "r.io/shop: [v1.0.0, v1.1.0]\n", "parts/base.yml");
+        assert_eq!(got, want, "{project} {said}");
+        assert_eq!(said.contains("app/.env:1 sets"), got == base, "{said}");
+    }
+}
+
+/// A digest behind a tag is written nowhere where its reader takes none.
+#[test]
+fn a_tag_whose_reader_takes_no_digest_is_told() {
+    let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}, digest: pin}\n";
+    let catalog =
+        filled("r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n");
+    for (path, text) in [
+        (
+            "prod/oci.yaml",
+            "kind: OCIRepository\nmetadata: {name: shop}\nspec:\n  ref:\n    tag: v1.0.0 # tagalong: shop:tag@digest\n",
+        ),
+        (
+            "charts/shop/Chart.yaml",
+            "apiVersion: v2\nname: shop\nversion: 1.0.0\nappVersion: v1.0.0 # tagalong: shop:tag@digest\n",
+        ),
+    ] {
+        let files = [("policies/p.yaml", policies), (path, text)];
+        let (got, said) = after(&files, &catalog, path);
+        assert_eq!(got, text, "{said}");
+        assert!(said.contains("no digest"), "{said}");
+    }
+}
+
+/// What a template holds plain becomes YAML, and gets its type there.
+#[test]
+fn a_target_writes_no_number_into_a_template() {
+    let policies = |path: &str| {
+        format!(
+            "images:\n  shop:\n    image: r.io/shop\n    tags: {{match: '.*', newest: pushed}}\n    targets:\n    - {{files: '{path}', match: 'tag: \"?(?<tag>[a-z0-9]+)'}}\n"
+        )
+    };
+    let catalog = "r.io/shop:\n- {tag: a0b1c2d, pushed: 2026-01-01T00:00:00Z}\n- {tag: 1e5, pushed: 2026-02-01T00:00:00Z}\n";
+    for (path, before, after_it) in [
+        ("x.tpl", "tag: a0b1c2d\n", "tag: \"1e5\"\n"),
+        ("x.tpl", "tag: \"a0b1c2d\"\n", "tag: \"1e5\"\n"),
+        ("x.txt", "tag: a0b1c2d\n", "tag: 1e5\n"),
+    ] {
+        let policies = policies(path);
+        let files = [("policies/p.yaml", &*policies), (path, before)];
+        let (got, said) = after(&files, catalog, path);
+        assert_eq!(got, after_it, "{path} {said}");
+    }
+}

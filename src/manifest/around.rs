@@ -60,6 +60,10 @@ pub(super) struct Way<'s> {
     pub(super) keys: Vec<String>,
     /// Its own key.
     pub(super) key: &'s str,
+    /// The document.
+    pub(super) root: NodeId,
+    /// True if mappings alone lead to it.
+    pub(super) is_through_mappings: bool,
 }
 
 impl<'s> Ways<'s> {
@@ -67,17 +71,29 @@ impl<'s> Ways<'s> {
         Self { stream, all: arounds(stream) }
     }
 
-    /// The way to a value of the first document, where mappings alone lead to it.
+    /// The way to a value of a mapping: keys, and the indices of items.
     pub(super) fn to(&self, node: NodeId) -> Option<Way<'s>> {
         let Around { parent: mapping, key } = self.all[node];
-        let (mut at, mut keys) = (mapping, Vec::new());
+        let (mut at, mut keys, mut is_through_mappings) = (mapping, Vec::new(), true);
         while self.all[at].parent != at {
-            keys.push(self.stream.text(self.all[at].key?)?.to_owned());
-            at = self.all[at].parent;
+            let Around { parent, key } = self.all[at];
+            let index = || self.stream.items(parent).iter().position(|item| *item == at);
+            keys.push(match key {
+                Some(key) => self.stream.text(key)?.to_owned(),
+                None => index()?.to_string(),
+            });
+            is_through_mappings &= key.is_some();
+            at = parent;
         }
         keys.reverse();
-        let is_first = self.stream.documents().first() == Some(&at);
-        is_first.then_some(Way { mapping, keys, key: self.stream.text(key?)? })
+        Some(Way { mapping, keys, key: self.stream.text(key?)?, root: at, is_through_mappings })
+    }
+}
+
+impl Way<'_> {
+    /// True if it begins in the first document, and no list is on it.
+    pub(super) fn is_of_file(&self, stream: &Stream) -> bool {
+        self.is_through_mappings && stream.documents().first() == Some(&self.root)
     }
 }
 

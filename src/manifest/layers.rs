@@ -2,6 +2,7 @@
 //! <https://helm.sh/docs/chart_template_guide/values_files/>), so that a digest or a registry in one file counts for an image
 //! that another one names. A tag that moves alone there leaves the old image running, or brings one of another registry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::around::{Way, Ways};
@@ -10,7 +11,8 @@ use super::finder::join;
 use super::identity::names_registry;
 use super::marker::is_ignore;
 use super::named::is_half;
-use super::{Obstacle, Part, Site};
+use super::release::{Object, Root};
+use super::{Lent, Obstacle, Part, Site};
 use crate::image::{Repository, split_registry};
 use crate::policy::directory;
 use crate::yaml::{NodeId, Stream};
@@ -22,17 +24,37 @@ const MAX_ENTRIES: usize = 500;
 /// Names of files, without what is behind the dot, over which any other file of the directory may be laid.
 const BASES: [&str; 6] = ["base", "common", "default", "defaults", "main", "values"];
 
-/// A values file, by what it says for images of other files.
+/// Values, by what they say for images in other places.
 #[derive(Clone, Debug)]
 pub struct Layer {
     path: String,
-    /// By the keys that lead to a mapping.
-    laid: BTreeMap<Vec<String>, Vec<Laid>>,
+    reach: Reach,
+    laid: Laids,
 }
+
+/// The places that a layer is merged with.
+#[derive(Clone, Debug)]
+enum Reach {
+    /// Files of the directory, by their names.
+    Beside,
+    /// Other values of the same release.
+    Release(Vec<Merged>),
+}
+
+/// Values with which a layer is merged.
+#[derive(Clone, Debug)]
+pub(super) struct Merged {
+    pub(super) root: Root,
+    /// True if they count more than the layer.
+    pub(super) is_above: bool,
+}
+
+/// What a mapping says for images, by the keys that lead to it.
+pub(super) type Laids = BTreeMap<Vec<String>, Vec<Laid>>;
 
 /// One entry.
 #[derive(Clone, Debug)]
-struct Laid {
+pub(super) struct Laid {
     key: String,
     value: String,
     line: usize,
@@ -61,31 +83,47 @@ impl Layer {
         if stream.get(root, "apiVersion").is_some() {
             return None;
         }
-        let mut laid = BTreeMap::new();
-        collect(stream, root, &mut Vec::new(), &mut laid);
-        (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
+        let laid = laid_in(stream, root);
+        let reach = Reach::Beside;
+        (!laid.is_empty()).then(|| Self { path: path.to_owned(), reach, laid })
+    }
+
+    /// Values of a release, beside others of it.
+    pub(super) fn of_release(path: &str, laid: Laids, merged: Vec<Merged>) -> Self {
+        Self { path: path.to_owned(), reach: Reach::Release(merged), laid }
     }
 
     /// True if it may be laid over a file.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        lies_over(&self.path, path)
+        match &self.reach {
+            Reach::Beside => lies_over(&self.path, path),
+            Reach::Release(all) => all.iter().any(|merged| merged.root.path == path),
+        }
     }
 
     /// True if a file may be laid over it.
     pub(super) fn is_under(&self, path: &str) -> bool {
-        lies_over(path, &self.path)
+        matches!(self.reach, Reach::Beside) && lies_over(path, &self.path)
+    }
+
+    /// A place of a file as one of the values that it is merged with.
+    fn seen<'p>(&self, place: &'p Place<'_>) -> Option<Cow<'p, Place<'p>>> {
+        match &self.reach {
+            Reach::Beside => place.is_of_file.then_some(Cow::Borrowed(place)),
+            Reach::Release(all) => all.iter().find_map(|one| place.within(one)).map(Cow::Owned),
+        }
     }
 
     /// The reason why an image is not what its place says.
     pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
+        let place = &*self.seen(place)?;
         let half = || {
             let mut all = self.entries(place);
-            let is_half =
-                |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.way.keys;
+            let is_half = |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.keys;
             let (_, one) = all.find(|(at, one)| is_half(at, one))?;
             Some(Obstacle::InTwoKeys(self.said(one)))
         };
-        self.laid_digest(place).or_else(half).or_else(|| {
+        self.digest_of(place).or_else(half).or_else(|| {
             let mut all = self.entries(place);
             let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one))?;
             Some(Obstacle::Elsewhere(self.said(one)))
@@ -94,6 +132,10 @@ impl Layer {
 
     /// A digest that stays where the tag moves.
     pub(super) fn laid_digest(&self, place: &Place<'_>) -> Option<Obstacle> {
+        self.digest_of(&*self.seen(place)?)
+    }
+
+    fn digest_of(&self, place: &Place<'_>) -> Option<Obstacle> {
         let (_, one) = self.entries(place).find(|(at, one)| place.is_its_digest(at, one))?;
         Some(Obstacle::LaidDigest(self.said(one)))
     }
@@ -107,13 +149,26 @@ impl Layer {
         &'l self,
         place: &'l Place<'_>,
     ) -> impl Iterator<Item = (&'l [String], &'l Laid)> {
-        let up = (0..=place.way.keys.len()).rev().map(|length| place.way.keys[..length].to_vec());
+        let up = (0..=place.keys.len()).rev().map(|length| place.keys[..length].to_vec());
         let up = up.flat_map(|keys| {
             let global = keys.iter().cloned().chain(["global".to_owned()]).collect();
             [keys, global]
         });
         up.filter_map(|keys| self.laid.get_key_value(&keys))
             .flat_map(|(keys, all)| all.iter().map(move |one| (keys.as_slice(), one)))
+    }
+}
+
+impl Laid {
+    /// The same, in a text that begins some lines further down.
+    pub(super) fn below(self, lines: usize) -> Self {
+        Self { line: self.line + lines, ..self }
+    }
+
+    /// A value that stands alone, by its keys with dots between.
+    pub(super) fn single(key: &str, value: &str, line: usize) -> Option<Self> {
+        let kind = Kind::of(key, value)?;
+        Some(Self { key: key.to_owned(), value: value.to_owned(), line, kind })
     }
 }
 
@@ -133,46 +188,62 @@ pub(super) fn are_kin(one: &str, other: &str) -> bool {
     directory(one) == directory(other) && one != other && is_kin
 }
 
-/// Collects what a mapping and those in it say.
-fn collect(
-    stream: &Stream,
-    node: NodeId,
-    keys: &mut Vec<String>,
-    laid: &mut BTreeMap<Vec<String>, Vec<Laid>>,
-) {
-    let entries = stream.entries(node);
-    if entries.len() > MAX_ENTRIES || keys.len() > MAX_DEPTH {
-        return;
+/// A mapping of values.
+pub(super) struct Mapping {
+    /// The keys that lead to it.
+    pub(super) keys: Vec<String>,
+    pub(super) node: NodeId,
+}
+
+/// The mappings beneath a node, and the node, where mappings alone lead to them.
+pub(super) fn mappings(stream: &Stream, node: NodeId) -> Vec<Mapping> {
+    let (mut all, mut at) = (vec![Mapping { keys: Vec::new(), node }], 0);
+    while let Some(Mapping { keys, node }) = all.get(at) {
+        let entries = stream.entries(*node);
+        let is_data = entries.len() > MAX_ENTRIES || keys.len() > MAX_DEPTH;
+        let inner = entries.iter().filter(|(_, value)| !is_data && stream.text(*value).is_none());
+        let inner = inner.filter_map(|(key, value)| {
+            let keys = keys.iter().cloned().chain([stream.text(*key)?.to_owned()]).collect();
+            Some(Mapping { keys, node: *value })
+        });
+        let inner: Vec<Mapping> = inner.collect();
+        all.extend(inner);
+        at += 1;
     }
+    all.retain(|mapping| stream.entries(mapping.node).len() <= MAX_ENTRIES);
+    all
+}
+
+/// What the mappings beneath a node say.
+pub(super) fn laid_in(stream: &Stream, node: NodeId) -> Laids {
+    let all = mappings(stream, node).into_iter();
+    let all = all.map(|Mapping { keys, node }| (keys, said_in(stream, node)));
+    all.filter(|(_, laid)| !laid.is_empty()).collect()
+}
+
+/// What the entries of a mapping say.
+fn said_in(stream: &Stream, node: NodeId) -> Vec<Laid> {
     // An image of its own has its own digest and registry.
     let has = |key: &str| stream.get(node, key).is_some();
     let is_own = has("tag") && ["repository", "image", "name"].iter().any(|key| has(key));
-    for (key, value) in entries {
-        let Some(key) = stream.text(*key) else { continue };
-        let Some(text) = stream.text(*value) else {
-            keys.push(key.to_owned());
-            collect(stream, *value, keys, laid);
-            keys.pop();
-            continue;
-        };
+    let said = stream.entries(node).iter().filter_map(|(key, value)| {
+        let (key, text) = (stream.text(*key)?, stream.text(*value)?);
         let line = stream.node(*value).line();
-        let kind = Kind::of(key, text);
-        let kind = if is_own {
-            kind.filter(|kind| *kind == Kind::Name).map(|_| Kind::OwnName)
-        } else {
-            kind
+        let kind = Kind::of(key, text).filter(|_| !stream.comments_on(line).any(is_ignore));
+        let kind = match kind? {
+            Kind::Name if is_own => Kind::OwnName,
+            _ if is_own => return None,
+            kind => kind,
         };
-        if let Some(kind) = kind.filter(|_| !stream.comments_on(line).any(is_ignore)) {
-            let registry = || stream.text(stream.target(stream.get(node, "registry")?));
-            let is_name = matches!(kind, Kind::Name | Kind::OwnName);
-            let value = match registry().filter(|registry| is_name && !registry.is_empty()) {
-                Some(registry) => format!("{registry}/{text}"),
-                None => text.to_owned(),
-            };
-            let key = key.to_owned();
-            laid.entry(keys.clone()).or_default().push(Laid { key, value, line, kind });
-        }
-    }
+        let registry = || stream.text(stream.target(stream.get(node, "registry")?));
+        let is_name = matches!(kind, Kind::Name | Kind::OwnName);
+        let value = match registry().filter(|registry| is_name && !registry.is_empty()) {
+            Some(registry) => format!("{registry}/{text}"),
+            None => text.to_owned(),
+        };
+        Some(Laid { key: key.to_owned(), value, line, kind })
+    });
+    said.collect()
 }
 
 impl Kind {
@@ -194,38 +265,80 @@ fn stem(path: &str) -> &str {
 }
 
 /// The place of an image in the values.
+#[derive(Clone)]
 pub(super) struct Place<'s> {
-    /// The way to its tag.
-    way: Way<'s>,
+    path: &'s str,
+    /// The object that it is in.
+    object: Option<Object>,
+    /// The keys that lead to the mapping of its tag.
+    keys: Vec<String>,
+    /// The key of its tag.
+    key: String,
     /// The name as it is written, where no host stands in it.
-    name: Option<&'s str>,
+    name: Option<String>,
+    /// The registry beside it.
+    registry: Option<String>,
     site: &'s Site,
     /// True if its name stands in another file.
     is_lent: bool,
+    /// True if it counts more than the layer that it is compared with.
+    is_above: bool,
+    /// True if mappings alone lead to it, in the first document of its file.
+    is_of_file: bool,
 }
 
 impl<'s> Place<'s> {
-    pub(super) fn of(stream: &'s Stream, ways: &Ways<'s>, site: &'s Site) -> Option<Self> {
+    pub(super) fn of(
+        path: &'s str,
+        stream: &'s Stream<'s>,
+        ways: &Ways<'s>,
+        site: &'s Site,
+    ) -> Option<Self> {
         let slot = site.slots.iter().find(|slot| slot.part == Part::Tag)?;
-        let way = ways.to(slot.node)?;
-        let named = ["repository", "image", "name"].iter();
-        let named = named.into_iter().find_map(|key| stream.get(way.mapping, key));
-        let name = named.and_then(|node| stream.text(stream.target(node)));
-        let name = name.filter(|name| split_registry(name).1 == *name);
-        Some(Self { way, name, site, is_lent: false })
+        let outer = ways.to(slot.node)?;
+        let is_of_file = outer.is_of_file(stream);
+        let object = Object::of(stream, outer.root);
+        let place = |keys, (stream, way): (&Stream, &Way<'_>)| {
+            let text = |key: &str| stream.text(stream.target(stream.get(way.mapping, key)?));
+            let name = ["repository", "image", "name"].iter().find_map(|key| text(key));
+            let name = name.filter(|name| split_registry(name).1 == *name).map(str::to_owned);
+            let registry = text("registry").filter(|text| !text.is_empty()).map(str::to_owned);
+            let (key, object) = (way.key.to_owned(), object.clone());
+            let (is_lent, is_above) = (false, false);
+            Self { path, object, keys, key, name, registry, site, is_lent, is_above, is_of_file }
+        };
+        let Some(inner) = &slot.inner else {
+            return Some(place(outer.keys.clone(), (stream, &outer)));
+        };
+        // Within a text, the way goes on.
+        let text = Stream::parse(stream.text(slot.node)?).ok()?;
+        let scalar = text.nodes().find(|(_, node)| node.span() == inner.raw)?.0;
+        let ways = Ways::of(&text);
+        let within = ways.to(scalar)?;
+        let keys = outer.keys.iter().map(String::as_str).chain([outer.key]);
+        let keys = keys.map(str::to_owned).chain(within.keys.clone()).collect();
+        Some(place(keys, (&text, &within)))
     }
 
     /// The same for a tag to which another file lends its name.
-    pub(super) fn lent(self, is_lent: impl Fn(&[String]) -> bool) -> Self {
-        let is_lent = is_lent(&self.way.keys);
+    pub(super) fn lent(self, all: &[Lent]) -> Self {
+        let is_lent = all.iter().any(|lent| lent.is_at(self.object.as_ref(), &self.keys));
         Self { is_lent, ..self }
+    }
+
+    /// The same, seen from these values; `None` where it is in none of them.
+    fn within(&self, merged: &Merged) -> Option<Self> {
+        let Merged { root, is_above } = merged;
+        let is_in = root.path == self.path && (root.object.is_none() || root.object == self.object);
+        let keys = self.keys.strip_prefix(root.keys.as_slice()).filter(|_| is_in)?;
+        Some(Self { keys: keys.to_vec(), is_above: *is_above, ..self.clone() })
     }
 
     /// True for a digest beside the tag, beside its mapping, or of all images.
     fn is_its_digest(&self, at: &[String], one: &Laid) -> bool {
-        let keys = &self.way.keys;
+        let keys = &self.keys;
         let of = if at == keys {
-            Some(self.way.key)
+            Some(self.key.as_str())
         } else if is_global(at) {
             Some("image")
         } else {
@@ -237,17 +350,18 @@ impl<'s> Place<'s> {
     /// True for a registry or a name that makes another image of this one.
     fn is_of_other_image(&self, at: &[String], one: &Laid) -> bool {
         // `registry` is of the image beside it, or of all of them.
-        let is_near = at == self.way.keys || is_global(at);
+        let is_near = at == self.keys || is_global(at);
         let is_other =
             |image: Option<Repository>| image.is_some_and(|image| image != self.site.repository);
         match one.kind {
             Kind::Digest | Kind::Half => false,
-            Kind::OwnName => {
-                self.is_lent && at == self.way.keys && is_other(join(None, &one.value))
-            }
-            Kind::Name => at == self.way.keys && is_other(join(None, &one.value)),
+            Kind::OwnName => self.is_lent && at == self.keys && is_other(join(None, &one.value)),
+            // Its own name counts more.
+            Kind::Name if self.is_above && !self.is_lent => false,
+            Kind::Name => at == self.keys && is_other(join(None, &one.value)),
+            Kind::Registry if self.is_above && self.registry.is_some() => false,
             Kind::Registry => {
-                let joined = || self.name.and_then(|name| join(Some(&one.value), name));
+                let joined = || self.name.as_ref().and_then(|name| join(Some(&one.value), name));
                 (is_near || one.key != "registry") && is_other(joined())
             }
         }
@@ -261,13 +375,14 @@ fn is_global(at: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{OtherFiles, Setters, find};
+    use crate::manifest::{OtherFiles, Overlaid, Setters, find};
 
     /// What is left alone of a file beside others, or `moves`.
     fn left(path: &str, text: &str, others: &[(&str, &str)]) -> String {
         let layers =
             others.iter().filter_map(|(path, text)| Layer::read(path, &Stream::parse(text).ok()?));
-        let others = OtherFiles { layers: layers.collect(), ..OtherFiles::default() };
+        let overlaid = Overlaid { layers: layers.collect(), ..Overlaid::default() };
+        let others = OtherFiles { overlaid, ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());
         if let Some(over) = others.over(path, &stream) {

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::around::Ways;
+use super::beside::{is_digest, is_key_of};
 use super::finder::{Finder, NameAt, join};
 use super::identity::Form;
-use super::layers::are_kin;
+use super::layers::{Mapping, are_kin, mappings};
 use super::named::is_half;
+use super::release::Object;
 use super::{Found, Named, Obstacle, Obstructed, Part, Slot};
 use crate::image::{Digest, Repository, Tag};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// Keys that give a mapping an image of its own.
-const OWN: [&str; 4] = ["repository", "image", "name", "<<"];
+pub(super) const OWN: [&str; 4] = ["repository", "image", "name", "<<"];
 
 /// The images that a file of values names, by the keys that lead to their mappings.
 #[derive(Clone, Debug)]
@@ -24,7 +26,7 @@ pub struct Names {
 
 /// An image as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Name {
+pub(super) struct Name {
     registry: Option<String>,
     written: String,
     /// The reason why a tag that is laid over it does not move.
@@ -34,10 +36,18 @@ struct Name {
 /// The name of an image for a tag in another file.
 #[derive(Clone, Debug)]
 pub struct Lent {
+    /// The object that the tag is in; `None` for the first document.
+    object: Option<Object>,
     /// The keys that lead to the tag's mapping.
     keys: Vec<String>,
     name: Name,
 }
+
+/// Images that values name, by the keys that lead to their mappings.
+pub(super) type Lendable = BTreeMap<Vec<String>, Name>;
+
+/// The lines of tags that have no name beside them, by the keys that lead to their mappings.
+pub(super) type Borrowers = BTreeMap<Vec<String>, usize>;
 
 impl Names {
     /// The names in what was found; `None` in a manifest, over which nothing is laid.
@@ -52,7 +62,7 @@ impl Names {
         let ways = Ways::of(stream);
         let mut all = BTreeMap::new();
         let mut add = |node: NodeId, repository: &Repository, has_digest: bool| {
-            let Some(way) = ways.to(node) else { return };
+            let Some(way) = ways.to(node).filter(|way| way.is_of_file(stream)) else { return };
             if let Some(name) = Name::of(stream, way.mapping, repository, has_digest) {
                 all.insert(way.keys, name);
             }
@@ -83,23 +93,32 @@ impl Names {
     #[must_use]
     pub fn lend(all: &[&Self], path: &str, stream: &Stream) -> Vec<Lent> {
         let kin = all.iter().filter(|names| are_kin(path, &names.path) && !is_manifest(stream));
-        let mut lent: BTreeMap<&Vec<String>, Lent> = BTreeMap::new();
+        let mut lent: BTreeMap<&Vec<String>, Vec<&Name>> = BTreeMap::new();
         for (keys, name) in kin.flat_map(|names| &names.all) {
-            if tag_at(stream, keys).is_none() {
-                continue;
+            if tag_at(stream, None, keys).is_some() {
+                lent.entry(keys).or_default().push(name);
             }
-            let (new, name) = (Lent { keys: keys.clone(), name: name.clone() }, name.clone());
-            let one = lent.entry(keys).or_insert(new);
-            let is_same =
-                (&one.name.registry, &one.name.written) == (&name.registry, &name.written);
-            let contradicts = (!is_same).then_some(Obstacle::TwoNames);
-            one.name.obstacle = one.name.obstacle.take().or(name.obstacle).or(contradicts);
         }
-        lent.into_values().collect()
+        let lent = lent.into_iter();
+        lent.filter_map(|(keys, names)| Lent::of(keys.clone(), None, names)).collect()
     }
 }
 
 impl Name {
+    /// The one that all of these are, or the first with what contradicts it.
+    pub(super) fn agreed<'n>(names: impl IntoIterator<Item = &'n Self>) -> Option<Self> {
+        names.into_iter().cloned().reduce(|one, other| {
+            let is_same = (&one.registry, &one.written) == (&other.registry, &other.written);
+            let contradicts = (!is_same).then_some(Obstacle::TwoNames);
+            Self { obstacle: one.obstacle.or(other.obstacle).or(contradicts), ..one }
+        })
+    }
+
+    /// The image.
+    pub(super) fn repository(&self) -> Option<Repository> {
+        join(self.registry.as_deref(), &self.written)
+    }
+
     /// The name in a mapping, where its own keys alone say which image it is.
     fn of(
         stream: &Stream,
@@ -131,10 +150,50 @@ impl Name {
 }
 
 impl Lent {
-    /// True if it is for the mapping to which keys lead.
-    pub(super) fn is_at(&self, keys: &[String]) -> bool {
-        self.keys == keys
+    /// What names lend to the tag at some keys; `None` where there is none.
+    pub(super) fn of<'n>(
+        keys: Vec<String>,
+        object: Option<Object>,
+        names: impl IntoIterator<Item = &'n Name>,
+    ) -> Option<Self> {
+        Some(Self { object, keys, name: Name::agreed(names)? })
     }
+
+    /// True if it is for the mapping to which keys lead.
+    pub(super) fn is_at(&self, object: Option<&Object>, keys: &[String]) -> bool {
+        self.keys == keys && (self.object.is_none() || self.object.as_ref() == object)
+    }
+}
+
+/// The images that values name beside the keys for one: `repository`, or `image` with a `tag`.
+pub(super) fn lendable(stream: &Stream, node: NodeId) -> Lendable {
+    let named = mappings(stream, node).into_iter().filter_map(|Mapping { keys, node }| {
+        let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));
+        let has_tag = stream.get(node, "tag").is_some();
+        let name = text("repository").or_else(|| text("image").filter(|_| has_tag))?;
+        let registry = text("registry").filter(|registry| !registry.is_empty());
+        let repository = join(registry, name)?;
+        let has_digest = stream.entries(node).iter().any(|(key, value)| {
+            let is_key = stream.text(*key).is_some_and(|key| is_key_of(key, None));
+            is_key && stream.text(stream.target(*value)).is_some_and(is_digest)
+        });
+        Some((keys, Name::of(stream, node, &repository, has_digest)?))
+    });
+    named.collect()
+}
+
+/// The tags in values that have no name beside them.
+pub(super) fn borrowers(stream: &Stream, node: NodeId) -> Borrowers {
+    let all = mappings(stream, node).into_iter().filter_map(|Mapping { keys, node }| {
+        let tag = stream.get(node, "tag").filter(|_| !has_own_name(stream, node))?;
+        let text = stream.text(stream.target(tag)).filter(|text| !text.is_empty());
+        text.map(|_| (keys, stream.node(tag).line()))
+    });
+    all.collect()
+}
+
+fn has_own_name(stream: &Stream, mapping: NodeId) -> bool {
+    OWN.iter().any(|key| stream.get(mapping, key).is_some())
 }
 
 fn is_untagged(one: &Obstructed) -> bool {
@@ -149,16 +208,19 @@ fn is_manifest(stream: &Stream) -> bool {
 }
 
 /// The mapping with a tag, and without a name, to which keys lead, and the tag.
-fn tag_at(stream: &Stream, keys: &[String]) -> Option<(NodeId, NodeId)> {
-    let root = stream.target(*stream.documents().first()?);
+fn tag_at(stream: &Stream, object: Option<&Object>, keys: &[String]) -> Option<(NodeId, NodeId)> {
+    let mut documents = stream.documents().iter();
+    let is_it = |root: &&NodeId| {
+        object.is_none_or(|object| Object::of(stream, **root).as_ref() == Some(object))
+    };
+    let root = stream.target(*documents.find(is_it)?);
     let down = |node, key: &String| {
-        let next = stream.get(node, key).filter(|_| !stream.is_repeated(node, key))?;
+        let next = stream.step(node, key).filter(|_| !stream.is_repeated(node, key))?;
         // What an alias stands for is somebody else's as well.
         (stream.target(next) == next).then_some(next)
     };
     let mapping = keys.iter().try_fold(root, down)?;
-    let has_own = OWN.iter().any(|key| stream.get(mapping, key).is_some());
-    let tag = stream.get(mapping, "tag").filter(|_| !has_own)?;
+    let tag = stream.get(mapping, "tag").filter(|_| !has_own_name(stream, mapping))?;
     let text = stream.text(stream.target(tag))?;
     let (tag_text, digest) = text.split_once('@').unwrap_or((text, ""));
     let is_tag =
@@ -168,8 +230,9 @@ fn tag_at(stream: &Stream, keys: &[String]) -> Option<(NodeId, NodeId)> {
 
 /// Finds the tags to which names are lent.
 pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
-    for Lent { keys, name: Name { registry, written: name, obstacle } } in lent {
-        let Some((mapping, tag)) = tag_at(finder.stream, keys) else { continue };
+    for Lent { object, keys, name: Name { registry, written: name, obstacle } } in lent {
+        let found = tag_at(finder.stream, object.as_ref(), keys);
+        let Some((mapping, tag)) = found else { continue };
         let written = match obstacle {
             Some(obstacle) => Err(obstacle.clone().into()),
             None if finder.is_used_elsewhere(mapping) => Err(Obstacle::Aliased.into()),

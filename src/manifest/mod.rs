@@ -25,6 +25,8 @@ mod others;
 mod plain;
 mod reader;
 mod reference;
+mod release;
+mod release_files;
 mod search;
 mod sharing;
 mod survey;
@@ -48,7 +50,9 @@ pub use lent::{Lent, Names};
 pub use marker::{Idle, Idleness};
 pub use others::OtherFiles;
 pub use reader::Reader;
-pub use search::{Form, Hit, Search};
+pub use release::{Overlaid, Releases};
+pub use release_files::is_fleet;
+pub use search::{Form, Hit, Needle, Search};
 pub use survey::{Left, Looked, MAX_FILE, Seen, Survey, Surveyed};
 pub use target::Aim;
 pub use variables::{Setters, Variables};
@@ -210,6 +214,8 @@ pub enum Obstacle {
     LaidDigest(Box<str>),
     /// The registry may be another one: where it is named.
     Elsewhere(Box<str>),
+    /// The tag's name stands in another file, and cannot be followed from here.
+    NamedElsewhere,
     /// Two scalars name the image, and contradict each other.
     TwoNames,
     /// A variable decides: its name, and where it is set.

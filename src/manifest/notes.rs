@@ -51,6 +51,10 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         .help(format!(
             "write the registry beside or before the name, or mark the tag: `# tagalong: {name}:tag`"
         )),
+        Obstacle::NamedElsewhere => unsupported(format!(
+            "the name of `{name}` stands in another file than this tag; left alone"
+        ))
+        .help(format!("mark the tag: `# tagalong: {name}:tag`")),
         Obstacle::TwoNames => unsupported(format!(
             "`repository` and another key name an image here, which may be `{name}`'s; left alone"
         ))

@@ -1,13 +1,13 @@
 //! Files that decide what others run with: who sets their variables, lays values over theirs, gives their images other names,
 //! or builds what they name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::around::Ways;
 use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
 use super::layers::{Layer, Place};
-use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Site, Variables};
+use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Overlaid, Site, Variables};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
 use crate::yaml::Stream;
@@ -22,9 +22,7 @@ pub struct OtherFiles {
     /// Compose files, which are put together.
     pub composed: Compositions,
     /// Values that are laid over others.
-    pub layers: Vec<Layer>,
-    /// Names for tags of a file that has none for them.
-    pub lent: BTreeMap<String, Vec<Lent>>,
+    pub overlaid: Overlaid,
     /// Images to which other names are given.
     pub renamed: Vec<Renamed>,
     /// What empty tags stand for, by the path of the chart.
@@ -47,7 +45,7 @@ impl From<Obstacle> for Objection {
 impl OtherFiles {
     /// True if one of the files that were looked at says what another one runs with.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        self.layers.iter().any(|layer| layer.is_over(path))
+        self.overlaid.layers.iter().any(|layer| layer.is_over(path))
             || self.renamed.iter().any(|one| one.is_over(path))
     }
 
@@ -57,6 +55,20 @@ impl OtherFiles {
             return None;
         }
         self.app_versions.get(&AppVersion::chart_of(path)?)
+    }
+
+    /// Names for the tags of a file.
+    pub(super) fn lent(&self, path: &str) -> &[Lent] {
+        self.overlaid.lent.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds the tags of a file whose name is known, and that cannot be changed, where nothing claims them.
+    pub(super) fn add_unreached(&self, path: &str, found: &mut Found) {
+        let Some(all) = self.overlaid.unreached.get(path) else { return };
+        let claimed = found.claimed.iter().flat_map(|one| &one.slots).map(|slot| slot.line);
+        let claimed: BTreeSet<usize> = claimed.collect();
+        let open = all.iter().filter(|one| !claimed.contains(&one.spot.line));
+        found.obstructed.extend(open.cloned());
     }
 
     /// The variables of a Compose file.
@@ -73,7 +85,7 @@ impl OtherFiles {
 
     /// The files that decide about the images of one; `None` where there are none.
     pub(super) fn over<'s>(&'s self, path: &'s str, stream: &'s Stream<'s>) -> Option<Over<'s>> {
-        let lent = self.lent.get(path).map_or(&[][..], Vec::as_slice);
+        let lent = self.lent(path);
         if lent.is_empty() && !self.is_over(path) && !self.composed.contains_key(path) {
             return None;
         }
@@ -84,6 +96,7 @@ impl OtherFiles {
             composed: &self.composed,
             renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
             layers: self
+                .overlaid
                 .layers
                 .iter()
                 .filter(|one| one.is_over(path) || !lent.is_empty() && one.is_under(path))
@@ -121,8 +134,7 @@ impl Over<'_> {
     fn objection(&self, site: &Site) -> Option<Objection> {
         let name = self.renamed.iter().find_map(|one| one.objection(site));
         name.or_else(|| self.built(site)).or_else(|| {
-            let place = Place::of(self.stream, &self.ways, site)?;
-            let place = place.lent(|keys| self.lent.iter().any(|lent| lent.is_at(keys)));
+            let place = Place::of(self.path, self.stream, &self.ways, site)?.lent(self.lent);
             let mut layers = self.layers.iter();
             layers.find_map(|layer| layer.objection(&place)).map(Objection::from)
         })
@@ -130,7 +142,7 @@ impl Over<'_> {
 
     /// Objects to a place that a marker claims: the marker names the policy, and a digest in another file stays nevertheless.
     pub(super) fn objection_to_claim(&self, site: &Site) -> Option<Obstacle> {
-        let place = Place::of(self.stream, &self.ways, site)?;
+        let place = Place::of(self.path, self.stream, &self.ways, site)?;
         self.layers.iter().find_map(|layer| layer.laid_digest(&place))
     }
 

@@ -3,12 +3,14 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::marker;
+use super::release::HELM_RELEASE;
+use super::release_files::ARGO;
 use crate::image::Repository;
 use crate::policy::{FLUX_API_GROUP, KUSTOMIZE_API_GROUP};
 
 /// Looks for the names of repositories, for markers and for Flux's resources, in one pass.
 pub struct Search {
-    /// Flux's groups are the first two patterns. Every spelling of a repository contains its base name.
+    /// Groups and kinds of objects are the first four patterns. Every spelling of a repository contains its base name.
     /// `None` when these are too many for one search: then every file is worth it.
     patterns: Option<AhoCorasick>,
 }
@@ -16,14 +18,23 @@ pub struct Search {
 /// What the bytes of a file contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// The base name of a repository, or what a marker begins with.
-    pub names_image: bool,
-    /// The group of Flux's image resources.
-    pub names_flux: bool,
-    /// The group of its `Kustomization`.
-    pub names_kustomize: bool,
+    /// By [`Needle`].
+    found: [bool; 4],
     /// What the bytes are.
     pub form: Form,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needle {
+    /// The group of Flux's image resources.
+    Flux,
+    /// The group of its `Kustomization`.
+    Kustomize,
+    /// The kind of a release of Flux's, or the group of Argo CD's.
+    Release,
+    /// The base name of a repository, or what a marker begins with.
+    Image,
 }
 
 /// What the bytes of a file are, by how they begin.
@@ -40,6 +51,14 @@ pub enum Form {
 /// What a pointer begins with.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 
+impl Hit {
+    /// True if something is in a file.
+    #[must_use]
+    pub const fn has(&self, needle: Needle) -> bool {
+        self.found[needle as usize]
+    }
+}
+
 impl Search {
     /// A search for these repositories.
     #[must_use]
@@ -47,7 +66,8 @@ impl Search {
         let names = repositories.map(Repository::base_name).chain(marker::NEEDLES);
         // Leftmost-first searches are the ones that the library speeds up by rare bytes.
         let mut builder = AhoCorasick::builder();
-        let patterns = [FLUX_API_GROUP, KUSTOMIZE_API_GROUP].into_iter().chain(names);
+        let groups = [FLUX_API_GROUP, KUSTOMIZE_API_GROUP, HELM_RELEASE, ARGO];
+        let patterns = groups.into_iter().chain(names);
         Self { patterns: builder.match_kind(MatchKind::LeftmostFirst).build(patterns).ok() }
     }
 
@@ -56,16 +76,18 @@ impl Search {
     pub fn look(&self, bytes: &[u8]) -> Hit {
         let form = form(bytes);
         let Some(patterns) = &self.patterns else {
-            return Hit { names_image: true, names_flux: true, names_kustomize: true, form };
+            return Hit { found: [true; 4], form };
         };
-        let mut hit = Hit { names_image: false, names_flux: false, names_kustomize: false, form };
+        let mut hit = Hit { found: [false; 4], form };
         for found in patterns.find_iter(bytes) {
-            match found.pattern().as_usize() {
-                0 => hit.names_flux = true,
-                1 => hit.names_kustomize = true,
-                _ => hit.names_image = true,
-            }
-            if hit.names_image && hit.names_flux && hit.names_kustomize {
+            let needle = match found.pattern().as_usize() {
+                0 => Needle::Flux,
+                1 => Needle::Kustomize,
+                2 | 3 => Needle::Release,
+                _ => Needle::Image,
+            };
+            hit.found[needle as usize] = true;
+            if hit.found == [true; 4] {
                 break;
             }
         }
@@ -101,6 +123,7 @@ mod tests {
             ("apiVersion: image.toolkit.fluxcd.io/v1\n", false, true),
             ("kind: image # image.toolkit.fluxcd.io/v1\n", true, true),
             ("apiVersion: kustomize.toolkit.fluxcd.io/v1\n", false, false),
+            ("apiVersion: argoproj.io/v1alpha1\n", false, false),
             ("a: 1\n", false, false),
             ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", false, false),
             ("a\u{ff}\u{0}", false, false),
@@ -108,7 +131,9 @@ mod tests {
         for (text, names_image, names_flux) in cases {
             let form = if text.starts_with("version") { Form::Pointer } else { Form::Text };
             let names_kustomize = text.contains("kustomize.toolkit");
-            let want = Hit { names_image, names_flux, names_kustomize, form };
+            let names_release = text.contains("argoproj.io/");
+            let want =
+                Hit { found: [names_flux, names_kustomize, names_release, names_image], form };
             assert_eq!(search.look(text.as_bytes()), want, "{text:?}");
         }
     }

@@ -7,13 +7,12 @@ mod unclaimed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kustomize::{Renamed, renamed};
-use super::layers::Layer;
 use super::others::OtherFiles;
 use super::plain::{self, Plain};
 use super::target::TargetId;
 use super::{
-    Aim, Basis, Claimed, Found, Lent, Named, Names, OtherName, Rest, Scalars, Setters, Site, find,
-    is_candidate, notes,
+    Aim, Basis, Claimed, Found, Named, Names, OtherName, Overlaid, Rest, Scalars, Setters, Site,
+    find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -109,13 +108,8 @@ impl<'p> Survey<'p> {
     }
 
     /// Learns what gives images of other files another name, and what values are laid over them.
-    pub fn learn(
-        &mut self,
-        renamed: Vec<Renamed>,
-        layers: Vec<Layer>,
-        lent: BTreeMap<String, Vec<Lent>>,
-    ) {
-        self.others = OtherFiles { layers, lent, renamed, ..std::mem::take(&mut self.others) };
+    pub fn learn(&mut self, renamed: Vec<Renamed>, overlaid: Overlaid) {
+        self.others = OtherFiles { overlaid, renamed, ..std::mem::take(&mut self.others) };
     }
 
     /// Looks at one file.
@@ -263,9 +257,10 @@ impl<'p> Survey<'p> {
         let ParsedFile { path, text, stream } = file;
         let substituted = self.others.substituted(path);
         let beside = self.others.variables_of(path);
-        let lent = self.others.lent.get(path).map_or(&[][..], Vec::as_slice);
+        let lent = self.others.lent(path);
         let setters = Setters { beside, substituted: substituted.as_ref(), lent };
         let mut found = find(path, text, stream, aims, setters);
+        self.others.add_unreached(path, &mut found);
         let over = self.others.over(path, stream);
         if let Some(over) = &over {
             over.leave(&mut found);

@@ -220,6 +220,7 @@ fn find_hits<'a>(
     let targets = Hits::find(tree, &aimed, &search);
     hits.flux.extend(targets.flux);
     hits.kustomize.extend(targets.kustomize);
+    hits.releases.extend(targets.releases);
     hits.left_alone.extend(targets.left_alone);
     hits.over_sum = hits.over_sum.or(texts.over_sum).or(targets.over_sum);
     hits.sites.extend(aimed.into_iter().cloned());

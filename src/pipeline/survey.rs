@@ -6,8 +6,8 @@ use super::load::{self, text};
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{
-    AppVersion, Composed, Compositions, Layer, Lent, Looked, MAX_FILE, Names, OtherFiles, Renamed,
-    Seen, Survey, Variables, extended_files, is_candidate,
+    AppVersion, Composed, Compositions, Layer, Looked, MAX_FILE, Names, OtherFiles, Overlaid,
+    Releases, Renamed, Seen, Survey, Variables, extended_files, is_candidate,
 };
 use crate::policy::{Environment, PolicySet, directory};
 use crate::yaml::Stream;
@@ -30,9 +30,10 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
         OtherFiles { variables, overlays, composed, app_versions, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
-    let Beside { layers, lent } = beside(tree, &seen);
-    let borrowing = lent.keys().cloned().collect();
-    survey.learn(renamed(tree, &seen), layers, lent);
+    let mut overlaid = beside(tree, &seen);
+    overlaid.extend(releases(tree, &hits.releases));
+    let borrowing = overlaid.named().cloned().collect();
+    survey.learn(renamed(tree, &seen), overlaid);
     look_again(&survey, tree, &hits.sites, borrowing, &mut seen);
     let mut left_alone = std::mem::take(&mut hits.left_alone);
     let mut looked = Vec::with_capacity(seen.len());
@@ -103,21 +104,13 @@ fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
     all
 }
 
-/// What the files beside files of values say.
-struct Beside {
-    /// Values that are laid over others.
-    layers: Vec<Layer>,
-    /// Names for tags, by the path of the file.
-    lent: BTreeMap<String, Vec<Lent>>,
-}
-
 /// Reads the directories of files of values: each may be laid over the others.
-fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Beside {
+fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Overlaid {
     let all: Vec<&Names> = seen.iter().filter_map(|seen| seen.as_ref().ok()?.names()).collect();
     let mut files: BTreeMap<&str, Vec<&String>> =
         all.iter().map(|names| (directory(names.path()), Vec::new())).collect();
     if files.is_empty() {
-        return Beside { layers: Vec::new(), lent: BTreeMap::new() };
+        return Overlaid::default();
     }
     for path in tree.paths().iter().filter(|path| is_candidate(path)) {
         files.entry(directory(path)).and_modify(|all| all.push(path));
@@ -134,16 +127,52 @@ fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Beside {
         let stream = Stream::parse(text).ok()?;
         Some((Layer::read(path, &stream), Names::lend(names, path, &stream)))
     };
-    let (mut layers, mut lent) = (Vec::new(), BTreeMap::new());
+    let mut overlaid = Overlaid::default();
     let read = sweep::each(tree, &paths, |path| path, read);
     for (path, found) in paths.iter().zip(read) {
         let Some((layer, names)) = found else { continue };
-        layers.extend(layer);
+        overlaid.layers.extend(layer);
         if !names.is_empty() {
-            lent.insert((*path).clone(), names);
+            overlaid.lent.insert((*path).clone(), names);
         }
     }
-    Beside { layers, lent }
+    overlaid
+}
+
+/// What releases of charts say of images: with their files of values, and what `ConfigMap`s they take them from.
+fn releases(tree: &Tree, paths: &[String]) -> Overlaid {
+    let mut releases = Releases::default();
+    let read = |path: &str| text(tree, path);
+    for path in paths {
+        if let Some(text) = read(path) {
+            releases.learn(path, &text, &read);
+        }
+    }
+    if releases.want_maps() {
+        maps(tree, &mut releases);
+    }
+    let files: Vec<String> = releases.files().map(str::to_owned).collect();
+    for path in files {
+        if let Some(text) = read(&path) {
+            releases.learn_values(&path, &text);
+        }
+    }
+    releases.overlaid()
+}
+
+/// Learns from every file that holds a `ConfigMap`, or makes one.
+fn maps(tree: &Tree, releases: &mut Releases) {
+    let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
+    let holds = |_: &&String, bytes: Result<&[u8], Diagnostic>| {
+        let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
+        (text.contains("ConfigMap") || text.contains("configMapGenerator")).then(|| text.to_owned())
+    };
+    let found = sweep::each(tree, &paths, |path| path, holds);
+    for (path, text) in paths.iter().zip(found) {
+        if let Some(text) = text {
+            releases.learn_maps(path, &text);
+        }
+    }
 }
 
 /// What `.env` files beside these files set, by directory, and those that cannot be read.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Tree;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::{Form, Hit, Search};
+use crate::manifest::{Form, Hit, Needle, Search, is_fleet};
 
 /// What a pass over the bytes of every file finds, before any is parsed.
 #[derive(Clone, Default)]
@@ -15,6 +15,8 @@ pub struct Hits {
     pub flux: Vec<String>,
     /// Paths of files that can hold a `Kustomization` of Flux's.
     pub kustomize: Vec<String>,
+    /// Paths of files that can hold releases of charts.
+    pub releases: Vec<String>,
     /// The problem of too many bytes in all files.
     pub over_sum: Option<Box<Diagnostic>>,
     /// Files that cannot be read, and those that only point at a content.
@@ -30,10 +32,13 @@ impl Hits {
         for (path, looked) in paths.iter().zip(looked) {
             let skipped = |text| Diagnostic::info(Code::FileSkipped, text);
             let problem = match looked {
-                Ok(Hit { form: Form::Text, names_image, names_flux, names_kustomize }) => {
-                    hits.kustomize.extend(names_kustomize.then(|| (*path).clone()));
-                    hits.sites.extend(names_image.then(|| (*path).clone()));
-                    hits.flux.extend(names_flux.then(|| (*path).clone()));
+                Ok(hit @ Hit { form: Form::Text, .. }) => {
+                    let of = |needle| hit.has(needle).then(|| (*path).clone());
+                    let fleet = || is_fleet(path).then(|| (*path).clone());
+                    hits.kustomize.extend(of(Needle::Kustomize));
+                    hits.sites.extend(of(Needle::Image));
+                    hits.flux.extend(of(Needle::Flux));
+                    hits.releases.extend(of(Needle::Release).or_else(fleet));
                     continue;
                 }
                 Ok(Hit { form: Form::Pointer, .. }) => skipped("a pointer of Git LFS; left alone"),

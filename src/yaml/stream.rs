@@ -223,6 +223,12 @@ impl<'t> Stream<'t> {
         self.all(mapping, key).next()
     }
 
+    /// What a key of a mapping, or an index of a list, leads to, not looking through aliases.
+    #[must_use]
+    pub fn step(&self, node: NodeId, key: &str) -> Option<NodeId> {
+        self.get(node, key).or_else(|| self.items(node).get(key.parse::<usize>().ok()?).copied())
+    }
+
     /// Whether a key stands twice in a mapping.
     #[must_use]
     pub fn is_repeated(&self, mapping: NodeId, key: &str) -> bool {

@@ -32,6 +32,7 @@ mod hostile;
 mod hostile_files;
 mod images;
 mod imports;
+mod layered;
 mod left_out;
 mod lifecycle;
 mod memory;

@@ -1,0 +1,133 @@
+//! Values of one release that stand in several files: a `HelmRelease` with patches and `ConfigMap`s, Argo CD's value files and
+//! parameters, Fleet's targets.
+
+use crate::further_away::after;
+use crate::never_another::filled;
+
+/// The policy, and what its registry has.
+const POLICY: (&str, &str) =
+    ("policies/p.yaml", "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n");
+const TAGS: &str = "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n";
+
+const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: shop}\nspec:\n  \
+                       chart: {spec: {chart: ./charts/shop}}\n  values:\n    image: {repository: r.io/acme/shop, tag: v1.0.0}\n";
+
+/// A patch of the release, which names no chart.
+fn patch(values: &str) -> String {
+    let head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: shop}\nspec:\n  values:\n    ";
+    format!("{head}{values}\n")
+}
+
+/// Checks what a run makes of the first of some files, and that it says some words.
+fn holds(files: &[(&str, String)], moves: bool, says: &str) {
+    let (path, before) = &files[0];
+    let texts: Vec<(&str, String)> =
+        files.iter().map(|(path, text)| (*path, filled(text))).collect();
+    let mut all: Vec<(&str, &str)> =
+        texts.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    all.push(POLICY);
+    let (got, said) = after(&all, &filled(TAGS), path);
+    let want = if moves { before.replace("v1.0.0", "v1.1.0") } else { before.clone() };
+    assert_eq!(got, filled(&want), "{files:?}\n{said}");
+    assert!(said.contains(says), "{says} in {files:?}\n{said}");
+}
+
+#[test]
+fn a_digest_in_another_place_of_the_release_keeps_the_tag() {
+    let base = || ("base/shop.yaml", RELEASE.to_owned());
+    let kustomization = |patches: &str| format!("resources: [../base]\npatches:\n{patches}");
+    let laid = |line: usize, path: &str| format!("in line {line} of {path} is");
+    holds(
+        &[base(), ("prod/shop.yaml", patch("image: {digest: '@A'}"))],
+        false,
+        &laid(6, "prod/shop.yaml"),
+    );
+    let operations = "- target: {kind: HelmRelease, name: shop}\n  patch: |\n    - op: add\n      \
+                      path: /spec/values/image/digest\n      value: '@A'\n";
+    let file = "prod/kustomization.yaml";
+    holds(&[base(), (file, kustomization(operations))], false, &laid(7, file));
+    let fields = "- patch: |\n    kind: HelmRelease\n    metadata: {name: shop}\n    spec:\n      values:\n        image: {digest: '@A'}\n";
+    holds(&[base(), (file, kustomization(fields))], false, &laid(8, file));
+    let named = "- target: {kind: HelmRelease}\n  path: digest.json\n";
+    let json =
+        "[{\"op\": \"add\", \"path\": \"/spec/values/image\", \"value\": {\"digest\": \"@A\"}}]\n";
+    holds(
+        &[base(), (file, kustomization(named)), ("prod/digest.json", json.to_owned())],
+        false,
+        &laid(1, "prod/digest.json"),
+    );
+    let from =
+        RELEASE.replace("  values:", "  valuesFrom: [{kind: ConfigMap, name: more}]\n  values:");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata:\n  values.yaml: |\n    image:\n      digest: '@A'\n";
+    holds(
+        &[("base/shop.yaml", from.clone()), ("base/more.yaml", map.to_owned())],
+        false,
+        &laid(7, "base/more.yaml"),
+    );
+    let generator = "configMapGenerator:\n- name: more\n  files: [values.yaml=own.yaml]\n";
+    let values = ("base/own.yaml", "image: {digest: '@A'}\n".to_owned());
+    let made = ("base/kustomization.yaml", generator.to_owned());
+    holds(&[("base/shop.yaml", from), made, values], false, &laid(1, "base/own.yaml"));
+    let chart = ("charts/shop/values.yaml", "image: {digest: '@A'}\n".to_owned());
+    holds(&[base(), chart], false, &laid(1, "charts/shop/values.yaml"));
+}
+
+#[test]
+fn applications_and_fleets_are_put_together() {
+    let application = |helm: &str| {
+        let head = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n  source:\n    path: charts/shop\n    helm:\n";
+        ("apps/shop.yaml", format!("{head}{helm}"))
+    };
+    let values = |path| (path, "image: {repository: r.io/acme/shop, tag: v1.0.0}\n".to_owned());
+    let defaults = || values("charts/shop/values.yaml");
+    let digest = "      parameters:\n      - {name: image.digest, value: '@A'}\n";
+    holds(&[defaults(), application(digest)], false, "in line 9 of apps/shop.yaml is");
+    let prod = format!("      valueFiles: [../../env/prod.yaml]\n{digest}");
+    holds(&[values("env/prod.yaml"), application(&prod)], false, "in line 10 of apps/shop.yaml is");
+    let text = "      values: |\n        image:\n          digest: '@A'\n";
+    holds(&[defaults(), application(text)], false, "in line 10 of apps/shop.yaml is");
+    // A tag that counts more, and whose name is here, is told of.
+    let tag = "      parameters:\n      - {name: image.tag, value: v1.0.0}\n";
+    holds(&[defaults(), application(tag)], true, "stands in another file than this tag");
+    let fleet = "helm:\n  values:\n    image: {repository: r.io/acme/shop, tag: v1.0.0}\ntargetCustomizations:\n- name: prod\n  helm:\n    values:\n      image: {digest: '@A'}\n";
+    holds(&[("shop/fleet.yaml", fleet.to_owned())], false, "in line 8 of shop/fleet.yaml is");
+    let fleet = "helm:\n  valuesFiles: [own.yaml]\n  values: {image: {digest: '@A'}}\n";
+    holds(
+        &[values("shop/own.yaml"), ("shop/fleet.yaml", fleet.to_owned())],
+        false,
+        "in line 3 of shop/fleet.yaml is",
+    );
+    let tags = "helm:\n  values:\n    image: {repository: r.io/acme/shop, tag: v1.0.0}\ntargetCustomizations:\n- name: prod\n  helm:\n    values:\n      image: {tag: v1.0.0}\n";
+    holds(&[("shop/fleet.yaml", tags.to_owned())], true, "");
+}
+
+#[test]
+fn what_is_of_another_release_keeps_nothing() {
+    let base = || ("base/shop.yaml", RELEASE.to_owned());
+    let digest = || patch("image: {digest: '@A'}");
+    let other = digest().replace("name: shop", "name: web");
+    holds(&[base(), ("prod/web.yaml", other)], true, "");
+    // Another release of the same name, in another cluster.
+    let twin = RELEASE.replace("tag: v1.0.0", "tag: v1.0.0, digest: '@A'");
+    holds(&[base(), ("other/shop.yaml", twin)], true, "");
+    // Patches of two clusters do not meet; the chart's own name is another one's.
+    let named = patch("image: {repository: r.io/acme/shop, tag: v1.0.0}");
+    holds(&[("dev/shop.yaml", named), ("prod/shop.yaml", digest())], true, "");
+    let chart = ("charts/shop/values.yaml", "image: {repository: nginx}\n".to_owned());
+    holds(&[base(), chart], true, "");
+}
+
+#[test]
+fn a_tag_in_a_patch_takes_its_name_from_the_release() {
+    let base = || ("base/shop.yaml", RELEASE.to_owned());
+    let tag = || ("prod/shop.yaml", patch("image: {tag: v1.0.0}"));
+    holds(&[tag(), base()], true, "");
+    let second =
+        format!("kind: Namespace\napiVersion: v1\nmetadata: {{name: x}}\n---\n{}", tag().1);
+    holds(&[("prod/shop.yaml", second), base()], true, "");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata:\n  values.yaml: |\n    image:\n      tag: v1.0.0\n";
+    let from =
+        RELEASE.replace("  values:", "  valuesFrom: [{kind: ConfigMap, name: more}]\n  values:");
+    let map = ("base/more.yaml", map.to_owned());
+    holds(&[map, ("base/shop.yaml", from)], false, "stands in another file than this tag");
+}

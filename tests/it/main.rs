@@ -13,6 +13,7 @@
 mod world;
 
 mod action;
+mod advisories;
 mod architecture;
 mod bounds;
 mod chaos;

@@ -14,6 +14,7 @@ use url::Url;
 use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs, RunArgs};
 use crate::diagnostic::Colour;
 use crate::image::{Digest, Reference, Repository, Tag};
+use crate::ledger::SealKeys;
 use crate::policy::Via;
 use crate::registry::Packages;
 use crate::repo_id::RepoId;
@@ -38,6 +39,8 @@ pub struct Surroundings {
     pub actor: Option<String>,
     /// The key that commits are signed with, or its name.
     pub signing_key: Option<Secret>,
+    /// The keys that prove ledgers.
+    pub ledger_keys: Option<SealKeys>,
     /// All variables, for identities.
     pub variables: Variables,
     /// The file of the job summary, in GitHub Actions.
@@ -111,6 +114,8 @@ pub struct DecideSettings {
     pub save_catalog: Option<PathBuf>,
     /// Where what must be remembered is kept, instead of in the config repository.
     pub ledger: Option<PathBuf>,
+    /// What proves that it is ours.
+    pub ledger_keys: Option<SealKeys>,
     /// The present time.
     pub now: Timestamp,
     /// What this machine's clock said, and when, unless the time was given.
@@ -166,6 +171,9 @@ pub enum InvalidSetting {
     /// A signing key that cannot be read.
     #[error("TAGALONG_SIGNING_KEY_FILE cannot be read: {0}")]
     SigningKey(String),
+    /// A key for the ledger that can be guessed, or cannot be read.
+    #[error("TAGALONG_LEDGER_KEY: {0}; `openssl rand -hex 32` makes one")]
+    LedgerKey(String),
     /// A variable that must be a URL is not.
     #[error("{0} is not a URL")]
     Url(&'static str),
@@ -243,6 +251,7 @@ impl Surroundings {
                 turns: Arc::default(),
             },
             signing_key: signing_key()?,
+            ledger_keys: ledger_keys()?,
             variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             step_output: var("GITHUB_OUTPUT").map(PathBuf::from),
@@ -263,6 +272,7 @@ impl Surroundings {
         // A key in a file may be another one by now; one that cannot be read just now is the one that it was.
         again.forge.app = app().unwrap_or(again.forge.app);
         again.signing_key = signing_key().unwrap_or(again.signing_key);
+        again.ledger_keys = ledger_keys().unwrap_or(again.ledger_keys);
         again
     }
 
@@ -318,6 +328,7 @@ impl Surroundings {
             catalog: args.catalog.clone(),
             save_catalog: args.save_catalog.clone(),
             ledger: args.ledger.clone(),
+            ledger_keys: self.ledger_keys.clone(),
             now: args.now.unwrap_or(self.now),
             clock: args.now.is_none().then_some((self.now, self.started)),
             registries: args.registries.clone(),
@@ -378,6 +389,20 @@ fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
     let Some(file) = var("TAGALONG_SIGNING_KEY_FILE") else { return Ok(None) };
     let key = std::fs::read_to_string(file);
     key.map(|key| Some(key.into())).map_err(|error| InvalidSetting::SigningKey(error.to_string()))
+}
+
+/// The keys that prove the ledger, from a variable or a file.
+fn ledger_keys() -> Result<Option<SealKeys>, InvalidSetting> {
+    let from_file = |file| {
+        let read = std::fs::read_to_string(&file);
+        read.map_err(|error| InvalidSetting::LedgerKey(format!("{file}: {error}")))
+    };
+    let text = match (var("TAGALONG_LEDGER_KEY"), var("TAGALONG_LEDGER_KEY_FILE")) {
+        (Some(text), _) => text,
+        (None, Some(file)) => from_file(file)?,
+        (None, None) => return Ok(None),
+    };
+    SealKeys::read(&text).map_err(|error| InvalidSetting::LedgerKey(error.to_string()))
 }
 
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {

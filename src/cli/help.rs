@@ -14,6 +14,7 @@ Environment:
   GITHUB_API_URL, GITHUB_SERVER_URL  GitHub Enterprise Server
   DOCKER_CONFIG, REGISTRY_AUTH_FILE  Logins of docker and podman
   TAGALONG_SIGNING_KEY[_FILE]      Key for `sign: ssh` and `sign: gpg`
+  TAGALONG_LEDGER_KEY[_FILE]       Key that proves the ledger; several for a change of keys
   HTTPS_PROXY, NO_PROXY, NO_COLOR, OTEL_EXPORTER_OTLP_ENDPOINT
 ";
 

@@ -118,6 +118,7 @@ impl Demo<'_> {
         Surroundings {
             progress: false,
             signing_key: None,
+            ledger_keys: None,
             actor: None,
             step_output: None,
             variables: Variables::default(),
@@ -189,6 +190,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         catalog: None,
         save_catalog: None,
         ledger: None,
+        ledger_keys: None,
         now,
         clock: None,
         registries: None,

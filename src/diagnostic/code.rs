@@ -162,6 +162,8 @@ codes! {
     LedgerUnreadable = "ledger.unreadable",
     /// The ledger of the repository was not read, as this is a work tree that has not fetched it.
     LedgerNotRead = "ledger.not-read",
+    /// Nothing proves that the ledger is ours, or this run has no key to prove it with.
+    LedgerUnproven = "ledger.unproven",
     /// The ledger could not be kept for the next run.
     LedgerNotKept = "ledger.not-kept",
     /// The clocks here and at a registry are far apart, so that no age is counted.

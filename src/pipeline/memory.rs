@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::seal::Seal;
 use super::{Failure, Tags, Timelines, Tree};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
 use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
@@ -15,6 +16,7 @@ use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
 use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
 use crate::promote;
 use crate::reconcile::{Feedback, Held, Unsaved, is_reverted};
+use crate::settings::DecideSettings;
 
 /// So many sights of an image are kept for several branches together.
 const SHARED: usize = 200;
@@ -36,6 +38,10 @@ pub(super) struct Memory {
     store: Store,
     /// True if the repository may have a ledger that a work tree has not fetched.
     is_unread: bool,
+    /// What proves that it is ours, and whose it is.
+    seal: Seal,
+    /// True if it is to be written because nothing proves what is there.
+    is_unproven: bool,
 }
 
 /// The time of a run, and how much it covers.
@@ -65,9 +71,11 @@ impl Memory {
     /// When the file that was named cannot be read.
     pub(super) fn recall(
         tree: &Tree,
-        file: Option<&Path>,
+        set: &PolicySet,
+        settings: &DecideSettings,
         problems: &mut Vec<Diagnostic>,
     ) -> Result<Self, Failure> {
+        let file = settings.ledger.as_deref();
         let (bytes, mut store) = match (file, tree) {
             (Some(path), _) => (read(path)?, Store::File(path.to_owned())),
             (None, Tree::Git { clone, .. }) => match clone.ledger(LEDGER_FILE, MAX_LEDGER) {
@@ -95,7 +103,23 @@ impl Memory {
                 Ledger::default()
             }
         };
-        Ok(Self { before: ledger.clone(), ledger, is_urgent: false, store, is_unread })
+        let seal = Seal::of(set, settings);
+        let before = ledger.clone();
+        let (ledger, is_unproven) = match seal.doubt(&ledger) {
+            None => (ledger, false),
+            Some(doubt) => {
+                problems.push(doubt);
+                // Whoever has the key would not believe what this run adds.
+                store = if seal.has_keys() { store } else { Store::Nowhere };
+                (if seal.has_keys() { ledger.doubted() } else { ledger }, seal.has_keys())
+            }
+        };
+        Ok(Self { before, ledger, is_urgent: false, store, is_unread, seal, is_unproven })
+    }
+
+    /// A note that ages by which something is merged without a person are counted from a ledger that nothing proves.
+    pub(super) fn unguarded(&self, set: &PolicySet) -> Option<Diagnostic> {
+        (self.store == Store::Reference).then(|| self.seal.unguarded(set))?
     }
 
     /// Learns from pull requests what people said no to, and what they took back.
@@ -362,7 +386,8 @@ impl Memory {
 
     /// The part of the ledger that is not saved yet.
     pub(super) fn unsaved(&self) -> Unsaved {
-        match (self.ledger != self.before, self.is_urgent, &self.store) {
+        let is_urgent = self.is_urgent || self.is_unproven;
+        match (self.is_new(), is_urgent, &self.store) {
             (false, ..) | (_, _, Store::Nowhere) => Unsaved::Nothing,
             (true, false, Store::Reference) => Unsaved::Deferrable,
             // A file costs no push.
@@ -372,8 +397,13 @@ impl Memory {
 
     /// The text to commit, when there is something new and it is kept in git.
     pub(super) fn to_commit(&self) -> Option<String> {
-        let is_new = self.ledger != self.before && self.store == Store::Reference;
-        is_new.then(|| self.ledger.to_json())
+        let is_new = self.is_new() && self.store == Store::Reference;
+        is_new.then(|| self.seal.text(&self.ledger))
+    }
+
+    /// True if what is kept is not what is known.
+    fn is_new(&self) -> bool {
+        self.ledger != self.before || self.is_unproven
     }
 
     /// A note about a ledger that was not read, where the plan updates something.
@@ -390,6 +420,7 @@ impl Memory {
     /// Nothing is left to write.
     pub(super) fn kept(&mut self) {
         self.before = self.ledger.clone();
+        self.is_unproven = false;
     }
 
     /// Writes the file, when there is something new and it is kept in one.
@@ -398,14 +429,14 @@ impl Memory {
     /// When it cannot be written.
     pub(super) fn write(&mut self) -> Result<(), String> {
         let Store::File(path) = &self.store else { return Ok(()) };
-        if self.ledger == self.before {
+        if !self.is_new() {
             return Ok(());
         }
         let failed = |error: std::io::Error| format!("--ledger {}: {error}", path.display());
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mut file =
             tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new("."))).map_err(failed)?;
-        file.write_all(self.ledger.to_json().as_bytes()).map_err(failed)?;
+        file.write_all(self.seal.text(&self.ledger).as_bytes()).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
         self.kept();
         Ok(())

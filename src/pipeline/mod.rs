@@ -17,6 +17,7 @@ mod promote;
 mod proof;
 mod push;
 mod rollback;
+mod seal;
 mod settle;
 mod sign;
 mod sources;

@@ -45,7 +45,7 @@ pub(super) async fn plan_tree(
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
     let rules = Rules { set: &set, repository: &repository };
     let promoting = Promoting::read(&tree, rules, &files, &uses, known, request).await;
-    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let mut memory = Memory::recall(&tree, &set, settings, &mut diagnostics)?;
     let author = sign::author(&repository, request, &memory)?;
     let mut observation = Box::pin(observe(&tree, &set, &files, &memory, &author, request)).await;
     let is_whole_picture = observation.tell(&tree, &set, &files, request, &mut diagnostics);
@@ -121,6 +121,7 @@ fn complete(
     name_branches(plan, tree);
     plan.diagnostics.extend(notes::of(plan, set, now));
     plan.diagnostics.extend(memory.unread(plan));
+    plan.diagnostics.extend(memory.unguarded(set));
     if memory.is_lost() {
         plan.diagnostics.extend(notes::unkept(plan));
     }

@@ -110,7 +110,7 @@ async fn plan(
     let Looked { files, diagnostics: found, .. } = survey(&tree, &set, &mut hits);
     diagnostics.extend(found);
     let timeline = timeline(&tree, &set, &files, environment, settings.now).await?;
-    let mut memory = Memory::recall(&tree, settings.ledger.as_deref(), &mut diagnostics)?;
+    let mut memory = Memory::recall(&tree, &set, settings, &mut diagnostics)?;
     let back = Back {
         set: &set,
         timeline: &timeline,

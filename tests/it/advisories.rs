@@ -1,4 +1,4 @@
-//! Our lock files beside RustSec's advisories, of which those about our packages are in `tests/advisories`.
+//! Our lock files beside `RustSec`'s advisories, of which those about our packages are in `tests/advisories`.
 
 use std::path::Path;
 

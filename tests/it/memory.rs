@@ -34,6 +34,20 @@ impl Story {
         self.run_with("run", &["--now", now])
     }
 
+    /// A run that holds a key for the ledger.
+    fn sealing_run(&self, now: &str, key: &str) -> Output {
+        let args = ["run", "--repo", "acme/fleet", "--format", "json", "--now", now];
+        self.github.env(self.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run()
+    }
+
+    /// Somebody who may push writes a ledger.
+    fn forge_ledger(&self, text: &str) {
+        let blob = self.github.repo.hash_object(text);
+        let tree = self.github.repo.make_tree(&format!("100644 blob {blob}\tledger.json\n"));
+        let commit = self.github.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
+        self.github.repo.git(&["update-ref", LEDGER, commit.trim()]);
+    }
+
     fn ledger(&self) -> serde_json::Value {
         let (ok, text) = self.github.repo.try_git(&["show", &format!("{LEDGER}:ledger.json")]);
         if ok { serde_json::from_str(&text).unwrap() } else { serde_json::Value::Null }
@@ -72,6 +86,53 @@ fn an_age_is_counted_from_the_first_sight_without_any_state_of_the_runner() {
     story.github.repo.git(&["update-ref", "-d", LEDGER]);
     let out = story.run("2026-11-06T13:00:00Z").exits(0);
     assert_eq!(out.decisions(), ["shop hold v1.2.0 too-young"]);
+}
+
+/// Who may push can write the reference of the ledger, and may not be one who may merge.
+#[test]
+fn a_ledger_that_nobody_proves_makes_nothing_old() {
+    let merges =
+        "environments: {prod: {paths: [apps], deliver: {autoMerge: bot, withoutChecks: true}}}";
+    let story = Story::new("tags: {semver: '*'}, minAge: 3d", merges);
+    let key = "0123456789abcdef0123456789abcdef";
+    let too_young = ["shop hold v1.1.0 too-young"];
+    assert_eq!(story.sealing_run("2026-11-01T12:00:00Z", key).exits(0).decisions(), too_young);
+    let sealed = story.ledger();
+    assert!(sealed["seal"].as_str().is_some_and(|seal| seal.starts_with("hmac-sha256:")));
+    // The first sights are made older, and the seal stays.
+    let forged = serde_json::to_string_pretty(&sealed).unwrap();
+    story.forge_ledger(&forged.replace("2026-11-01T", "2026-10-01T"));
+    let out = story.sealing_run("2026-11-02T12:00:00Z", key).exits(0);
+    assert_eq!(out.says(&["ledger.unproven"]).decisions(), too_young);
+    let name = format!("{}/acme/shop", story.registry.host);
+    let digest = digest_of("acme/shop:v1.1.0");
+    assert_eq!(story.ledger()["seen"][&name]["v1.1.0"][&digest], "2026-11-02T12:00:00Z");
+    // A run without the key believes it, as before, and keeps nothing; one with a new key in front of the old one does.
+    let ledger = story.ledger();
+    let out = story.run("2026-11-03T12:00:00Z").exits(0);
+    out.says(&["the ledger is sealed, and this run has no key"]);
+    assert_eq!(story.ledger(), ledger);
+    let both = format!("fedcba9876543210fedcba9876543210 {key}");
+    let out = story.sealing_run("2026-11-05T12:00:00Z", &both).exits(0);
+    assert_eq!(out.decisions(), ["shop update v1.1.0 newer"]);
+    assert!(!out.stdout.contains("ledger.unproven"), "{}", out.stdout);
+    story.sealing_run("2026-11-05T12:00:00Z", "short").exits(2).says(&["can be guessed"]);
+}
+
+/// Without a key, it is said that nothing proves what merges by itself.
+#[test]
+fn an_unproven_ledger_is_told_where_it_lets_something_merge() {
+    for (deliver, is_told) in [
+        ("{autoMerge: bot}", true),
+        ("{via: push}", true),
+        ("{autoMerge: bot, approval: true}", false),
+        ("{}", false),
+    ] {
+        let merges = format!("environments: {{prod: {{paths: [apps], deliver: {deliver}}}}}");
+        let story = Story::new("tags: {semver: '*'}, minAge: 3d", &merges);
+        let out = story.run("2026-11-01T12:00:00Z").exits(0);
+        assert_eq!(out.stdout.contains("ledger.unproven"), is_told, "{deliver} {}", out.stdout);
+    }
 }
 
 #[test]

@@ -293,6 +293,9 @@ pub struct ServeArgs {
     /// Address to listen at, where no file says it [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     pub listen: Option<std::net::SocketAddr>,
+    /// Do one run, as a daemon orders it on standard input.
+    #[arg(long, hide = true)]
+    pub run_ordered: bool,
     /// What holds for every repository.
     #[command(flatten)]
     pub decide: DecideArgs,

@@ -238,8 +238,13 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
     if let Err(error) = around.decide(&args.decide, Place::Repository) {
         return refuse(&error);
     }
-    let start = serve::Start { config: args.config, alone, args: args.decide };
-    match Box::pin(serve::serve(start, around.clone())).await {
+    let served = if args.run_ordered {
+        Box::pin(serve::run_ordered(args.decide, around.clone())).await
+    } else {
+        let start = serve::Start { config: args.config, alone, args: args.decide };
+        Box::pin(serve::serve(start, around.clone())).await
+    };
+    match served {
         Ok(()) => Exit::Done,
         Err(Refused::Invalid(diagnostics, file)) => {
             let sources = [(file.path.clone(), file.text.clone())].into();

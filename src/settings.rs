@@ -1,7 +1,9 @@
 //! The command line and the environment, made into values. The only reader of the environment.
 
 mod forge;
+mod turns;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -20,7 +22,8 @@ use crate::registry::Packages;
 use crate::repo_id::RepoId;
 use crate::secret::{Secret, Variables};
 use forge::app;
-pub use forge::{App, ForgeSettings, Turns};
+pub use forge::{App, ForgeSettings};
+pub use turns::{Turn, Turns, TurnsFile};
 
 /// What surrounds a run: everything that the environment says.
 #[derive(Clone)]
@@ -41,6 +44,8 @@ pub struct Surroundings {
     pub signing_key: Option<Secret>,
     /// The keys that prove ledgers.
     pub ledger_keys: Option<SealKeys>,
+    /// This program, for those who start it once more.
+    pub program: Program,
     /// All variables, for identities.
     pub variables: Variables,
     /// The file of the job summary, in GitHub Actions.
@@ -197,6 +202,15 @@ pub enum InvalidSetting {
     TokenHost(String),
 }
 
+/// A program, and what it is started with.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
 /// A moment by two clocks: one that people read, and one that does not jump.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -252,6 +266,7 @@ impl Surroundings {
             },
             signing_key: signing_key()?,
             ledger_keys: ledger_keys()?,
+            program: Program::own(),
             variables: variables(),
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             step_output: var("GITHUB_OUTPUT").map(PathBuf::from),
@@ -411,6 +426,18 @@ fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
     // It is shown in links and errors.
     let is_plain = url.username().is_empty() && url.password().is_none();
     if is_plain { Ok(url) } else { Err(InvalidSetting::UrlSecret(name)) }
+}
+
+impl Program {
+    /// This program, as it was started; also when its file was replaced meanwhile.
+    fn own() -> Self {
+        let running = PathBuf::from("/proc/self/exe");
+        let path = if running.exists() { Ok(running) } else { std::env::current_exe() };
+        Self {
+            path: path.unwrap_or_else(|_error| PathBuf::from("tagalong")),
+            arguments: std::env::args_os().skip(1).collect(),
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -119,6 +119,7 @@ impl Demo<'_> {
             progress: false,
             signing_key: None,
             ledger_keys: None,
+            program: self.around.program.clone(),
             actor: None,
             step_output: None,
             variables: Variables::default(),

@@ -24,11 +24,16 @@ pub struct Service {
     pub debounce: Duration,
     /// How many repositories are worked on at once.
     pub concurrency: usize,
+    /// How much memory a run may take, in bytes.
+    pub run_memory: u64,
     /// How long a stop waits.
     pub grace: Duration,
     /// Where webhooks are taken.
     pub webhooks: Vec<Webhook>,
 }
+
+/// More memory than this no repository needs that is within the other bounds, in MiB.
+const RUN_MEMORY: u64 = 4096;
 
 /// A config repository, and how often it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +103,7 @@ impl Service {
             status: None,
             debounce: DEBOUNCE,
             concurrency: 2,
+            run_memory: RUN_MEMORY << 20,
             grace: GRACE,
             webhooks: Vec::new(),
         }
@@ -196,6 +202,7 @@ impl Reading<'_> {
             status,
             debounce,
             concurrency: raw.concurrency.map_or(usual.concurrency, |count| count as usize),
+            run_memory: raw.run_memory.map_or(RUN_MEMORY, u64::from) << 20,
             grace,
             webhooks,
         }

@@ -3,6 +3,7 @@
 //! A webhook is a hint: it brings a look forward, and what it names is asked for anew. Everything that it could tell
 //! is found by the next interval as well, so that one that is lost, late or forged costs time and nothing else.
 
+mod child;
 mod desk;
 mod door;
 #[cfg(fuzzing)]
@@ -26,17 +27,21 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::choose::Outcome as Decided;
 use crate::cli::{DecideArgs, RepoArgs};
 use crate::diagnostic::Diagnostic;
 use crate::image::Repository;
 use crate::policy::{PolicyFile, Served, Service, read_service};
-use crate::settings::{Place, Surroundings};
+use crate::report::DeliveryOutcome;
+use crate::settings::{Place, Surroundings, TurnsFile};
+pub use child::run_ordered;
+use child::{Seen, Told};
 use desk::Desk;
 use door::Door;
 use hint::Hint;
 use metrics::{Metrics, Of, Outcome};
 use schedule::{End, Key, Moment, Schedule, Work, key};
-use work::{Finished, Seen, Task};
+use work::{Finished, Task};
 
 /// Hints that wait to be looked up; more are answered with 429.
 const HINTS: usize = 1024;
@@ -98,7 +103,7 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     };
     let router = Arc::clone(&desk).router(status.is_some());
     let http = tokio::spawn(listen::answer(listener, router));
-    let mut daemon = Daemon::new(start, around, service, fingerprint, started, Arc::clone(&desk));
+    let mut daemon = Daemon::new(start, around, service, fingerprint, started, Arc::clone(&desk))?;
     daemon.work(incoming, &mut signals).await;
     desk.is_ready.store(false, Ordering::Relaxed);
     daemon.end(&mut signals).await;
@@ -216,11 +221,14 @@ struct Daemon {
     /// The names of the repositories that are on GitHub, in the order of the schedule.
     names: Vec<Option<String>>,
     done: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
+    /// By which runs take turns at the forge.
+    turns: TurnsFile,
 }
 
 /// Writes the lines of a run to the log: its problems, each change, and the counts.
 fn log(finished: &Finished) {
-    let Finished { name: repository, end, took, seen, deliveries, said, changes, .. } = finished;
+    let Finished { name: repository, took, told, .. } = finished;
+    let Told { end, seen, deliveries, said, changes, .. } = told;
     for problem in said {
         tracing::warn!(repository, problem, "run reported a problem");
     }
@@ -228,12 +236,13 @@ fn log(finished: &Finished) {
         change.log(repository);
     }
     let (outcome, duration_ms) = (end.word(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let of = |word| deliveries.get(word).copied().unwrap_or_default();
-    let (opened, updated) = (of("created"), of("updated"));
-    let (merged, closed, pushed) = (of("merged"), of("closed"), of("pushed"));
-    let (waiting, failed) = (of("waiting"), of("failed"));
-    let decided = |word| seen.as_ref().and_then(|seen| seen.decisions.get(word)).copied();
-    let (held, undecided) = (decided("hold"), decided("undecided"));
+    let of = |outcome| deliveries.get(&outcome).copied().unwrap_or_default();
+    let (opened, updated) = (of(DeliveryOutcome::Created), of(DeliveryOutcome::Updated));
+    let (merged, closed) = (of(DeliveryOutcome::Merged), of(DeliveryOutcome::Closed));
+    let (pushed, waiting) = (of(DeliveryOutcome::Pushed), of(DeliveryOutcome::Waiting));
+    let failed = of(DeliveryOutcome::Failed);
+    let decided = |outcome| seen.as_ref().and_then(|seen| seen.decisions.get(&outcome)).copied();
+    let (held, undecided) = (decided(Decided::Hold), decided(Decided::Undecided));
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -268,7 +277,8 @@ impl Daemon {
         taken: [u8; 32],
         started: Instant,
         desk: Arc<Desk>,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
+        let turns = TurnsFile::new().map_err(|error| Refused::Failed(error.to_string()))?;
         let mut schedule = Schedule::default();
         schedule.serve(&service.repositories, service.debounce, service.concurrency, Moment::ZERO);
         let (images, others, done) = (BTreeMap::new(), BTreeMap::new(), mpsc::unbounded_channel());
@@ -287,9 +297,10 @@ impl Daemon {
             others,
             names,
             done,
+            turns,
         };
         daemon.begin_counting();
-        daemon
+        Ok(daemon)
     }
 
     /// Series that exist from the beginning, so that what never succeeds is seen.
@@ -324,8 +335,9 @@ impl Daemon {
     fn begin(&mut self) {
         while let Some((served, work)) = self.schedule.next(self.started.elapsed()) {
             tracing::info!(repository = work::label(&served), ?work, "run started");
-            let task = Task { served, work, args: &self.start.args, around: &self.around };
-            task.spawn(&self.done.0);
+            let turns = self.turns.path().display().to_string();
+            let (program, memory) = (&self.around.program, self.service.run_memory);
+            Task { served, work, program, turns, memory }.spawn(&self.done.0);
         }
         self.gauges();
     }
@@ -339,7 +351,8 @@ impl Daemon {
     fn finish(&mut self, finished: Finished) {
         let metrics = &self.desk.metrics;
         log(&finished);
-        let Finished { served, name, end, took, seen, deliveries, requests, .. } = finished;
+        let Finished { served, name, took, told } = finished;
+        let Told { end, seen, deliveries, requests, .. } = told;
         let outcome = end.word();
         metrics.ran(&name, outcome, took);
         // What was taken out of the settings meanwhile has no series any more.
@@ -352,13 +365,16 @@ impl Daemon {
         let of = |outcome| Outcome { repository: name.clone(), outcome };
         if let Some(Seen { images, decisions, others }) = seen.filter(|_| is_served) {
             for (outcome, number) in decisions {
-                metrics.images.get_or_create(&of(outcome)).set(number);
+                metrics.images.get_or_create(&of(outcome.word())).set(number);
             }
-            self.images.insert(key(&served), images);
+            let images = images.into_iter();
+            let images =
+                images.filter_map(|(name, all)| Some((Repository::parse(&name).ok()?, all)));
+            self.images.insert(key(&served), images.collect());
             self.others.insert(key(&served), others);
         }
         for (outcome, number) in deliveries {
-            metrics.deliveries.get_or_create(&of(outcome)).inc_by(number);
+            metrics.deliveries.get_or_create(&of(outcome.word())).inc_by(number);
         }
         for (host, number) in requests {
             metrics.requested(host, number);

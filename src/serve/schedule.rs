@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::policy::Served;
 
 /// A time since the start.
@@ -31,7 +33,7 @@ const TRIES: u32 = 6;
 const MOST: Duration = Duration::from_hours(1);
 
 /// What is to be looked at in a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Work {
     Everything,
     Environments(BTreeSet<String>),
@@ -91,7 +93,7 @@ struct Doing {
 }
 
 /// How a look ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum End {
     /// All was done.
     Well,

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use tokio::sync::Mutex;
 use url::Url;
 
-use super::{InvalidSetting, RepoSpec, var};
+use super::{InvalidSetting, RepoSpec, Turns, var};
 use crate::registry::Packages;
 use crate::repo_id::RepoId;
 use crate::secret::Secret;
@@ -25,16 +23,6 @@ pub struct ForgeSettings {
     pub app: Option<App>,
     /// When it may be asked again.
     pub turns: Arc<Turns>,
-}
-
-/// When a GitHub server may be asked: known to everybody in this process who asks it, as its limits are those of an
-/// identity, and not of a repository.
-#[derive(Default)]
-pub struct Turns {
-    /// When the last change was sent. Held while one is under way, so that they come one by one.
-    pub last: Mutex<Option<Instant>>,
-    /// Before this nothing is sent.
-    pub until: Mutex<Option<Instant>>,
 }
 
 /// A GitHub App.

@@ -1,11 +1,11 @@
 //! The daemon: it looks on its own and when something rings, and ends when it is told to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::RequestBuilder;
 
 use crate::world::daemon::{Daemon, PATIENCE, SECRET};
-use crate::world::{Lie, Story, arg};
+use crate::world::{Lie, Repo, Story, arg};
 
 /// Settings of a daemon for some repositories.
 fn settings(story: &Story, repositories: &str) -> PathBuf {
@@ -150,6 +150,52 @@ fn one_bad_repository_stops_no_other() {
         "{metrics}"
     );
     assert_eq!(daemon.stop(), 0);
+}
+
+/// What a repository holds may take more memory than there is: that ends its own run, with the reason.
+#[test]
+fn a_run_that_needs_too_much_memory_ends_alone() {
+    let story = Story::shop();
+    story.registry.push("acme/shop", &["v1.1.0"]);
+    let many = "- {a: {b: c}}\n".repeat(250_000) + "- image: r.io/acme/shop:v1.0.0\n";
+    let policy = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: '*'}}\n";
+    let files = [("policies/p.yaml", policy), ("a.yaml", &*many)];
+    let greedy = Repo::create(&story.world.dir("git"), "greedy", &files);
+    let repositories = format!("[{{repo: '{}'}}, {{repo: acme/fleet}}]", arg(&greedy.bare));
+    let config = settings(&story, &repositories);
+    let text = std::fs::read_to_string(&config).unwrap() + "runMemory: 128\n";
+    std::fs::write(&config, text).unwrap();
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let problem = daemon.says("the run was ended by signal 6", 1);
+    assert!(problem.contains("greedy.git") && problem.contains("128 MiB"), "{problem}");
+    daemon.says("pull request opened", 1);
+    daemon.says("\"run finished\"", 2);
+    let metrics = send(&story, daemon.get("/metrics")).1;
+    let failed = format!("repository=\"{}\",outcome=\"failed\"}} 1", arg(&greedy.bare));
+    assert!(metrics.contains(&failed), "{metrics}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// A run does not outlive a daemon that nobody stopped in peace.
+#[test]
+fn a_run_ends_with_its_daemon() {
+    let story = Story::shop();
+    let (here, goes_on) = story.github.ambush(0, false);
+    let config = settings(&story, "[{repo: acme/fleet}]");
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    here.recv_timeout(PATIENCE).unwrap();
+    let runs = daemon.runs();
+    assert_eq!(runs.len(), 1);
+    daemon.signal("-KILL");
+    // What is over may still wait to be fetched by init.
+    let stat = Path::new("/proc").join(&runs[0]).join("stat");
+    let is_there = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    let began = std::time::Instant::now();
+    while is_there() && began.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    assert!(!is_there(), "the run goes on without its daemon");
+    drop(goes_on);
 }
 
 #[test]

@@ -44,12 +44,12 @@ impl Pace {
         &self,
         send: impl AsyncFn() -> Result<T, ForgeError>,
     ) -> Result<T, ForgeError> {
-        let mut last = self.turns.last.lock().await;
+        let mut turn = self.turns.take().await;
         loop {
             self.turn().await?;
-            let since = last.map(|last| last.elapsed());
-            tokio::time::sleep(since.map_or(Duration::ZERO, |s| self.gap.saturating_sub(s))).await;
-            *last = Some(Instant::now());
+            let pause = turn.since().map_or(Duration::ZERO, |since| self.gap.saturating_sub(since));
+            tokio::time::sleep(pause).await;
+            turn.sends();
             match send().await {
                 Err(ForgeError::RateLimited(told)) => self.limited(told).await,
                 answer => return answer,
@@ -80,7 +80,7 @@ impl Pace {
     /// long in all.
     async fn turn(&self) -> Result<(), ForgeError> {
         loop {
-            let until = *self.turns.until.lock().await;
+            let until = self.turns.until().await;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let Some(left) = left.filter(|left| !left.is_zero()) else { return Ok(()) };
             let seconds = left.as_secs_f64().ceil();
@@ -103,9 +103,7 @@ impl Pace {
     /// Remembers for how long nothing may be sent.
     async fn limited(&self, told: Option<u64>) {
         let seconds = told.unwrap_or(UNTOLD).clamp(1, LONGEST_TOLD);
-        let until = Some(Instant::now() + Duration::from_secs(seconds));
-        let mut known = self.turns.until.lock().await;
-        *known = until.max(*known);
+        self.turns.wait(Instant::now() + Duration::from_secs(seconds)).await;
     }
 }
 

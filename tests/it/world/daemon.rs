@@ -70,6 +70,13 @@ impl Daemon {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
+    /// The processes of runs that are under way.
+    pub fn runs(&self) -> Vec<String> {
+        let pid = self.child.id();
+        let all = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        all.split_whitespace().map(str::to_owned).collect()
+    }
+
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.url))
     }

@@ -208,7 +208,7 @@ impl Finder<'_> {
         self.merged_digests(mapping, stem)?;
         self.digests_within(mapping, stem)?;
         self.digests_above(mapping, written)?;
-        self.global_digest()
+        self.global_digest(mapping)
     }
 
     /// A digest in a group of its own, as `pin: {digest: …}` or `digests: {amd64: …}`: nothing says what of the image it is.
@@ -246,11 +246,10 @@ impl Finder<'_> {
     }
 
     /// A digest for every image, as Bitnami's charts once had it: it counts more than each tag.
-    fn global_digest(&self) -> Result<(), Obstruction> {
-        let roots = self.stream.documents().iter();
-        let global = roots.filter_map(|root| {
-            Some(self.stream.target(self.stream.get(self.stream.target(*root), "global")?))
-        });
+    fn global_digest(&self, mapping: NodeId) -> Result<(), Obstruction> {
+        let up = std::iter::successors(Some(mapping), |node| self.parent(*node));
+        let global =
+            up.filter_map(|node| Some(self.stream.target(self.stream.get(node, "global")?)));
         let mut found = global.filter_map(|global| {
             let image = self.stream.get(global, "image").map(|node| self.stream.target(node));
             let own = image.filter(|image| self.stream.get(*image, "repository").is_none());
@@ -407,7 +406,7 @@ pub(super) fn stem_of(key: &str) -> &str {
 }
 
 /// True if a normalized key is that of a mapping or a list of digests.
-fn is_group(key: &str) -> bool {
+pub(super) fn is_group(key: &str) -> bool {
     GROUPS.iter().any(|group| key.ends_with(group))
 }
 

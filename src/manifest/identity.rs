@@ -177,14 +177,15 @@ impl Finder<'_> {
 
     /// What the nearest collection around a mapping says.
     fn said(&mut self, mapping: NodeId) -> Option<Said> {
-        let mut at = Some(mapping);
+        let (mut at, mut from) = (Some(mapping), None);
         while let Some(node) = at {
-            let known = match self.known.get(&node) {
+            let is_above_image = from.is_some_and(|from| self.is_image_of(node, from));
+            let known = match self.known.get(&node).filter(|_| !is_above_image) {
                 Some(known) => known.clone(),
                 None => {
-                    let said = self.says(node, node == mapping);
-                    // Of the image's own mapping, it depends on the image.
-                    if node != mapping {
+                    let said = self.says(node, node == mapping, is_above_image);
+                    // Of the image's own mapping, and of what is around it, it depends on the image.
+                    if node != mapping && !is_above_image {
                         self.known.insert(node, said.clone());
                     }
                     said
@@ -193,18 +194,26 @@ impl Finder<'_> {
             if known.is_some() {
                 return known;
             }
-            at = self.parent(node);
+            (at, from) = (self.parent(node), Some(node));
         }
         None
     }
 
+    /// True if a mapping is the `image` of the one around it.
+    fn is_image_of(&self, around: NodeId, mapping: NodeId) -> bool {
+        let image = self.stream.get(around, "image");
+        image.is_some_and(|image| self.stream.target(image) == mapping)
+    }
+
     /// What a collection says by itself, and by mappings in it that hold nothing but settings.
-    fn says(&self, node: NodeId, is_own: bool) -> Option<Said> {
+    fn says(&self, node: NodeId, is_own: bool, is_above_image: bool) -> Option<Said> {
         let entries = self.stream.entries(node);
         if entries.len() > MAX_ENTRIES {
             return None;
         }
-        let has_image = OWN.iter().any(|key| self.stream.get(node, key).is_some());
+        let is_it = |key: &&&str| !(is_above_image && **key == "image");
+        let mut own_keys = OWN.iter().filter(is_it);
+        let has_image = own_keys.any(|key| self.stream.get(node, key).is_some());
         let has_tag = ["image", "tag", "name", "chart", "version"]
             .iter()
             .any(|key| self.stream.get(node, key).is_some());
@@ -219,8 +228,7 @@ impl Finder<'_> {
                 }
             }
             // A registry of an image is for that one.
-            let is_its =
-                name == "registry" && (is_own || has_image) || self.is_of_one_image(node, name);
+            let is_its = name == "registry" && has_image || self.is_of_one_image(node, name);
             let said = (!is_its).then(|| self.prefix(name, name, *value)).flatten();
             said.or_else(|| self.front(node, name, *value).filter(|_| is_own))
         });

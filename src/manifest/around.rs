@@ -47,8 +47,7 @@ impl Finder<'_> {
 }
 
 /// The ways to the values of a stream.
-pub(super) struct Ways<'s> {
-    stream: &'s Stream<'s>,
+pub(super) struct Ways {
     all: Vec<Around>,
 }
 
@@ -66,27 +65,27 @@ pub(super) struct Way<'s> {
     pub(super) is_through_mappings: bool,
 }
 
-impl<'s> Ways<'s> {
-    pub(super) fn of(stream: &'s Stream<'s>) -> Self {
-        Self { stream, all: arounds(stream) }
+impl Ways {
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self { all: arounds(stream) }
     }
 
     /// The way to a value of a mapping: keys, and the indices of items.
-    pub(super) fn to(&self, node: NodeId) -> Option<Way<'s>> {
+    pub(super) fn to<'s>(&self, stream: &'s Stream<'_>, node: NodeId) -> Option<Way<'s>> {
         let Around { parent: mapping, key } = self.all[node];
         let (mut at, mut keys, mut is_through_mappings) = (mapping, Vec::new(), true);
         while self.all[at].parent != at {
             let Around { parent, key } = self.all[at];
-            let index = || self.stream.items(parent).iter().position(|item| *item == at);
+            let index = || stream.items(parent).iter().position(|item| *item == at);
             keys.push(match key {
-                Some(key) => self.stream.text(key)?.to_owned(),
+                Some(key) => stream.text(key)?.to_owned(),
                 None => index()?.to_string(),
             });
             is_through_mappings &= key.is_some();
             at = parent;
         }
         keys.reverse();
-        Some(Way { mapping, keys, key: self.stream.text(key?)?, root: at, is_through_mappings })
+        Some(Way { mapping, keys, key: stream.text(key?)?, root: at, is_through_mappings })
     }
 }
 

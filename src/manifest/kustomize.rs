@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::others::Objection;
 use super::{Obstacle, Site};
 use crate::image::{Reference, Repository};
-use crate::policy::{KUSTOMIZE_API_GROUP, beside, follow, is_within, resolved};
+use crate::policy::{KUSTOMIZE_API_GROUP, beside, directory, follow, is_within, resolved};
 use crate::yaml::{NodeId, Stream};
 
 /// The names of kustomize's files.
@@ -65,6 +65,8 @@ pub struct Renamed {
     reach: Vec<String>,
     /// The line and the file of the `newName`, as a phrase.
     said: String,
+    /// True if it is in a component: who takes that has its resources renamed.
+    is_of_component: bool,
 }
 
 impl Renamed {
@@ -81,6 +83,17 @@ impl Renamed {
             if path == self.path { outer == path } else { is_within(path, outer) }
         };
         self.reach.iter().any(is_its)
+    }
+
+    /// The directory, where it is in a component.
+    #[must_use]
+    pub fn component(&self) -> Option<&str> {
+        self.is_of_component.then(|| directory(&self.path))
+    }
+
+    /// Means more files and directories.
+    pub fn extend(&mut self, reach: impl IntoIterator<Item = String>) {
+        self.reach.extend(reach);
     }
 
     /// Follows the kustomizations of the directories that are meant to what they take in turn; `next` knows that.
@@ -114,6 +127,7 @@ struct Renamer<'s> {
     list: NodeId,
     /// The files and directories whose resources are meant.
     reach: Vec<String>,
+    is_of_component: bool,
 }
 
 /// The images to which a file gives another name alone.
@@ -128,7 +142,8 @@ fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Rena
     };
     let text = |node: NodeId, keys: &[&str]| stream.text(at(node, keys)?);
     let of = |list: Option<NodeId>, reach: Option<&str>| {
-        Some(Renamer { path, stream, list: list?, reach: vec![resolved(reach?)] })
+        let (reach, is_of_component) = (vec![resolved(reach?)], false);
+        Some(Renamer { path, stream, list: list?, reach, is_of_component })
     };
     let version = text(root, &["apiVersion"]).unwrap_or_default();
     if version.starts_with(KUSTOMIZE_API_GROUP) {
@@ -150,7 +165,9 @@ fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Rena
         return all.iter().filter_map(images).collect();
     }
     let reach = taken(path, stream, root);
-    let list = at(root, &["images"]).map(|list| Renamer { path, stream, list, reach });
+    let is_of_component = text(root, &["kind"]) == Some("Component");
+    let list = at(root, &["images"]);
+    let list = list.map(|list| Renamer { path, stream, list, reach, is_of_component });
     list.into_iter().collect()
 }
 
@@ -182,7 +199,8 @@ impl Renamer<'_> {
         let said =
             format!("the new name in line {} of {} is `{to}`", stream.node(node).line(), self.path);
         let (path, reach) = (self.path.to_owned(), self.reach.clone());
-        (from != to).then_some(Renamed { path, from, to, reach, said })
+        let is_of_component = self.is_of_component;
+        (from != to).then_some(Renamed { path, from, to, reach, said, is_of_component })
     }
 }
 

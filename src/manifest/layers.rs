@@ -2,18 +2,14 @@
 //! <https://helm.sh/docs/chart_template_guide/values_files/>), so that a digest or a registry in one file counts for an image
 //! that another one names. A tag that moves alone there leaves the old image running, or brings one of another registry.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::around::{Way, Ways};
-use super::beside::{is_digest, is_key_of};
-use super::finder::join;
+use super::Obstacle;
+use super::beside::{is_digest, is_group, is_key_of};
 use super::identity::names_registry;
 use super::marker::is_ignore;
 use super::named::is_half;
-use super::release::{Object, Root};
-use super::{Lent, Obstacle, Part, Site};
-use crate::image::{Repository, split_registry};
+use super::place::{Place, Stand};
 use crate::policy::directory;
 use crate::yaml::{NodeId, Stream};
 
@@ -24,29 +20,14 @@ const MAX_ENTRIES: usize = 500;
 /// Names of files, without what is behind the dot, over which any other file of the directory may be laid.
 const BASES: [&str; 6] = ["base", "common", "default", "defaults", "main", "values"];
 
+/// Keys that name an image.
+const NAMES: [&str; 3] = ["repository", "image", "name"];
+
 /// Values, by what they say for images in other places.
 #[derive(Clone, Debug)]
 pub struct Layer {
     path: String,
-    reach: Reach,
     laid: Laids,
-}
-
-/// The places that a layer is merged with.
-#[derive(Clone, Debug)]
-enum Reach {
-    /// Files of the directory, by their names.
-    Beside,
-    /// Other values of the same release.
-    Release(Vec<Merged>),
-}
-
-/// Values with which a layer is merged.
-#[derive(Clone, Debug)]
-pub(super) struct Merged {
-    pub(super) root: Root,
-    /// True if they count more than the layer.
-    pub(super) is_above: bool,
 }
 
 /// What a mapping says for images, by the keys that lead to it.
@@ -55,21 +36,25 @@ pub(super) type Laids = BTreeMap<Vec<String>, Vec<Laid>>;
 /// One entry.
 #[derive(Clone, Debug)]
 pub(super) struct Laid {
-    key: String,
-    value: String,
+    pub(super) key: String,
+    pub(super) value: String,
     line: usize,
-    kind: Kind,
+    pub(super) kind: Kind,
+    /// True if a tag stands beside it: whoever counts more than that tag counts more than this.
+    pub(super) has_tag: bool,
 }
 
 /// The meaning of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Digest,
+    /// 64 digits of which their key does not say what they are.
+    Digits,
     Registry,
-    /// The name of an image, without a tag; with its registry where that is beside it.
+    /// The name of an image; with its registry where that is beside it.
     Name,
-    /// The same of an image that has a tag.
-    OwnName,
+    /// A tag without a digest beside it.
+    Tag,
     /// The other half of a tag.
     Half,
 }
@@ -84,59 +69,71 @@ impl Layer {
             return None;
         }
         let laid = laid_in(stream, root);
-        let reach = Reach::Beside;
-        (!laid.is_empty()).then(|| Self { path: path.to_owned(), reach, laid })
+        (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
-    /// Values of a release, beside others of it.
-    pub(super) fn of_release(path: &str, laid: Laids, merged: Vec<Merged>) -> Self {
-        Self { path: path.to_owned(), reach: Reach::Release(merged), laid }
+    /// What values say that stand in a file.
+    pub(super) fn of(path: &str, laid: Laids) -> Self {
+        Self { path: path.to_owned(), laid }
+    }
+
+    /// The same, in a text that begins some lines further down.
+    pub(super) fn below(mut self, lines: usize) -> Self {
+        for one in self.laid.values_mut() {
+            *one = std::mem::take(one).into_iter().map(|laid| laid.below(lines)).collect();
+        }
+        self
+    }
+
+    /// Adds what else values say.
+    pub(super) fn and(mut self, laid: Laids) -> Self {
+        for (keys, all) in laid {
+            self.laid.entry(keys).or_default().extend(all);
+        }
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.laid.is_empty()
     }
 
     /// True if it may be laid over a file.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        match &self.reach {
-            Reach::Beside => lies_over(&self.path, path),
-            Reach::Release(all) => all.iter().any(|merged| merged.root.path == path),
-        }
+        lies_over(&self.path, path)
     }
 
     /// True if a file may be laid over it.
     pub(super) fn is_under(&self, path: &str) -> bool {
-        matches!(self.reach, Reach::Beside) && lies_over(path, &self.path)
+        lies_over(path, &self.path)
     }
 
-    /// A place of a file as one of the values that it is merged with.
-    fn seen<'p>(&self, place: &'p Place<'_>) -> Option<Cow<'p, Place<'p>>> {
-        match &self.reach {
-            Reach::Beside => place.is_of_file.then_some(Cow::Borrowed(place)),
-            Reach::Release(all) => all.iter().find_map(|one| place.within(one)).map(Cow::Owned),
-        }
+    /// Whether a file counts more: the one whose name goes on where the other's ends, and any one over `values`.
+    pub(super) fn stand(&self, path: &str) -> Stand {
+        let (own, other) = (stem(&self.path), stem(path));
+        let is_longer = other.len() > own.len() && other.starts_with(own);
+        let is_base = BASES.contains(&own) && !BASES.contains(&other);
+        if is_longer || is_base { Stand::Above } else { Stand::Below }
     }
 
     /// The reason why an image is not what its place says.
-    pub(super) fn objection(&self, place: &Place<'_>) -> Option<Obstacle> {
-        let place = &*self.seen(place)?;
+    pub(super) fn objection(&self, place: &Place<'_>, stand: Stand) -> Option<Obstacle> {
         let half = || {
-            let mut all = self.entries(place);
-            let is_half = |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.keys;
+            let mut all = self.entries(place, stand);
+            let is_half = |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.keys();
             let (_, one) = all.find(|(at, one)| is_half(at, one))?;
             Some(Obstacle::InTwoKeys(self.said(one)))
         };
-        self.digest_of(place).or_else(half).or_else(|| {
-            let mut all = self.entries(place);
-            let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one))?;
+        self.laid_digest(place, stand).or_else(half).or_else(|| {
+            let mut all = self.entries(place, stand);
+            let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one, stand))?;
             Some(Obstacle::Elsewhere(self.said(one)))
         })
     }
 
-    /// A digest that stays where the tag moves.
-    pub(super) fn laid_digest(&self, place: &Place<'_>) -> Option<Obstacle> {
-        self.digest_of(&*self.seen(place)?)
-    }
-
-    fn digest_of(&self, place: &Place<'_>) -> Option<Obstacle> {
-        let (_, one) = self.entries(place).find(|(at, one)| place.is_its_digest(at, one))?;
+    /// A digest that stays where the tag moves, or a tag that stays where the digest moves.
+    pub(super) fn laid_digest(&self, place: &Place<'_>, stand: Stand) -> Option<Obstacle> {
+        let mut all = self.entries(place, stand);
+        let (_, one) = all.find(|(at, one)| place.is_apart_from(at, one, stand))?;
         Some(Obstacle::LaidDigest(self.said(one)))
     }
 
@@ -144,18 +141,29 @@ impl Layer {
         format!("`{}` in line {} of {} is `{}`", one.key, one.line, self.path, one.value).into()
     }
 
-    /// Entries of the mappings that the image is in, and of what is global to them.
+    /// Entries of the mappings that the image is in, and of what is global to them, as far as they count for a place.
     fn entries<'l>(
         &'l self,
         place: &'l Place<'_>,
+        stand: Stand,
     ) -> impl Iterator<Item = (&'l [String], &'l Laid)> {
-        let up = (0..=place.keys.len()).rev().map(|length| place.keys[..length].to_vec());
+        let keys = place.keys();
+        let up = (0..=keys.len()).rev().map(|length| keys[..length].to_vec());
         let up = up.flat_map(|keys| {
-            let global = keys.iter().cloned().chain(["global".to_owned()]).collect();
-            [keys, global]
+            let beneath = |more: &[&str]| {
+                let more = more.iter().map(|key| (*key).to_owned());
+                keys.iter().cloned().chain(more).collect::<Vec<_>>()
+            };
+            let (global, image) = (beneath(&["global"]), beneath(&["global", "image"]));
+            [keys, global, image]
         });
-        up.filter_map(|keys| self.laid.get_key_value(&keys))
-            .flat_map(|(keys, all)| all.iter().map(move |one| (keys.as_slice(), one)))
+        // What has a tag of its own above is an image of its own.
+        let counts = move |one: &&Laid| {
+            stand == Stand::Above || !one.has_tag || matches!(one.kind, Kind::Name | Kind::Tag)
+        };
+        up.filter_map(|keys| self.laid.get_key_value(&keys)).flat_map(move |(keys, all)| {
+            all.iter().filter(counts).map(move |one| (keys.as_slice(), one))
+        })
     }
 }
 
@@ -165,10 +173,11 @@ impl Laid {
         Self { line: self.line + lines, ..self }
     }
 
-    /// A value that stands alone, by its keys with dots between.
+    /// A value that stands alone.
     pub(super) fn single(key: &str, value: &str, line: usize) -> Option<Self> {
         let kind = Kind::of(key, value)?;
-        Some(Self { key: key.to_owned(), value: value.to_owned(), line, kind })
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Some(Self { key, value, line, kind, has_tag: false })
     }
 }
 
@@ -195,16 +204,20 @@ pub(super) struct Mapping {
     pub(super) node: NodeId,
 }
 
-/// The mappings beneath a node, and the node, where mappings alone lead to them.
+/// The mappings beneath a node, and the node, where mappings alone lead to them; behind aliases as well.
 pub(super) fn mappings(stream: &Stream, node: NodeId) -> Vec<Mapping> {
+    let node = stream.target(node);
     let (mut all, mut at) = (vec![Mapping { keys: Vec::new(), node }], 0);
-    while let Some(Mapping { keys, node }) = all.get(at) {
+    while let Some(Mapping { keys, node }) = all.get(at).filter(|_| all.len() < MAX_MAPPINGS) {
         let entries = stream.entries(*node);
         let is_data = entries.len() > MAX_ENTRIES || keys.len() > MAX_DEPTH;
-        let inner = entries.iter().filter(|(_, value)| !is_data && stream.text(*value).is_none());
-        let inner = inner.filter_map(|(key, value)| {
+        let inner = entries.iter().filter(|_| !is_data).filter_map(|(key, value)| {
+            let value = stream.target(*value);
+            if stream.text(value).is_some() {
+                return None;
+            }
             let keys = keys.iter().cloned().chain([stream.text(*key)?.to_owned()]).collect();
-            Some(Mapping { keys, node: *value })
+            Some(Mapping { keys, node: value })
         });
         let inner: Vec<Mapping> = inner.collect();
         all.extend(inner);
@@ -214,36 +227,61 @@ pub(super) fn mappings(stream: &Stream, node: NodeId) -> Vec<Mapping> {
     all
 }
 
+/// Values with more mappings than these are data.
+const MAX_MAPPINGS: usize = 50_000;
+
 /// What the mappings beneath a node say.
 pub(super) fn laid_in(stream: &Stream, node: NodeId) -> Laids {
     let all = mappings(stream, node).into_iter();
-    let all = all.map(|Mapping { keys, node }| (keys, said_in(stream, node)));
+    let all = all.map(|mapping| (mapping.keys.clone(), said_in(stream, &mapping)));
     all.filter(|(_, laid)| !laid.is_empty()).collect()
 }
 
-/// What the entries of a mapping say.
-fn said_in(stream: &Stream, node: NodeId) -> Vec<Laid> {
-    // An image of its own has its own digest and registry.
-    let has = |key: &str| stream.get(node, key).is_some();
-    let is_own = has("tag") && ["repository", "image", "name"].iter().any(|key| has(key));
-    let said = stream.entries(node).iter().filter_map(|(key, value)| {
-        let (key, text) = (stream.text(*key)?, stream.text(*value)?);
+/// What the entries of a mapping say, and those of mappings that it merges.
+fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
+    let node = mapping.node;
+    let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));
+    let has_tag = text("tag").is_some_and(|tag| !tag.is_empty());
+    let has_name = NAMES.iter().any(|key| text(key).is_some());
+    let is_image = mapping.keys.last().is_some_and(|key| key == "image" || key.ends_with("Image"));
+    let merged = stream.get(node, "<<").map(|merged| stream.target(merged));
+    let merged = merged.map_or(&[][..], |merged| stream.entries(merged));
+    let said = stream.entries(node).iter().chain(merged).filter_map(|(key, value)| {
+        let (key, target) = (stream.text(*key)?, stream.target(*value));
         let line = stream.node(*value).line();
-        let kind = Kind::of(key, text).filter(|_| !stream.comments_on(line).any(is_ignore));
-        let kind = match kind? {
-            Kind::Name if is_own => Kind::OwnName,
-            _ if is_own => return None,
-            kind => kind,
+        let is_ignored = || stream.comments_on(line).any(is_ignore);
+        let Some(text) = stream.text(target) else {
+            let value = held_in(stream, key, target).filter(|_| !is_ignored())?;
+            let (key, kind) = (key.to_owned(), Kind::Digest);
+            return Some(Laid { key, value, line, kind, has_tag });
         };
+        let kind = match (key, Kind::of(key, text)) {
+            ("name", None) if is_image && !text.is_empty() => Some(Kind::Name),
+            (_, kind) => kind,
+        };
+        let kind = kind.filter(|_| !is_ignored())?;
         let registry = || stream.text(stream.target(stream.get(node, "registry")?));
-        let is_name = matches!(kind, Kind::Name | Kind::OwnName);
+        let is_name = kind == Kind::Name;
         let value = match registry().filter(|registry| is_name && !registry.is_empty()) {
             Some(registry) => format!("{registry}/{text}"),
             None => text.to_owned(),
         };
-        Some(Laid { key: key.to_owned(), value, line, kind })
+        Some(Laid { key: key.to_owned(), value, line, kind, has_tag: has_tag && has_name })
     });
-    said.collect()
+    let mut said: Vec<Laid> = said.collect();
+    // A tag with its digest moves with it.
+    if said.iter().any(|one| one.kind == Kind::Digest) {
+        said.retain(|one| one.kind != Kind::Tag);
+    }
+    said
+}
+
+/// The first digest in a group of them: `digests: {amd64: …}`.
+fn held_in(stream: &Stream, key: &str, group: NodeId) -> Option<String> {
+    let texts = stream.entries(group).iter().map(|(_, value)| stream.target(*value));
+    let mut texts = texts.filter_map(|value| stream.text(value)).filter(|text| is_digest(text));
+    let is_pin = |_: &&str| is_group(key) || key == "pin";
+    texts.find(is_pin).map(str::to_owned)
 }
 
 impl Kind {
@@ -251,7 +289,9 @@ impl Kind {
         match key {
             _ if text.is_empty() => None,
             key if is_digest(text) && is_key_of(key, None) => Some(Self::Digest),
+            _ if is_digest(text) => Some(Self::Digits),
             "repository" => Some(Self::Name),
+            "tag" => Some(Self::Tag),
             key if is_half(key, "") => Some(Self::Half),
             key => names_registry(key).then_some(Self::Registry),
         }
@@ -264,114 +304,6 @@ fn stem(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// The place of an image in the values.
-#[derive(Clone)]
-pub(super) struct Place<'s> {
-    path: &'s str,
-    /// The object that it is in.
-    object: Option<Object>,
-    /// The keys that lead to the mapping of its tag.
-    keys: Vec<String>,
-    /// The key of its tag.
-    key: String,
-    /// The name as it is written, where no host stands in it.
-    name: Option<String>,
-    /// The registry beside it.
-    registry: Option<String>,
-    site: &'s Site,
-    /// True if its name stands in another file.
-    is_lent: bool,
-    /// True if it counts more than the layer that it is compared with.
-    is_above: bool,
-    /// True if mappings alone lead to it, in the first document of its file.
-    is_of_file: bool,
-}
-
-impl<'s> Place<'s> {
-    pub(super) fn of(
-        path: &'s str,
-        stream: &'s Stream<'s>,
-        ways: &Ways<'s>,
-        site: &'s Site,
-    ) -> Option<Self> {
-        let slot = site.slots.iter().find(|slot| slot.part == Part::Tag)?;
-        let outer = ways.to(slot.node)?;
-        let is_of_file = outer.is_of_file(stream);
-        let object = Object::of(stream, outer.root);
-        let place = |keys, (stream, way): (&Stream, &Way<'_>)| {
-            let text = |key: &str| stream.text(stream.target(stream.get(way.mapping, key)?));
-            let name = ["repository", "image", "name"].iter().find_map(|key| text(key));
-            let name = name.filter(|name| split_registry(name).1 == *name).map(str::to_owned);
-            let registry = text("registry").filter(|text| !text.is_empty()).map(str::to_owned);
-            let (key, object) = (way.key.to_owned(), object.clone());
-            let (is_lent, is_above) = (false, false);
-            Self { path, object, keys, key, name, registry, site, is_lent, is_above, is_of_file }
-        };
-        let Some(inner) = &slot.inner else {
-            return Some(place(outer.keys.clone(), (stream, &outer)));
-        };
-        // Within a text, the way goes on.
-        let text = Stream::parse(stream.text(slot.node)?).ok()?;
-        let scalar = text.nodes().find(|(_, node)| node.span() == inner.raw)?.0;
-        let ways = Ways::of(&text);
-        let within = ways.to(scalar)?;
-        let keys = outer.keys.iter().map(String::as_str).chain([outer.key]);
-        let keys = keys.map(str::to_owned).chain(within.keys.clone()).collect();
-        Some(place(keys, (&text, &within)))
-    }
-
-    /// The same for a tag to which another file lends its name.
-    pub(super) fn lent(self, all: &[Lent]) -> Self {
-        let is_lent = all.iter().any(|lent| lent.is_at(self.object.as_ref(), &self.keys));
-        Self { is_lent, ..self }
-    }
-
-    /// The same, seen from these values; `None` where it is in none of them.
-    fn within(&self, merged: &Merged) -> Option<Self> {
-        let Merged { root, is_above } = merged;
-        let is_in = root.path == self.path && (root.object.is_none() || root.object == self.object);
-        let keys = self.keys.strip_prefix(root.keys.as_slice()).filter(|_| is_in)?;
-        Some(Self { keys: keys.to_vec(), is_above: *is_above, ..self.clone() })
-    }
-
-    /// True for a digest beside the tag, beside its mapping, or of all images.
-    fn is_its_digest(&self, at: &[String], one: &Laid) -> bool {
-        let keys = &self.keys;
-        let of = if at == keys {
-            Some(self.key.as_str())
-        } else if is_global(at) {
-            Some("image")
-        } else {
-            keys.last().filter(|_| at.len() + 1 == keys.len()).map(String::as_str)
-        };
-        one.kind == Kind::Digest && of.is_some_and(|of| is_key_of(&one.key, Some(of)))
-    }
-
-    /// True for a registry or a name that makes another image of this one.
-    fn is_of_other_image(&self, at: &[String], one: &Laid) -> bool {
-        // `registry` is of the image beside it, or of all of them.
-        let is_near = at == self.keys || is_global(at);
-        let is_other =
-            |image: Option<Repository>| image.is_some_and(|image| image != self.site.repository);
-        match one.kind {
-            Kind::Digest | Kind::Half => false,
-            Kind::OwnName => self.is_lent && at == self.keys && is_other(join(None, &one.value)),
-            // Its own name counts more.
-            Kind::Name if self.is_above && !self.is_lent => false,
-            Kind::Name => at == self.keys && is_other(join(None, &one.value)),
-            Kind::Registry if self.is_above && self.registry.is_some() => false,
-            Kind::Registry => {
-                let joined = || self.name.as_ref().and_then(|name| join(Some(&one.value), name));
-                (is_near || one.key != "registry") && is_other(joined())
-            }
-        }
-    }
-}
-
-fn is_global(at: &[String]) -> bool {
-    at.last().is_some_and(|key| key == "global")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,7 +313,8 @@ mod tests {
     fn left(path: &str, text: &str, others: &[(&str, &str)]) -> String {
         let layers =
             others.iter().filter_map(|(path, text)| Layer::read(path, &Stream::parse(text).ok()?));
-        let overlaid = Overlaid { layers: layers.collect(), ..Overlaid::default() };
+        let mut overlaid = Overlaid::default();
+        overlaid.layers = layers.collect();
         let others = OtherFiles { overlaid, ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());

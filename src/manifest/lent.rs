@@ -7,11 +7,11 @@ use super::around::Ways;
 use super::beside::{is_digest, is_key_of};
 use super::finder::{Finder, NameAt, join};
 use super::identity::Form;
-use super::layers::{Mapping, are_kin, mappings};
+use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
 use super::release::Object;
-use super::{Found, Named, Obstacle, Obstructed, Part, Slot};
-use crate::image::{Digest, Repository, Tag};
+use super::{Found, Named, Obstacle, Obstructed, Part, Slot, Spot};
+use crate::image::{Digest, Repository, Tag, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// Keys that give a mapping an image of its own.
@@ -53,7 +53,8 @@ impl Names {
     /// The names in what was found; `None` in a manifest, over which nothing is laid.
     pub(super) fn of(path: &str, stream: &Stream, found: &Found) -> Option<Self> {
         let is_part = |slot: &Slot| slot.part == Part::Tag;
-        let has_parts = found.sites.iter().any(|site| site.slots.iter().any(is_part))
+        let is_read = |slot: &Slot| matches!(slot.part, Part::Tag | Part::Suffix);
+        let has_parts = found.sites.iter().any(|site| site.slots.iter().any(is_read))
             || found.claimed.iter().any(|one| one.slots.iter().any(is_part));
         let mut untagged = found.obstructed.iter().filter(|one| is_untagged(one)).peekable();
         if is_manifest(stream) || !has_parts && untagged.peek().is_none() {
@@ -62,7 +63,9 @@ impl Names {
         let ways = Ways::of(stream);
         let mut all = BTreeMap::new();
         let mut add = |node: NodeId, repository: &Repository, has_digest: bool| {
-            let Some(way) = ways.to(node).filter(|way| way.is_of_file(stream)) else { return };
+            let Some(way) = ways.to(stream, node).filter(|way| way.is_of_file(stream)) else {
+                return;
+            };
             if let Some(name) = Name::of(stream, way.mapping, repository, has_digest) {
                 all.insert(way.keys, name);
             }
@@ -92,10 +95,11 @@ impl Names {
     /// What these files lend to the tags of another one of their kin.
     #[must_use]
     pub fn lend(all: &[&Self], path: &str, stream: &Stream) -> Vec<Lent> {
+        let Some(root) = stream.documents().first().copied() else { return Vec::new() };
         let kin = all.iter().filter(|names| are_kin(path, &names.path) && !is_manifest(stream));
         let mut lent: BTreeMap<&Vec<String>, Vec<&Name>> = BTreeMap::new();
         for (keys, name) in kin.flat_map(|names| &names.all) {
-            if tag_at(stream, None, keys).is_some() {
+            if tag_in(stream, root, keys).is_some() {
                 lent.entry(keys).or_default().push(name);
             }
         }
@@ -129,9 +133,11 @@ impl Name {
         let text = |key: &str| stream.text(stream.target(stream.get(mapping, key)?));
         let registry = text("registry").filter(|registry| !registry.is_empty());
         let name = ["repository", "image", "name"].iter().find_map(|key| text(key))?;
-        if join(registry, name).as_ref() != Some(repository) {
-            return None;
-        }
+        // What is said further away is the registry of what says none.
+        let around = Some(repository.registry()).filter(|_| registry.is_none());
+        let mut all =
+            [registry, around].into_iter().filter(|one| one.is_some() || registry.is_none());
+        let registry = all.find(|one| join(*one, name).as_ref() == Some(repository))?;
         let is_written = |key: &NodeId, value: &NodeId| {
             let half = stream.text(*key).is_some_and(|key| is_half(key, ""));
             half && stream.text(*value).is_some_and(|text| !text.is_empty())
@@ -159,25 +165,53 @@ impl Lent {
         Some(Self { object, keys, name: Name::agreed(names)? })
     }
 
+    /// The name as it is written, where no registry is said beside it.
+    pub(super) fn bare_name(&self) -> Option<&str> {
+        let name = &self.name.written;
+        (self.name.registry.is_none() && split_registry(name).1 == name).then_some(name)
+    }
+
     /// True if it is for the mapping to which keys lead.
     pub(super) fn is_at(&self, object: Option<&Object>, keys: &[String]) -> bool {
         self.keys == keys && (self.object.is_none() || self.object.as_ref() == object)
     }
 }
 
-/// The images that values name beside the keys for one: `repository`, or `image` with a `tag`.
+/// Tags of a file that is laid over others by the place of both alone, and whose name stands there: whether it is theirs, nobody knows.
+#[must_use]
+pub fn unlent(all: &[&Names], path: &str, stream: &Stream) -> Vec<Obstructed> {
+    let Some(root) = stream.documents().first().copied() else { return Vec::new() };
+    let is_over = |names: &&&Names| lies_over(path, &names.path) && !are_kin(path, &names.path);
+    let below = all.iter().filter(|_| !is_manifest(stream)).filter(is_over);
+    let found = below.flat_map(|names| &names.all).filter_map(|(keys, name)| {
+        let Borrower { tag, .. } = tag_in(stream, root, keys)?;
+        let (named, obstacle) = (Named::Is(name.repository()?), Obstacle::NamedElsewhere);
+        Some(Obstructed { named, spot: Spot::of(stream, tag), obstacle })
+    });
+    found.collect()
+}
+
+/// The images that values name beside the keys for one: `repository`, or `image` or `name` with a `tag`. What is global to them says
+/// the registry of those that say none (<https://github.com/bitnami/charts/blob/main/bitnami/common/templates/_images.tpl>).
 pub(super) fn lendable(stream: &Stream, node: NodeId) -> Lendable {
+    let global = stream.get(stream.target(node), "global").map(|global| stream.target(global));
+    let global = global.and_then(|global| stream.get(global, "imageRegistry"));
+    let global = global.and_then(|node| stream.text(stream.target(node)));
+    let global = global.filter(|registry| !registry.is_empty());
     let named = mappings(stream, node).into_iter().filter_map(|Mapping { keys, node }| {
         let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));
         let has_tag = stream.get(node, "tag").is_some();
-        let name = text("repository").or_else(|| text("image").filter(|_| has_tag))?;
-        let registry = text("registry").filter(|registry| !registry.is_empty());
-        let repository = join(registry, name)?;
+        let other = || text("image").or_else(|| text("name")).filter(|_| has_tag);
+        let name = text("repository").or_else(other)?;
+        let own = text("registry").filter(|registry| !registry.is_empty());
+        let repository = join(own, name)?;
         let has_digest = stream.entries(node).iter().any(|(key, value)| {
             let is_key = stream.text(*key).is_some_and(|key| is_key_of(key, None));
             is_key && stream.text(stream.target(*value)).is_some_and(is_digest)
         });
-        Some((keys, Name::of(stream, node, &repository, has_digest)?))
+        let mut name = Name::of(stream, node, &repository, has_digest)?;
+        name.registry = name.registry.or_else(|| global.map(str::to_owned));
+        Some((keys, name))
     });
     named.collect()
 }
@@ -208,12 +242,8 @@ fn is_manifest(stream: &Stream) -> bool {
 }
 
 /// The mapping with a tag, and without a name, to which keys lead, and the tag.
-fn tag_at(stream: &Stream, object: Option<&Object>, keys: &[String]) -> Option<(NodeId, NodeId)> {
-    let mut documents = stream.documents().iter();
-    let is_it = |root: &&NodeId| {
-        object.is_none_or(|object| Object::of(stream, **root).as_ref() == Some(object))
-    };
-    let root = stream.target(*documents.find(is_it)?);
+fn tag_in(stream: &Stream, root: NodeId, keys: &[String]) -> Option<Borrower> {
+    let root = stream.target(root);
     let down = |node, key: &String| {
         let next = stream.step(node, key).filter(|_| !stream.is_repeated(node, key))?;
         // What an alias stands for is somebody else's as well.
@@ -225,26 +255,40 @@ fn tag_at(stream: &Stream, object: Option<&Object>, keys: &[String]) -> Option<(
     let (tag_text, digest) = text.split_once('@').unwrap_or((text, ""));
     let is_tag =
         Tag::parse(tag_text).is_some() && (digest.is_empty() || Digest::parse(digest).is_some());
-    is_tag.then_some((mapping, tag))
+    is_tag.then_some(Borrower { mapping, tag })
+}
+
+/// A tag without a name.
+struct Borrower {
+    mapping: NodeId,
+    tag: NodeId,
 }
 
 /// Finds the tags to which names are lent.
 pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
     for Lent { object, keys, name: Name { registry, written: name, obstacle } } in lent {
-        let found = tag_at(finder.stream, object.as_ref(), keys);
-        let Some((mapping, tag)) = found else { continue };
-        let written = match obstacle {
-            Some(obstacle) => Err(obstacle.clone().into()),
-            None if finder.is_used_elsewhere(mapping) => Err(Obstacle::Aliased.into()),
-            None => finder.siblings(mapping, &["tag"]),
+        let stream = finder.stream;
+        let is_it = |root: NodeId| {
+            object.as_ref().is_none_or(|object| Object::of(stream, root).as_ref() == Some(object))
         };
-        let own = finder.text(mapping, "registry").map(str::to_owned);
-        let registry = own.or_else(|| registry.clone());
-        finder.record_named(
-            mapping,
-            registry.as_deref(),
-            NameAt { text: name, form: Form::Split, node: tag },
-            written,
-        );
+        let documents = stream.documents().iter().copied().filter(|root| is_it(*root));
+        // Without an object, the first document is all that is read.
+        let most = if object.is_some() { usize::MAX } else { 1 };
+        let found = documents.take(most).filter_map(|root| tag_in(stream, root, keys));
+        for Borrower { mapping, tag } in found.collect::<Vec<_>>() {
+            let written = match obstacle {
+                Some(obstacle) => Err(obstacle.clone().into()),
+                None if finder.is_used_elsewhere(mapping) => Err(Obstacle::Aliased.into()),
+                None => finder.siblings(mapping, &["tag"]),
+            };
+            let own = finder.text(mapping, "registry").map(str::to_owned);
+            let registry = own.or_else(|| registry.clone());
+            finder.record_named(
+                mapping,
+                registry.as_deref(),
+                NameAt { text: name, form: Form::Split, node: tag },
+                written,
+            );
+        }
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::Ways;
 use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
-use super::layers::{Layer, Place};
+use super::layers::Layer;
+use super::place::{Paths, Place, Stand};
 use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Overlaid, Site, Variables};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
@@ -45,8 +45,7 @@ impl From<Obstacle> for Objection {
 impl OtherFiles {
     /// True if one of the files that were looked at says what another one runs with.
     pub(super) fn is_over(&self, path: &str) -> bool {
-        self.overlaid.layers.iter().any(|layer| layer.is_over(path))
-            || self.renamed.iter().any(|one| one.is_over(path))
+        self.overlaid.is_over(path) || self.renamed.iter().any(|one| one.is_over(path))
     }
 
     /// What an empty tag stands for in a file of values.
@@ -91,15 +90,15 @@ impl OtherFiles {
         }
         Some(Over {
             path,
-            stream,
-            ways: Ways::of(stream),
+            paths: Paths::of(path, stream),
+            overlaid: &self.overlaid,
             composed: &self.composed,
             renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
             layers: self
                 .overlaid
                 .layers
                 .iter()
-                .filter(|one| one.is_over(path) || !lent.is_empty() && one.is_under(path))
+                .filter(|one| one.is_over(path) || one.is_under(path))
                 .collect(),
             lent,
         })
@@ -109,8 +108,8 @@ impl OtherFiles {
 /// What other files say of the images of one.
 pub(super) struct Over<'s> {
     path: &'s str,
-    stream: &'s Stream<'s>,
-    ways: Ways<'s>,
+    paths: Paths<'s>,
+    overlaid: &'s Overlaid,
     composed: &'s Compositions,
     renamed: Vec<&'s Renamed>,
     layers: Vec<&'s Layer>,
@@ -134,21 +133,30 @@ impl Over<'_> {
     fn objection(&self, site: &Site) -> Option<Objection> {
         let name = self.renamed.iter().find_map(|one| one.objection(site));
         name.or_else(|| self.built(site)).or_else(|| {
-            let place = Place::of(self.path, self.stream, &self.ways, site)?.lent(self.lent);
-            let mut layers = self.layers.iter();
-            layers.find_map(|layer| layer.objection(&place)).map(Objection::from)
+            let place = self.paths.place(site)?.lent(self.lent);
+            self.laid(&place, Layer::objection).map(Objection::from)
         })
+    }
+
+    /// The first objection of values that stand elsewhere.
+    fn laid(
+        &self,
+        place: &Place<'_>,
+        object: impl Fn(&Layer, &Place<'_>, Stand) -> Option<Obstacle>,
+    ) -> Option<Obstacle> {
+        let mut layers = self.layers.iter().filter(|_| place.is_of_file);
+        let beside = layers.find_map(|layer| object(layer, place, layer.stand(self.path)));
+        beside.or_else(|| self.overlaid.objection(self.path, place, object))
     }
 
     /// Objects to a place that a marker claims: the marker names the policy, and a digest in another file stays nevertheless.
     pub(super) fn objection_to_claim(&self, site: &Site) -> Option<Obstacle> {
-        let place = Place::of(self.path, self.stream, &self.ways, site)?;
-        self.layers.iter().find_map(|layer| layer.laid_digest(&place))
+        self.laid(&self.paths.place(site)?, Layer::laid_digest)
     }
 
     /// Objects where another Compose file, or another service, builds the image.
     fn built(&self, site: &Site) -> Option<Objection> {
-        let way = self.ways.to(site.slots.first()?.node)?;
+        let way = self.paths.to(site)?;
         let [services, name] = &way.keys[..] else { return None };
         let at = built(self.composed, self.path, name).filter(|_| services == "services")?;
         Some(Obstacle::Built(at.into()).into())

@@ -4,11 +4,13 @@
 //! (<https://fleet.rancher.io/ref-fleet-yaml>).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use regex::Regex;
 
-use super::layers::{Laids, Layer, Merged, laid_in};
+use super::layers::{Laids, Layer, laid_in};
 use super::lent::{Borrowers, Lendable, Lent, Name, borrowers, lendable};
+use super::place::{Place, Stand};
 use super::release_files::ConfigKey;
 use super::{Named, Obstacle, Obstructed, Spot};
 use crate::policy::directory;
@@ -57,7 +59,11 @@ pub(super) enum Rank {
 pub(super) struct Values {
     pub(super) root: Root,
     pub(super) rank: Rank,
-    pub(super) laid: Laids,
+    /// The namespace of the object that they are in, where it says one.
+    pub(super) namespace: Option<String>,
+    /// The files of the releases that name them; any where there is none.
+    pub(super) named_by: BTreeSet<String>,
+    pub(super) layer: Layer,
     /// Images that are named here, for tags elsewhere.
     pub(super) lendable: Lendable,
     /// Tags without a name.
@@ -69,13 +75,23 @@ pub(super) struct Values {
 /// The releases of a repository, with their values.
 #[derive(Debug, Default)]
 pub struct Releases {
-    all: BTreeMap<Release, Vec<Values>>,
+    all: BTreeMap<Release, Vec<Arc<Values>>>,
     /// Files of values that releases name, with what they are to each.
-    pub(super) files: BTreeMap<String, BTreeMap<Release, Rank>>,
+    pub(super) files: BTreeMap<String, BTreeMap<Release, Wanted>>,
     /// Keys of `ConfigMap`s that releases name.
-    pub(super) maps: BTreeMap<ConfigKey, BTreeSet<Release>>,
+    pub(super) maps: BTreeMap<ConfigKey, BTreeMap<Release, Wanted>>,
     /// Patches, for the releases whose names they match.
     pub(super) patches: Vec<Patch>,
+}
+
+/// What a release wants of another file.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) rank: Rank,
+    /// The files that say so; none where a patch does.
+    pub(super) by: BTreeSet<String>,
+    /// The keys under which the content is a value; all of it is values where there are none.
+    pub(super) under: Vec<String>,
 }
 
 /// A patch of releases.
@@ -89,13 +105,36 @@ pub(super) struct Patch {
 /// What values say of images in other files.
 #[derive(Debug, Default)]
 pub struct Overlaid {
-    /// Values that are merged with others.
+    /// Values that are laid over others, by where their files stand.
     pub layers: Vec<Layer>,
     /// Names for tags, by the path of the file.
     pub lent: BTreeMap<String, Vec<Lent>>,
     /// Tags whose name is known, and that cannot be changed, by the path of the file.
     pub unreached: BTreeMap<String, Vec<Obstructed>>,
+    /// The values of each release.
+    groups: Vec<Group>,
+    /// Values by the path of their file.
+    members: BTreeMap<String, Vec<Member>>,
 }
+
+/// The values of a release.
+#[derive(Debug)]
+struct Group {
+    all: Vec<Arc<Values>>,
+    /// Those that say something for others.
+    saying: Vec<usize>,
+    chains: Arc<Chains>,
+}
+
+/// Values of a release in a file: both by number.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    group: usize,
+    values: usize,
+}
+
+/// What the kustomizations of directories take, as far as they hold patches.
+pub type Chains = BTreeMap<String, BTreeSet<String>>;
 
 impl Object {
     /// The object that a document is.
@@ -118,7 +157,7 @@ impl Object {
 
 impl Root {
     /// A file, in which nothing is known to be beneath these values.
-    fn nowhere(path: &str) -> Self {
+    pub(super) fn nowhere(path: &str) -> Self {
         let object = Object { kind: String::new(), name: String::new() };
         Self { path: path.to_owned(), object: Some(object), keys: Vec::new() }
     }
@@ -142,9 +181,15 @@ pub(super) const HELM_RELEASE: &str = "HelmRelease";
 impl Values {
     /// Values that are a mapping.
     pub(super) fn read(stream: &Stream, node: NodeId, root: Root, rank: Rank) -> Self {
-        let laid = laid_in(stream, node);
+        let layer = Layer::of(&root.path, laid_in(stream, node));
         let (lendable, borrowers) = (lendable(stream, node), borrowers(stream, node));
-        Self { root, rank, laid, lendable, borrowers, is_apart: false }
+        Self { lendable, borrowers, is_apart: false, ..Self::of(root, rank, layer) }
+    }
+
+    fn of(root: Root, rank: Rank, layer: Layer) -> Self {
+        let (lendable, borrowers) = (Lendable::new(), Borrowers::new());
+        let (namespace, named_by, is_apart) = (None, BTreeSet::new(), true);
+        Self { root, rank, namespace, named_by, layer, lendable, borrowers, is_apart }
     }
 
     /// Values that are a text, some lines down in its file.
@@ -156,56 +201,79 @@ impl Values {
 
     /// The same in a text that begins some lines down in its file.
     pub(super) fn below(mut self, lines: usize) -> Self {
-        for one in self.laid.values_mut() {
-            *one = std::mem::take(one).into_iter().map(|laid| laid.below(lines)).collect();
-        }
+        self.layer = self.layer.below(lines);
         self.borrowers.values_mut().for_each(|line| *line += lines);
         Self { is_apart: true, ..self }
     }
 
     /// Values that are set one by one in a file.
     pub(super) fn single(path: &str, laid: Laids, borrowers: Borrowers) -> Self {
-        let (root, rank) = (Root::nowhere(path), Rank::Set);
-        Self { root, rank, laid, lendable: Lendable::new(), borrowers, is_apart: true }
+        let layer = Layer::of(path, laid);
+        Self { borrowers, ..Self::of(Root::nowhere(path), Rank::Set, layer) }
     }
 
     /// True if both can be values of the same release at once: not two releases of one name, nor patches of two clusters.
-    fn is_merged_with(&self, other: &Self) -> bool {
-        let are_apart = match (self.rank, other.rank) {
-            (Rank::Own, Rank::Own) => true,
-            (Rank::Patch, Rank::Patch) => directory(&self.root.path) != directory(&other.root.path),
+    fn is_merged_with(&self, other: &Self, chains: &Chains) -> bool {
+        let is_elsewhere = match (&self.namespace, &other.namespace) {
+            (Some(own), Some(other)) => own != other,
             _ => false,
         };
-        self.root != other.root && !are_apart
+        let names = |one: &Self, other: &Self| {
+            other.rank != Rank::Own
+                || one.named_by.is_empty()
+                || one.named_by.contains(&other.root.path)
+        };
+        let are_apart = match (self.rank, other.rank) {
+            (Rank::Own, Rank::Own) => true,
+            (Rank::Patch, Rank::Patch) => {
+                let (own, other) = (directory(&self.root.path), directory(&other.root.path));
+                let takes = |one: &str, other: &str| {
+                    chains.get(one).is_some_and(|taken| taken.contains(other))
+                };
+                own != other && !takes(own, other) && !takes(other, own)
+            }
+            (Rank::Map | Rank::File | Rank::Chart, Rank::Map | Rank::File | Rank::Chart) => {
+                let are_of_any = self.named_by.is_empty() || other.named_by.is_empty();
+                !are_of_any && self.named_by.is_disjoint(&other.named_by)
+            }
+            _ => !names(self, other) || !names(other, self),
+        };
+        self.root != other.root && !is_elsewhere && !are_apart
     }
 }
 
 impl Releases {
     /// Adds values of a release.
     pub(super) fn add(&mut self, release: &Release, values: Values) {
-        self.all.entry(release.clone()).or_default().push(values);
+        self.all.entry(release.clone()).or_default().push(Arc::new(values));
     }
 
-    /// What the values of each release say of each other.
+    /// The directories with patches.
     #[must_use]
-    pub fn overlaid(mut self) -> Overlaid {
+    pub fn patched(&self) -> BTreeSet<String> {
+        let all = self.all.values().flatten().filter(|values| values.rank == Rank::Patch);
+        let patches = self.patches.iter().map(|patch| &patch.values);
+        let paths = all.map(|values| &**values).chain(patches).map(|values| &values.root.path);
+        paths.map(|path| directory(path).to_owned()).collect()
+    }
+
+    /// What the values of each release say of each other. `chains` says what the kustomizations of directories take.
+    #[must_use]
+    pub fn overlaid(mut self, chains: Chains) -> Overlaid {
         self.settle_patches();
-        let mut overlaid = Overlaid::default();
-        for all in self.all.values() {
-            for one in all {
-                let others: Vec<&Values> =
-                    all.iter().filter(|other| one.is_merged_with(other)).collect();
-                overlaid.lend(one, &others);
-                if one.laid.is_empty() || others.is_empty() {
-                    continue;
+        let (mut overlaid, chains) = (Overlaid::default(), Arc::new(chains));
+        for (_, all) in self.all.into_iter().filter(|(_, all)| all.len() > 1) {
+            for (at, values) in all.iter().enumerate() {
+                let member = Member { group: overlaid.groups.len(), values: at };
+                of(&mut overlaid.members, &values.root.path).push(member);
+                if !values.borrowers.is_empty() {
+                    let merged = all.iter().filter(|other| values.is_merged_with(other, &chains));
+                    let merged: Vec<&Values> = merged.map(|other| &**other).collect();
+                    overlaid.lend(values, &merged);
                 }
-                let merged = others.iter().map(|other| Merged {
-                    root: other.root.clone(),
-                    is_above: other.rank > one.rank,
-                });
-                let layer = Layer::of_release(&one.root.path, one.laid.clone(), merged.collect());
-                overlaid.layers.push(layer);
             }
+            let saying = (0..all.len()).filter(|at| !all[*at].layer.is_empty()).collect();
+            overlaid.groups.push(Group { all, saying, chains: Arc::clone(&chains) });
         }
         overlaid
     }
@@ -213,26 +281,33 @@ impl Releases {
     /// Gives patches to the releases that they change.
     fn settle_patches(&mut self) {
         for Patch { name, values } in std::mem::take(&mut self.patches) {
+            let values = Arc::new(values);
             let is_meant = |release: &Release| {
                 let own = release.name_in_flux();
                 own.is_some_and(|own| name.as_ref().is_none_or(|name| name.is_match(own)))
             };
             for (_, all) in self.all.iter_mut().filter(|(release, _)| is_meant(release)) {
-                all.push(values.clone());
+                all.push(Arc::clone(&values));
             }
         }
     }
 }
 
 impl Overlaid {
-    /// Adds what else there is.
-    pub fn extend(&mut self, other: Self) {
-        self.layers.extend(other.layers);
-        for (path, lent) in other.lent {
-            of(&mut self.lent, &path).extend(lent);
+    /// Adds what files of values say by where they stand.
+    pub fn beside(
+        &mut self,
+        layer: Option<Layer>,
+        lent: Vec<Lent>,
+        unreached: Vec<Obstructed>,
+        path: &str,
+    ) {
+        self.layers.extend(layer);
+        if !lent.is_empty() {
+            of(&mut self.lent, path).extend(lent);
         }
-        for (path, unreached) in other.unreached {
-            of(&mut self.unreached, &path).extend(unreached);
+        if !unreached.is_empty() {
+            of(&mut self.unreached, path).extend(unreached);
         }
     }
 
@@ -241,10 +316,42 @@ impl Overlaid {
         self.lent.keys().chain(self.unreached.keys())
     }
 
-    /// Lends names of values to the tags of others of the same release.
+    /// True if values that stand elsewhere may count in a file.
+    pub(super) fn is_over(&self, path: &str) -> bool {
+        let beside = |layer: &Layer| layer.is_over(path) || layer.is_under(path);
+        self.members.contains_key(path) || self.layers.iter().any(beside)
+    }
+
+    /// The first objection of values of its releases to a place.
+    pub(super) fn objection(
+        &self,
+        path: &str,
+        place: &Place<'_>,
+        object: impl Fn(&Layer, &Place<'_>, Stand) -> Option<Obstacle>,
+    ) -> Option<Obstacle> {
+        let members = self.members.get(path).map_or(&[][..], Vec::as_slice);
+        members.iter().find_map(|member| {
+            let group = &self.groups[member.group];
+            let own = &group.all[member.values];
+            let place = place.within(&own.root)?;
+            let others = group.saying.iter().map(|at| &group.all[*at]);
+            let mut others = others.filter(|other| own.is_merged_with(other, &group.chains));
+            others.find_map(|other| {
+                let stand = if own.rank > other.rank { Stand::Above } else { Stand::Below };
+                object(&other.layer, &place, stand)
+            })
+        })
+    }
+
+    /// Lends names of values to the tags of others of the same release: of those that count most.
     fn lend(&mut self, to: &Values, others: &[&Values]) {
         for (keys, line) in &to.borrowers {
-            let lending = || others.iter().filter_map(|other| other.lendable.get(keys));
+            let lending = others.iter().filter(|other| other.lendable.contains_key(keys));
+            let most = lending.clone().map(|other| other.rank).max();
+            let lending = || {
+                let lending = lending.clone().filter(|other| Some(other.rank) == most);
+                lending.filter_map(|other| other.lendable.get(keys))
+            };
             let path = &to.root.path;
             if !to.is_apart {
                 let at = to.root.keys.iter().chain(keys).cloned().collect();

@@ -1,4 +1,5 @@
-//! Which files hold values of releases, and what is said there: [`Releases`] learns from one file after the other.
+//! Which files hold values of Flux's releases, with what patches them and what they name: [`Releases`] learns from one file after the
+//! other.
 
 use std::collections::BTreeSet;
 
@@ -6,28 +7,32 @@ use regex::Regex;
 
 use super::is_kustomization;
 use super::layers::{Laid, Laids, laid_in};
-use super::lent::{Borrowers, OWN};
-use super::release::{HELM_RELEASE, Object, Patch, Rank, Release, Releases, Root, Values};
-use crate::policy::{beside, resolved};
+use super::lent::{Borrowers, OWN, borrowers};
+use super::marker::is_ignore;
+use super::release::{HELM_RELEASE, Object, Patch, Rank, Release, Releases, Root, Values, Wanted};
+use crate::policy::{beside, directory, resolved};
 use crate::yaml::{NodeId, Stream};
 
-/// A key of a `ConfigMap`.
+/// A key of a `ConfigMap` or a `Secret`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConfigKey {
-    map: String,
-    key: String,
+    pub(super) map: String,
+    pub(super) key: String,
 }
 
-/// The key of a `ConfigMap` where Flux looks for values.
-const VALUES: &str = "values.yaml";
+/// The key of a `ConfigMap` where Flux looks for values, and the file in which a chart has them.
+pub(super) const VALUES: &str = "values.yaml";
 
 /// A file of the repository, by its path; nothing where it cannot be read.
 type ReadFile<'r> = &'r dyn Fn(&str) -> Option<String>;
 
-/// True if a file may hold values of a release, by its path and what its bytes contain.
+/// True if a file may hold values of a release whatever its bytes contain, by its path.
 #[must_use]
-pub fn is_fleet(path: &str) -> bool {
-    matches!(path.rsplit('/').next(), Some("fleet.yaml" | "fleet.yml"))
+pub fn may_hold_values(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    matches!(name, "fleet.yaml" | "fleet.yml")
+        || name.starts_with(".argocd-source")
+        || is_kustomization(path)
 }
 
 impl Releases {
@@ -36,22 +41,17 @@ impl Releases {
         let Ok(stream) = Stream::parse(text) else { return };
         for root in stream.documents() {
             let document = Document { path, text, stream: &stream, root: stream.target(*root) };
-            let object = Object::of(&stream, *root);
-            match object {
+            match Object::of(&stream, *root) {
                 Some(object) if object.is(HELM_RELEASE) => self.of_flux(&document, &object),
-                _ if document.text_at(&["apiVersion"]).is_some_and(|v| v.starts_with(ARGO)) => {
-                    self.of_argo(&document);
-                }
-                _ if is_fleet(path) => self.of_fleet(&document),
-                _ => {}
+                object => self.of_tool(&document, object.as_ref()),
             }
-            for keys in [&["patches"][..], &["spec", "patches"], &["patchesJson6902"]] {
+            for keys in PATCHES {
                 self.patches(&document, keys, read);
             }
         }
     }
 
-    /// The files of values that releases name.
+    /// The files of values that releases name, some of them as globs.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
@@ -62,18 +62,19 @@ impl Releases {
         !self.maps.is_empty()
     }
 
-    /// Learns what a file of values says.
-    pub fn learn_values(&mut self, path: &str, text: &str) {
-        let Some(wanted) = self.files.get(path).cloned() else { return };
+    /// Learns what a file of values says that is named like this.
+    pub fn learn_values(&mut self, named: &str, path: &str, text: &str) {
+        let Some(wanted) = self.files.get(named).cloned() else { return };
         let Ok(stream) = Stream::parse(text) else { return };
         let Some(node) = stream.documents().first() else { return };
-        for (release, rank) in wanted {
+        for (release, wanted) in wanted {
             let root = Root { path: path.to_owned(), object: None, keys: Vec::new() };
-            self.add(&release, Values::read(&stream, stream.target(*node), root, rank));
+            let values = Values::read(&stream, stream.target(*node), root, wanted.rank);
+            self.add(&release, Values { named_by: wanted.by, ..values });
         }
     }
 
-    /// Learns from a file with `ConfigMap`s, or with what kustomize makes them of.
+    /// Learns from a file with `ConfigMap`s or `Secret`s, or with what kustomize makes them of.
     pub fn learn_maps(&mut self, path: &str, text: &str) {
         let Ok(stream) = Stream::parse(text) else { return };
         for root in stream.documents() {
@@ -90,141 +91,52 @@ impl Releases {
     /// A `HelmRelease`, or a patch of one, which names no chart.
     fn of_flux(&mut self, document: &Document<'_>, object: &Object) {
         let release = Release::of_flux(object.name());
-        let is_whole =
-            ["chart", "chartRef"].iter().any(|key| document.at(&["spec", key]).is_some());
+        let chart = ["spec", "chart", "spec"];
+        let chart_at = |key: &'static str| [&chart[..], &[key]].concat();
+        let name = document.text_at(&chart_at("chart"));
+        let is_whole = name.is_some() || document.at(&["spec", "chartRef"]).is_some();
         let rank = if is_whole { Rank::Own } else { Rank::Patch };
         if let Some(values) = document.at(&["spec", "values"]) {
             let root = document.root_at(Some(object), &["spec", "values"]);
-            self.add(&release, Values::read(document.stream, values, root, rank));
+            let values = Values::read(document.stream, values, root, rank);
+            let namespace = document.text_at(&["metadata", "namespace"]).map(str::to_owned);
+            self.add(&release, Values { namespace, ..values });
         }
+        let by: BTreeSet<String> = is_whole.then(|| document.path.to_owned()).into_iter().collect();
         for item in document.items(&["spec", "valuesFrom"]) {
             let text = |key: &str| document.text_of(item, key);
             let Some(map) = text("name").map(str::to_owned) else { continue };
             let key = text("valuesKey").unwrap_or(VALUES).to_owned();
-            self.maps.entry(ConfigKey { map, key }).or_default().insert(release.clone());
+            let under = text("targetPath").map(dotted).unwrap_or_default();
+            let wanted = Wanted { rank: Rank::Map, by: by.clone(), under };
+            let all = self.maps.entry(ConfigKey { map, key }).or_default();
+            let known = all.entry(release.clone()).or_insert_with(|| wanted.clone());
+            known.by.extend(wanted.by);
         }
-        let chart = ["spec", "chart", "spec"];
         // In a repository of git, the chart and its files of values have paths from its root.
-        let path = document.text_at(&[&chart[..], &["chart"]].concat());
-        let is_path = |path: &&str| path.starts_with('.') || path.contains('/');
-        if let Some(path) = path.filter(is_path) {
-            self.want(&release, &format!("{path}/{VALUES}"), Rank::Chart);
+        let is_of_git = document.text_at(&[&chart[..], &["sourceRef", "kind"]].concat());
+        let is_of_git = is_of_git.is_some_and(|kind| kind != "HelmRepository");
+        let is_path = |path: &&str| path.starts_with('.') || path.contains('/') || is_of_git;
+        if let Some(path) = name.filter(is_path) {
+            self.want_by(&release, &format!("{path}/{VALUES}"), Rank::Chart, &by);
         }
-        for file in document.items(&[&chart[..], &["valuesFiles"]].concat()) {
+        let several = document.items(&chart_at("valuesFiles"));
+        for file in several.into_iter().chain(document.at(&chart_at("valuesFile"))) {
             if let Some(file) = document.stream.text(file) {
-                self.want(&release, file, Rank::File);
+                self.want_by(&release, file, Rank::File, &by);
             }
         }
     }
 
-    /// The sources of an `Application`, or of an `ApplicationSet`.
-    fn of_argo(&mut self, document: &Document<'_>) {
-        for spec in [&["spec"][..], &["spec", "template", "spec"]] {
-            let one = [spec, &["source"]].concat();
-            let all = [spec, &["sources"]].concat();
-            let count = document.items(&all).len();
-            let several = (0..count).map(|index| {
-                let keys = all.iter().map(|key| (*key).to_owned());
-                keys.chain([index.to_string()]).collect::<Vec<_>>()
-            });
-            let single = one.iter().map(|key| (*key).to_owned()).collect();
-            for keys in std::iter::once(single).chain(several) {
-                self.of_source(document, keys);
-            }
-        }
+    /// Wants a file of values.
+    pub(super) fn want(&mut self, release: &Release, path: &str, rank: Rank) {
+        self.want_by(release, path, rank, &BTreeSet::new());
     }
 
-    fn of_source(&mut self, document: &Document<'_>, mut keys: Vec<String>) {
-        let Some(source) = document.down(&keys) else { return };
-        let path = document.text_of(source, "path").map(resolved);
-        keys.push("helm".to_owned());
-        let release = Release(format!("{}:{}", document.path, keys.join(".")));
-        if let Some(path) = &path {
-            self.want(&release, &format!("{path}/{VALUES}"), Rank::Chart);
-        }
-        let Some(helm) = document.down(&keys) else { return };
-        for file in document.items_of(helm, "valueFiles") {
-            let Some(file) = document.stream.text(file).filter(|file| !is_open(file)) else {
-                continue;
-            };
-            match (file.strip_prefix('$').and_then(|file| file.split_once('/')), &path) {
-                // Of a source that is named, from its root: most often, this repository.
-                (Some((_, file)), _) => self.want(&release, file, Rank::File),
-                (None, Some(path)) if !file.starts_with('/') => {
-                    self.want(&release, &format!("{path}/{file}"), Rank::File);
-                }
-                _ => self.want(&release, file, Rank::File),
-            }
-        }
-        for key in ["valuesObject", "values"] {
-            let root = document.root_below(&keys, key);
-            let Some(values) = document.stream.get(helm, key) else { continue };
-            self.of_node(document, &release, values, root);
-        }
-        self.parameters(document, &release, helm);
-    }
-
-    /// Values that are a mapping, or a text.
-    fn of_node(&mut self, document: &Document<'_>, release: &Release, node: NodeId, root: Root) {
-        let stream = document.stream;
-        let node = stream.target(node);
-        let values = match stream.text(node) {
-            Some(text) => Values::in_text(text, document.lines_above(node), root, Rank::Own),
-            None => Some(Values::read(stream, node, root, Rank::Own)),
-        };
-        if let Some(values) = values {
-            self.add(release, values);
-        }
-    }
-
-    /// Values that are set by their dotted names.
-    fn parameters(&mut self, document: &Document<'_>, release: &Release, helm: NodeId) {
-        let items = document.items_of(helm, "parameters");
-        let single = items.into_iter().filter_map(|item| {
-            let text = |key: &str| document.text_of(item, key);
-            let keys = text("name")?.split('.').map(str::to_owned).collect();
-            Some(Single { keys, value: text("value")?, line: document.stream.node(item).line() })
-        });
-        let single: Vec<Single<'_>> = single.collect();
-        self.add(release, Single::all(document.path, single));
-    }
-
-    /// What Rancher Fleet deploys, for each of its targets.
-    fn of_fleet(&mut self, document: &Document<'_>) {
-        let targets = document.items(&["targetCustomizations"]).len();
-        let helm = || vec!["helm".to_owned()];
-        let customized = (0..targets).map(|index| {
-            ["targetCustomizations", &index.to_string(), "helm"].map(str::to_owned).to_vec()
-        });
-        for (index, target) in std::iter::once(None).chain(customized.map(Some)).enumerate() {
-            let release = Release(format!("{}#{index}", document.path));
-            let all = [Some(helm()), target];
-            for (keys, rank) in all.into_iter().flatten().zip([Rank::Own, Rank::Patch]) {
-                self.of_helm(document, &release, &keys, rank);
-            }
-        }
-    }
-
-    fn of_helm(&mut self, document: &Document<'_>, release: &Release, keys: &[String], rank: Rank) {
-        let Some(helm) = document.down(keys) else { return };
-        let stream = document.stream;
-        let chart = document.text_of(helm, "chart").filter(|chart| !chart.contains("://"));
-        if let Some(chart) = chart.filter(|_| stream.get(helm, "repo").is_none()) {
-            let chart = beside(document.path, chart);
-            self.want(release, &format!("{chart}/{VALUES}"), Rank::Chart);
-        }
-        for file in document.items_of(helm, "valuesFiles") {
-            let Some(file) = stream.text(file) else { continue };
-            self.want(release, &beside(document.path, file), Rank::File);
-        }
-        if let Some(values) = stream.get(helm, "values").map(|values| stream.target(values)) {
-            let root = document.root_below(keys, "values");
-            self.add(release, Values::read(stream, values, root, rank));
-        }
-    }
-
-    fn want(&mut self, release: &Release, path: &str, rank: Rank) {
-        self.files.entry(resolved(path)).or_default().insert(release.clone(), rank);
+    fn want_by(&mut self, release: &Release, path: &str, rank: Rank, by: &BTreeSet<String>) {
+        let all = self.files.entry(resolved(path)).or_default();
+        let wanted = || Wanted { rank, by: BTreeSet::new(), under: Vec::new() };
+        all.entry(release.clone()).or_insert_with(wanted).by.extend(by.iter().cloned());
     }
 
     /// Patches of Flux's releases: of fields, or operations
@@ -234,61 +146,103 @@ impl Releases {
         for (index, item) in document.items(keys).into_iter().enumerate() {
             let target = stream.get(item, "target").map(|target| stream.target(target));
             let of_target = |key: &str| document.text_of(target?, key);
-            if of_target("kind").is_some_and(|kind| kind != HELM_RELEASE) {
+            let kind = of_target("kind").and_then(whole);
+            if kind.is_some_and(|kind| !kind.is_match(HELM_RELEASE)) {
                 continue;
             }
             let aim = Aim { name: of_target("name").and_then(whole), is_aimed: target.is_some() };
-            let inline = stream.get(item, "patch").map(|node| stream.target(node));
-            if let Some((node, text)) = inline.and_then(|node| Some((node, stream.text(node)?))) {
-                let keys = keys.iter().map(|key| (*key).to_owned());
-                let keys = keys.chain([index.to_string(), "patch".to_owned()]).collect();
-                let root = Root { path: document.path.to_owned(), object: document.object(), keys };
+            let at = |more: &[&str]| {
+                let keys = keys.iter().map(|key| (*key).to_owned()).chain([index.to_string()]);
+                let keys = keys.chain(more.iter().map(|key| (*key).to_owned())).collect();
+                Root { path: document.path.to_owned(), object: document.object(), keys }
+            };
+            // One of `patchesStrategicMerge` is a text, the path of one, or, in Flux's objects, a mapping.
+            let (own, path) = match stream.text(item) {
+                Some(text) if text.contains('\n') => (Some(item), None),
+                Some(path) => (None, Some(path)),
+                None => (stream.get(item, "patch"), document.text_of(item, "path")),
+            };
+            let own = own.map(|node| stream.target(node));
+            if let Some((node, text)) = own.and_then(|node| Some((node, stream.text(node)?))) {
+                let root = at(if node == item { &[] } else { &["patch"] });
                 self.patch(text, document.lines_above(node), &root, &aim);
+            } else if stream.get(item, "spec").is_some() {
+                let inner = Document { root: item, ..*document };
+                self.fields(&inner, &at(&[]), &aim, None);
             }
-            let path = document.text_of(item, "path").map(|path| beside(document.path, path));
-            let outside = path.and_then(|path| Some((read(&path)?, path)));
-            // What says by itself which release it is for, is found by itself.
-            if let Some((text, path)) = outside.filter(|(text, _)| !text.contains("apiVersion")) {
+            let path = path.map(|path| beside(document.path, path));
+            if let Some((text, path)) = path.and_then(|path| Some((read(&path)?, path))) {
                 let root = Root { path, object: None, keys: Vec::new() };
-                self.patch(&text, 0, &root, &aim);
+                self.patch_file(&text, &root, &aim);
             }
         }
     }
 
-    /// One patch, some lines down in its file.
+    /// A patch in a file of its own. What says by itself which release it is for, and is not aimed elsewhere, is found by itself.
+    fn patch_file(&mut self, text: &str, root: &Root, aim: &Aim) {
+        let Ok(stream) = Stream::parse(text) else { return };
+        for node in stream.documents() {
+            let document = Document { path: &root.path, text, stream: &stream, root: *node };
+            let operations = stream.items(document.root);
+            let is_own = document.object().is_some_and(|object| {
+                let is_meant = |name: &Regex| name.is_match(object.name());
+                aim.name.as_ref().is_none_or(is_meant)
+            });
+            if !operations.is_empty() {
+                let values = document.operations(&root.path, operations, 0);
+                self.patches.push(Patch { name: aim.name.clone(), values });
+            } else if !is_own {
+                let root = Root { object: document.object(), ..root.clone() };
+                self.fields(&document, &root, aim, None);
+            }
+        }
+    }
+
+    /// One patch in a text, some lines down in its file.
     fn patch(&mut self, text: &str, lines: usize, root: &Root, aim: &Aim) {
         let Ok(stream) = Stream::parse(text) else { return };
-        for document in stream.documents() {
-            let document = Document { path: "", text, stream: &stream, root: *document };
+        for node in stream.documents() {
+            let document = Document { path: "", text, stream: &stream, root: *node };
             let operations = stream.items(document.root);
-            let values = document.at(&["spec", "values"]);
-            let is_ours = document.text_at(&["kind"]).map_or(aim.is_aimed, |k| k == HELM_RELEASE);
-            if !operations.is_empty() {
+            if operations.is_empty() {
+                self.fields(&document, root, aim, Some(lines));
+            } else {
                 let values = document.operations(&root.path, operations, lines);
                 self.patches.push(Patch { name: aim.name.clone(), values });
-            } else if let Some(values) = values.filter(|_| is_ours) {
-                let keys = root.keys.iter().cloned();
-                let keys = keys.chain(["spec", "values"].map(str::to_owned)).collect();
-                let own = || document.text_at(&["metadata", "name"]).and_then(literal);
-                let name = if aim.is_aimed { aim.name.clone() } else { own() };
-                let root = Root { keys, ..root.clone() };
-                let values = Values::read(&stream, values, root, Rank::Patch).below(lines);
-                self.patches.push(Patch { name, values });
             }
         }
     }
 
-    /// A `ConfigMap` with values in it.
+    /// A patch of fields; `lines` are those above it, where it is in a text.
+    fn fields(&mut self, patch: &Document<'_>, root: &Root, aim: &Aim, lines: Option<usize>) {
+        let is_ours = patch.text_at(&["kind"]).map_or(aim.is_aimed, |kind| kind == HELM_RELEASE);
+        let Some(node) = patch.at(&["spec", "values"]).filter(|_| is_ours) else { return };
+        let keys = root.keys.iter().cloned();
+        let keys = keys.chain(["spec", "values"].map(str::to_owned)).collect();
+        let own = || patch.text_at(&["metadata", "name"]).and_then(literal);
+        let name = if aim.is_aimed { aim.name.clone() } else { own() };
+        let root = Root { keys, ..root.clone() };
+        let values = Values::read(patch.stream, node, root, Rank::Patch);
+        let values = lines.map_or(values.clone(), |lines| values.below(lines));
+        self.patches.push(Patch { name, values });
+    }
+
+    /// A `ConfigMap` with values in it, or a `Secret` that is written plainly.
     fn map(&mut self, document: &Document<'_>, object: &Object) {
         let stream = document.stream;
-        let data = document.at(&["data"]).map_or(&[][..], |data| stream.entries(data));
-        for (key, value) in data.iter().filter(|_| object.is("ConfigMap")) {
+        let field = match object {
+            object if object.is("ConfigMap") => "data",
+            object if object.is("Secret") => "stringData",
+            _ => return,
+        };
+        let data = document.at(&[field]).map_or(&[][..], |data| stream.entries(data));
+        for (key, value) in data {
             let (Some(key), value) = (stream.text(*key), stream.target(*value)) else { continue };
             let Some(text) = stream.text(value) else { continue };
-            let lines = document.lines_above(value);
-            for release in self.wanting(object.name(), key) {
-                let root = document.root_at(Some(object), &["data", key]);
-                let values = Values::in_text(text, lines, root, Rank::Map);
+            for Asked { release, wanted } in self.wanting(&[object.name()], key, document) {
+                let root = document.root_at(Some(object), &[field, key]);
+                let line = stream.node(value).line();
+                let values = wanted.values(text, document.lines_above(value), line, root);
                 if let Some(values) = values {
                     self.add(&release, values);
                 }
@@ -296,31 +250,93 @@ impl Releases {
         }
     }
 
-    /// The releases that want a key of a `ConfigMap`.
-    fn wanting(&self, map: &str, key: &str) -> BTreeSet<Release> {
-        let wanted = ConfigKey { map: map.to_owned(), key: key.to_owned() };
-        self.maps.get(&wanted).cloned().unwrap_or_default()
+    /// The releases that want a key of a `ConfigMap` of one of these names; where one beside it has such a map, it is not that of others.
+    fn wanting(&self, maps: &[&str], key: &str, at: &Document<'_>) -> Vec<Asked> {
+        let own = directory(at.path);
+        let wanted = maps.iter().filter_map(|map| {
+            self.maps.get(&ConfigKey { map: (*map).to_owned(), key: key.to_owned() })
+        });
+        let all = wanted.flatten().map(|(release, wanted)| {
+            let near = |by: &&String| directory(by) == own;
+            let near: BTreeSet<String> = wanted.by.iter().filter(near).cloned().collect();
+            let by = if near.is_empty() { wanted.by.clone() } else { near };
+            Asked { release: release.clone(), wanted: Wanted { by, ..wanted.clone() } }
+        });
+        all.collect()
     }
 
-    /// What a kustomization makes `ConfigMap`s of: `values.yaml`, or `values.yaml=prod.yaml`.
+    /// What a kustomization makes `ConfigMap`s of: `values.yaml`, or `values.yaml=prod.yaml`, or `key=value`.
     fn generated(&mut self, document: &Document<'_>) {
         let stream = document.stream;
-        for item in document.items(&["configMapGenerator"]) {
+        let text_at = |key: &str| document.text_at(&[key]).unwrap_or_default();
+        let (prefix, suffix) = (text_at("namePrefix"), text_at("nameSuffix"));
+        let maps = document.items(&["configMapGenerator"]);
+        for item in maps.into_iter().chain(document.items(&["secretGenerator"])) {
             let Some(map) = document.text_of(item, "name") else { continue };
+            let renamed = format!("{prefix}{map}{suffix}");
+            let maps = if renamed == map { vec![map] } else { vec![map, &renamed] };
             for file in document.items_of(item, "files") {
                 let Some(text) = stream.text(file) else { continue };
                 let name = text.rsplit('/').next().unwrap_or(text);
                 let (key, file) = text.split_once('=').unwrap_or((name, text));
-                for release in self.wanting(map, key) {
-                    self.want(&release, &beside(document.path, file), Rank::Map);
+                let path = beside(document.path, file);
+                for Asked { release, wanted } in self.wanting(&maps, key, document) {
+                    self.want_by(&release, &path, Rank::Map, &wanted.by);
                 }
+            }
+            for literal in document.items_of(item, "literals") {
+                self.literal(document, &maps, literal);
+            }
+        }
+    }
+
+    /// One `key=value` of a map that is made.
+    fn literal(&mut self, document: &Document<'_>, maps: &[&str], literal: NodeId) {
+        let text = document.stream.text(literal).and_then(|text| text.split_once('='));
+        let Some((key, value)) = text else { return };
+        let line = document.stream.node(literal).line();
+        for Asked { release, wanted } in self.wanting(maps, key, document) {
+            let root = Root::nowhere(document.path);
+            if let Some(values) = wanted.values(value, line - 1, line, root) {
+                self.add(&release, values);
             }
         }
     }
 }
 
-/// The group of Argo CD's objects.
-pub(super) const ARGO: &str = "argoproj.io/";
+/// What a release wants of a map.
+struct Asked {
+    release: Release,
+    wanted: Wanted,
+}
+
+/// Where patches stand: in kustomizations, and in objects of Flux's.
+const PATCHES: [&[&str]; 5] = [
+    &["patches"],
+    &["spec", "patches"],
+    &["patchesJson6902"],
+    &["patchesStrategicMerge"],
+    &["spec", "patchesStrategicMerge"],
+];
+
+impl Wanted {
+    /// What a key of a `ConfigMap` holds, some lines down: values, or one of them.
+    fn values(&self, text: &str, lines: usize, line: usize, root: Root) -> Option<Values> {
+        let values = if self.under.is_empty() {
+            Values::in_text(text, lines, root, Rank::Map)?
+        } else {
+            let keys = self.under.clone();
+            let values = Single::all(&root.path, vec![Single { keys, value: text, line }]);
+            Values { rank: Rank::Map, ..values }
+        };
+        Some(Values { named_by: self.by.clone(), ..values })
+    }
+}
+
+/// The keys of a dotted name.
+pub(super) fn dotted(name: &str) -> Vec<String> {
+    name.split('.').map(str::to_owned).collect()
+}
 
 /// The releases that a patch is for.
 struct Aim {
@@ -338,105 +354,120 @@ fn literal(name: &str) -> Option<Regex> {
     whole(&regex::escape(name))
 }
 
-/// True for a path that is filled in elsewhere, or that is none of this repository.
-fn is_open(path: &str) -> bool {
-    path.contains("{{") || path.contains("://")
-}
-
 /// One document of a file.
-struct Document<'a> {
-    path: &'a str,
-    text: &'a str,
-    stream: &'a Stream<'a>,
-    root: NodeId,
+pub(super) struct Document<'a> {
+    pub(super) path: &'a str,
+    pub(super) text: &'a str,
+    pub(super) stream: &'a Stream<'a>,
+    pub(super) root: NodeId,
 }
 
 impl<'a> Document<'a> {
-    fn at(&self, keys: &[&str]) -> Option<NodeId> {
+    pub(super) fn at(&self, keys: &[&str]) -> Option<NodeId> {
         keys.iter()
             .try_fold(self.root, |node, key| Some(self.stream.target(self.stream.get(node, key)?)))
     }
 
-    fn text_at(&self, keys: &[&str]) -> Option<&'a str> {
+    pub(super) fn text_at(&self, keys: &[&str]) -> Option<&'a str> {
         self.stream.text(self.at(keys)?)
     }
 
-    fn text_of(&self, node: NodeId, key: &str) -> Option<&'a str> {
+    pub(super) fn text_of(&self, node: NodeId, key: &str) -> Option<&'a str> {
         self.stream.text(self.stream.target(self.stream.get(node, key)?))
     }
 
-    fn items(&self, keys: &[&str]) -> Vec<NodeId> {
+    pub(super) fn items(&self, keys: &[&str]) -> Vec<NodeId> {
         let items = self.at(keys).map_or(&[][..], |node| self.stream.items(node));
         items.iter().map(|item| self.stream.target(*item)).collect()
     }
 
-    fn items_of(&self, node: NodeId, key: &str) -> Vec<NodeId> {
+    pub(super) fn items_of(&self, node: NodeId, key: &str) -> Vec<NodeId> {
         Document { root: node, ..*self }.items(&[key])
     }
 
     /// What keys, and indices of lists, lead to.
-    fn down(&self, keys: &[String]) -> Option<NodeId> {
+    pub(super) fn down(&self, keys: &[String]) -> Option<NodeId> {
         let step = |node, key: &String| Some(self.stream.target(self.stream.step(node, key)?));
         keys.iter().try_fold(self.root, step)
     }
 
-    fn object(&self) -> Option<Object> {
+    pub(super) fn object(&self) -> Option<Object> {
         Object::of(self.stream, self.root)
     }
 
-    fn root_at(&self, object: Option<&Object>, keys: &[&str]) -> Root {
+    pub(super) fn root_at(&self, object: Option<&Object>, keys: &[&str]) -> Root {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         Root { path: self.path.to_owned(), object: object.cloned(), keys }
     }
 
-    fn root_below(&self, keys: &[String], key: &str) -> Root {
+    pub(super) fn root_below(&self, keys: &[String], key: &str) -> Root {
         let keys = keys.iter().cloned().chain([key.to_owned()]).collect();
         Root { path: self.path.to_owned(), object: self.object(), keys }
     }
 
     /// The lines of the file above a text in it.
-    fn lines_above(&self, node: NodeId) -> usize {
+    pub(super) fn lines_above(&self, node: NodeId) -> usize {
         let locator = self.stream.locator(self.text, node);
         locator.map_or(self.stream.node(node).line(), |locator| locator.line()) - 1
     }
 
     /// What operations on values say (<https://www.rfc-editor.org/rfc/rfc6902>).
     fn operations(&self, path: &str, operations: &[NodeId], lines: usize) -> Values {
-        let (mut single, mut laid) = (Vec::new(), Laids::new());
+        let (mut single, mut laid, mut tags) = (Vec::new(), Laids::new(), Borrowers::new());
         for operation in operations {
             let pointer = self.text_of(*operation, "path");
-            let pointer = pointer.and_then(|path| path.strip_prefix("/spec/values/"));
+            let pointer = pointer.and_then(|path| path.strip_prefix("/spec/values"));
             let value = self.stream.get(*operation, "value").map(|node| self.stream.target(node));
             let (Some(pointer), Some(node)) = (pointer, value) else { continue };
-            let keys = pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~"));
-            let keys: Vec<String> = keys.collect();
-            if let Some(value) = self.stream.text(node) {
-                let line = self.stream.node(node).line() + lines;
-                single.push(Single { keys, value, line });
+            let keys = pointer.split('/').skip(1);
+            let keys: Vec<String> =
+                keys.map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+            let line = self.stream.node(node).line();
+            if self.stream.comments_on(line).any(is_ignore) {
                 continue;
             }
+            if let Some(value) = self.stream.text(node) {
+                single.push(Single { keys, value, line: line + lines });
+                continue;
+            }
+            let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
             for (beneath, all) in laid_in(self.stream, node) {
-                let at = keys.iter().cloned().chain(beneath).collect();
-                laid.insert(at, all.into_iter().map(|one| one.below(lines)).collect());
+                laid.insert(at(beneath), all.into_iter().map(|one| one.below(lines)).collect());
+            }
+            for (beneath, line) in borrowers(self.stream, node) {
+                tags.insert(at(beneath), line + lines);
             }
         }
         let mut values = Single::all(path, single);
-        values.laid.extend(laid);
-        Values { rank: Rank::Patch, ..values }
+        values.borrowers.extend(tags);
+        Values { rank: Rank::Patch, layer: values.layer.clone().and(laid), ..values }
+    }
+
+    /// The single values of a list of names and values.
+    pub(super) fn named_values(&self, items: Vec<NodeId>) -> Vec<Single<'a>> {
+        let single = items.into_iter().filter_map(|item| {
+            let line = self.stream.node(item).line();
+            if self.stream.comments_on(line).any(is_ignore) {
+                return None;
+            }
+            let keys = dotted(self.text_of(item, "name")?);
+            Some(Single { keys, value: self.text_of(item, "value")?, line })
+        });
+        single.collect()
     }
 }
 
 /// A value that is set alone.
-struct Single<'v> {
+pub(super) struct Single<'v> {
     /// The keys that lead to it, its own the last.
-    keys: Vec<String>,
-    value: &'v str,
-    line: usize,
+    pub(super) keys: Vec<String>,
+    pub(super) value: &'v str,
+    pub(super) line: usize,
 }
 
 impl Single<'_> {
     /// The values of a file.
-    fn all(path: &str, all: Vec<Self>) -> Values {
+    pub(super) fn all(path: &str, all: Vec<Self>) -> Values {
         let (mut laid, mut borrowers, mut named) =
             (Laids::new(), Borrowers::new(), BTreeSet::new());
         for Self { mut keys, value, line } in all {
@@ -451,9 +482,12 @@ impl Single<'_> {
                 laid.entry(keys).or_default().push(one);
             }
         }
-        // What is named and tagged here is a place of its own.
-        for keys in named.iter().filter(|keys| borrowers.contains_key(*keys)) {
-            laid.remove(keys);
+        // What is named and tagged here is a place of its own, and a tag over another's is told of.
+        for (keys, one) in &mut laid {
+            let is_own = named.contains(keys) && borrowers.contains_key(keys);
+            for one in one {
+                one.has_tag |= is_own;
+            }
         }
         borrowers.retain(|keys, _| !named.contains(keys));
         Values::single(path, laid, borrowers)

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use globset::GlobBuilder;
+
 use super::load::{self, text};
 use super::{Hits, Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::manifest::{
     AppVersion, Composed, Compositions, Layer, Looked, MAX_FILE, Names, OtherFiles, Overlaid,
-    Releases, Renamed, Seen, Survey, Variables, extended_files, is_candidate,
+    Releases, Renamed, Seen, Survey, Variables, extended_files, is_candidate, is_kustomization,
+    unlent,
 };
-use crate::policy::{Environment, PolicySet, directory};
+use crate::policy::{Environment, PolicySet, directory, follow};
 use crate::yaml::Stream;
 
 /// Where a directory has more files than this, nobody lays them over each other.
@@ -30,8 +33,8 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
         OtherFiles { variables, overlays, composed, app_versions, ..OtherFiles::default() };
     let mut survey = Survey::new(set).with(others);
     let mut seen = look(&survey, tree, &hits.sites);
-    let mut overlaid = beside(tree, &seen);
-    overlaid.extend(releases(tree, &hits.releases));
+    let mut overlaid = releases(tree, &hits.releases);
+    beside(tree, &seen, &mut overlaid);
     let borrowing = overlaid.named().cloned().collect();
     survey.learn(renamed(tree, &seen), overlaid);
     look_again(&survey, tree, &hits.sites, borrowing, &mut seen);
@@ -98,6 +101,20 @@ fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
     let mut kustomizations = load::Kustomizations::of(tree);
     let all = seen.iter().filter_map(|seen| seen.as_ref().ok());
     let mut all: Vec<Renamed> = all.flat_map(Seen::renamed).cloned().collect();
+    // Components change what those who take them take.
+    let components: BTreeSet<String> =
+        all.iter().filter_map(|one| one.component().map(str::to_owned)).collect();
+    if !components.is_empty() {
+        let directories = tree.paths().iter().filter(|path| is_kustomization(path));
+        for outer in directories.map(|path| directory(path)) {
+            let taken = kustomizations.taken(outer);
+            for one in &mut all {
+                if one.component().is_some_and(|own| taken.iter().any(|path| path == own)) {
+                    one.extend(taken.iter().cloned());
+                }
+            }
+        }
+    }
     for one in &mut all {
         one.follow(&mut |outer| kustomizations.taken(outer));
     }
@@ -105,12 +122,12 @@ fn renamed(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Vec<Renamed> {
 }
 
 /// Reads the directories of files of values: each may be laid over the others.
-fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Overlaid {
+fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>], overlaid: &mut Overlaid) {
     let all: Vec<&Names> = seen.iter().filter_map(|seen| seen.as_ref().ok()?.names()).collect();
     let mut files: BTreeMap<&str, Vec<&String>> =
         all.iter().map(|names| (directory(names.path()), Vec::new())).collect();
     if files.is_empty() {
-        return Overlaid::default();
+        return;
     }
     for path in tree.paths().iter().filter(|path| is_candidate(path)) {
         files.entry(directory(path)).and_modify(|all| all.push(path));
@@ -125,18 +142,14 @@ fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>]) -> Overlaid {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
         let names = near.get(directory(path)).map_or(&[][..], Vec::as_slice);
         let stream = Stream::parse(text).ok()?;
-        Some((Layer::read(path, &stream), Names::lend(names, path, &stream)))
+        let unreached = unlent(names, path, &stream);
+        Some((Layer::read(path, &stream), Names::lend(names, path, &stream), unreached))
     };
-    let mut overlaid = Overlaid::default();
     let read = sweep::each(tree, &paths, |path| path, read);
     for (path, found) in paths.iter().zip(read) {
-        let Some((layer, names)) = found else { continue };
-        overlaid.layers.extend(layer);
-        if !names.is_empty() {
-            overlaid.lent.insert((*path).clone(), names);
-        }
+        let Some((layer, lent, unreached)) = found else { continue };
+        overlaid.beside(layer, lent, unreached, path);
     }
-    overlaid
 }
 
 /// What releases of charts say of images: with their files of values, and what `ConfigMap`s they take them from.
@@ -151,21 +164,46 @@ fn releases(tree: &Tree, paths: &[String]) -> Overlaid {
     if releases.want_maps() {
         maps(tree, &mut releases);
     }
-    let files: Vec<String> = releases.files().map(str::to_owned).collect();
-    for path in files {
-        if let Some(text) = read(&path) {
-            releases.learn_values(&path, &text);
+    let named: Vec<String> = releases.files().map(str::to_owned).collect();
+    for named in named {
+        for path in matching(tree, &named) {
+            if let Some(text) = read(&path) {
+                releases.learn_values(&named, &path, &text);
+            }
         }
     }
-    releases.overlaid()
+    let patched = releases.patched();
+    let mut kustomizations = load::Kustomizations::of(tree);
+    let chain = |directory: String| {
+        let mut taken = vec![directory.clone()];
+        follow(&mut taken, &mut |outer| kustomizations.taken(outer));
+        (directory, taken.into_iter().collect())
+    };
+    releases.overlaid(patched.into_iter().map(chain).collect())
 }
+
+/// The files that a path means: itself, or what a glob matches.
+fn matching(tree: &Tree, named: &str) -> Vec<String> {
+    if !named.contains('*') {
+        return vec![named.to_owned()];
+    }
+    let glob = GlobBuilder::new(named).literal_separator(false).build();
+    let Ok(glob) = glob.map(|glob| glob.compile_matcher()) else { return Vec::new() };
+    tree.paths().iter().filter(|path| glob.is_match(path)).take(MAX_MATCHED).cloned().collect()
+}
+
+/// Nobody fills in more paths than these.
+const MAX_MATCHED: usize = 1000;
 
 /// Learns from every file that holds a `ConfigMap`, or makes one.
 fn maps(tree: &Tree, releases: &mut Releases) {
     let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
     let holds = |_: &&String, bytes: Result<&[u8], Diagnostic>| {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
-        (text.contains("ConfigMap") || text.contains("configMapGenerator")).then(|| text.to_owned())
+        ["ConfigMap", "Generator", "Secret"]
+            .iter()
+            .any(|word| text.contains(word))
+            .then(|| text.to_owned())
     };
     let found = sweep::each(tree, &paths, |path| path, holds);
     for (path, text) in paths.iter().zip(found) {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Tree;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::manifest::{Form, Hit, Needle, Search, is_fleet};
+use crate::manifest::{Form, Hit, Needle, Search, may_hold_values};
 
 /// What a pass over the bytes of every file finds, before any is parsed.
 #[derive(Clone, Default)]
@@ -34,11 +34,11 @@ impl Hits {
             let problem = match looked {
                 Ok(hit @ Hit { form: Form::Text, .. }) => {
                     let of = |needle| hit.has(needle).then(|| (*path).clone());
-                    let fleet = || is_fleet(path).then(|| (*path).clone());
+                    let by_path = || may_hold_values(path).then(|| (*path).clone());
                     hits.kustomize.extend(of(Needle::Kustomize));
                     hits.sites.extend(of(Needle::Image));
                     hits.flux.extend(of(Needle::Flux));
-                    hits.releases.extend(of(Needle::Release).or_else(fleet));
+                    hits.releases.extend(of(Needle::Release).or_else(by_path));
                     continue;
                 }
                 Ok(Hit { form: Form::Pointer, .. }) => skipped("a pointer of Git LFS; left alone"),

@@ -98,6 +98,10 @@ fn what_stands_further_away_counts() {
             "helm:\n  parameters:\n  - {name: shop.image.repository, value: r.io/acme/shop}\n  - {name: shop.image.tag, value: v1.1.0}\n  - {name: shop.digest, value: '@B'}\n",
         ),
         stays(
+            "spec:\n  values:\n    global: {imageDigest: '@A'}\n    image: {repository: r.io/acme/shop, tag: v1.0.0}\n",
+            "\"line\":3",
+        ),
+        stays(
             "helm:\n  parameters:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.0.0}\n  - {name: global.imageDigest, value: '@A'}\n",
             "\"line\":5",
         ),
@@ -110,6 +114,9 @@ fn what_stands_further_away_counts() {
         is_of_another(
             "registry: {host: 'registry.acme.io:5000'}\nredis: {repository: redis, tag: 7.0.0}\n",
         ),
+        // A registry beside the mapping of an image, or beside keys that are called for one, may be its.
+        is_of_another("registry: registry.acme.io\nimage: {repository: redis, tag: 7.0.0}\n"),
+        is_of_another("registry: registry.acme.io\nredisImage: redis\nredisTag: 7.0.0\n"),
         is_of_another("repository: ghcr.io/corp\nredis: {repository: redis, tag: 7.0.0}\n"),
         is_of_another("repo: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
         is_of_another("imageRepoHost: ghcr.io/corp\nredis: {image: 'redis:7.0.0'}\n"),
@@ -173,6 +180,29 @@ fn an_image_that_kustomize_renames_is_not_decided_by_the_old_name() {
         let is_said = said
             .contains("the new name in line 3 of prod/kustomization.yaml is `ghcr.io/acme/redis`");
         assert_eq!(is_said, want == base, "{item} {said}");
+    }
+}
+
+/// A component changes what those who take it take.
+#[test]
+fn a_component_renames_what_lies_beside_it() {
+    let policies = "images:\n  redis: {image: redis, tags: {semver: major}}\n";
+    let base = "kind: Deployment\nspec:\n  image: redis:7.0.0\n";
+    let component = "kind: Component\nimages: [{name: redis, newName: q.io/redis}]\n";
+    for (taker, want) in [
+        ("resources: [../base]\ncomponents: [../comp]\n", base),
+        ("resources: [../mid]\ncomponents: [../comp]\n", base),
+        ("resources: [../base]\n", &base.replace("7.0.0", "8.0.0")),
+    ] {
+        let files = [
+            ("policies/p.yaml", policies),
+            ("base/a.yaml", base),
+            ("mid/kustomization.yaml", "resources: [../base]\n"),
+            ("comp/kustomization.yaml", component),
+            ("prod/kustomization.yaml", taker),
+        ];
+        let (got, said) = after(&files, "docker.io/library/redis: [7.0.0, 8.0.0]\n", "base/a.yaml");
+        assert_eq!(got, want, "{taker} {said}");
     }
 }
 

@@ -131,3 +131,113 @@ fn a_tag_in_a_patch_takes_its_name_from_the_release() {
     let map = ("base/more.yaml", map.to_owned());
     holds(&[map, ("base/shop.yaml", from)], false, "stands in another file than this tag");
 }
+
+/// One release in several places, each of which once moved a tag that something else decided about.
+#[test]
+fn however_the_places_of_a_release_are_found() {
+    let base = || ("base/shop.yaml", RELEASE.to_owned());
+    let kustomization = |patches: &str| {
+        ("prod/kustomization.yaml", format!("resources: [../base]\npatches:\n{patches}"))
+    };
+    let digest = "image: {digest: '@A'}";
+    let released = |name: &str| patch(digest).replace("name: shop", name);
+    let says =
+        |files: &[(&str, String)], at: &str| holds(files, false, &format!("in line {at} is"));
+    // The chart's version in a patch makes no release of it, as in Flux's own example.
+    let version = patch(digest).replace("  values:", "  chart: {spec: {version: 1.x}}\n  values:");
+    says(&[base(), ("prod/shop.yaml", version)], "7 of prod/shop.yaml");
+    // A target counts more than the name in the patch, and may say little.
+    let aimed = kustomization("- path: p.yaml\n  target: {kind: HelmRelease, name: shop}\n");
+    says(&[base(), aimed, ("prod/p.yaml", released("name: other"))], "6 of prod/p.yaml");
+    let operation = "[{op: add, path: /spec/values/image/digest, value: '@A'}]\n".to_owned();
+    for target in ["{name: shop}", "{kind: 'Helm.*'}", "{labelSelector: a=b}"] {
+        let aimed = kustomization(&format!("- path: p.json\n  target: {target}\n"));
+        says(&[base(), aimed, ("prod/p.json", operation.clone())], "1 of prod/p.json");
+    }
+    let strategic = format!("patchesStrategicMerge:\n- |\n{}", indented(&patch(digest)));
+    says(&[base(), ("prod/kustomization.yaml", strategic)], "8 of prod/kustomization.yaml");
+    // Aliases and merges are what they stand for.
+    for values in ["{x: &i {digest: '@A'}, image: *i}", "{x: &i {digest: '@A'}, image: {<<: *i}}"] {
+        let text = patch("").replace("  values:\n    \n", &format!("  values: {values}\n"));
+        says(&[base(), ("prod/shop.yaml", text)], "5 of prod/shop.yaml");
+    }
+    // Maps and secrets, one value of them, and what kustomize makes.
+    let from = |from: &str| {
+        let release = RELEASE.replace("  values:", &format!("  valuesFrom: [{from}]\n  values:"));
+        ("base/shop.yaml", release)
+    };
+    let secret = "kind: Secret\nmetadata: {name: more}\nstringData:\n  values.yaml: |\n    image:\n      digest: '@A'\n";
+    says(
+        &[from("{kind: Secret, name: more}"), ("base/s.yaml", secret.to_owned())],
+        "6 of base/s.yaml",
+    );
+    let one = "{kind: ConfigMap, name: app-more, valuesKey: d, targetPath: image.digest}";
+    let made = "namePrefix: app-\nconfigMapGenerator:\n- name: more\n  literals: ['d=@A']\n";
+    says(
+        &[from(one), ("base/kustomization.yaml", made.to_owned())],
+        "4 of base/kustomization.yaml",
+    );
+    // What counts less has a digest, or a registry, that is still there.
+    let chart = |text: &str| ("charts/shop/values.yaml", text.to_owned());
+    let pinned = chart("image: {repository: up/shop, tag: v0.1.0, digest: '@A'}\n");
+    says(&[base(), pinned], "1 of charts/shop/values.yaml");
+    let other = chart("image: {registry: q.io, repository: up/shop, tag: v0.1.0}\n");
+    holds(&[base(), other], true, "");
+    // A digest whose tag stands elsewhere stays with it.
+    let both = RELEASE.replace("tag: v1.0.0", "tag: v1.0.0, digest: '@A'");
+    let tag = patch("image: {repository: r.io/acme/shop, tag: v0.9.0}");
+    says(&[("base/shop.yaml", both.clone()), ("prod/shop.yaml", tag)], "6 of prod/shop.yaml");
+    let above = patch("image: {repository: r.io/acme/shop, tag: v0.9.0, digest: '@B'}");
+    holds(&[("base/shop.yaml", RELEASE.to_owned()), ("prod/shop.yaml", above)], true, "");
+    // Overlays of overlays are of one cluster.
+    let named = patch("image: {repository: r.io/acme/shop, tag: v1.0.0}");
+    let chained = ("prod/kustomization.yaml", "resources: [../common]\n".to_owned());
+    says(
+        &[("common/shop.yaml", named), chained, ("prod/shop.yaml", patch(digest))],
+        "6 of prod/shop.yaml",
+    );
+}
+
+/// The same for other programs.
+#[test]
+fn whoever_makes_the_release() {
+    let values = |path| (path, "image: {repository: r.io/acme/shop, tag: v1.0.0}\n".to_owned());
+    let says =
+        |files: &[(&str, String)], at: &str| holds(files, false, &format!("in line {at} is"));
+    let set = "spec:\n  generators: [{list: {elements: [{env: prod}]}}]\n  template:\n    spec:\n      source:\n        path: '{{path}}'\n        \
+               helm: {parameters: [{name: image.digest, value: '@A'}]}\n";
+    let set = format!("apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n{set}");
+    says(&[values("apps/shop/values.yaml"), ("sets/all.yaml", set)], "9 of sets/all.yaml");
+    let source = "helm:\n  parameters:\n  - {name: image.digest, value: '@A'}\n".to_owned();
+    says(
+        &[values("apps/shop/values.yaml"), ("apps/shop/.argocd-source.yaml", source.clone())],
+        "3 of apps/shop/.argocd-source.yaml",
+    );
+    let ignored = source.replace("'@A'}", "'@A'} # tagalong: ignore");
+    let ignored = ("apps/shop/.argocd-source.yaml", ignored);
+    holds(&[values("apps/shop/values.yaml"), ignored], true, "");
+    let fleet = "helm: {values: {image: {digest: '@A'}}}\n".to_owned();
+    says(&[values("shop/values.yaml"), ("shop/fleet.yaml", fleet)], "1 of shop/fleet.yaml");
+    let charts = "helmCharts:\n- {name: shop, valuesFile: own.yaml, valuesInline: {image: {digest: '@A'}}}\n";
+    says(
+        &[values("k/own.yaml"), ("k/kustomization.yaml", charts.to_owned())],
+        "2 of k/kustomization.yaml",
+    );
+    let k3s = |kind: &str, image: &str| {
+        format!(
+            "apiVersion: helm.cattle.io/v1\nkind: {kind}\nmetadata: {{name: shop}}\nspec:\n  valuesContent: |\n    image: {image}\n"
+        )
+    };
+    says(
+        &[
+            ("a.yaml", k3s("HelmChart", "{repository: r.io/acme/shop, tag: v1.0.0}")),
+            ("b.yaml", k3s("HelmChartConfig", "{digest: '@A'}")),
+        ],
+        "6 of b.yaml",
+    );
+}
+
+/// The lines of a text, two spaces further in.
+fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
+}

@@ -1,0 +1,198 @@
+//! Values of releases that other programs make: Argo CD, Rancher Fleet, kustomize's `helmCharts`
+//! (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/helmcharts/>), and k3s
+//! (<https://docs.k3s.io/add-ons/helm>).
+
+use super::is_kustomization;
+use super::release::Wanted;
+use super::release::{Object, Rank, Release, Releases, Root, Values};
+use super::release_files::{ConfigKey, Document, Single, VALUES, dotted};
+use crate::policy::{beside, directory, resolved};
+use crate::yaml::NodeId;
+
+/// The group of Argo CD's objects.
+pub(super) const ARGO: &str = "argoproj.io/";
+
+/// The kind of k3s' releases, and of what is laid over them.
+pub(super) const HELM_CHART: &str = "HelmChart";
+
+impl Releases {
+    /// What any other program than Flux makes of a document.
+    pub(super) fn of_tool(&mut self, document: &Document<'_>, object: Option<&Object>) {
+        let name = document.path.rsplit('/').next().unwrap_or(document.path);
+        let version = document.text_at(&["apiVersion"]).unwrap_or_default();
+        if version.starts_with(ARGO) {
+            self.of_argo(document);
+        } else if name.starts_with(".argocd-source") {
+            self.of_source(document, Vec::new(), Some(directory(document.path).to_owned()));
+        } else if matches!(name, "fleet.yaml" | "fleet.yml") {
+            self.of_fleet(document);
+        } else if is_kustomization(document.path) {
+            self.of_charts(document);
+        }
+        let is_k3s = |object: &&Object| object.is(HELM_CHART) || object.is("HelmChartConfig");
+        if let Some(object) = object.filter(is_k3s) {
+            self.of_k3s(document, object);
+        }
+    }
+
+    /// The sources of an `Application`, or of an `ApplicationSet`.
+    fn of_argo(&mut self, document: &Document<'_>) {
+        for spec in [&["spec"][..], &["spec", "template", "spec"]] {
+            let one = [spec, &["source"]].concat();
+            let all = [spec, &["sources"]].concat();
+            let count = document.items(&all).len();
+            let several = (0..count).map(|index| {
+                let keys = all.iter().map(|key| (*key).to_owned());
+                keys.chain([index.to_string()]).collect::<Vec<_>>()
+            });
+            let single = one.iter().map(|key| (*key).to_owned()).collect();
+            for keys in std::iter::once(single).chain(several) {
+                self.of_source(document, keys, None);
+            }
+        }
+    }
+
+    /// A source; what is filled in elsewhere may be anything.
+    fn of_source(&mut self, document: &Document<'_>, mut keys: Vec<String>, at: Option<String>) {
+        let Some(source) = document.down(&keys) else { return };
+        let path =
+            at.or_else(|| document.text_of(source, "path").map(|path| resolved(&open(path))));
+        keys.push("helm".to_owned());
+        let release = Release(format!("{}:{}", document.path, keys.join(".")));
+        if let Some(path) = &path {
+            self.want(&release, &format!("{path}/{VALUES}"), Rank::Chart);
+        }
+        let Some(helm) = document.down(&keys) else { return };
+        for file in document.items_of(helm, "valueFiles") {
+            let Some(file) = document.stream.text(file).filter(|file| !file.contains("://")) else {
+                continue;
+            };
+            let file = open(file);
+            match (file.strip_prefix('$').and_then(|file| file.split_once('/')), &path) {
+                // Of a source that is named, from its root: most often, this repository.
+                (Some((_, file)), _) => self.want(&release, file, Rank::File),
+                (None, Some(path)) if !file.starts_with('/') => {
+                    self.want(&release, &format!("{path}/{file}"), Rank::File);
+                }
+                _ => self.want(&release, &file, Rank::File),
+            }
+        }
+        for key in ["valuesObject", "values"] {
+            if let Some(values) = document.stream.get(helm, key) {
+                self.of_node(document, &release, values, document.root_below(&keys, key));
+            }
+        }
+        let parameters = document.named_values(document.items_of(helm, "parameters"));
+        self.add(&release, Single::all(document.path, parameters));
+    }
+
+    /// Values that are a mapping, or a text.
+    fn of_node(&mut self, document: &Document<'_>, release: &Release, node: NodeId, root: Root) {
+        let stream = document.stream;
+        let node = stream.target(node);
+        let values = match stream.text(node) {
+            Some(text) => Values::in_text(text, document.lines_above(node), root, Rank::Own),
+            None => Some(Values::read(stream, node, root, Rank::Own)),
+        };
+        if let Some(values) = values {
+            self.add(release, values);
+        }
+    }
+
+    /// What Rancher Fleet deploys, for each of its targets.
+    fn of_fleet(&mut self, document: &Document<'_>) {
+        let targets = document.items(&["targetCustomizations"]).len();
+        let helm = || vec!["helm".to_owned()];
+        let customized = (0..targets).map(|index| {
+            ["targetCustomizations", &index.to_string(), "helm"].map(str::to_owned).to_vec()
+        });
+        for (index, target) in std::iter::once(None).chain(customized.map(Some)).enumerate() {
+            let release = Release(format!("{}#{index}", document.path));
+            let all = [Some(helm()), target];
+            for (keys, rank) in all.into_iter().flatten().zip([Rank::Own, Rank::Patch]) {
+                self.of_helm(document, &release, &keys, rank);
+            }
+        }
+    }
+
+    fn of_helm(&mut self, document: &Document<'_>, release: &Release, keys: &[String], rank: Rank) {
+        let Some(helm) = document.down(keys) else { return };
+        let stream = document.stream;
+        let chart = document.text_of(helm, "chart");
+        let is_here = chart.is_none_or(|chart| !chart.contains("://"));
+        if is_here && rank == Rank::Own && stream.get(helm, "repo").is_none() {
+            // Without a chart, it is the one that the file lies in.
+            let chart = beside(document.path, chart.unwrap_or("."));
+            self.want(release, &format!("{chart}/{VALUES}"), Rank::Chart);
+        }
+        for file in document.items_of(helm, "valuesFiles") {
+            let Some(file) = stream.text(file) else { continue };
+            self.want(release, &beside(document.path, file), Rank::File);
+        }
+        for item in document.items_of(helm, "valuesFrom") {
+            for kind in ["configMapKeyRef", "secretKeyRef"] {
+                let Some(from) = stream.get(item, kind).map(|node| stream.target(node)) else {
+                    continue;
+                };
+                let Some(map) = document.text_of(from, "name").map(str::to_owned) else { continue };
+                let key = document.text_of(from, "key").unwrap_or(VALUES).to_owned();
+                let wanted = Wanted { rank: Rank::Map, by: [].into(), under: Vec::new() };
+                let all = self.maps.entry(ConfigKey { map, key }).or_default();
+                all.insert(release.clone(), wanted);
+            }
+        }
+        if let Some(values) = stream.get(helm, "values").map(|values| stream.target(values)) {
+            let root = document.root_below(keys, "values");
+            self.add(release, Values::read(stream, values, root, rank));
+        }
+    }
+
+    /// The charts that a kustomization fills in.
+    fn of_charts(&mut self, document: &Document<'_>) {
+        for (index, item) in document.items(&["helmCharts"]).into_iter().enumerate() {
+            let release = Release(format!("{}:helmCharts.{index}", document.path));
+            let keys = ["helmCharts".to_owned(), index.to_string()];
+            let others = document.items_of(item, "additionalValuesFiles");
+            let others = others.into_iter().filter_map(|file| document.stream.text(file));
+            for file in document.text_of(item, "valuesFile").into_iter().chain(others) {
+                self.want(&release, &beside(document.path, file), Rank::File);
+            }
+            if let Some(values) = document.stream.get(item, "valuesInline") {
+                let root = document.root_below(&keys, "valuesInline");
+                self.of_node(document, &release, values, root);
+            }
+        }
+    }
+
+    /// A release of k3s', or what is laid over it.
+    fn of_k3s(&mut self, document: &Document<'_>, object: &Object) {
+        let release = Release(format!("{HELM_CHART} {}", object.name()));
+        let rank = if object.is(HELM_CHART) { Rank::Own } else { Rank::Patch };
+        let stream = document.stream;
+        if let Some(node) = document.at(&["spec", "valuesContent"]) {
+            let root = document.root_at(Some(object), &["spec", "valuesContent"]);
+            let text = stream.text(node).unwrap_or_default();
+            let values = Values::in_text(text, document.lines_above(node), root, rank);
+            if let Some(values) = values {
+                self.add(&release, values);
+            }
+        }
+        let set = document.at(&["spec", "set"]).map_or(&[][..], |set| stream.entries(set));
+        let single = set.iter().filter_map(|(key, value)| {
+            let (keys, line) = (dotted(stream.text(*key)?), stream.node(*value).line());
+            Some(Single { keys, value: stream.text(stream.target(*value))?, line })
+        });
+        self.add(&release, Single::all(document.path, single.collect()));
+    }
+}
+
+/// A path with `*` for what is filled in elsewhere.
+fn open(path: &str) -> String {
+    let (mut out, mut rest) = (String::new(), path);
+    while let Some((before, behind)) = rest.split_once("{{") {
+        out.push_str(before);
+        out.push('*');
+        rest = behind.split_once("}}").map_or("", |(_, rest)| rest);
+    }
+    out + rest
+}

@@ -198,7 +198,7 @@ fn file(tree: &Tree, path: &str, problems: &mut Vec<Diagnostic>) -> Option<Polic
 }
 
 /// Searches the files that can name images, or hold resources of Flux.
-fn find_hits<'a>(
+pub(super) fn find_hits<'a>(
     tree: &Tree,
     repository: &RepositorySettings,
     repositories: impl Iterator<Item = &'a Repository>,

@@ -1,9 +1,10 @@
 //! Reads what a repository deploys, and writes what it starts with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deployed::{Found, TOLD_BY, deployed};
-use super::{Failure, Invalid, Loaded, Tree, load, signed_in, sweep};
+
+use super::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{AppVersion, MAX_FILE, is_candidate};
@@ -81,6 +82,10 @@ pub async fn init(
     let existing = Existing::of(&tree, &settings);
     let mut files = Vec::new();
     let origin = "Written by `tagalong init`, from what the files name.";
+    let idle =
+        existing.idle(&tree, existing.file(POLICIES, &starter, origin, &settings)?, &settings);
+    starter.policies.retain(|policy| !idle.contains_key(&policy.name));
+    starter.notes.extend(idle.into_values());
     files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
     starter.notes.extend(existing.uncovered(&files));
     let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
@@ -342,6 +347,38 @@ impl Existing {
     }
 
     /// What is written has to be what `check` accepts, whatever it was made from.
+    /// New policies whose places a run would all leave alone, as other files decide about them, with what to say of each.
+    fn idle(
+        &self,
+        tree: &Tree,
+        new: Option<(String, String)>,
+        settings: &RepositorySettings,
+    ) -> BTreeMap<String, String> {
+        let Some((path, text)) = new else { return BTreeMap::new() };
+        let is_new = |policy: &Policy| policy.place.path == path;
+        let new = PolicyFile::new(path.clone(), text);
+        let (mut set, _) = read(&[self.files.clone(), vec![new]].concat());
+        tree.settle(&mut set);
+        let repositories = set.policies.iter().flat_map(Policy::repositories);
+        let mut hits = load::find_hits(tree, settings, repositories, &[]);
+        let looked = survey(tree, &set, &mut hits);
+        let sites = looked.files.iter().flat_map(|file| &file.sites);
+        let moving: BTreeSet<usize> = sites.map(|(_, policy)| *policy).collect();
+        let left = looked.left.iter().filter(|((_, policy), _)| !moving.contains(policy));
+        let idle = left.filter_map(|((_, policy), place)| {
+            let policy = set.policies.get(*policy).filter(|policy| is_new(policy))?;
+            let is_there = |problem: &&Diagnostic| {
+                let at = problem.place.as_ref();
+                at.is_some_and(|at| format!("{}:{}", at.path, at.line) == *place)
+            };
+            let why = looked.diagnostics.iter().find(is_there).map(|problem| &problem.message);
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let note = format!("no policy is written for {} at {place}{why}", policy.repository);
+            Some((policy.name.clone(), note))
+        });
+        idle.collect()
+    }
+
     fn sound(&self, files: &[(String, String)]) -> Result<(), Failure> {
         let new = files.iter().filter(|(path, _)| path != WORKFLOW_FILE);
         let new: Vec<PolicyFile> =

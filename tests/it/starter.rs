@@ -400,3 +400,30 @@ fn a_new_policy_that_no_environment_takes_is_named() {
         world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
     assert!(!ran.stderr.contains("no environment"), "{}", ran.stderr);
 }
+
+/// Whoever registers a bare name at Docker Hub would decide what is proposed, where another file says the registry.
+#[test]
+fn no_policy_is_written_for_what_other_files_decide() {
+    let values = ("values.yaml", "image: {repository: redis, tag: 7.0.0}\n");
+    let deployment = ("base/a.yaml", "kind: Deployment\nspec: {image: 'redis:7.0.0'}\n");
+    let renamed = (
+        "prod/kustomization.yaml",
+        "resources: [../base]\nimages: [{name: redis, newName: q.io/redis}]\n",
+    );
+    for (files, is_written) in [
+        (vec![values, ("values-prod.yaml", "image: {registry: q.io}\n")], false),
+        (vec![deployment, renamed], false),
+        (vec![values, ("values-prod.yaml", "image: {pullPolicy: Always}\n")], true),
+    ] {
+        let world = World::new();
+        let tree = world.tree(&files);
+        let out = world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run();
+        assert_eq!(out.stdout.contains("image: docker.io/library/redis"), is_written, "{files:?} {}", out.stdout);
+        let text = out.stdout + &out.stderr;
+        assert_eq!(
+            text.contains("no policy is written for docker.io/library/redis"),
+            !is_written,
+            "{text}"
+        );
+    }
+}

@@ -417,7 +417,8 @@ fn ledger_keys() -> Result<Option<SealKeys>, InvalidSetting> {
         (None, Some(file)) => from_file(file)?,
         (None, None) => return Ok(None),
     };
-    SealKeys::read(&text).map_err(|error| InvalidSetting::LedgerKey(error.to_string()))
+    let keys = SealKeys::read(&text);
+    keys.map(Some).map_err(|error| InvalidSetting::LedgerKey(error.to_string()))
 }
 
 fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {

@@ -23,23 +23,22 @@ const SHORTEST: usize = 32;
 #[derive(Clone)]
 pub struct SealKeys(Vec<Secret>);
 
-/// A key that is too short.
+/// No key, or one that is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key of fewer than {SHORTEST} characters can be guessed")]
+#[error("none, or one of fewer than {SHORTEST} characters, which can be guessed")]
 pub struct ShortKey;
 
 impl SealKeys {
     /// Reads keys, with spaces or line ends between.
     ///
     /// # Errors
-    /// When one of them can be guessed.
-    pub fn read(text: &str) -> Result<Option<Self>, ShortKey> {
+    /// When there is none, or one can be guessed.
+    pub fn read(text: &str) -> Result<Self, ShortKey> {
         let keys: Vec<&str> = text.split_whitespace().collect();
-        if keys.iter().any(|key| key.len() < SHORTEST) {
+        if keys.is_empty() || keys.iter().any(|key| key.len() < SHORTEST) {
             return Err(ShortKey);
         }
-        let keys = keys.into_iter().map(|key| Secret::from(key.to_owned())).collect::<Vec<_>>();
-        Ok((!keys.is_empty()).then_some(Self(keys)))
+        Ok(Self(keys.into_iter().map(|key| Secret::from(key.to_owned())).collect()))
     }
 }
 
@@ -55,6 +54,48 @@ fn code(key: &Secret, repository: &str, text: &str) -> Hmac<Sha256> {
     code
 }
 
+/// What a text says of itself as a ledger, without its seal: keys and values, so that what a newer program adds is sealed as well.
+fn content(text: &[u8]) -> Option<Content> {
+    let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
+    let seal = value.as_object_mut()?.remove("seal");
+    let seal = seal.and_then(|seal| seal.as_str().map(str::to_owned));
+    Some(Content { text: value.to_string(), seal })
+}
+
+struct Content {
+    text: String,
+    seal: Option<String>,
+}
+
+impl SealKeys {
+    /// What the keys say of the text of a ledger of a repository.
+    #[must_use]
+    pub fn judge(&self, text: &[u8], repository: &str) -> Verdict {
+        let Some(Content { text, seal }) = content(text) else { return Verdict::Unproven };
+        let seal = seal.as_deref().and_then(|seal| seal.strip_prefix(PREFIX));
+        let Some(seal) = seal.and_then(|seal| BASE64.decode(seal).ok()) else {
+            return Verdict::Unproven;
+        };
+        let is_its = |key: &Secret| code(key, repository, &text).verify_slice(&seal).is_ok();
+        match self.0.iter().position(is_its) {
+            Some(0) => Verdict::Proven,
+            Some(_) => Verdict::ByAnOldKey,
+            None => Verdict::Unproven,
+        }
+    }
+}
+
+/// Whether a ledger is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The first key sealed it.
+    Proven,
+    /// Another one of our keys did: it is to be sealed anew.
+    ByAnOldKey,
+    /// None did.
+    Unproven,
+}
+
 impl Ledger {
     /// True if somebody sealed it.
     #[must_use]
@@ -62,26 +103,20 @@ impl Ledger {
         self.seal.is_some()
     }
 
-    /// True if one of our keys sealed it, for this repository.
+    /// The same without a seal.
     #[must_use]
-    pub fn is_proven(&self, keys: &SealKeys, repository: &str) -> bool {
-        let seal = self.seal.as_deref().and_then(|seal| seal.strip_prefix(PREFIX));
-        let Some(seal) = seal.and_then(|seal| BASE64.decode(seal).ok()) else { return false };
-        let text = self.unsealed();
-        keys.0.iter().any(|key| code(key, repository, &text).verify_slice(&seal).is_ok())
+    pub fn unsealed(self) -> Self {
+        Self { seal: None, ..self }
     }
 
     /// The ledger as text, with the seal of the first key.
     #[must_use]
     pub fn sealed(&self, keys: &SealKeys, repository: &str) -> String {
-        let text = self.unsealed();
-        let code = keys.0.first().map(|key| code(key, repository, &text).finalize().into_bytes());
+        let text = content(self.to_json().as_bytes()).map(|content| content.text);
+        let key = keys.0.first().zip(text);
+        let code = key.map(|(key, text)| code(key, repository, &text).finalize().into_bytes());
         let seal = code.map(|code| format!("{PREFIX}{}", BASE64.encode(code)));
         Self { seal, ..self.clone() }.to_json()
-    }
-
-    fn unsealed(&self) -> String {
-        Self { seal: None, ..self.clone() }.to_json()
     }
 
     /// What is left of one that nobody proves: refusals and deliveries, which hold changes back; no times, and no commits that are
@@ -99,7 +134,7 @@ mod tests {
     use crate::ledger::Refusal;
 
     fn keys(text: &str) -> SealKeys {
-        SealKeys::read(text).unwrap().unwrap()
+        SealKeys::read(text).unwrap()
     }
 
     #[test]
@@ -110,25 +145,33 @@ mod tests {
         let why = "#1 was closed".to_owned();
         let refusal = Refusal { why, pull_request: Some(1), reverted: false, at };
         ledger.refuse("prod", "shop", "v1", refusal);
-        assert!(!ledger.is_proven(&keys(&one), "acme/fleet"));
+        let judge = |key: &str, text: &str| keys(key).judge(text.as_bytes(), "acme/fleet");
+        assert_eq!(judge(&one, &ledger.to_json()), Verdict::Unproven);
         let text = ledger.sealed(&keys(&format!("{one} {other}")), "acme/fleet");
         let read = Ledger::parse(text.as_bytes()).unwrap();
         let cases = [
-            (one.as_str(), "acme/fleet", true),
-            (&format!("{other}\n{one}\n"), "acme/fleet", true),
-            (&other, "acme/fleet", false),
-            (&one, "acme/other", false),
+            (one.as_str(), "acme/fleet", Verdict::Proven),
+            (&format!("{other}\n{one}\n"), "acme/fleet", Verdict::ByAnOldKey),
+            (&other, "acme/fleet", Verdict::Unproven),
+            (&one, "acme/other", Verdict::Unproven),
         ];
         for (key, repository, want) in cases {
-            assert_eq!(read.is_proven(&keys(key), repository), want, "{key} {repository}");
+            assert_eq!(keys(key).judge(text.as_bytes(), repository), want, "{key} {repository}");
         }
-        // Whatever is changed by somebody else is no part of what was sealed.
-        for (from, to) in
-            [("v1", "v2"), ("2026-11-20", "2026-11-10"), ("hmac-sha256:", "hmac-sha256:0000")]
-        {
-            let forged = Ledger::parse(text.replace(from, to).as_bytes()).unwrap();
-            assert!(!forged.is_proven(&keys(&one), "acme/fleet"), "{from}");
+        // Whatever is changed or added by somebody else is no part of what was sealed.
+        for (from, to) in [
+            ("v1", "v2"),
+            ("2026-11-20", "2026-11-10"),
+            ("hmac-sha256:", "hmac-sha256:0000"),
+            ("\"version\": 1", "\"later\": 1, \"version\": 1"),
+        ] {
+            assert_eq!(judge(&one, &text.replace(from, to)), Verdict::Unproven, "{from}");
         }
+        // How it is laid out does not matter.
+        assert_eq!(
+            judge(&one, &text.replace(['\n', ' '], "").replace("#1wasclosed", "#1 was closed")),
+            Verdict::Proven
+        );
         assert!(read.is_sealed());
         assert_eq!(read.doubted(), ledger);
     }
@@ -136,6 +179,6 @@ mod tests {
     #[test]
     fn a_key_is_long() {
         assert_eq!(SealKeys::read("short").err(), Some(ShortKey));
-        assert!(SealKeys::read(" \n").unwrap().is_none());
+        assert_eq!(SealKeys::read(" \n").err(), Some(ShortKey));
     }
 }

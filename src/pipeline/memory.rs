@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::seal::Seal;
+use super::seal::{Seal, unchecked, unproven};
 use super::{Failure, Tags, Timelines, Tree};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
 use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
-use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal};
+use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal, Verdict};
 use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
 use crate::promote;
 use crate::reconcile::{Feedback, Held, Unsaved, is_reverted};
@@ -91,7 +91,8 @@ impl Memory {
         };
         let is_unread = bytes.is_none() && file.is_none() && matches!(tree, Tree::Work(_));
         let is_unread = is_unread && tree.name().is_some();
-        let ledger = match bytes.map(|bytes| Ledger::parse(&bytes)) {
+        let (seal, text) = (Seal::of(set, settings), bytes);
+        let ledger = match text.as_ref().map(|text| Ledger::parse(text)) {
             None => Ledger::default(),
             Some(Ok(ledger)) => ledger,
             Some(Err(error)) => {
@@ -103,16 +104,21 @@ impl Memory {
                 Ledger::default()
             }
         };
-        let seal = Seal::of(set, settings);
         let before = ledger.clone();
-        let (ledger, is_unproven) = match seal.doubt(&ledger) {
-            None => (ledger, false),
-            Some(doubt) => {
-                problems.push(doubt);
-                // Whoever has the key would not believe what this run adds.
-                store = if seal.has_keys() { store } else { Store::Nowhere };
-                (if seal.has_keys() { ledger.doubted() } else { ledger }, seal.has_keys())
+        let verdict = text.as_deref().and_then(|text| seal.judge(text));
+        let is_empty = ledger == Ledger::default();
+        let (ledger, is_unproven) = match verdict {
+            Some(Verdict::Unproven) if !is_empty => {
+                problems.push(unproven());
+                (ledger.doubted(), true)
             }
+            // The old key may go when everything is sealed by the new one.
+            Some(Verdict::ByAnOldKey) => (ledger, true),
+            None if ledger.is_sealed() => {
+                problems.push(unchecked());
+                (ledger.unsealed(), false)
+            }
+            _ => (ledger, false),
         };
         Ok(Self { before, ledger, is_urgent: false, store, is_unread, seal, is_unproven })
     }

@@ -1,7 +1,7 @@
 //! Whether a ledger is one of ours, and what is said where nothing proves it.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Ledger, SealKeys};
+use crate::ledger::{Ledger, SealKeys, Verdict};
 use crate::policy::{AutoMerge, Environment, PolicySet, Via};
 use crate::settings::DecideSettings;
 
@@ -14,11 +14,11 @@ pub(super) struct Seal {
 
 impl Seal {
     pub(super) fn of(set: &PolicySet, settings: &DecideSettings) -> Self {
-        Self { keys: settings.ledger_keys.clone(), repository: set.origin.clone() }
-    }
-
-    pub(super) fn has_keys(&self) -> bool {
-        self.keys.is_some()
+        // A path is no name, and an address has several spellings.
+        let name = set.origin.trim_end_matches('/').trim_end_matches(".git");
+        let is_path = name.starts_with(['/', '.']);
+        let repository = if is_path { String::new() } else { name.to_owned() };
+        Self { keys: settings.ledger_keys.clone(), repository }
     }
 
     /// The text to keep.
@@ -29,25 +29,9 @@ impl Seal {
         }
     }
 
-    /// What speaks against a ledger: that nobody proves it where it has to be proven, or that it is sealed, and we have no key.
-    pub(super) fn doubt(&self, ledger: &Ledger) -> Option<Diagnostic> {
-        let is_ours =
-            |keys| *ledger == Ledger::default() || ledger.is_proven(keys, &self.repository);
-        match &self.keys {
-            Some(keys) if !is_ours(keys) => {
-                let message = "the ledger is not sealed by TAGALONG_LEDGER_KEY, so none of its times is believed: ages begin now";
-                let help = "expected once, when the key is new; else somebody, or a run without the key, wrote it: \
-                            `git log FETCH_HEAD` after `git fetch origin refs/tagalong/ledger`";
-                Some(Diagnostic::warning(Code::LedgerUnproven, message).help(help))
-            }
-            None if ledger.is_sealed() => {
-                let message =
-                    "the ledger is sealed, and this run has no key: what it sees is not kept";
-                let help = "set TAGALONG_LEDGER_KEY as for the other runs on this repository";
-                Some(Diagnostic::info(Code::LedgerUnproven, message).help(help))
-            }
-            _ => None,
-        }
+    /// What the keys say of the text of a ledger; `None` without a key.
+    pub(super) fn judge(&self, text: &[u8]) -> Option<Verdict> {
+        self.keys.as_ref().map(|keys| keys.judge(text, &self.repository))
     }
 
     /// A note that nothing proves the ledger, where an age alone lets something change.
@@ -63,6 +47,22 @@ impl Seal {
         let note = Diagnostic::info(Code::LedgerUnproven, message).help(help);
         self.keys.is_none().then_some(note)
     }
+}
+
+/// That nobody proves a ledger which has to be proven.
+pub(super) fn unproven() -> Diagnostic {
+    let message = "the ledger is not sealed by TAGALONG_LEDGER_KEY, so none of its times is believed: ages begin now";
+    let help = "expected once, when the key is new; else somebody, or a run without the key, wrote it: \
+                `git log FETCH_HEAD` after `git fetch origin refs/tagalong/ledger`";
+    Diagnostic::warning(Code::LedgerUnproven, message).help(help)
+}
+
+/// That a ledger is sealed, and there is no key to compare it with. It is kept nevertheless: whoever wrote a seal into it could else
+/// make every run forget.
+pub(super) fn unchecked() -> Diagnostic {
+    let message = "the ledger is sealed, and this run has no key to prove it with; what this run keeps is not believed by those that have it";
+    let help = "set TAGALONG_LEDGER_KEY as for the other runs on this repository; where none has it, somebody else wrote the seal";
+    Diagnostic::warning(Code::LedgerUnproven, message).help(help)
 }
 
 /// True if an environment gets what an age allows, and no person is asked.

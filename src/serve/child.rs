@@ -36,7 +36,7 @@ const IMAGES: usize = 10;
 const MAX_ORDER: u64 = 1 << 20;
 
 /// How much sooner than the daemon the kernel ends a run, when the machine has no memory left (proc(5), `oom_score_adj`).
-const SOONER: &[u8] = b"500";
+const SOONER: i32 = 300;
 
 /// What is to be done, in a line on standard input, which stays open for as long as the daemon is there.
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,7 +104,8 @@ pub async fn run_ordered(args: DecideArgs, around: Surroundings) -> Result<(), R
     let work = move || {
         let work = std::panic::AssertUnwindSafe(|| order.carry_out(&args, &around));
         let told = std::panic::catch_unwind(work).unwrap_or_else(|_panic| {
-            Told::failed("internal error: the run panicked; please report it".to_owned())
+            let why = "internal error, or too little memory (`runMemory`): the run panicked; please report it";
+            Told::failed(why.to_owned())
         });
         // Nobody is there any more when the daemon has ended.
         send.send(told).ok();
@@ -144,15 +145,19 @@ impl Order {
         let current = Some(maximum.map_or(self.memory, |most| most.min(self.memory)));
         setrlimit(Resource::Data, Rlimit { current, maximum }).ok();
         // Where there is no such file, the kernel chooses.
-        let file = std::fs::OpenOptions::new().write(true).open("/proc/self/oom_score_adj");
-        file.and_then(|mut file| file.write_all(SOONER)).ok();
+        let path = "/proc/self/oom_score_adj";
+        let own = std::fs::read_to_string(path).ok().and_then(|own| own.trim().parse::<i32>().ok());
+        let sooner = own.unwrap_or(0).saturating_add(SOONER).min(1000).to_string();
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        file.and_then(|mut file| file.write_all(sooner.as_bytes())).ok();
     }
 
     fn carry_out(self, args: &DecideArgs, around: &Surroundings) -> Told {
         let mut around = around.clone();
         match Turns::shared(self.turns.as_ref()) {
             Ok(turns) => around.forge.turns = Arc::new(turns),
-            Err(error) => return Told::failed(format!("{}: {error}", self.turns)),
+            // A process with rights of its own may not be looked into: each run then has its own pace.
+            Err(error) => tracing::warn!(%error, "runs do not share the pace at the forge"),
         }
         let ran = self.settings(args, &around).and_then(|settings| run(settings, &around));
         match ran {

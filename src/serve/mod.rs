@@ -79,6 +79,10 @@ pub enum Refused {
 /// When the settings are invalid, a secret is missing or weak, or the address cannot be listened at.
 pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
     let started = Instant::now();
+    if !around.program.path.is_absolute() {
+        let why = "the program does not find itself: /proc has to be there";
+        return Err(Refused::Failed(why.to_owned()));
+    }
     // Heard from the beginning: what nobody listens for ends a process.
     let mut signals = Signals::hear()?;
     let Taken { service, doors, fingerprint } = start.read(&around)?;

@@ -18,6 +18,10 @@ use crate::settings::{Place, Program, RepoSpec, Surroundings};
 /// A run that takes this much longer than it may is ended.
 const GRACE: Duration = Duration::from_mins(1);
 
+/// What a process gets that asks for memory which there is not (`SIGABRT`), and one that is killed (`SIGKILL`).
+const ABORT: i32 = 6;
+const KILL: i32 = 9;
+
 /// A longer answer is none, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
 
@@ -95,10 +99,23 @@ impl Task<'_> {
 /// The program itself, with the arguments that it was started with. In a group of its own, as what a terminal sends is for the daemon.
 fn command(program: &Program) -> Command {
     let mut command = Command::new(&program.path);
-    command.args(&program.arguments).arg("--run-ordered");
+    let (before, behind) = program
+        .arguments
+        .split_at(program.arguments.iter().position(|word| word == "serve").map_or(0, |at| at + 1));
+    command.args(before).arg("--run-ordered").args(behind);
+    // Where memory is what is missing, a backtrace would wait for more of it for ever; and each thread of many cores reserves some.
+    command.env("RUST_BACKTRACE", "0").env("RAYON_NUM_THREADS", threads().to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).kill_on_drop(true);
     command
 }
+
+/// How many files a run reads at once.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS))
+}
+
+/// More threads than these read files no faster.
+const MAX_THREADS: usize = 8;
 
 /// Has an order carried out; why nothing is known of it.
 async fn carried_out(mut command: Command, order: &Order) -> Result<Told, String> {
@@ -134,11 +151,16 @@ async fn answer(child: &mut Child) -> std::io::Result<Answered> {
 impl Answered {
     fn told(self, order: &Order) -> Result<Told, String> {
         if let Some(signal) = self.status.signal() {
-            return Err(format!(
-                "the run was ended by signal {signal}: it needs more memory than {} MiB (`runMemory`), or there is an error in \
-                 Tagalong, which you may report",
-                order.memory >> 20
-            ));
+            let why = match signal {
+                ABORT => format!(
+                    "it needs more memory than {} MiB (`runMemory`), or there is an error in Tagalong, which you may report",
+                    order.memory >> 20
+                ),
+                KILL => "somebody killed it, or the machine has no memory left".to_owned(),
+                _ => "somebody sent it, or there is an error in Tagalong, which you may report"
+                    .to_owned(),
+            };
+            return Err(format!("the run was ended by signal {signal}: {why}"));
         }
         let why = || format!("the run gave no answer, and ended with {}", self.status);
         serde_json::from_slice(&self.text).map_err(|_error| why())

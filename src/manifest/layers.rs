@@ -352,7 +352,7 @@ mod tests {
             ),
             (values, "values-prod.yaml", "image: {registry: r.io}".into(), "`registry` in line 1"),
             (values, "values-prod.yaml", "image: {registry: docker.io}".into(), "moves"),
-            (values, "values-prod.yaml", "registry: r.io".into(), "moves"),
+            (values, "values-prod.yaml", "registry: r.io".into(), "`registry` in line 1"),
             (values, "values-prod.yaml", format!("sidecar: {{digest: '{digest}'}}"), "moves"),
             (stem, "values-prod.yaml", format!("webDigest: '{digest}'"), "moves"),
             (

@@ -9,7 +9,7 @@ use super::finder::{Finder, NameAt, join};
 use super::identity::Form;
 use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
-use super::release::Object;
+use super::release::{Object, Rank};
 use super::{Found, Named, Obstacle, Obstructed, Part, Slot, Spot};
 use crate::image::{Digest, Repository, Tag, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
@@ -41,6 +41,8 @@ pub struct Lent {
     /// The keys that lead to the tag's mapping.
     keys: Vec<String>,
     name: Name,
+    /// What the values of a release count that lend it.
+    lender: Option<Rank>,
 }
 
 /// Images that values name, by the keys that lead to their mappings.
@@ -162,7 +164,17 @@ impl Lent {
         object: Option<Object>,
         names: impl IntoIterator<Item = &'n Name>,
     ) -> Option<Self> {
-        Some(Self { object, keys, name: Name::agreed(names)? })
+        Some(Self { object, keys, name: Name::agreed(names)?, lender: None })
+    }
+
+    /// The same, lent by values of a release.
+    pub(super) fn by(self, lender: Option<Rank>) -> Self {
+        Self { lender, ..self }
+    }
+
+    /// What the values of a release count that lend it.
+    pub(super) fn lender(&self) -> Option<Rank> {
+        self.lender
     }
 
     /// The name as it is written, where no registry is said beside it.
@@ -266,7 +278,7 @@ struct Borrower {
 
 /// Finds the tags to which names are lent.
 pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
-    for Lent { object, keys, name: Name { registry, written: name, obstacle } } in lent {
+    for Lent { object, keys, name: Name { registry, written: name, obstacle }, .. } in lent {
         let stream = finder.stream;
         let is_it = |root: NodeId| {
             object.as_ref().is_none_or(|object| Object::of(stream, root).as_ref() == Some(object))

@@ -27,6 +27,7 @@ mod plain;
 mod reader;
 mod reference;
 mod release;
+mod release_document;
 mod release_files;
 mod release_tools;
 mod search;
@@ -216,6 +217,8 @@ pub enum Obstacle {
     LaidDigest(Box<str>),
     /// The registry may be another one: where it is named.
     Elsewhere(Box<str>),
+    /// It is not known what else counts: why.
+    Unread(Box<str>),
     /// The tag's name stands in another file, and cannot be followed from here.
     NamedElsewhere,
     /// Two scalars name the image, and contradict each other.

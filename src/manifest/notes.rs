@@ -51,10 +51,7 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         .help(format!(
             "write the registry beside or before the name, or mark the tag: `# tagalong: {name}:tag`"
         )),
-        Obstacle::NamedElsewhere => unsupported(format!(
-            "the name of `{name}` stands in another file than this tag; left alone"
-        ))
-        .help(format!("mark the tag: `# tagalong: {name}:tag`")),
+        Obstacle::Unread(_) | Obstacle::NamedElsewhere => unread_elsewhere(&found.obstacle, name),
         Obstacle::TwoNames => unsupported(format!(
             "`repository` and another key name an image here, which may be `{name}`'s; left alone"
         ))
@@ -69,6 +66,20 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         }
     };
     diagnostic.at(found.spot.clone().place(path))
+}
+
+/// A place of which another file would have to be read.
+fn unread_elsewhere(obstacle: &Obstacle, name: &str) -> Diagnostic {
+    let warning = |message: String| Diagnostic::warning(Code::SiteUnsupported, message);
+    match obstacle {
+        Obstacle::Unread(said) => warning(format!(
+            "what else decides about the image of `{name}` is not known, as {said}; left alone"
+        )),
+        _ => warning(format!(
+            "the name of `{name}` stands in another file than this tag; left alone"
+        ))
+        .help(format!("mark the tag: `# tagalong: {name}:tag`")),
+    }
 }
 
 /// A marker that does nothing.

@@ -65,7 +65,9 @@ impl OtherFiles {
     pub(super) fn add_unreached(&self, path: &str, found: &mut Found) {
         let Some(all) = self.overlaid.unreached.get(path) else { return };
         let claimed = found.claimed.iter().flat_map(|one| &one.slots).map(|slot| slot.line);
-        let claimed: BTreeSet<usize> = claimed.collect();
+        let known = found.sites.iter().map(|site| site.line);
+        let known = known.chain(found.obstructed.iter().map(|one| one.spot.line));
+        let claimed: BTreeSet<usize> = claimed.chain(known).collect();
         let open = all.iter().filter(|one| !claimed.contains(&one.spot.line));
         found.obstructed.extend(open.cloned());
     }

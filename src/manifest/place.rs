@@ -8,7 +8,7 @@ use super::around::{Way, Ways};
 use super::beside::is_key_of;
 use super::finder::join;
 use super::layers::{Kind, Laid};
-use super::release::{Object, Root};
+use super::release::{Object, Rank, Root};
 use super::{Lent, Part, Site, Slot};
 use crate::image::{Repository, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
@@ -75,6 +75,7 @@ impl<'s> Paths<'s> {
             registry: None,
             site,
             is_lent: false,
+            lender: None,
             is_of_file,
         };
         let Some(inner) = &slot.inner else {
@@ -106,11 +107,18 @@ pub(super) struct Place<'s> {
     site: &'s Site,
     /// True if its name stands in another file.
     is_lent: bool,
+    /// What the values count that lend it.
+    lender: Option<Rank>,
     /// True if mappings alone lead to it, in the first document of its file.
     pub(super) is_of_file: bool,
 }
 
 impl Place<'_> {
+    /// The object that it is in.
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.object.as_ref()
+    }
+
     /// The keys that lead to the mapping of its tag.
     pub(super) fn keys(&self) -> &[String] {
         &self.keys
@@ -137,7 +145,17 @@ impl Place<'_> {
         let lent = all.iter().find(|lent| lent.is_at(self.object.as_ref(), &self.keys));
         let Some(lent) = lent else { return self };
         let name = self.name.clone().or_else(|| lent.bare_name().map(str::to_owned));
-        Self { is_lent: true, name, ..self }
+        Self { is_lent: true, lender: lent.lender(), name, ..self }
+    }
+
+    /// What the values count that lend its name.
+    pub(super) fn lender(&self) -> Option<Rank> {
+        self.lender
+    }
+
+    /// The same, as one whose name counts more.
+    pub(super) fn named_here(self) -> Self {
+        Self { is_lent: false, ..self }
     }
 
     /// The same, seen from some values; `None` where it is not in them.

@@ -82,7 +82,22 @@ pub struct Releases {
     pub(super) maps: BTreeMap<ConfigKey, BTreeMap<Release, Wanted>>,
     /// Patches, for the releases whose names they match.
     pub(super) patches: Vec<Patch>,
+    /// The releases that patterns make.
+    filled: BTreeMap<Release, BTreeSet<Release>>,
+    /// How many values there are.
+    count: usize,
+    /// How many bytes were read for releases, each time that they were.
+    read: usize,
 }
+
+/// More values of releases are not compared.
+const MAX_VALUES: usize = 100_000;
+
+/// More bytes are not read for releases.
+const MAX_READ: usize = 128 << 20;
+
+/// More pairs of values of one release, or of all, are not compared.
+const MAX_PAIRS: usize = 50_000_000;
 
 /// What a release wants of another file.
 #[derive(Clone, Debug)]
@@ -113,8 +128,10 @@ pub struct Overlaid {
     pub unreached: BTreeMap<String, Vec<Obstructed>>,
     /// The values of each release.
     groups: Vec<Group>,
-    /// Values by the path of their file.
-    members: BTreeMap<String, Vec<Member>>,
+    /// Values by the path of their file, and the object that they are in.
+    members: BTreeMap<String, BTreeMap<Option<Object>, Vec<Member>>>,
+    /// True if there are more than are compared: then no place of a release is known.
+    is_cut: bool,
 }
 
 /// The values of a release.
@@ -160,6 +177,13 @@ impl Root {
     pub(super) fn nowhere(path: &str) -> Self {
         let object = Object { kind: String::new(), name: String::new() };
         Self { path: path.to_owned(), object: Some(object), keys: Vec::new() }
+    }
+}
+
+impl Root {
+    /// True if nothing is known to be beneath these values.
+    fn is_nowhere(&self) -> bool {
+        self.object.as_ref().is_some_and(|object| object.kind.is_empty())
     }
 }
 
@@ -238,14 +262,47 @@ impl Values {
             }
             _ => !names(self, other) || !names(other, self),
         };
-        self.root != other.root && !is_elsewhere && !are_apart
+        // Single values have no root of their own.
+        let is_same = self.root == other.root && !self.root.is_nowhere();
+        !std::ptr::eq(self, other) && !is_same && !is_elsewhere && !are_apart
     }
 }
 
 impl Releases {
     /// Adds values of a release.
     pub(super) fn add(&mut self, release: &Release, values: Values) {
-        self.all.entry(release.clone()).or_default().push(Arc::new(values));
+        self.push(release, Arc::new(values));
+    }
+
+    fn push(&mut self, release: &Release, values: Arc<Values>) {
+        self.count += 1;
+        if self.count <= MAX_VALUES {
+            self.all.entry(release.clone()).or_default().push(values);
+        }
+    }
+
+    /// Adds values of one of the releases that a pattern makes, by what is filled in for it.
+    pub(super) fn add_filled(&mut self, release: &Release, what: &str, values: Values) {
+        let one = Release(format!("{} for {what}", release.0));
+        self.filled.entry(release.clone()).or_default().insert(one.clone());
+        self.add(&one, values);
+    }
+
+    /// Gives each of the releases that a pattern makes what is said of all of them.
+    fn settle_filled(&mut self) {
+        for (release, all) in std::mem::take(&mut self.filled) {
+            for values in self.all.remove(&release).unwrap_or_default() {
+                for one in &all {
+                    self.push(one, Arc::clone(&values));
+                }
+            }
+        }
+    }
+
+    /// Counts bytes before they are read; `false` where it is enough.
+    pub(super) fn reads(&mut self, text: &str) -> bool {
+        self.read = self.read.saturating_add(text.len());
+        self.read <= MAX_READ
     }
 
     /// The directories with patches.
@@ -261,12 +318,16 @@ impl Releases {
     #[must_use]
     pub fn overlaid(mut self, chains: Chains) -> Overlaid {
         self.settle_patches();
-        let (mut overlaid, chains) = (Overlaid::default(), Arc::new(chains));
+        self.settle_filled();
+        let pairs: usize = self.all.values().map(|all| all.len() * all.len()).sum();
+        let is_cut = self.count > MAX_VALUES || self.read > MAX_READ || pairs > MAX_PAIRS;
+        let (mut overlaid, chains) = (Overlaid { is_cut, ..Overlaid::default() }, Arc::new(chains));
         for (_, all) in self.all.into_iter().filter(|(_, all)| all.len() > 1) {
             for (at, values) in all.iter().enumerate() {
                 let member = Member { group: overlaid.groups.len(), values: at };
-                of(&mut overlaid.members, &values.root.path).push(member);
-                if !values.borrowers.is_empty() {
+                let members = overlaid.members.entry(values.root.path.clone()).or_default();
+                members.entry(values.root.object.clone()).or_default().push(member);
+                if !is_cut && !values.borrowers.is_empty() {
                     let merged = all.iter().filter(|other| values.is_merged_with(other, &chains));
                     let merged: Vec<&Values> = merged.map(|other| &**other).collect();
                     overlaid.lend(values, &merged);
@@ -286,8 +347,13 @@ impl Releases {
                 let own = release.name_in_flux();
                 own.is_some_and(|own| name.as_ref().is_none_or(|name| name.is_match(own)))
             };
-            for (_, all) in self.all.iter_mut().filter(|(release, _)| is_meant(release)) {
-                all.push(Arc::clone(&values));
+            let meant: Vec<Release> =
+                self.all.keys().filter(|release| is_meant(release)).cloned().collect();
+            for release in &meant {
+                self.push(release, Arc::clone(&values));
+            }
+            if self.count > MAX_VALUES {
+                return;
             }
         }
     }
@@ -329,8 +395,15 @@ impl Overlaid {
         place: &Place<'_>,
         object: impl Fn(&Layer, &Place<'_>, Stand) -> Option<Obstacle>,
     ) -> Option<Obstacle> {
-        let members = self.members.get(path).map_or(&[][..], Vec::as_slice);
-        members.iter().find_map(|member| {
+        let members = self.members.get(path)?;
+        if self.is_cut {
+            let said = "more values of releases stand in this repository than are compared";
+            return Some(Obstacle::Unread(said.into()));
+        }
+        let at = |object: Option<&Object>| members.get(&object.cloned()).into_iter().flatten();
+        let of_file = at(None).filter(|_| place.object().is_some());
+        let mut members = of_file.chain(at(place.object()));
+        members.find_map(|member| {
             let group = &self.groups[member.group];
             let own = &group.all[member.values];
             let place = place.within(&own.root)?;
@@ -338,7 +411,10 @@ impl Overlaid {
             let mut others = others.filter(|other| own.is_merged_with(other, &group.chains));
             others.find_map(|other| {
                 let stand = if own.rank > other.rank { Stand::Above } else { Stand::Below };
-                object(&other.layer, &place, stand)
+                // The name that is lent counts more than one that counts less.
+                let is_named = place.lender().is_some_and(|lender| lender > other.rank);
+                let place = if is_named { &place.clone().named_here() } else { &place };
+                object(&other.layer, place, stand)
             })
         })
     }
@@ -356,7 +432,7 @@ impl Overlaid {
             if !to.is_apart {
                 let at = to.root.keys.iter().chain(keys).cloned().collect();
                 if let Some(lent) = Lent::of(at, to.root.object.clone(), lending()) {
-                    of(&mut self.lent, path).push(lent);
+                    of(&mut self.lent, path).push(lent.by(most));
                 }
             } else if let Some(repository) = Name::agreed(lending()).and_then(|n| n.repository()) {
                 let (named, obstacle) = (Named::Is(repository), Obstacle::NamedElsewhere);

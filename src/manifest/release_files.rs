@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::is_kustomization;
-use super::layers::{Laid, Laids, laid_in};
-use super::lent::{Borrowers, OWN, borrowers};
-use super::marker::is_ignore;
 use super::release::{HELM_RELEASE, Object, Patch, Rank, Release, Releases, Root, Values, Wanted};
+use super::release_document::{Document, Single, dotted};
 use crate::policy::{beside, directory, resolved};
 use crate::yaml::{NodeId, Stream};
 
@@ -38,7 +36,7 @@ pub fn may_hold_values(path: &str) -> bool {
 impl Releases {
     /// Learns from a file with releases, or patches of them; patches that are in files of their own are read.
     pub fn learn(&mut self, path: &str, text: &str, read: ReadFile<'_>) {
-        let Ok(stream) = Stream::parse(text) else { return };
+        let Some(stream) = self.parsed(text) else { return };
         for root in stream.documents() {
             let document = Document { path, text, stream: &stream, root: stream.target(*root) };
             match Object::of(&stream, *root) {
@@ -49,6 +47,11 @@ impl Releases {
                 self.patches(&document, keys, read);
             }
         }
+    }
+
+    /// A text as YAML, unless enough was read.
+    fn parsed<'t>(&mut self, text: &'t str) -> Option<Stream<'t>> {
+        if self.reads(text) { Stream::parse(text).ok() } else { None }
     }
 
     /// The files of values that releases name, some of them as globs.
@@ -68,15 +71,22 @@ impl Releases {
         let Ok(stream) = Stream::parse(text) else { return };
         let Some(node) = stream.documents().first() else { return };
         for (release, wanted) in wanted {
+            if !self.reads(text) {
+                return;
+            }
             let root = Root { path: path.to_owned(), object: None, keys: Vec::new() };
             let values = Values::read(&stream, stream.target(*node), root, wanted.rank);
-            self.add(&release, Values { named_by: wanted.by, ..values });
+            let values = Values { named_by: wanted.by, ..values };
+            match filled(named, path).filter(|_| matches!(wanted.rank, Rank::Chart | Rank::File)) {
+                Some(what) => self.add_filled(&release, what, values),
+                None => self.add(&release, values),
+            }
         }
     }
 
     /// Learns from a file with `ConfigMap`s or `Secret`s, or with what kustomize makes them of.
     pub fn learn_maps(&mut self, path: &str, text: &str) {
-        let Ok(stream) = Stream::parse(text) else { return };
+        let Some(stream) = self.parsed(text) else { return };
         for root in stream.documents() {
             let document = Document { path, text, stream: &stream, root: stream.target(*root) };
             if is_kustomization(path) {
@@ -180,7 +190,7 @@ impl Releases {
 
     /// A patch in a file of its own. What says by itself which release it is for, and is not aimed elsewhere, is found by itself.
     fn patch_file(&mut self, text: &str, root: &Root, aim: &Aim) {
-        let Ok(stream) = Stream::parse(text) else { return };
+        let Some(stream) = self.parsed(text) else { return };
         for node in stream.documents() {
             let document = Document { path: &root.path, text, stream: &stream, root: *node };
             let operations = stream.items(document.root);
@@ -240,6 +250,9 @@ impl Releases {
             let (Some(key), value) = (stream.text(*key), stream.target(*value)) else { continue };
             let Some(text) = stream.text(value) else { continue };
             for Asked { release, wanted } in self.wanting(&[object.name()], key, document) {
+                if !self.reads(text) {
+                    return;
+                }
                 let root = document.root_at(Some(object), &[field, key]);
                 let line = stream.node(value).line();
                 let values = wanted.values(text, document.lines_above(value), line, root);
@@ -250,16 +263,15 @@ impl Releases {
         }
     }
 
-    /// The releases that want a key of a `ConfigMap` of one of these names; where one beside it has such a map, it is not that of others.
+    /// The releases that want a key of a `ConfigMap` of one of these names; it is that of those which are nearest.
     fn wanting(&self, maps: &[&str], key: &str, at: &Document<'_>) -> Vec<Asked> {
-        let own = directory(at.path);
+        let near = |by: &String| shared(directory(by), directory(at.path));
         let wanted = maps.iter().filter_map(|map| {
             self.maps.get(&ConfigKey { map: (*map).to_owned(), key: key.to_owned() })
         });
         let all = wanted.flatten().map(|(release, wanted)| {
-            let near = |by: &&String| directory(by) == own;
-            let near: BTreeSet<String> = wanted.by.iter().filter(near).cloned().collect();
-            let by = if near.is_empty() { wanted.by.clone() } else { near };
+            let nearest = wanted.by.iter().map(near).max();
+            let by = wanted.by.iter().filter(|by| Some(near(by)) == nearest).cloned().collect();
             Asked { release: release.clone(), wanted: Wanted { by, ..wanted.clone() } }
         });
         all.collect()
@@ -333,9 +345,20 @@ impl Wanted {
     }
 }
 
-/// The keys of a dotted name.
-pub(super) fn dotted(name: &str) -> Vec<String> {
-    name.split('.').map(str::to_owned).collect()
+/// What stands for the first `*` of a pattern in a path that it matches.
+fn filled<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let (before, behind) = pattern.split_once('*')?;
+    let behind = behind.trim_start_matches('*');
+    let rest = path.strip_prefix(before)?;
+    if behind.contains('*') {
+        return rest.split('/').next();
+    }
+    rest.strip_suffix(behind)
+}
+
+/// How many directories two paths have in common.
+fn shared(one: &str, other: &str) -> usize {
+    one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }
 
 /// The releases that a patch is for.
@@ -347,149 +370,13 @@ struct Aim {
 
 /// A pattern of whole names, as kustomize reads it.
 fn whole(pattern: &str) -> Option<Regex> {
-    Regex::new(&format!("^(?:{pattern})$")).ok()
+    // What is larger may mean anything.
+    RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(MAX_PATTERN).build().ok()
 }
+
+/// A larger pattern of names is nobody's, in bytes when it is compiled.
+const MAX_PATTERN: usize = 32 << 10;
 
 fn literal(name: &str) -> Option<Regex> {
     whole(&regex::escape(name))
-}
-
-/// One document of a file.
-pub(super) struct Document<'a> {
-    pub(super) path: &'a str,
-    pub(super) text: &'a str,
-    pub(super) stream: &'a Stream<'a>,
-    pub(super) root: NodeId,
-}
-
-impl<'a> Document<'a> {
-    pub(super) fn at(&self, keys: &[&str]) -> Option<NodeId> {
-        keys.iter()
-            .try_fold(self.root, |node, key| Some(self.stream.target(self.stream.get(node, key)?)))
-    }
-
-    pub(super) fn text_at(&self, keys: &[&str]) -> Option<&'a str> {
-        self.stream.text(self.at(keys)?)
-    }
-
-    pub(super) fn text_of(&self, node: NodeId, key: &str) -> Option<&'a str> {
-        self.stream.text(self.stream.target(self.stream.get(node, key)?))
-    }
-
-    pub(super) fn items(&self, keys: &[&str]) -> Vec<NodeId> {
-        let items = self.at(keys).map_or(&[][..], |node| self.stream.items(node));
-        items.iter().map(|item| self.stream.target(*item)).collect()
-    }
-
-    pub(super) fn items_of(&self, node: NodeId, key: &str) -> Vec<NodeId> {
-        Document { root: node, ..*self }.items(&[key])
-    }
-
-    /// What keys, and indices of lists, lead to.
-    pub(super) fn down(&self, keys: &[String]) -> Option<NodeId> {
-        let step = |node, key: &String| Some(self.stream.target(self.stream.step(node, key)?));
-        keys.iter().try_fold(self.root, step)
-    }
-
-    pub(super) fn object(&self) -> Option<Object> {
-        Object::of(self.stream, self.root)
-    }
-
-    pub(super) fn root_at(&self, object: Option<&Object>, keys: &[&str]) -> Root {
-        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        Root { path: self.path.to_owned(), object: object.cloned(), keys }
-    }
-
-    pub(super) fn root_below(&self, keys: &[String], key: &str) -> Root {
-        let keys = keys.iter().cloned().chain([key.to_owned()]).collect();
-        Root { path: self.path.to_owned(), object: self.object(), keys }
-    }
-
-    /// The lines of the file above a text in it.
-    pub(super) fn lines_above(&self, node: NodeId) -> usize {
-        let locator = self.stream.locator(self.text, node);
-        locator.map_or(self.stream.node(node).line(), |locator| locator.line()) - 1
-    }
-
-    /// What operations on values say (<https://www.rfc-editor.org/rfc/rfc6902>).
-    fn operations(&self, path: &str, operations: &[NodeId], lines: usize) -> Values {
-        let (mut single, mut laid, mut tags) = (Vec::new(), Laids::new(), Borrowers::new());
-        for operation in operations {
-            let pointer = self.text_of(*operation, "path");
-            let pointer = pointer.and_then(|path| path.strip_prefix("/spec/values"));
-            let value = self.stream.get(*operation, "value").map(|node| self.stream.target(node));
-            let (Some(pointer), Some(node)) = (pointer, value) else { continue };
-            let keys = pointer.split('/').skip(1);
-            let keys: Vec<String> =
-                keys.map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
-            let line = self.stream.node(node).line();
-            if self.stream.comments_on(line).any(is_ignore) {
-                continue;
-            }
-            if let Some(value) = self.stream.text(node) {
-                single.push(Single { keys, value, line: line + lines });
-                continue;
-            }
-            let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
-            for (beneath, all) in laid_in(self.stream, node) {
-                laid.insert(at(beneath), all.into_iter().map(|one| one.below(lines)).collect());
-            }
-            for (beneath, line) in borrowers(self.stream, node) {
-                tags.insert(at(beneath), line + lines);
-            }
-        }
-        let mut values = Single::all(path, single);
-        values.borrowers.extend(tags);
-        Values { rank: Rank::Patch, layer: values.layer.clone().and(laid), ..values }
-    }
-
-    /// The single values of a list of names and values.
-    pub(super) fn named_values(&self, items: Vec<NodeId>) -> Vec<Single<'a>> {
-        let single = items.into_iter().filter_map(|item| {
-            let line = self.stream.node(item).line();
-            if self.stream.comments_on(line).any(is_ignore) {
-                return None;
-            }
-            let keys = dotted(self.text_of(item, "name")?);
-            Some(Single { keys, value: self.text_of(item, "value")?, line })
-        });
-        single.collect()
-    }
-}
-
-/// A value that is set alone.
-pub(super) struct Single<'v> {
-    /// The keys that lead to it, its own the last.
-    pub(super) keys: Vec<String>,
-    pub(super) value: &'v str,
-    pub(super) line: usize,
-}
-
-impl Single<'_> {
-    /// The values of a file.
-    pub(super) fn all(path: &str, all: Vec<Self>) -> Values {
-        let (mut laid, mut borrowers, mut named) =
-            (Laids::new(), Borrowers::new(), BTreeSet::new());
-        for Self { mut keys, value, line } in all {
-            let key = keys.pop().unwrap_or_default();
-            if OWN.contains(&key.as_str()) {
-                named.insert(keys.clone());
-            }
-            if key == "tag" && !value.is_empty() {
-                borrowers.insert(keys.clone(), line);
-            }
-            if let Some(one) = Laid::single(&key, value, line) {
-                laid.entry(keys).or_default().push(one);
-            }
-        }
-        // What is named and tagged here is a place of its own, and a tag over another's is told of.
-        for (keys, one) in &mut laid {
-            let is_own = named.contains(keys) && borrowers.contains_key(keys);
-            for one in one {
-                one.has_tag |= is_own;
-            }
-        }
-        borrowers.retain(|keys, _| !named.contains(keys));
-        Values::single(path, laid, borrowers)
-    }
 }

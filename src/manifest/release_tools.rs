@@ -3,9 +3,9 @@
 //! (<https://docs.k3s.io/add-ons/helm>).
 
 use super::is_kustomization;
-use super::release::Wanted;
-use super::release::{Object, Rank, Release, Releases, Root, Values};
-use super::release_files::{ConfigKey, Document, Single, VALUES, dotted};
+use super::release::{Object, Rank, Release, Releases, Root, Values, Wanted};
+use super::release_document::{Document, Single, dotted};
+use super::release_files::{ConfigKey, VALUES};
 use crate::policy::{beside, directory, resolved};
 use crate::yaml::NodeId;
 
@@ -58,7 +58,8 @@ impl Releases {
         let path =
             at.or_else(|| document.text_of(source, "path").map(|path| resolved(&open(path))));
         keys.push("helm".to_owned());
-        let release = Release(format!("{}:{}", document.path, keys.join(".")));
+        let line = document.stream.node(document.root).line();
+        let release = Release(format!("{}:{line}:{}", document.path, keys.join(".")));
         if let Some(path) = &path {
             self.want(&release, &format!("{path}/{VALUES}"), Rank::Chart);
         }
@@ -182,12 +183,17 @@ impl Releases {
             let (keys, line) = (dotted(stream.text(*key)?), stream.node(*value).line());
             Some(Single { keys, value: stream.text(stream.target(*value))?, line })
         });
-        self.add(&release, Single::all(document.path, single.collect()));
+        let single = Single::all(document.path, single.collect());
+        let named_by = [document.path.to_owned()].into();
+        self.add(&release, Values { named_by, ..single });
     }
 }
 
-/// A path with `*` for what is filled in elsewhere.
+/// A path with `*` for what is filled in elsewhere, or `**` where that is all of it.
 fn open(path: &str) -> String {
+    if path.starts_with("{{") && path.ends_with("}}") && path.matches("{{").count() == 1 {
+        return "**".to_owned();
+    }
     let (mut out, mut rest) = (String::new(), path);
     while let Some((before, behind)) = rest.split_once("{{") {
         out.push_str(before);

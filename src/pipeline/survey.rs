@@ -187,7 +187,7 @@ fn matching(tree: &Tree, named: &str) -> Vec<String> {
     if !named.contains('*') {
         return vec![named.to_owned()];
     }
-    let glob = GlobBuilder::new(named).literal_separator(false).build();
+    let glob = GlobBuilder::new(named).literal_separator(true).build();
     let Ok(glob) = glob.map(|glob| glob.compile_matcher()) else { return Vec::new() };
     tree.paths().iter().filter(|path| glob.is_match(path)).take(MAX_MATCHED).cloned().collect()
 }

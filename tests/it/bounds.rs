@@ -164,3 +164,33 @@ fn a_template_takes_no_memory_and_no_time() {
         assert!(said.contains("it gives more than") || said.contains("fuel"), "{said}");
     }
 }
+
+/// Patches and releases multiply; beyond the bound nothing is compared, nothing moves, and it is said.
+#[test]
+fn releases_are_compared_up_to_a_bound() {
+    let release = |index: usize| {
+        format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: shop{index}}}\nspec:\n  \
+             chart: {{spec: {{chart: x}}}}\n  values:\n    image: {{repository: r.io/acme/shop, tag: v1.0.0}}\n---\n"
+        )
+    };
+    let patch =
+        "- {target: {kind: HelmRelease}, patch: 'spec: {values: {image: {tag: v1.0.0}}}'}\n";
+    let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n";
+    for (count, is_compared) in [(20, true), (400, false)] {
+        let releases: String = (0..count).map(release).collect();
+        let kustomization = format!("resources: [a.yaml]\npatches:\n{}", patch.repeat(count));
+        let world = World::new();
+        let tree = world.tree(&[
+            ("policies/p.yaml", policies),
+            ("a.yaml", &*releases),
+            ("kustomization.yaml", &*kustomization),
+        ]);
+        let catalog = world.file("catalog.yaml", "r.io/acme/shop: [v1.0.0, v1.1.0]\n");
+        let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+        let out = world.bot(args).run();
+        let says = "more values of releases stand in this repository than are compared";
+        assert_eq!(out.stdout.contains(says), !is_compared, "{count}");
+        assert_eq!(out.stdout.contains("\"outcome\":\"update\""), is_compared, "{count}");
+    }
+}

@@ -237,6 +237,65 @@ fn whoever_makes_the_release() {
     );
 }
 
+/// What is of another release, or is filled in otherwise, decides nothing.
+#[test]
+fn what_is_made_for_another_one_keeps_nothing() {
+    let values = |path| (path, "image: {repository: r.io/acme/shop, tag: v1.0.0}\n".to_owned());
+    let argo = |kind: &str, name: &str, source: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\n{source}"
+        )
+    };
+    let digest = "image: {digest: '@A'}\n".to_owned();
+    // One ApplicationSet makes an application of each directory.
+    let set = argo(
+        "ApplicationSet",
+        "all",
+        "spec: {template: {spec: {source: {path: 'apps/{{name}}', helm: {valueFiles: [prod.yaml]}}}}}\n",
+    );
+    let own = [values("apps/shop/values.yaml"), ("apps/web/prod.yaml", digest.clone())];
+    holds(&[&own[..], &[("sets.yaml", set.clone())]].concat(), true, "");
+    let own = [values("apps/shop/values.yaml"), ("apps/shop/prod.yaml", digest.clone())];
+    holds(
+        &[&own[..], &[("sets.yaml", set)]].concat(),
+        false,
+        "in line 1 of apps/shop/prod.yaml is",
+    );
+    let all =
+        argo("ApplicationSet", "all", "spec: {template: {spec: {source: {path: '{{path}}'}}}}\n");
+    let sub = ("apps/shop/charts/redis/values.yaml", digest.clone());
+    holds(&[values("apps/shop/values.yaml"), sub, ("sets.yaml", all)], true, "");
+    // Two applications in one file are two.
+    let one = |name: &str, helm: &str| {
+        argo(
+            "Application",
+            name,
+            &format!("spec: {{source: {{path: charts/{name}, helm: {{{helm}}}}}}}\n"),
+        )
+    };
+    let both = format!(
+        "{}---\n{}",
+        one("a", ""),
+        one("b", "parameters: [{name: image.digest, value: '@A'}]")
+    );
+    holds(&[values("charts/a/values.yaml"), ("apps.yaml", both)], true, "");
+    // A name that counts less than the lent one.
+    let patch = patch("image: {tag: v1.0.0}");
+    let generic =
+        ("charts/shop/values.yaml", "image: {repository: nginx, tag: '1.25'}\n".to_owned());
+    let release = RELEASE.replace(", tag: v1.0.0", "");
+    holds(&[("prod/shop.yaml", patch), ("base/shop.yaml", release), generic], true, "");
+    // Two patches in one file are two.
+    let patches = "patches:\n- target: {kind: HelmRelease}\n  patch: |\n    - {op: add, path: /spec/values/image/pullPolicy, value: Always}\n\
+                   - target: {kind: HelmRelease}\n  patch: |\n    - {op: add, path: /spec, value: {values: {image: {digest: '@A'}}}}\n";
+    let file = ("prod/kustomization.yaml", patches.to_owned());
+    holds(
+        &[("base/shop.yaml", RELEASE.to_owned()), file],
+        false,
+        "in line 7 of prod/kustomization.yaml is",
+    );
+}
+
 /// The lines of a text, two spaces further in.
 fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")

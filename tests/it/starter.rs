@@ -418,7 +418,12 @@ fn no_policy_is_written_for_what_other_files_decide() {
         let world = World::new();
         let tree = world.tree(&files);
         let out = world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run();
-        assert_eq!(out.stdout.contains("image: docker.io/library/redis"), is_written, "{files:?} {}", out.stdout);
+        assert_eq!(
+            out.stdout.contains("image: docker.io/library/redis"),
+            is_written,
+            "{files:?} {}",
+            out.stdout
+        );
         let text = out.stdout + &out.stderr;
         assert_eq!(
             text.contains("no policy is written for docker.io/library/redis"),

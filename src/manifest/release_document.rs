@@ -1,0 +1,159 @@
+//! One document of a file with releases: what stands at keys, and values that are set one by one.
+
+use std::collections::BTreeSet;
+
+use super::layers::{Laid, Laids, laid_in};
+use super::lent::{Borrowers, OWN, borrowers};
+use super::marker::is_ignore;
+use super::release::{Object, Rank, Root, Values};
+use crate::yaml::{NodeId, Stream};
+
+/// The keys of a dotted name.
+pub(super) fn dotted(name: &str) -> Vec<String> {
+    name.split('.').map(str::to_owned).collect()
+}
+
+/// One document of a file.
+pub(super) struct Document<'a> {
+    pub(super) path: &'a str,
+    pub(super) text: &'a str,
+    pub(super) stream: &'a Stream<'a>,
+    pub(super) root: NodeId,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn at(&self, keys: &[&str]) -> Option<NodeId> {
+        keys.iter()
+            .try_fold(self.root, |node, key| Some(self.stream.target(self.stream.get(node, key)?)))
+    }
+
+    pub(super) fn text_at(&self, keys: &[&str]) -> Option<&'a str> {
+        self.stream.text(self.at(keys)?)
+    }
+
+    pub(super) fn text_of(&self, node: NodeId, key: &str) -> Option<&'a str> {
+        self.stream.text(self.stream.target(self.stream.get(node, key)?))
+    }
+
+    pub(super) fn items(&self, keys: &[&str]) -> Vec<NodeId> {
+        let items = self.at(keys).map_or(&[][..], |node| self.stream.items(node));
+        items.iter().map(|item| self.stream.target(*item)).collect()
+    }
+
+    pub(super) fn items_of(&self, node: NodeId, key: &str) -> Vec<NodeId> {
+        Document { root: node, ..*self }.items(&[key])
+    }
+
+    /// What keys, and indices of lists, lead to.
+    pub(super) fn down(&self, keys: &[String]) -> Option<NodeId> {
+        let step = |node, key: &String| Some(self.stream.target(self.stream.step(node, key)?));
+        keys.iter().try_fold(self.root, step)
+    }
+
+    pub(super) fn object(&self) -> Option<Object> {
+        Object::of(self.stream, self.root)
+    }
+
+    pub(super) fn root_at(&self, object: Option<&Object>, keys: &[&str]) -> Root {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Root { path: self.path.to_owned(), object: object.cloned(), keys }
+    }
+
+    pub(super) fn root_below(&self, keys: &[String], key: &str) -> Root {
+        let keys = keys.iter().cloned().chain([key.to_owned()]).collect();
+        Root { path: self.path.to_owned(), object: self.object(), keys }
+    }
+
+    /// The lines of the file above a text in it.
+    pub(super) fn lines_above(&self, node: NodeId) -> usize {
+        let locator = self.stream.locator(self.text, node);
+        locator.map_or(self.stream.node(node).line(), |locator| locator.line()) - 1
+    }
+
+    /// What operations on values say (<https://www.rfc-editor.org/rfc/rfc6902>).
+    pub(super) fn operations(&self, path: &str, operations: &[NodeId], lines: usize) -> Values {
+        let (mut single, mut laid, mut tags) = (Vec::new(), Laids::new(), Borrowers::new());
+        for operation in operations {
+            let pointer = self.text_of(*operation, "path");
+            let value = self.stream.get(*operation, "value").map(|node| self.stream.target(node));
+            let values = |node| Some(self.stream.target(self.stream.get(node, "values")?));
+            let (pointer, value) = match pointer {
+                Some("/spec") => (Some(""), value.and_then(values)),
+                path => (path.and_then(|path| path.strip_prefix("/spec/values")), value),
+            };
+            let is_set = !matches!(self.text_of(*operation, "op"), Some("test" | "remove"));
+            let (Some(pointer), Some(node), true) = (pointer, value, is_set) else { continue };
+            let keys = pointer.split('/').skip(1);
+            let keys: Vec<String> =
+                keys.map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+            let line = self.stream.node(node).line();
+            if self.stream.comments_on(line).any(is_ignore) {
+                continue;
+            }
+            if let Some(value) = self.stream.text(node) {
+                single.push(Single { keys, value, line: line + lines });
+                continue;
+            }
+            let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
+            for (beneath, all) in laid_in(self.stream, node) {
+                laid.insert(at(beneath), all.into_iter().map(|one| one.below(lines)).collect());
+            }
+            for (beneath, line) in borrowers(self.stream, node) {
+                tags.insert(at(beneath), line + lines);
+            }
+        }
+        let mut values = Single::all(path, single);
+        values.borrowers.extend(tags);
+        Values { rank: Rank::Patch, layer: values.layer.clone().and(laid), ..values }
+    }
+
+    /// The single values of a list of names and values.
+    pub(super) fn named_values(&self, items: Vec<NodeId>) -> Vec<Single<'a>> {
+        let single = items.into_iter().filter_map(|item| {
+            let line = self.stream.node(item).line();
+            if self.stream.comments_on(line).any(is_ignore) {
+                return None;
+            }
+            let keys = dotted(self.text_of(item, "name")?);
+            Some(Single { keys, value: self.text_of(item, "value")?, line })
+        });
+        single.collect()
+    }
+}
+
+/// A value that is set alone.
+pub(super) struct Single<'v> {
+    /// The keys that lead to it, its own the last.
+    pub(super) keys: Vec<String>,
+    pub(super) value: &'v str,
+    pub(super) line: usize,
+}
+
+impl Single<'_> {
+    /// The values of a file.
+    pub(super) fn all(path: &str, all: Vec<Self>) -> Values {
+        let (mut laid, mut borrowers, mut named) =
+            (Laids::new(), Borrowers::new(), BTreeSet::new());
+        for Self { mut keys, value, line } in all {
+            let key = keys.pop().unwrap_or_default();
+            if OWN.contains(&key.as_str()) {
+                named.insert(keys.clone());
+            }
+            if key == "tag" && !value.is_empty() {
+                borrowers.insert(keys.clone(), line);
+            }
+            if let Some(one) = Laid::single(&key, value, line) {
+                laid.entry(keys).or_default().push(one);
+            }
+        }
+        // What is named and tagged here is a place of its own, and a tag over another's is told of.
+        for (keys, one) in &mut laid {
+            let is_own = named.contains(keys) && borrowers.contains_key(keys);
+            for one in one {
+                one.has_tag |= is_own;
+            }
+        }
+        borrowers.retain(|keys, _| !named.contains(keys));
+        Values::single(path, laid, borrowers)
+    }
+}

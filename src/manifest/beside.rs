@@ -411,7 +411,7 @@ pub(super) fn is_group(key: &str) -> bool {
 }
 
 /// A key in lower case, without what joins its words.
-fn normal(key: &str) -> String {
+pub(super) fn normal(key: &str) -> String {
     key.chars().filter(|c| !"_-.".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
 }
 

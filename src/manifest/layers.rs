@@ -20,9 +20,6 @@ const MAX_ENTRIES: usize = 500;
 /// Names of files, without what is behind the dot, over which any other file of the directory may be laid.
 const BASES: [&str; 6] = ["base", "common", "default", "defaults", "main", "values"];
 
-/// Keys that name an image.
-const NAMES: [&str; 3] = ["repository", "image", "name"];
-
 /// Values, by what they say for images in other places.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -134,7 +131,12 @@ impl Layer {
     pub(super) fn laid_digest(&self, place: &Place<'_>, stand: Stand) -> Option<Obstacle> {
         let mut all = self.entries(place, stand);
         let (_, one) = all.find(|(at, one)| place.is_apart_from(at, one, stand))?;
-        Some(Obstacle::LaidDigest(self.said(one)))
+        let said = self.said(one);
+        Some(if one.kind == Kind::Tag {
+            Obstacle::LaidTag(said)
+        } else {
+            Obstacle::LaidDigest(said)
+        })
     }
 
     fn said(&self, one: &Laid) -> Box<str> {
@@ -242,7 +244,6 @@ fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
     let node = mapping.node;
     let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));
     let has_tag = text("tag").is_some_and(|tag| !tag.is_empty());
-    let has_name = NAMES.iter().any(|key| text(key).is_some());
     let is_image = mapping.keys.last().is_some_and(|key| key == "image" || key.ends_with("Image"));
     let merged = stream.get(node, "<<").map(|merged| stream.target(merged));
     let merged = merged.map_or(&[][..], |merged| stream.entries(merged));
@@ -266,7 +267,7 @@ fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
             Some(registry) => format!("{registry}/{text}"),
             None => text.to_owned(),
         };
-        Some(Laid { key: key.to_owned(), value, line, kind, has_tag: has_tag && has_name })
+        Some(Laid { key: key.to_owned(), value, line, kind, has_tag })
     });
     let mut said: Vec<Laid> = said.collect();
     // A tag with its digest moves with it.

@@ -9,7 +9,8 @@ use super::finder::{Finder, NameAt, join};
 use super::identity::Form;
 use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
-use super::release::{Object, Rank};
+use super::release::{Object, Rank, Stems};
+use super::stems;
 use super::{Found, Named, Obstacle, Obstructed, Part, Slot, Spot};
 use crate::image::{Digest, Repository, Tag, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
@@ -22,6 +23,8 @@ pub(super) const OWN: [&str; 4] = ["repository", "image", "name", "<<"];
 pub struct Names {
     path: String,
     all: BTreeMap<Vec<String>, Name>,
+    /// Those under keys that are called for an image.
+    stems: Stems,
 }
 
 /// An image as it is written.
@@ -85,7 +88,9 @@ impl Names {
                 add(*node, repository, false);
             }
         }
-        Some(Self { path: path.to_owned(), all })
+        let stems =
+            Stems { named: stems::named(stream, *stream.documents().first()?), ..Stems::default() };
+        Some(Self { path: path.to_owned(), all, stems })
     }
 
     /// The file.
@@ -150,7 +155,9 @@ impl Name {
             Obstacle::InTwoKeys(format!("line {} of the file that names it", line(*value)).into())
         });
         let digest = has_digest.then(|| {
-            Obstacle::LaidDigest(format!("`{name}` has one in line {}", line(mapping)).into())
+            let said =
+                format!("beside its name, below line {} of the file that names it", line(mapping));
+            Obstacle::LaidDigest(said.into())
         });
         let (registry, written) = (registry.map(str::to_owned), name.to_owned());
         Some(Self { registry, written, obstacle: digest.or(half) })
@@ -195,12 +202,16 @@ pub fn unlent(all: &[&Names], path: &str, stream: &Stream) -> Vec<Obstructed> {
     let Some(root) = stream.documents().first().copied() else { return Vec::new() };
     let is_over = |names: &&&Names| lies_over(path, &names.path) && !are_kin(path, &names.path);
     let below = all.iter().filter(|_| !is_manifest(stream)).filter(is_over);
+    let own = Stems { unnamed: stems::unnamed(stream, root), ..Stems::default() };
+    let near = all.iter().filter(|names| lies_over(path, &names.path) && !is_manifest(stream));
+    let near: Vec<&Stems> = near.map(|names| &names.stems).collect();
+    let told = own.told(near.iter().copied());
     let found = below.flat_map(|names| &names.all).filter_map(|(keys, name)| {
         let Borrower { tag, .. } = tag_in(stream, root, keys)?;
         let (named, obstacle) = (Named::Is(name.repository()?), Obstacle::NamedElsewhere);
         Some(Obstructed { named, spot: Spot::of(stream, tag), obstacle })
     });
-    found.collect()
+    found.chain(told).collect()
 }
 
 /// The images that values name beside the keys for one: `repository`, or `image` or `name` with a `tag`. What is global to them says

@@ -32,6 +32,7 @@ mod release_files;
 mod release_tools;
 mod search;
 mod sharing;
+mod stems;
 mod survey;
 mod target;
 mod values;
@@ -215,6 +216,8 @@ pub enum Obstacle {
     InTwoKeys(Box<str>),
     /// A digest of the image stands in another file: where.
     LaidDigest(Box<str>),
+    /// A tag in another file counts more, and the digest here would move beneath it: where.
+    LaidTag(Box<str>),
     /// The registry may be another one: where it is named.
     Elsewhere(Box<str>),
     /// It is not known what else counts: why.

@@ -41,15 +41,13 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         ),
         Obstacle::AppVersion(version) => in_chart(version, name),
         Obstacle::InTwoKeys(said) => in_two_keys(said, name),
-        Obstacle::LaidDigest(said) => unsupported(format!(
-            "the digest of `{name}` stands in another file, and would stay behind: {said}; left alone"
-        ))
-        .help("write tag and digest beside each other; if the files are not laid over one another, write `# tagalong: ignore` behind it"),
+        Obstacle::LaidDigest(said) => laid_digest(said, name),
+        Obstacle::LaidTag(said) => laid_tag(said, name),
         Obstacle::Elsewhere(said) => unsupported(format!(
             "the image here may be `{name}`'s, or one of another registry: {said}; left alone"
         ))
         .help(format!(
-            "write the registry beside or before the name, or mark the tag: `# tagalong: {name}:tag`"
+            "write the registry before the name, or mark the tag: `# tagalong: {name}:tag`"
         )),
         Obstacle::Unread(_) | Obstacle::NamedElsewhere => unread_elsewhere(&found.obstacle, name),
         Obstacle::TwoNames => unsupported(format!(
@@ -66,6 +64,25 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         }
     };
     diagnostic.at(found.spot.clone().place(path))
+}
+
+/// A digest in another file.
+fn laid_digest(said: &str, name: &str) -> Diagnostic {
+    let message = format!(
+        "the digest of `{name}` stands in another place, and would stay behind: {said}; left alone"
+    );
+    Diagnostic::warning(Code::SiteUnsupported, message).help(
+        "write tag and digest beside each other; where the digest is of something else, write `# tagalong: ignore` behind the digest",
+    )
+}
+
+/// A tag in another file, over a digest.
+fn laid_tag(said: &str, name: &str) -> Diagnostic {
+    let message = format!(
+        "another tag of `{name}` is laid over the digest here, which would move beneath it: {said}; left alone"
+    );
+    Diagnostic::warning(Code::SiteUnsupported, message)
+        .help("write the digest beside that tag as well, or neither")
 }
 
 /// A place of which another file would have to be read.

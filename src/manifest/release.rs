@@ -12,7 +12,9 @@ use super::layers::{Laids, Layer, laid_in};
 use super::lent::{Borrowers, Lendable, Lent, Name, borrowers, lendable};
 use super::place::{Place, Stand};
 use super::release_files::ConfigKey;
+use super::stems::{Stem, named, unnamed};
 use super::{Named, Obstacle, Obstructed, Spot};
+use crate::image::Repository;
 use crate::policy::directory;
 use crate::yaml::{NodeId, Stream};
 
@@ -68,6 +70,8 @@ pub(super) struct Values {
     pub(super) lendable: Lendable,
     /// Tags without a name.
     pub(super) borrowers: Borrowers,
+    /// The same under keys that are called for an image.
+    pub(super) stems: Stems,
     /// True if they are no nodes of their file, but a text in it, or single values: names do not reach them there.
     pub(super) is_apart: bool,
 }
@@ -207,13 +211,15 @@ impl Values {
     pub(super) fn read(stream: &Stream, node: NodeId, root: Root, rank: Rank) -> Self {
         let layer = Layer::of(&root.path, laid_in(stream, node));
         let (lendable, borrowers) = (lendable(stream, node), borrowers(stream, node));
-        Self { lendable, borrowers, is_apart: false, ..Self::of(root, rank, layer) }
+        let stems = Stems { named: named(stream, node), unnamed: unnamed(stream, node) };
+        Self { lendable, borrowers, stems, is_apart: false, ..Self::of(root, rank, layer) }
     }
 
     fn of(root: Root, rank: Rank, layer: Layer) -> Self {
         let (lendable, borrowers) = (Lendable::new(), Borrowers::new());
         let (namespace, named_by, is_apart) = (None, BTreeSet::new(), true);
-        Self { root, rank, namespace, named_by, layer, lendable, borrowers, is_apart }
+        let stems = Stems::default();
+        Self { root, rank, namespace, named_by, layer, lendable, borrowers, stems, is_apart }
     }
 
     /// Values that are a text, some lines down in its file.
@@ -226,7 +232,8 @@ impl Values {
     /// The same in a text that begins some lines down in its file.
     pub(super) fn below(mut self, lines: usize) -> Self {
         self.layer = self.layer.below(lines);
-        self.borrowers.values_mut().for_each(|line| *line += lines);
+        let tags = self.borrowers.values_mut().chain(self.stems.unnamed.values_mut());
+        tags.for_each(|line| *line += lines);
         Self { is_apart: true, ..self }
     }
 
@@ -327,7 +334,8 @@ impl Releases {
                 let member = Member { group: overlaid.groups.len(), values: at };
                 let members = overlaid.members.entry(values.root.path.clone()).or_default();
                 members.entry(values.root.object.clone()).or_default().push(member);
-                if !is_cut && !values.borrowers.is_empty() {
+                let has_tags = !values.borrowers.is_empty() || !values.stems.unnamed.is_empty();
+                if !is_cut && has_tags {
                     let merged = all.iter().filter(|other| values.is_merged_with(other, &chains));
                     let merged: Vec<&Values> = merged.map(|other| &**other).collect();
                     overlaid.lend(values, &merged);
@@ -421,6 +429,11 @@ impl Overlaid {
 
     /// Lends names of values to the tags of others of the same release: of those that count most.
     fn lend(&mut self, to: &Values, others: &[&Values]) {
+        let stems = others.iter().map(|other| &other.stems);
+        let told: Vec<Obstructed> = to.stems.told(stems).collect();
+        if !told.is_empty() {
+            of(&mut self.unreached, &to.root.path).extend(told);
+        }
         for (keys, line) in &to.borrowers {
             let lending = others.iter().filter(|other| other.lendable.contains_key(keys));
             let most = lending.clone().map(|other| other.rank).max();
@@ -440,6 +453,27 @@ impl Overlaid {
                 of(&mut self.unreached, path).push(one);
             }
         }
+    }
+}
+
+/// Images and tags under keys that are called for one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stems {
+    pub(super) named: BTreeMap<Stem, Repository>,
+    pub(super) unnamed: BTreeMap<Stem, usize>,
+}
+
+impl Stems {
+    /// The tags whose name stands in others.
+    pub(super) fn told<'s>(
+        &'s self,
+        others: impl Iterator<Item = &'s Self> + Clone + 's,
+    ) -> impl Iterator<Item = Obstructed> + 's {
+        self.unnamed.iter().filter_map(move |(stem, line)| {
+            let repository = others.clone().find_map(|other| other.named.get(stem))?;
+            let (named, obstacle) = (Named::Is(repository.clone()), Obstacle::NamedElsewhere);
+            Some(Obstructed { named, spot: Spot::on(*line), obstacle })
+        })
     }
 }
 

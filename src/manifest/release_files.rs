@@ -30,6 +30,7 @@ pub fn may_hold_values(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(name, "fleet.yaml" | "fleet.yml")
         || name.starts_with(".argocd-source")
+        || name.contains("helmfile")
         || is_kustomization(path)
 }
 

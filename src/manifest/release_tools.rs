@@ -1,6 +1,7 @@
 //! Values of releases that other programs make: Argo CD, Rancher Fleet, kustomize's `helmCharts`
-//! (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/helmcharts/>), and k3s
-//! (<https://docs.k3s.io/add-ons/helm>).
+//! (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/helmcharts/>), k3s
+//! (<https://docs.k3s.io/add-ons/helm>), and helmfile (<https://helmfile.readthedocs.io/en/latest/#configuration>). A source of Flux's is
+//! read as one as well: a patch of its `ref` has no `url`.
 
 use super::is_kustomization;
 use super::release::{Object, Rank, Release, Releases, Root, Values, Wanted};
@@ -15,6 +16,9 @@ pub(super) const ARGO: &str = "argoproj.io/";
 /// The kind of k3s' releases, and of what is laid over them.
 pub(super) const HELM_CHART: &str = "HelmChart";
 
+/// The kind of Flux's sources that are images.
+pub(super) const OCI_REPOSITORY: &str = "OCIRepository";
+
 impl Releases {
     /// What any other program than Flux makes of a document.
     pub(super) fn of_tool(&mut self, document: &Document<'_>, object: Option<&Object>) {
@@ -28,6 +32,11 @@ impl Releases {
             self.of_fleet(document);
         } else if is_kustomization(document.path) {
             self.of_charts(document);
+        } else if name.contains("helmfile") {
+            self.of_helmfile(document);
+        }
+        if let Some(object) = object.filter(|object| object.is(OCI_REPOSITORY)) {
+            self.of_oci(document, object);
         }
         let is_k3s = |object: &&Object| object.is(HELM_CHART) || object.is("HelmChartConfig");
         if let Some(object) = object.filter(is_k3s) {
@@ -163,6 +172,35 @@ impl Releases {
                 self.of_node(document, &release, values, root);
             }
         }
+    }
+
+    /// The releases of a helmfile.
+    fn of_helmfile(&mut self, document: &Document<'_>) {
+        for (index, item) in document.items(&["releases"]).into_iter().enumerate() {
+            let release = Release(format!("{}:releases.{index}", document.path));
+            for (at, values) in document.items_of(item, "values").into_iter().enumerate() {
+                if let Some(file) = document.stream.text(values).filter(|file| !file.contains("{{"))
+                {
+                    self.want(&release, &beside(document.path, file), Rank::File);
+                    continue;
+                }
+                let keys = ["releases".to_owned(), index.to_string(), "values".to_owned()];
+                let root = document.root_below(&keys, &at.to_string());
+                self.of_node(document, &release, values, root);
+            }
+            let set = document.named_values(document.items_of(item, "set"));
+            self.add(&release, Single::all(document.path, set));
+        }
+    }
+
+    /// A source of Flux's, or a patch of one.
+    fn of_oci(&mut self, document: &Document<'_>, object: &Object) {
+        let release = Release(format!("{OCI_REPOSITORY} {}", object.name()));
+        let Some(spec) = document.at(&["spec"]) else { return };
+        let is_whole = document.stream.get(spec, "url").is_some();
+        let rank = if is_whole { Rank::Own } else { Rank::Patch };
+        let root = document.root_at(Some(object), &["spec"]);
+        self.add(&release, Values::read(document.stream, spec, root, rank));
     }
 
     /// A release of k3s', or what is laid over it.

@@ -4,13 +4,13 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::marker;
 use super::release::HELM_RELEASE;
-use super::release_tools::{ARGO, HELM_CHART};
+use super::release_tools::{ARGO, HELM_CHART, OCI_REPOSITORY};
 use crate::image::Repository;
 use crate::policy::{FLUX_API_GROUP, KUSTOMIZE_API_GROUP};
 
 /// Looks for the names of repositories, for markers and for Flux's resources, in one pass.
 pub struct Search {
-    /// Groups and kinds of objects are the first five patterns. Every spelling of a repository contains its base name.
+    /// Groups and kinds of objects are the first six patterns. Every spelling of a repository contains its base name.
     /// `None` when these are too many for one search: then every file is worth it.
     patterns: Option<AhoCorasick>,
 }
@@ -66,8 +66,9 @@ impl Search {
         let names = repositories.map(Repository::base_name).chain(marker::NEEDLES);
         // Leftmost-first searches are the ones that the library speeds up by rare bytes.
         let mut builder = AhoCorasick::builder();
-        let groups = [FLUX_API_GROUP, KUSTOMIZE_API_GROUP, HELM_RELEASE, ARGO, HELM_CHART];
-        let patterns = groups.into_iter().chain(names);
+        let releases = [HELM_RELEASE, ARGO, HELM_CHART, OCI_REPOSITORY];
+        let groups = [FLUX_API_GROUP, KUSTOMIZE_API_GROUP].into_iter().chain(releases);
+        let patterns = groups.chain(names);
         Self { patterns: builder.match_kind(MatchKind::LeftmostFirst).build(patterns).ok() }
     }
 
@@ -83,7 +84,7 @@ impl Search {
             let needle = match found.pattern().as_usize() {
                 0 => Needle::Flux,
                 1 => Needle::Kustomize,
-                2..=4 => Needle::Release,
+                2..=5 => Needle::Release,
                 _ => Needle::Image,
             };
             hit.found[needle as usize] = true;

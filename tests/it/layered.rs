@@ -132,6 +132,36 @@ fn a_tag_in_a_patch_takes_its_name_from_the_release() {
     holds(&[map, ("base/shop.yaml", from)], false, "stands in another file than this tag");
 }
 
+/// Nothing is lent to a tag under a key that is called for an image; it is told.
+#[test]
+fn a_tag_that_is_called_for_an_image_is_told() {
+    let says = "the name of `shop` stands in another file than this tag";
+    let values = "imageRepository: r.io/acme/shop\nimageTag: v1.0.0\n";
+    let named = |path, values: &str| (path, values.to_owned());
+    holds(
+        &[named("values.yaml", values), named("values-prod.yaml", "imageTag: v1.0.0\n")],
+        true,
+        says,
+    );
+    let release = RELEASE.replace(
+        "image: {repository: r.io/acme/shop, tag: v1.0.0}",
+        "{shopImage: r.io/acme/shop, shopTag: v1.0.0}",
+    );
+    let tag = ("prod/shop.yaml", patch("shopTag: v1.0.0"));
+    holds(&[("base/shop.yaml", release.clone()), tag], true, says);
+    // Of another image, or marked, it is as it is.
+    let world_of = |files: &[(&str, String)]| {
+        let mut all: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (*path, &**text)).collect();
+        all.push(POLICY);
+        after(&all, &filled(TAGS), files[0].0).1
+    };
+    for other in ["webTag: v1.0.0", "shopTag: v1.0.0 # tagalong: shop:tag"] {
+        let tag = ("prod/shop.yaml", patch(other));
+        assert!(!world_of(&[("base/shop.yaml", release.clone()), tag]).contains(says), "{other}");
+    }
+}
+
 /// One release in several places, each of which once moved a tag that something else decided about.
 #[test]
 fn however_the_places_of_a_release_are_found() {
@@ -189,6 +219,8 @@ fn however_the_places_of_a_release_are_found() {
     says(&[("base/shop.yaml", both.clone()), ("prod/shop.yaml", tag)], "6 of prod/shop.yaml");
     let above = patch("image: {repository: r.io/acme/shop, tag: v0.9.0, digest: '@B'}");
     holds(&[("base/shop.yaml", RELEASE.to_owned()), ("prod/shop.yaml", above)], true, "");
+    let nameless = patch("image: {tag: v0.9.0, digest: '@B'}");
+    holds(&[base(), ("prod/shop.yaml", nameless)], true, "");
     // Overlays of overlays are of one cluster.
     let named = patch("image: {repository: r.io/acme/shop, tag: v1.0.0}");
     let chained = ("prod/kustomization.yaml", "resources: [../common]\n".to_owned());
@@ -222,6 +254,18 @@ fn whoever_makes_the_release() {
     says(
         &[values("k/own.yaml"), ("k/kustomization.yaml", charts.to_owned())],
         "2 of k/kustomization.yaml",
+    );
+    let helmfile = "releases:\n- name: shop\n  values: [env/shop.yaml]\n  set: [{name: image.digest, value: '@A'}]\n";
+    says(&[values("env/shop.yaml"), ("helmfile.yaml", helmfile.to_owned())], "4 of helmfile.yaml");
+    let oci = |spec: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: shop}}\nspec: {spec}\n"
+        )
+    };
+    let source = oci("{url: 'oci://r.io/acme/shop', ref: {tag: v1.0.0}}");
+    says(
+        &[("base/oci.yaml", source), ("prod/oci.yaml", oci("{ref: {digest: '@A'}}"))],
+        "4 of prod/oci.yaml",
     );
     let k3s = |kind: &str, image: &str| {
         format!(

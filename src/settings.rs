@@ -179,6 +179,9 @@ pub enum InvalidSetting {
     /// A key for the ledger that can be guessed, or cannot be read.
     #[error("TAGALONG_LEDGER_KEY: {0}; `openssl rand -hex 32` makes one")]
     LedgerKey(String),
+    /// A file with a key for the ledger that cannot be read.
+    #[error("TAGALONG_LEDGER_KEY_FILE cannot be read: {0}")]
+    LedgerKeyFile(String),
     /// A variable that must be a URL is not.
     #[error("{0} is not a URL")]
     Url(&'static str),
@@ -410,7 +413,7 @@ fn signing_key() -> Result<Option<Secret>, InvalidSetting> {
 fn ledger_keys() -> Result<Option<SealKeys>, InvalidSetting> {
     let from_file = |file| {
         let read = std::fs::read_to_string(&file);
-        read.map_err(|error| InvalidSetting::LedgerKey(format!("{file}: {error}")))
+        read.map_err(|error| InvalidSetting::LedgerKeyFile(format!("{file}: {error}")))
     };
     let text = match (var("TAGALONG_LEDGER_KEY"), var("TAGALONG_LEDGER_KEY_FILE")) {
         (Some(text), _) => text,

@@ -25,7 +25,7 @@ pub struct SealKeys(Vec<Secret>);
 
 /// No key, or one that is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("none, or one of fewer than {SHORTEST} characters, which can be guessed")]
+#[error("it is empty, or has fewer than {SHORTEST} characters and can be guessed")]
 pub struct ShortKey;
 
 impl SealKeys {

@@ -91,7 +91,7 @@ impl Memory {
         };
         let is_unread = bytes.is_none() && file.is_none() && matches!(tree, Tree::Work(_));
         let is_unread = is_unread && tree.name().is_some();
-        let (seal, text) = (Seal::of(set, settings), bytes);
+        let (seal, text) = (Seal::of(tree, set, settings), bytes);
         let ledger = match text.as_ref().map(|text| Ledger::parse(text)) {
             None => Ledger::default(),
             Some(Ok(ledger)) => ledger,

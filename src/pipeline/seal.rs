@@ -1,5 +1,6 @@
 //! Whether a ledger is one of ours, and what is said where nothing proves it.
 
+use super::Tree;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Ledger, SealKeys, Verdict};
 use crate::policy::{AutoMerge, Environment, PolicySet, Via};
@@ -13,11 +14,12 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    pub(super) fn of(set: &PolicySet, settings: &DecideSettings) -> Self {
+    pub(super) fn of(tree: &Tree, set: &PolicySet, settings: &DecideSettings) -> Self {
         // A path is no name, and an address has several spellings.
-        let name = set.origin.trim_end_matches('/').trim_end_matches(".git");
-        let is_path = name.starts_with(['/', '.']);
-        let repository = if is_path { String::new() } else { name.to_owned() };
+        let address = || Some(set.origin.as_str()).filter(|origin| origin.contains("://"));
+        let address =
+            || address().map(|origin| origin.trim_end_matches('/').trim_end_matches(".git"));
+        let repository = tree.name().or_else(|| address().map(str::to_owned)).unwrap_or_default();
         Self { keys: settings.ledger_keys.clone(), repository }
     }
 

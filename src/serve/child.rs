@@ -254,15 +254,25 @@ impl Told {
         let all = run.deliveries.iter();
         // What a run for one image carries on is as it should be.
         let many = if end == End::Well { 0 } else { MANY };
+        let said = doubts(run).chain(problems(run).take(many));
         Self {
             end,
             seen: is_whole.then(|| Seen::of(run)),
             deliveries,
             requests: requests.collect(),
             changes: all.map(|one| Change::of(one, &planning.plan)).collect(),
-            said: problems(run).take(many).collect(),
+            said: said.collect(),
         }
     }
+}
+
+/// What is said of the ledger, however the run ended: nobody else reads it for the daemon.
+fn doubts(run: &Run) -> impl Iterator<Item = String> {
+    let told = run.planning.plan.diagnostics.iter();
+    let codes = [Code::LedgerUnproven, Code::LedgerUnreadable, Code::LedgerNotKept];
+    let doubts =
+        told.filter(move |told| told.severity == Severity::Warning && codes.contains(&told.code));
+    doubts.map(|told| format!("{}: {}", told.code.as_str(), told.message))
 }
 
 /// What is not as it should be.

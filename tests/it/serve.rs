@@ -176,6 +176,24 @@ fn a_run_that_needs_too_much_memory_ends_alone() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// Nobody else reads what a run says of the ledger.
+#[test]
+fn the_daemon_tells_of_a_ledger_that_nobody_proves() {
+    let story = Story::shop();
+    let tree = story.github.repo.make_tree(&format!(
+        "100644 blob {}\tledger.json\n",
+        story.github.repo.hash_object("{\"version\": 1, \"seal\": \"x\"}")
+    ));
+    let commit = story.github.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
+    story.github.repo.git(&["update-ref", "refs/tagalong/ledger", commit.trim()]);
+    let config = settings(&story, "[{repo: acme/fleet}]");
+    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let told = daemon.says("ledger.unproven", 1);
+    assert!(told.contains("acme/fleet") && told.contains("has no key"), "{told}");
+    daemon.says("\"run finished\"", 1);
+    assert_eq!(daemon.stop(), 0);
+}
+
 /// A run does not outlive a daemon that nobody stopped in peace.
 #[test]
 fn a_run_ends_with_its_daemon() {

@@ -90,6 +90,9 @@ pub async fn init(
     starter.notes.extend(existing.uncovered(&files));
     let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
     match with_workflow {
+        true if files.is_empty() && set.policies.is_empty() => {
+            skipped.push(format!("{WORKFLOW_FILE}, which would have no policy to work with"));
+        }
         true if is_there(WORKFLOW_FILE) => {
             skipped.push(format!("{WORKFLOW_FILE}, which is there already"));
         }

@@ -119,6 +119,11 @@ impl Place<'_> {
         self.object.as_ref()
     }
 
+    /// True if it is of this image.
+    pub(super) fn is_of(&self, repository: &Repository) -> bool {
+        self.site.repository == *repository
+    }
+
     /// The keys that lead to the mapping of its tag.
     pub(super) fn keys(&self) -> &[String] {
         &self.keys

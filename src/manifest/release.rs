@@ -72,8 +72,18 @@ pub(super) struct Values {
     pub(super) borrowers: Borrowers,
     /// The same under keys that are called for an image.
     pub(super) stems: Stems,
+    /// Images to which a digest is given behind the chart.
+    pub(super) pins: Vec<Pin>,
     /// True if they are no nodes of their file, but a text in it, or single values: names do not reach them there.
     pub(super) is_apart: bool,
+}
+
+/// A digest that an image gets behind the chart, whatever its values say.
+#[derive(Clone, Debug)]
+pub(super) struct Pin {
+    pub(super) repository: Repository,
+    /// The digest and its place, as a phrase.
+    pub(super) said: String,
 }
 
 /// The releases of a repository, with their values.
@@ -218,8 +228,8 @@ impl Values {
     fn of(root: Root, rank: Rank, layer: Layer) -> Self {
         let (lendable, borrowers) = (Lendable::new(), Borrowers::new());
         let (namespace, named_by, is_apart) = (None, BTreeSet::new(), true);
-        let stems = Stems::default();
-        Self { root, rank, namespace, named_by, layer, lendable, borrowers, stems, is_apart }
+        let (stems, pins) = (Stems::default(), Vec::new());
+        Self { root, rank, namespace, named_by, layer, lendable, borrowers, stems, pins, is_apart }
     }
 
     /// Values that are a text, some lines down in its file.
@@ -329,7 +339,9 @@ impl Releases {
         let pairs: usize = self.all.values().map(|all| all.len() * all.len()).sum();
         let is_cut = self.count > MAX_VALUES || self.read > MAX_READ || pairs > MAX_PAIRS;
         let (mut overlaid, chains) = (Overlaid { is_cut, ..Overlaid::default() }, Arc::new(chains));
-        for (_, all) in self.all.into_iter().filter(|(_, all)| all.len() > 1) {
+        let says =
+            |all: &[Arc<Values>]| all.len() > 1 || all.iter().any(|one| !one.pins.is_empty());
+        for (_, all) in self.all.into_iter().filter(|(_, all)| says(all)) {
             for (at, values) in all.iter().enumerate() {
                 let member = Member { group: overlaid.groups.len(), values: at };
                 let members = overlaid.members.entry(values.root.path.clone()).or_default();
@@ -415,6 +427,10 @@ impl Overlaid {
             let group = &self.groups[member.group];
             let own = &group.all[member.values];
             let place = place.within(&own.root)?;
+            let pins = group.all.iter().flat_map(|values| &values.pins);
+            if let Some(pin) = pins.clone().find(|pin| place.is_of(&pin.repository)) {
+                return Some(Obstacle::LaidDigest(pin.said.as_str().into()));
+            }
             let others = group.saying.iter().map(|at| &group.all[*at]);
             let mut others = others.filter(|other| own.is_merged_with(other, &group.chains));
             others.find_map(|other| {

@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use regex::{Regex, RegexBuilder};
 
 use super::is_kustomization;
-use super::release::{HELM_RELEASE, Object, Patch, Rank, Release, Releases, Root, Values, Wanted};
+use super::release::{
+    HELM_RELEASE, Object, Patch, Pin, Rank, Release, Releases, Root, Values, Wanted,
+};
 use super::release_document::{Document, Single, dotted};
+use crate::image::Repository;
 use crate::policy::{beside, directory, resolved};
 use crate::yaml::{NodeId, Stream};
 
@@ -111,7 +114,7 @@ impl Releases {
             let root = document.root_at(Some(object), &["spec", "values"]);
             let values = Values::read(document.stream, values, root, rank);
             let namespace = document.text_at(&["metadata", "namespace"]).map(str::to_owned);
-            self.add(&release, Values { namespace, ..values });
+            self.add(&release, Values { namespace, pins: pins(document), ..values });
         }
         let by: BTreeSet<String> = is_whole.then(|| document.path.to_owned()).into_iter().collect();
         for item in document.items(&["spec", "valuesFrom"]) {
@@ -321,6 +324,24 @@ impl Releases {
 struct Asked {
     release: Release,
     wanted: Wanted,
+}
+
+/// The digests that post-renderers write (<https://fluxcd.io/flux/components/helm/helmreleases/#post-renderers>).
+fn pins(document: &Document<'_>) -> Vec<Pin> {
+    let renderers = document.items(&["spec", "postRenderers"]).into_iter();
+    let kustomize = renderers.filter_map(|item| document.stream.get(item, "kustomize"));
+    let images = kustomize.flat_map(|node| document.items_of(node, "images"));
+    let pins = images.filter_map(|item| {
+        let digest = document.text_of(item, "digest").filter(|digest| !digest.is_empty())?;
+        let name = document.text_of(item, "newName").or_else(|| document.text_of(item, "name"))?;
+        let line = document.stream.node(item).line();
+        let said = format!(
+            "`digest` of a post-renderer in line {line} of {} is `{digest}`",
+            document.path
+        );
+        Some(Pin { repository: Repository::parse(name).ok()?, said })
+    });
+    pins.collect()
 }
 
 /// Where patches stand: in kustomizations, and in objects of Flux's.

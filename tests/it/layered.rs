@@ -164,6 +164,7 @@ fn a_tag_that_is_called_for_an_image_is_told() {
 
 /// One release in several places, each of which once moved a tag that something else decided about.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn however_the_places_of_a_release_are_found() {
     let base = || ("base/shop.yaml", RELEASE.to_owned());
     let kustomization = |patches: &str| {
@@ -191,6 +192,13 @@ fn however_the_places_of_a_release_are_found() {
         let text = patch("").replace("  values:\n    \n", &format!("  values: {values}\n"));
         says(&[base(), ("prod/shop.yaml", text)], "5 of prod/shop.yaml");
     }
+    // A post-renderer comes behind the chart.
+    let rendered = RELEASE.replace(
+        "  values:",
+        "  postRenderers: [{kustomize: {images: [{name: r.io/acme/shop, digest: '@A'}]}}]\n  values:",
+    );
+    let twice = patch("image: {pullPolicy: Always}");
+    says(&[("base/shop.yaml", rendered), ("prod/shop.yaml", twice)], "6 of base/shop.yaml");
     // Maps and secrets, one value of them, and what kustomize makes.
     let from = |from: &str| {
         let release = RELEASE.replace("  values:", &format!("  valuesFrom: [{from}]\n  values:"));

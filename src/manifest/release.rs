@@ -192,9 +192,7 @@ impl Root {
         let object = Object { kind: String::new(), name: String::new() };
         Self { path: path.to_owned(), object: Some(object), keys: Vec::new() }
     }
-}
 
-impl Root {
     /// True if nothing is known to be beneath these values.
     fn is_nowhere(&self) -> bool {
         self.object.as_ref().is_some_and(|object| object.kind.is_empty())

@@ -3,8 +3,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::marker;
-use super::release::HELM_RELEASE;
-use super::release_tools::{ARGO, HELM_CHART, OCI_REPOSITORY};
+use super::release::{ARGO, HELM_CHART, HELM_RELEASE, OCI_REPOSITORY};
 use crate::image::Repository;
 use crate::policy::{FLUX_API_GROUP, KUSTOMIZE_API_GROUP};
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::beside::normal;
 use super::finder::join;
 use super::layers::{Mapping, mappings};
+use super::{Named, Obstacle, Obstructed, Spot};
 use crate::image::{Repository, Tag};
 use crate::yaml::{NodeId, Stream};
 
@@ -14,6 +15,27 @@ use crate::yaml::{NodeId, Stream};
 pub(super) struct Stem {
     keys: Vec<String>,
     front: String,
+}
+
+/// Images and tags under keys that are called for one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stems {
+    pub(super) named: BTreeMap<Stem, Repository>,
+    pub(super) unnamed: BTreeMap<Stem, usize>,
+}
+
+impl Stems {
+    /// The tags whose name stands in others.
+    pub(super) fn told<'s>(
+        &'s self,
+        others: impl Iterator<Item = &'s Self> + Clone + 's,
+    ) -> impl Iterator<Item = Obstructed> + 's {
+        self.unnamed.iter().filter_map(move |(stem, line)| {
+            let repository = others.clone().find_map(|other| other.named.get(stem))?;
+            let (named, obstacle) = (Named::Is(repository.clone()), Obstacle::NamedElsewhere);
+            Some(Obstructed { named, spot: Spot::on(*line), obstacle })
+        })
+    }
 }
 
 /// Ends of keys for the names of images.

@@ -3,21 +3,21 @@
 //! (<https://docs.k3s.io/add-ons/helm>), and helmfile (<https://helmfile.readthedocs.io/en/latest/#configuration>). A source of Flux's is
 //! read as one as well: a patch of its `ref` has no `url`.
 
-use super::is_kustomization;
-use super::release::{Object, Rank, Release, Releases, Root, Values, Wanted};
-use super::release_document::{Document, Single, dotted};
-use super::release_files::{ConfigKey, VALUES};
+use super::document::{Document, Single, dotted};
+use super::flux::{ConfigKey, VALUES};
+use super::{Object, Rank, Release, Releases, Root, Values, Wanted};
+use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
 use crate::yaml::NodeId;
 
 /// The group of Argo CD's objects.
-pub(super) const ARGO: &str = "argoproj.io/";
+pub(in crate::manifest) const ARGO: &str = "argoproj.io/";
 
 /// The kind of k3s' releases, and of what is laid over them.
-pub(super) const HELM_CHART: &str = "HelmChart";
+pub(in crate::manifest) const HELM_CHART: &str = "HelmChart";
 
 /// The kind of Flux's sources that are images.
-pub(super) const OCI_REPOSITORY: &str = "OCIRepository";
+pub(in crate::manifest) const OCI_REPOSITORY: &str = "OCIRepository";
 
 impl Releases {
     /// What any other program than Flux makes of a document.

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 
 use regex::{Regex, RegexBuilder};
 
-use super::is_kustomization;
-use super::release::{
-    HELM_RELEASE, Object, Patch, Pin, Rank, Release, Releases, Root, Values, Wanted,
-};
-use super::release_document::{Document, Single, dotted};
+use super::document::{Document, Single, dotted};
+use super::{HELM_RELEASE, Object, Patch, Pin, Rank, Release, Releases, Root, Values, Wanted};
 use crate::image::Repository;
+use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
 use crate::yaml::{NodeId, Stream};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::layers::{Laid, Laids, laid_in};
-use super::lent::{Borrowers, OWN, borrowers};
-use super::marker::is_ignore;
-use super::release::{Object, Rank, Root, Values};
+use super::{Object, Rank, Root, Values};
+use crate::manifest::layers::{Laid, Laids, laid_in};
+use crate::manifest::lent::{Borrowers, OWN, borrowers};
+use crate::manifest::marker::is_ignore;
 use crate::yaml::{NodeId, Stream};
 
 /// The keys of a dotted name.

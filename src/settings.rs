@@ -275,23 +275,9 @@ impl Surroundings {
             step_output: var("GITHUB_OUTPUT").map(PathBuf::from),
             is_actions: var("GITHUB_ACTIONS").is_some(),
             workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
-            #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-            now: Timestamp::now(),
+            now: now(),
             started: Instant::now(),
         })
-    }
-
-    /// The same with the clock, and the keys in files, as they are now.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-        let now = Timestamp::now();
-        let mut again = Self { now, started: Instant::now(), ..self.clone() };
-        // A key in a file may be another one by now; one that cannot be read just now is the one that it was.
-        again.forge.app = app().unwrap_or(again.forge.app);
-        again.signing_key = signing_key().unwrap_or(again.signing_key);
-        again.ledger_keys = ledger_keys().unwrap_or(again.ledger_keys);
-        again
     }
 
     /// Finds out which repository is meant: the one that is named, else, for what happens at the
@@ -397,6 +383,13 @@ impl Pushed {
         let (repository, digest) = (reference.repository, reference.digest);
         Ok(Self { repository, tag: reference.tag.ok_or_else(invalid)?, digest })
     }
+}
+
+/// The present time, for what goes on for longer than a run.
+#[must_use]
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    Timestamp::now()
 }
 
 /// The key that commits are signed with, from a variable or a file.

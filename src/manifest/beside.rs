@@ -97,8 +97,8 @@ impl<'a> Digests<'a> {
             let is_blank = text.is_empty() || stream.is_null(stream.target(node));
             let key = normal(key);
             // A tag may look like one.
-            let is_other = OF_IMAGES.iter().any(|end| key.ends_with(end))
-                || !text.contains(':') && OTHER_THINGS.iter().any(|word| key.contains(word));
+            let is_other =
+                OF_IMAGES.iter().any(|end| key.ends_with(end)) || is_of_other_thing(&key, text);
             // A whole reference, where the key says that its digest is meant.
             let behind = text.rsplit_once('@').filter(|_| word(&key).is_some());
             let is_held = is_digest(text) || behind.is_some_and(|(_, digest)| is_digest(digest));
@@ -440,6 +440,12 @@ fn part_of(text: &str, empty: Option<Part>) -> Option<Part> {
         "" | "~" | "null" | "Null" | "NULL" => empty,
         _ => None,
     }
+}
+
+/// True if 64 digits are of something else by their key: a secret, or the sum of anything.
+pub(super) fn is_of_other_thing(key: &str, text: &str) -> bool {
+    let key = normal(key);
+    !text.contains(':') && OTHER_THINGS.iter().any(|word| key.contains(word))
 }
 
 /// True if a text is a digest in any way of writing one.

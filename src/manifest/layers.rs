@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Obstacle;
-use super::beside::{is_digest, is_group, is_key_of};
+use super::beside::{is_digest, is_group, is_key_of, is_of_other_thing};
 use super::identity::names_registry;
 use super::marker::is_ignore;
 use super::named::is_half;
@@ -65,7 +65,7 @@ impl Layer {
         if stream.get(root, "apiVersion").is_some() {
             return None;
         }
-        let laid = laid_in(stream, root);
+        let laid = laid_in(stream, &mappings(stream, root));
         (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
@@ -232,10 +232,9 @@ pub(super) fn mappings(stream: &Stream, node: NodeId) -> Vec<Mapping> {
 /// Values with more mappings than these are data.
 const MAX_MAPPINGS: usize = 50_000;
 
-/// What the mappings beneath a node say.
-pub(super) fn laid_in(stream: &Stream, node: NodeId) -> Laids {
-    let all = mappings(stream, node).into_iter();
-    let all = all.map(|mapping| (mapping.keys.clone(), said_in(stream, &mapping)));
+/// The entries of mappings that count for images in other places.
+pub(super) fn laid_in(stream: &Stream, all: &[Mapping]) -> Laids {
+    let all = all.iter().map(|mapping| (mapping.keys.clone(), said_in(stream, mapping)));
     all.filter(|(_, laid)| !laid.is_empty()).collect()
 }
 
@@ -279,10 +278,12 @@ fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
 
 /// The first digest in a group of them: `digests: {amd64: …}`.
 fn held_in(stream: &Stream, key: &str, group: NodeId) -> Option<String> {
+    if !is_group(key) && key != "pin" {
+        return None;
+    }
     let texts = stream.entries(group).iter().map(|(_, value)| stream.target(*value));
-    let mut texts = texts.filter_map(|value| stream.text(value)).filter(|text| is_digest(text));
-    let is_pin = |_: &&str| is_group(key) || key == "pin";
-    texts.find(is_pin).map(str::to_owned)
+    let mut texts = texts.filter_map(|value| stream.text(value));
+    texts.find(|text| is_digest(text)).map(str::to_owned)
 }
 
 impl Kind {
@@ -290,7 +291,7 @@ impl Kind {
         match key {
             _ if text.is_empty() => None,
             key if is_digest(text) && is_key_of(key, None) => Some(Self::Digest),
-            _ if is_digest(text) => Some(Self::Digits),
+            key if is_digest(text) => (!is_of_other_thing(key, text)).then_some(Self::Digits),
             "repository" => Some(Self::Name),
             "tag" => Some(Self::Tag),
             key if is_half(key, "") => Some(Self::Half),
@@ -312,10 +313,11 @@ mod tests {
 
     /// What is left alone of a file beside others, or `moves`.
     fn left(path: &str, text: &str, others: &[(&str, &str)]) -> String {
-        let layers =
-            others.iter().filter_map(|(path, text)| Layer::read(path, &Stream::parse(text).ok()?));
         let mut overlaid = Overlaid::default();
-        overlaid.layers = layers.collect();
+        for (path, text) in others {
+            let layer = Stream::parse(text).ok().and_then(|stream| Layer::read(path, &stream));
+            overlaid.beside(layer, Vec::new(), Vec::new(), path);
+        }
         let others = OtherFiles { overlaid, ..OtherFiles::default() };
         let stream = Stream::parse(text).unwrap();
         let mut found = find(path, text, &stream, &[], Setters::default());

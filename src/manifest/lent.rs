@@ -88,8 +88,10 @@ impl Names {
                 add(*node, repository, false);
             }
         }
-        let stems =
-            Stems { named: stems::named(stream, *stream.documents().first()?), ..Stems::default() };
+        let stems = Stems {
+            named: stems::named(stream, &mappings(stream, *stream.documents().first()?)),
+            ..Stems::default()
+        };
         Some(Self { path: path.to_owned(), all, stems })
     }
 
@@ -202,7 +204,8 @@ pub fn unlent(all: &[&Names], path: &str, stream: &Stream) -> Vec<Obstructed> {
     let Some(root) = stream.documents().first().copied() else { return Vec::new() };
     let is_over = |names: &&&Names| lies_over(path, &names.path) && !are_kin(path, &names.path);
     let below = all.iter().filter(|_| !is_manifest(stream)).filter(is_over);
-    let own = Stems { unnamed: stems::unnamed(stream, root), ..Stems::default() };
+    let own =
+        Stems { unnamed: stems::unnamed(stream, &mappings(stream, root)), ..Stems::default() };
     let near = all.iter().filter(|names| lies_over(path, &names.path) && !is_manifest(stream));
     let near: Vec<&Stems> = near.map(|names| &names.stems).collect();
     let told = own.told(near.iter().copied());
@@ -216,12 +219,13 @@ pub fn unlent(all: &[&Names], path: &str, stream: &Stream) -> Vec<Obstructed> {
 
 /// The images that values name beside the keys for one: `repository`, or `image` or `name` with a `tag`. What is global to them says
 /// the registry of those that say none (<https://github.com/bitnami/charts/blob/main/bitnami/common/templates/_images.tpl>).
-pub(super) fn lendable(stream: &Stream, node: NodeId) -> Lendable {
+pub(super) fn lendable(stream: &Stream, node: NodeId, all: &[Mapping]) -> Lendable {
     let global = stream.get(stream.target(node), "global").map(|global| stream.target(global));
     let global = global.and_then(|global| stream.get(global, "imageRegistry"));
     let global = global.and_then(|node| stream.text(stream.target(node)));
     let global = global.filter(|registry| !registry.is_empty());
-    let named = mappings(stream, node).into_iter().filter_map(|Mapping { keys, node }| {
+    let named = all.iter().filter_map(|Mapping { keys, node }| {
+        let node = *node;
         let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));
         let has_tag = stream.get(node, "tag").is_some();
         let other = || text("image").or_else(|| text("name")).filter(|_| has_tag);
@@ -234,17 +238,17 @@ pub(super) fn lendable(stream: &Stream, node: NodeId) -> Lendable {
         });
         let mut name = Name::of(stream, node, &repository, has_digest)?;
         name.registry = name.registry.or_else(|| global.map(str::to_owned));
-        Some((keys, name))
+        Some((keys.clone(), name))
     });
     named.collect()
 }
 
 /// The tags in values that have no name beside them.
-pub(super) fn borrowers(stream: &Stream, node: NodeId) -> Borrowers {
-    let all = mappings(stream, node).into_iter().filter_map(|Mapping { keys, node }| {
-        let tag = stream.get(node, "tag").filter(|_| !has_own_name(stream, node))?;
+pub(super) fn borrowers(stream: &Stream, all: &[Mapping]) -> Borrowers {
+    let all = all.iter().filter_map(|Mapping { keys, node }| {
+        let tag = stream.get(*node, "tag").filter(|_| !has_own_name(stream, *node))?;
         let text = stream.text(stream.target(tag)).filter(|text| !text.is_empty());
-        text.map(|_| (keys, stream.node(tag).line()))
+        text.map(|_| (keys.clone(), stream.node(tag).line()))
     });
     all.collect()
 }

@@ -96,12 +96,7 @@ impl OtherFiles {
             overlaid: &self.overlaid,
             composed: &self.composed,
             renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
-            layers: self
-                .overlaid
-                .layers
-                .iter()
-                .filter(|one| one.is_over(path) || one.is_under(path))
-                .collect(),
+            layers: self.overlaid.layers_beside(path).collect(),
             lent,
         })
     }

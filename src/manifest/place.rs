@@ -178,7 +178,7 @@ impl Place<'_> {
             Kind::Tag => stand == Stand::Below && has_digest && at == self.keys,
             // Its own digest counts more.
             Kind::Digest => !(stand == Stand::Above && has_digest) && self.is_its_digest(at, one),
-            Kind::Digits => stand == Stand::Below && at == self.keys && one.key.len() < 40,
+            Kind::Digits => stand == Stand::Below && at == self.keys,
             _ => false,
         }
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::layers::{Laids, Layer, laid_in};
+use super::layers::{Laids, Layer, laid_in, mappings};
 use super::lent::{Borrowers, Lendable, borrowers, lendable};
 use super::stems::{Stems, named, unnamed};
 use crate::image::Repository;
@@ -127,6 +127,8 @@ pub(super) struct Wanted {
     pub(super) by: BTreeSet<String>,
     /// The keys under which the content is a value; all of it is values where there are none.
     pub(super) under: Vec<String>,
+    /// True if the file belongs to one of the releases that the path of a template makes.
+    pub(super) is_filled: bool,
 }
 
 /// A patch of releases.
@@ -187,9 +189,10 @@ pub(super) const HELM_RELEASE: &str = "HelmRelease";
 impl Values {
     /// Values that are a mapping.
     pub(super) fn read(stream: &Stream, node: NodeId, root: Root, rank: Rank) -> Self {
-        let layer = Layer::of(&root.path, laid_in(stream, node));
-        let (lendable, borrowers) = (lendable(stream, node), borrowers(stream, node));
-        let stems = Stems { named: named(stream, node), unnamed: unnamed(stream, node) };
+        let all = mappings(stream, node);
+        let layer = Layer::of(&root.path, laid_in(stream, &all));
+        let (lendable, borrowers) = (lendable(stream, node, &all), borrowers(stream, &all));
+        let stems = Stems { named: named(stream, &all), unnamed: unnamed(stream, &all) };
         Self { lendable, borrowers, stems, is_apart: false, ..Self::of(root, rank, layer) }
     }
 
@@ -284,9 +287,9 @@ impl Releases {
         }
     }
 
-    /// Counts bytes before they are read; `false` where it is enough.
-    pub(super) fn reads(&mut self, text: &str) -> bool {
-        self.read = self.read.saturating_add(text.len());
+    /// Counts bytes before they are read, and paths before they are compared; `false` where it is enough.
+    pub fn reads(&mut self, bytes: usize) -> bool {
+        self.read = self.read.saturating_add(bytes);
         self.read <= MAX_READ
     }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use super::beside::normal;
 use super::finder::join;
-use super::layers::{Mapping, mappings};
+use super::layers::Mapping;
 use super::{Named, Obstacle, Obstructed, Spot};
 use crate::image::{Repository, Tag};
-use crate::yaml::{NodeId, Stream};
+use crate::yaml::Stream;
 
 /// What the keys of an image begin with, and the keys that lead to their mapping.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +42,9 @@ impl Stems {
 const NAMES: [&str; 3] = ["repository", "image", "name"];
 
 /// The images that are named beside a tag of the same stem.
-pub(super) fn named(stream: &Stream, node: NodeId) -> BTreeMap<Stem, Repository> {
-    let all = mappings(stream, node).into_iter().flat_map(|mapping| {
-        let texts = texts(stream, &mapping);
+pub(super) fn named(stream: &Stream, all: &[Mapping]) -> BTreeMap<Stem, Repository> {
+    let all = all.iter().flat_map(|mapping| {
+        let texts = texts(stream, mapping);
         let names = texts.iter().filter_map(|(key, text)| {
             let ends = NAMES[..2].iter().filter_map(|end| key.strip_suffix(end));
             let front = ends.into_iter().find(|front| !front.is_empty())?;
@@ -59,9 +59,9 @@ pub(super) fn named(stream: &Stream, node: NodeId) -> BTreeMap<Stem, Repository>
 }
 
 /// The lines of tags of which no name stands beside them.
-pub(super) fn unnamed(stream: &Stream, node: NodeId) -> BTreeMap<Stem, usize> {
-    let all = mappings(stream, node).into_iter().flat_map(|mapping| {
-        let texts = texts(stream, &mapping);
+pub(super) fn unnamed(stream: &Stream, all: &[Mapping]) -> BTreeMap<Stem, usize> {
+    let all = all.iter().flat_map(|mapping| {
+        let texts = texts(stream, mapping);
         let tags = texts.iter().filter_map(|(key, held)| {
             let front = key.strip_suffix("tag").filter(|front| !front.is_empty())?;
             let is_named = NAMES.iter().any(|end| texts.contains_key(&format!("{front}{end}")));

@@ -161,12 +161,14 @@ fn releases(tree: &Tree, paths: &[String]) -> Overlaid {
             releases.learn(path, &text, &read);
         }
     }
-    if releases.want_maps() {
+    if !releases.maps().is_empty() {
         maps(tree, &mut releases);
     }
     let named: Vec<String> = releases.files().map(str::to_owned).collect();
     for named in named {
-        for path in matching(tree, &named) {
+        let all = if named.contains('*') { tree.paths().len() } else { 1 };
+        let all = if releases.reads(all) { matching(tree, &named) } else { Vec::new() };
+        for path in all {
             if let Some(text) = read(&path) {
                 releases.learn_values(&named, &path, &text);
             }
@@ -189,21 +191,20 @@ fn matching(tree: &Tree, named: &str) -> Vec<String> {
     }
     let glob = GlobBuilder::new(named).literal_separator(true).build();
     let Ok(glob) = glob.map(|glob| glob.compile_matcher()) else { return Vec::new() };
-    tree.paths().iter().filter(|path| glob.is_match(path)).take(MAX_MATCHED).cloned().collect()
+    tree.paths().iter().filter(|path| glob.is_match(path)).cloned().collect()
 }
 
-/// Nobody fills in more paths than these.
-const MAX_MATCHED: usize = 1000;
-
-/// Learns from every file that holds a `ConfigMap`, or makes one.
+/// Learns from every file that holds a map which a release wants, or makes one.
 fn maps(tree: &Tree, releases: &mut Releases) {
+    let names: Vec<String> = releases.maps().into_iter().map(str::to_owned).collect();
     let paths: Vec<&String> = tree.paths().iter().filter(|path| is_candidate(path)).collect();
-    let holds = |_: &&String, bytes: Result<&[u8], Diagnostic>| {
+    let holds = |path: &&String, bytes: Result<&[u8], Diagnostic>| {
         let text = std::str::from_utf8(bytes.ok()?).ok().filter(|text| text.len() <= MAX_FILE)?;
-        ["ConfigMap", "Generator", "Secret"]
-            .iter()
-            .any(|word| text.contains(word))
-            .then(|| text.to_owned())
+        // Kustomizations put something before and behind the names.
+        let is_one = is_kustomization(path) && text.contains("Generator")
+            || ["ConfigMap", "Secret"].iter().any(|kind| text.contains(kind))
+                && names.iter().any(|name| text.contains(name));
+        is_one.then(|| text.to_owned())
     };
     let found = sweep::each(tree, &paths, |path| path, holds);
     for (path, text) in paths.iter().zip(found) {

@@ -33,7 +33,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Repository;
 use crate::policy::{PolicyFile, Served, Service, read_service};
 use crate::report::DeliveryOutcome;
-use crate::settings::{Place, Surroundings, TurnsFile};
+use crate::settings::{Place, Surroundings, TurnsFile, now};
 pub use child::run_ordered;
 use child::{Seen, Told};
 use desk::Desk;
@@ -363,7 +363,7 @@ impl Daemon {
         let is_served = self.schedule.all().any(|other| key(other) == key(&served));
         if is_served && end != End::Badly {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-            let now = self.around.again().now.as_second() as f64;
+            let now = now().as_second() as f64;
             metrics.last_success.get_or_create(&Of { repository: name.clone() }).set(now);
         }
         let of = |outcome| Outcome { repository: name.clone(), outcome };

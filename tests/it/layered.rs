@@ -107,6 +107,10 @@ fn what_is_of_another_release_keeps_nothing() {
     let digest = || patch("image: {digest: '@A'}");
     let other = digest().replace("name: shop", "name: web");
     holds(&[base(), ("prod/web.yaml", other)], true, "");
+    // A post-renderer of another one of this name, and a sum that is no image's.
+    let rendered = RELEASE.replace("  values:", "  postRenderers: [{kustomize: {images: [{name: r.io/acme/shop, digest: '@A'}]}}]\n  values:");
+    holds(&[base(), ("other/shop.yaml", rendered)], true, "");
+    holds(&[base(), ("prod/shop.yaml", patch("image: {tokenChecksum: '#A'}"))], true, "");
     // Another release of the same name, in another cluster.
     let twin = RELEASE.replace("tag: v1.0.0", "tag: v1.0.0, digest: '@A'");
     holds(&[base(), ("other/shop.yaml", twin)], true, "");
@@ -315,6 +319,17 @@ fn what_is_made_for_another_one_keeps_nothing() {
     );
     let all =
         argo("ApplicationSet", "all", "spec: {template: {spec: {source: {path: '{{path}}'}}}}\n");
+    // Files outside of the path are of all that the template makes.
+    let env = argo(
+        "ApplicationSet",
+        "env",
+        "spec: {template: {spec: {source: {path: 'apps/{{name}}', helm: {valueFiles: ['../../env/{{env}}.yaml']}}}}}\n",
+    );
+    holds(
+        &[values("apps/shop/values.yaml"), ("env/prod.yaml", digest.clone()), ("sets.yaml", env)],
+        false,
+        "in line 1 of env/prod.yaml is",
+    );
     let sub = ("apps/shop/charts/redis/values.yaml", digest.clone());
     holds(&[values("apps/shop/values.yaml"), sub, ("sets.yaml", all)], true, "");
     // Two applications in one file are two.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Object, Rank, Root, Values};
-use crate::manifest::layers::{Laid, Laids, laid_in};
+use crate::manifest::layers::{Laid, Laids, laid_in, mappings};
 use crate::manifest::lent::{Borrowers, OWN, borrowers};
 use crate::manifest::marker::is_ignore;
 use crate::yaml::{NodeId, Stream};
@@ -95,16 +95,26 @@ impl<'a> Document<'a> {
                 continue;
             }
             let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
-            for (beneath, all) in laid_in(self.stream, node) {
+            let mappings = mappings(self.stream, node);
+            for (beneath, all) in laid_in(self.stream, &mappings) {
                 laid.insert(at(beneath), all.into_iter().map(|one| one.below(lines)).collect());
             }
-            for (beneath, line) in borrowers(self.stream, node) {
+            for (beneath, line) in borrowers(self.stream, &mappings) {
                 tags.insert(at(beneath), line + lines);
             }
         }
         let mut values = Single::all(path, single);
         values.borrowers.extend(tags);
         Values { rank: Rank::Patch, layer: values.layer.clone().and(laid), ..values }
+    }
+
+    /// Values that are a mapping, or a text.
+    pub(super) fn values(&self, node: NodeId, root: Root, rank: Rank) -> Option<Values> {
+        let node = self.stream.target(node);
+        match self.stream.text(node) {
+            Some(text) => Values::in_text(text, self.lines_above(node), root, rank),
+            None => Some(Values::read(self.stream, node, root, rank)),
+        }
     }
 
     /// The single values of a list of names and values.

@@ -53,7 +53,7 @@ impl Releases {
 
     /// A text as YAML, unless enough was read.
     fn parsed<'t>(&mut self, text: &'t str) -> Option<Stream<'t>> {
-        if self.reads(text) { Stream::parse(text).ok() } else { None }
+        if self.reads(text.len()) { Stream::parse(text).ok() } else { None }
     }
 
     /// The files of values that releases name, some of them as globs.
@@ -61,10 +61,11 @@ impl Releases {
         self.files.keys().map(String::as_str)
     }
 
-    /// True if a release takes values from a `ConfigMap`.
+    /// The names of the `ConfigMap`s and `Secret`s that releases take values from, without what a kustomization may put before or
+    /// behind them.
     #[must_use]
-    pub fn want_maps(&self) -> bool {
-        !self.maps.is_empty()
+    pub fn maps(&self) -> BTreeSet<&str> {
+        self.maps.keys().map(|key| key.map.as_str()).collect()
     }
 
     /// Learns what a file of values says that is named like this.
@@ -73,13 +74,13 @@ impl Releases {
         let Ok(stream) = Stream::parse(text) else { return };
         let Some(node) = stream.documents().first() else { return };
         for (release, wanted) in wanted {
-            if !self.reads(text) {
+            if !self.reads(text.len()) {
                 return;
             }
             let root = Root { path: path.to_owned(), object: None, keys: Vec::new() };
             let values = Values::read(&stream, stream.target(*node), root, wanted.rank);
             let values = Values { named_by: wanted.by, ..values };
-            match filled(named, path).filter(|_| matches!(wanted.rank, Rank::Chart | Rank::File)) {
+            match filled(named, path).filter(|_| wanted.is_filled) {
                 Some(what) => self.add_filled(&release, what, values),
                 None => self.add(&release, values),
             }
@@ -120,7 +121,7 @@ impl Releases {
             let Some(map) = text("name").map(str::to_owned) else { continue };
             let key = text("valuesKey").unwrap_or(VALUES).to_owned();
             let under = text("targetPath").map(dotted).unwrap_or_default();
-            let wanted = Wanted { rank: Rank::Map, by: by.clone(), under };
+            let wanted = Wanted { rank: Rank::Map, by: by.clone(), under, is_filled: false };
             let all = self.maps.entry(ConfigKey { map, key }).or_default();
             let known = all.entry(release.clone()).or_insert_with(|| wanted.clone());
             known.by.extend(wanted.by);
@@ -146,9 +147,15 @@ impl Releases {
     }
 
     fn want_by(&mut self, release: &Release, path: &str, rank: Rank, by: &BTreeSet<String>) {
+        let (by, under) = (by.clone(), Vec::new());
+        self.want_as(release, path, Wanted { rank, by, under, is_filled: false });
+    }
+
+    /// Wants a file of values in some way.
+    pub(super) fn want_as(&mut self, release: &Release, path: &str, wanted: Wanted) {
         let all = self.files.entry(resolved(path)).or_default();
-        let wanted = || Wanted { rank, by: BTreeSet::new(), under: Vec::new() };
-        all.entry(release.clone()).or_insert_with(wanted).by.extend(by.iter().cloned());
+        let by = wanted.by.clone();
+        all.entry(release.clone()).or_insert(wanted).by.extend(by);
     }
 
     /// Patches of Flux's releases: of fields, or operations
@@ -252,7 +259,7 @@ impl Releases {
             let (Some(key), value) = (stream.text(*key), stream.target(*value)) else { continue };
             let Some(text) = stream.text(value) else { continue };
             for Asked { release, wanted } in self.wanting(&[object.name()], key, document) {
-                if !self.reads(text) {
+                if !self.reads(text.len()) {
                     return;
                 }
                 let root = document.root_at(Some(object), &[field, key]);

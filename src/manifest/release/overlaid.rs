@@ -8,12 +8,13 @@ use crate::manifest::layers::Layer;
 use crate::manifest::lent::{Lent, Name};
 use crate::manifest::place::{Place, Stand};
 use crate::manifest::{Named, Obstacle, Obstructed, Spot};
+use crate::policy::directory;
 
 /// What values say of images in other files.
 #[derive(Debug, Default)]
 pub struct Overlaid {
-    /// Values that are laid over others, by where their files stand.
-    pub layers: Vec<Layer>,
+    /// Values that are laid over others, by the directory of their files.
+    layers: BTreeMap<String, Vec<Layer>>,
     /// Names for tags, by the path of the file.
     pub lent: BTreeMap<String, Vec<Lent>>,
     /// Tags whose name is known, and that cannot be changed, by the path of the file.
@@ -84,7 +85,9 @@ impl Overlaid {
         unreached: Vec<Obstructed>,
         path: &str,
     ) {
-        self.layers.extend(layer);
+        if let Some(layer) = layer {
+            of(&mut self.layers, directory(path)).push(layer);
+        }
         if !lent.is_empty() {
             of(&mut self.lent, path).extend(lent);
         }
@@ -100,8 +103,16 @@ impl Overlaid {
 
     /// True if values that stand elsewhere may count in a file.
     pub(in crate::manifest) fn is_over(&self, path: &str) -> bool {
-        let beside = |layer: &Layer| layer.is_over(path) || layer.is_under(path);
-        self.members.contains_key(path) || self.layers.iter().any(beside)
+        self.members.contains_key(path) || self.layers_beside(path).next().is_some()
+    }
+
+    /// Values of the directory that are laid over those of a file, or the other way round.
+    pub(in crate::manifest) fn layers_beside<'o>(
+        &'o self,
+        path: &'o str,
+    ) -> impl Iterator<Item = &'o Layer> {
+        let all = self.layers.get(directory(path)).into_iter().flatten();
+        all.filter(move |layer| layer.is_over(path) || layer.is_under(path))
     }
 
     /// The first objection of values of its releases to a place.
@@ -123,8 +134,12 @@ impl Overlaid {
             let group = &self.groups[member.group];
             let own = &group.all[member.values];
             let place = place.within(&own.root)?;
-            let pins = group.all.iter().flat_map(|values| &values.pins);
-            if let Some(pin) = pins.clone().find(|pin| place.is_of(&pin.repository)) {
+            let is_its = |other: &&Arc<Values>| {
+                Arc::ptr_eq(own, other) || own.is_merged_with(other, &group.chains)
+            };
+            let pinning = group.all.iter().filter(|values| !values.pins.is_empty());
+            let mut pins = pinning.filter(is_its).flat_map(|values| &values.pins);
+            if let Some(pin) = pins.find(|pin| place.is_of(&pin.repository)) {
                 return Some(Obstacle::LaidDigest(pin.said.as_str().into()));
             }
             let others = group.saying.iter().map(|at| &group.all[*at]);

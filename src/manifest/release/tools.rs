@@ -5,10 +5,9 @@
 
 use super::document::{Document, Single, dotted};
 use super::flux::{ConfigKey, VALUES};
-use super::{Object, Rank, Release, Releases, Root, Values, Wanted};
+use super::{Object, Rank, Release, Releases, Values, Wanted};
 use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
-use crate::yaml::NodeId;
 
 /// The group of Argo CD's objects.
 pub(in crate::manifest) const ARGO: &str = "argoproj.io/";
@@ -70,7 +69,7 @@ impl Releases {
         let line = document.stream.node(document.root).line();
         let release = Release(format!("{}:{line}:{}", document.path, keys.join(".")));
         if let Some(path) = &path {
-            self.want(&release, &format!("{path}/{VALUES}"), Rank::Chart);
+            self.want_beneath(&release, path, VALUES, Rank::Chart);
         }
         let Some(helm) = document.down(&keys) else { return };
         for file in document.items_of(helm, "valueFiles") {
@@ -82,31 +81,29 @@ impl Releases {
                 // Of a source that is named, from its root: most often, this repository.
                 (Some((_, file)), _) => self.want(&release, file, Rank::File),
                 (None, Some(path)) if !file.starts_with('/') => {
-                    self.want(&release, &format!("{path}/{file}"), Rank::File);
+                    self.want_beneath(&release, path, &file, Rank::File);
                 }
                 _ => self.want(&release, &file, Rank::File),
             }
         }
-        for key in ["valuesObject", "values"] {
+        for (key, rank) in [("values", Rank::Own), ("valuesObject", Rank::Patch)] {
             if let Some(values) = document.stream.get(helm, key) {
-                self.of_node(document, &release, values, document.root_below(&keys, key));
+                let root = document.root_below(&keys, key);
+                if let Some(values) = document.values(values, root, rank) {
+                    self.add(&release, values);
+                }
             }
         }
         let parameters = document.named_values(document.items_of(helm, "parameters"));
         self.add(&release, Single::all(document.path, parameters));
     }
 
-    /// Values that are a mapping, or a text.
-    fn of_node(&mut self, document: &Document<'_>, release: &Release, node: NodeId, root: Root) {
-        let stream = document.stream;
-        let node = stream.target(node);
-        let values = match stream.text(node) {
-            Some(text) => Values::in_text(text, document.lines_above(node), root, Rank::Own),
-            None => Some(Values::read(stream, node, root, Rank::Own)),
-        };
-        if let Some(values) = values {
-            self.add(release, values);
-        }
+    /// Wants a file by its path from that of a source; one that leads out of it is of all that a template makes.
+    fn want_beneath(&mut self, release: &Release, path: &str, file: &str, rank: Rank) {
+        let file = resolved(&format!("{path}/{file}"));
+        let is_filled = path.contains('*') && file.starts_with(path);
+        let wanted = Wanted { rank, by: [].into(), under: Vec::new(), is_filled };
+        self.want_as(release, &file, wanted);
     }
 
     /// What Rancher Fleet deploys, for each of its targets.
@@ -146,7 +143,8 @@ impl Releases {
                 };
                 let Some(map) = document.text_of(from, "name").map(str::to_owned) else { continue };
                 let key = document.text_of(from, "key").unwrap_or(VALUES).to_owned();
-                let wanted = Wanted { rank: Rank::Map, by: [].into(), under: Vec::new() };
+                let (rank, by) = (Rank::Map, [].into());
+                let wanted = Wanted { rank, by, under: Vec::new(), is_filled: false };
                 let all = self.maps.entry(ConfigKey { map, key }).or_default();
                 all.insert(release.clone(), wanted);
             }
@@ -169,7 +167,9 @@ impl Releases {
             }
             if let Some(values) = document.stream.get(item, "valuesInline") {
                 let root = document.root_below(&keys, "valuesInline");
-                self.of_node(document, &release, values, root);
+                if let Some(values) = document.values(values, root, Rank::Own) {
+                    self.add(&release, values);
+                }
             }
         }
     }
@@ -186,7 +186,9 @@ impl Releases {
                 }
                 let keys = ["releases".to_owned(), index.to_string(), "values".to_owned()];
                 let root = document.root_below(&keys, &at.to_string());
-                self.of_node(document, &release, values, root);
+                if let Some(values) = document.values(values, root, Rank::File) {
+                    self.add(&release, values);
+                }
             }
             let set = document.named_values(document.items_of(item, "set"));
             self.add(&release, Single::all(document.path, set));
@@ -210,9 +212,7 @@ impl Releases {
         let stream = document.stream;
         if let Some(node) = document.at(&["spec", "valuesContent"]) {
             let root = document.root_at(Some(object), &["spec", "valuesContent"]);
-            let text = stream.text(node).unwrap_or_default();
-            let values = Values::in_text(text, document.lines_above(node), root, rank);
-            if let Some(values) = values {
+            if let Some(values) = document.values(node, root, rank) {
                 self.add(&release, values);
             }
         }

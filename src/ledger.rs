@@ -56,7 +56,7 @@ pub struct Ledger {
     /// The commits that GitHub made for us, by branch: anybody's can look like ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     made: BTreeMap<String, String>,
-    /// What proves that it is ours.
+    /// Seal or keys that prove the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seal: Option<String>,
 }

@@ -119,7 +119,7 @@ pub struct DecideSettings {
     pub save_catalog: Option<PathBuf>,
     /// Where what must be remembered is kept, instead of in the config repository.
     pub ledger: Option<PathBuf>,
-    /// What proves that it is ours.
+    /// Seal or keys that prove the ledger.
     pub ledger_keys: Option<SealKeys>,
     /// The present time.
     pub now: Timestamp,

@@ -10,10 +10,10 @@ use sha2::Sha256;
 use super::Ledger;
 use crate::secret::Secret;
 
-/// What a seal begins with.
+/// Prefix of a seal.
 const PREFIX: &str = "hmac-sha256:";
 
-/// What is sealed beside the ledger, so that no code for anything else is one.
+/// Purpose that is part of the sealed text, so that a code for anything else is no seal.
 const PURPOSE: &str = "tagalong ledger 1";
 
 /// Shorter keys can be guessed, in characters.
@@ -32,7 +32,7 @@ impl SealKeys {
     /// Reads keys, with spaces or line ends between.
     ///
     /// # Errors
-    /// When there is none, or one can be guessed.
+    /// No key, or one that is too short.
     pub fn read(text: &str) -> Result<Self, ShortKey> {
         let keys: Vec<&str> = text.split_whitespace().collect();
         if keys.is_empty() || keys.iter().any(|key| key.len() < SHORTEST) {
@@ -54,7 +54,7 @@ fn code(key: &Secret, repository: &str, text: &str) -> Hmac<Sha256> {
     code
 }
 
-/// What a text says of itself as a ledger, without its seal: keys and values, so that what a newer program adds is sealed as well.
+/// Reads keys and values of a ledger, without its seal; fields of a newer version included.
 fn content(text: &[u8]) -> Option<Content> {
     let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
     let seal = value.as_object_mut()?.remove("seal");
@@ -68,7 +68,7 @@ struct Content {
 }
 
 impl SealKeys {
-    /// What the keys say of the text of a ledger of a repository.
+    /// Judges the text of a repository's ledger.
     #[must_use]
     pub fn judge(&self, text: &[u8], repository: &str) -> Verdict {
         let Some(Content { text, seal }) = content(text) else { return Verdict::Unproven };
@@ -85,7 +85,7 @@ impl SealKeys {
     }
 }
 
-/// Whether a ledger is ours.
+/// Verdict of the keys on a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The first key sealed it.
@@ -119,7 +119,7 @@ impl Ledger {
         Self { seal, ..self.clone() }.to_json()
     }
 
-    /// What is left of one that nobody proves: refusals and deliveries, which hold changes back; no times, and no commits that are
+    /// Keeps the refusals and deliveries of an unproven ledger, which hold changes back; drops times, and commits that are
     /// said to be ours.
     #[must_use]
     pub fn doubted(self) -> Self {

@@ -27,7 +27,7 @@ pub struct Layer {
     laid: Laids,
 }
 
-/// What a mapping says for images, by the keys that lead to it.
+/// Entries that count for images, by the keys that lead to their mapping.
 pub(super) type Laids = BTreeMap<Vec<String>, Vec<Laid>>;
 
 /// One entry.
@@ -69,7 +69,7 @@ impl Layer {
         (!laid.is_empty()).then(|| Self { path: path.to_owned(), laid })
     }
 
-    /// What values say that stand in a file.
+    /// Values of a file.
     pub(super) fn of(path: &str, laid: Laids) -> Self {
         Self { path: path.to_owned(), laid }
     }
@@ -104,7 +104,7 @@ impl Layer {
         lies_over(path, &self.path)
     }
 
-    /// Whether a file counts more: the one whose name goes on where the other's ends, and any one over `values`.
+    /// Compares with a file: the longer of two names counts more, and any name counts more than `values`.
     pub(super) fn stand(&self, path: &str) -> Stand {
         let (own, other) = (stem(&self.path), stem(path));
         let is_longer = other.len() > own.len() && other.starts_with(own);
@@ -238,7 +238,7 @@ pub(super) fn laid_in(stream: &Stream, all: &[Mapping]) -> Laids {
     all.filter(|(_, laid)| !laid.is_empty()).collect()
 }
 
-/// What the entries of a mapping say, and those of mappings that it merges.
+/// Entries of a mapping, and of mappings that it merges, that count for images.
 fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
     let node = mapping.node;
     let text = |key: &str| stream.text(stream.target(stream.get(node, key)?));

@@ -44,7 +44,7 @@ pub struct Lent {
     /// The keys that lead to the tag's mapping.
     keys: Vec<String>,
     name: Name,
-    /// What the values of a release count that lend it.
+    /// Rank of the values that lend the name.
     lender: Option<Rank>,
 }
 
@@ -142,7 +142,7 @@ impl Name {
         let text = |key: &str| stream.text(stream.target(stream.get(mapping, key)?));
         let registry = text("registry").filter(|registry| !registry.is_empty());
         let name = ["repository", "image", "name"].iter().find_map(|key| text(key))?;
-        // What is said further away is the registry of what says none.
+        // A registry further away counts for a name without one.
         let around = Some(repository.registry()).filter(|_| registry.is_none());
         let mut all =
             [registry, around].into_iter().filter(|one| one.is_some() || registry.is_none());
@@ -167,7 +167,7 @@ impl Name {
 }
 
 impl Lent {
-    /// What names lend to the tag at some keys; `None` where there is none.
+    /// Name for the tag at some keys; `None` where there is none.
     pub(super) fn of<'n>(
         keys: Vec<String>,
         object: Option<Object>,
@@ -181,12 +181,12 @@ impl Lent {
         Self { lender, ..self }
     }
 
-    /// What the values of a release count that lend it.
+    /// Rank of the values that lend the name.
     pub(super) fn lender(&self) -> Option<Rank> {
         self.lender
     }
 
-    /// The name as it is written, where no registry is said beside it.
+    /// The name as it is written, where no registry stands beside it.
     pub(super) fn bare_name(&self) -> Option<&str> {
         let name = &self.name.written;
         (self.name.registry.is_none() && split_registry(name).1 == name).then_some(name)

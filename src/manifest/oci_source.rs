@@ -21,7 +21,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     finder.record(repository, node, written);
 }
 
-/// Who reads the tag in a mapping. A patch of a source has no `url`.
+/// Reader of the tag in a mapping. A patch of a source has no `url`.
 pub(super) fn reader(finder: &Finder<'_>, mapping: NodeId) -> Reader {
     let source = finder.parent(mapping).filter(|_| finder.key_of(mapping) == Some("ref"));
     let url = source.and_then(|source| finder.text(source, "url"));

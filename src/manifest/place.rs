@@ -13,7 +13,7 @@ use super::{Lent, Part, Site, Slot};
 use crate::image::{Repository, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
 
-/// Whether a place counts more than the values that it is compared with.
+/// Position of a place relative to the values that it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stand {
     Above,
@@ -107,7 +107,7 @@ pub(super) struct Place<'s> {
     site: &'s Site,
     /// True if its name stands in another file.
     is_lent: bool,
-    /// What the values count that lend it.
+    /// Rank of the values that lend the name.
     lender: Option<Rank>,
     /// True if mappings alone lead to it, in the first document of its file.
     pub(super) is_of_file: bool,
@@ -153,7 +153,7 @@ impl Place<'_> {
         Self { is_lent: true, lender: lent.lender(), name, ..self }
     }
 
-    /// What the values count that lend its name.
+    /// Rank of the values that lend the name.
     pub(super) fn lender(&self) -> Option<Rank> {
         self.lender
     }

@@ -61,7 +61,7 @@ fn is_template(path: &str) -> bool {
     is_candidate(path) || ["gotmpl", "j2", "jinja", "tmpl", "tpl"].contains(&extension)
 }
 
-/// How a piece is written that is all of a value: plain, so that YAML gives it a type. `None` for anything else.
+/// Style of a piece that is all of a value: plain, so that YAML gives it a type. `None` for anything else.
 fn style_at(text: &str, slot: &Slot) -> Option<Style> {
     let end = slot.start + slot.range.len();
     let before = text[..slot.start].rsplit('\n').next().unwrap_or_default();

@@ -31,7 +31,7 @@ pub(super) struct Object {
     name: String,
 }
 
-/// Where values stand.
+/// Location of values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Root {
     pub(super) path: String,
@@ -45,7 +45,7 @@ pub(super) struct Root {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Release(pub(super) String);
 
-/// What counts more: a later one.
+/// Precedence of values: a later variant counts more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// The defaults of the chart.
@@ -56,7 +56,7 @@ pub(super) enum Rank {
     Map,
     /// The release's own.
     Own,
-    /// What changes the release on its way into the cluster.
+    /// A patch of the release on its way into the cluster.
     Patch,
     /// Single values that are set beside it.
     Set,
@@ -104,9 +104,9 @@ pub struct Releases {
     patches: Vec<Patch>,
     /// The releases that patterns make.
     filled: BTreeMap<Release, BTreeSet<Release>>,
-    /// How many values there are.
+    /// Number of values.
     count: usize,
-    /// How many bytes were read for releases, each time that they were.
+    /// Bytes read for releases, counted at every read.
     read: usize,
 }
 
@@ -119,7 +119,7 @@ const MAX_READ: usize = 128 << 20;
 /// More pairs of values of one release, or of all, are not compared.
 const MAX_PAIRS: usize = 50_000_000;
 
-/// What a release wants of another file.
+/// Reference of a release to another file.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) rank: Rank,
@@ -276,7 +276,7 @@ impl Releases {
         self.add(&one, values);
     }
 
-    /// Gives each of the releases that a pattern makes what is said of all of them.
+    /// Adds the values of a template to each of the releases that it makes.
     fn settle_filled(&mut self) {
         for (release, all) in std::mem::take(&mut self.filled) {
             for values in self.all.remove(&release).unwrap_or_default() {

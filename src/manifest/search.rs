@@ -23,7 +23,7 @@ pub struct Hit {
     pub form: Form,
 }
 
-/// What is looked for.
+/// Kind of text that a search looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needle {
     /// The group of Flux's image resources.

@@ -10,7 +10,7 @@ use super::{Named, Obstacle, Obstructed, Spot};
 use crate::image::{Repository, Tag};
 use crate::yaml::Stream;
 
-/// What the keys of an image begin with, and the keys that lead to their mapping.
+/// Common beginning of an image's keys, and the keys that lead to their mapping.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stem {
     keys: Vec<String>,

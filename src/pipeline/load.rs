@@ -272,7 +272,7 @@ impl<'t> Kustomizations<'t> {
         Self { tree, known: BTreeMap::new() }
     }
 
-    /// What the kustomization in a directory takes, or the one that a path is.
+    /// Paths that the kustomization in a directory takes, or the one at a path.
     pub(super) fn taken(&mut self, outer: &str) -> Vec<String> {
         let read = || {
             let paths = KUSTOMIZATIONS.map(|name| resolved(&format!("{outer}/{name}")));

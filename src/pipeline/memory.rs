@@ -38,7 +38,7 @@ pub(super) struct Memory {
     store: Store,
     /// True if the repository may have a ledger that a work tree has not fetched.
     is_unread: bool,
-    /// What proves that it is ours, and whose it is.
+    /// Keys that prove the ledger, and the repository that it belongs to.
     seal: Seal,
     /// True if it is to be written because nothing proves what is there.
     is_unproven: bool,

@@ -1,4 +1,4 @@
-//! Whether a ledger is one of ours, and what is said where nothing proves it.
+//! Seal of a ledger, and diagnostics for an unproven one.
 
 use super::Tree;
 use crate::diagnostic::{Code, Diagnostic};
@@ -6,7 +6,7 @@ use crate::ledger::{Ledger, SealKeys, Verdict};
 use crate::policy::{AutoMerge, Environment, PolicySet, Via};
 use crate::settings::DecideSettings;
 
-/// What the ledger of a repository is sealed with.
+/// Keys and repository name that seal a ledger.
 pub(super) struct Seal {
     keys: Option<SealKeys>,
     /// The repository, as far as it has a name.
@@ -31,7 +31,7 @@ impl Seal {
         }
     }
 
-    /// What the keys say of the text of a ledger; `None` without a key.
+    /// Judges the text of a ledger; `None` without a key.
     pub(super) fn judge(&self, text: &[u8]) -> Option<Verdict> {
         self.keys.as_ref().map(|keys| keys.judge(text, &self.repository))
     }
@@ -51,7 +51,7 @@ impl Seal {
     }
 }
 
-/// That nobody proves a ledger which has to be proven.
+/// Diagnostic for a ledger without our seal.
 pub(super) fn unproven() -> Diagnostic {
     let message = "the ledger is not sealed by TAGALONG_LEDGER_KEY, so none of its times is believed: ages begin now";
     let help = "expected once, when the key is new; else somebody, or a run without the key, wrote it: \
@@ -59,7 +59,7 @@ pub(super) fn unproven() -> Diagnostic {
     Diagnostic::warning(Code::LedgerUnproven, message).help(help)
 }
 
-/// That a ledger is sealed, and there is no key to compare it with. It is kept nevertheless: whoever wrote a seal into it could else
+/// Diagnostic for a sealed ledger and a run without a key. The run keeps the ledger nevertheless: whoever wrote a seal into it could else
 /// make every run forget.
 pub(super) fn unchecked() -> Diagnostic {
     let message = "the ledger is sealed, and this run has no key to prove it with; what this run keeps is not believed by those that have it";

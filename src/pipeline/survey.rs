@@ -152,7 +152,7 @@ fn beside(tree: &Tree, seen: &[Result<Seen, Diagnostic>], overlaid: &mut Overlai
     }
 }
 
-/// What releases of charts say of images: with their files of values, and what `ConfigMap`s they take them from.
+/// Compares the values of releases, with their files and `ConfigMap`s.
 fn releases(tree: &Tree, paths: &[String]) -> Overlaid {
     let mut releases = Releases::default();
     let read = |path: &str| text(tree, path);

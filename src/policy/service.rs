@@ -24,7 +24,7 @@ pub struct Service {
     pub debounce: Duration,
     /// How many repositories are worked on at once.
     pub concurrency: usize,
-    /// How much memory a run may take, in bytes.
+    /// Memory limit of a run, in bytes.
     pub run_memory: u64,
     /// How long a stop waits.
     pub grace: Duration,

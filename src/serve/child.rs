@@ -26,7 +26,7 @@ pub(super) const LONGEST: Duration = Duration::from_mins(40);
 /// As much as the main thread has, and twice that: what goes down by calling itself is bounded with that in mind.
 const STACK: usize = 16 << 20;
 
-/// More of what is not as it should be is not told of one run.
+/// Limit of problems in the log for one run.
 const MANY: usize = 50;
 
 /// More images than this are counted in a line of a log.
@@ -35,10 +35,10 @@ const IMAGES: usize = 10;
 /// A longer order is none, in bytes.
 const MAX_ORDER: u64 = 1 << 20;
 
-/// How much sooner than the daemon the kernel ends a run, when the machine has no memory left (proc(5), `oom_score_adj`).
+/// Added to the out-of-memory score, so that the kernel ends a run before the daemon (proc(5), `oom_score_adj`).
 const SOONER: i32 = 300;
 
-/// What is to be done, in a line on standard input, which stays open for as long as the daemon is there.
+/// Order for one run: a line on standard input, which stays open as long as the daemon lives.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) repo: String,
@@ -46,19 +46,19 @@ pub(super) struct Order {
     pub(super) work: Work,
     /// The file by which all runs take turns at the forge.
     pub(super) turns: String,
-    /// How much memory it may take, in bytes.
+    /// Memory limit, in bytes.
     pub(super) memory: u64,
 }
 
-/// What came of it, on standard output.
+/// Result of a run, on standard output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) end: End,
-    /// What there is; unknown after a run of less than everything.
+    /// Images and decisions; unknown after a run of less than everything.
     pub(super) seen: Option<Seen>,
-    /// How many change sets were delivered how.
+    /// Number of change sets by outcome.
     pub(super) deliveries: BTreeMap<DeliveryOutcome, u64>,
-    /// How many requests each registry got.
+    /// Number of requests by registry.
     pub(super) requests: BTreeMap<String, u64>,
     /// The branches and pull requests that changed.
     pub(super) changes: Vec<Change>,
@@ -66,12 +66,12 @@ pub(super) struct Told {
     pub(super) said: Vec<String>,
 }
 
-/// What a run of everything found.
+/// Images and decisions of a run of everything.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
     /// Which policies are for which image.
     pub(super) images: BTreeMap<String, Vec<String>>,
-    /// How many images were decided how.
+    /// Number of images by decision.
     pub(super) decisions: BTreeMap<Outcome, i64>,
     /// Other repositories that it worked on, as `owner/name`.
     pub(super) others: BTreeSet<String>,
@@ -93,7 +93,7 @@ pub(super) struct Change {
 /// Does what the daemon orders, and tells what came of it.
 ///
 /// # Errors
-/// When there is no order, or nobody who waits for an answer.
+/// No order, or a daemon that is gone.
 pub async fn run_ordered(args: DecideArgs, around: Surroundings) -> Result<(), Refused> {
     // A stop is the daemon's to answer: it waits for what is under way.
     let _heard = Signals::hear()?;
@@ -107,7 +107,7 @@ pub async fn run_ordered(args: DecideArgs, around: Surroundings) -> Result<(), R
             let why = "internal error, or too little memory (`runMemory`): the run panicked; please report it";
             Told::failed(why.to_owned())
         });
-        // Nobody is there any more when the daemon has ended.
+        // The daemon may have ended.
         send.send(told).ok();
     };
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
@@ -266,7 +266,7 @@ impl Told {
     }
 }
 
-/// What is said of the ledger, however the run ended: nobody else reads it for the daemon.
+/// Warnings about the ledger, in the log however the run ended.
 fn doubts(run: &Run) -> impl Iterator<Item = String> {
     let told = run.planning.plan.diagnostics.iter();
     let codes = [Code::LedgerUnproven, Code::LedgerUnreadable, Code::LedgerNotKept];
@@ -275,7 +275,7 @@ fn doubts(run: &Run) -> impl Iterator<Item = String> {
     doubts.map(|told| format!("{}: {}", told.code.as_str(), told.message))
 }
 
-/// What is not as it should be.
+/// Problems of a run.
 fn problems(run: &Run) -> impl Iterator<Item = String> {
     let plan = &run.planning.plan;
     let bad = plan.diagnostics.iter().filter(|told| told.severity == Severity::Error);

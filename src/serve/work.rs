@@ -18,7 +18,7 @@ use crate::settings::{Place, Program, RepoSpec, Surroundings};
 /// A run that takes this much longer than it may is ended.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// What a process gets that asks for memory which there is not (`SIGABRT`), and one that is killed (`SIGKILL`).
+/// Signals of a process without memory (`SIGABRT`), and of one that is killed (`SIGKILL`).
 const ABORT: i32 = 6;
 const KILL: i32 = 9;
 
@@ -32,7 +32,7 @@ pub(super) struct Task<'a> {
     pub(super) program: &'a Program,
     /// The file by which all runs take turns at the forge.
     pub(super) turns: String,
-    /// How much memory a run may take, in bytes.
+    /// Memory limit of a run, in bytes.
     pub(super) memory: u64,
 }
 
@@ -109,7 +109,7 @@ fn command(program: &Program) -> Command {
     command
 }
 
-/// How many files a run reads at once.
+/// Number of files that a run reads at once.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS))
 }
@@ -134,7 +134,7 @@ async fn carried_out(mut command: Command, order: &Order) -> Result<Told, String
     }
 }
 
-/// What a run said, and how it ended.
+/// Output of a run, and its exit status.
 struct Answered {
     text: Vec<u8>,
     status: ExitStatus,

@@ -1,4 +1,4 @@
-//! When a forge's server may be asked: its limits are those of an identity, and not of a repository or a process.
+//! Turns at a forge's server: its limits are those of an identity, and not of a repository or a process.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 /// The turns of everybody who asks: in this process, or, by a file, in several.
 #[derive(Default)]
 pub struct Turns {
-    /// When the last change was sent. Held while one is under way, so that they come one by one.
+    /// Time of the last change. Locked while a change is under way, so that they come one by one.
     last: Mutex<Option<Instant>>,
     /// Before this nothing is sent.
     until: Mutex<Option<Instant>>,
@@ -31,7 +31,7 @@ impl TurnsFile {
     /// Makes one. On Linux it is in memory alone, as the only writable place may be none.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// The system refuses.
     #[cfg(target_os = "linux")]
     pub fn new() -> std::io::Result<Self> {
         use std::os::fd::AsRawFd as _;
@@ -44,14 +44,14 @@ impl TurnsFile {
     /// Makes one.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// The system refuses.
     #[cfg(not(target_os = "linux"))]
     pub fn new() -> std::io::Result<Self> {
         let file = tempfile::NamedTempFile::new()?.into_temp_path();
         Ok(Self { path: file.to_path_buf(), _file: file })
     }
 
-    /// Where other processes find it.
+    /// Path for other processes.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -65,7 +65,7 @@ pub struct Turn<'t> {
     file: Option<File>,
 }
 
-/// Where the times stand in the file.
+/// Offsets of the times in the file.
 const LAST: u64 = 0;
 const UNTIL: u64 = 8;
 
@@ -73,7 +73,7 @@ impl Turns {
     /// Turns that other processes take as well, by a file that is there.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// The file cannot be opened.
     pub fn shared(path: &Path) -> std::io::Result<Self> {
         open(path)?;
         Ok(Self { shared: Some(path.to_owned()), ..Self::default() })
@@ -112,7 +112,7 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// How long ago the last change was sent.
+    /// Time since the last change.
     #[must_use]
     pub fn since(&self) -> Option<Duration> {
         self.last.map(|last| last.elapsed())

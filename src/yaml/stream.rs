@@ -223,7 +223,7 @@ impl<'t> Stream<'t> {
         self.all(mapping, key).next()
     }
 
-    /// What a key of a mapping, or an index of a list, leads to, not looking through aliases.
+    /// Value at a key of a mapping or an index of a list, not looking through aliases.
     #[must_use]
     pub fn step(&self, node: NodeId, key: &str) -> Option<NodeId> {
         self.get(node, key).or_else(|| self.items(node).get(key.parse::<usize>().ok()?).copied())

@@ -165,7 +165,7 @@ fn a_template_takes_no_memory_and_no_time() {
     }
 }
 
-/// Patches and releases multiply; beyond the bound nothing is compared, nothing moves, and it is said.
+/// Patches and releases multiply; beyond the bound nothing moves, with a diagnostic.
 #[test]
 fn releases_are_compared_up_to_a_bound() {
     let release = |index: usize| {

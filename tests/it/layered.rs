@@ -86,7 +86,7 @@ fn applications_and_fleets_are_put_together() {
     holds(&[values("env/prod.yaml"), application(&prod)], false, "in line 10 of apps/shop.yaml is");
     let text = "      values: |\n        image:\n          digest: '@A'\n";
     holds(&[defaults(), application(text)], false, "in line 10 of apps/shop.yaml is");
-    // A tag that counts more, and whose name is here, is told of.
+    // A tag that counts more, and whose name stands here, is reported.
     let tag = "      parameters:\n      - {name: image.tag, value: v1.0.0}\n";
     holds(&[defaults(), application(tag)], true, "stands in another file than this tag");
     let fleet = "helm:\n  values:\n    image: {repository: r.io/acme/shop, tag: v1.0.0}\ntargetCustomizations:\n- name: prod\n  helm:\n    values:\n      image: {digest: '@A'}\n";
@@ -136,7 +136,7 @@ fn a_tag_in_a_patch_takes_its_name_from_the_release() {
     holds(&[map, ("base/shop.yaml", from)], false, "stands in another file than this tag");
 }
 
-/// Nothing is lent to a tag under a key that is called for an image; it is told.
+/// A tag under a key like `shopTag` gets no name from another file; it is reported.
 #[test]
 fn a_tag_that_is_called_for_an_image_is_told() {
     let says = "the name of `shop` stands in another file than this tag";

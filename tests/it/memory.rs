@@ -120,7 +120,7 @@ fn a_ledger_that_nobody_proves_makes_nothing_old() {
     story.sealing_run("2026-11-05T12:00:00Z", "short").exits(2).says(&["can be guessed"]);
 }
 
-/// Without a key, it is said that nothing proves what merges by itself.
+/// Without a key, a run reports the ledger where an age merges without a person.
 #[test]
 fn an_unproven_ledger_is_told_where_it_lets_something_merge() {
     for (deliver, is_told) in [

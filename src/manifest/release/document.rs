@@ -44,7 +44,7 @@ impl<'a> Document<'a> {
         Document { root: node, ..*self }.items(&[key])
     }
 
-    /// What keys, and indices of lists, lead to.
+    /// Node at keys and indices of lists.
     pub(super) fn down(&self, keys: &[String]) -> Option<NodeId> {
         let step = |node, key: &String| Some(self.stream.target(self.stream.step(node, key)?));
         keys.iter().try_fold(self.root, step)
@@ -70,7 +70,7 @@ impl<'a> Document<'a> {
         locator.map_or(self.stream.node(node).line(), |locator| locator.line()) - 1
     }
 
-    /// What operations on values say (<https://www.rfc-editor.org/rfc/rfc6902>).
+    /// Values that operations set (<https://www.rfc-editor.org/rfc/rfc6902>).
     pub(super) fn operations(&self, path: &str, operations: &[NodeId], lines: usize) -> Values {
         let (mut single, mut laid, mut tags) = (Vec::new(), Laids::new(), Borrowers::new());
         for operation in operations {
@@ -156,7 +156,7 @@ impl Single<'_> {
                 laid.entry(keys).or_default().push(one);
             }
         }
-        // What is named and tagged here is a place of its own, and a tag over another's is told of.
+        // An image with a name and a tag here is a site of its own.
         for (keys, one) in &mut laid {
             let is_own = named.contains(keys) && borrowers.contains_key(keys);
             for one in one {

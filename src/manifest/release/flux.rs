@@ -38,6 +38,11 @@ pub fn may_hold_values(path: &str) -> bool {
 impl Releases {
     /// Learns from a file with releases, or patches of them; patches that are in files of their own are read.
     pub fn learn(&mut self, path: &str, text: &str, read: ReadFile<'_>) {
+        // Most kustomizations hold nothing of a release, and need no parsing.
+        let words = ["atches", "helmCharts", HELM_RELEASE];
+        if is_kustomization(path) && !words.iter().any(|word| text.contains(word)) {
+            return;
+        }
         let Some(stream) = self.parsed(text) else { return };
         for root in stream.documents() {
             let document = Document { path, text, stream: &stream, root: stream.target(*root) };
@@ -286,7 +291,7 @@ impl Releases {
         all.collect()
     }
 
-    /// What a kustomization makes `ConfigMap`s of: `values.yaml`, or `values.yaml=prod.yaml`, or `key=value`.
+    /// Learns from generators of a kustomization: `values.yaml`, `values.yaml=prod.yaml`, or `key=value`.
     fn generated(&mut self, document: &Document<'_>) {
         let stream = document.stream;
         let text_at = |key: &str| document.text_at(&[key]).unwrap_or_default();
@@ -325,7 +330,7 @@ impl Releases {
     }
 }
 
-/// What a release wants of a map.
+/// A release that wants a key of a map.
 struct Asked {
     release: Release,
     wanted: Wanted,
@@ -349,7 +354,7 @@ fn pins(document: &Document<'_>) -> Vec<Pin> {
     pins.collect()
 }
 
-/// Where patches stand: in kustomizations, and in objects of Flux's.
+/// Keys of patches, in kustomizations and in objects of Flux's.
 const PATCHES: [&[&str]; 5] = [
     &["patches"],
     &["spec", "patches"],
@@ -359,7 +364,7 @@ const PATCHES: [&[&str]; 5] = [
 ];
 
 impl Wanted {
-    /// What a key of a `ConfigMap` holds, some lines down: values, or one of them.
+    /// Values in a key of a `ConfigMap`, some lines down: all of them, or one.
     fn values(&self, text: &str, lines: usize, line: usize, root: Root) -> Option<Values> {
         let values = if self.under.is_empty() {
             Values::in_text(text, lines, root, Rank::Map)?
@@ -372,7 +377,7 @@ impl Wanted {
     }
 }
 
-/// What stands for the first `*` of a pattern in a path that it matches.
+/// Part of a path that the first `*` of a pattern matches.
 fn filled<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let (before, behind) = pattern.split_once('*')?;
     let behind = behind.trim_start_matches('*');
@@ -383,7 +388,7 @@ fn filled<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     rest.strip_suffix(behind)
 }
 
-/// How many directories two paths have in common.
+/// Number of directories that two paths have in common.
 fn shared(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }

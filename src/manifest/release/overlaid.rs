@@ -10,7 +10,7 @@ use crate::manifest::place::{Place, Stand};
 use crate::manifest::{Named, Obstacle, Obstructed, Spot};
 use crate::policy::directory;
 
-/// What values say of images in other files.
+/// Effects of values on images in other files.
 #[derive(Debug, Default)]
 pub struct Overlaid {
     /// Values that are laid over others, by the directory of their files.
@@ -43,11 +43,11 @@ struct Member {
     values: usize,
 }
 
-/// What the kustomizations of directories take, as far as they hold patches.
+/// Paths that the kustomizations of directories with patches take.
 pub type Chains = BTreeMap<String, BTreeSet<String>>;
 
 impl Releases {
-    /// What the values of each release say of each other. `chains` says what the kustomizations of directories take.
+    /// Compares the values of each release. `chains` holds the paths that kustomizations take.
     #[must_use]
     pub fn overlaid(mut self, chains: Chains) -> Overlaid {
         self.settle_patches();
@@ -96,7 +96,7 @@ impl Overlaid {
         }
     }
 
-    /// The files that something is said of, beside those over which values are laid.
+    /// Files with names for tags, or with tags that are reported.
     pub fn named(&self) -> impl Iterator<Item = &String> {
         self.lent.keys().chain(self.unreached.keys())
     }
@@ -183,7 +183,7 @@ impl Overlaid {
     }
 }
 
-/// What there is for a file.
+/// Entry of a file.
 fn of<'m, T>(all: &'m mut BTreeMap<String, Vec<T>>, path: &str) -> &'m mut Vec<T> {
     all.entry(path.to_owned()).or_default()
 }

@@ -19,7 +19,7 @@ pub(in crate::manifest) const HELM_CHART: &str = "HelmChart";
 pub(in crate::manifest) const OCI_REPOSITORY: &str = "OCIRepository";
 
 impl Releases {
-    /// What any other program than Flux makes of a document.
+    /// Learns from a document of any other program than Flux.
     pub(super) fn of_tool(&mut self, document: &Document<'_>, object: Option<&Object>) {
         let name = document.path.rsplit('/').next().unwrap_or(document.path);
         let version = document.text_at(&["apiVersion"]).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Releases {
         self.want_as(release, &file, wanted);
     }
 
-    /// What Rancher Fleet deploys, for each of its targets.
+    /// Releases of Rancher Fleet, one for each target.
     fn of_fleet(&mut self, document: &Document<'_>) {
         let targets = document.items(&["targetCustomizations"]).len();
         let helm = || vec!["helm".to_owned()];

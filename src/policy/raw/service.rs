@@ -29,7 +29,7 @@ pub struct RawService {
     /// How many repositories are worked on at once; 2 without this.
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: Option<u32>,
-    /// How much memory a run may take, in MiB; 4,096 without this. One that needs more is ended, and no other notices.
+    /// Memory limit of a run in MiB, 4,096 by default. A run that needs more ends, without an effect on others.
     #[schemars(range(min = 64, max = 1_048_576))]
     pub run_memory: Option<u32>,
     /// How long a stop waits for what is under way; 25 seconds without this.

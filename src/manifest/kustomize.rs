@@ -137,9 +137,7 @@ pub(super) fn renamed(path: &str, stream: &Stream) -> Vec<Renamed> {
 }
 
 fn renamers<'s>(path: &'s str, stream: &'s Stream<'s>, root: NodeId) -> Vec<Renamer<'s>> {
-    let at = |node: NodeId, keys: &[&str]| {
-        keys.iter().try_fold(node, |node, key| Some(stream.target(stream.get(node, key)?)))
-    };
+    let at = |node: NodeId, keys: &[&str]| stream.at(node, keys);
     let text = |node: NodeId, keys: &[&str]| stream.text(at(node, keys)?);
     let of = |list: Option<NodeId>, reach: Option<&str>| {
         let (reach, is_of_component) = (vec![resolved(reach?)], false);

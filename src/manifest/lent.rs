@@ -220,9 +220,8 @@ pub fn unlent(all: &[&Names], path: &str, stream: &Stream) -> Vec<Obstructed> {
 /// The images that values name beside the keys for one: `repository`, or `image` or `name` with a `tag`. What is global to them says
 /// the registry of those that say none (<https://github.com/bitnami/charts/blob/main/bitnami/common/templates/_images.tpl>).
 pub(super) fn lendable(stream: &Stream, node: NodeId, all: &[Mapping]) -> Lendable {
-    let global = stream.get(stream.target(node), "global").map(|global| stream.target(global));
-    let global = global.and_then(|global| stream.get(global, "imageRegistry"));
-    let global = global.and_then(|node| stream.text(stream.target(node)));
+    let global = stream.at(node, &["global", "imageRegistry"]);
+    let global = global.and_then(|node| stream.text(node));
     let global = global.filter(|registry| !registry.is_empty());
     let named = all.iter().filter_map(|Mapping { keys, node }| {
         let node = *node;

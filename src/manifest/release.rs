@@ -142,11 +142,8 @@ pub(super) struct Patch {
 impl Object {
     /// The object that a document is.
     pub(super) fn of(stream: &Stream, root: NodeId) -> Option<Self> {
-        let text = |node: NodeId, key: &str| {
-            stream.text(stream.target(stream.get(stream.target(node), key)?)).map(str::to_owned)
-        };
-        let kind = text(root, "kind")?;
-        Some(Self { kind, name: text(stream.get(root, "metadata")?, "name")? })
+        let text = |keys: &[&str]| stream.text(stream.at(root, keys)?).map(str::to_owned);
+        Some(Self { kind: text(&["kind"])?, name: text(&["metadata", "name"])? })
     }
 
     pub(super) fn is(&self, kind: &str) -> bool {

@@ -18,9 +18,7 @@ impl<'a> Object<'a> {
     }
 
     fn at(&self, keys: &[&str]) -> Option<NodeId> {
-        keys.iter().try_fold(self.stream.target(self.node), |node, key| {
-            Some(self.stream.target(self.stream.get(node, key)?))
-        })
+        self.stream.at(self.node, keys)
     }
 
     /// A mapping within.

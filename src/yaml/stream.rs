@@ -223,6 +223,12 @@ impl<'t> Stream<'t> {
         self.all(mapping, key).next()
     }
 
+    /// Value at some keys, looking through aliases.
+    #[must_use]
+    pub fn at(&self, node: NodeId, keys: &[&str]) -> Option<NodeId> {
+        keys.iter().try_fold(self.target(node), |node, key| Some(self.target(self.get(node, key)?)))
+    }
+
     /// Value at a key of a mapping or an index of a list, not looking through aliases.
     #[must_use]
     pub fn step(&self, node: NodeId, key: &str) -> Option<NodeId> {

@@ -23,8 +23,7 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn at(&self, keys: &[&str]) -> Option<NodeId> {
-        keys.iter()
-            .try_fold(self.root, |node, key| Some(self.stream.target(self.stream.get(node, key)?)))
+        self.stream.at(self.root, keys)
     }
 
     pub(super) fn text_at(&self, keys: &[&str]) -> Option<&'a str> {
@@ -32,7 +31,7 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn text_of(&self, node: NodeId, key: &str) -> Option<&'a str> {
-        self.stream.text(self.stream.target(self.stream.get(node, key)?))
+        self.stream.text(self.stream.at(node, &[key])?)
     }
 
     pub(super) fn items(&self, keys: &[&str]) -> Vec<NodeId> {

@@ -380,9 +380,7 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn node(&self, keys: &[&str]) -> Option<NodeId> {
-        keys.iter().try_fold(self.root, |node, key| {
-            Some(self.stream.target(self.stream.get(self.stream.target(node), key)?))
-        })
+        self.stream.at(self.root, keys)
     }
 
     fn text(&self, keys: &[&str]) -> Option<&'a str> {

@@ -199,29 +199,6 @@ impl Clone {
         tree::blob(&self.repository, entry.id(), path, most).map(Some)
     }
 
-    /// Whether a commit that was fetched or made here has files with the modes that they have in the base; `None` where the
-    /// commit is not here. What a forge says of a comparison does not tell modes.
-    #[must_use]
-    pub fn keeps_modes<'p>(
-        &self,
-        commit: Oid,
-        paths: impl IntoIterator<Item = &'p String>,
-    ) -> Option<bool> {
-        let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree()).ok()?;
-        // Where it parted from the base, as far as that is here: the base may have changed a mode since.
-        let from = self.repository.merge_base(commit, self.base).ok();
-        let from = from.and_then(|from| self.repository.find_commit(from).ok()?.tree().ok());
-        let mode_of = |tree: &git2::Tree<'_>, path: &String| {
-            tree.get_path(path.as_ref()).ok().map(|entry| entry.filemode())
-        };
-        let keeps = |path: &String| {
-            let own = mode_of(&tree, path);
-            let before = from.as_ref().map_or_else(|| self.mode(path), |from| mode_of(from, path));
-            own == before
-        };
-        Some(paths.into_iter().all(keeps))
-    }
-
     /// The remote's branches whose names begin with `prefix`.
     pub fn branches(&self, prefix: &str) -> impl Iterator<Item = &str> {
         let prefix = branch_ref(prefix);

@@ -158,8 +158,9 @@ fn read(
             Some(parent) => {
                 let (old, new) = (parent.tree_id(), next.tree_id());
                 let all = tree::differing(repository, old, new, &mut budget)?.into_iter();
-                let all = all.filter(|(path, _)| matters(path));
-                let with_bytes = |(path, was): tree::Differing| {
+                let all = all.filter(|found| matters(&found.path));
+                let with_bytes = |tree::Change { path, before: was, .. }| {
+                    let was = was.filter(tree::Entry::is_file).map(|was| was.oid);
                     let bytes = before(repository, &path, was);
                     (path, bytes)
                 };

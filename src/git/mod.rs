@@ -6,6 +6,7 @@
 mod checkout;
 mod clone;
 mod commit;
+mod divergence;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -26,6 +27,7 @@ pub use history::{Commit, History, history_of};
 pub use push::{Pushed, Update};
 pub use remote::Remote;
 pub use sign::Signing;
+pub use tree::{Change, Entry};
 
 /// Where the ledger is kept: a reference of our own, beside branches and tags. What policies of another
 /// repository remember here has one of its own, that begins like this.

@@ -84,15 +84,23 @@ impl<'a> Smart<'a> {
 
     /// Fetches one commit of each branch, without its history, into an object database.
     pub(super) async fn fetch(&self, wanted: &[Oid], into: &git2::Odb<'_>) -> Result<(), GitError> {
-        let mut body = Vec::new();
-        for (index, oid) in wanted.iter().enumerate() {
-            let abilities =
-                format!(" side-band-64k ofs-delta shallow no-progress agent={USER_AGENT}");
-            let abilities = if index == 0 { abilities } else { String::new() };
-            pkt::put(&mut body, &format!("want {oid}{abilities}\n"));
-        }
+        let mut body = wants(wanted);
         pkt::put(&mut body, "deepen 1\n");
-        self.fetch_pack(body, into).await
+        self.fetch_pack(body, None, into).await
+    }
+
+    /// Fetches so many commits of histories, without the objects of a commit that is here without its own history.
+    pub(super) async fn deepen(
+        &self,
+        wanted: &[Oid],
+        known: Oid,
+        depth: usize,
+        into: &git2::Odb<'_>,
+    ) -> Result<(), GitError> {
+        let mut body = wants(wanted);
+        pkt::put(&mut body, &format!("shallow {known}\n"));
+        pkt::put(&mut body, &format!("deepen {depth}\n"));
+        self.fetch_pack(body, Some(known), into).await
     }
 
     /// Fetches a commit with its history
@@ -114,11 +122,19 @@ impl<'a> Smart<'a> {
                 Depth::Commits(number) => format!("deepen {number}\n"),
             },
         );
-        self.fetch_pack(body, into).await
+        self.fetch_pack(body, None, into).await
     }
 
-    async fn fetch_pack(&self, mut body: Vec<u8>, into: &git2::Odb<'_>) -> Result<(), GitError> {
+    async fn fetch_pack(
+        &self,
+        mut body: Vec<u8>,
+        known: Option<Oid>,
+        into: &git2::Odb<'_>,
+    ) -> Result<(), GitError> {
         pkt::flush(&mut body);
+        if let Some(known) = known {
+            pkt::put(&mut body, &format!("have {known}\n"));
+        }
         pkt::put(&mut body, "done\n");
         let mut answer = self.post("git-upload-pack", body).await?;
         let mut pack =
@@ -227,6 +243,17 @@ impl<'a> Smart<'a> {
         };
         self.other(what.to_owned())
     }
+}
+
+/// The first lines of a request: objects that are wanted.
+fn wants(wanted: &[Oid]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (index, oid) in wanted.iter().enumerate() {
+        let abilities = format!(" side-band-64k ofs-delta shallow no-progress agent={USER_AGENT}");
+        let abilities = if index == 0 { abilities } else { String::new() };
+        pkt::put(&mut body, &format!("want {oid}{abilities}\n"));
+    }
+    body
 }
 
 /// A pack on its way into the object database, out of the side band of an answer.

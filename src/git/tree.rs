@@ -155,10 +155,53 @@ impl Budget {
     }
 }
 
-/// A file that differs between two trees: its path, and the regular file that it was in the first one.
-pub(super) type Differing = (String, Option<Oid>);
+/// A file, a link or a submodule of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The object.
+    pub oid: Oid,
+    /// Git's mode.
+    pub mode: i32,
+}
 
-/// The files that differ between two trees. What both have is not looked into, so that it costs what is new.
+impl Entry {
+    /// True for a regular file, executable or not.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        REGULAR.contains(&self.mode)
+    }
+}
+
+/// A path that differs between two trees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The path; of a name that is not UTF-8, its escaped bytes.
+    pub path: String,
+    /// The entry before; `None` where there was none.
+    pub before: Option<Entry>,
+    /// The entry after; `None` where there is none.
+    pub after: Option<Entry>,
+}
+
+impl Change {
+    /// True if a regular file has another content, and the same mode.
+    #[must_use]
+    pub fn is_edit_to(&self, blob: &str) -> bool {
+        let is_edit = |before: Entry, after: Entry| {
+            before.is_file() && before.mode == after.mode && after.oid.to_string() == blob
+        };
+        self.before.zip(self.after).is_some_and(|(before, after)| is_edit(before, after))
+    }
+}
+
+/// Two trees of one path; `None` where it is none.
+struct Pair {
+    trees: [Option<Oid>; 2],
+    directory: String,
+    depth: usize,
+}
+
+/// The paths that differ between two trees. What both have is not looked into, so that it costs what is new.
 ///
 /// # Errors
 /// When an object cannot be read, or there is more than the budget allows.
@@ -167,46 +210,82 @@ pub(super) fn differing(
     old: Oid,
     new: Oid,
     budget: &mut Budget,
-) -> Result<Vec<Differing>, git2::Error> {
+) -> Result<Vec<Change>, git2::Error> {
     let mut found = Vec::new();
-    let mut open = vec![(Some(old), Some(new), String::new(), 0)];
-    while let Some((old, new, directory, depth)) = open.pop() {
+    let top = Pair { trees: [Some(old), Some(new)], directory: String::new(), depth: 0 };
+    let mut open = vec![top];
+    while let Some(Pair { trees, directory, depth }) = open.pop() {
         if depth > MAX_DEPTH {
             return Err(git2::Error::from_str("a tree of the history has too many levels"));
         }
-        let mut names: BTreeMap<String, [Option<(Oid, i32)>; 2]> = BTreeMap::new();
-        for (side, tree) in [old, new].into_iter().enumerate() {
-            let Some(tree) = tree else { continue };
-            for entry in &subtree(repository, tree)? {
-                budget.entries = budget.entries.checked_sub(1).ok_or_else(|| {
-                    git2::Error::from_str("the trees of the history have too many entries")
-                })?;
-                if let Ok(name) = entry.name() {
-                    names.entry(name.to_owned()).or_default()[side] =
-                        Some((entry.id(), entry.filemode()));
-                }
+        let names = entries(repository, trees, budget)?;
+        for (name, sides) in names.into_iter().filter(|(_, [old, new])| old != new) {
+            let trees = sides.map(|side| side.filter(|side| side.mode == TREE).map(|it| it.oid));
+            let [before, after] = sides.map(|side| side.filter(|side| side.mode != TREE));
+            let path = directory.clone() + &text(name);
+            if before.is_some() || after.is_some() {
+                found.push(Change { path: path.clone(), before, after });
             }
-        }
-        for (name, [before, after]) in names.into_iter().filter(|(_, [old, new])| old != new) {
-            let tree = |entry: Option<(Oid, i32)>| entry.filter(|(_, mode)| *mode == TREE);
-            let (old, new) = (tree(before), tree(after));
-            let path = format!("{directory}{name}");
-            if before.is_some() && old.is_none() || after.is_some() && new.is_none() {
-                let was = before.filter(|(_, mode)| REGULAR.contains(mode)).map(|(id, _)| id);
-                found.push((path.clone(), was));
-            }
-            if old.is_some() || new.is_some() {
-                let id = |entry: Option<(Oid, i32)>| entry.map(|(id, _)| id);
-                open.push((id(old), id(new), path + "/", depth + 1));
+            if trees.iter().any(Option::is_some) {
+                open.push(Pair { trees, directory: path + "/", depth: depth + 1 });
             }
         }
     }
     Ok(found)
 }
 
+/// The entries of a name in two trees.
+type Sides = [Option<Entry>; 2];
+
+/// The entries of two trees by name.
+fn entries(
+    repository: &Repository,
+    trees: [Option<Oid>; 2],
+    budget: &mut Budget,
+) -> Result<BTreeMap<Vec<u8>, Sides>, git2::Error> {
+    let mut names: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
+    for (side, tree) in trees.into_iter().enumerate() {
+        let Some(tree) = tree else { continue };
+        for entry in &subtree(repository, tree)? {
+            budget.entries = budget.entries.checked_sub(1).ok_or_else(|| {
+                git2::Error::from_str("the trees of the history have too many entries")
+            })?;
+            names.entry(entry.name_bytes().to_owned()).or_default()[side] =
+                Some(Entry { oid: entry.id(), mode: entry.filemode() });
+        }
+    }
+    Ok(names)
+}
+
+fn text(name: Vec<u8>) -> String {
+    String::from_utf8(name).unwrap_or_else(|error| error.as_bytes().escape_ascii().to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edit_keeps_the_mode_of_a_regular_file() {
+        let id = |text: &[u8]| Oid::hash_object(ObjectType::Blob, text).unwrap();
+        let (new, old) = (id(b"new"), id(b"old"));
+        let entry = |oid, mode| Some(Entry { oid, mode });
+        let (file, executable, link) = (0o100_644, 0o100_755, 0o120_000);
+        let cases = [
+            (entry(old, file), entry(new, file), true),
+            (entry(old, executable), entry(new, executable), true),
+            (entry(old, file), entry(new, executable), false),
+            (entry(old, executable), entry(new, file), false),
+            (entry(old, link), entry(new, link), false),
+            (entry(old, file), entry(old, file), false),
+            (None, entry(new, file), false),
+            (entry(old, file), None, false),
+        ];
+        for (before, after, want) in cases {
+            let change = Change { path: "a".to_owned(), before, after };
+            assert_eq!(change.is_edit_to(&new.to_string()), want, "{change:?}");
+        }
+    }
 
     /// One object is as many files as a tree says.
     #[test]

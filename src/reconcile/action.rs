@@ -201,8 +201,6 @@ pub struct MergeOrder {
     pub set: usize,
     /// The method.
     pub method: MergeMethod,
-    /// True if the commit was pushed by this run.
-    pub is_new: bool,
     /// A warning for the report of the merge.
     pub warning: Option<String>,
 }

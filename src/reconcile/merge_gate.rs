@@ -149,7 +149,7 @@ impl Candidate<'_> {
 
     fn order(&self, method: MergeMethod) -> MergeOrder {
         let warning = by_name_alone(self.set, self.pull);
-        MergeOrder { set: self.index, method, is_new: self.is_new, warning }
+        MergeOrder { set: self.index, method, warning }
     }
 
     /// Leaves a pull request in the queue, unless nobody approves it any more.

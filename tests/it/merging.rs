@@ -2,6 +2,7 @@
 
 use crate::lifecycle::{Fleet, IMAGES};
 use crate::world::github::Fault;
+use crate::world::story::{Story, shop};
 
 /// An answer that refuses.
 fn refused(method: &'static str, part: &'static str, status: u16) -> Fault {
@@ -561,6 +562,57 @@ fn a_check_is_of_who_reports_it() {
     let check = serde_json::json!({"context": "ci", "state": "SUCCESS", "by": "eve"});
     fleet.github.edit(1, |pull| pull.checks = vec![check]);
     fleet.run(&[]).exits(0).says(&["`ci` (by eve) counted by name alone"]);
+}
+
+/// The commit that a branch begins at is looked for in the history of its base, which has to have it.
+#[test]
+fn a_branch_may_be_behind_its_base_and_must_stand_on_it() {
+    for (commits, newer) in [("change-set", 1), ("image", 1), ("change-set", 70), ("image", 70)] {
+        let fleet = Fleet::new(&format!("autoMerge: bot, commits: {commits}"));
+        fleet.run(&[]).exits(0);
+        let repo = &fleet.github.repo;
+        for number in 0..newer {
+            repo.commit("main", "Others", &[("docs/a.md", &format!("{number}\n"))]);
+        }
+        fleet.checks(1, &[("test", Some("SUCCESS"))]);
+        fleet.github.seen();
+        let out = fleet.run(&[]).exits(0);
+        assert_eq!(out.deliveries(), ["staging merged"], "{commits} {newer}: {}", out.stdout);
+        let fetches = fleet.github.seen();
+        let fetches = fetches.iter().filter(|seen| seen.starts_with("POST /acme/fleet.git/git-up"));
+        assert_eq!(fetches.count(), if newer == 1 { 2 } else { 3 }, "{commits} {newer}");
+    }
+    let fleet = Fleet::new("autoMerge: bot");
+    fleet.run(&[]).exits(0);
+    let repo = &fleet.github.repo;
+    let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
+    repo.git(&["update-ref", "refs/heads/tagalong/staging", "main"]);
+    repo.commit("tagalong/staging", "Beneath", &[("staging/evil.yaml", "a: 1\n")]);
+    let edits = IMAGES.map(|image| {
+        let site = format!("image: {}/acme/{image}:v1.1.0\n", fleet.registry.host);
+        (format!("staging/{image}.yaml"), site)
+    });
+    let files = edits.each_ref().map(|(path, text)| (&**path, &**text));
+    repo.commit_as_bot("tagalong/staging", message.trim(), &files);
+    fleet.checks(1, &[("test", Some("SUCCESS"))]);
+    fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
+    assert!(!fleet.github.pulls()[0].merged);
+}
+
+/// A comparison by GitHub lists 300 files.
+#[test]
+fn as_many_files_as_there_are_can_be_merged() {
+    let story = Story::of(|registry| {
+        registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
+        let mut files = shop(&registry.host);
+        files[0].1 +=
+            "environments: {all: {paths: ['*'], deliver: {autoMerge: bot, withoutChecks: true}}}\n";
+        let site = files[1].1.clone();
+        files.extend((0..310).map(|number| (format!("apps/{number}.yaml"), site.clone())));
+        files
+    });
+    story.run().exits(0);
+    assert_eq!(story.run().exits(0).deliveries(), ["all merged"]);
 }
 
 /// The planned contents under another mode: GitHub's comparison does not tell.

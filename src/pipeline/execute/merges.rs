@@ -41,9 +41,9 @@ impl Execution<'_> {
             return Ok(Merged::NotNow(String::new()));
         };
         let (clone, plan) = (self.on.clone, self.on.plan);
-        let branch = proof::Branch { clone, plan, head, is_new: order.is_new };
-        if let Some(why) = branch.difference(&plan.change_sets[order.set], forge).await? {
-            return Ok(Merged::NotNow(why.to_owned()));
+        let branch = proof::Branch { clone, plan, head };
+        if let Some(why) = branch.difference(&plan.change_sets[order.set]).await {
+            return Ok(Merged::NotNow(why));
         }
         let now = match action {
             Action::EnableAutoMerge { otherwise, .. } => {

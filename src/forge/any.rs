@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Check, Compared, Decoration, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged,
-    NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
+    Check, Decoration, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged, NewCommit,
+    NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
 use crate::repo_id::RepoId;
@@ -54,12 +54,6 @@ impl Forge for AnyForge {
     async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
         match self {
             Self::GitHub(forge) => Forge::checks(&**forge, commits).await,
-        }
-    }
-
-    async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::compare(&**forge, base, head).await,
         }
     }
 

@@ -37,9 +37,6 @@ pub trait Forge {
     /// Reads the checks of commits; a commit that the forge does not know has none.
     async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError>;
 
-    /// Compares a commit with a base, from where they parted.
-    async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError>;
-
     /// Opens a pull request, or finds the one that another run opened meanwhile.
     async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError>;
 
@@ -113,15 +110,6 @@ pub enum Merged {
     Conflict,
     /// Its branch is not at the commit any more.
     Moved,
-}
-
-/// The commits and files of a branch that its base has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    /// Its commits.
-    pub commits: Vec<String>,
-    /// Its files by path, with the object that each holds; `None` when there are too many, or some are new or gone.
-    pub files: Option<BTreeMap<String, String>>,
 }
 
 /// A published release.

@@ -7,23 +7,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use crate::forge::{Compared, ForgeError, Merged};
+use crate::forge::{ForgeError, Merged};
 use crate::policy::MergeMethod;
 use crate::pull_request::PullRef;
 
-/// A comparison lists at most this many files.
-const MAX_FILES: usize = 300;
-
 /// How often a merge is tried again because the base moved at the same moment.
 const RETRIES: usize = 5;
-
-#[derive(Deserialize)]
-struct Comparison {
-    total_commits: usize,
-    commits: Vec<CommitRow>,
-    #[serde(default)]
-    files: Vec<FileRow>,
-}
 
 #[derive(Deserialize)]
 struct State {
@@ -41,36 +30,7 @@ fn is_ready(why: &str) -> bool {
     ["clean status", "unstable status"].iter().any(|state| why.contains(state))
 }
 
-#[derive(Deserialize)]
-struct CommitRow {
-    sha: String,
-}
-
-#[derive(Deserialize)]
-struct FileRow {
-    filename: String,
-    status: String,
-    sha: Option<String>,
-}
-
 impl GitHub {
-    /// What a commit has that a base has not, from where they parted.
-    ///
-    /// # Errors
-    /// GitHub refuses, or cannot be reached.
-    pub async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError> {
-        let route = self.route(&format!("compare/{base}...{head}"));
-        let found: Comparison = self.get(&route).await?;
-        let is_whole = found.files.len() < MAX_FILES && found.commits.len() == found.total_commits;
-        let modified = found.files.iter().all(|file| file.status == "modified");
-        let files =
-            found.files.into_iter().map(|file| (file.filename, file.sha.unwrap_or_default()));
-        Ok(Compared {
-            commits: found.commits.into_iter().map(|commit| commit.sha).collect(),
-            files: (is_whole && modified).then(|| files.collect()),
-        })
-    }
-
     /// Merges a pull request, if its branch is still at the commit that was verified.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::GitHub;
 use crate::forge::{
-    Check, Compared, Decoration, Forge, ForgeError, Issue, Labeller, MadeCommit, Merged, NewCommit,
+    Check, Decoration, Forge, ForgeError, Issue, Labeller, MadeCommit, Merged, NewCommit,
     NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
@@ -26,10 +26,6 @@ impl Forge for GitHub {
 
     async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
         Self::checks(self, commits).await
-    }
-
-    async fn compare(&self, base: &str, head: &str) -> Result<Compared, ForgeError> {
-        Self::compare(self, base, head).await
     }
 
     async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {

@@ -540,7 +540,6 @@ impl Held {
             ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
             ("GET", ["collaborators", login, "permission"]) => self.permission(login),
             ("GET", ["milestones"]) => self.milestones(),
-            ("GET", ["compare", basehead @ ..]) => self.compare(&basehead.join("/")),
             _ => said(404, "Not Found"),
         }
     }

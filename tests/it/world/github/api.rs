@@ -22,7 +22,6 @@ const TOKENS: &str = "/app/installations/{installation_id}/access_tokens";
 const MILESTONES: &str = "/repos/{owner}/{repo}/milestones";
 const REPOSITORY: &str = "/repos/{owner}/{repo}";
 const RELEASES: &str = "/repos/{owner}/{repo}/releases";
-const COMPARE: &str = "/repos/{owner}/{repo}/compare/{basehead}";
 
 impl Held {
     /// Executes a query on GitHub's published schema, with graphql-js.
@@ -415,39 +414,6 @@ impl Held {
         pull.comments.push(body["body"].as_str().unwrap_or_default().to_owned());
         let shown = openapi::example("issue-comment");
         self.judged("POST", COMMENTS, 201, shown)
-    }
-
-    /// What git says of two commits, in the form of the published example.
-    pub(super) fn compare(&mut self, basehead: &str) -> Response {
-        let (base, head) = basehead.split_once("...").unwrap();
-        let mut shown = openapi::example("commit-comparison");
-        let commits = self.repo.git(&["rev-list", "--reverse", &format!("{base}..{head}")]);
-        let row = shown["commits"][0].clone();
-        let rows = commits.lines().map(|sha| {
-            let mut row = row.clone();
-            row["sha"] = json!(sha);
-            row
-        });
-        shown["commits"] = rows.collect();
-        shown["total_commits"] = json!(commits.lines().count());
-        let between = format!("{base}...{head}");
-        let changes = self.repo.git(&["diff", "--raw", "--no-abbrev", "--no-renames", &between]);
-        let row = shown["files"][0].clone();
-        let rows = changes.lines().map(|line| {
-            let (fields, path) = line.split_once('\t').unwrap();
-            let fields: Vec<&str> = fields.split(' ').collect();
-            let status = match fields[4] {
-                "A" => "added",
-                "D" => "removed",
-                _ => "modified",
-            };
-            let mut row = row.clone();
-            (row["filename"], row["sha"], row["status"]) =
-                (json!(path), json!(fields[3]), json!(status));
-            row
-        });
-        shown["files"] = rows.collect();
-        self.judged("GET", COMPARE, 200, shown)
     }
 
     /// An answer, after it was held against the description.

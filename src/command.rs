@@ -23,8 +23,8 @@ use crate::pipeline::{self, Exit, Failure, Invalid, Planning, RollbackRequest, R
 use crate::policy::{self, Home, PolicySet, Service};
 use crate::report::{self, Delivery, ExplainReport, Report};
 use crate::secret::{Redacting, redacted};
-use crate::serve::{self, Refused};
-use crate::settings::{DecideSettings, InvalidSetting, Place, Surroundings};
+use crate::serve::{self, StartError};
+use crate::settings::{DecideSettings, DefaultRepository, InvalidSetting, Surroundings};
 use crate::traces::Traces;
 
 /// Runs a command to its exit code.
@@ -80,7 +80,7 @@ async fn dispatch(command: Command, around: &Surroundings) -> Exit {
 }
 
 async fn plan(args: &PlanArgs, around: &Surroundings) -> Exit {
-    let place = Place::Repository;
+    let place = DefaultRepository::Repository;
     let settings = match around.decide(&args.decide, place) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
@@ -111,7 +111,7 @@ async fn run(args: &RunArgs, around: &Surroundings) -> Exit {
 }
 
 async fn rollback(args: &RollbackArgs, around: &Surroundings) -> Exit {
-    let settings = match around.decide(&args.decide, Place::Repository) {
+    let settings = match around.decide(&args.decide, DefaultRepository::Repository) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
@@ -152,7 +152,7 @@ fn tag(option: &str, text: Option<&str>) -> Result<Option<Tag>, Failure> {
 }
 
 async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
-    let scope = match around.scope(&args.repo, Place::Directory) {
+    let scope = match around.scope(&args.repo, DefaultRepository::Directory) {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };
@@ -199,7 +199,7 @@ fn verdict(set: &PolicySet, warnings: usize, is_strict: bool) -> String {
 }
 
 async fn status(args: &StatusArgs, around: &Surroundings) -> Exit {
-    let settings = match around.decide(&args.decide, Place::Repository) {
+    let settings = match around.decide(&args.decide, DefaultRepository::Repository) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
@@ -235,7 +235,7 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
         Service::of(repo.unwrap_or_else(|| ".".to_owned()), args.decide.repo.branch.clone());
     alone.listen = args.listen.unwrap_or(alone.listen);
     // What is wrong with the arguments is said before anything listens.
-    if let Err(error) = around.decide(&args.decide, Place::Repository) {
+    if let Err(error) = around.decide(&args.decide, DefaultRepository::Repository) {
         return refuse(&error);
     }
     let served = if args.run_ordered {
@@ -246,16 +246,16 @@ async fn serve(args: ServeArgs, around: &Surroundings) -> Exit {
     };
     match served {
         Ok(()) => Exit::Done,
-        Err(Refused::Invalid(diagnostics, file)) => {
+        Err(StartError::Invalid(diagnostics, file)) => {
             let sources = [(file.path.clone(), file.text.clone())].into();
             let invalid = Invalid { diagnostics, sources };
             failed(Failure::Invalid(Box::new(invalid)), Format::Text, around)
         }
-        Err(Refused::Other(why)) => {
+        Err(StartError::Other(why)) => {
             fail(&why);
             Exit::Invalid
         }
-        Err(Refused::Failed(why)) => fail(&why),
+        Err(StartError::Failed(why)) => fail(&why),
     }
 }
 
@@ -263,7 +263,7 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
     if let Some(code) = &args.code {
         return reference::code(code, around);
     }
-    let settings = match around.decide(&args.decide, Place::Repository) {
+    let settings = match around.decide(&args.decide, DefaultRepository::Repository) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Repository, Tag};
-pub use seal::{SealKeys, ShortKey, Verdict};
+pub use seal::{SealKeys, SealVerdict, ShortKey};
 
 /// The version of the format that this program writes.
 const VERSION: u32 = 1;

@@ -104,10 +104,10 @@ pub fn masked(text: &str) -> String {
 
 /// The variables of the environment, read once. They hold secrets, so they are not shown either.
 #[derive(Clone, Default)]
-pub struct Variables(Arc<Held>);
+pub struct Variables(Arc<HeldVariables>);
 
 #[derive(Default)]
-struct Held {
+struct HeldVariables {
     all: BTreeMap<String, String>,
     /// Held so that they are known: not all of them are used.
     _secrets: Vec<Secret>,
@@ -138,7 +138,7 @@ impl FromIterator<(String, String)> for Variables {
         };
         let secrets = all.iter().filter(is_secret);
         let secrets = secrets.map(|(_, value)| Secret::from(value.clone())).collect();
-        Self(Arc::new(Held { all, _secrets: secrets }))
+        Self(Arc::new(HeldVariables { all, _secrets: secrets }))
     }
 }
 

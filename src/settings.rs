@@ -158,7 +158,7 @@ pub struct Pushed {
 
 /// Where a command works when nothing is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DefaultRepository {
     /// At the repository, which in GitHub Actions is the workflow's.
     Repository,
     /// In the directory it is started in, as a check of a pull request does.
@@ -285,8 +285,13 @@ impl Surroundings {
     ///
     /// # Errors
     /// When `--repo` names nothing that can be a repository.
-    pub fn scope(&self, args: &RepoArgs, place: Place) -> Result<Scope, InvalidSetting> {
-        let workflow = self.workflow_repository.clone().filter(|_| place == Place::Repository);
+    pub fn scope(
+        &self,
+        args: &RepoArgs,
+        place: DefaultRepository,
+    ) -> Result<Scope, InvalidSetting> {
+        let workflow =
+            self.workflow_repository.clone().filter(|_| place == DefaultRepository::Repository);
         let written = args.repo.clone().or(workflow);
         Ok(Scope {
             repo: self.forge.repo(written.as_deref().unwrap_or("."))?,
@@ -304,7 +309,8 @@ impl Surroundings {
     /// When an argument cannot be used.
     pub fn run(&self, args: &RunArgs) -> Result<DecideSettings, InvalidSetting> {
         let in_place = args.deliver == Some(Via::Worktree);
-        let place = if in_place { Place::Directory } else { Place::Repository };
+        let place =
+            if in_place { DefaultRepository::Directory } else { DefaultRepository::Repository };
         let pushed = args.image_ref.as_deref().map(Pushed::read).transpose()?;
         let dry_run = args.dry_run;
         Ok(DecideSettings { pushed, dry_run, ..self.decide(&args.decide, place)? })
@@ -317,7 +323,7 @@ impl Surroundings {
     pub fn decide(
         &self,
         args: &DecideArgs,
-        place: Place,
+        place: DefaultRepository,
     ) -> Result<DecideSettings, InvalidSetting> {
         let token_host = |text: &String| match text.split_once('=') {
             Some((registry, host)) if !registry.is_empty() && !host.is_empty() => {

@@ -70,7 +70,7 @@ impl WorkTree {
     /// # Errors
     /// When a directory cannot be read.
     pub fn open(root: &Path) -> Result<Self, WorkTreeError> {
-        let found = Mutex::new(Listed::default());
+        let found = Mutex::new(Walked::default());
         let walk = WalkBuilder::new(root)
             .hidden(false)
             .ignore(false)
@@ -82,7 +82,7 @@ impl WorkTree {
             .filter_entry(|entry| entry.file_name() != ".git")
             .build_parallel();
         walk.visit(&mut Lister { root, found: &found });
-        let Listed { mut paths, mut skipped, failed } =
+        let Walked { mut paths, mut skipped, failed } =
             found.into_inner().unwrap_or_else(PoisonError::into_inner);
         // One directory that cannot be read does not hide the others.
         if let Some(source) = failed.filter(|_| !root.is_dir()) {
@@ -305,7 +305,7 @@ impl Drop for Scratch<'_> {
 
 /// What a walk has found.
 #[derive(Default)]
-struct Listed {
+struct Walked {
     paths: Vec<String>,
     skipped: Vec<String>,
     failed: Option<ignore::Error>,
@@ -314,19 +314,19 @@ struct Listed {
 /// Makes a visitor for each thread of a walk.
 struct Lister<'a> {
     root: &'a Path,
-    found: &'a Mutex<Listed>,
+    found: &'a Mutex<Walked>,
 }
 
 /// What one thread of a walk has found; it hands that over at its end.
 struct Visitor<'a> {
     root: &'a Path,
-    own: Listed,
-    found: &'a Mutex<Listed>,
+    own: Walked,
+    found: &'a Mutex<Walked>,
 }
 
 impl<'s> ParallelVisitorBuilder<'s> for Lister<'s> {
     fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
-        Box::new(Visitor { root: self.root, own: Listed::default(), found: self.found })
+        Box::new(Visitor { root: self.root, own: Walked::default(), found: self.found })
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn render(template: &MessageTemplate, edits: &[&PlannedEdit]) -> Resu
     ]);
     let parsed =
         functions(Template::new("message")).parse(&text).map_err(|error| error.to_string());
-    let mut message = Bounded(String::new());
+    let mut message = BoundedMessage(String::new());
     parsed?.execute_fmt(&mut message, &data).map_err(|error| error.to_string())?;
     match message.0.trim() {
         "" => Err("it renders to nothing".to_owned()),
@@ -75,9 +75,9 @@ pub(super) fn render(template: &MessageTemplate, edits: &[&PlannedEdit]) -> Resu
 }
 
 /// A message that does not grow without end.
-struct Bounded(String);
+struct BoundedMessage(String);
 
-impl std::fmt::Write for Bounded {
+impl std::fmt::Write for BoundedMessage {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         if self.0.len() + text.len() > MAX_MESSAGE {
             return Err(std::fmt::Error);

@@ -64,13 +64,13 @@ pub struct Note {
 }
 
 /// The pages of a server that shows source code.
-struct Pages {
+struct SourcePages {
     repository: String,
     compare: String,
     release: Option<String>,
 }
 
-impl Pages {
+impl SourcePages {
     /// Those of servers that everybody knows, and of the GitHub that is worked on. Anywhere else an
     /// image's label could lead people.
     fn of(source: &Source, github: &str) -> Option<Self> {
@@ -138,7 +138,7 @@ fn row(sources: &Sources, github: &str) -> Option<String> {
     let name = code_span(&format!("{}/{}", to.host, to.path));
     let revisions = (sources.from.revision.as_ref(), sources.to.revision.as_ref());
     let is_same = sources.from.source.as_ref() == Some(to);
-    let shown = match (Pages::of(to, github), revisions) {
+    let shown = match (SourcePages::of(to, github), revisions) {
         (None, _) => name,
         (Some(pages), (Some(from), Some(new))) if is_same && from != new => {
             let link = format!("{}{from}...{new}", pages.compare);
@@ -170,7 +170,7 @@ fn notes(sources: &Sources, source: &Source, github: &str) -> String {
     if sources.notes.is_empty() {
         return String::new();
     }
-    let pages = Pages::of(source, github);
+    let pages = SourcePages::of(source, github);
     let mut text = format!("\n<details><summary>Release notes of {}</summary>\n\n", source.path);
     for note in sources.notes.iter().take(MAX_NOTES) {
         let name = code_span(&note.tag);

@@ -134,7 +134,7 @@ fn charge(made: &AtomicUsize, text: String) -> Result<String, Error> {
 
 /// Texts with another one between them.
 fn join(all: &Value, between: Option<&str>) -> Result<String, Error> {
-    let mut text = Bounded::default();
+    let mut text = BoundedText::default();
     for (index, one) in all.try_iter()?.enumerate() {
         let between = between.filter(|_| index > 0).unwrap_or_default();
         write!(text, "{between}{one}").map_err(|_error| too_long())?;
@@ -158,11 +158,11 @@ fn too_long() -> Error {
 
 /// A text that takes no more than [`MAX_TEXT`].
 #[derive(Default)]
-struct Bounded {
+struct BoundedText {
     text: String,
 }
 
-impl fmt::Write for Bounded {
+impl fmt::Write for BoundedText {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         if self.text.len() + more.len() > MAX_TEXT {
             return Err(fmt::Error);
@@ -175,7 +175,7 @@ impl fmt::Write for Bounded {
 /// The text of a value, while all texts together have no more than [`MAX_TEXT`]. What stands between values is
 /// bounded by the length of the template and by its work.
 fn written(value: &Value, total: &AtomicUsize) -> Result<String, Error> {
-    let mut text = Bounded::default();
+    let mut text = BoundedText::default();
     write!(text, "{value}").map_err(|_error| too_long())?;
     let before = total.fetch_add(text.text.len(), Ordering::Relaxed);
     if before.saturating_add(text.text.len()) > MAX_TEXT { Err(too_long()) } else { Ok(text.text) }

@@ -91,7 +91,7 @@ pub enum InvalidCatalog {
 
 /// One entry of a catalog file: a tag alone, or a mapping.
 #[derive(Debug)]
-struct Entry(Long);
+struct CatalogEntry(Long);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +104,7 @@ struct Long {
     platforms: Vec<String>,
 }
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for CatalogEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(EntryVisitor)
     }
@@ -113,24 +113,24 @@ impl<'de> Deserialize<'de> for Entry {
 struct EntryVisitor;
 
 impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = Entry;
+    type Value = CatalogEntry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a tag (in quotes when it looks like a number) or a mapping with `tag`")
     }
 
-    fn visit_str<E: serde::de::Error>(self, tag: &str) -> Result<Entry, E> {
-        Ok(Entry(Long { tag: tag.to_owned(), ..Long::default() }))
+    fn visit_str<E: serde::de::Error>(self, tag: &str) -> Result<CatalogEntry, E> {
+        Ok(CatalogEntry(Long { tag: tag.to_owned(), ..Long::default() }))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
-        Long::deserialize(MapAccessDeserializer::new(map)).map(Entry)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CatalogEntry, A::Error> {
+        Long::deserialize(MapAccessDeserializer::new(map)).map(CatalogEntry)
     }
 }
 
 /// The mapping form of an entry, for writing.
 #[derive(Serialize)]
-struct Row<'a> {
+struct CatalogRow<'a> {
     tag: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a str>,
@@ -152,7 +152,7 @@ impl Catalog {
         // The user's own file, as large as the registries that it was saved from.
         let budget = serde_saphyr::budget! { max_nodes: 50_000_000, max_events: 100_000_000, max_total_scalar_bytes: 1 << 30 };
         let options = serde_saphyr::options! { budget: budget };
-        let raw: Option<BTreeMap<String, Vec<Entry>>> =
+        let raw: Option<BTreeMap<String, Vec<CatalogEntry>>> =
             serde_saphyr::from_str_with_options(text, options)
                 .map_err(|error| InvalidCatalog::Syntax(error.to_string()))?;
         let mut catalog = Self::default();
@@ -237,7 +237,7 @@ impl Catalog {
 
 /// JSON flow style is YAML, and quotes every tag: none is read back as a number.
 fn row(tag: &Tag, listed: &Listed) -> String {
-    let row = Row {
+    let row = CatalogRow {
         tag: tag.as_str(),
         digest: listed.digest.as_ref().map(Digest::as_str),
         pushed: listed.pushed,
@@ -276,9 +276,9 @@ impl Listing {
         listing
     }
 
-    fn from_entries(entries: Vec<Entry>) -> Result<Self, InvalidCatalog> {
+    fn from_entries(entries: Vec<CatalogEntry>) -> Result<Self, InvalidCatalog> {
         let mut listing = Self::default();
-        for Entry(long) in entries {
+        for CatalogEntry(long) in entries {
             let invalid = |digest: String| InvalidCatalog::Digest(digest, long.tag.clone());
             let digest = match long.digest {
                 Some(text) => Some(Digest::parse(&text).ok_or_else(|| invalid(text))?),

@@ -83,7 +83,7 @@ pub struct Case<'a, 's> {
 }
 
 /// How a candidate relates to the deployed tag.
-enum Place {
+enum Relation {
     /// It ranks above, or no order says where it stands and the policy does not mind.
     Ahead(Option<Ordering>),
     /// It is the deployed tag, or ranks equal to it.
@@ -161,13 +161,13 @@ impl Case<'_, '_> {
         for place in 0.. {
             let Some(candidate) = self.selection.at(place) else { break };
             match self.place(candidate, rank.as_ref(), current) {
-                Place::Here(decision) => return self.settled_here(decision, passed_over),
-                Place::Behind(reason) => {
+                Relation::Here(decision) => return self.settled_here(decision, passed_over),
+                Relation::Behind(reason) => {
                     return Ok(or_held(hold(Some(candidate.tag.clone()), reason), passed_over));
                 }
                 // What is tried instead of a better one never leads backwards.
-                Place::Ahead(Some(Ordering::Less)) if !passed_over.is_empty() => break,
-                Place::Ahead(ordering) => {
+                Relation::Ahead(Some(Ordering::Less)) if !passed_over.is_empty() => break,
+                Relation::Ahead(ordering) => {
                     asked += usize::from(!self.is_free(candidate.tag));
                     if asked > MAX_ASKED {
                         return Ok(patient(passed_over));
@@ -210,9 +210,14 @@ impl Case<'_, '_> {
         Ok(or_held(settled, passed_over))
     }
 
-    fn place(&self, candidate: &Candidate<'_>, current_rank: Option<&Key>, current: &Tag) -> Place {
+    fn place(
+        &self,
+        candidate: &Candidate<'_>,
+        current_rank: Option<&Key>,
+        current: &Tag,
+    ) -> Relation {
         if candidate.tag == current {
-            return Place::Here(self.up_to_date(current));
+            return Relation::Here(self.up_to_date(current));
         }
         let ordering = self.compare(candidate, current_rank);
         let allowed = self.policy.allow.downgrade;
@@ -220,13 +225,13 @@ impl Case<'_, '_> {
             Some(Ordering::Equal) if !self.policy.is_of_flux() => {
                 let message = format!("{current} ranks equal to {}", candidate.tag);
                 let reason = Reason::new(ReasonCode::UpToDate, message);
-                Place::Here(Decision { to: Some(current.clone()), ..keep(reason) })
+                Relation::Here(Decision { to: Some(current.clone()), ..keep(reason) })
             }
-            Some(Ordering::Less) if !allowed => Place::Behind(downgrade(candidate.tag, current)),
+            Some(Ordering::Less) if !allowed => Relation::Behind(downgrade(candidate.tag, current)),
             None if !allowed && !self.is_fixed() => {
-                Place::Behind(unordered(candidate.tag, current))
+                Relation::Behind(unordered(candidate.tag, current))
             }
-            ordering => Place::Ahead(ordering),
+            ordering => Relation::Ahead(ordering),
         }
     }
 

@@ -24,7 +24,7 @@ const MAX_TIMES: usize = 100;
 pub struct Selection<'a> {
     listing: &'a Listing,
     ranker: Ranker<'a>,
-    times: Times<'a>,
+    times: RankedTimes<'a>,
     best: Option<Candidate<'a>>,
     /// The highest tag of those that are out of range.
     beyond: Option<Candidate<'a>>,
@@ -59,7 +59,7 @@ pub fn select<'a>(
     if policy.rule.takes_numbers() {
         ranker = ranker.beside(listing.tags.keys());
     }
-    let times = Times::of(policy, listing, facts)?;
+    let times = RankedTimes::of(policy, listing, facts)?;
     let mut counts = [0; Rejection::ALL.len()];
     let mut stopped = None;
     let (mut best, mut beyond): (Option<Candidate<'a>>, Option<Candidate<'a>>) = (None, None);
@@ -152,7 +152,7 @@ impl Candidate<'_> {
 }
 
 /// The time that a tag is ordered by, where it is.
-pub(super) struct Times<'a> {
+pub(super) struct RankedTimes<'a> {
     clock: Option<Clock>,
     policy: &'a Policy,
     facts: Facts<'a>,
@@ -160,7 +160,7 @@ pub(super) struct Times<'a> {
     is_timed: bool,
 }
 
-impl<'a> Times<'a> {
+impl<'a> RankedTimes<'a> {
     /// Gets ready to tell times.
     ///
     /// # Errors
@@ -238,7 +238,7 @@ pub(super) fn rank_deployed(
     deployed: &Tag,
     facts: Facts<'_>,
 ) -> Option<Key> {
-    let times = Times::of(policy, listing, facts).ok();
+    let times = RankedTimes::of(policy, listing, facts).ok();
     let listed = listing.tags.get(deployed);
     let time = listed.and_then(|listed| times.as_ref()?.of_tag(deployed, listed));
     ranker.rank_deployed(deployed, time)

@@ -4,11 +4,11 @@ use super::{complain, failed, print, refuse};
 use crate::cli::{Format, ImportArgs, InitArgs, RepoArgs};
 use crate::pipeline::{self, Exit, Started};
 use crate::report;
-use crate::settings::{Place, Surroundings};
+use crate::settings::{DefaultRepository, Surroundings};
 
 pub(super) async fn import(args: &ImportArgs, around: &Surroundings) -> Exit {
     let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
-    let scope = match around.scope(&repo, Place::Directory) {
+    let scope = match around.scope(&repo, DefaultRepository::Directory) {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };
@@ -27,7 +27,7 @@ fn started(started: &Started, around: &Surroundings) -> Exit {
 
 pub(super) async fn init(args: &InitArgs, around: &Surroundings) -> Exit {
     let repo = RepoArgs { repo: Some(args.repo.clone()), ..RepoArgs::default() };
-    let scope = match around.scope(&repo, Place::Directory) {
+    let scope = match around.scope(&repo, DefaultRepository::Directory) {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };

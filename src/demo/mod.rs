@@ -228,7 +228,7 @@ async fn merge(remote: &Path, set: &ChangeSet, commit: crate::git::Oid) -> Resul
     pushed(clone.push(&[Update::new(branch_ref(clone.branch()), commit)]).await?)
 }
 
-fn pushed(answers: crate::git::Pushed) -> Result<(), DemoError> {
+fn pushed(answers: crate::git::PushResults) -> Result<(), DemoError> {
     answers.into_values().collect::<Result<(), GitError>>().map_err(DemoError::Git)
 }
 

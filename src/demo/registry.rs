@@ -14,18 +14,18 @@ use sha2::{Digest as _, Sha256};
 /// So few that the demo's lists have more than one page.
 const PAGE: usize = 4;
 
-type Tags = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+type ServedTags = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 /// A running registry; it ends with the process.
 pub(super) struct EmbeddedRegistry {
     pub(super) address: SocketAddr,
-    tags: Tags,
+    tags: ServedTags,
 }
 
 impl EmbeddedRegistry {
     /// Starts on a free port of the loopback address.
     pub(super) async fn start() -> std::io::Result<Self> {
-        let tags = Tags::default();
+        let tags = ServedTags::default();
         let router = Router::new().route("/v2/{*rest}", get(answer)).with_state(Arc::clone(&tags));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -41,7 +41,7 @@ impl EmbeddedRegistry {
 }
 
 async fn answer(
-    State(tags): State<Tags>,
+    State(tags): State<ServedTags>,
     Path(rest): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {

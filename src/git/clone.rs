@@ -7,7 +7,7 @@ use git2::{Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 
 use super::smart::{Advertised, Smart};
-use super::tree::{self, BlobsByPath, Listed, Volume};
+use super::tree::{self, BlobsByPath, ListedTree, Volume};
 use super::{Author, BRANCHES, BranchState, GitError, Oid, Remote, branch_ref, commit, local};
 
 /// A repository as it was when it was fetched.
@@ -118,7 +118,7 @@ impl Clone {
             volume: Volume::default(),
             _directory: directory,
         };
-        let Listed { blobs, skipped } = tree::list(&clone.repository, base)?;
+        let ListedTree { blobs, skipped } = tree::list(&clone.repository, base)?;
         clone.paths = blobs.keys().cloned().collect();
         (clone.blobs, clone.skipped) = (blobs, skipped);
         Ok(clone)

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use git2::{Commit, ErrorCode, Repository};
 
 use super::smart::Smart;
-use super::tree::{self, Budget, Change};
+use super::tree::{self, Change, EntryBudget};
 use super::{Clone, GitError, Oid, Remote};
 
 /// Numbers of commits that are fetched of a history, one after the other, until it is known where a branch begins.
@@ -27,7 +27,7 @@ impl Clone {
             if let Some(depth) = depth {
                 self.deepen(head, depth).await?;
             }
-            let branch = Branch { base: self.base, head, commits };
+            let branch = BranchCommits { base: self.base, head, commits };
             match branch.begin(&self.reopened()?).map_err(|error| self.failed(&error))? {
                 Begin::At(commit) => return self.changed(commit, head).map(Some),
                 Begin::Elsewhere => return Ok(None),
@@ -42,7 +42,8 @@ impl Clone {
         let repository = self.reopened()?;
         let tree =
             |id: Oid| -> Result<Oid, git2::Error> { Ok(repository.find_commit(id)?.tree_id()) };
-        let read = || tree::differing(&repository, tree(from)?, tree(head)?, &mut Budget::new());
+        let read =
+            || tree::differing(&repository, tree(from)?, tree(head)?, &mut EntryBudget::new());
         read().map_err(|error| self.failed(&error))
     }
 
@@ -69,7 +70,7 @@ impl Clone {
 }
 
 /// Commits of a branch, the last of which is its head.
-struct Branch {
+struct BranchCommits {
     base: Oid,
     head: Oid,
     commits: usize,
@@ -86,7 +87,7 @@ enum Begin {
     Unknown,
 }
 
-impl Branch {
+impl BranchCommits {
     fn begin(&self, repository: &Repository) -> Result<Begin, git2::Error> {
         let mut first = self.head;
         for _ in 0..self.commits {
@@ -163,7 +164,7 @@ mod tests {
         }
 
         fn begin(&self, base: Oid, head: Oid, commits: usize) -> Begin {
-            Branch { base, head, commits }.begin(&self.repository).unwrap()
+            BranchCommits { base, head, commits }.begin(&self.repository).unwrap()
         }
     }
 

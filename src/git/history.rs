@@ -145,7 +145,7 @@ fn read(
     matters: &dyn Fn(&str) -> bool,
 ) -> Result<History, git2::Error> {
     let mut history = History::default();
-    let mut budget = tree::Budget::new();
+    let mut budget = tree::EntryBudget::new();
     let mut next = repository.find_commit(head)?;
     loop {
         // What is not here was not asked for, or never was there.

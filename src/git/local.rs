@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use git2::{Direction, FetchOptions, Repository};
 
-use super::smart::{Advertised, Command};
+use super::smart::{Advertised, RefCommand};
 use super::{GitError, Oid, matters, short};
 
 /// Lists the branches of a repository, and references of our own.
@@ -52,24 +52,24 @@ pub(super) fn fetch(
 pub(super) fn push(
     repository: &Repository,
     path: &str,
-    commands: &[Command<'_>],
+    commands: &[RefCommand<'_>],
 ) -> Result<BTreeMap<String, Option<String>>, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
     let target = Repository::open(path).map_err(git)?;
-    for Command { reference, old, .. } in commands {
+    for RefCommand { reference, old, .. } in commands {
         if at(&target, reference) != *old {
             return Err(GitError::Moved(short(reference).to_owned()));
         }
     }
     let mut refspecs = Vec::new();
-    for Command { new, .. } in commands {
+    for RefCommand { new, .. } in commands {
         let name = format!("refs/incoming/{new}");
         repository.reference(&name, *new, true, "push").map_err(git)?;
         refspecs.push(format!("+{name}:{name}"));
     }
     let pushed = repository.remote_anonymous(path).map_err(git)?.push(&refspecs, None);
     let moved = pushed.map_err(git).map(|()| {
-        let answer = |command: &Command<'_>| {
+        let answer = |command: &RefCommand<'_>| {
             (
                 command.reference.to_owned(),
                 set(&target, command).err().map(|e| e.message().to_owned()),
@@ -77,7 +77,7 @@ pub(super) fn push(
         };
         commands.iter().map(answer).collect()
     });
-    for Command { new, .. } in commands {
+    for RefCommand { new, .. } in commands {
         if let Ok(mut incoming) = target.find_reference(&format!("refs/incoming/{new}")) {
             let _kept = incoming.delete();
         }
@@ -86,8 +86,8 @@ pub(super) fn push(
 }
 
 /// Moves one reference when it is still where it was expected.
-fn set(target: &Repository, command: &Command<'_>) -> Result<(), git2::Error> {
-    let Command { reference, old, new } = command;
+fn set(target: &Repository, command: &RefCommand<'_>) -> Result<(), git2::Error> {
+    let RefCommand { reference, old, new } = command;
     if *old == Oid::ZERO_SHA1 {
         return target.reference(reference, *new, false, "push").map(drop);
     }

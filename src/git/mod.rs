@@ -24,7 +24,7 @@ pub use clone::{BlobReader, Blobs, Clone};
 pub use commit::{Author, Described};
 pub use error::GitError;
 pub use history::{Commit, History, history_of};
-pub use push::{Pushed, Update};
+pub use push::{PushResults, Update};
 pub use remote::Remote;
 pub use sign::Signing;
 pub use tree::{Change, Entry};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{Buf, ObjectType, TreeWalkMode, TreeWalkResult};
 
-use super::smart::{Command, Smart};
+use super::smart::{RefCommand, Smart};
 use super::{Clone, GitError, Oid, Remote, branch_ref, local, short};
 
 /// One reference to move.
@@ -63,7 +63,7 @@ impl Update {
 }
 
 /// What became of each reference of a push.
-pub type Pushed = BTreeMap<String, Result<(), GitError>>;
+pub type PushResults = BTreeMap<String, Result<(), GitError>>;
 
 impl Clone {
     /// Moves references in one push. Each must still be where this clone saw it, which the server
@@ -72,14 +72,14 @@ impl Clone {
     /// # Errors
     /// When the push as a whole fails: no connection, no right to push, or one branch moved, in
     /// which case none was changed.
-    pub async fn push(&self, updates: &[Update]) -> Result<Pushed, GitError> {
+    pub async fn push(&self, updates: &[Update]) -> Result<PushResults, GitError> {
         let nowhere = Oid::ZERO_SHA1;
-        let commands = updates.iter().map(|update| Command {
+        let commands = updates.iter().map(|update| RefCommand {
             reference: &update.reference,
             old: self.lease(update),
             new: update.commit,
         });
-        let commands: Vec<Command<'_>> = commands.collect();
+        let commands: Vec<RefCommand<'_>> = commands.collect();
         let subject = self.remote.address();
         let answers = match &self.remote {
             Remote::Path(_) => local::push(&self.repository, &subject, &commands)?,
@@ -125,9 +125,9 @@ impl Clone {
         let now = smart.advertised("git-receive-pack").await?.references;
         let references: Vec<String> = branches.iter().map(|branch| branch_ref(branch)).collect();
         let new = Oid::ZERO_SHA1;
-        let commands: Vec<Command<'_>> = references
+        let commands: Vec<RefCommand<'_>> = references
             .iter()
-            .filter_map(|reference| Some(Command { reference, old: *now.get(reference)?, new }))
+            .filter_map(|reference| Some(RefCommand { reference, old: *now.get(reference)?, new }))
             .collect();
         if !commands.is_empty() {
             smart.push(&commands, &[]).await?;
@@ -191,7 +191,7 @@ fn judge(
     updates: &[Update],
     answers: &BTreeMap<String, Option<String>>,
     moved: &dyn Fn(&Update) -> bool,
-) -> Pushed {
+) -> PushResults {
     let rejected = |reference: &str, reason: &str| {
         Err(GitError::Rejected {
             branch: short(reference).to_owned(),

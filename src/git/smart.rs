@@ -52,7 +52,7 @@ pub(super) struct Advertised {
 }
 
 /// A reference to move.
-pub(super) struct Command<'a> {
+pub(super) struct RefCommand<'a> {
     pub(super) reference: &'a str,
     pub(super) old: Oid,
     pub(super) new: Oid,
@@ -155,12 +155,12 @@ impl<'a> Smart<'a> {
     /// Asks the server to move references, and gives it the objects; what it says of each.
     pub(super) async fn push(
         &self,
-        commands: &[Command<'_>],
+        commands: &[RefCommand<'_>],
         pack: &[u8],
     ) -> Result<BTreeMap<String, Option<String>>, GitError> {
         let mut body = Vec::new();
         for (index, command) in commands.iter().enumerate() {
-            let Command { reference, old, new } = command;
+            let RefCommand { reference, old, new } = command;
             let abilities =
                 format!("\0 report-status side-band-64k delete-refs agent={USER_AGENT}");
             let abilities = if index == 0 { abilities } else { String::new() };

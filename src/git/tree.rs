@@ -37,7 +37,7 @@ pub(super) type BlobsByPath = BTreeMap<String, (Oid, i32)>;
 
 /// What a tree holds.
 #[derive(Default)]
-pub(super) struct Listed {
+pub(super) struct ListedTree {
     /// The regular files.
     pub(super) blobs: BlobsByPath,
     /// Links and submodules.
@@ -48,7 +48,7 @@ pub(super) struct Listed {
 ///
 /// # Errors
 /// When an object cannot be read, or there are more than the bounds allow.
-pub(super) fn list(repository: &Repository, commit: Oid) -> Result<Listed, GitError> {
+pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, GitError> {
     let subject = commit.to_string();
     let git = |error: git2::Error| GitError::from_git(&subject, &error);
     let over = |what: String| GitError::Other {
@@ -56,7 +56,7 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<Listed, GitEr
         message: format!("its tree has more than {what}"),
     };
     let root = repository.find_commit(commit).map_err(git)?.tree_id();
-    let (mut listed, mut entries, mut bytes) = (Listed::default(), 0, 0);
+    let (mut listed, mut entries, mut bytes) = (ListedTree::default(), 0, 0);
     let mut open = vec![(root, String::new(), 0)];
     while let Some((tree, directory, depth)) = open.pop() {
         if depth > MAX_DEPTH {
@@ -145,11 +145,11 @@ pub(super) fn blob(
 }
 
 /// How much of the trees of a history is looked at.
-pub(super) struct Budget {
+pub(super) struct EntryBudget {
     entries: usize,
 }
 
-impl Budget {
+impl EntryBudget {
     pub(super) const fn new() -> Self {
         Self { entries: MAX_ENTRIES }
     }
@@ -209,7 +209,7 @@ pub(super) fn differing(
     repository: &Repository,
     old: Oid,
     new: Oid,
-    budget: &mut Budget,
+    budget: &mut EntryBudget,
 ) -> Result<Vec<Change>, git2::Error> {
     let mut found = Vec::new();
     let top = Pair { trees: [Some(old), Some(new)], directory: String::new(), depth: 0 };
@@ -241,7 +241,7 @@ type Sides = [Option<Entry>; 2];
 fn entries(
     repository: &Repository,
     trees: [Option<Oid>; 2],
-    budget: &mut Budget,
+    budget: &mut EntryBudget,
 ) -> Result<BTreeMap<Vec<u8>, Sides>, git2::Error> {
     let mut names: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
     for (side, tree) in trees.into_iter().enumerate() {

@@ -48,7 +48,7 @@ pub(super) const HASH: std::ops::RangeInclusive<usize> = 7..=40;
 
 /// A piece of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
+enum VariantPiece<'a> {
     /// Part of the flavour, separators among it.
     Word(&'a str),
     /// A count, and whether it is that of a distribution.
@@ -75,15 +75,15 @@ fn pieces(variant: &str) -> Pieces<'_> {
 }
 
 impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
+    type Item = VariantPiece<'a>;
 
-    fn next(&mut self) -> Option<Piece<'a>> {
+    fn next(&mut self) -> Option<VariantPiece<'a>> {
         let first = self.rest.chars().next()?;
         let hash = hash(self.rest, self.is_lenient).filter(|_| self.start.is_some());
         if let Some(length) = hash {
             self.take(length);
             self.start = None;
-            return Some(Piece::Hash);
+            return Some(VariantPiece::Hash);
         }
         if first.is_ascii_digit() {
             return Some(self.number());
@@ -96,11 +96,11 @@ impl<'a> Iterator for Pieces<'a> {
             };
             self.start = None;
             self.is_onto = true;
-            return Some(Piece::Word(self.word));
+            return Some(VariantPiece::Word(self.word));
         }
         self.start = Some(first);
         self.is_onto &= first == '.';
-        Some(Piece::Word(self.take(first.len_utf8())))
+        Some(VariantPiece::Word(self.take(first.len_utf8())))
     }
 }
 
@@ -112,7 +112,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// A number, and what it is by the word before it.
-    fn number(&mut self) -> Piece<'a> {
+    fn number(&mut self) -> VariantPiece<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
         let is_dashed = self.start.take() == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
@@ -124,9 +124,9 @@ impl<'a> Pieces<'a> {
         let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_one_of(&BUILDS));
         let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
         if counts {
-            Piece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
+            VariantPiece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
         } else {
-            Piece::Word(digits)
+            VariantPiece::Word(digits)
         }
     }
 
@@ -153,7 +153,7 @@ pub(super) fn is_like(one: &str, other: &str) -> bool {
         return true;
     }
     let mask = |piece| match piece {
-        Piece::Number(..) => Piece::Number(0, false),
+        VariantPiece::Number(..) => VariantPiece::Number(0, false),
         piece => piece,
     };
     if pieces(one).map(mask).eq(pieces(other).map(mask)) {
@@ -161,7 +161,7 @@ pub(super) fn is_like(one: &str, other: &str) -> bool {
     }
     // Beside a commit, digits or letters alone are one as well.
     let lenient = |variant| Pieces { is_lenient: true, ..pieces(variant) }.map(mask);
-    let has_hash = |variant| pieces(variant).any(|piece| piece == Piece::Hash);
+    let has_hash = |variant| pieces(variant).any(|piece| piece == VariantPiece::Hash);
     (has_hash(one) || has_hash(other)) && lenient(one).eq(lenient(other))
 }
 
@@ -173,19 +173,19 @@ pub(super) fn counters(variant: &str) -> impl Iterator<Item = u64> + '_ {
 /// The same where numbers of some lengths, as bits, are commits whose letters are missing by chance.
 pub(super) fn counters_beside(variant: &str, hashes: u64) -> impl Iterator<Item = u64> + '_ {
     measured(variant).filter_map(move |(piece, length)| match piece {
-        Piece::Number(count, is_base) if is_base || hashes & bit(length) == 0 => Some(count),
+        VariantPiece::Number(count, is_base) if is_base || hashes & bit(length) == 0 => Some(count),
         _ => None,
     })
 }
 
 /// The lengths of the commits in a variant, as bits.
 pub(super) fn hashes(variant: &str) -> u64 {
-    let hashes = measured(variant).filter(|(piece, _)| matches!(piece, Piece::Hash));
+    let hashes = measured(variant).filter(|(piece, _)| matches!(piece, VariantPiece::Hash));
     hashes.fold(0, |bits, (_, length)| bits | bit(length))
 }
 
 /// The pieces of a variant, each with its length in bytes.
-fn measured(variant: &str) -> impl Iterator<Item = (Piece<'_>, usize)> + '_ {
+fn measured(variant: &str) -> impl Iterator<Item = (VariantPiece<'_>, usize)> + '_ {
     let mut all = pieces(variant);
     std::iter::from_fn(move || {
         let before = all.rest.len();
@@ -202,7 +202,7 @@ fn bit(length: usize) -> u64 {
 /// The versions of distributions in a variant.
 pub(super) fn bases(variant: &str) -> impl Iterator<Item = u64> + '_ {
     pieces(variant).filter_map(|piece| match piece {
-        Piece::Number(count, true) => Some(count),
+        VariantPiece::Number(count, true) => Some(count),
         _ => None,
     })
 }

@@ -55,14 +55,14 @@ fn code(key: &Secret, repository: &str, text: &str) -> Hmac<Sha256> {
 }
 
 /// Reads keys and values of a ledger, without its seal; fields of a newer version included.
-fn content(text: &[u8]) -> Option<Content> {
+fn content(text: &[u8]) -> Option<SealedContent> {
     let mut value: serde_json::Value = serde_json::from_slice(text).ok()?;
     let seal = value.as_object_mut()?.remove("seal");
     let seal = seal.and_then(|seal| seal.as_str().map(str::to_owned));
-    Some(Content { text: value.to_string(), seal })
+    Some(SealedContent { text: value.to_string(), seal })
 }
 
-struct Content {
+struct SealedContent {
     text: String,
     seal: Option<String>,
 }
@@ -70,24 +70,26 @@ struct Content {
 impl SealKeys {
     /// Judges the text of a repository's ledger.
     #[must_use]
-    pub fn judge(&self, text: &[u8], repository: &str) -> Verdict {
-        let Some(Content { text, seal }) = content(text) else { return Verdict::Unproven };
+    pub fn judge(&self, text: &[u8], repository: &str) -> SealVerdict {
+        let Some(SealedContent { text, seal }) = content(text) else {
+            return SealVerdict::Unproven;
+        };
         let seal = seal.as_deref().and_then(|seal| seal.strip_prefix(PREFIX));
         let Some(seal) = seal.and_then(|seal| BASE64.decode(seal).ok()) else {
-            return Verdict::Unproven;
+            return SealVerdict::Unproven;
         };
         let is_its = |key: &Secret| code(key, repository, &text).verify_slice(&seal).is_ok();
         match self.0.iter().position(is_its) {
-            Some(0) => Verdict::Proven,
-            Some(_) => Verdict::ByAnOldKey,
-            None => Verdict::Unproven,
+            Some(0) => SealVerdict::Proven,
+            Some(_) => SealVerdict::ByAnOldKey,
+            None => SealVerdict::Unproven,
         }
     }
 }
 
 /// Verdict of the keys on a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SealVerdict {
     /// The first key sealed it.
     Proven,
     /// Another one of our keys did: it is to be sealed anew.
@@ -146,14 +148,14 @@ mod tests {
         let refusal = Refusal { why, pull_request: Some(1), reverted: false, at };
         ledger.refuse("prod", "shop", "v1", refusal);
         let judge = |key: &str, text: &str| keys(key).judge(text.as_bytes(), "acme/fleet");
-        assert_eq!(judge(&one, &ledger.to_json()), Verdict::Unproven);
+        assert_eq!(judge(&one, &ledger.to_json()), SealVerdict::Unproven);
         let text = ledger.sealed(&keys(&format!("{one} {other}")), "acme/fleet");
         let read = Ledger::parse(text.as_bytes()).unwrap();
         let cases = [
-            (one.as_str(), "acme/fleet", Verdict::Proven),
-            (&format!("{other}\n{one}\n"), "acme/fleet", Verdict::ByAnOldKey),
-            (&other, "acme/fleet", Verdict::Unproven),
-            (&one, "acme/other", Verdict::Unproven),
+            (one.as_str(), "acme/fleet", SealVerdict::Proven),
+            (&format!("{other}\n{one}\n"), "acme/fleet", SealVerdict::ByAnOldKey),
+            (&other, "acme/fleet", SealVerdict::Unproven),
+            (&one, "acme/other", SealVerdict::Unproven),
         ];
         for (key, repository, want) in cases {
             assert_eq!(keys(key).judge(text.as_bytes(), repository), want, "{key} {repository}");
@@ -165,12 +167,12 @@ mod tests {
             ("hmac-sha256:", "hmac-sha256:0000"),
             ("\"version\": 1", "\"later\": 1, \"version\": 1"),
         ] {
-            assert_eq!(judge(&one, &text.replace(from, to)), Verdict::Unproven, "{from}");
+            assert_eq!(judge(&one, &text.replace(from, to)), SealVerdict::Unproven, "{from}");
         }
         // How it is laid out does not matter.
         assert_eq!(
             judge(&one, &text.replace(['\n', ' '], "").replace("#1wasclosed", "#1 was closed")),
-            Verdict::Proven
+            SealVerdict::Proven
         );
         assert!(read.is_sealed());
         assert_eq!(read.doubted(), ledger);

@@ -64,13 +64,13 @@ const MAX_DIGESTS: usize = 64;
 /// The entries of a mapping that hold a digest, or are there to hold one.
 #[derive(Default)]
 pub(super) struct Digests<'a> {
-    entries: Vec<Entry<'a>>,
+    entries: Vec<SiblingEntry<'a>>,
     /// Every key of the mapping, normalized.
     keys: HashSet<String>,
 }
 
 /// One entry.
-struct Entry<'a> {
+struct SiblingEntry<'a> {
     /// The key, normalized.
     key: String,
     node: NodeId,
@@ -103,7 +103,7 @@ impl<'a> Digests<'a> {
             let behind = text.rsplit_once('@').filter(|_| word(&key).is_some());
             let is_held = is_digest(text) || behind.is_some_and(|(_, digest)| is_digest(digest));
             let is_one = !is_other && is_held || is_blank && word(&key).is_some();
-            is_one.then_some(Entry { key, node, text, named_by })
+            is_one.then_some(SiblingEntry { key, node, text, named_by })
         });
         let entries_found: Vec<_> = found.take(MAX_DIGESTS + 1).collect();
         if entries_found.is_empty() {
@@ -134,7 +134,7 @@ impl<'a> Digests<'a> {
                     return Err(entry.node);
                 }
                 (Whose::Ours, Some(part)) => {
-                    let Entry { node, named_by, .. } = *entry;
+                    let SiblingEntry { node, named_by, .. } = *entry;
                     found.push(Beside { node, named_by, part });
                 }
                 (Whose::Nobodys, _) | (Whose::Ours, None) if is_held(entry.text) => {
@@ -147,7 +147,7 @@ impl<'a> Digests<'a> {
     }
 
     /// True if digits may be the sum of something that is downloaded, as `sha256` beside `url`.
-    fn is_of_download(&self, entry: &Entry<'_>) -> bool {
+    fn is_of_download(&self, entry: &SiblingEntry<'_>) -> bool {
         let is_plain = WORDS.iter().any(|(word, _)| entry.key == *word);
         is_plain && DOWNLOADS.iter().any(|key| self.keys.contains(*key))
     }
@@ -162,7 +162,7 @@ impl<'a> Digests<'a> {
         })
     }
 
-    fn whose(&self, entry: &Entry<'_>, stem: &str) -> Whose {
+    fn whose(&self, entry: &SiblingEntry<'_>, stem: &str) -> Whose {
         let Some((front, _)) = word(&entry.key) else { return Whose::Nobodys };
         if MIDDLES.iter().any(|middle| front.strip_suffix(*middle) == Some(stem)) {
             return Whose::Ours;

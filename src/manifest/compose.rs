@@ -27,7 +27,7 @@ pub struct Composed {
     /// The services that are built, with the line of `build`.
     built: BTreeMap<String, usize>,
     /// The service that each one extends.
-    extended: BTreeMap<String, Service>,
+    extended: BTreeMap<String, ComposeService>,
     /// The files that it includes.
     pub includes: Vec<Include>,
 }
@@ -37,7 +37,7 @@ pub type Compositions = BTreeMap<String, Composed>;
 
 /// A service of a file.
 #[derive(Clone, Debug)]
-struct Service {
+struct ComposeService {
     path: String,
     name: String,
 }
@@ -108,12 +108,12 @@ fn child(stream: &Stream, mapping: NodeId, key: &str) -> Option<NodeId> {
     stream.get(mapping, key).map(|node| stream.target(node))
 }
 
-fn extended(stream: &Stream, service: NodeId, path: &str) -> Option<Service> {
+fn extended(stream: &Stream, service: NodeId, path: &str) -> Option<ComposeService> {
     let extends = child(stream, service, "extends")?;
     let text = |key: &str| stream.text(child(stream, extends, key)?);
     let name = stream.text(extends).or_else(|| text("service"))?.to_owned();
     let path = text("file").map_or_else(|| path.to_owned(), |file| beside(path, file));
-    Some(Service { path, name })
+    Some(ComposeService { path, name })
 }
 
 fn includes(stream: &Stream, root: NodeId, path: &str) -> Vec<Include> {

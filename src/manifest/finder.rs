@@ -8,7 +8,7 @@ use super::argocd::Override;
 use super::around::Around;
 use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
-use super::identity::{Form, Known};
+use super::identity::{SaidByNode, WrittenForm};
 use super::marker::{self, Idle, Markers};
 use super::named;
 use super::sharing::{self, Sharing, aliases};
@@ -49,7 +49,7 @@ pub(super) struct Finder<'a> {
     /// The digests of the mapping that was looked at last: several images can be in one.
     pub(super) digests: (Option<NodeId>, Digests<'a>),
     /// What collections say of registries.
-    pub(super) known: Known,
+    pub(super) known: SaidByNode,
     /// What a file beside this one sets, where this one is Compose's.
     pub(super) variables: Option<&'a Variables>,
     /// The collection that each node is in, and the key that leads to it.
@@ -73,7 +73,7 @@ pub(super) struct Written {
 #[derive(Clone, Copy)]
 pub(super) struct NameAt<'a> {
     pub(super) text: &'a str,
-    pub(super) form: Form,
+    pub(super) form: WrittenForm,
     pub(super) node: NodeId,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Finder<'a> {
             looked_into: BTreeSet::new(),
             names,
             digests,
-            known: Known::new(),
+            known: SaidByNode::new(),
             variables: None,
             around: OnceCell::new(),
             found,

@@ -100,7 +100,7 @@ impl Prefix {
 
 /// How an image is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum WrittenForm {
     /// The name in one scalar, the tag in another: a template puts them together.
     Split,
     /// A reference in one scalar.
@@ -108,7 +108,7 @@ pub(super) enum Form {
 }
 
 /// What each collection says.
-pub(super) type Known = BTreeMap<NodeId, Option<Said>>;
+pub(super) type SaidByNode = BTreeMap<NodeId, Option<Said>>;
 
 impl Finder<'_> {
     /// The image that a name is, by the registry beside it or elsewhere; `None` where it is no name.
@@ -117,7 +117,7 @@ impl Finder<'_> {
         mapping: NodeId,
         registry: Option<&str>,
         name: &str,
-        form: Form,
+        form: WrittenForm,
     ) -> Option<Result<Repository, (Named, Obstacle)>> {
         let registry = registry.filter(|registry| !registry.is_empty());
         let plain = join(registry, name)?;
@@ -135,7 +135,7 @@ impl Finder<'_> {
         let joined = |prefix: &Prefix| join(Some(&prefix.value), name);
         Some(match (self.said(mapping), registry) {
             (None, _) | (Some(Said::Hub(_) | Said::Perhaps(_)), Some(_)) => Ok(plain),
-            (Some(Said::Registry(at) | Said::Hub(at)), None) if form == Form::Whole => {
+            (Some(Said::Registry(at) | Said::Hub(at)), None) if form == WrittenForm::Whole => {
                 elsewhere(&at)
             }
             (Some(Said::Registry(prefix)), None) => {

@@ -36,14 +36,14 @@ pub(super) struct Laid {
     pub(super) key: String,
     pub(super) value: String,
     line: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: LayerKind,
     /// True if a tag stands beside it: whoever counts more than that tag counts more than this.
     pub(super) has_tag: bool,
 }
 
 /// The meaning of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LayerKind {
     Digest,
     /// 64 digits of which their key does not say what they are.
     Digits,
@@ -116,7 +116,8 @@ impl Layer {
     pub(super) fn objection(&self, place: &Place<'_>, stand: Stand) -> Option<Obstacle> {
         let half = || {
             let mut all = self.entries(place, stand);
-            let is_half = |at: &[String], one: &Laid| one.kind == Kind::Half && at == place.keys();
+            let is_half =
+                |at: &[String], one: &Laid| one.kind == LayerKind::Half && at == place.keys();
             let (_, one) = all.find(|(at, one)| is_half(at, one))?;
             Some(Obstacle::InTwoKeys(self.said(one)))
         };
@@ -132,7 +133,7 @@ impl Layer {
         let mut all = self.entries(place, stand);
         let (_, one) = all.find(|(at, one)| place.is_apart_from(at, one, stand))?;
         let said = self.said(one);
-        Some(if one.kind == Kind::Tag {
+        Some(if one.kind == LayerKind::Tag {
             Obstacle::LaidTag(said)
         } else {
             Obstacle::LaidDigest(said)
@@ -161,7 +162,9 @@ impl Layer {
         });
         // What has a tag of its own above is an image of its own.
         let counts = move |one: &&Laid| {
-            stand == Stand::Above || !one.has_tag || matches!(one.kind, Kind::Name | Kind::Tag)
+            stand == Stand::Above
+                || !one.has_tag
+                || matches!(one.kind, LayerKind::Name | LayerKind::Tag)
         };
         up.filter_map(|keys| self.laid.get_key_value(&keys)).flat_map(move |(keys, all)| {
             all.iter().filter(counts).map(move |one| (keys.as_slice(), one))
@@ -177,7 +180,7 @@ impl Laid {
 
     /// A value that stands alone.
     pub(super) fn single(key: &str, value: &str, line: usize) -> Option<Self> {
-        let kind = Kind::of(key, value)?;
+        let kind = LayerKind::of(key, value)?;
         let (key, value) = (key.to_owned(), value.to_owned());
         Some(Self { key, value, line, kind, has_tag: false })
     }
@@ -252,16 +255,16 @@ fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
         let is_ignored = || stream.comments_on(line).any(is_ignore);
         let Some(text) = stream.text(target) else {
             let value = held_in(stream, key, target).filter(|_| !is_ignored())?;
-            let (key, kind) = (key.to_owned(), Kind::Digest);
+            let (key, kind) = (key.to_owned(), LayerKind::Digest);
             return Some(Laid { key, value, line, kind, has_tag });
         };
-        let kind = match (key, Kind::of(key, text)) {
-            ("name", None) if is_image && !text.is_empty() => Some(Kind::Name),
+        let kind = match (key, LayerKind::of(key, text)) {
+            ("name", None) if is_image && !text.is_empty() => Some(LayerKind::Name),
             (_, kind) => kind,
         };
         let kind = kind.filter(|_| !is_ignored())?;
         let registry = || stream.text(stream.target(stream.get(node, "registry")?));
-        let is_name = kind == Kind::Name;
+        let is_name = kind == LayerKind::Name;
         let value = match registry().filter(|registry| is_name && !registry.is_empty()) {
             Some(registry) => format!("{registry}/{text}"),
             None => text.to_owned(),
@@ -270,8 +273,8 @@ fn said_in(stream: &Stream, mapping: &Mapping) -> Vec<Laid> {
     });
     let mut said: Vec<Laid> = said.collect();
     // A tag with its digest moves with it.
-    if said.iter().any(|one| one.kind == Kind::Digest) {
-        said.retain(|one| one.kind != Kind::Tag);
+    if said.iter().any(|one| one.kind == LayerKind::Digest) {
+        said.retain(|one| one.kind != LayerKind::Tag);
     }
     said
 }
@@ -286,7 +289,7 @@ fn held_in(stream: &Stream, key: &str, group: NodeId) -> Option<String> {
     texts.find(|text| is_digest(text)).map(str::to_owned)
 }
 
-impl Kind {
+impl LayerKind {
     fn of(key: &str, text: &str) -> Option<Self> {
         match key {
             _ if text.is_empty() => None,

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::around::Ways;
 use super::beside::{is_digest, is_key_of};
 use super::finder::{Finder, NameAt, join};
-use super::identity::Form;
+use super::identity::WrittenForm;
 use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
-use super::release::{Object, Rank};
+use super::release::{Rank, ReleaseObject};
 use super::stems::{self, Stems};
 use super::{Found, Named, Obstacle, Obstructed, Part, Slot, Spot};
 use crate::image::{Digest, Repository, Tag, split_registry};
@@ -40,7 +40,7 @@ pub(super) struct Name {
 #[derive(Clone, Debug)]
 pub struct Lent {
     /// The object that the tag is in; `None` for the first document.
-    object: Option<Object>,
+    object: Option<ReleaseObject>,
     /// The keys that lead to the tag's mapping.
     keys: Vec<String>,
     name: Name,
@@ -170,7 +170,7 @@ impl Lent {
     /// Name for the tag at some keys; `None` where there is none.
     pub(super) fn of<'n>(
         keys: Vec<String>,
-        object: Option<Object>,
+        object: Option<ReleaseObject>,
         names: impl IntoIterator<Item = &'n Name>,
     ) -> Option<Self> {
         Some(Self { object, keys, name: Name::agreed(names)?, lender: None })
@@ -193,7 +193,7 @@ impl Lent {
     }
 
     /// True if it is for the mapping to which keys lead.
-    pub(super) fn is_at(&self, object: Option<&Object>, keys: &[String]) -> bool {
+    pub(super) fn is_at(&self, object: Option<&ReleaseObject>, keys: &[String]) -> bool {
         self.keys == keys && (self.object.is_none() || self.object.as_ref() == object)
     }
 }
@@ -295,7 +295,9 @@ pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
     for Lent { object, keys, name: Name { registry, written: name, obstacle }, .. } in lent {
         let stream = finder.stream;
         let is_it = |root: NodeId| {
-            object.as_ref().is_none_or(|object| Object::of(stream, root).as_ref() == Some(object))
+            object
+                .as_ref()
+                .is_none_or(|object| ReleaseObject::of(stream, root).as_ref() == Some(object))
         };
         let documents = stream.documents().iter().copied().filter(|root| is_it(*root));
         // Without an object, the first document is all that is read.
@@ -312,7 +314,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
             finder.record_named(
                 mapping,
                 registry.as_deref(),
-                NameAt { text: name, form: Form::Split, node: tag },
+                NameAt { text: name, form: WrittenForm::Split, node: tag },
                 written,
             );
         }

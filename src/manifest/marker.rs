@@ -84,7 +84,7 @@ pub(super) fn find(text: &str, stream: &Stream) -> Markers {
     if !stream.comments().iter().any(|comment| is_in(comment.text())) {
         return markers;
     }
-    let places = Places::of(stream);
+    let places = MarkerPlaces::of(stream);
     let (found, idle) = places.marked(text, stream);
     markers.idle = idle;
     for (node, line, read) in found {
@@ -209,7 +209,7 @@ fn split_part<'a>(text: &'a str, parts: &[(&str, Part)]) -> (&'a str, Part) {
 }
 
 /// Where the scalars of a stream are that can have a marker.
-struct Places {
+struct MarkerPlaces {
     /// The mapping or sequence that holds a value.
     parents: BTreeMap<NodeId, NodeId>,
     /// The key of a value.
@@ -220,7 +220,7 @@ struct Places {
     items: BTreeMap<usize, NodeId>,
 }
 
-impl Places {
+impl MarkerPlaces {
     fn of(stream: &Stream) -> Self {
         let mut places = Self {
             parents: BTreeMap::new(),

@@ -2,7 +2,7 @@
 //! `imageTag`, `image: {name, tag}`, and a tag's key that holds a whole reference.
 
 use super::finder::{Finder, NameAt};
-use super::identity::Form;
+use super::identity::WrittenForm;
 use super::reference::own_registry;
 use super::{Obstacle, Obstructed, Obstruction, Spot};
 use crate::image::Reference;
@@ -120,7 +120,7 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
     let registry = finder.text(mapping, &beside(stem, "registry")).map(str::to_owned);
     let text = finder.stream.text(target).unwrap_or_default();
     let name = &text[..reference.suffix.start];
-    let form = if reference.suffix.is_empty() { Form::Split } else { Form::Whole };
+    let form = if reference.suffix.is_empty() { WrittenForm::Split } else { WrittenForm::Whole };
     let registry = own_registry(registry.as_deref(), name);
     finder.record_named(mapping, registry, NameAt { text: name, form, node }, written);
 }
@@ -138,7 +138,7 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
     finder.record_named(
         mapping,
         registry.as_deref(),
-        NameAt { text: repository, form: Form::Split, node },
+        NameAt { text: repository, form: WrittenForm::Split, node },
         written,
     );
 }
@@ -157,7 +157,7 @@ fn named(finder: &mut Finder<'_>, mapping: NodeId) {
     finder.record_named(
         mapping,
         registry.as_deref(),
-        NameAt { text: name, form: Form::Split, node },
+        NameAt { text: name, form: WrittenForm::Split, node },
         written,
     );
 }

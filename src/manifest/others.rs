@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
 use super::layers::Layer;
-use super::place::{Paths, Place, Stand};
+use super::place::{Place, Stand, ValuePaths};
 use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Overlaid, Site, Variables};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
@@ -92,7 +92,7 @@ impl OtherFiles {
         }
         Some(Over {
             path,
-            paths: Paths::of(path, stream),
+            paths: ValuePaths::of(path, stream),
             overlaid: &self.overlaid,
             composed: &self.composed,
             renamed: self.renamed.iter().filter(|one| one.is_over(path)).collect(),
@@ -105,7 +105,7 @@ impl OtherFiles {
 /// What other files say of the images of one.
 pub(super) struct Over<'s> {
     path: &'s str,
-    paths: Paths<'s>,
+    paths: ValuePaths<'s>,
     overlaid: &'s Overlaid,
     composed: &'s Compositions,
     renamed: Vec<&'s Renamed>,

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::around::{Way, Ways};
 use super::beside::is_key_of;
 use super::finder::join;
-use super::layers::{Kind, Laid};
-use super::release::{Object, Rank, Root};
+use super::layers::{Laid, LayerKind};
+use super::release::{Rank, ReleaseObject, Root};
 use super::{Lent, Part, Site, Slot};
 use crate::image::{Repository, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
@@ -21,22 +21,22 @@ pub(super) enum Stand {
 }
 
 /// The ways through a file, and through the texts in it, each read once.
-pub(super) struct Paths<'s> {
+pub(super) struct ValuePaths<'s> {
     path: &'s str,
     stream: &'s Stream<'s>,
     ways: Ways,
-    texts: RefCell<BTreeMap<NodeId, Option<Rc<Text<'s>>>>>,
+    texts: RefCell<BTreeMap<NodeId, Option<Rc<EmbeddedText<'s>>>>>,
 }
 
 /// A text that is YAML itself.
-struct Text<'s> {
+struct EmbeddedText<'s> {
     stream: Stream<'s>,
     ways: Ways,
     /// Scalars by their first byte.
     scalars: BTreeMap<usize, NodeId>,
 }
 
-impl<'s> Paths<'s> {
+impl<'s> ValuePaths<'s> {
     pub(super) fn of(path: &'s str, stream: &'s Stream<'s>) -> Self {
         Self { path, stream, ways: Ways::of(stream), texts: RefCell::default() }
     }
@@ -46,13 +46,13 @@ impl<'s> Paths<'s> {
         self.ways.to(self.stream, site.slots.first()?.node)
     }
 
-    fn text(&self, node: NodeId) -> Option<Rc<Text<'s>>> {
+    fn text(&self, node: NodeId) -> Option<Rc<EmbeddedText<'s>>> {
         let read = || {
             let stream = Stream::parse(self.stream.text(node)?).ok()?;
             let scalars =
                 stream.nodes().filter(|(_, node)| matches!(node.data, Data::Scalar { .. }));
             let scalars = scalars.map(|(id, node)| (node.span().start, id)).collect();
-            Some(Rc::new(Text { ways: Ways::of(&stream), scalars, stream }))
+            Some(Rc::new(EmbeddedText { ways: Ways::of(&stream), scalars, stream }))
         };
         self.texts.borrow_mut().entry(node).or_insert_with(read).clone()
     }
@@ -64,7 +64,7 @@ impl<'s> Paths<'s> {
         let slot = site.slots.iter().find(is_tag)?;
         let outer = self.ways.to(self.stream, slot.node)?;
         let is_of_file = outer.is_of_file(self.stream);
-        let object = Object::of(self.stream, outer.root);
+        let object = ReleaseObject::of(self.stream, outer.root);
         let (keys, key) = (outer.keys.clone(), outer.key.to_owned());
         let place = Place {
             path: self.path,
@@ -95,7 +95,7 @@ impl<'s> Paths<'s> {
 pub(super) struct Place<'s> {
     path: &'s str,
     /// The object that it is in.
-    object: Option<Object>,
+    object: Option<ReleaseObject>,
     /// The keys that lead to the mapping of its tag.
     keys: Vec<String>,
     /// The key of its tag, or of its reference.
@@ -115,7 +115,7 @@ pub(super) struct Place<'s> {
 
 impl Place<'_> {
     /// The object that it is in.
-    pub(super) fn object(&self) -> Option<&Object> {
+    pub(super) fn object(&self) -> Option<&ReleaseObject> {
         self.object.as_ref()
     }
 
@@ -175,10 +175,12 @@ impl Place<'_> {
         let has_digest =
             self.site.digest.is_some() || self.site.slots.iter().any(|slot| slot.part.is_digest());
         match one.kind {
-            Kind::Tag => stand == Stand::Below && has_digest && at == self.keys,
+            LayerKind::Tag => stand == Stand::Below && has_digest && at == self.keys,
             // Its own digest counts more.
-            Kind::Digest => !(stand == Stand::Above && has_digest) && self.is_its_digest(at, one),
-            Kind::Digits => stand == Stand::Below && at == self.keys,
+            LayerKind::Digest => {
+                !(stand == Stand::Above && has_digest) && self.is_its_digest(at, one)
+            }
+            LayerKind::Digits => stand == Stand::Below && at == self.keys,
             _ => false,
         }
     }
@@ -207,13 +209,13 @@ impl Place<'_> {
         // What a place says of itself counts more.
         let counts = |own: bool| stand == Stand::Below || !own;
         match one.kind {
-            Kind::Digest | Kind::Digits | Kind::Half | Kind::Tag => false,
+            LayerKind::Digest | LayerKind::Digits | LayerKind::Half | LayerKind::Tag => false,
             // An image of its own is another one's business.
-            Kind::Name if one.has_tag && !self.is_lent => false,
-            Kind::Name => {
+            LayerKind::Name if one.has_tag && !self.is_lent => false,
+            LayerKind::Name => {
                 counts(!self.is_lent) && at == self.keys && is_other(join(None, &one.value))
             }
-            Kind::Registry => {
+            LayerKind::Registry => {
                 let joined = || self.name.as_ref().and_then(|name| join(Some(&one.value), name));
                 let is_its = is_near || one.key != "registry";
                 counts(self.registry.is_some()) && is_its && is_other(joined())

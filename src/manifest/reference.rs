@@ -1,7 +1,7 @@
 //! `image: repository:tag@digest`: pod specs, custom resources, Compose, values.
 
 use super::finder::{Finder, NameAt};
-use super::identity::Form;
+use super::identity::WrittenForm;
 use super::{Obstacle, values, variables};
 use crate::image::{Reference, Repository, split_registry};
 use crate::yaml::NodeId;
@@ -46,7 +46,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     // What is merged stands in the other mapping, but for a tag of its own.
     let has_own_tag = TAGS.iter().any(|key| finder.stream.get(mapping, key).is_some());
     if is_own || !is_whole && has_own_tag {
-        let form = if is_whole || !has_own_tag { Form::Whole } else { Form::Split };
+        let form = if is_whole || !has_own_tag { WrittenForm::Whole } else { WrittenForm::Split };
         let registry = finder.text(mapping, "registry").map(str::to_owned);
         let name = NameAt { text: &text[..reference.suffix.start], form, node };
         finder.record_named(mapping, own_registry(registry.as_deref(), name.text), name, written);

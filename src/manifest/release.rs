@@ -26,7 +26,7 @@ pub(super) use tools::{ARGO, HELM_CHART, OCI_REPOSITORY};
 
 /// An object of a file, by what it is called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Object {
+pub(super) struct ReleaseObject {
     kind: String,
     name: String,
 }
@@ -36,14 +36,14 @@ pub(super) struct Object {
 pub(super) struct Root {
     pub(super) path: String,
     /// The object that they are in; `None` where the file is nothing but values.
-    pub(super) object: Option<Object>,
+    pub(super) object: Option<ReleaseObject>,
     /// The keys that lead to them.
     pub(super) keys: Vec<String>,
 }
 
 /// A release, by the file or the kind of object that makes it, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Release(pub(super) String);
+pub(super) struct ReleaseName(pub(super) String);
 
 /// Precedence of values: a later variant counts more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,15 +95,15 @@ pub(super) struct Pin {
 /// The releases of a repository, with their values.
 #[derive(Debug, Default)]
 pub struct Releases {
-    all: BTreeMap<Release, Vec<Arc<Values>>>,
+    all: BTreeMap<ReleaseName, Vec<Arc<Values>>>,
     /// Files of values that releases name, with what they are to each.
-    files: BTreeMap<String, BTreeMap<Release, Wanted>>,
+    files: BTreeMap<String, BTreeMap<ReleaseName, Wanted>>,
     /// Keys of `ConfigMap`s that releases name.
-    maps: BTreeMap<ConfigKey, BTreeMap<Release, Wanted>>,
+    maps: BTreeMap<ConfigKey, BTreeMap<ReleaseName, Wanted>>,
     /// Patches, for the releases whose names they match.
     patches: Vec<Patch>,
     /// The releases that patterns make.
-    filled: BTreeMap<Release, BTreeSet<Release>>,
+    filled: BTreeMap<ReleaseName, BTreeSet<ReleaseName>>,
     /// Number of values.
     count: usize,
     /// Bytes read for releases, counted at every read.
@@ -139,7 +139,7 @@ pub(super) struct Patch {
     pub(super) values: Values,
 }
 
-impl Object {
+impl ReleaseObject {
     /// The object that a document is.
     pub(super) fn of(stream: &Stream, root: NodeId) -> Option<Self> {
         let text = |keys: &[&str]| stream.text(stream.at(root, keys)?).map(str::to_owned);
@@ -158,7 +158,7 @@ impl Object {
 impl Root {
     /// A file, in which nothing is known to be beneath these values.
     pub(super) fn nowhere(path: &str) -> Self {
-        let object = Object { kind: String::new(), name: String::new() };
+        let object = ReleaseObject { kind: String::new(), name: String::new() };
         Self { path: path.to_owned(), object: Some(object), keys: Vec::new() }
     }
 
@@ -168,7 +168,7 @@ impl Root {
     }
 }
 
-impl Release {
+impl ReleaseName {
     /// A release of Flux's.
     pub(super) fn of_flux(name: &str) -> Self {
         Self(format!("{HELM_RELEASE} {name}"))
@@ -255,11 +255,11 @@ impl Values {
 
 impl Releases {
     /// Adds values of a release.
-    pub(super) fn add(&mut self, release: &Release, values: Values) {
+    pub(super) fn add(&mut self, release: &ReleaseName, values: Values) {
         self.push(release, Arc::new(values));
     }
 
-    fn push(&mut self, release: &Release, values: Arc<Values>) {
+    fn push(&mut self, release: &ReleaseName, values: Arc<Values>) {
         self.count += 1;
         if self.count <= MAX_VALUES {
             self.all.entry(release.clone()).or_default().push(values);
@@ -267,8 +267,8 @@ impl Releases {
     }
 
     /// Adds values of one of the releases that a pattern makes, by what is filled in for it.
-    pub(super) fn add_filled(&mut self, release: &Release, what: &str, values: Values) {
-        let one = Release(format!("{} for {what}", release.0));
+    pub(super) fn add_filled(&mut self, release: &ReleaseName, what: &str, values: Values) {
+        let one = ReleaseName(format!("{} for {what}", release.0));
         self.filled.entry(release.clone()).or_default().insert(one.clone());
         self.add(&one, values);
     }
@@ -303,11 +303,11 @@ impl Releases {
     fn settle_patches(&mut self) {
         for Patch { name, values } in std::mem::take(&mut self.patches) {
             let values = Arc::new(values);
-            let is_meant = |release: &Release| {
+            let is_meant = |release: &ReleaseName| {
                 let own = release.name_in_flux();
                 own.is_some_and(|own| name.as_ref().is_none_or(|name| name.is_match(own)))
             };
-            let meant: Vec<Release> =
+            let meant: Vec<ReleaseName> =
                 self.all.keys().filter(|release| is_meant(release)).cloned().collect();
             for release in &meant {
                 self.push(release, Arc::clone(&values));

@@ -75,17 +75,17 @@ pub(super) fn unnamed(stream: &Stream, all: &[Mapping]) -> BTreeMap<Stem, usize>
 }
 
 /// A text of a mapping.
-struct Held<'s> {
+struct StemText<'s> {
     text: &'s str,
     line: usize,
 }
 
 /// The texts of a mapping by their keys, in lower case and without what joins words.
-fn texts<'s>(stream: &'s Stream<'_>, mapping: &Mapping) -> BTreeMap<String, Held<'s>> {
+fn texts<'s>(stream: &'s Stream<'_>, mapping: &Mapping) -> BTreeMap<String, StemText<'s>> {
     let texts = stream.entries(mapping.node).iter().filter_map(|(key, value)| {
         let text = stream.text(stream.target(*value)).filter(|text| !text.is_empty())?;
         let line = stream.node(*value).line();
-        Some((normal(stream.text(*key)?), Held { text, line }))
+        Some((normal(stream.text(*key)?), StemText { text, line }))
     });
     texts.collect()
 }

@@ -71,7 +71,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
         Reach::Path(query, part) => {
             for (node, parent) in nodes(query, stream, &mut reached) {
                 let length = stream.text(node).map_or(0, str::len);
-                let at = Piece { node, range: 0..length, parent: Parent::Mapping(parent) };
+                let at = TargetPiece { node, range: 0..length, parent: Parent::Mapping(parent) };
                 let locator = stream.locator(text, node);
                 claim(aim, stream, locator.as_ref(), part_of(*part), at, &mut reached);
             }
@@ -90,7 +90,7 @@ pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
                 let range = locator.and_then(|locator| locator.piece(&found.bytes));
                 match node.zip(range) {
                     Some((node, range)) => {
-                        let at = Piece { node, range, parent: found.parent };
+                        let at = TargetPiece { node, range, parent: found.parent };
                         claim(aim, stream, locator, found.part, at, &mut reached);
                     }
                     None => reached.missed.push((found.line, "what it matches is in no value")),
@@ -181,7 +181,7 @@ fn groups(captures: &Captures<'_>) -> Vec<(Part, Range<usize>)> {
 }
 
 /// A piece of a node, and what it shares with the other parts of its image.
-struct Piece {
+struct TargetPiece {
     node: NodeId,
     range: Range<usize>,
     parent: Parent,
@@ -193,7 +193,7 @@ fn claim(
     stream: &Stream,
     locator: Option<&Locator<'_>>,
     part: Part,
-    Piece { node, range, parent }: Piece,
+    TargetPiece { node, range, parent }: TargetPiece,
     reached: &mut Reached,
 ) {
     let line = stream.node(node).line();

@@ -1,7 +1,7 @@
 //! Helm values: `registry`, `repository`, `tag` and `digest` as keys of one mapping.
 
 use super::finder::{Finder, NameAt, Written};
-use super::identity::Form;
+use super::identity::WrittenForm;
 use super::reference::TAGS;
 use super::{Named, Obstacle, Obstructed, Obstruction, Spot};
 use crate::image::{Reference, Repository};
@@ -38,7 +38,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         let is_bare = written.as_ref().is_ok_and(|written| written.slots.is_empty());
         // Without anything else, it can be one of code.
         if !is_bare || SIGNS.iter().any(has_own) || is_of_image(finder, mapping) {
-            let name = NameAt { text: repository, form: Form::Split, node };
+            let name = NameAt { text: repository, form: WrittenForm::Split, node };
             finder.record_named(mapping, registry.as_deref(), name, written);
         }
         return;
@@ -55,7 +55,7 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
     finder.record_named(
         mapping,
         registry.as_deref(),
-        NameAt { text: &joined, form: Form::Split, node: own },
+        NameAt { text: &joined, form: WrittenForm::Split, node: own },
         written,
     );
 }

@@ -95,7 +95,7 @@ impl Variables {
 }
 
 /// A piece of a text.
-enum Piece<'t> {
+enum TextPiece<'t> {
     Literal(&'t str),
     Variable {
         name: &'t str,
@@ -124,12 +124,12 @@ impl<'t> Expanded<'t> {
             let (piece, behind) = piece(rest)?;
             let start = expanded.text.len();
             let (shown, offset, variable) = match piece {
-                Piece::Literal(literal) => (literal, at, None),
-                Piece::Variable { name, default: Some(default), fills } => {
+                TextPiece::Literal(literal) => (literal, at, None),
+                TextPiece::Variable { name, default: Some(default), fills } => {
                     expanded.filled.extend(fills.then_some(name));
                     (default, text.len() - behind.len() - 1 - default.len(), Some(name))
                 }
-                Piece::Variable { name, default: None, .. } => ("\0", at, Some(name)),
+                TextPiece::Variable { name, default: None, .. } => ("\0", at, Some(name)),
             };
             expanded.text.push_str(shown);
             expanded.pieces.push((start..expanded.text.len(), offset, variable));
@@ -158,16 +158,16 @@ impl<'t> Expanded<'t> {
 }
 
 /// The first piece of a text, and what is behind it.
-fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
+fn piece(text: &str) -> Option<(TextPiece<'_>, &str)> {
     let Some(rest) = text.strip_prefix('$') else {
         let end = text.find('$').unwrap_or(text.len());
-        return Some((Piece::Literal(&text[..end]), &text[end..]));
+        return Some((TextPiece::Literal(&text[..end]), &text[end..]));
     };
     let Some(braced) = rest.strip_prefix('{') else {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         return is_name(name)
-            .then_some((Piece::Variable { name, default: None, fills: false }, behind));
+            .then_some((TextPiece::Variable { name, default: None, fills: false }, behind));
     };
     // A variable within a default is nobody's habit.
     let (inner, behind) =
@@ -184,7 +184,7 @@ fn piece(text: &str) -> Option<(Piece<'_>, &str)> {
         Some('-' | '=') => Some(&operator[1..]),
         Some(_) => return None,
     };
-    Some((Piece::Variable { name, default, fills }, behind))
+    Some((TextPiece::Variable { name, default, fills }, behind))
 }
 
 fn is_name(name: &str) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::beside::{is_digest, stem_of};
 use super::finder::{Finder, NameAt};
-use super::identity::Form;
+use super::identity::WrittenForm;
 use crate::image::Reference;
 use crate::yaml::{Data, NodeId};
 
@@ -128,7 +128,7 @@ impl Wholes<'_, '_> {
             self.finder.record_named(
                 mapping,
                 None,
-                NameAt { text: name, form: Form::Whole, node },
+                NameAt { text: name, form: WrittenForm::Whole, node },
                 written,
             );
         }

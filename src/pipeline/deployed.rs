@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
 use crate::manifest::{MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names};
 use crate::policy::{Exclusion, Policy, PolicySet, RepositorySettings, SETTINGS_FILE};
-use crate::starter::{Deployed, RENOVATE_FILES};
+use crate::starter::{DeployedImage, RENOVATE_FILES};
 use crate::yaml::{NodeId, Stream};
 
 /// What files hold that other tools are told with.
@@ -22,7 +22,7 @@ const TOLD: &str = "argocd-image-updater.argoproj.io/";
 
 /// Images that one file names.
 struct FileImages {
-    deployed: Vec<Deployed>,
+    deployed: Vec<DeployedImage>,
     untagged: Vec<(Repository, String)>,
     /// Names that may be of several images, with where and why.
     unclear: Vec<String>,
@@ -34,8 +34,8 @@ struct FileImages {
 
 /// Images that the files of a tree name.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) deployed: Vec<Deployed>,
+pub(super) struct DeployedImages {
+    pub(super) deployed: Vec<DeployedImage>,
     pub(super) untagged: BTreeMap<Repository, Vec<String>>,
     /// Names that may be of several images.
     pub(super) unclear: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) struct Found {
 }
 
 /// What the files of a tree name.
-pub(super) fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
+pub(super) fn deployed(tree: &Tree, settings: &RepositorySettings) -> DeployedImages {
     let is_wanted = |path: &&String| {
         let is_policy = settings.policies.is_match(path) || *path == SETTINGS_FILE;
         is_candidate(path)
@@ -53,7 +53,7 @@ pub(super) fn deployed(tree: &Tree, settings: &RepositorySettings) -> Found {
     };
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
     let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
-    let (mut found, mut odd, mut completed) = (Found::default(), 0, BTreeSet::new());
+    let (mut found, mut odd, mut completed) = (DeployedImages::default(), 0, BTreeSet::new());
     let mut of_others = Vec::new();
     for (path, images) in paths.iter().zip(read) {
         let Some(images) = images.flatten() else {
@@ -98,7 +98,7 @@ pub(super) fn uncovered(
     let is_here =
         |path: &str| set.environments.iter().any(|e| e.home == set.here && e.paths.contains(path));
     let mut without: BTreeMap<Repository, Place> = BTreeMap::new();
-    for Deployed { repository, path, line, .. } in deployed(tree, settings).deployed {
+    for DeployedImage { repository, path, line, .. } in deployed(tree, settings).deployed {
         if is_here(&path) && !known.contains(&repository) {
             let place = || Place { line, column: 1, ..Place::of_file(&path) };
             without.entry(repository).or_insert_with(place);
@@ -133,7 +133,7 @@ fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
             || lines.get(line.saturating_sub(1)).is_some_and(|line| line.contains(TOLD))
     };
     let sites = found.sites.into_iter().filter(|site| !is_of_tool(site.line));
-    let deployed = sites.map(|site| Deployed {
+    let deployed = sites.map(|site| DeployedImage {
         repository: site.repository,
         path: path.to_owned(),
         line: site.line,

@@ -38,7 +38,7 @@ pub(super) struct Ground<'a> {
 pub(super) struct Execution<'a> {
     on: Ground<'a>,
     forge: Option<&'a AnyForge>,
-    sets: Vec<Progress>,
+    sets: Vec<SetProgress>,
     closed: Vec<Delivery>,
     /// The commits to push, by reference.
     made: BTreeMap<String, Made>,
@@ -65,14 +65,14 @@ pub(super) struct Executed {
 }
 
 /// The progress of one change set.
-struct Progress {
+struct SetProgress {
     delivery: Delivery,
     pull: Option<PullRef>,
     /// True if its further actions are left out.
     is_over: bool,
 }
 
-impl Progress {
+impl SetProgress {
     fn new(set: &ChangeSet, step: &BranchStep, observation: &Observation) -> Self {
         let open = observation.snapshot.open(&set.branch).filter(|_| set.via == Via::PullRequest);
         let outcome = match step {
@@ -126,7 +126,7 @@ impl<'a> Execution<'a> {
     /// Begins with nothing done.
     pub(super) fn new(on: Ground<'a>) -> Self {
         let sets = on.plan.change_sets.iter().zip(&on.reconciled.steps);
-        let sets = sets.map(|(set, step)| Progress::new(set, step, on.observation)).collect();
+        let sets = sets.map(|(set, step)| SetProgress::new(set, step, on.observation)).collect();
         Self {
             forge: on.observation.forge.as_ref(),
             on,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::Deciding;
 use super::{
-    Deliver, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all, signed_in,
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all,
+    signed_in,
 };
 use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
@@ -54,7 +55,7 @@ pub async fn explain(
     let repositories: BTreeSet<&Repository> =
         policies.iter().map(|policy| &policy.repository).collect();
     tags.list(&repositories, &loaded.set, &loaded.repository, around.progress).await;
-    let request = Request { settings: &settings, around, deliver: Deliver::Nothing };
+    let request = Request { settings: &settings, around, deliver: DeliveryMode::Nothing };
     let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let explained = explain_all(&planning, &settings, tag, &tags);
     Ok((explained, planning))
@@ -74,8 +75,13 @@ fn explain_all(
     let rows = meant.flat_map(|policy| {
         let places = places(policy, planning);
         let rows = places.into_iter().map(|(deployed, decision)| {
-            let explanation =
-                one(policy, Asked { deployed: deployed.as_ref(), tag }, decision, &deciding, tags);
+            let explanation = one(
+                policy,
+                AskedTag { deployed: deployed.as_ref(), tag },
+                decision,
+                &deciding,
+                tags,
+            );
             let (image, repository) = (policy.name.clone(), policy.repository.clone());
             Explained { image, repository, deployed, explanation }
         });
@@ -104,14 +110,14 @@ fn places<'a>(policy: &Policy, planning: &'a Planning) -> PassedOver<'a> {
 
 /// The deployed tag, and the one that somebody asks about.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct AskedTag<'a> {
     deployed: Option<&'a Tag>,
     tag: Option<&'a Tag>,
 }
 
 fn one(
     policy: &Policy,
-    asked: Asked<'_>,
+    asked: AskedTag<'_>,
     decision: Option<&Decision>,
     deciding: &Deciding<'_>,
     tags: &Tags,

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::history::{Timelines, timelines};
 use super::promote::reach;
 use super::{
-    Deliver, Failure, Loaded, Planning, Request, Tags, Tree, plan_tree, signed_in, survey,
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, plan_tree, signed_in, survey,
 };
 use crate::choose::{Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Severity};
@@ -23,15 +23,15 @@ use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 #[derive(Default)]
 pub(super) struct Elsewhere {
     /// The places that could be read.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<RemotePlace>,
     /// Why others could not.
     pub(super) problems: Vec<Diagnostic>,
     /// What decisions in one place need to know of the others.
-    pub(super) known: Known,
+    pub(super) known: KnownPlaces,
 }
 
 /// A place, and what is declared for it.
-pub(super) struct Place {
+pub(super) struct RemotePlace {
     home: Home,
     scope: Scope,
     /// The tree as it was read first, until it is planned.
@@ -41,17 +41,17 @@ pub(super) struct Place {
 
 /// What is known of all places.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct KnownPlaces {
     /// What environments held.
     pub(super) timelines: Timelines,
     /// What names the repository of the policies.
     origin: String,
     /// The forges to ask for checks of commits.
-    pub(super) forges: BTreeMap<Home, Reach>,
+    pub(super) forges: BTreeMap<Home, ForgeRepository>,
 }
 
 /// A repository on a forge, and the settings to reach it with.
-pub(super) struct Reach {
+pub(super) struct ForgeRepository {
     pub(super) settings: ForgeSettings,
     pub(super) repository: RepoId,
 }
@@ -60,9 +60,9 @@ impl Elsewhere {
     /// Reads the places where environments are that a run is for, or may be promoted from, and names each by the
     /// branch that it is.
     pub(super) async fn open(tree: &Tree, loaded: &mut Loaded, request: &Request<'_>) -> Self {
-        let known = Known::of(&loaded.set, tree, request.around);
+        let known = KnownPlaces::of(&loaded.set, tree, request.around);
         let mut all = Self { known, ..Self::default() };
-        let Wanted { meant, needed, beside } = Wanted::of(&loaded.set, request);
+        let WantedPlaces { meant, needed, beside } = WantedPlaces::of(&loaded.set, request);
         all.left(&loaded.set, request);
         let mut read = BTreeMap::new();
         for home in needed.union(&beside).cloned() {
@@ -93,7 +93,7 @@ impl Elsewhere {
             }
             all.known.read(&tree, &there, request).await;
             if is_meant {
-                all.places.push(Place { home, scope, tree: Some(tree), loaded: there });
+                all.places.push(RemotePlace { home, scope, tree: Some(tree), loaded: there });
             }
         }
         all
@@ -142,7 +142,7 @@ impl Elsewhere {
     }
 }
 
-impl Place {
+impl RemotePlace {
     /// What was read first is not what is there now: something was delivered since.
     pub(super) fn is_old(&mut self) {
         self.tree = None;
@@ -151,7 +151,7 @@ impl Place {
     /// Plans what is there: what was read first, or what is there now.
     pub(super) async fn plan(
         &mut self,
-        known: &Known,
+        known: &KnownPlaces,
         request: &Request<'_>,
         tags: &mut Tags,
     ) -> Result<Planning, Failure> {
@@ -185,7 +185,7 @@ impl Place {
 /// The repositories of places.
 pub(super) type Names = BTreeMap<Home, RepoId>;
 
-impl Known {
+impl KnownPlaces {
     /// The repositories of the places that are on a forge.
     pub(super) fn names(&self) -> Names {
         self.forges.iter().map(|(home, at)| (home.clone(), at.repository.clone())).collect()
@@ -201,7 +201,7 @@ impl Known {
     fn know(&mut self, home: &Home, tree: &Tree, around: &Surroundings) {
         if let Tree::Git { id: Some(id), .. } = tree {
             let (settings, repository) = (around.forge.clone(), id.clone());
-            self.forges.insert(home.clone(), Reach { settings, repository });
+            self.forges.insert(home.clone(), ForgeRepository { settings, repository });
         }
     }
 
@@ -221,7 +221,7 @@ impl Known {
 }
 
 /// The other places that a run has to do with.
-struct Wanted {
+struct WantedPlaces {
     /// Those of the environments that are meant.
     meant: BTreeSet<Home>,
     /// Those, and the ones that they come from.
@@ -231,7 +231,7 @@ struct Wanted {
     beside: BTreeSet<Home>,
 }
 
-impl Wanted {
+impl WantedPlaces {
     fn of(set: &PolicySet, request: &Request<'_>) -> Self {
         let only = &request.settings.environments;
         // What is written into a work tree is written there alone, but may come from elsewhere.
@@ -262,7 +262,7 @@ impl Wanted {
 
 /// Whether only what is here is delivered.
 fn is_here_only(request: &Request<'_>) -> bool {
-    matches!(request.deliver, Deliver::Via(Some(Via::Worktree)))
+    matches!(request.deliver, DeliveryMode::Via(Some(Via::Worktree)))
 }
 
 /// Opens a place, when the operator lets us.
@@ -270,7 +270,7 @@ pub(super) async fn open(
     home: &Home,
     scope: &Scope,
     request: &Request<'_>,
-    known: &Known,
+    known: &KnownPlaces,
 ) -> Result<(Scope, Surroundings, Tree), String> {
     let scope = scope_of(home, scope, request, known)?;
     let around = signed_in(&scope, request.around).await.map_err(|failure| failure.to_string())?;
@@ -284,7 +284,7 @@ fn scope_of(
     home: &Home,
     scope: &Scope,
     request: &Request<'_>,
-    known: &Known,
+    known: &KnownPlaces,
 ) -> Result<Scope, String> {
     let branch = home.branch.clone();
     let Some(name) = &home.repository else {

@@ -12,7 +12,7 @@ use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
 use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
-use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal, Verdict};
+use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal, SealVerdict};
 use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
 use crate::promote;
 use crate::reconcile::{Feedback, Held, Unsaved, is_reverted};
@@ -35,7 +35,7 @@ pub(super) struct Memory {
     /// Whether something was seen from which an age is counted, so that it is worth a push of its
     /// own. Everything else can wait for one that is made anyway.
     is_urgent: bool,
-    store: Store,
+    store: LedgerStore,
     /// True if the repository may have a ledger that a work tree has not fetched.
     is_unread: bool,
     /// Keys that prove the ledger, and the repository that it belongs to.
@@ -54,7 +54,7 @@ pub(super) struct Extent {
 
 /// Where the ledger is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Store {
+enum LedgerStore {
     /// Nowhere: there is no place for it, or what is there must not be overwritten.
     Nowhere,
     /// In the config repository.
@@ -77,17 +77,17 @@ impl Memory {
     ) -> Result<Self, Failure> {
         let file = settings.ledger.as_deref();
         let (bytes, mut store) = match (file, tree) {
-            (Some(path), _) => (read(path)?, Store::File(path.to_owned())),
+            (Some(path), _) => (read(path)?, LedgerStore::File(path.to_owned())),
             (None, Tree::Git { clone, .. }) => match clone.ledger(LEDGER_FILE, MAX_LEDGER) {
-                Ok(bytes) => (bytes, Store::Reference),
+                Ok(bytes) => (bytes, LedgerStore::Reference),
                 Err(error) => {
                     // It is not written over either: what is in it may be wanted.
                     let message = format!("the ledger is neither used nor kept: {error}");
                     problems.push(Diagnostic::warning(Code::LedgerUnreadable, message));
-                    (None, Store::Nowhere)
+                    (None, LedgerStore::Nowhere)
                 }
             },
-            (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE, MAX_LEDGER), Store::Nowhere),
+            (None, Tree::Work(_)) => (tree.ledger(LEDGER_FILE, MAX_LEDGER), LedgerStore::Nowhere),
         };
         let is_unread = bytes.is_none() && file.is_none() && matches!(tree, Tree::Work(_));
         let is_unread = is_unread && tree.name().is_some();
@@ -97,7 +97,7 @@ impl Memory {
             Some(Ok(ledger)) => ledger,
             Some(Err(error)) => {
                 if matches!(error, InvalidLedger::Newer(_)) {
-                    store = Store::Nowhere;
+                    store = LedgerStore::Nowhere;
                 }
                 let message = format!("the ledger is not used: {error}");
                 problems.push(Diagnostic::warning(Code::LedgerUnreadable, message));
@@ -108,12 +108,12 @@ impl Memory {
         let verdict = text.as_deref().and_then(|text| seal.judge(text));
         let is_empty = ledger == Ledger::default();
         let (ledger, is_unproven) = match verdict {
-            Some(Verdict::Unproven) if !is_empty => {
+            Some(SealVerdict::Unproven) if !is_empty => {
                 problems.push(unproven());
                 (ledger.doubted(), true)
             }
             // The old key may go when everything is sealed by the new one.
-            Some(Verdict::ByAnOldKey) => (ledger, true),
+            Some(SealVerdict::ByAnOldKey) => (ledger, true),
             None if ledger.is_sealed() => {
                 problems.push(unchecked());
                 (ledger.unsealed(), false)
@@ -125,7 +125,7 @@ impl Memory {
 
     /// A note that ages by which something is merged without a person are counted from a ledger that nothing proves.
     pub(super) fn unguarded(&self, set: &PolicySet) -> Option<Diagnostic> {
-        (self.store == Store::Reference).then(|| self.seal.unguarded(set))?
+        (self.store == LedgerStore::Reference).then(|| self.seal.unguarded(set))?
     }
 
     /// Learns from pull requests what people said no to, and what they took back.
@@ -387,23 +387,25 @@ impl Memory {
 
     /// Whether nothing of this run is kept for the next one.
     pub(super) fn is_lost(&self) -> bool {
-        self.store == Store::Nowhere
+        self.store == LedgerStore::Nowhere
     }
 
     /// The part of the ledger that is not saved yet.
     pub(super) fn unsaved(&self) -> Unsaved {
         let is_urgent = self.is_urgent || self.is_unproven;
         match (self.is_new(), is_urgent, &self.store) {
-            (false, ..) | (_, _, Store::Nowhere) => Unsaved::Nothing,
-            (true, false, Store::Reference) => Unsaved::Deferrable,
+            (false, ..) | (_, _, LedgerStore::Nowhere) => Unsaved::Nothing,
+            (true, false, LedgerStore::Reference) => Unsaved::Deferrable,
             // A file costs no push.
-            (true, true, Store::Reference) | (true, _, Store::File(_)) => Unsaved::Urgent,
+            (true, true, LedgerStore::Reference) | (true, _, LedgerStore::File(_)) => {
+                Unsaved::Urgent
+            }
         }
     }
 
     /// The text to commit, when there is something new and it is kept in git.
     pub(super) fn to_commit(&self) -> Option<String> {
-        let is_new = self.is_new() && self.store == Store::Reference;
+        let is_new = self.is_new() && self.store == LedgerStore::Reference;
         is_new.then(|| self.seal.text(&self.ledger))
     }
 
@@ -434,7 +436,7 @@ impl Memory {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn write(&mut self) -> Result<(), String> {
-        let Store::File(path) = &self.store else { return Ok(()) };
+        let LedgerStore::File(path) = &self.store else { return Ok(()) };
         if !self.is_new() {
             return Ok(());
         }

@@ -116,11 +116,11 @@ pub struct Planning {
     /// True if a person takes an environment back.
     is_rollback: bool,
     /// Other places where environments are; what was planned there is in the plan.
-    elsewhere: Vec<Planned>,
+    elsewhere: Vec<PlannedPlace>,
 }
 
 /// A place of which the plan is part of another one.
-struct Planned {
+struct PlannedPlace {
     home: Home,
     tree: Tree,
     observation: Observation,
@@ -195,7 +195,7 @@ pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Pl
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: Deliver::Nothing };
+    let request = Request { settings, around, deliver: DeliveryMode::Nothing };
     plan_all(tree, loaded, &request, &mut tags).await
 }
 
@@ -228,7 +228,7 @@ pub async fn run(
     let mut tags = Tags::new(settings)?;
     let mut elsewhere = Elsewhere::default();
     let mut run = persist(settings, around, &mut tags, async |around, tags| {
-        let request = Request { settings, around, deliver: Deliver::Via(via) };
+        let request = Request { settings, around, deliver: DeliveryMode::Via(via) };
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
         let mut loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         elsewhere = Elsewhere::open(&tree, &mut loaded, &request).await;
@@ -242,7 +242,7 @@ pub async fn run(
         // The ledger, and the token, may be others by now.
         place.is_old();
         let there = persist(settings, around, &mut tags, async |around, tags| {
-            let request = Request { settings, around, deliver: Deliver::Via(via) };
+            let request = Request { settings, around, deliver: DeliveryMode::Via(via) };
             place.plan(&known, &request, tags).await
         });
         match there.await {
@@ -361,7 +361,7 @@ impl Planning {
         self.usage = usage;
         self.undecided |= undecided;
         self.timelines.extend(timelines);
-        self.elsewhere.push(Planned { home: set.here, tree, observation });
+        self.elsewhere.push(PlannedPlace { home: set.here, tree, observation });
     }
 
     /// How `plan` ends.
@@ -431,12 +431,12 @@ struct Outside<'a> {
 struct Request<'a> {
     settings: &'a DecideSettings,
     around: &'a Surroundings,
-    deliver: Deliver,
+    deliver: DeliveryMode,
 }
 
 /// Whether a plan is to be delivered.
 #[derive(Clone, Copy)]
-enum Deliver {
+enum DeliveryMode {
     /// It is only shown.
     Nothing,
     /// It is only shown, with everything that there is to see.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::memory::Memory;
-use super::{Deliver, Request, Tree};
+use super::{DeliveryMode, Request, Tree};
 use crate::changeset::{Bundle, Plan, branch_prefix, rollback_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::forge::{AnyForge, Forge as _, NO_FORGE, Observed};
@@ -199,7 +199,7 @@ impl Observation {
     ) -> Option<Diagnostic> {
         let is_by_pull = |index: usize| set.environments[index].deliver.via == Via::PullRequest;
         let is_meant = files.iter().any(|file| is_by_pull(file.environment));
-        if matches!(request.deliver, Deliver::Via(_)) || !is_meant {
+        if matches!(request.deliver, DeliveryMode::Via(_)) || !is_meant {
             return None;
         }
         let name = tree.name()?;

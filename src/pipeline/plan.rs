@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::homes::Known;
+use super::homes::KnownPlaces;
 use super::memory::{Extent, Memory};
 use super::observe::Observation;
 use super::promote::{Promoting, Rules, is_promoted};
 use super::settle::Settling;
 use super::survey::survey;
-use super::{Deliver, Failure, Invalid, Loaded, Planning, Request, Tags, Tree, notes, sign, sweep};
+use super::{
+    DeliveryMode, Failure, Invalid, Loaded, Planning, Request, Tags, Tree, notes, sign, sweep,
+};
 use crate::changeset::{Bundle, Decided, Draft, Drafted, Plan, Use, assemble, uses};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::git::Author;
@@ -29,7 +31,7 @@ use crate::settings::DecideSettings;
 pub(super) async fn plan_tree(
     tree: Tree,
     loaded: Loaded,
-    known: &Known,
+    known: &KnownPlaces,
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
@@ -102,8 +104,8 @@ fn repositories_of<'s, 'u>(
 }
 
 /// Delivers everything in the way that was asked for, if one was.
-fn overrule(set: &mut PolicySet, deliver: Deliver) {
-    if let Deliver::Via(Some(via)) = deliver {
+fn overrule(set: &mut PolicySet, deliver: DeliveryMode) {
+    if let DeliveryMode::Via(Some(via)) = deliver {
         set.environments.iter_mut().for_each(|environment| environment.deliver.via = via);
     }
 }

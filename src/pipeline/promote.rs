@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::{LOOK_BACK, Timelines, timelines};
-use super::homes::{Known, Reach};
-use super::{Deliver, Request, Tags, Tree};
+use super::homes::{ForgeRepository, KnownPlaces};
+use super::{DeliveryMode, Request, Tags, Tree};
 use crate::changeset::{Decided, Use};
 use crate::choose::{Decision, Outcome, Reason, ReasonCode};
 use crate::forge::{AnyForge, Forge as _, NO_FORGE};
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
 use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
-use crate::promote::{Checked, Facts, Promoted, Question, decide};
+use crate::promote::{Checked, Promoted, PromotionFacts, StatusQuestion, decide};
 use crate::pull_request::Check;
 
 /// Whoever asks since when something runs is told as far back as this.
@@ -28,7 +28,7 @@ pub(super) struct Promoting<'a> {
     /// Who is asked what checked commits of a place, or why nobody is.
     forges: BTreeMap<&'a Home, Result<AnyForge, String>>,
     /// What is known of commits, asked for once in a run.
-    checks: RefCell<BTreeMap<Question, Vec<Checked>>>,
+    checks: RefCell<BTreeMap<StatusQuestion, Vec<Checked>>>,
     now: Timestamp,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Promoting<'a> {
         rules: Rules<'a>,
         files: &[Surveyed],
         uses: &[Use],
-        known: &'a Known,
+        known: &'a KnownPlaces,
         request: &Request<'_>,
     ) -> Self {
         let Rules { set, repository } = rules;
@@ -84,7 +84,7 @@ impl<'a> Promoting<'a> {
                 };
                 let checks = self.checks.borrow();
                 let (set, timelines, now) = (self.set, &self.timelines, self.now);
-                let facts = Facts { set, timelines, checks: &checks, ledger, now };
+                let facts = PromotionFacts { set, timelines, checks: &checks, ledger, now };
                 match decide(facts, promotion, &at) {
                     Promoted::Decided(decision) => decided.push(Decided { at, decision }),
                     Promoted::Ask(commits) => {
@@ -161,7 +161,7 @@ impl<'a> Promoting<'a> {
     }
 
     /// Asks what checked commits of each source; why nobody answered for some.
-    async fn ask(&self, commits: &BTreeSet<Question>) -> BTreeMap<usize, String> {
+    async fn ask(&self, commits: &BTreeSet<StatusQuestion>) -> BTreeMap<usize, String> {
         let mut by_source: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for (source, commit) in commits {
             by_source.entry(*source).or_default().push(commit);
@@ -213,7 +213,7 @@ pub(super) fn reach(
         promotions.iter().flat_map(|promotion| promotion.sources.iter().copied()).collect();
     wanted.extend(targets.iter().filter(|index| promotion(index).is_some()));
     let mut since = before(request.settings.now, soak + LOOK_BACK);
-    if matches!(request.deliver, Deliver::Sight) {
+    if matches!(request.deliver, DeliveryMode::Sight) {
         wanted.extend(0..set.environments.len());
         since = since.min(before(request.settings.now, SIGHT));
     }
@@ -222,11 +222,11 @@ pub(super) fn reach(
 }
 
 fn forges<'a>(
-    known: &'a Known,
+    known: &'a KnownPlaces,
     request: &Request<'_>,
 ) -> BTreeMap<&'a Home, Result<AnyForge, String>> {
     let clock = request.around.moment();
-    let forge = |at: &Reach| {
+    let forge = |at: &ForgeRepository| {
         AnyForge::new(&at.settings, clock, &at.repository, None).map_err(|error| error.to_string())
     };
     known.forges.iter().map(|(home, at)| (home, forge(at))).collect()

@@ -11,14 +11,14 @@ use crate::policy::Commits;
 const DIFFERENT: &str = "its branch has something else than the edits that were planned";
 
 /// A branch that is to be merged.
-pub(super) struct Branch<'a> {
+pub(super) struct ProvenBranch<'a> {
     pub(super) clone: &'a Clone,
     pub(super) plan: &'a Plan,
     /// Its commit.
     pub(super) head: &'a str,
 }
 
-impl Branch<'_> {
+impl ProvenBranch<'_> {
     /// The reason why a branch is not exactly the edits of a change set, or why that cannot be known.
     pub(super) async fn difference(&self, set: &ChangeSet) -> Option<String> {
         match self.is_planned(set).await {

@@ -13,10 +13,10 @@ pub(super) struct Raced {
 }
 
 /// The result of a push, by reference.
-pub(super) type Answers = BTreeMap<String, Result<(), String>>;
+pub(super) type PushAnswers = BTreeMap<String, Result<(), String>>;
 
 /// A path and its new content.
-type File = (String, String);
+type FileText = (String, String);
 
 /// Paths and new contents of the files of a change set.
 pub fn new_files(
@@ -60,10 +60,10 @@ fn commits(
     clone: &Clone,
     plan: &Plan,
     set: &ChangeSet,
-) -> Result<Vec<(String, Vec<File>)>, GitError> {
+) -> Result<Vec<(String, Vec<FileText>)>, GitError> {
     let images = plan.images(set);
     if set.commits == Commits::ChangeSet || images.len() < 2 {
-        let files: Result<Vec<File>, GitError> = new_files(clone, plan, set).collect();
+        let files: Result<Vec<FileText>, GitError> = new_files(clone, plan, set).collect();
         return Ok(vec![(set.message.clone(), files?)]);
     }
     let mut all = Vec::new();
@@ -94,7 +94,7 @@ fn changed(path: &str) -> GitError {
 }
 
 /// Pushes all references at once.
-pub(super) async fn push(clone: &Clone, updates: Vec<Update>) -> Result<Answers, Raced> {
+pub(super) async fn push(clone: &Clone, updates: Vec<Update>) -> Result<PushAnswers, Raced> {
     if updates.is_empty() {
         return Ok(BTreeMap::new());
     }

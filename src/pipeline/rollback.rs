@@ -9,9 +9,9 @@ use super::history::{Timelines, timelines};
 use super::observe::Observation;
 use super::plan::{check_names, name_branches};
 use super::{
-    Deliver, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
+    DeliveryMode, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
     deliver,
-    homes::{self, Known, Names},
+    homes::{self, KnownPlaces, Names},
     load, rewrite, sign, signed_in, survey,
 };
 use crate::changeset::{
@@ -57,7 +57,7 @@ pub async fn rollback(
     // What is shown is read where it is delivered: another clone may be behind.
     let tree = Tree::open(&settings.scope, around, Some(Via::PullRequest)).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: Deliver::Via(None) };
+    let request = Request { settings, around, deliver: DeliveryMode::Via(None) };
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, asked).await?;
@@ -81,7 +81,7 @@ async fn at_home(
         None => Ok((request.around.clone(), tree, loaded)),
         Some(home) => {
             // What is remembered there is remembered for the policies of this repository.
-            let known = Known::of(&loaded.set, &tree, request.around);
+            let known = KnownPlaces::of(&loaded.set, &tree, request.around);
             let opened = homes::open(&home, &request.settings.scope, request, &known).await;
             let (_, around, tree) = opened.map_err(Failure::Failed)?;
             let loaded = loaded.at(&home, &tree);

@@ -2,7 +2,7 @@
 
 use super::Tree;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Ledger, SealKeys, Verdict};
+use crate::ledger::{Ledger, SealKeys, SealVerdict};
 use crate::policy::{AutoMerge, Environment, PolicySet, Via};
 use crate::settings::DecideSettings;
 
@@ -32,7 +32,7 @@ impl Seal {
     }
 
     /// Judges the text of a ledger; `None` without a key.
-    pub(super) fn judge(&self, text: &[u8]) -> Option<Verdict> {
+    pub(super) fn judge(&self, text: &[u8]) -> Option<SealVerdict> {
         self.keys.as_ref().map(|keys| keys.judge(text, &self.repository))
     }
 

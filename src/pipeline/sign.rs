@@ -8,8 +8,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use jiff::Timestamp;
 
 use super::memory::Memory;
-use super::push::{Answers, Raced, push};
-use super::{Deliver, Failure, Request};
+use super::push::{PushAnswers, Raced, push};
+use super::{DeliveryMode, Failure, Request};
 use crate::forge::{AnyForge, Forge as _, NewCommit};
 use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref};
 use crate::policy::{CommitAuthor, RepositorySettings, Sign, Via};
@@ -29,7 +29,7 @@ pub(super) fn author(
         let CommitAuthor { name, email, trailers } = author;
         Author { name, email, trailers, ..Author::default() }
     });
-    let commits = matches!(request.deliver, Deliver::Via(via) if via != Some(Via::Worktree));
+    let commits = matches!(request.deliver, DeliveryMode::Via(via) if via != Some(Via::Worktree));
     let signing = match repository.sign.filter(|_| commits) {
         Some(sign) => signing(sign, request.around).map_err(Failure::Argument)?,
         None => Signing::Off,
@@ -60,7 +60,7 @@ pub(super) struct Signed {
     /// The commits that stand for those that were made here.
     commits: BTreeMap<Oid, Oid>,
     /// What could not be made, by the reference that it was for.
-    pub(super) failed: Answers,
+    pub(super) failed: PushAnswers,
     /// The commits that GitHub made, by branch.
     pub(super) made: BTreeMap<String, String>,
     /// Branches on which commits were made, or were to be made, that nothing deletes yet.
@@ -115,11 +115,11 @@ pub(super) async fn signed(
     let mut drafts = Vec::new();
     for (index, update) in std::mem::take(&mut signed.updates).into_iter().enumerate() {
         match clone.describe(update.commit) {
-            Ok(commits) => drafts.push(Draft { update, branch: transient(index), commits }),
+            Ok(commits) => drafts.push(ServerCommits { update, branch: transient(index), commits }),
             Err(why) => drop(signed.failed.insert(update.reference, Err(why.to_string()))),
         }
     }
-    let begun = drafts.iter().filter_map(Draft::begin).collect();
+    let begun = drafts.iter().filter_map(ServerCommits::begin).collect();
     let begun = push(clone, begun).await?;
     for draft in drafts {
         let there = begun.get(&branch_ref(&draft.branch)).cloned().unwrap_or(Ok(()));
@@ -144,7 +144,7 @@ pub(super) async fn signed(
 }
 
 /// Commits that GitHub is to make again.
-struct Draft {
+struct ServerCommits {
     /// Where they belong.
     update: Update,
     /// Where they are made.
@@ -152,7 +152,7 @@ struct Draft {
     commits: Vec<Described>,
 }
 
-impl Draft {
+impl ServerCommits {
     /// The branch at the commit that they follow.
     fn begin(&self) -> Option<Update> {
         let first = self.commits.first()?;

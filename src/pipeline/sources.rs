@@ -36,14 +36,14 @@ pub(super) struct Looking<'a> {
 }
 
 /// An image at one place of its life.
-type Image = (Repository, Deployed);
+type ImageAt = (Repository, Deployed);
 
 /// One image that moves.
 struct Moved<'a> {
     environment: &'a str,
     image: &'a str,
-    from: Image,
-    to: Image,
+    from: ImageAt,
+    to: ImageAt,
 }
 
 impl Looking<'_> {
@@ -84,7 +84,7 @@ impl Looking<'_> {
     }
 
     /// Where images come from.
-    async fn origins(&self, images: BTreeSet<Image>) -> BTreeMap<Image, Origin> {
+    async fn origins(&self, images: BTreeSet<ImageAt>) -> BTreeMap<ImageAt, Origin> {
         let origins = stream::iter(images).map(async |(repository, deployed)| {
             let origin = self.tags.origin(&repository, &deployed).await;
             ((repository, deployed), origin)
@@ -106,7 +106,7 @@ impl Looking<'_> {
         let Some((promotion, policy)) = promotion.zip(policy) else { return Vec::new() };
         let of = |source: &usize| {
             let timeline = self.timelines.get(source)?.as_ref().ok()?;
-            let is = |index: &usize, image: &Image| match timeline.states[*index].held(policy) {
+            let is = |index: &usize, image: &ImageAt| match timeline.states[*index].held(policy) {
                 Held::One(held) => is_same(held, &image.1),
                 Held::Nothing | Held::Several(_) => false,
             };
@@ -189,11 +189,11 @@ impl Looking<'_> {
 
 fn told(
     moved: &Moved<'_>,
-    origins: &BTreeMap<Image, Origin>,
+    origins: &BTreeMap<ImageAt, Origin>,
     releases: &BTreeMap<Source, Vec<Note>>,
     notes: Notes,
 ) -> Sources {
-    let origin = |image: &Image| origins.get(image).cloned().unwrap_or_default();
+    let origin = |image: &ImageAt| origins.get(image).cloned().unwrap_or_default();
     let (from, to) = (origin(&moved.from), origin(&moved.to));
     let all = to.source.as_ref().and_then(|source| releases.get(source));
     let tag = moved.to.1.tag.as_ref().filter(|_| notes == Notes::Releases);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deployed::{Found, TOLD_BY, deployed};
+use super::deployed::{DeployedImages, TOLD_BY, deployed};
 
 use super::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
@@ -10,7 +10,9 @@ use crate::image::Repository;
 use crate::manifest::{AppVersion, MAX_FILE, is_candidate};
 use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
-use crate::starter::{Deployed, Imported, RENOVATE_FILES, Starter, Told, WORKFLOW, policies};
+use crate::starter::{
+    DeployedImage, Imported, RENOVATE_FILES, RenovateConfig, Starter, WORKFLOW, policies,
+};
 
 /// Where policies are written, as `policies/images.yaml`.
 const POLICIES: &str = "images";
@@ -55,9 +57,10 @@ pub async fn init(
     let around = &signed_in(scope, around).await?;
     let tree = Tree::open(scope, around, None).await?;
     let (set, settings) = declared(&tree, scope)?;
-    let Found { deployed, mut untagged, unclear, mut skipped } = deployed(&tree, &settings);
+    let DeployedImages { deployed, mut untagged, unclear, mut skipped } =
+        deployed(&tree, &settings);
     let known: BTreeSet<&Repository> = set.policies.iter().flat_map(Policy::repositories).collect();
-    let (old, new): (Vec<Deployed>, Vec<Deployed>) =
+    let (old, new): (Vec<DeployedImage>, Vec<DeployedImage>) =
         deployed.into_iter().partition(|one| known.contains(&one.repository));
     let old: BTreeSet<_> = old.into_iter().map(|one| one.repository).collect();
     skipped.extend(there_already(old.len()));
@@ -119,7 +122,7 @@ pub async fn import(
     let around = &signed_in(scope, around).await?;
     let tree = Tree::open(scope, around, None).await?;
     let settings = load::settings(&tree)?;
-    let Found { deployed, mut skipped, .. } = deployed(&tree, &settings);
+    let DeployedImages { deployed, mut skipped, .. } = deployed(&tree, &settings);
     let text = |path: &str| {
         let text = String::from_utf8(tree.read(path).ok()?).ok();
         text.filter(|text| text.len() <= MAX_FILE)
@@ -128,7 +131,7 @@ pub async fn import(
     let file = RENOVATE_FILES.iter().find(is_there).and_then(|path| Some((*path, text(path)?)));
     let renovate = file.or_else(|| Some(("package.json", in_package(&text("package.json")?)?)));
     let repository = tree.name().unwrap_or_default();
-    let told = renovate.as_ref().map(|(path, file)| Told {
+    let told = renovate.as_ref().map(|(path, file)| RenovateConfig {
         path,
         text: file,
         repository: &repository,

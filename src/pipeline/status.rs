@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deliver, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_all, signed_in};
+use super::{
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_all, signed_in,
+};
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
 use crate::policy::PolicySet;
@@ -24,7 +26,7 @@ pub async fn status(
     let mut tags = Tags::new(settings)?;
     let tree = Tree::open(&settings.scope, around, None).await?;
     let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: Deliver::Sight };
+    let request = Request { settings, around, deliver: DeliveryMode::Sight };
     let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let environments: Vec<EnvironmentStatus> = order(&planning.set)
         .into_iter()

@@ -63,7 +63,7 @@ impl Tree {
                 fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
             }
             (RepoSpec::Path(path), _) => {
-                let origin = Origin::of(path, &around.forge)?;
+                let origin = CheckoutOrigin::of(path, &around.forge)?;
                 let Some(branch) = scope.branch.clone().or(origin.branch) else {
                     let message = format!(
                         "{}: no branch is checked out; name one with --branch",
@@ -158,36 +158,36 @@ impl Tree {
     }
 
     /// The files, to be read on many threads.
-    pub(super) fn files(&self) -> Files<'_> {
+    pub(super) fn files(&self) -> TreeFiles<'_> {
         match self {
-            Self::Work(tree) => Files::Work(tree),
-            Self::Git { clone, .. } => Files::Git(clone.blobs()),
+            Self::Work(tree) => TreeFiles::Work(tree),
+            Self::Git { clone, .. } => TreeFiles::Git(clone.blobs()),
         }
     }
 }
 
 /// The files of a tree, which threads can share.
-pub(super) enum Files<'a> {
+pub(super) enum TreeFiles<'a> {
     Work(&'a WorkTree),
     Git(Blobs<'a>),
 }
 
 /// What one thread reads files with.
-pub(super) enum Reader<'a> {
+pub(super) enum TreeReader<'a> {
     Work(&'a WorkTree, Vec<u8>),
     Git(Result<BlobReader<'a>, GitError>, Vec<u8>),
 }
 
-impl Files<'_> {
-    pub(super) fn open(&self) -> Reader<'_> {
+impl TreeFiles<'_> {
+    pub(super) fn open(&self) -> TreeReader<'_> {
         match self {
-            Self::Work(tree) => Reader::Work(tree, Vec::new()),
-            Self::Git(blobs) => Reader::Git(blobs.open(), Vec::new()),
+            Self::Work(tree) => TreeReader::Work(tree, Vec::new()),
+            Self::Git(blobs) => TreeReader::Git(blobs.open(), Vec::new()),
         }
     }
 }
 
-impl Reader<'_> {
+impl TreeReader<'_> {
     /// The bytes of a file, until the next one is read.
     pub(super) fn read(&mut self, path: &str) -> Result<&[u8], Diagnostic> {
         match self {
@@ -237,13 +237,13 @@ fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
 }
 
 /// Where a work tree was cloned from.
-struct Origin {
+struct CheckoutOrigin {
     remote: Remote,
     id: Option<RepoId>,
     branch: Option<String>,
 }
 
-impl Origin {
+impl CheckoutOrigin {
     fn of(path: &Path, forge: &ForgeSettings) -> Result<Self, Failure> {
         let checkout = Checkout::discover(path).map_err(Failure::Origin)?;
         let branch = checkout.branch();

@@ -10,7 +10,7 @@ use regex::Regex;
 pub struct Calver {
     text: String,
     pattern: Regex,
-    parts: Vec<Part>,
+    parts: Vec<CalverPart>,
     /// Positions in `parts`, the most significant first.
     significance: Vec<usize>,
 }
@@ -36,7 +36,7 @@ pub enum InvalidCalver {
 pub type Calendar = (Vec<u64>, String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Unit {
+enum CalverUnit {
     Year,
     Month,
     Week,
@@ -47,35 +47,40 @@ enum Unit {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
+struct CalverPart {
     word: &'static str,
-    unit: Unit,
+    unit: CalverUnit,
     /// What it looks like.
     pattern: &'static str,
     fixed: bool,
 }
 
-const fn part(word: &'static str, unit: Unit, pattern: &'static str, fixed: bool) -> Part {
-    Part { word, unit, pattern, fixed }
+const fn part(
+    word: &'static str,
+    unit: CalverUnit,
+    pattern: &'static str,
+    fixed: bool,
+) -> CalverPart {
+    CalverPart { word, unit, pattern, fixed }
 }
 
 /// Longest word first, so that `YYYY` is not read as `YY` twice.
-const PARTS: [Part; 13] = [
-    part("MODIFIER", Unit::Modifier, "[0-9A-Za-z][0-9A-Za-z.]*", false),
-    part("MAJOR", Unit::Count, "[0-9]+", false),
-    part("MINOR", Unit::Count, "[0-9]+", false),
-    part("MICRO", Unit::Count, "[0-9]+", false),
-    part("PATCH", Unit::Count, "[0-9]+", false),
-    part("YYYY", Unit::Year, "[0-9]{4}", true),
-    part("YY", Unit::Year, "0|[1-9][0-9]{0,2}", false),
-    part("0Y", Unit::Year, "[0-9]{2}|[1-9][0-9]{2}", false),
-    part("MM", Unit::Month, "[1-9]|1[0-2]", false),
-    part("0M", Unit::Month, "0[1-9]|1[0-2]", true),
-    part("WW", Unit::Week, "[1-9]|[1-4][0-9]|5[0-3]", false),
-    part("0W", Unit::Week, "0[1-9]|[1-4][0-9]|5[0-3]", true),
-    part("DD", Unit::Day, "[1-9]|[12][0-9]|3[01]", false),
+const PARTS: [CalverPart; 13] = [
+    part("MODIFIER", CalverUnit::Modifier, "[0-9A-Za-z][0-9A-Za-z.]*", false),
+    part("MAJOR", CalverUnit::Count, "[0-9]+", false),
+    part("MINOR", CalverUnit::Count, "[0-9]+", false),
+    part("MICRO", CalverUnit::Count, "[0-9]+", false),
+    part("PATCH", CalverUnit::Count, "[0-9]+", false),
+    part("YYYY", CalverUnit::Year, "[0-9]{4}", true),
+    part("YY", CalverUnit::Year, "0|[1-9][0-9]{0,2}", false),
+    part("0Y", CalverUnit::Year, "[0-9]{2}|[1-9][0-9]{2}", false),
+    part("MM", CalverUnit::Month, "[1-9]|1[0-2]", false),
+    part("0M", CalverUnit::Month, "0[1-9]|1[0-2]", true),
+    part("WW", CalverUnit::Week, "[1-9]|[1-4][0-9]|5[0-3]", false),
+    part("0W", CalverUnit::Week, "0[1-9]|[1-4][0-9]|5[0-3]", true),
+    part("DD", CalverUnit::Day, "[1-9]|[12][0-9]|3[01]", false),
 ];
-const PADDED_DAY: Part = part("0D", Unit::Day, "0[1-9]|[12][0-9]|3[01]", true);
+const PADDED_DAY: CalverPart = part("0D", CalverUnit::Day, "0[1-9]|[12][0-9]|3[01]", true);
 
 impl Calver {
     /// Reads a format: `CalVer`'s words, and separators or small letters that stand for themselves.
@@ -84,9 +89,9 @@ impl Calver {
     /// When a word is unknown or twice there, no year is named, or numbers run into each other.
     pub fn parse(text: &str) -> Result<Self, InvalidCalver> {
         let mut pattern = "^".to_owned();
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<CalverPart> = Vec::new();
         let mut rest = text;
-        let mut open: Option<Part> = None;
+        let mut open: Option<CalverPart> = None;
         while let Some(first) = rest.chars().next() {
             let known = PARTS.iter().chain([&PADDED_DAY]).find(|part| rest.starts_with(part.word));
             let Some(part) = known.copied() else {
@@ -109,7 +114,7 @@ impl Calver {
             open = Some(part);
             rest = &rest[part.word.len()..];
         }
-        if !parts.iter().any(|part| part.unit == Unit::Year) {
+        if !parts.iter().any(|part| part.unit == CalverUnit::Year) {
             return Err(InvalidCalver::NoYear);
         }
         pattern.push('$');
@@ -127,9 +132,9 @@ impl Calver {
         for (index, part) in self.parts.iter().enumerate() {
             let text = found.get(index + 1)?.as_str();
             match part.unit {
-                Unit::Modifier => text.clone_into(&mut modifier),
+                CalverUnit::Modifier => text.clone_into(&mut modifier),
                 // The short year counts from 2000.
-                Unit::Year if part.word != "YYYY" => {
+                CalverUnit::Year if part.word != "YYYY" => {
                     numbers[index] = 2000 + text.parse::<u64>().ok()?;
                 }
                 _ => numbers[index] = text.parse().ok()?,
@@ -145,7 +150,8 @@ impl Calver {
             let index = self.parts.iter().position(|part| part.unit == unit)?;
             i16::try_from(numbers[index]).ok()
         };
-        let (Some(year), Some(month), Some(day)) = (of(Unit::Year), of(Unit::Month), of(Unit::Day))
+        let (Some(year), Some(month), Some(day)) =
+            (of(CalverUnit::Year), of(CalverUnit::Month), of(CalverUnit::Day))
         else {
             return true;
         };
@@ -155,12 +161,12 @@ impl Calver {
 }
 
 /// What is written first counts most, but for the parts of the date, of which the larger does.
-fn significance(parts: &[Part]) -> Vec<usize> {
-    let is_date = |index: &usize| parts[*index].unit < Unit::Count;
+fn significance(parts: &[CalverPart]) -> Vec<usize> {
+    let is_date = |index: &usize| parts[*index].unit < CalverUnit::Count;
     let mut dates: Vec<usize> = (0..parts.len()).filter(is_date).collect();
     dates.sort_by_key(|index| parts[*index].unit);
     let mut dates = dates.into_iter();
-    let order = (0..parts.len()).filter(|index| parts[*index].unit != Unit::Modifier);
+    let order = (0..parts.len()).filter(|index| parts[*index].unit != CalverUnit::Modifier);
     order.map(|index| if is_date(&index) { dates.next().unwrap_or(index) } else { index }).collect()
 }
 

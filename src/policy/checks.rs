@@ -45,7 +45,7 @@ pub enum Identity {
 }
 
 /// A problem and the keys below the policy that lead to it.
-type Problem = (&'static [&'static str], Diagnostic);
+type CheckProblem = (&'static [&'static str], Diagnostic);
 
 impl Checks {
     /// Whether the digest of a candidate has to be known before it may be chosen.
@@ -69,8 +69,8 @@ impl Identity {
 }
 
 /// The checks of a policy, and every problem of them.
-pub(super) fn read(raw: &RawImage) -> (Checks, Vec<Problem>) {
-    let mut problems: Vec<Problem> = Vec::new();
+pub(super) fn read(raw: &RawImage) -> (Checks, Vec<CheckProblem>) {
+    let mut problems: Vec<CheckProblem> = Vec::new();
     let min_age = raw.min_age.as_deref().and_then(|text| {
         duration(text).map_err(|why| problems.push((&["minAge"], invalid(&why, AGE_HELP)))).ok()
     });

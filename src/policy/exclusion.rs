@@ -29,14 +29,14 @@ struct Globs {
 }
 
 /// A pattern that cannot be used, by its index.
-pub(super) struct Wrong {
+pub(super) struct WrongPattern {
     pub(super) index: usize,
     pub(super) problem: Diagnostic,
 }
 
 impl Exclusion {
     /// Reads patterns as they are written.
-    pub(super) fn read(written: &[String]) -> (Self, Vec<Wrong>) {
+    pub(super) fn read(written: &[String]) -> (Self, Vec<WrongPattern>) {
         let (mut out, mut kept) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         let mut wrong = Vec::new();
         for (index, pattern) in written.iter().enumerate() {
@@ -44,7 +44,7 @@ impl Exclusion {
                 Some(pattern) => add(&mut kept, pattern),
                 None => add(&mut out, pattern),
             };
-            wrong.extend(added.err().map(|problem| Wrong { index, problem }));
+            wrong.extend(added.err().map(|problem| WrongPattern { index, problem }));
         }
         let built = |builder: GlobSetBuilder| builder.build().unwrap_or_else(|_| GlobSet::empty());
         let globs = Arc::new(Globs { out: built(out), kept: built(kept) });

@@ -4,7 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::{Judge, Judged};
+use super::schema::{Judge, SchemaForm};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 use crate::yaml::{NodeId, Stream, to_json};
 
@@ -69,7 +69,7 @@ pub(super) fn is_empty(stream: &Stream, root: NodeId) -> bool {
     stream.text(root) == Some("") && stream.node(root).span().is_empty()
 }
 
-impl<'a, T: DeserializeOwned + Judged> Document<'a, T> {
+impl<'a, T: DeserializeOwned + SchemaForm> Document<'a, T> {
     /// Checks one document against the schema of `T`. Entries with a problem are left out, so that
     /// what is wrong with the others is found as well.
     pub(super) fn read(
@@ -103,7 +103,7 @@ impl<'a, T: DeserializeOwned + Judged> Document<'a, T> {
 ///
 /// # Errors
 /// Every problem of the file, and those that `make` finds.
-pub(super) fn sole<T: DeserializeOwned + Judged + Default, R>(
+pub(super) fn sole<T: DeserializeOwned + SchemaForm + Default, R>(
     file: &PolicyFile,
     make: impl FnOnce(T, Option<Places<'_>>) -> Result<R, Vec<Diagnostic>>,
 ) -> Result<R, Vec<Diagnostic>> {

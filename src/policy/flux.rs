@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use globset::GlobSetBuilder;
 
-use object::{Object, order};
+use object::{FluxObject, order};
 pub use overlay::{KUSTOMIZE_API_GROUP, Overlays, ReadFile, Substitution, follow, variable};
 use selector::Selector;
 
@@ -39,7 +39,7 @@ const MAX_EXCLUSIONS: usize = 25;
 /// What Flux leaves out of a listing when a resource does not say.
 const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
 
-type Name = (String, String);
+type ObjectName = (String, String);
 
 /// Fields of a kind of resource.
 type Fields = (&'static str, Vec<String>);
@@ -47,11 +47,11 @@ type Fields = (&'static str, Vec<String>);
 /// The resources of a repository.
 #[derive(Default)]
 pub(super) struct Flux {
-    repositories: BTreeMap<Name, Scanned>,
-    policies: BTreeMap<Name, Chosen>,
-    automations: Vec<(Name, Automation)>,
+    repositories: BTreeMap<ObjectName, Scanned>,
+    policies: BTreeMap<ObjectName, Chosen>,
+    automations: Vec<(ObjectName, Automation)>,
     /// Names with two different resources: which one counts depends on the cluster.
-    twice: BTreeSet<(&'static str, Name)>,
+    twice: BTreeSet<(&'static str, ObjectName)>,
     /// Fields that are not read, by kind, and whose they are.
     ignored: BTreeMap<Fields, Vec<(String, Place)>>,
     /// What patches them, and sets variables in them.
@@ -70,7 +70,7 @@ struct Scanned {
 
 #[derive(PartialEq)]
 struct Spec {
-    repository: Name,
+    repository: ObjectName,
     pattern: Option<String>,
     extract: Option<String>,
     order: Result<Order, String>,
@@ -95,7 +95,7 @@ struct Automation {
 impl Flux {
     /// Takes a document when it is one of Flux's image resources.
     pub(super) fn add(&mut self, file: &PolicyFile, stream: &Stream, root: NodeId) {
-        let object = Object { file, stream, root };
+        let object = FluxObject { file, stream, root };
         let ours =
             object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(API_GROUP));
         let Some(kind) = object.text(&["kind"]).filter(|_| ours) else { return };
@@ -143,7 +143,7 @@ impl Flux {
         policies
     }
 
-    fn repository(&mut self, object: &Object<'_>, key: Name) {
+    fn repository(&mut self, object: &FluxObject<'_>, key: ObjectName) {
         let Some(image) = object.text(&["spec", "image"]) else {
             return self.incomplete(
                 object,
@@ -169,7 +169,7 @@ impl Flux {
         self.repositories.insert(key, new);
     }
 
-    fn policy(&mut self, object: &Object<'_>, key: Name) {
+    fn policy(&mut self, object: &FluxObject<'_>, key: ObjectName) {
         let Some(repository) = object.text(&["spec", "imageRepositoryRef", "name"]) else {
             let message = format!("ImagePolicy `{}` has no imageRepositoryRef", marker_name(&key));
             return self.incomplete(object, message);
@@ -202,7 +202,7 @@ impl Flux {
         self.policies.insert(key, Chosen { spec, place: object.place() });
     }
 
-    fn automation(&mut self, object: &Object<'_>, key: Name) {
+    fn automation(&mut self, object: &FluxObject<'_>, key: ObjectName) {
         let checkout = object.text(&["spec", "git", "checkout", "ref", "branch"]);
         let push = object.text(&["spec", "git", "push", "branch"]);
         self.automated = true;
@@ -256,13 +256,19 @@ impl Flux {
         }
     }
 
-    fn leave_out(&mut self, object: &Object<'_>, key: &Name, code: Code, why: &str) {
+    fn leave_out(&mut self, object: &FluxObject<'_>, key: &ObjectName, code: Code, why: &str) {
         let message = format!("ImageUpdateAutomation `{}` is left out: {why}", marker_name(key));
         self.problems.push(Diagnostic::warning(code, message).at(object.place()));
     }
 
     /// Takes an automation whose path is known.
-    fn place_automation(&mut self, object: &Object<'_>, key: Name, written: &str, via: Via) {
+    fn place_automation(
+        &mut self,
+        object: &FluxObject<'_>,
+        key: ObjectName,
+        written: &str,
+        via: Via,
+    ) {
         // Flux joins the path to the repository's root, so that none leads out of it.
         let path = match written.trim_matches('/') {
             "" | "." => ".".to_owned(),
@@ -285,7 +291,7 @@ impl Flux {
     }
 
     /// What counts in the cluster is the patched resource.
-    fn unpatched(&self, key: &Name, chosen: &Spec, file: &str) -> Result<(), (Code, String)> {
+    fn unpatched(&self, key: &ObjectName, chosen: &Spec, file: &str) -> Result<(), (Code, String)> {
         if let Some(at) = self.overlays.renamed(file, &key.0) {
             let why = format!(
                 "{}:{} gives it another name, which its markers have to say; {RENDER}",
@@ -307,7 +313,12 @@ impl Flux {
         Err((Code::FluxPatched, why))
     }
 
-    fn resolve(&self, key: &Name, chosen: &Spec, place: Place) -> Result<Policy, (Code, String)> {
+    fn resolve(
+        &self,
+        key: &ObjectName,
+        chosen: &Spec,
+        place: Place,
+    ) -> Result<Policy, (Code, String)> {
         let invalid = |why: String| (Code::FluxInvalid, why);
         let twice = [("ImagePolicy", key.clone()), ("ImageRepository", chosen.repository.clone())];
         if let Some((kind, name)) = twice.iter().find(|twice| self.twice.contains(*twice)) {
@@ -366,7 +377,13 @@ impl Flux {
     }
 
     /// Notes the fields that mean nothing here: all but `known`.
-    fn ignored(&mut self, object: &Object<'_>, kind: &'static str, key: &Name, known: &[&str]) {
+    fn ignored(
+        &mut self,
+        object: &FluxObject<'_>,
+        kind: &'static str,
+        key: &ObjectName,
+        known: &[&str],
+    ) {
         let fields = object.unknown_keys(known);
         if !fields.is_empty() {
             let places = self.ignored.entry((kind, fields)).or_default();
@@ -388,7 +405,7 @@ impl Flux {
         }
     }
 
-    fn incomplete(&mut self, object: &Object<'_>, message: String) {
+    fn incomplete(&mut self, object: &FluxObject<'_>, message: String) {
         let problem = Diagnostic::warning(Code::FluxIncomplete, message).at(object.place());
         self.problems.push(problem.help(RENDER));
     }
@@ -411,7 +428,7 @@ const POLICY_KEYS: [&str; 5] =
     ["imageRepositoryRef", "policy", "filterTags", "digestReflectionPolicy", "suspend"];
 
 /// The template of an automation's commit messages.
-fn message(object: &Object<'_>, key: &Name) -> Option<MessageTemplate> {
+fn message(object: &FluxObject<'_>, key: &ObjectName) -> Option<MessageTemplate> {
     let text = object.text(&["spec", "git", "commit", "messageTemplate"])?;
     let values = object.map(&["spec", "git", "commit", "messageTemplateValues"]);
     Some(MessageTemplate { automation: key.clone(), text: text.to_owned(), values })
@@ -436,6 +453,6 @@ fn unset(what: &str, variable: &str) -> String {
     )
 }
 
-fn marker_name((namespace, name): &Name) -> String {
+fn marker_name((namespace, name): &ObjectName) -> String {
     format!("{namespace}:{name}")
 }

@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::Environment;
-use super::exclusion::{self, Exclusion, Wrong};
+use super::exclusion::{self, Exclusion, WrongPattern};
 use crate::diagnostic::{Code, Diagnostic, Place};
 
 /// What GitHub runs.
@@ -158,7 +158,7 @@ impl Paths {
             }
         }
         let (out, wrong) = Exclusion::read(exclude);
-        unusable.extend(wrong.into_iter().map(|Wrong { index, problem }| Unusable {
+        unusable.extend(wrong.into_iter().map(|WrongPattern { index, problem }| Unusable {
             key: "exclude",
             index,
             problem,

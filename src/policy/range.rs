@@ -36,14 +36,14 @@ struct Alternative {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Comparator {
-    operator: Operator,
+    operator: RangeOperator,
     version: Version,
     /// How much of the version is written; the rest counts as zero or as a wildcard.
     precision: Precision,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
+enum RangeOperator {
     Equal,
     NotEqual,
     Greater,
@@ -63,19 +63,19 @@ enum Precision {
 }
 
 /// Longest spelling first, so that `>=` is not read as `>`.
-const OPERATORS: [(&str, Operator); 12] = [
-    ("!=", Operator::NotEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("=>", Operator::GreaterOrEqual),
-    ("<=", Operator::LessOrEqual),
-    ("=<", Operator::LessOrEqual),
-    ("~>", Operator::Tilde),
-    ("=", Operator::Equal),
-    (">", Operator::Greater),
-    ("<", Operator::Less),
-    ("~", Operator::Tilde),
-    ("^", Operator::Caret),
-    ("", Operator::Equal),
+const OPERATORS: [(&str, RangeOperator); 12] = [
+    ("!=", RangeOperator::NotEqual),
+    (">=", RangeOperator::GreaterOrEqual),
+    ("=>", RangeOperator::GreaterOrEqual),
+    ("<=", RangeOperator::LessOrEqual),
+    ("=<", RangeOperator::LessOrEqual),
+    ("~>", RangeOperator::Tilde),
+    ("=", RangeOperator::Equal),
+    (">", RangeOperator::Greater),
+    ("<", RangeOperator::Less),
+    ("~", RangeOperator::Tilde),
+    ("^", RangeOperator::Caret),
+    ("", RangeOperator::Equal),
 ];
 
 impl Range {
@@ -180,8 +180,8 @@ fn take<'a>(text: &'a str, into: &mut Vec<Comparator>) -> Result<&'a str, Invali
     let comparator = Comparator::parse(operator, word).ok_or_else(invalid)?;
     if let Some(upper) = hyphen(rest).filter(|_| spelling.is_empty()) {
         let (word, rest) = self::word(upper);
-        let upper = Comparator::parse(Operator::LessOrEqual, word).ok_or_else(invalid)?;
-        into.extend([Comparator { operator: Operator::GreaterOrEqual, ..comparator }, upper]);
+        let upper = Comparator::parse(RangeOperator::LessOrEqual, word).ok_or_else(invalid)?;
+        into.extend([Comparator { operator: RangeOperator::GreaterOrEqual, ..comparator }, upper]);
         return separator(rest).ok_or_else(invalid);
     }
     into.push(comparator);
@@ -209,7 +209,7 @@ fn separator(rest: &str) -> Option<&str> {
 }
 
 impl Comparator {
-    fn parse(operator: Operator, word: &str) -> Option<Self> {
+    fn parse(operator: RangeOperator, word: &str) -> Option<Self> {
         let text = word.strip_prefix('v').unwrap_or(word);
         let (core, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
         let mut parts = core.split('.');
@@ -235,7 +235,7 @@ impl Comparator {
         }
     }
 
-    fn new(operator: Operator, n: [u64; 3], rest: &str, precision: Precision) -> Option<Self> {
+    fn new(operator: RangeOperator, n: [u64; 3], rest: &str, precision: Precision) -> Option<Self> {
         let pre: Prerelease = version::prerelease(rest)?;
         let [major, minor, patch] = n;
         let version = Version { major, minor, patch, pre, build: BuildMetadata::EMPTY };
@@ -246,15 +246,15 @@ impl Comparator {
     fn matches(&self, v: &Version) -> bool {
         let partial = self.precision != Precision::Full;
         match self.operator {
-            Operator::Equal if partial => self.tilde(v),
-            Operator::Equal => *v == self.version,
-            Operator::NotEqual => self.not_equal(v),
-            Operator::Greater => self.greater(v),
-            Operator::Less => *v < self.version,
-            Operator::GreaterOrEqual => *v >= self.version,
-            Operator::LessOrEqual => self.less_or_equal(v),
-            Operator::Tilde => self.tilde(v),
-            Operator::Caret => self.caret(v),
+            RangeOperator::Equal if partial => self.tilde(v),
+            RangeOperator::Equal => *v == self.version,
+            RangeOperator::NotEqual => self.not_equal(v),
+            RangeOperator::Greater => self.greater(v),
+            RangeOperator::Less => *v < self.version,
+            RangeOperator::GreaterOrEqual => *v >= self.version,
+            RangeOperator::LessOrEqual => self.less_or_equal(v),
+            RangeOperator::Tilde => self.tilde(v),
+            RangeOperator::Caret => self.caret(v),
         }
     }
 

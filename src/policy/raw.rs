@@ -103,7 +103,7 @@ pub enum RawPlaces {
 pub struct RawTarget {
     /// Directories, files or globs, from the root of the repository.
     #[serde(deserialize_with = "one_or_many")]
-    #[schemars(with = "OneOrMany", example = &["charts/*/Chart.yaml"])]
+    #[schemars(with = "TextOrTexts", example = &["charts/*/Chart.yaml"])]
     pub files: Vec<String>,
     /// A path through YAML or JSON: `image.tag`, `containers[0].image`, or any of RFC 9535
     /// (`$.images[?@.name == 'shop'].tag`).
@@ -134,15 +134,15 @@ pub enum Sign {
 /// One text, or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum OneOrMany {
+enum TextOrTexts {
     One(String),
     Many(Vec<String>),
 }
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(one) => vec![one],
-        OneOrMany::Many(many) => many,
+    Ok(match TextOrTexts::deserialize(deserializer)? {
+        TextOrTexts::One(one) => vec![one],
+        TextOrTexts::Many(many) => many,
     })
 }
 

@@ -70,7 +70,7 @@ pub enum Judged {
 pub struct Ranker<'a> {
     rule: &'a TagRule,
     /// What is deployed, where it makes a difference.
-    from: Option<Deployed>,
+    from: Option<DeployedRank>,
     /// Lengths of commits among the tags, as bits: digits of such a length are a commit as well.
     hashes: u64,
     /// The same of commits behind versions.
@@ -78,7 +78,7 @@ pub struct Ranker<'a> {
 }
 
 /// The deployed version.
-enum Deployed {
+enum DeployedRank {
     /// Any version is compared with it.
     Any(Version),
     /// Tags like it are.
@@ -126,7 +126,7 @@ impl TagRule {
     pub fn ranker(&self, deployed: Option<&Tag>) -> Ranker<'_> {
         let deployed = deployed.filter(|tag| self.is_relative_to(tag));
         let subject = deployed.map(|tag| self.subject_or_tag(tag));
-        let from = subject.and_then(|subject| Deployed::read(&subject, self.variant));
+        let from = subject.and_then(|subject| DeployedRank::read(&subject, self.variant));
         Ranker { rule: self, from, hashes: 0, behind: 0 }
     }
 
@@ -339,14 +339,14 @@ impl Ranker<'_> {
     #[inline]
     fn version(&self, span: &Span, subject: &str) -> Judged {
         let release = match (&self.from, self.rule.variant) {
-            (None | Some(Deployed::Any(_)), Variant::Any) => match version::parse(subject) {
+            (None | Some(DeployedRank::Any(_)), Variant::Any) => match version::parse(subject) {
                 Some(version) => version.into(),
                 None => return REJECTED,
             },
             (from, _) => {
                 let Some(shape) = Shape::parse(subject) else { return REJECTED };
                 let is_alike = match from {
-                    Some(Deployed::Like(from)) => from.is_like(&shape),
+                    Some(DeployedRank::Like(from)) => from.is_like(&shape),
                     _ => plain(&shape),
                 };
                 if !is_alike {
@@ -364,7 +364,7 @@ impl Ranker<'_> {
         let is_inside = |prereleases: bool| match span {
             Span::Range(range) => range.admits(&version, prereleases),
             Span::Level(level) => {
-                let from = self.from.as_ref().map(Deployed::version);
+                let from = self.from.as_ref().map(DeployedRank::version);
                 from.is_some_and(|from| level.reaches(from, &version, prereleases))
             }
         };
@@ -389,7 +389,7 @@ fn has_more_numbers(subject: &str) -> bool {
     Shape::parse(subject).is_some_and(|shape| shape.precision > 3)
 }
 
-impl Deployed {
+impl DeployedRank {
     fn read(subject: &str, variant: Variant) -> Option<Self> {
         if variant == Variant::Keep || has_more_numbers(subject) {
             return Like::read(subject).map(Self::Like);

@@ -42,14 +42,14 @@ pub(super) struct Judge {
 }
 
 /// A form that files are judged by.
-pub(super) trait Judged: JsonSchema {
+pub(super) trait SchemaForm: JsonSchema {
     /// What judges them.
     fn judge() -> &'static Judge;
 }
 
 macro_rules! judged {
     ($($form:ty),*) => {$(
-        impl Judged for $form {
+        impl SchemaForm for $form {
             fn judge() -> &'static Judge {
                 static JUDGE: LazyLock<Judge> = LazyLock::new(Judge::of::<$form>);
                 &JUDGE

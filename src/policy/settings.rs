@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::exclusion::{Exclusion, Wrong};
+use super::exclusion::{Exclusion, WrongPattern};
 use super::file::{PolicyFile, sole};
 use super::raw::{RawSettings, Sign};
 use super::registries::{self, RegistrySettings};
@@ -74,7 +74,7 @@ impl RepositorySettings {
             }
         }
         let (exclude, wrong) = Exclusion::read(&raw.exclude);
-        problems.extend(wrong.into_iter().map(|Wrong { index, problem }| {
+        problems.extend(wrong.into_iter().map(|WrongPattern { index, problem }| {
             let place = places.map(|places| places.of(&["exclude", &index.to_string()]));
             Diagnostic { place, ..problem }
         }));

@@ -26,11 +26,11 @@ const MAX_PATTERNS: usize = 50;
 pub(super) const MAX_TEMPLATE: usize = 256;
 
 /// A problem and the keys below `tags` that lead to it.
-type Problem = (Vec<String>, Diagnostic);
+type TagsProblem = (Vec<String>, Diagnostic);
 
 /// The rule, and every problem of it. With a problem, the rule is not to be used.
-pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<Problem>) {
-    let mut problems: Vec<Problem> = Vec::new();
+pub(super) fn read(name: &str, raw: &RawTags) -> (Option<TagRule>, Vec<TagsProblem>) {
+    let mut problems: Vec<TagsProblem> = Vec::new();
     let mut keep = |result: Result<Regex, Diagnostic>, keys: &[&str]| {
         let keys = || keys.iter().map(|key| (*key).to_owned()).collect();
         result.map_err(|problem| problems.push((keys(), problem))).ok()

@@ -36,12 +36,12 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Query {
     path: JsonPath,
-    cost: Cost,
+    cost: PathCost,
 }
 
 /// What a path costs, by how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cost {
+struct PathCost {
     /// How often it goes down to every descendant (`..`).
     descents: u32,
     /// In how many ways it can come to one place: the selectors of each bracket, multiplied.
@@ -60,7 +60,7 @@ const MAX_WAYS: usize = 64;
 /// A path that could come to more places of a document is not followed.
 const MAX_VISITS: usize = 4_000_000;
 
-impl Cost {
+impl PathCost {
     /// Counts, outside texts in quotes.
     fn of(path: &str) -> Self {
         let mut cost = Self { descents: 0, ways: 1, filters: 0, absolute: 0 };
@@ -236,7 +236,7 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
         path if path.starts_with('[') => format!("${path}"),
         path => format!("$.{path}"),
     };
-    let cost = Cost::of(&full);
+    let cost = PathCost::of(&full);
     if let Some(why) = cost.excess() {
         return Err(problem(why));
     }

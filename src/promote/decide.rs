@@ -28,17 +28,17 @@ pub struct Checked {
 }
 
 /// A commit of an environment, by its index: two places can share a history, and not what is said of it.
-pub type Question = (usize, String);
+pub type StatusQuestion = (usize, String);
 
 /// What is known.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub struct PromotionFacts<'a> {
     /// Policies and environments.
     pub set: &'a PolicySet,
     /// What environments held, or why that is not known.
     pub timelines: &'a BTreeMap<usize, Result<Timeline, Reason>>,
     /// What checked commits; those that are missing were not asked about.
-    pub checks: &'a BTreeMap<Question, Vec<Checked>>,
+    pub checks: &'a BTreeMap<StatusQuestion, Vec<Checked>>,
     /// What people said no to.
     pub ledger: &'a Ledger,
     /// The present time.
@@ -51,18 +51,18 @@ pub enum Promoted {
     /// This.
     Decided(Decision),
     /// First it has to be known what checked these commits.
-    Ask(BTreeSet<Question>),
+    Ask(BTreeSet<StatusQuestion>),
 }
 
 /// One version of each policy that moves together.
 pub(super) type Combination<'a> = BTreeMap<usize, &'a Deployed>;
 
 /// What speaks against a combination.
-pub(super) enum Objection {
+pub(super) enum Rejection {
     /// This.
     Reason(Reason),
     /// Nobody knows yet.
-    Ask(BTreeSet<Question>),
+    Ask(BTreeSet<StatusQuestion>),
     /// The source went back from it, so it is no candidate at all.
     Withdrawn,
 }
@@ -77,26 +77,26 @@ struct Weighed<'a> {
 
 /// Decides one use of an environment that is promoted.
 #[must_use]
-pub fn decide(facts: Facts<'_>, promotion: &Promotion, at: &Use) -> Promoted {
+pub fn decide(facts: PromotionFacts<'_>, promotion: &Promotion, at: &Use) -> Promoted {
     let unit = Unit::of(facts, promotion, at);
     match unit.choose() {
         Ok(weighed) => Promoted::Decided(unit.decision(&weighed, at)),
-        Err(Stop::Ask(commits)) => Promoted::Ask(commits),
-        Err(Stop::Hold(reason)) => Promoted::Decided(held(reason)),
-        Err(Stop::Undecided(reason)) => Promoted::Decided(Decision::undecided(reason)),
+        Err(NoCandidate::Ask(commits)) => Promoted::Ask(commits),
+        Err(NoCandidate::Hold(reason)) => Promoted::Decided(held(reason)),
+        Err(NoCandidate::Undecided(reason)) => Promoted::Decided(Decision::undecided(reason)),
     }
 }
 
 /// Why nothing can be chosen.
-pub(super) enum Stop {
-    Ask(BTreeSet<Question>),
+pub(super) enum NoCandidate {
+    Ask(BTreeSet<StatusQuestion>),
     Hold(Reason),
     Undecided(Reason),
 }
 
 /// Policies that move together to an environment.
 pub(super) struct Unit<'a> {
-    pub(super) facts: Facts<'a>,
+    pub(super) facts: PromotionFacts<'a>,
     pub(super) promotion: &'a Promotion,
     pub(super) environment: &'a Environment,
     /// What is decided about, and the others.
@@ -109,7 +109,7 @@ pub(super) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    fn of(facts: Facts<'a>, promotion: &'a Promotion, at: &Use) -> Self {
+    fn of(facts: PromotionFacts<'a>, promotion: &'a Promotion, at: &Use) -> Self {
         let environment = &facts.set.environments[at.environment];
         let together = environment.lockstep_of(&facts.set.policies[at.policy].name);
         let is_in = |index: &&usize| {
@@ -126,19 +126,20 @@ impl<'a> Unit<'a> {
     }
 
     /// Weighs the sources: all of them have to agree, or one of them is enough.
-    fn choose(&self) -> Result<Weighed<'a>, Stop> {
+    fn choose(&self) -> Result<Weighed<'a>, NoCandidate> {
         let mut all = Vec::new();
         let mut stops = Vec::new();
         for source in &self.promotion.sources {
             match self.weigh(*source) {
                 Ok(weighed) => all.push((*source, weighed)),
-                Err(Stop::Ask(commits)) => return Err(Stop::Ask(commits)),
+                Err(NoCandidate::Ask(commits)) => return Err(NoCandidate::Ask(commits)),
                 Err(stop) if !self.promotion.any => return Err(stop),
                 Err(stop) => stops.push(stop),
             }
         }
         if all.is_empty() {
-            let none = || Stop::Hold(Reason::new(ReasonCode::NotInSource, "it has no source"));
+            let none =
+                || NoCandidate::Hold(Reason::new(ReasonCode::NotInSource, "it has no source"));
             return Err(stops.pop().unwrap_or_else(none));
         }
         if self.promotion.any {
@@ -159,7 +160,7 @@ impl<'a> Unit<'a> {
     }
 
     /// What another source has nothing against either.
-    fn agreed(&self, weighed: Weighed<'a>, source: usize) -> Result<Weighed<'a>, Stop> {
+    fn agreed(&self, weighed: Weighed<'a>, source: usize) -> Result<Weighed<'a>, NoCandidate> {
         let timeline = self.timeline(source)?;
         let name = &self.facts.set.environments[source].name;
         let (mut good, mut waiting) = (Vec::new(), weighed.waiting);
@@ -173,36 +174,36 @@ impl<'a> Unit<'a> {
             let objection = match there {
                 None => {
                     let message = format!("{name} has not held {}", self.describe(&candidate));
-                    Some(Objection::Reason(Reason::new(ReasonCode::NotInSource, message)))
+                    Some(Rejection::Reason(Reason::new(ReasonCode::NotInSource, message)))
                 }
                 Some((index, _)) => self.objection(source, timeline, index, &candidate)?,
             };
             match objection {
                 None => good.push(candidate),
-                Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
-                Some(Objection::Withdrawn) => {
+                Some(Rejection::Ask(commits)) => return Err(NoCandidate::Ask(commits)),
+                Some(Rejection::Withdrawn) => {
                     let message = format!("{name} went back from {}", self.describe(&candidate));
                     waiting.push((candidate, Reason::new(ReasonCode::NotInSource, message)));
                 }
-                Some(Objection::Reason(reason)) => waiting.push((candidate, reason)),
+                Some(Rejection::Reason(reason)) => waiting.push((candidate, reason)),
             }
         }
         Ok(Weighed { good, waiting })
     }
 
-    fn timeline(&self, source: usize) -> Result<&'a Timeline, Stop> {
+    fn timeline(&self, source: usize) -> Result<&'a Timeline, NoCandidate> {
         match self.facts.timelines.get(&source) {
             Some(Ok(timeline)) => Ok(timeline),
-            Some(Err(reason)) => Err(Stop::Undecided(reason.clone())),
+            Some(Err(reason)) => Err(NoCandidate::Undecided(reason.clone())),
             None => {
                 let message = "nothing is known of its source's history";
-                Err(Stop::Undecided(Reason::new(ReasonCode::NoHistory, message)))
+                Err(NoCandidate::Undecided(Reason::new(ReasonCode::NoHistory, message)))
             }
         }
     }
 
     /// Goes from the newest combination that a source held to older ones.
-    fn weigh(&self, source: usize) -> Result<Weighed<'a>, Stop> {
+    fn weigh(&self, source: usize) -> Result<Weighed<'a>, NoCandidate> {
         let timeline = self.timeline(source)?;
         self.ambiguity(source, timeline)?;
         let combinations = self.combinations(timeline);
@@ -225,9 +226,9 @@ impl<'a> Unit<'a> {
             };
             match objection {
                 None => weighed.good.push(combination.clone()),
-                Some(Objection::Ask(commits)) => return Err(Stop::Ask(commits)),
-                Some(Objection::Withdrawn) => {}
-                Some(Objection::Reason(reason)) => {
+                Some(Rejection::Ask(commits)) => return Err(NoCandidate::Ask(commits)),
+                Some(Rejection::Withdrawn) => {}
+                Some(Rejection::Reason(reason)) => {
                     weighed.waiting.push((combination.clone(), reason));
                 }
             }
@@ -278,7 +279,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Two versions of one image at once are none that could be promoted.
-    fn ambiguity(&self, source: usize, timeline: &Timeline) -> Result<(), Stop> {
+    fn ambiguity(&self, source: usize, timeline: &Timeline) -> Result<(), NoCandidate> {
         let name = &self.facts.set.environments[source].name;
         for policy in &self.policies {
             let image = &self.facts.set.policies[*policy].name;
@@ -290,7 +291,7 @@ impl<'a> Unit<'a> {
                     format!("{name} holds several versions of {image}: {}", all.join(", "))
                 }
             };
-            return Err(Stop::Hold(Reason::new(ReasonCode::NotInSource, message)));
+            return Err(NoCandidate::Hold(Reason::new(ReasonCode::NotInSource, message)));
         }
         Ok(())
     }
@@ -349,10 +350,10 @@ impl<'a> Unit<'a> {
         all.iter().position(|e| std::ptr::eq(e, self.environment)).unwrap_or_default()
     }
 
-    fn too_far(&self, over: usize) -> Objection {
+    fn too_far(&self, over: usize) -> Rejection {
         let steps = self.promotion.max_steps.unwrap_or_default();
         let message = format!("`maxSteps: {steps}` would be passed by {over}");
-        Objection::Reason(Reason::new(ReasonCode::TooFar, message))
+        Rejection::Reason(Reason::new(ReasonCode::TooFar, message))
     }
 
     fn is_above(&self, one: Option<&Combination<'_>>, other: Option<&Combination<'_>>) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::{Checked, Combination, Objection, Question, Stop, Unit};
+use super::decide::{Checked, Combination, NoCandidate, Rejection, StatusQuestion, Unit};
 use super::timeline::{End, Held, Timeline};
 use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::image::Tag;
@@ -27,27 +27,27 @@ impl Unit<'_> {
         timeline: &Timeline,
         index: usize,
         combination: &Combination<'_>,
-    ) -> Result<Option<Objection>, Stop> {
+    ) -> Result<Option<Rejection>, NoCandidate> {
         let tags: BTreeSet<_> = combination.values().map(|deployed| &deployed.tag).collect();
         if self.is_same_tag && tags.len() > 1 {
             let tags: Vec<String> = combination.values().map(ToString::to_string).collect();
             let message =
                 format!("its source held different tags of what has one: {}", tags.join(", "));
-            return Ok(Some(Objection::Reason(Reason::new(ReasonCode::Lockstep, message))));
+            return Ok(Some(Rejection::Reason(Reason::new(ReasonCode::Lockstep, message))));
         }
         for (policy, deployed) in combination {
             if self.is_taken_back(timeline, index, *policy, deployed) {
-                return Ok(Some(Objection::Withdrawn));
+                return Ok(Some(Rejection::Withdrawn));
             }
         }
         for (policy, deployed) in combination {
             if let Some(reason) = self.refusal(*policy, deployed) {
-                return Ok(Some(Objection::Reason(reason)));
+                return Ok(Some(Rejection::Reason(reason)));
             }
         }
         for (policy, deployed) in combination {
             if let Some(reason) = self.soaking(source, timeline, index, *policy, deployed)? {
-                return Ok(Some(Objection::Reason(reason)));
+                return Ok(Some(Rejection::Reason(reason)));
             }
         }
         let mut unknown = BTreeSet::new();
@@ -57,12 +57,12 @@ impl Unit<'_> {
             for gate in &self.promotion.require {
                 match self.gate(source, gate, &stretch.commits, ready) {
                     None => {}
-                    Some(Objection::Ask(commits)) => unknown.extend(commits),
+                    Some(Rejection::Ask(commits)) => unknown.extend(commits),
                     Some(objection) => return Ok(Some(objection)),
                 }
             }
         }
-        Ok((!unknown.is_empty()).then_some(Objection::Ask(unknown)))
+        Ok((!unknown.is_empty()).then_some(Rejection::Ask(unknown)))
     }
 
     /// Whether the source held something below it later on; where no order says it, something that it had
@@ -128,14 +128,14 @@ impl Unit<'_> {
         index: usize,
         policy: usize,
         deployed: &Deployed,
-    ) -> Result<Option<Reason>, Stop> {
+    ) -> Result<Option<Reason>, NoCandidate> {
         let (now, soak) = (self.facts.now, self.promotion.soak);
         let name = &self.facts.set.environments[source].name;
         let stretch = timeline.stretch(index, policy);
         if stretch.since.duration_since(now) > AHEAD {
             let message =
                 format!("{name}'s last commit is of {}, which is yet to come", stretch.since);
-            return Err(Stop::Hold(Reason::new(ReasonCode::ClockSkew, message)));
+            return Err(NoCandidate::Hold(Reason::new(ReasonCode::ClockSkew, message)));
         }
         // Whose clock dated the commit is not known; when the version was first seen is.
         let image = &self.facts.set.policies[policy].name;
@@ -175,7 +175,7 @@ impl Unit<'_> {
         gate: &Gate,
         commits: &[&str],
         ready: Timestamp,
-    ) -> Option<Objection> {
+    ) -> Option<Rejection> {
         let name = &self.facts.set.environments[source].name;
         let mut pending = None;
         // In a repository that changes often, what was said can be a while ago.
@@ -183,10 +183,10 @@ impl Unit<'_> {
         for chunk in newest.chunks(AT_ONCE) {
             let known = |commit: &str| self.facts.checks.get(&(source, commit.to_owned()));
             let unknown = chunk.iter().filter(|commit| known(commit).is_none());
-            let unknown: BTreeSet<Question> =
+            let unknown: BTreeSet<StatusQuestion> =
                 unknown.map(|commit| (source, (*commit).to_owned())).collect();
             if !unknown.is_empty() {
-                return Some(Objection::Ask(unknown));
+                return Some(Rejection::Ask(unknown));
             }
             for commit in chunk {
                 let all = known(commit).into_iter().flatten();
@@ -195,7 +195,7 @@ impl Unit<'_> {
                 let at = commit.get(..7).unwrap_or(commit);
                 if let Some(failed) = named.iter().find(|check| check.passed == Some(false)) {
                     let message = format!("`{}` did not pass on {at} of {name}", failed.name);
-                    return Some(Objection::Reason(self.nagging(message, ready)));
+                    return Some(Rejection::Reason(self.nagging(message, ready)));
                 }
                 if let Some(waits) = named.iter().find(|check| check.passed.is_none()) {
                     let waits = format!("`{}` is not done on {at} of {name}", waits.name);
@@ -212,7 +212,7 @@ impl Unit<'_> {
             let wanted = &gate.required.name;
             format!("nothing named `{wanted}`{by} has reported on {at} of {name}, or before")
         };
-        Some(Objection::Reason(self.nagging(pending.unwrap_or_else(missing), ready)))
+        Some(Rejection::Reason(self.nagging(pending.unwrap_or_else(missing), ready)))
     }
 
     fn nagging(&self, message: String, ready: Timestamp) -> Reason {

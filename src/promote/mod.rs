@@ -11,6 +11,6 @@ mod timeline;
 mod tests;
 
 pub use back::Back;
-pub use decide::{Checked, Facts, Promoted, Question, decide};
+pub use decide::{Checked, Promoted, PromotionFacts, StatusQuestion, decide};
 pub use lockstep::hold_together;
 pub use timeline::{End, Held, State, Stretch, Timeline, is_same};

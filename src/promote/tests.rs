@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Checked, End, Facts, Promoted, State, Timeline, decide};
+use super::{Checked, End, Promoted, PromotionFacts, State, Timeline, decide};
 use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, ReasonCode};
 use crate::image::Tag;
@@ -180,7 +180,7 @@ impl World {
         let ledger = Ledger::default();
         loop {
             let now = Timestamp::from_second(self.now).unwrap();
-            let facts = Facts {
+            let facts = PromotionFacts {
                 set: &self.set,
                 timelines: &timelines,
                 checks: &known,

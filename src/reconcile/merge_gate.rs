@@ -17,7 +17,7 @@ const UNAPPROVED: &str = "it waits for an approval: a review, or the label `taga
 
 /// A pull request that is to be merged.
 #[derive(Clone, Copy)]
-pub(super) struct Candidate<'a> {
+pub(super) struct MergeCandidate<'a> {
     pub(super) index: usize,
     pub(super) set: &'a ChangeSet,
     pub(super) pull: &'a PullRequest,
@@ -44,7 +44,7 @@ pub(super) fn actions(
             (open.clone(), open.head != *commit)
         }
     };
-    Candidate { index, set, pull: &pull, rules: &observed.rules, is_new }.actions()
+    MergeCandidate { index, set, pull: &pull, rules: &observed.rules, is_new }.actions()
 }
 
 /// A pull request after the push of its branch: [`Purpose::BeforeRewrite`] took everything off it that approved an earlier
@@ -61,7 +61,7 @@ fn after_push(set: &ChangeSet, open: Option<&PullRequest>) -> PullRequest {
     pull
 }
 
-impl Candidate<'_> {
+impl MergeCandidate<'_> {
     /// The actions for it.
     pub(super) fn actions(&self) -> Vec<Action> {
         match self.set.merge.by {

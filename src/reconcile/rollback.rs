@@ -12,10 +12,10 @@ struct OpenRollback<'a> {
     environment: String,
     /// The image and the version that it goes back to; every image of the environment where the metadata has no room for
     /// them.
-    image: Option<Image>,
+    image: Option<RollbackImage>,
 }
 
-struct Image {
+struct RollbackImage {
     name: String,
     to: String,
 }
@@ -56,7 +56,7 @@ fn open<'a>(snapshot: &'a Snapshot, set: &PolicySet) -> Vec<OpenRollback<'a>> {
         for moved in &proposed.moves {
             let environment = proposed.environment_of(moved).to_owned();
             let (name, to) = (moved.image.clone(), moved.to.clone());
-            all.push(OpenRollback { pull, environment, image: Some(Image { name, to }) });
+            all.push(OpenRollback { pull, environment, image: Some(RollbackImage { name, to }) });
         }
     }
     all

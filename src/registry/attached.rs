@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::client::{Ask, MANIFESTS, Source};
+use super::client::{Ask, LookupSource, MANIFESTS};
 use super::manifest::MAX_MANIFEST;
 use super::{Registry, ScanError};
 use crate::choose::Verdict;
@@ -25,13 +25,13 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Attached {
-    layers: Vec<Part>,
-    manifests: Vec<Part>,
+    layers: Vec<AttachedLayer>,
+    manifests: Vec<AttachedLayer>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct AttachedLayer {
     digest: String,
     #[serde(default)]
     media_type: String,
@@ -78,7 +78,7 @@ impl Registry {
         let layers = manifest.layers.into_iter().filter(|layer| layer.media_type == SIMPLE);
         let mut found = Vec::new();
         // New signatures are added behind the others.
-        let layers: Vec<Part> = layers.collect();
+        let layers: Vec<AttachedLayer> = layers.collect();
         for layer in layers.into_iter().rev().take(MAX_SIGNATURES) {
             let Some(digest) = Digest::parse(&layer.digest) else { continue };
             let payload = self.blob(repository, &digest, MAX_MATERIAL).await?;
@@ -100,8 +100,9 @@ impl Registry {
             index = self.attached(repository, "manifests", &tag_of(digest), INDEX).await?;
         }
         // Which are bundles is not said by every list.
-        let may_be =
-            |part: &&Part| part.artifact_type.is_empty() || part.artifact_type.starts_with(BUNDLE);
+        let may_be = |part: &&AttachedLayer| {
+            part.artifact_type.is_empty() || part.artifact_type.starts_with(BUNDLE)
+        };
         let mut found = Vec::new();
         for part in index.manifests.iter().rev().filter(may_be).take(MAX_SIGNATURES) {
             let Some(digest) = Digest::parse(&part.digest) else { continue };
@@ -124,7 +125,7 @@ impl Registry {
         accept: &'static str,
     ) -> Result<Attached, ScanError> {
         // Layouts hold images; signatures beside them are not looked for.
-        let Source::Registry(asked) = self.source(repository)? else {
+        let LookupSource::Registry(asked) = self.source(repository)? else {
             return Ok(Attached::default());
         };
         let host = self.host(&asked).await;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ScanError;
-use super::credentials::{Credential, Found};
+use super::credentials::{Credential, FoundCredential};
 use super::page::read_capped;
 use super::realm::{self, Realm};
 use crate::http;
@@ -109,7 +109,7 @@ pub(super) async fn token(
     realm: &Realm,
     service: Option<&str>,
     path: &str,
-    found: Option<&Found>,
+    found: Option<&FoundCredential>,
 ) -> Result<Token, ScanError> {
     let scope = format!("repository:{path}:pull");
     let found = found.filter(|_| realm.trusted);
@@ -153,7 +153,7 @@ pub(super) async fn token(
     Ok(Token { value: value.ok_or_else(malformed)?.into(), until: Instant::now() + life })
 }
 
-fn refused(status: u16, found: Option<&Found>) -> ScanError {
+fn refused(status: u16, found: Option<&FoundCredential>) -> ScanError {
     match (status, found) {
         (429, _) => ScanError::RateLimited(None),
         (500.., _) => ScanError::Unavailable(format!("the token server fails ({status})")),

@@ -15,13 +15,13 @@ use crate::store::{Kind, Store};
 
 /// The pages of a tag list, by path and query.
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Pages {
+pub(super) struct CachedPages {
     /// Which list it is, in case that a name was given twice.
     list: String,
     pages: HashMap<String, Page>,
 }
 
-impl Pages {
+impl CachedPages {
     /// The pages of a list that were kept.
     pub(super) fn kept(store: &Store, list: &str) -> Self {
         let kept = store.get(Kind::Tags, list);

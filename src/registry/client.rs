@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::cache::Pages as Kept;
+use super::cache::CachedPages as Kept;
 use super::credentials::Credentials;
 use super::host::{Host, lock};
 use super::layout::Layouts;
@@ -75,7 +75,7 @@ struct Versioned {
 }
 
 /// Where an image repository is looked up.
-pub(super) enum Source {
+pub(super) enum LookupSource {
     /// At a registry, by this name.
     Registry(Repository),
     /// In directories.
@@ -114,8 +114,8 @@ impl Registry {
     /// When the list cannot be had whole.
     pub async fn tags(&self, repository: &Repository, times: Times) -> Result<Listing, ScanError> {
         let asked = match self.source(repository)? {
-            Source::Registry(asked) => asked,
-            Source::Layouts(layouts) => return layouts.tags(),
+            LookupSource::Registry(asked) => asked,
+            LookupSource::Layouts(layouts) => return layouts.tags(),
         };
         let host = self.host(&asked).await;
         let own = List::timed(host.kind).filter(|_| times != Times::Unneeded);
@@ -202,8 +202,8 @@ impl Registry {
     /// When the registry does not say, or says something that is not a digest.
     pub async fn digest(&self, repository: &Repository, tag: &Tag) -> Result<Digest, ScanError> {
         let asked = match self.source(repository)? {
-            Source::Registry(asked) => asked,
-            Source::Layouts(layouts) => return layouts.digest(tag),
+            LookupSource::Registry(asked) => asked,
+            LookupSource::Layouts(layouts) => return layouts.digest(tag),
         };
         let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
@@ -230,8 +230,10 @@ impl Registry {
     /// When the registry does not say.
     pub async fn has(&self, repository: &Repository, digest: &Digest) -> Result<bool, ScanError> {
         let asked = match self.source(repository)? {
-            Source::Registry(asked) => asked,
-            Source::Layouts(layouts) => return Ok(layouts.content(digest, MAX_MANIFEST).is_ok()),
+            LookupSource::Registry(asked) => asked,
+            LookupSource::Layouts(layouts) => {
+                return Ok(layouts.content(digest, MAX_MANIFEST).is_ok());
+            }
         };
         let host = self.host(&asked).await;
         let _permit = host.permits.acquire().await;
@@ -249,28 +251,30 @@ impl Registry {
     }
 
     /// Where a repository is looked up: at its mirror, when it has one.
-    pub(super) fn source(&self, repository: &Repository) -> Result<Source, ScanError> {
+    pub(super) fn source(&self, repository: &Repository) -> Result<LookupSource, ScanError> {
         let name = repository.to_string();
         let Some((mirror, rest)) = self.options.mirror(&name) else {
-            return Ok(Source::Registry(repository.clone()));
+            return Ok(LookupSource::Registry(repository.clone()));
         };
         let rest = rest.trim_start_matches('/');
         match mirror {
-            Mirror::Layouts(directory) => Ok(Source::Layouts(Layouts::new(directory, rest, &name))),
+            Mirror::Layouts(directory) => {
+                Ok(LookupSource::Layouts(Layouts::new(directory, rest, &name)))
+            }
             Mirror::Registry(prefix) => {
                 // An entry for exactly one repository names exactly one.
                 let name = format!("{prefix}/{rest}");
                 let mirrored = Repository::parse(name.trim_end_matches('/'));
                 let wrong =
                     |error| ScanError::Malformed(format!("its mirror has no such name: {error}"));
-                mirrored.map(Source::Registry).map_err(wrong)
+                mirrored.map(LookupSource::Registry).map_err(wrong)
             }
         }
     }
 
     /// How far the clock of a repository's registry is ahead of ours, in seconds, by its last answer.
     pub async fn seconds_ahead(&self, repository: &Repository) -> i64 {
-        let Ok(Source::Registry(asked)) = self.source(repository) else { return 0 };
+        let Ok(LookupSource::Registry(asked)) = self.source(repository) else { return 0 };
         let hosts = self.hosts.lock().await;
         hosts.get(asked.api_host()).map_or(0, |host| host.ahead.load(Ordering::Relaxed))
     }

@@ -28,11 +28,11 @@ pub(super) struct Layouts {
 
 #[derive(Deserialize)]
 struct Index {
-    manifests: Vec<Entry>,
+    manifests: Vec<LayoutEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct LayoutEntry {
     digest: String,
     #[serde(default)]
     annotations: std::collections::BTreeMap<String, String>,
@@ -77,7 +77,7 @@ impl Layouts {
         Err(self.wrong(&name, "has another digest"))
     }
 
-    fn entries(&self) -> Result<Vec<Entry>, ScanError> {
+    fn entries(&self) -> Result<Vec<LayoutEntry>, ScanError> {
         if !self.directory.join("oci-layout").is_file() {
             return Err(ScanError::NoLayout(self.directory.join("oci-layout")));
         }
@@ -86,7 +86,7 @@ impl Layouts {
         index.map(|index| index.manifests).map_err(|_error| self.wrong("index.json", "is no index"))
     }
 
-    fn tag<'a>(&self, entry: &'a Entry) -> Option<&'a str> {
+    fn tag<'a>(&self, entry: &'a LayoutEntry) -> Option<&'a str> {
         let named = |key: &str| entry.annotations.get(key).map(String::as_str);
         match &self.prefix {
             None => named(REF_NAME),

@@ -9,7 +9,7 @@ use url::Url;
 use super::auth::{self, Challenge};
 use super::budget::Budget;
 use super::client::{Ask, MAX_REDIRECTS, RETRIES};
-use super::credentials::{Asking, Credential, Found};
+use super::credentials::{Asking, Credential, FoundCredential};
 use super::host::{Endpoint, Host, lock};
 use super::{Registry, ScanError, realm};
 use crate::http;
@@ -158,7 +158,7 @@ impl Registry {
         ask: &Ask<'_>,
         url: &Url,
         header: HeaderValue,
-        found: &Found,
+        found: &FoundCredential,
     ) -> Result<Response, ScanError> {
         let send = async {
             let answer = self.send(host, ask, url, Some(header)).await?;
@@ -184,7 +184,7 @@ impl Registry {
             return Ok(token.header());
         }
         let found = self.credential(host, ask, &endpoint.base).await?;
-        if let Some(Found { credential: Credential::Bearer(token), .. }) = &found {
+        if let Some(FoundCredential { credential: Credential::Bearer(token), .. }) = &found {
             return Ok(http::bearer(token));
         }
         if found.is_some() && !realm.trusted {
@@ -216,7 +216,7 @@ impl Registry {
         host: &Host,
         ask: &Ask<'_>,
         base: &Url,
-    ) -> Result<Option<Found>, ScanError> {
+    ) -> Result<Option<FoundCredential>, ScanError> {
         if host.anonymous {
             return Ok(None);
         }
@@ -285,7 +285,7 @@ impl Registry {
 /// password that is sent for every image locks the account out.
 async fn proven<T>(
     host: &Host,
-    found: &Found,
+    found: &FoundCredential,
     ask: impl Future<Output = Result<T, ScanError>>,
 ) -> Result<T, ScanError> {
     let login = found.fingerprint();
@@ -305,12 +305,12 @@ async fn proven<T>(
 }
 
 /// A login that is there and that the registry does not take.
-fn refused(found: &Found) -> ScanError {
+fn refused(found: &FoundCredential) -> ScanError {
     ScanError::Refused(format!("the registry refuses the login of {} (401)", found.origin))
 }
 
 /// A login that is wanted, and is not there or of another kind.
-fn missing(host: &Host, found: Option<&Found>) -> ScanError {
+fn missing(host: &Host, found: Option<&FoundCredential>) -> ScanError {
     let name = &host.name;
     ScanError::Unauthorized(match found {
         Some(found) => format!(

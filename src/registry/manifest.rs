@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::client::{Ask, MANIFESTS, Source, named_digest};
+use super::client::{Ask, LookupSource, MANIFESTS, named_digest};
 use super::{Registry, ScanError, cache};
 use crate::choose::Contents;
 use crate::image::{Digest, Origin, Platform, Repository, Tag};
@@ -26,7 +26,7 @@ const MAX_CONFIG: usize = 1 << 20;
 #[serde(rename_all = "camelCase")]
 struct Manifest {
     media_type: Option<String>,
-    manifests: Option<Vec<Entry>>,
+    manifests: Option<Vec<IndexEntry>>,
     layers: Option<Vec<IgnoredAny>>,
     config: Option<Descriptor>,
     /// As they come: what is wrong with them must not keep the rest from being read.
@@ -35,9 +35,9 @@ struct Manifest {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct IndexEntry {
     digest: String,
-    platform: Option<Described>,
+    platform: Option<DescribedPlatform>,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +47,7 @@ struct Descriptor {
 
 /// A platform, in an index or in an image's configuration.
 #[derive(Deserialize)]
-struct Described {
+struct DescribedPlatform {
     os: Option<String>,
     architecture: Option<String>,
     variant: Option<String>,
@@ -56,7 +56,7 @@ struct Described {
 #[derive(Deserialize)]
 struct Config {
     #[serde(flatten)]
-    platform: Described,
+    platform: DescribedPlatform,
     /// As text, because builders write anything.
     created: Option<String>,
     /// Docker's part, as it comes.
@@ -135,8 +135,8 @@ impl Registry {
         mut manifest: Manifest,
     ) -> Result<Manifest, ScanError> {
         let Some(entries) = manifest.manifests.take() else { return Ok(manifest) };
-        let is_image = |entry: &Entry| {
-            let platform = entry.platform.as_ref().and_then(Described::read);
+        let is_image = |entry: &IndexEntry| {
+            let platform = entry.platform.as_ref().and_then(DescribedPlatform::read);
             platform.is_some_and(|platform| !platform.is_unknown())
         };
         let first = entries.into_iter().find(is_image);
@@ -200,8 +200,8 @@ impl Registry {
         limit: usize,
     ) -> Result<Vec<u8>, ScanError> {
         let asked = match self.source(repository)? {
-            Source::Registry(asked) => asked,
-            Source::Layouts(layouts) => return layouts.content(digest, limit),
+            LookupSource::Registry(asked) => asked,
+            LookupSource::Layouts(layouts) => return layouts.content(digest, limit),
         };
         let host = self.host(&asked).await;
         if let Some(kept) = self.cache.as_ref().and_then(|store| cache::content(store, digest)) {
@@ -228,7 +228,7 @@ impl Registry {
     }
 }
 
-impl Described {
+impl DescribedPlatform {
     fn read(&self) -> Option<Platform> {
         Platform::new(self.os.as_deref()?, self.architecture.as_deref()?, self.variant.as_deref())
     }
@@ -240,7 +240,7 @@ pub(super) fn fuzz(body: &[u8]) {
     if let Ok(manifest) = read::<Manifest>(body) {
         drop(said_in(&manifest.annotations));
         let platforms = manifest.manifests.iter().flatten().filter_map(|e| e.platform.as_ref());
-        platforms.filter_map(Described::read).for_each(drop);
+        platforms.filter_map(DescribedPlatform::read).for_each(drop);
     }
     if let Ok(config) = read::<Config>(body) {
         drop((config.platform.read(), said_in(&config.docker["Labels"])));

@@ -38,14 +38,14 @@ struct PolicyRow {
 }
 
 /// One policy with what is deployed and its explanation.
-pub type Explained<'a> =
+pub type ExplainedRow<'a> =
     (&'a str, &'a Repository, Option<&'a Tag>, &'a Result<Explanation, Reason>);
 
 impl ExplainReport {
     /// The report.
     #[must_use]
-    pub fn new<'a>(explained: impl IntoIterator<Item = Explained<'a>>, plan: &Plan) -> Self {
-        let row = |(image, repository, deployed, explanation): Explained<'a>| PolicyRow {
+    pub fn new<'a>(explained: impl IntoIterator<Item = ExplainedRow<'a>>, plan: &Plan) -> Self {
+        let row = |(image, repository, deployed, explanation): ExplainedRow<'a>| PolicyRow {
             image: image.to_owned(),
             repository: repository.to_string(),
             deployed: deployed.map(Tag::to_string),

@@ -17,7 +17,7 @@ pub use actions::{annotations, outputs};
 pub use code::{codes, explain_code};
 pub use dashboard::{DASHBOARD, dashboard};
 pub use dry_run::{ActionName, PlannedAction, dry_run, planned_actions, planned_dashboard};
-pub use explain::{ExplainReport, Explained};
+pub use explain::{ExplainReport, ExplainedRow};
 pub use json::{HomeRow, Report, diagnostics_only, output_schema};
 pub use progress::Progress;
 pub use started::{started, started_files};

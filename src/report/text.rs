@@ -19,11 +19,16 @@ pub(super) const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
 /// The order of environments, that of promotion: a name that is not in it comes last.
-type Order<'a> = &'a [String];
+type EnvironmentOrder<'a> = &'a [String];
 
 /// Decisions, the changes of files where somebody can `read` them, and the counts.
 #[must_use]
-pub fn plan(plan: &Plan, order: Order<'_>, read: Option<&Read<'_>>, colour: Colour) -> String {
+pub fn plan(
+    plan: &Plan,
+    order: EnvironmentOrder<'_>,
+    read: Option<&Read<'_>>,
+    colour: Colour,
+) -> String {
     let mut text = decisions(plan, order, colour);
     if let Some(read) = read {
         text += &diffs(plan, read, colour);
@@ -55,7 +60,7 @@ fn diffs(plan: &Plan, read: &Read<'_>, colour: Colour) -> String {
 
 /// Decisions by environment, a line each, in columns.
 #[must_use]
-pub fn decisions(plan: &Plan, order: Order<'_>, colour: Colour) -> String {
+pub fn decisions(plan: &Plan, order: EnvironmentOrder<'_>, colour: Colour) -> String {
     let place = |name: &String| order.iter().position(|known| known == name).unwrap_or(usize::MAX);
     let mut decisions: Vec<&Planned> = plan.decisions.iter().collect();
     decisions.sort_by_key(|planned| place(&planned.environment));

@@ -9,15 +9,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::schedule::{End, Work};
-use super::{Refused, Signals};
+use super::schedule::{RunEnd, Work};
+use super::{Signals, StartError};
 use crate::changeset::{ChangeSet, Plan};
 use crate::choose::{Decision, Outcome, ReasonCode};
 use crate::cli::{DecideArgs, RepoArgs};
 use crate::diagnostic::{Code, Severity};
 use crate::pipeline::{self, Exit, Failure, Run};
 use crate::report::{Delivery, DeliveryOutcome};
-use crate::settings::{DecideSettings, Place, Surroundings, Turns};
+use crate::settings::{DecideSettings, DefaultRepository, Surroundings, Turns};
 use crate::text::one_line;
 
 /// No run takes longer: git has 10 minutes, and limits of GitHub are waited for 15.
@@ -40,7 +40,7 @@ const SOONER: i32 = 300;
 
 /// Order for one run: a line on standard input, which stays open as long as the daemon lives.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
+pub(super) struct RunOrder {
     pub(super) repo: String,
     pub(super) branch: Option<String>,
     pub(super) work: Work,
@@ -52,23 +52,23 @@ pub(super) struct Order {
 
 /// Result of a run, on standard output.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told {
-    pub(super) end: End,
+pub(super) struct RunResult {
+    pub(super) end: RunEnd,
     /// Images and decisions; unknown after a run of less than everything.
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<SeenImages>,
     /// Number of change sets by outcome.
     pub(super) deliveries: BTreeMap<DeliveryOutcome, u64>,
     /// Number of requests by registry.
     pub(super) requests: BTreeMap<String, u64>,
     /// The branches and pull requests that changed.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<BranchChange>,
     /// The problems.
     pub(super) said: Vec<String>,
 }
 
 /// Images and decisions of a run of everything.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct SeenImages {
     /// Which policies are for which image.
     pub(super) images: BTreeMap<String, Vec<String>>,
     /// Number of images by decision.
@@ -79,7 +79,7 @@ pub(super) struct Seen {
 
 /// A branch or pull request that a run changed, or failed to change.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Change {
+pub(super) struct BranchChange {
     pub(super) outcome: DeliveryOutcome,
     pub(super) environment: String,
     pub(super) branch: String,
@@ -94,36 +94,36 @@ pub(super) struct Change {
 ///
 /// # Errors
 /// No order, or a daemon that is gone.
-pub async fn run_ordered(args: DecideArgs, around: Surroundings) -> Result<(), Refused> {
+pub async fn run_ordered(args: DecideArgs, around: Surroundings) -> Result<(), StartError> {
     // A stop is the daemon's to answer: it waits for what is under way.
     let _heard = Signals::hear()?;
     let (order, gone) = orders();
-    let order = order.await.map_err(|_closed| Refused::Other("there is no order".to_owned()))?;
+    let order = order.await.map_err(|_closed| StartError::Other("there is no order".to_owned()))?;
     order.bound();
     let (send, told) = oneshot::channel();
     let work = move || {
         let work = std::panic::AssertUnwindSafe(|| order.carry_out(&args, &around));
         let told = std::panic::catch_unwind(work).unwrap_or_else(|_panic| {
             let why = "internal error, or too little memory (`runMemory`): the run panicked; please report it";
-            Told::failed(why.to_owned())
+            RunResult::failed(why.to_owned())
         });
         // The daemon may have ended.
         send.send(told).ok();
     };
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    thread.map_err(|error| Refused::Failed(error.to_string()))?;
+    thread.map_err(|error| StartError::Failed(error.to_string()))?;
     tokio::select! {
         told = told => {
-            let told = told.map_err(|_closed| Refused::Failed("the run ended early".to_owned()))?;
+            let told = told.map_err(|_closed| StartError::Failed("the run ended early".to_owned()))?;
             let text = serde_json::to_string(&told).unwrap_or_default();
-            std::io::stdout().write_all(text.as_bytes()).map_err(|e| Refused::Failed(e.to_string()))
+            std::io::stdout().write_all(text.as_bytes()).map_err(|e| StartError::Failed(e.to_string()))
         }
-        _ = gone => Err(Refused::Failed("the daemon is gone".to_owned())),
+        _ = gone => Err(StartError::Failed("the daemon is gone".to_owned())),
     }
 }
 
 /// The order, and that nobody waits for its end any more. Read on a thread: a read that waits would keep a runtime from ending.
-fn orders() -> (oneshot::Receiver<Order>, oneshot::Receiver<()>) {
+fn orders() -> (oneshot::Receiver<RunOrder>, oneshot::Receiver<()>) {
     let ((tell, order), (end, gone)) = (oneshot::channel(), oneshot::channel());
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
@@ -138,7 +138,7 @@ fn orders() -> (oneshot::Receiver<Order>, oneshot::Receiver<()>) {
     (order, gone)
 }
 
-impl Order {
+impl RunOrder {
     /// Takes no more memory than it may; of writable memory, as threads reserve far more than they use.
     fn bound(&self) {
         let Rlimit { maximum, .. } = getrlimit(Resource::Data);
@@ -152,7 +152,7 @@ impl Order {
         file.and_then(|mut file| file.write_all(sooner.as_bytes())).ok();
     }
 
-    fn carry_out(self, args: &DecideArgs, around: &Surroundings) -> Told {
+    fn carry_out(self, args: &DecideArgs, around: &Surroundings) -> RunResult {
         let mut around = around.clone();
         match Turns::shared(self.turns.as_ref()) {
             Ok(turns) => around.forge.turns = Arc::new(turns),
@@ -161,17 +161,17 @@ impl Order {
         }
         let ran = self.settings(args, &around).and_then(|settings| run(settings, &around));
         match ran {
-            Ok(Ran { run, is_whole }) => Told::of(&run, is_whole),
-            Err(why) => Told::failed(why),
+            Ok(Ran { run, is_whole }) => RunResult::of(&run, is_whole),
+            Err(why) => RunResult::failed(why),
         }
     }
 
     fn settings(self, args: &DecideArgs, around: &Surroundings) -> Result<DecideSettings, String> {
-        let settings = around.decide(args, Place::Repository).and_then(|settings| {
+        let settings = around.decide(args, DefaultRepository::Repository).and_then(|settings| {
             let trust_root = args.repo.trust_root.clone();
             let (repo, branch) = (Some(self.repo), self.branch);
             let args = RepoArgs { repo, branch, trust_root, ..RepoArgs::default() };
-            let scope = around.scope(&args, Place::Repository)?;
+            let scope = around.scope(&args, DefaultRepository::Repository)?;
             Ok(DecideSettings { scope, ..settings })
         });
         let mut settings = settings.map_err(|error| error.to_string())?;
@@ -225,11 +225,11 @@ async fn look(mut settings: DecideSettings, around: &Surroundings) -> Result<Ran
     }
 }
 
-impl Told {
+impl RunResult {
     /// A run that did nothing, and why.
     pub(super) fn failed(why: String) -> Self {
         Self {
-            end: End::Badly,
+            end: RunEnd::Badly,
             seen: None,
             deliveries: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -240,9 +240,9 @@ impl Told {
 
     fn of(run: &Run, is_whole: bool) -> Self {
         let end = match run.exit() {
-            Exit::Done | Exit::Pending => End::Well,
-            Exit::Partly => End::Partly,
-            Exit::Failed | Exit::Invalid => End::Badly,
+            Exit::Done | Exit::Pending => RunEnd::Well,
+            Exit::Partly => RunEnd::Partly,
+            Exit::Failed | Exit::Invalid => RunEnd::Badly,
         };
         let planning = &run.planning;
         let mut deliveries = BTreeMap::new();
@@ -253,14 +253,14 @@ impl Told {
         let requests = usage.map(|(host, asked)| (host.clone(), asked.total().requests));
         let all = run.deliveries.iter();
         // What a run for one image carries on is as it should be.
-        let many = if end == End::Well { 0 } else { MANY };
+        let many = if end == RunEnd::Well { 0 } else { MANY };
         let said = doubts(run).chain(problems(run).take(many));
         Self {
             end,
-            seen: is_whole.then(|| Seen::of(run)),
+            seen: is_whole.then(|| SeenImages::of(run)),
             deliveries,
             requests: requests.collect(),
-            changes: all.map(|one| Change::of(one, &planning.plan)).collect(),
+            changes: all.map(|one| BranchChange::of(one, &planning.plan)).collect(),
             said: said.collect(),
         }
     }
@@ -292,7 +292,7 @@ fn problems(run: &Run) -> impl Iterator<Item = String> {
     bad.map(|told| told.message.clone()).chain(failed).chain(undecided)
 }
 
-impl Seen {
+impl SeenImages {
     fn of(run: &Run) -> Self {
         let all = [Outcome::Update, Outcome::Keep, Outcome::Hold, Outcome::Undecided];
         let mut decisions: BTreeMap<_, _> = all.map(|outcome| (outcome, 0)).into();
@@ -308,7 +308,7 @@ impl Seen {
     }
 }
 
-impl Change {
+impl BranchChange {
     fn of(delivery: &Delivery, plan: &Plan) -> Self {
         let is_it = |set: &&ChangeSet| {
             Some(&set.branch) == delivery.branch.as_ref() && set.home == delivery.home

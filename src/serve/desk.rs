@@ -15,7 +15,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{Mutex, RwLock, mpsc};
 
-use super::door::{Door, MOST, Seen};
+use super::door::{Door, MOST, SeenDeliveries};
 use super::google::Google;
 use super::hint::{self, Hint, Message};
 use super::metrics::Metrics;
@@ -38,7 +38,7 @@ pub(super) struct Desk {
     /// Whether everything has begun, and nothing ends.
     pub(super) is_ready: AtomicBool,
     hints: mpsc::Sender<Vec<Hint>>,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenDeliveries>,
     google: Google,
     started: Instant,
     complaints: Mutex<Complaints>,
@@ -99,9 +99,9 @@ impl Desk {
     }
 
     /// Lets a webhook in or not.
-    async fn ring(&self, door: &Door, parts: &Parts, body: &mut Body) -> Verdict {
+    async fn ring(&self, door: &Door, parts: &Parts, body: &mut Body) -> WebhookVerdict {
         if parts.method != Method::POST {
-            return Verdict::METHOD;
+            return WebhookVerdict::METHOD;
         }
         let behind = door.behind(parts.uri.path()).unwrap_or_default().to_owned();
         let is_admitted = match door.hook.kind {
@@ -109,55 +109,55 @@ impl Desk {
             _ => door.is_by_body() || door.admits(&behind, &parts.headers, &[]),
         };
         if !is_admitted {
-            return Verdict::SECRET;
+            return WebhookVerdict::SECRET;
         }
         let Some(place) = door.room.place(QUEUE).await else {
-            return Verdict::FULL;
+            return WebhookVerdict::FULL;
         };
         let length =
             parts.headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: usize| length > MOST) {
-            return Verdict::OVERSIZED;
+            return WebhookVerdict::OVERSIZED;
         }
         let Some(body) = place.until_wanted(read(body, MOST, PATIENCE)).await else {
-            return Verdict::SLOW;
+            return WebhookVerdict::SLOW;
         };
         let Some(body) = body else {
-            return Verdict::OVERSIZED;
+            return WebhookVerdict::OVERSIZED;
         };
         if door.is_by_body() && !door.admits(&behind, &parts.headers, &body) {
-            return Verdict::SIGNATURE;
+            return WebhookVerdict::SIGNATURE;
         }
         let Some(Message { hints, id }) = hint::read(&door.hook, &parts.headers, &body) else {
-            return Verdict::MALFORMED;
+            return WebhookVerdict::MALFORMED;
         };
         if hints.is_empty() {
-            return Verdict::IGNORED;
+            return WebhookVerdict::IGNORED;
         }
         let mut seen = self.seen.lock().await;
         if id.as_ref().is_some_and(|id| seen.has(id)) {
-            return Verdict::REPLAYED;
+            return WebhookVerdict::REPLAYED;
         }
         if self.hints.try_send(hints).is_err() {
             // The sender may come again, and the next interval finds it in any case.
-            return Verdict::FULL;
+            return WebhookVerdict::FULL;
         }
         if let Some(id) = id {
             seen.take(id, self.started.elapsed());
         }
-        Verdict::ACCEPTED
+        WebhookVerdict::ACCEPTED
     }
 
     /// Writes a line to the log for a webhook that is not taken. Strangers can send any number, so that the lines of a
     /// minute are bounded.
-    async fn complain(&self, path: &str, verdict: Verdict) {
+    async fn complain(&self, path: &str, verdict: WebhookVerdict) {
         let minute = self.started.elapsed().as_secs() / 60;
         let mut complaints = self.complaints.lock().await;
         if complaints.minute != minute {
             *complaints = Complaints { minute, lines: 0 };
         }
         complaints.lines += 1;
-        let Verdict { outcome, cause, .. } = verdict;
+        let WebhookVerdict { outcome, cause, .. } = verdict;
         match complaints.lines.cmp(&(LINES + 1)) {
             std::cmp::Ordering::Less => tracing::warn!(path, outcome, cause, "webhook not taken"),
             std::cmp::Ordering::Equal => {
@@ -182,7 +182,7 @@ struct Complaints {
 
 /// The fate of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Verdict {
+struct WebhookVerdict {
     /// The word of the metric.
     outcome: &'static str,
     status: StatusCode,
@@ -190,7 +190,7 @@ struct Verdict {
     cause: &'static str,
 }
 
-impl Verdict {
+impl WebhookVerdict {
     const ACCEPTED: Self = Self::of("accepted", StatusCode::ACCEPTED, "accepted");
     const REPLAYED: Self =
         Self::of("replayed", StatusCode::ACCEPTED, "a delivery of this id was accepted before");
@@ -330,17 +330,17 @@ mod tests {
             let (parts, mut body) = push(id).into_parts();
             desk.ring(&door, &parts, &mut body).await
         };
-        assert_eq!(ring("1").await, Verdict::ACCEPTED);
-        assert_eq!(ring("2").await, Verdict::FULL);
-        assert_eq!(ring("1").await, Verdict::REPLAYED);
+        assert_eq!(ring("1").await, WebhookVerdict::ACCEPTED);
+        assert_eq!(ring("2").await, WebhookVerdict::FULL);
+        assert_eq!(ring("1").await, WebhookVerdict::REPLAYED);
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // The sender comes again with the one that was not taken.
-        assert_eq!(ring("2").await, Verdict::ACCEPTED);
+        assert_eq!(ring("2").await, WebhookVerdict::ACCEPTED);
         assert_eq!(queue.recv().await.map(|hints| hints.len()), Some(1));
         // When everybody is being listened to already, the next one waits for its turn.
         let all = (0..64).map(|_| door.room.place(Duration::from_secs(1)));
         let all = futures::future::join_all(all).await;
         let (waited, ()) = tokio::join!(ring("3"), async { drop(all) });
-        assert_eq!(waited, Verdict::ACCEPTED);
+        assert_eq!(waited, WebhookVerdict::ACCEPTED);
     }
 }

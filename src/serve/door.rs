@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::room::Room;
-use super::schedule::Moment;
+use super::schedule::SinceStart;
 use crate::policy::{HookKind, Webhook};
 use crate::secret::{Secret, Variables};
 
@@ -44,7 +44,7 @@ pub(super) struct Door {
 
 /// Why a door cannot be opened at all.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum DoorError {
     #[error("the secret file {0} of {1} cannot be read: {2}")]
     Unreadable(String, String, String),
     #[error("the variable {0} with the secret of {1} is not set")]
@@ -55,22 +55,23 @@ pub(super) enum Unusable {
 
 impl Door {
     /// Reads the secrets of a place.
-    pub(super) fn open(hook: &Webhook, variables: &Variables) -> Result<Self, Unusable> {
+    pub(super) fn open(hook: &Webhook, variables: &Variables) -> Result<Self, DoorError> {
         let path = || hook.path.clone();
         let (files, names) = &hook.secrets;
         let mut secrets = Vec::new();
         for file in files {
             let text = std::fs::read_to_string(file);
             let text =
-                text.map_err(|e| Unusable::Unreadable(file.clone(), path(), e.to_string()))?;
+                text.map_err(|e| DoorError::Unreadable(file.clone(), path(), e.to_string()))?;
             secrets.push(text.trim().to_owned());
         }
         for name in names {
-            let value = variables.get(name).ok_or_else(|| Unusable::Unset(name.clone(), path()))?;
+            let value =
+                variables.get(name).ok_or_else(|| DoorError::Unset(name.clone(), path()))?;
             secrets.push(value.trim().to_owned());
         }
         if secrets.iter().any(|secret| secret.len() < LEAST) {
-            return Err(Unusable::Weak(path()));
+            return Err(DoorError::Weak(path()));
         }
         let secrets = secrets.into_iter().map(Secret::from).collect();
         Ok(Self { hook: hook.clone(), secrets, room: Room::of(AT_ONCE, FAST) })
@@ -148,19 +149,19 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 
 /// Deliveries that came already.
 #[derive(Default)]
-pub(super) struct Seen {
-    order: VecDeque<(Moment, String)>,
+pub(super) struct SeenDeliveries {
+    order: VecDeque<(SinceStart, String)>,
     all: BTreeSet<String>,
 }
 
-impl Seen {
+impl SeenDeliveries {
     /// Whether a delivery came already.
     pub(super) fn has(&self, id: &str) -> bool {
         self.all.contains(id)
     }
 
     /// Remembers a delivery that was taken.
-    pub(super) fn take(&mut self, id: String, now: Moment) {
+    pub(super) fn take(&mut self, id: String, now: SinceStart) {
         let (long, many) = REMEMBERED;
         while let Some((at, _)) = self.order.front()
             && (*at + long < now || self.order.len() >= many)
@@ -255,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_delivery_counts_once_in_a_day() {
-        let mut seen = Seen::default();
-        let at = Moment::from_secs;
+        let mut seen = SeenDeliveries::default();
+        let at = SinceStart::from_secs;
         assert!(!seen.has("a"));
         seen.take("a".into(), at(0));
         assert!(seen.has("a"));

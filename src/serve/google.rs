@@ -29,7 +29,7 @@ pub(super) struct Google {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct IdTokenClaims {
     email: String,
     email_verified: bool,
 }
@@ -83,7 +83,7 @@ fn is_from(
     rules.set_audience(&[audience]);
     rules.set_issuer(&ISSUERS);
     rules.set_required_spec_claims(&["exp", "aud", "iss"]);
-    let claims = decode::<Claims>(token, &key, &rules).map(|token| token.claims);
+    let claims = decode::<IdTokenClaims>(token, &key, &rules).map(|token| token.claims);
     claims.is_ok_and(|claims| claims.email_verified && claims.email == *account)
 }
 

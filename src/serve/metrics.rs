@@ -26,7 +26,7 @@ pub(super) struct Of {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Outcome {
+pub(super) struct OutcomeLabel {
     pub(super) repository: String,
     pub(super) outcome: &'static str,
 }
@@ -38,28 +38,28 @@ pub(super) struct Rung {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Host {
+pub(super) struct HostLabel {
     pub(super) host: String,
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
-type Count = Gauge<i64, AtomicI64>;
+type IntegerGauge = Gauge<i64, AtomicI64>;
 
 /// Everything that is counted.
 #[derive(Clone)]
 pub(super) struct Metrics {
     registry: Arc<Registry>,
-    pub(super) runs: Family<Outcome, Counter>,
+    pub(super) runs: Family<OutcomeLabel, Counter>,
     pub(super) duration: Family<Of, Histogram, fn() -> Histogram>,
     pub(super) last_success: Family<Of, Seconds>,
-    pub(super) images: Family<Outcome, Count>,
-    pub(super) deliveries: Family<Outcome, Counter>,
-    registry_requests: Family<Host, Counter>,
+    pub(super) images: Family<OutcomeLabel, IntegerGauge>,
+    pub(super) deliveries: Family<OutcomeLabel, Counter>,
+    registry_requests: Family<HostLabel, Counter>,
     pub(super) webhooks: Family<Rung, Counter>,
-    pub(super) running: Count,
-    pub(super) hinted: Count,
+    pub(super) running: IntegerGauge,
+    pub(super) hinted: IntegerGauge,
     pub(super) reload_failures: Counter,
-    memory: Count,
+    memory: IntegerGauge,
     /// Hosts of registries that have a series.
     hosts: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -72,7 +72,7 @@ impl Metrics {
         let start = Seconds::default();
         start.set(started);
         process.register_with_unit("start_time", "When it began, since 1970", Unit::Seconds, start);
-        let memory = Count::default();
+        let memory = IntegerGauge::default();
         process.register_with_unit("resident_memory", "Memory in use", Unit::Bytes, memory.clone());
         let all = root.sub_registry_with_prefix("tagalong");
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
@@ -85,8 +85,8 @@ impl Metrics {
             deliveries: Family::default(),
             registry_requests: Family::default(),
             webhooks: Family::default(),
-            running: Count::default(),
-            hinted: Count::default(),
+            running: IntegerGauge::default(),
+            hinted: IntegerGauge::default(),
             reload_failures: Counter::default(),
             memory,
             hosts: Arc::default(),
@@ -140,14 +140,14 @@ impl Metrics {
         self.duration
             .get_or_create(&Of { repository: repository.clone() })
             .observe(took.as_secs_f64());
-        self.runs.get_or_create(&Outcome { repository, outcome }).inc();
+        self.runs.get_or_create(&OutcomeLabel { repository, outcome }).inc();
     }
 
     /// A repository is not served any more.
     pub(super) fn forget(&self, repository: &str) {
         self.last_success.remove(&Of { repository: repository.to_owned() });
         for outcome in ["update", "keep", "hold", "undecided"] {
-            self.images.remove(&Outcome { repository: repository.to_owned(), outcome });
+            self.images.remove(&OutcomeLabel { repository: repository.to_owned(), outcome });
         }
     }
 
@@ -156,7 +156,7 @@ impl Metrics {
         let Ok(mut hosts) = self.hosts.lock() else { return };
         let is_own = hosts.contains(&host) || hosts.len() < HOSTS;
         let host = if is_own { host } else { "other".to_owned() };
-        self.registry_requests.get_or_create(&Host { host: host.clone() }).inc_by(number);
+        self.registry_requests.get_or_create(&HostLabel { host: host.clone() }).inc_by(number);
         hosts.insert(host);
     }
 

@@ -33,14 +33,14 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Repository;
 use crate::policy::{PolicyFile, Served, Service, read_service};
 use crate::report::DeliveryOutcome;
-use crate::settings::{Place, Surroundings, TurnsFile, now};
+use crate::settings::{DefaultRepository, Surroundings, TurnsFile, now};
 pub use child::run_ordered;
-use child::{Seen, Told};
+use child::{RunResult, SeenImages};
 use desk::Desk;
 use door::Door;
 use hint::Hint;
-use metrics::{Metrics, Of, Outcome};
-use schedule::{End, Key, Moment, Schedule, Work, key};
+use metrics::{Metrics, Of, OutcomeLabel};
+use schedule::{RepositoryKey, RunEnd, Schedule, SinceStart, Work, key};
 use work::{Finished, Task};
 
 /// Hints that wait to be looked up; more are answered with 429.
@@ -61,7 +61,7 @@ pub struct Start {
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum StartError {
     /// The settings file is invalid.
     #[error("the settings are invalid")]
     Invalid(Vec<Diagnostic>, Box<PolicyFile>),
@@ -77,18 +77,18 @@ pub enum Refused {
 ///
 /// # Errors
 /// When the settings are invalid, a secret is missing or weak, or the address cannot be listened at.
-pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
+pub async fn serve(start: Start, around: Surroundings) -> Result<(), StartError> {
     let started = Instant::now();
     if !around.program.path.is_absolute() {
         let why = "the program does not find itself: /proc has to be there";
-        return Err(Refused::Failed(why.to_owned()));
+        return Err(StartError::Failed(why.to_owned()));
     }
     // Heard from the beginning: what nobody listens for ends a process.
     let mut signals = Signals::hear()?;
-    let Taken { service, doors, fingerprint } = start.read(&around)?;
+    let UsableSettings { service, doors, fingerprint } = start.read(&around)?;
     let listener = TcpListener::bind(service.listen).await;
-    let listener = listener.map_err(|e| Refused::Failed(format!("{}: {e}", service.listen)))?;
-    let at = listener.local_addr().map_err(|error| Refused::Failed(error.to_string()))?;
+    let listener = listener.map_err(|e| StartError::Failed(format!("{}: {e}", service.listen)))?;
+    let at = listener.local_addr().map_err(|error| StartError::Failed(error.to_string()))?;
     tracing::info!(%at, repositories = service.repositories.len(), "serving");
     let (hints, incoming) = mpsc::channel(HINTS);
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
@@ -99,8 +99,9 @@ pub async fn serve(start: Start, around: Surroundings) -> Result<(), Refused> {
         None => None,
         Some(at) => {
             let listener = TcpListener::bind(at).await;
-            let listener = listener.map_err(|e| Refused::Failed(format!("{at}: {e}")))?;
-            let at = listener.local_addr().map_err(|error| Refused::Failed(error.to_string()))?;
+            let listener = listener.map_err(|e| StartError::Failed(format!("{at}: {e}")))?;
+            let at =
+                listener.local_addr().map_err(|error| StartError::Failed(error.to_string()))?;
             tracing::info!(%at, "probes and metrics");
             Some(tokio::spawn(listen::answer(listener, Arc::clone(&desk).status_router())))
         }
@@ -125,9 +126,9 @@ struct Signals {
 }
 
 impl Signals {
-    fn hear() -> Result<Self, Refused> {
+    fn hear() -> Result<Self, StartError> {
         let hear =
-            |kind| signal(kind).map_err(|error| Refused::Failed(format!("signals: {error}")));
+            |kind| signal(kind).map_err(|error| StartError::Failed(format!("signals: {error}")));
         let (term, int) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
         Ok(Self { term, int, hup: hear(SignalKind::hangup())? })
     }
@@ -142,7 +143,7 @@ impl Signals {
 }
 
 /// Settings that can be worked with.
-struct Taken {
+struct UsableSettings {
     service: Service,
     doors: Vec<Door>,
     /// What changes when they or their secrets do.
@@ -151,7 +152,7 @@ struct Taken {
 
 impl Start {
     /// The settings as they are now, with their secrets.
-    fn read(&self, around: &Surroundings) -> Result<Taken, Refused> {
+    fn read(&self, around: &Surroundings) -> Result<UsableSettings, StartError> {
         self.refuse_what_is_of_one_run()?;
         let mut hash = Sha256::new();
         let service = match &self.config {
@@ -159,30 +160,30 @@ impl Start {
             Some(path) => {
                 let name = path.display().to_string();
                 let text = std::fs::read_to_string(path);
-                let text = text.map_err(|e| Refused::Other(format!("--config {name}: {e}")))?;
+                let text = text.map_err(|e| StartError::Other(format!("--config {name}: {e}")))?;
                 hash.update(&text);
                 let file = PolicyFile::new(name, text);
                 read_service(&file)
-                    .map_err(|problems| Refused::Invalid(problems, Box::new(file)))?
+                    .map_err(|problems| StartError::Invalid(problems, Box::new(file)))?
             }
         };
         for served in &service.repositories {
             // An address with a password in it would stand in logs and metrics.
             let args = RepoArgs { repo: Some(served.repo.clone()), ..RepoArgs::default() };
-            let scope = around.scope(&args, Place::Repository);
-            scope.map_err(|error| Refused::Other(format!("repositories: {error}")))?;
+            let scope = around.scope(&args, DefaultRepository::Repository);
+            scope.map_err(|error| StartError::Other(format!("repositories: {error}")))?;
         }
         let doors = service.webhooks.iter().map(|hook| Door::open(hook, &around.variables));
         let doors = doors.collect::<Result<Vec<_>, _>>();
-        let doors = doors.map_err(|why| Refused::Other(why.to_string()))?;
+        let doors = doors.map_err(|why| StartError::Other(why.to_string()))?;
         for door in &doors {
             door.identify(&mut hash);
         }
-        Ok(Taken { service, doors, fingerprint: hash.finalize().into() })
+        Ok(UsableSettings { service, doors, fingerprint: hash.finalize().into() })
     }
 
     /// Some arguments are of one run of one repository, and mean nothing here.
-    fn refuse_what_is_of_one_run(&self) -> Result<(), Refused> {
+    fn refuse_what_is_of_one_run(&self) -> Result<(), StartError> {
         let args = &self.args;
         let given = [
             ("--policies", args.repo.policies.is_some()),
@@ -195,7 +196,7 @@ impl Start {
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
-                Err(Refused::Other(format!("{name} is for a single run, not for `serve`")))
+                Err(StartError::Other(format!("{name} is for a single run, not for `serve`")))
             }
             None => Ok(()),
         }
@@ -219,9 +220,9 @@ struct Daemon {
     desk: Arc<Desk>,
     schedule: Schedule,
     /// Which policies of each repository are for which image, as its last run found them.
-    images: BTreeMap<Key, BTreeMap<Repository, Vec<String>>>,
+    images: BTreeMap<RepositoryKey, BTreeMap<Repository, Vec<String>>>,
     /// The repositories that each works on beside itself.
-    others: BTreeMap<Key, BTreeSet<String>>,
+    others: BTreeMap<RepositoryKey, BTreeSet<String>>,
     /// The names of the repositories that are on GitHub, in the order of the schedule.
     names: Vec<Option<String>>,
     done: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
@@ -232,7 +233,7 @@ struct Daemon {
 /// Writes the lines of a run to the log: its problems, each change, and the counts.
 fn log(finished: &Finished) {
     let Finished { name: repository, took, told, .. } = finished;
-    let Told { end, seen, deliveries, said, changes, .. } = told;
+    let RunResult { end, seen, deliveries, said, changes, .. } = told;
     for problem in said {
         tracing::warn!(repository, problem, "run reported a problem");
     }
@@ -267,9 +268,9 @@ fn log(finished: &Finished) {
         };
     }
     match end {
-        End::Well => line!(info),
-        End::Partly => line!(warn),
-        End::Badly => line!(error),
+        RunEnd::Well => line!(info),
+        RunEnd::Partly => line!(warn),
+        RunEnd::Badly => line!(error),
     }
 }
 
@@ -281,10 +282,15 @@ impl Daemon {
         taken: [u8; 32],
         started: Instant,
         desk: Arc<Desk>,
-    ) -> Result<Self, Refused> {
-        let turns = TurnsFile::new().map_err(|error| Refused::Failed(error.to_string()))?;
+    ) -> Result<Self, StartError> {
+        let turns = TurnsFile::new().map_err(|error| StartError::Failed(error.to_string()))?;
         let mut schedule = Schedule::default();
-        schedule.serve(&service.repositories, service.debounce, service.concurrency, Moment::ZERO);
+        schedule.serve(
+            &service.repositories,
+            service.debounce,
+            service.concurrency,
+            SinceStart::ZERO,
+        );
         let (images, others, done) = (BTreeMap::new(), BTreeMap::new(), mpsc::unbounded_channel());
         let names = names(&service, &around);
         let told = String::new();
@@ -356,18 +362,18 @@ impl Daemon {
         let metrics = &self.desk.metrics;
         log(&finished);
         let Finished { served, name, took, told } = finished;
-        let Told { end, seen, deliveries, requests, .. } = told;
+        let RunResult { end, seen, deliveries, requests, .. } = told;
         let outcome = end.word();
         metrics.ran(&name, outcome, took);
         // What was taken out of the settings meanwhile has no series any more.
         let is_served = self.schedule.all().any(|other| key(other) == key(&served));
-        if is_served && end != End::Badly {
+        if is_served && end != RunEnd::Badly {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
             let now = now().as_second() as f64;
             metrics.last_success.get_or_create(&Of { repository: name.clone() }).set(now);
         }
-        let of = |outcome| Outcome { repository: name.clone(), outcome };
-        if let Some(Seen { images, decisions, others }) = seen.filter(|_| is_served) {
+        let of = |outcome| OutcomeLabel { repository: name.clone(), outcome };
+        if let Some(SeenImages { images, decisions, others }) = seen.filter(|_| is_served) {
             for (outcome, number) in decisions {
                 metrics.images.get_or_create(&of(outcome.word())).set(number);
             }
@@ -430,10 +436,10 @@ impl Daemon {
             Ok(taken) => self.take(taken).await,
             Err(why) => {
                 let told = match &why {
-                    Refused::Invalid(problems, _) => {
+                    StartError::Invalid(problems, _) => {
                         problems.iter().map(|p| p.message.clone()).collect()
                     }
-                    Refused::Other(why) | Refused::Failed(why) => vec![why.clone()],
+                    StartError::Other(why) | StartError::Failed(why) => vec![why.clone()],
                 };
                 let told = told.join("; ");
                 // What was told once is not told every few seconds.
@@ -446,8 +452,8 @@ impl Daemon {
         }
     }
 
-    async fn take(&mut self, taken: Taken) {
-        let Taken { service, doors, fingerprint } = taken;
+    async fn take(&mut self, taken: UsableSettings) {
+        let UsableSettings { service, doors, fingerprint } = taken;
         let stays = |gone: &Served| service.repositories.iter().any(|it| key(it) == key(gone));
         for gone in self.schedule.all().filter(|served| !stays(served)) {
             self.desk.metrics.forget(&work::label(gone));

@@ -16,16 +16,16 @@ pub(super) struct Room {
     /// Nobody loses a place before.
     fast: Duration,
     /// Those that are taken, the oldest first.
-    taken: Mutex<VecDeque<Taken>>,
+    taken: Mutex<VecDeque<Occupancy>>,
 }
 
-struct Taken {
+struct Occupancy {
     since: Instant,
     leave: Arc<Notify>,
 }
 
 /// A place; it is free when this goes away.
-pub(super) struct Place {
+pub(super) struct Seat {
     room: Arc<Room>,
     leave: Arc<Notify>,
     _permit: OwnedSemaphorePermit,
@@ -38,7 +38,7 @@ impl Room {
     }
 
     /// Waits for a place, in turn; `None` where there is none in time.
-    pub(super) async fn place(self: &Arc<Self>, patience: Duration) -> Option<Place> {
+    pub(super) async fn place(self: &Arc<Self>, patience: Duration) -> Option<Seat> {
         let turn = Arc::clone(&self.places).acquire_owned();
         let mut turn = std::pin::pin!(tokio::time::timeout(patience, turn));
         let mut tick = tokio::time::interval(TICK);
@@ -50,8 +50,8 @@ impl Room {
             }
         };
         let leave = Arc::new(Notify::new());
-        self.taken().push_back(Taken { since: Instant::now(), leave: Arc::clone(&leave) });
-        Some(Place { room: Arc::clone(self), leave, _permit: permit })
+        self.taken().push_back(Occupancy { since: Instant::now(), leave: Arc::clone(&leave) });
+        Some(Seat { room: Arc::clone(self), leave, _permit: permit })
     }
 
     /// Asks whoever has a place for the longest to leave it.
@@ -64,12 +64,12 @@ impl Room {
         }
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, VecDeque<Taken>> {
+    fn taken(&self) -> std::sync::MutexGuard<'_, VecDeque<Occupancy>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
+impl Seat {
     /// What comes in time; `None` where the place is wanted by somebody else before that.
     pub(super) async fn until_wanted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.room.taken().retain(|taken| !Arc::ptr_eq(&taken.leave, &self.leave));
     }

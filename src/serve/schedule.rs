@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::policy::Served;
 
 /// A time since the start.
-pub(super) type Moment = Duration;
+pub(super) type SinceStart = Duration;
 
 /// More images than this in one hint are everything.
 const MANY: usize = 50;
@@ -63,18 +63,18 @@ impl Work {
 /// The repositories, and when each is due.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    units: Vec<Unit>,
+    units: Vec<ScheduledUnit>,
     /// Repositories that are not served any more, and still worked on, each since a time.
-    leaving: Vec<(Key, Moment)>,
+    leaving: Vec<(RepositoryKey, SinceStart)>,
     debounce: Duration,
     at_once: usize,
 }
 
 #[derive(Debug)]
-struct Unit {
+struct ScheduledUnit {
     served: Served,
-    clocks: Vec<Clock>,
-    hint: Option<(Moment, Work)>,
+    clocks: Vec<Cycle>,
+    hint: Option<(SinceStart, Work)>,
     doing: Option<Doing>,
     /// How often what a webhook brought was tried in vain.
     tries: u32,
@@ -84,7 +84,7 @@ struct Unit {
 /// What is under way in a repository.
 #[derive(Debug)]
 struct Doing {
-    since: Moment,
+    since: SinceStart,
     work: Work,
     /// The clocks that it is for.
     clocks: Vec<Option<String>>,
@@ -94,7 +94,7 @@ struct Doing {
 
 /// How a look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum End {
+pub(super) enum RunEnd {
     /// All was done.
     Well,
     /// Some images are undecided, or some deliveries failed.
@@ -103,7 +103,7 @@ pub(super) enum End {
     Badly,
 }
 
-impl End {
+impl RunEnd {
     /// What it is called in logs and metrics.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -115,20 +115,20 @@ impl End {
 }
 
 /// What tells one repository from another.
-pub(super) type Key = (String, Option<String>);
+pub(super) type RepositoryKey = (String, Option<String>);
 
 /// The key of a repository.
-pub(super) fn key(served: &Served) -> Key {
+pub(super) fn key(served: &Served) -> RepositoryKey {
     (served.repo.clone(), served.branch.clone())
 }
 
 /// What is due again and again.
 #[derive(Debug)]
-struct Clock {
+struct Cycle {
     /// One environment; everything without it.
     environment: Option<String>,
     interval: Duration,
-    due: Moment,
+    due: SinceStart,
     /// How often it failed, one time after the other.
     failures: u32,
 }
@@ -140,14 +140,14 @@ impl Schedule {
         served: &[Served],
         debounce: Duration,
         at_once: usize,
-        now: Moment,
+        now: SinceStart,
     ) {
-        let mut before: Vec<Unit> = std::mem::take(&mut self.units);
+        let mut before: Vec<ScheduledUnit> = std::mem::take(&mut self.units);
         let unit = |served: &Served| {
             let known = before.iter().position(|unit| key(&unit.served) == key(served));
             match known {
                 Some(index) => before.swap_remove(index).again(served, now),
-                None => Unit::new(served, now),
+                None => ScheduledUnit::new(served, now),
             }
         };
         self.units = served.iter().map(unit).collect();
@@ -158,7 +158,7 @@ impl Schedule {
 
     /// Something may be new in a repository. Hints are collected for a time that begins with the first one, so
     /// that any number of them costs one look.
-    pub(super) fn hint(&mut self, unit: usize, work: Work, now: Moment) {
+    pub(super) fn hint(&mut self, unit: usize, work: Work, now: SinceStart) {
         let due = now + self.debounce;
         let Some(unit) = self.units.get_mut(unit) else { return };
         unit.hint = Some(match unit.hint.take() {
@@ -168,7 +168,7 @@ impl Schedule {
     }
 
     /// What is to be done now, if there is something and room for it.
-    pub(super) fn next(&mut self, now: Moment) -> Option<(Served, Work)> {
+    pub(super) fn next(&mut self, now: SinceStart) -> Option<(Served, Work)> {
         if self.room(now) > now {
             return None;
         }
@@ -181,35 +181,36 @@ impl Schedule {
     }
 
     /// When something is due next, and there is room for it; never, while only an end makes room.
-    pub(super) fn wakes(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn wakes(&self, now: SinceStart) -> Option<SinceStart> {
         let idle = self.units.iter().filter(|unit| self.is_idle(unit));
-        let due = idle.filter_map(Unit::due).min()?;
+        let due = idle.filter_map(ScheduledUnit::due).min()?;
         let room = self.room(now);
-        (room < Moment::MAX).then(|| due.max(room))
+        (room < SinceStart::MAX).then(|| due.max(room))
     }
 
     /// When there is room for another look: now, or when one of those under way is slow.
-    fn room(&self, now: Moment) -> Moment {
-        let since = self.units.iter().filter_map(Unit::since);
-        let all: Vec<Moment> = since.chain(self.leaving.iter().map(|(_, since)| *since)).collect();
+    fn room(&self, now: SinceStart) -> SinceStart {
+        let since = self.units.iter().filter_map(ScheduledUnit::since);
+        let all: Vec<SinceStart> =
+            since.chain(self.leaving.iter().map(|(_, since)| *since)).collect();
         let quick = all.iter().filter(|since| **since + SLOW > now).count();
         if all.len() >= self.at_once * SLOW_ONES {
-            return Moment::MAX;
+            return SinceStart::MAX;
         }
         if quick < self.at_once {
             return now;
         }
         let slow = all.iter().map(|since| *since + SLOW).filter(|slow| *slow > now);
-        slow.min().unwrap_or(Moment::MAX)
+        slow.min().unwrap_or(SinceStart::MAX)
     }
 
-    fn is_idle(&self, unit: &Unit) -> bool {
+    fn is_idle(&self, unit: &ScheduledUnit) -> bool {
         let of = key(&unit.served);
         unit.doing.is_none() && self.leaving.iter().all(|(leaving, _)| *leaving != of)
     }
 
     /// A repository was looked at. What failed comes later and later, and keeps nothing else back.
-    pub(super) fn done(&mut self, served: &Served, end: End, now: Moment) {
+    pub(super) fn done(&mut self, served: &Served, end: RunEnd, now: SinceStart) {
         let of = key(served);
         if let Some(index) = self.leaving.iter().position(|(leaving, _)| *leaving == of) {
             self.leaving.swap_remove(index);
@@ -237,22 +238,22 @@ impl Schedule {
     }
 }
 
-impl Unit {
-    fn new(served: &Served, now: Moment) -> Self {
+impl ScheduledUnit {
+    fn new(served: &Served, now: SinceStart) -> Self {
         let clocks = clocks(served, now);
         Self { served: served.clone(), clocks, hint: None, doing: None, tries: 0, turns: 0 }
     }
 
     /// Since when it is worked on.
-    fn since(&self) -> Option<Moment> {
+    fn since(&self) -> Option<SinceStart> {
         self.doing.as_ref().map(|doing| doing.since)
     }
 
-    fn done(&mut self, end: End, now: Moment) {
+    fn done(&mut self, end: RunEnd, now: SinceStart) {
         let Some(Doing { work, clocks, hint, .. }) = self.doing.take() else { return };
         let is_whole = work == Work::Everything;
         for clock in &mut self.clocks {
-            if end != End::Badly && (is_whole || clocks.contains(&clock.environment)) {
+            if end != RunEnd::Badly && (is_whole || clocks.contains(&clock.environment)) {
                 // What was put off because it failed is well again.
                 let is_back = std::mem::take(&mut clock.failures) > 1;
                 clock.due = if is_back { clock.due.min(now + clock.interval) } else { clock.due };
@@ -264,7 +265,7 @@ impl Unit {
                 }
             }
         }
-        match hint.filter(|_| end != End::Well && self.tries < TRIES) {
+        match hint.filter(|_| end != RunEnd::Well && self.tries < TRIES) {
             // Nobody rings twice.
             Some(work) => {
                 let due = now + AGAIN * 2_u32.pow(self.tries);
@@ -279,7 +280,7 @@ impl Unit {
     }
 
     /// The same repository with other intervals.
-    fn again(mut self, served: &Served, now: Moment) -> Self {
+    fn again(mut self, served: &Served, now: SinceStart) -> Self {
         let mut new = clocks(served, now);
         for clock in &mut new {
             let known = self.clocks.iter().find(|old| old.environment == clock.environment);
@@ -292,13 +293,13 @@ impl Unit {
         self
     }
 
-    fn due(&self) -> Option<Moment> {
+    fn due(&self) -> Option<SinceStart> {
         let clocks = self.clocks.iter().map(|clock| clock.due);
         clocks.chain(self.hint.iter().map(|(due, _)| *due)).min()
     }
 
     /// Everything that is due, as one piece of work.
-    fn take(&mut self, now: Moment) -> Option<Work> {
+    fn take(&mut self, now: SinceStart) -> Option<Work> {
         let (mut all, mut clocks) = (Vec::new(), Vec::new());
         for index in 0..self.clocks.len() {
             if self.clocks[index].due > now {
@@ -334,11 +335,11 @@ impl Unit {
 }
 
 /// Everything at once, and environments that are looked at more often after their intervals.
-fn clocks(served: &Served, now: Moment) -> Vec<Clock> {
-    let whole = Clock { environment: None, interval: served.interval, due: now, failures: 0 };
+fn clocks(served: &Served, now: SinceStart) -> Vec<Cycle> {
+    let whole = Cycle { environment: None, interval: served.interval, due: now, failures: 0 };
     let often = served.environments.iter().map(|(name, interval)| {
         let (environment, interval) = (Some(name.clone()), *interval);
-        Clock { environment, interval, due: now + interval, failures: 0 }
+        Cycle { environment, interval, due: now + interval, failures: 0 }
     });
     std::iter::once(whole).chain(often).collect()
 }

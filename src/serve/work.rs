@@ -8,12 +8,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::child::{Change, LONGEST, Order, Told};
+use super::child::{BranchChange, LONGEST, RunOrder, RunResult};
 use super::schedule::Work;
 use crate::cli::RepoArgs;
 use crate::policy::Served;
 use crate::report::DeliveryOutcome;
-use crate::settings::{Place, Program, RepoSpec, Surroundings};
+use crate::settings::{DefaultRepository, Program, RepoSpec, Surroundings};
 
 /// A run that takes this much longer than it may is ended.
 const GRACE: Duration = Duration::from_mins(1);
@@ -42,10 +42,10 @@ pub(super) struct Finished {
     /// What it is called in logs and metrics.
     pub(super) name: String,
     pub(super) took: Duration,
-    pub(super) told: Told,
+    pub(super) told: RunResult,
 }
 
-impl Change {
+impl BranchChange {
     /// Writes a line to the log, unless nothing changed.
     pub(super) fn log(&self, repository: &str) {
         let Self { environment, branch, number, url, images, message, .. } = self;
@@ -84,12 +84,12 @@ impl Task<'_> {
     pub(super) fn spawn(self, done: &UnboundedSender<Finished>) {
         let Self { served, work, program, turns, memory } = self;
         let (repo, branch) = (served.repo.clone(), served.branch.clone());
-        let order = Order { repo, branch, work, turns, memory };
+        let order = RunOrder { repo, branch, work, turns, memory };
         let command = command(program);
         let done = done.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let told = carried_out(command, &order).await.unwrap_or_else(Told::failed);
+            let told = carried_out(command, &order).await.unwrap_or_else(RunResult::failed);
             let name = label(&served);
             done.send(Finished { served, name, took: started.elapsed(), told }).ok();
         });
@@ -118,7 +118,7 @@ fn threads() -> usize {
 const MAX_THREADS: usize = 8;
 
 /// Has an order carried out; why nothing is known of it.
-async fn carried_out(mut command: Command, order: &Order) -> Result<Told, String> {
+async fn carried_out(mut command: Command, order: &RunOrder) -> Result<RunResult, String> {
     let failed = |error: std::io::Error| format!("the run could not be started: {error}");
     let mut child = command.spawn().map_err(failed)?;
     // It is open until the run is over: what is closed is a daemon that is gone.
@@ -149,7 +149,7 @@ async fn answer(child: &mut Child) -> std::io::Result<Answered> {
 }
 
 impl Answered {
-    fn told(self, order: &Order) -> Result<Told, String> {
+    fn told(self, order: &RunOrder) -> Result<RunResult, String> {
         if let Some(signal) = self.status.signal() {
             let why = match signal {
                 ABORT => format!(
@@ -176,7 +176,7 @@ pub(super) fn label(served: &Served) -> String {
 /// `owner/name` of a repository on GitHub, in lower case.
 pub(super) fn name_of(served: &Served, around: &Surroundings) -> Option<String> {
     let args = RepoArgs { repo: Some(served.repo.clone()), ..RepoArgs::default() };
-    match around.scope(&args, Place::Repository).ok()?.repo {
+    match around.scope(&args, DefaultRepository::Repository).ok()?.repo {
         RepoSpec::Remote { id: Some(id), .. } => Some(id.key()),
         _ => None,
     }

@@ -24,18 +24,18 @@ const MAX_CHAIN: usize = 4;
 pub(super) struct Annotations<'a>(pub(super) &'a BTreeMap<String, String>);
 
 #[derive(Deserialize)]
-struct Payload {
+struct SimplePayload {
     critical: Critical,
 }
 
 #[derive(Deserialize)]
 struct Critical {
-    image: Image,
+    image: SignedImage,
     r#type: String,
 }
 
 #[derive(Deserialize)]
-struct Image {
+struct SignedImage {
     #[serde(rename = "docker-manifest-digest")]
     digest: String,
 }
@@ -60,7 +60,7 @@ struct LogPayload {
 
 /// The digest that a payload is about. Its signature has to be verified before.
 pub(super) fn payload_digest(payload: &[u8]) -> Result<String, String> {
-    let payload: Payload =
+    let payload: SimplePayload =
         serde_json::from_slice(payload).map_err(|_error| "its payload is not one of cosign's")?;
     if payload.critical.r#type != PAYLOAD_TYPE {
         return Err("its payload is not a signature of an image".to_owned());

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::guess::Rule;
-use super::yaml::Object;
+use super::yaml::YamlObject;
 use super::{Starter, StarterPolicy, own_name};
 use crate::image::Repository;
 
@@ -12,7 +12,7 @@ use crate::image::Repository;
 pub(super) fn add(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
-    object: &Object<'_>,
+    object: &YamlObject<'_>,
     path: &str,
 ) {
     let scans = object.items(&["imageScans"]);
@@ -47,7 +47,7 @@ pub(super) fn add(
     }
 }
 
-fn rule(scan: &Object<'_>) -> Option<Rule> {
+fn rule(scan: &YamlObject<'_>) -> Option<Rule> {
     if scan.has(&["policy", "semver"]) {
         return Some(Rule::by("semver", scan.text(&["policy", "semver", "range"])?));
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guess::Rule;
-use super::yaml::Object;
+use super::yaml::YamlObject;
 use super::{Place, Starter, StarterPolicy, own_name};
 use crate::image::Repository;
 use crate::policy::{Overlays, Substitution, flux_variable};
@@ -12,12 +12,12 @@ use crate::policy::{Overlays, Substitution, flux_variable};
 const GROUP: &str = "image.toolkit.fluxcd.io/";
 
 /// Namespace and name.
-type Name = (String, String);
+type NamespacedName = (String, String);
 
 /// Image repositories by namespace and name.
 pub(super) struct Repositories<'a> {
     /// The image, and tags that take no part. Several where clusters have one of the same name each.
-    known: BTreeMap<Name, BTreeSet<(String, Vec<String>)>>,
+    known: BTreeMap<NamespacedName, BTreeSet<(String, Vec<String>)>>,
     overlays: &'a Overlays,
     /// The policies that were added, with their namespaces.
     added: BTreeMap<String, String>,
@@ -29,12 +29,12 @@ pub(super) struct Repositories<'a> {
     is_partial: bool,
 }
 
-fn key(object: &Object<'_>) -> (String, String) {
+fn key(object: &YamlObject<'_>) -> (String, String) {
     let text = |key: &str| object.text(&["metadata", key]).unwrap_or_default().to_owned();
     (text("namespace"), text("name"))
 }
 
-fn is_of_flux(object: &Object<'_>) -> bool {
+fn is_of_flux(object: &YamlObject<'_>) -> bool {
     object.text(&["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
 }
 
@@ -52,7 +52,7 @@ impl<'a> Repositories<'a> {
     }
 
     /// Learns an `ImageRepository`.
-    pub(super) fn learn(&mut self, object: &Object<'_>) {
+    pub(super) fn learn(&mut self, object: &YamlObject<'_>) {
         if is_of_flux(object) && object.text(&["kind"]) == Some("ImageRepository") {
             if object.text(&["spec", "suspend"]) == Some("true") {
                 self.suspended.insert(key(object).1);
@@ -98,7 +98,7 @@ impl<'a> Repositories<'a> {
         &mut self,
         starter: &mut Starter,
         names: &mut BTreeSet<String>,
-        object: &Object<'_>,
+        object: &YamlObject<'_>,
         path: &str,
     ) {
         let kind = object.text(&["kind"]).filter(|_| is_of_flux(object));
@@ -117,13 +117,18 @@ impl<'a> Repositories<'a> {
     }
 
     /// True if a policy, or the repository that it is of, is suspended.
-    fn is_suspended(&self, object: &Object<'_>) -> bool {
+    fn is_suspended(&self, object: &YamlObject<'_>) -> bool {
         let of = object.text(&["spec", "imageRepositoryRef", "name"]);
         object.text(&["spec", "suspend"]) == Some("true")
             || of.is_some_and(|of| self.suspended.contains(of))
     }
 
-    fn policy(&mut self, starter: &mut Starter, names: &mut BTreeSet<String>, object: &Object<'_>) {
+    fn policy(
+        &mut self,
+        starter: &mut Starter,
+        names: &mut BTreeSet<String>,
+        object: &YamlObject<'_>,
+    ) {
         let (namespace, name) = key(object);
         if self.is_suspended(object) {
             let note =
@@ -183,7 +188,7 @@ impl<'a> Repositories<'a> {
     }
 }
 
-fn rule(object: &Object<'_>) -> Option<Rule> {
+fn rule(object: &YamlObject<'_>) -> Option<Rule> {
     let at = |keys: &[&str]| object.text(&[&["spec", "policy"], keys].concat());
     let has = |key: &str| object.has(&["spec", "policy", key]);
     let mut rule = if has("semver") {
@@ -202,7 +207,7 @@ fn rule(object: &Object<'_>) -> Option<Rule> {
 
 impl Repositories<'_> {
     /// An environment for an automation, or one for each that sets the variables in its path.
-    fn automation(&mut self, starter: &mut Starter, object: &Object<'_>, file: &str) {
+    fn automation(&mut self, starter: &mut Starter, object: &YamlObject<'_>, file: &str) {
         let written = object.text(&["spec", "update", "path"]).unwrap_or(".");
         let before = starter.environments.len();
         self.place(starter, object, written, file);
@@ -211,7 +216,7 @@ impl Repositories<'_> {
         self.places.extend(new.iter().map(|place| (place.name.clone(), key(object).0)));
     }
 
-    fn place(&self, starter: &mut Starter, object: &Object<'_>, written: &str, file: &str) {
+    fn place(&self, starter: &mut Starter, object: &YamlObject<'_>, written: &str, file: &str) {
         if !written.contains("${") {
             return automation(starter, object, written);
         }
@@ -234,7 +239,7 @@ impl Repositories<'_> {
     }
 }
 
-fn automation(starter: &mut Starter, object: &Object<'_>, path: &str) {
+fn automation(starter: &mut Starter, object: &YamlObject<'_>, path: &str) {
     let (_, name) = key(object);
     let path = path.trim_start_matches("./").trim_matches('/').to_owned();
     let paths = vec![if path.is_empty() { ".".to_owned() } else { path }];

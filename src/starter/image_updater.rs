@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::guess::Rule;
 use super::write::list_of;
-use super::yaml::Object;
-use super::{Deployed, Place, Starter, StarterPolicy, name_of};
+use super::yaml::YamlObject;
+use super::{DeployedImage, Place, Starter, StarterPolicy, name_of};
 use crate::image::Repository;
 use crate::policy::resolved;
 
 const PREFIX: &str = "argocd-image-updater.argoproj.io/";
 
 /// Settings of one image; those of the application where it has none of its own.
-type Told<'a> = &'a dyn Fn(&str) -> Option<String>;
+type AskedSetting<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Argo CD's Applications whose files are in this repository: their directories, by name.
 pub(super) struct Applications<'a> {
@@ -30,7 +30,7 @@ impl<'a> Applications<'a> {
     }
 
     /// Learns an `Application`, where something is deployed beneath its path here.
-    pub(super) fn learn(&mut self, object: &Object<'_>, deployed: &[Deployed]) {
+    pub(super) fn learn(&mut self, object: &YamlObject<'_>, deployed: &[DeployedImage]) {
         let is_argo = object.text(&["apiVersion"]).is_some_and(|v| v.starts_with("argoproj.io/"));
         let name = object.text(&["metadata", "name"]).filter(|_| is_argo);
         let Some(name) = name.filter(|_| object.text(&["kind"]) == Some("Application")) else {
@@ -57,13 +57,13 @@ impl<'a> Applications<'a> {
 }
 
 /// The directories of an Application's sources that are in this repository.
-fn sources(object: &Object<'_>, repository: &str) -> BTreeSet<String> {
+fn sources(object: &YamlObject<'_>, repository: &str) -> BTreeSet<String> {
     let plain = |path: &str| match path.trim_start_matches("./").trim_matches('/') {
         "" => ".".to_owned(),
         path => path.to_owned(),
     };
     let is_here =
-        |source: &Object<'_>| is_of(source.text(&["repoURL"]).unwrap_or_default(), repository);
+        |source: &YamlObject<'_>| is_of(source.text(&["repoURL"]).unwrap_or_default(), repository);
     let all = all_sources(object);
     let paths =
         all.iter().filter(|source| is_here(source)).filter_map(|source| source.text(&["path"]));
@@ -79,7 +79,7 @@ fn is_of(url: &str, repository: &str) -> bool {
 }
 
 /// The sources of an application, under either key.
-fn all_sources<'a>(object: &Object<'a>) -> Vec<Object<'a>> {
+fn all_sources<'a>(object: &YamlObject<'a>) -> Vec<YamlObject<'a>> {
     let mut all = object.items(&["spec", "sources"]);
     all.extend(object.below(&["spec", "source"]));
     all
@@ -89,7 +89,7 @@ fn all_sources<'a>(object: &Object<'a>) -> Vec<Object<'a>> {
 pub(super) fn add(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
-    object: &Object<'_>,
+    object: &YamlObject<'_>,
     applications: &Applications<'_>,
 ) {
     match object.text(&["kind"]) {
@@ -120,14 +120,14 @@ const READ: [&str; 7] = [
 
 const TEMPLATE: [&str; 4] = ["spec", "template", "metadata", "annotations"];
 
-fn list<'a>(object: &Object<'a>, at: &[&str]) -> Option<&'a str> {
+fn list<'a>(object: &YamlObject<'a>, at: &[&str]) -> Option<&'a str> {
     object.text(&[at, &[&format!("{PREFIX}image-list")]].concat())
 }
 
 fn application(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
-    object: &Object<'_>,
+    object: &YamlObject<'_>,
     at: &[&str],
     applications: &Applications<'_>,
 ) {
@@ -202,7 +202,7 @@ fn unwritten(starter: &mut Starter, app: &str, policies: &[String]) {
 fn resource(
     starter: &mut Starter,
     names: &mut BTreeSet<String>,
-    object: &Object<'_>,
+    object: &YamlObject<'_>,
     applications: &Applications<'_>,
 ) {
     let app = object.text(&["metadata", "name"]).unwrap_or("updater").to_owned();
@@ -270,7 +270,7 @@ fn image_of(
     names: &mut BTreeSet<String>,
     app: &str,
     text: &str,
-    told: Told<'_>,
+    told: AskedSetting<'_>,
 ) -> Option<String> {
     // A constraint is no tag in the grammar of references.
     let after_host = text.rfind('/').unwrap_or(0);
@@ -352,7 +352,7 @@ fn name_in(app: &str, image: &Repository, names: &mut BTreeSet<String>) -> Strin
 }
 
 /// The order of a strategy; one that is not known is `semver`, as it is there.
-fn rule(told: Told<'_>, constraint: Option<&str>, comments: &mut Vec<String>) -> Rule {
+fn rule(told: AskedSetting<'_>, constraint: Option<&str>, comments: &mut Vec<String>) -> Rule {
     let strategy = told("update-strategy").unwrap_or_default().to_lowercase();
     match strategy.as_str() {
         "newest-build" | "latest" => Rule::by("newest", "created"),
@@ -393,7 +393,7 @@ fn regex_of(glob: &str) -> String {
 }
 
 /// Says that an application follows a branch which may not be the one that is read here.
-fn branch(object: &Object<'_>, app: &str) -> Option<String> {
+fn branch(object: &YamlObject<'_>, app: &str) -> Option<String> {
     let sources = all_sources(object);
     let with_path = sources.iter().filter(|source| source.has(&["path"]));
     let mut revisions = with_path.filter_map(|source| source.text(&["targetRevision"]));
@@ -422,7 +422,7 @@ fn plain_path(path: &str) -> String {
 /// The environment of an application: the directories of its sources.
 fn environment(
     starter: &mut Starter,
-    object: &Object<'_>,
+    object: &YamlObject<'_>,
     app: &str,
     target: Option<&str>,
     images: &[String],

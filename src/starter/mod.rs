@@ -14,20 +14,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use guess::{Guess, Rule, guess};
 pub use places::{Place, environments};
-pub use renovate::{FILES as RENOVATE_FILES, Told};
+pub use renovate::{FILES as RENOVATE_FILES, RenovateConfig};
 pub use write::policies;
 
 use crate::image::{Repository, Tag};
 use crate::policy::{Overlays, is_within, meet};
 use crate::yaml::Stream;
-use yaml::Object;
+use yaml::YamlObject;
 
 /// The workflow that keeps images up to date and checks policies.
 pub const WORKFLOW: &str = include_str!("workflow.yaml");
 
 /// A place that names an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deployed {
+pub struct DeployedImage {
     /// The image repository.
     pub repository: Repository,
     /// The file.
@@ -56,7 +56,7 @@ pub struct Imported<'a> {
     /// Manifests, as path and text.
     pub manifests: &'a [(String, String)],
     /// Renovate's configuration.
-    pub renovate: Option<Told<'a>>,
+    pub renovate: Option<RenovateConfig<'a>>,
     /// What changes Flux's resources on their way into a cluster.
     pub overlays: Overlays,
     /// The repository as `owner/name`, in lower case; empty where that is not known.
@@ -88,9 +88,9 @@ impl Starter {
     /// Policies for what is deployed, in one environment for each stage that paths name. `taken` are names that
     /// other policies have.
     #[must_use]
-    pub fn of(deployed: &[Deployed], taken: &BTreeSet<String>) -> Self {
+    pub fn of(deployed: &[DeployedImage], taken: &BTreeSet<String>) -> Self {
         let mut starter = Self::default();
-        let mut images: BTreeMap<&Repository, Vec<&Deployed>> = BTreeMap::new();
+        let mut images: BTreeMap<&Repository, Vec<&DeployedImage>> = BTreeMap::new();
         for one in deployed {
             images.entry(&one.repository).or_default().push(one);
         }
@@ -121,7 +121,11 @@ impl Starter {
 
     /// Says of files with images that several stages share, where these name none of their own; `all` are the files of the
     /// repository.
-    pub fn shared<'a>(&mut self, deployed: &'a [Deployed], all: impl Iterator<Item = &'a str>) {
+    pub fn shared<'a>(
+        &mut self,
+        deployed: &'a [DeployedImage],
+        all: impl Iterator<Item = &'a str>,
+    ) {
         let files = deployed.iter().map(|one| one.path.as_str());
         self.notes.extend(places::shared_base(files, all));
     }
@@ -147,7 +151,7 @@ impl Starter {
     ///
     /// # Errors
     /// When Renovate's file cannot be read.
-    pub fn imported(told: &Imported<'_>, deployed: &[Deployed]) -> Result<Self, String> {
+    pub fn imported(told: &Imported<'_>, deployed: &[DeployedImage]) -> Result<Self, String> {
         let mut starter = Self::default();
         if let Some(renovate) = &told.renovate {
             starter = Self::of(deployed, &BTreeSet::new());
@@ -163,7 +167,9 @@ impl Starter {
         let mut repositories = flux::Repositories::new(&told.overlays);
         let mut applications = image_updater::Applications::new(told.repository);
         let all = || {
-            streams.iter().flat_map(|(path, stream)| Object::all(stream).map(move |o| (*path, o)))
+            streams
+                .iter()
+                .flat_map(|(path, stream)| YamlObject::all(stream).map(move |o| (*path, o)))
         };
         for (_, object) in all() {
             repositories.learn(&object);
@@ -253,9 +259,9 @@ impl Starter {
 
     /// Keeps policies of tools that change marked places alone to these, where other places name their image: what a tool
     /// left as it was does not begin to move by `import`.
-    fn keep_to_markers(&mut self, deployed: &[Deployed]) {
+    fn keep_to_markers(&mut self, deployed: &[DeployedImage]) {
         let environments = &self.environments;
-        let is_its = |policy: &StarterPolicy, one: &&Deployed| {
+        let is_its = |policy: &StarterPolicy, one: &&DeployedImage| {
             let mut all = environments
                 .iter()
                 .filter(|place| place.is_for_all || place.images.contains(&policy.name));
@@ -279,7 +285,12 @@ impl Starter {
         }
     }
 
-    fn image(&mut self, image: &Repository, places: &[&Deployed], names: &mut BTreeSet<String>) {
+    fn image(
+        &mut self,
+        image: &Repository,
+        places: &[&DeployedImage],
+        names: &mut BTreeSet<String>,
+    ) {
         let tags: BTreeSet<&Tag> = places.iter().filter_map(|place| place.tag.as_ref()).collect();
         let Guess { rule, left } = guess(tags.into_iter());
         for tag in &left {
@@ -303,7 +314,7 @@ impl Starter {
     }
 
     /// Says what to do about a tag that no rule fits.
-    fn left(&mut self, image: &Repository, tag: &Tag, places: &[&Deployed], has_rule: bool) {
+    fn left(&mut self, image: &Repository, tag: &Tag, places: &[&DeployedImage], has_rule: bool) {
         let held = places.iter().filter(|place| place.tag.as_ref() == Some(tag));
         let held: Vec<String> = held.map(|place| at(place)).collect();
         let first = held.first().map(String::as_str).unwrap_or_default();
@@ -353,7 +364,7 @@ fn list_of_places(places: &[String]) -> String {
     format!("{} {verb}", places.join(", "))
 }
 
-fn at(place: &Deployed) -> String {
+fn at(place: &DeployedImage) -> String {
     format!("{}:{}", place.path, place.line)
 }
 

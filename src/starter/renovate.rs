@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::guess::Rule;
-use super::{Deployed, Starter, StarterPolicy};
+use super::{DeployedImage, Starter, StarterPolicy};
 use crate::image::{Shape, Tag};
 use crate::policy::Range;
-use rules::{Home, Rules, is_lossy, restricts, unsaid};
+use rules::{ConfigurationHome, RenovateRules, is_lossy, restricts, unsaid};
 use select::{Image, Meant, Patterns, texts};
 
 /// Where its configuration is looked for; the first that there is counts.
@@ -89,14 +89,14 @@ impl Kinds {
 
 /// The places of an image.
 #[derive(Default)]
-struct Places<'a> {
+struct ImagePlaces<'a> {
     files: Vec<&'a str>,
     tags: Vec<&'a Tag>,
     has_digest: bool,
 }
 
 /// What Renovate was told, and where.
-pub struct Told<'a> {
+pub struct RenovateConfig<'a> {
     /// The file.
     pub path: &'a str,
     /// Its text.
@@ -113,15 +113,19 @@ pub struct Told<'a> {
 /// When it cannot be read: what it forbids is not known then.
 pub(super) fn apply(
     starter: &mut Starter,
-    told: &Told<'_>,
-    deployed: &[Deployed],
+    told: &RenovateConfig<'_>,
+    deployed: &[DeployedImage],
 ) -> Result<(), String> {
     let path = told.path;
     let config = read(told.text).map_err(|why| format!("{path} cannot be read: {why}"))?;
-    let mut rules = Rules::of(&config, path, &Home { name: told.repository, read: told.read });
+    let mut rules = RenovateRules::of(
+        &config,
+        path,
+        &ConfigurationHome { name: told.repository, read: told.read },
+    );
     starter.notes.append(&mut rules.notes);
     let ignored: BTreeSet<&str> = texts(&config["ignoreDeps"]).into_iter().collect();
-    let mut places: BTreeMap<String, Places<'_>> = BTreeMap::new();
+    let mut places: BTreeMap<String, ImagePlaces<'_>> = BTreeMap::new();
     for one in deployed {
         let places = places.entry(one.repository.to_string()).or_default();
         places.files.push(&one.path);
@@ -177,10 +181,10 @@ fn read(text: &str) -> Result<Value, String> {
 
 /// Applies the rules to a policy; why there is none.
 fn judge(
-    rules: &Rules,
+    rules: &RenovateRules,
     patterns: &Patterns,
     image: &Image<'_>,
-    places: &Places<'_>,
+    places: &ImagePlaces<'_>,
     policy: &mut StarterPolicy,
     notes: &mut Vec<String>,
 ) -> Option<String> {
@@ -274,7 +278,7 @@ impl Settings {
     }
 
     /// Writes it into a policy; why that cannot be.
-    fn say(mut self, policy: &mut StarterPolicy, places: &Places<'_>) -> Result<(), String> {
+    fn say(mut self, policy: &mut StarterPolicy, places: &ImagePlaces<'_>) -> Result<(), String> {
         let kept = self.kept();
         let tags = &places.tags[..];
         if kept.digest && places.has_digest {

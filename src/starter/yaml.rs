@@ -6,12 +6,12 @@ use crate::yaml::{NodeId, Stream};
 
 /// A mapping in a file.
 #[derive(Clone, Copy)]
-pub(super) struct Object<'a> {
+pub(super) struct YamlObject<'a> {
     stream: &'a Stream<'a>,
     node: NodeId,
 }
 
-impl<'a> Object<'a> {
+impl<'a> YamlObject<'a> {
     /// Every document of a file.
     pub(super) fn all(stream: &'a Stream<'a>) -> impl Iterator<Item = Self> {
         stream.documents().iter().map(move |node| Self { stream, node: *node })

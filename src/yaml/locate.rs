@@ -14,10 +14,10 @@ pub struct Locator<'s> {
     /// The first byte of the scalar in the text, and its line, from 1.
     start: usize,
     line: usize,
-    form: Form,
+    form: ScalarForm,
 }
 
-enum Form {
+enum ScalarForm {
     /// The value stands so many bytes behind the first.
     AsItIs(usize),
     /// Of each line: where it begins in the value, and where its content does in the bytes.
@@ -42,7 +42,7 @@ impl Stream<'_> {
             Style::Block => lines(raw, value),
         };
         // The bytes and the line of a block are those of its first line's content.
-        let form = form.unwrap_or(Form::Other);
+        let form = form.unwrap_or(ScalarForm::Other);
         Some(Locator { value, raw, start: span.start, line: at.line(), form })
     }
 }
@@ -62,8 +62,8 @@ impl Locator<'_> {
     #[must_use]
     pub fn find(&self, piece: Range<usize>) -> Option<(Range<usize>, usize)> {
         let (start, line) = match &self.form {
-            Form::AsItIs(offset) => (offset + piece.start, self.line),
-            Form::Lines(lines) => {
+            ScalarForm::AsItIs(offset) => (offset + piece.start, self.line),
+            ScalarForm::Lines(lines) => {
                 let number =
                     lines.partition_point(|(value, _)| *value <= piece.start).checked_sub(1)?;
                 let (value, raw) = lines[number];
@@ -71,7 +71,7 @@ impl Locator<'_> {
                 self.value.get(piece.clone()).filter(|text| !text.contains('\n'))?;
                 (raw + piece.start - value, self.line + number)
             }
-            Form::Other => {
+            ScalarForm::Other => {
                 let start = the_same_one(self.raw, self.value, &piece)?;
                 (start, self.line + self.raw[..start].matches('\n').count())
             }
@@ -85,14 +85,14 @@ impl Locator<'_> {
     pub fn piece(&self, bytes: &Range<usize>) -> Option<Range<usize>> {
         let within = bytes.start.checked_sub(self.start)?..bytes.end.checked_sub(self.start)?;
         let start = match &self.form {
-            Form::AsItIs(offset) => within.start.checked_sub(*offset)?,
-            Form::Lines(lines) => {
+            ScalarForm::AsItIs(offset) => within.start.checked_sub(*offset)?,
+            ScalarForm::Lines(lines) => {
                 let number =
                     lines.partition_point(|(_, raw)| *raw <= within.start).checked_sub(1)?;
                 let (value, raw) = lines[number];
                 value + within.start - raw
             }
-            Form::Other => the_same_one(self.value, self.raw, &within)?,
+            ScalarForm::Other => the_same_one(self.value, self.raw, &within)?,
         };
         let piece = start..start + within.len();
         let is_same =
@@ -101,13 +101,13 @@ impl Locator<'_> {
     }
 }
 
-fn as_it_is(raw: &str, value: &str, offset: usize) -> Option<Form> {
-    (raw == value).then_some(Form::AsItIs(offset))
+fn as_it_is(raw: &str, value: &str, offset: usize) -> Option<ScalarForm> {
+    (raw == value).then_some(ScalarForm::AsItIs(offset))
 }
 
 /// In a literal block, each line stands behind its margin. The block's bytes begin with the content
 /// of its first line.
-fn lines(raw: &str, value: &str) -> Option<Form> {
+fn lines(raw: &str, value: &str) -> Option<ScalarForm> {
     let mut lines = Vec::new();
     let (mut in_value, mut in_raw) = (0, 0);
     let mut raws = raw.split_inclusive('\n');
@@ -122,7 +122,7 @@ fn lines(raw: &str, value: &str) -> Option<Form> {
         in_value += line.len();
         in_raw += written.len();
     }
-    Some(Form::Lines(lines))
+    Some(ScalarForm::Lines(lines))
 }
 
 /// A piece is found by its text, when that stands as often in the one as in the other: folding and

@@ -9,7 +9,7 @@ use tagalong::choose::{Answers, Facts, Listing, select};
 use tagalong::image::{Repository, Shape, Tag};
 use tagalong::ledger::Ledger;
 use tagalong::policy::{Overlays, PolicyFile, read};
-use tagalong::starter::{Deployed, Imported, Starter, Told, policies};
+use tagalong::starter::{DeployedImage, Imported, RenovateConfig, Starter, policies};
 
 /// Tags that a registry lists of every image.
 const LISTED: [&str; 10] = [
@@ -123,14 +123,14 @@ proptest! {
         manager in prop::option::of(prop::sample::select(vec!["kubernetes", "docker-compose"])),
         from in prop::sample::select(vec!["1.2.3", "2.0.0", "2.1.0"]),
     ) {
-        let deployed = [Deployed {
+        let deployed = [DeployedImage {
             repository: Repository::parse("acme/web").unwrap(),
             path: "apps/web.yaml".to_owned(),
             line: 1,
             tag: Tag::parse(from), has_digest: false
         }];
         let text = config(&settings, manager).to_string();
-        let told = Told { path: "renovate.json", text: &text, repository: "", read: &|_| None };
+        let told = RenovateConfig { path: "renovate.json", text: &text, repository: "", read: &|_| None };
         let overlays = Overlays::default();
         let imported = Imported { manifests: &[], renovate: Some(told), overlays, repository: "" };
         let starter = Starter::imported(&imported, &deployed).unwrap();

@@ -26,7 +26,7 @@ const MAX_ANSWER: usize = 1 << 20;
 
 /// What the proof says.
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AppClaims<'a> {
     iat: i64,
     exp: i64,
     iss: &'a str,
@@ -38,7 +38,7 @@ struct Installation {
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct InstallationToken {
     token: String,
 }
 
@@ -77,13 +77,13 @@ pub async fn sign_in(
     if answer.status() == StatusCode::UNPROCESSABLE_ENTITY {
         answer = post(&client, &at, &proof, &json!({"repositories": [of.name()]})).await?;
     }
-    let token: Token = read(answer).await?;
+    let token: InstallationToken = read(answer).await?;
     Ok(token.token.into())
 }
 
 fn proof(app: &App, now: Timestamp) -> Result<Secret, ForgeError> {
     let at = now.as_second();
-    let claims = Claims { iat: at - BACK, exp: at + LIFE, iss: &app.id };
+    let claims = AppClaims { iat: at - BACK, exp: at + LIFE, iss: &app.id };
     let key = EncodingKey::from_rsa_pem(app.key.expose().as_bytes());
     let signed =
         key.and_then(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key));

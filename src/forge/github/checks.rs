@@ -17,13 +17,13 @@ use crate::repo_id::RepoId;
 const COMMITS: usize = 25;
 
 #[derive(Deserialize)]
-struct Answer {
-    repository: Option<BTreeMap<String, Option<Commit>>>,
+struct ChecksAnswer {
+    repository: Option<BTreeMap<String, Option<CheckedCommit>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Commit {
+struct CheckedCommit {
     status_check_rollup: Option<Rollup>,
 }
 
@@ -38,7 +38,7 @@ impl GitHub {
     ) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
         let mut all = BTreeMap::new();
         for commits in commits.chunks(COMMITS) {
-            let answer: Answer = self.ask(&question(&self.repository, commits)).await?;
+            let answer: ChecksAnswer = self.ask(&question(&self.repository, commits)).await?;
             let unknown = || ForgeError::NotFound(self.repository.to_string());
             let repository = answer.repository.ok_or_else(unknown)?;
             for (alias, found) in repository {

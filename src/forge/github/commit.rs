@@ -11,24 +11,24 @@ use crate::forge::{ForgeError, MadeCommit, NewCommit};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    create_commit_on_branch: Option<Payload>,
+struct CommitAnswer {
+    create_commit_on_branch: Option<CreatedPayload>,
 }
 
 #[derive(Deserialize)]
-struct Payload {
-    commit: Option<Commit>,
+struct CreatedPayload {
+    commit: Option<CreatedCommit>,
 }
 
 #[derive(Deserialize)]
-struct Commit {
+struct CreatedCommit {
     oid: String,
-    tree: Tree,
+    tree: CreatedTree,
     signature: Option<Signature>,
 }
 
 #[derive(Deserialize)]
-struct Tree {
+struct CreatedTree {
     oid: String,
 }
 
@@ -58,7 +58,7 @@ impl GitHub {
             "fileChanges": {"additions": additions},
         });
         let mutation = json!({"query": query, "variables": {"input": input}});
-        let answer: Answer = self.mutate(&mutation).await?;
+        let answer: CommitAnswer = self.mutate(&mutation).await?;
         let made = answer.create_commit_on_branch.and_then(|payload| payload.commit);
         let made = made.ok_or_else(|| ForgeError::Unavailable("it made no commit".to_owned()))?;
         Ok(MadeCommit {

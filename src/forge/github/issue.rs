@@ -13,22 +13,22 @@ use crate::text::is_same_text;
 const LABEL: &str = "tagalong";
 
 #[derive(Deserialize)]
-struct Answer {
-    repository: Option<Repository>,
+struct IssuesAnswer {
+    repository: Option<IssuesRepository>,
 }
 
 #[derive(Deserialize)]
-struct Repository {
-    issues: Nodes,
+struct IssuesRepository {
+    issues: IssueNodes,
 }
 
 #[derive(Deserialize)]
-struct Nodes {
-    nodes: Vec<Issue>,
+struct IssueNodes {
+    nodes: Vec<IssueNode>,
 }
 
 #[derive(Deserialize)]
-struct Issue {
+struct IssueNode {
     number: u64,
     title: String,
     body: String,
@@ -49,10 +49,11 @@ impl GitHub {
             author { login } } } } }";
         let of = &self.repository;
         let variables = json!({"owner": of.owner(), "name": of.name(), "label": LABEL});
-        let answer: Answer = self.ask(&json!({"query": query, "variables": variables})).await?;
+        let answer: IssuesAnswer =
+            self.ask(&json!({"query": query, "variables": variables})).await?;
         let issues = answer.repository.map(|repository| repository.issues.nodes);
         // Somebody else's with the same mark is not ours to write to.
-        let is_ours = |issue: &Issue| {
+        let is_ours = |issue: &IssueNode| {
             issue.body.contains(mark)
                 && issue.author.as_ref().is_some_and(|author| rules.is_own(&author.login))
         };

@@ -15,7 +15,7 @@ use crate::pull_request::PullRef;
 const RETRIES: usize = 5;
 
 #[derive(Deserialize)]
-struct State {
+struct MergedState {
     merged: bool,
 }
 
@@ -56,7 +56,7 @@ impl GitHub {
                 // The answer may have been lost after the effect.
                 Err(error @ ForgeError::Unavailable(_)) => {
                     let route = self.route(&format!("pulls/{}", pull.number));
-                    let there: State = self.get(&route).await?;
+                    let there: MergedState = self.get(&route).await?;
                     return if there.merged { Ok(Merged::Done) } else { Err(error) };
                 }
                 Err(ForgeError::NotMergeable(why)) => return Ok(Merged::NotNow(why)),

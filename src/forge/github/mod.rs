@@ -111,7 +111,7 @@ impl GitHub {
         let mut observed = Observed::default();
         for branches in branches.chunks(pulls::BRANCHES) {
             let question = |checks| pulls::question(&self.repository, base, branches, checks);
-            let answer: pulls::Answer = match self.ask(&question(with_checks)).await {
+            let answer: pulls::PullsAnswer = match self.ask(&question(with_checks)).await {
                 Err(ForgeError::Forbidden(_)) if with_checks => self.ask(&question(false)).await?,
                 answer => answer?,
             };
@@ -218,6 +218,6 @@ struct Login {
 
 /// A label.
 #[derive(Deserialize)]
-struct Named {
+struct LabelName {
     name: String,
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Login, Named};
+use super::{LabelName, Login};
 use crate::forge::Observed;
 use crate::policy::MergeMethod;
 use crate::pull_request::{BranchPullRequests, Check, Mergeable, PullRequest, Queue, RepoRules};
@@ -47,43 +47,43 @@ const OPEN: &str = "id isDraft isInMergeQueue isMergeQueueEnabled mergeStateStat
 const STATES: [(&str, &str, usize); 2] = [("c", "CLOSED", PULLS), ("m", "MERGED", MERGED)];
 
 #[derive(Deserialize)]
-pub(super) struct Answer {
+pub(super) struct PullsAnswer {
     viewer: Login,
-    repository: Option<Repository>,
+    repository: Option<PullsRepository>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "what GitHub says of it")]
-struct Repository {
+struct PullsRepository {
     squash_merge_allowed: bool,
     merge_commit_allowed: bool,
     rebase_merge_allowed: bool,
     auto_merge_allowed: bool,
     delete_branch_on_merge: bool,
-    base: Option<Reference>,
+    base: Option<BaseReference>,
     #[serde(flatten)]
-    pulls: BTreeMap<String, Option<Branch>>,
+    pulls: BTreeMap<String, Option<BranchNodes>>,
 }
 
 #[derive(Deserialize)]
-struct Reference {
-    target: Option<Target>,
+struct BaseReference {
+    target: Option<CommitTarget>,
 }
 
 /// The pull requests of one branch: of the branch itself, which no fork's are, or of all branches of its name.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Branch {
+enum BranchNodes {
     #[serde(rename_all = "camelCase")]
     Own {
-        associated_pull_requests: Nodes<Found>,
+        associated_pull_requests: Nodes<PullNode>,
     },
-    Named(Nodes<Found>),
+    Named(Nodes<PullNode>),
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct CommitTarget {
     oid: String,
 }
 
@@ -94,15 +94,15 @@ struct Nodes<T> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
+struct PullNode {
     number: u64,
     url: String,
-    state: State,
+    state: PullState,
     title: String,
     body: String,
     is_cross_repository: bool,
     head_ref_oid: String,
-    labels: Option<Nodes<Named>>,
+    labels: Option<Nodes<LabelName>>,
     #[serde(flatten)]
     open: Option<Open>,
 }
@@ -119,7 +119,7 @@ struct Open {
     review_decision: Option<String>,
     author: Option<Login>,
     auto_merge_request: Option<AutoMergeRequest>,
-    review_requests: Count,
+    review_requests: TotalCount,
     latest_opinionated_reviews: Option<Reviews>,
     /// Only where checks are asked for.
     commits: Option<Nodes<Last>>,
@@ -160,7 +160,7 @@ struct AutoMergeRequest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Count {
+struct TotalCount {
     total_count: u64,
 }
 
@@ -174,12 +174,12 @@ struct Reviews {
 #[derive(Deserialize)]
 struct Review {
     state: String,
-    commit: Option<Target>,
-    author: Option<Author>,
+    commit: Option<CommitTarget>,
+    author: Option<ReviewAuthor>,
 }
 
 #[derive(Deserialize)]
-struct Author {
+struct ReviewAuthor {
     #[serde(rename = "__typename")]
     kind: String,
     login: String,
@@ -187,12 +187,12 @@ struct Author {
 
 #[derive(Deserialize)]
 struct Last {
-    commit: Commit,
+    commit: HeadCommit,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Commit {
+struct HeadCommit {
     oid: String,
     status_check_rollup: Option<Rollup>,
 }
@@ -242,17 +242,17 @@ enum Context {
 
 #[derive(Deserialize)]
 struct Suite {
-    app: Option<App>,
+    app: Option<CheckApp>,
 }
 
 #[derive(Deserialize)]
-struct App {
+struct CheckApp {
     slug: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum State {
+pub(super) enum PullState {
     Open,
     Closed,
     Merged,
@@ -301,7 +301,7 @@ pub(super) fn question(of: &RepoId, base: &str, branches: &[&str], with_checks: 
 
 /// The pull requests by branch with the rules of the repository, and the branches of which forks have too many.
 /// `None` when GitHub does not know the repository.
-pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<(Observed, BTreeSet<String>)> {
+pub(super) fn read(answer: PullsAnswer, branches: &[&str]) -> Option<(Observed, BTreeSet<String>)> {
     let (mut pulls, mut crowded) = (BTreeMap::new(), BTreeSet::new());
     let repository = answer.repository?;
     let methods = [
@@ -326,8 +326,8 @@ pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<(Observed, BTree
         // A branch that is gone has no open one.
         let nodes = match found {
             None => continue,
-            Some(Branch::Own { associated_pull_requests }) => associated_pull_requests.nodes,
-            Some(Branch::Named(nodes)) => nodes.nodes,
+            Some(BranchNodes::Own { associated_pull_requests }) => associated_pull_requests.nodes,
+            Some(BranchNodes::Named(nodes)) => nodes.nodes,
         };
         // So many of forks that ours may be behind them: anybody can open those.
         let limit = STATES.iter().find(|(known, ..)| alias.starts_with(known));
@@ -339,9 +339,9 @@ pub(super) fn read(answer: Answer, branches: &[&str]) -> Option<(Observed, BTree
         for pull in nodes.into_iter().filter(|pull| !pull.is_cross_repository) {
             let state = pull.state;
             match state {
-                State::Open => drop(slot.open.get_or_insert_with(|| pull.read(&rules))),
-                State::Closed => drop(slot.closed.get_or_insert_with(|| pull.read(&rules))),
-                State::Merged => slot.merged.push(pull.read(&rules)),
+                PullState::Open => drop(slot.open.get_or_insert_with(|| pull.read(&rules))),
+                PullState::Closed => drop(slot.closed.get_or_insert_with(|| pull.read(&rules))),
+                PullState::Merged => slot.merged.push(pull.read(&rules)),
             }
         }
     }
@@ -367,7 +367,7 @@ pub(super) struct Row {
     draft: Option<bool>,
     head: Head,
     user: Option<Login>,
-    labels: Vec<Named>,
+    labels: Vec<LabelName>,
 }
 
 #[derive(Deserialize)]
@@ -430,7 +430,7 @@ impl From<Context> for Check {
     }
 }
 
-impl Found {
+impl PullNode {
     /// The pull request of an answer. A review by who asks approves nothing.
     fn read(self, rules: &RepoRules) -> PullRequest {
         let pull = self;

@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 4_000;
 
 /// Who may see a repository.
 #[derive(Deserialize)]
-struct Repository {
+struct VisibleRepository {
     private: bool,
     visibility: Option<String>,
 }
@@ -34,7 +34,7 @@ struct Kept {
 }
 
 /// What GitHub says now.
-enum Told {
+enum ReleasesAnswer {
     Unchanged,
     New(Option<String>, Vec<Release>),
 }
@@ -46,7 +46,7 @@ impl GitHub {
     /// # Errors
     /// GitHub refuses, or cannot be reached.
     pub async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError> {
-        let found: Repository = self.get(&format!("/repos/{of}")).await?;
+        let found: VisibleRepository = self.get(&format!("/repos/{of}")).await?;
         if found.private || found.visibility.is_some_and(|it| it != "public") {
             return Err(ForgeError::NotFound(format!("a public repository {of}")));
         }
@@ -59,8 +59,8 @@ impl GitHub {
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());
         let told = self.patiently(async |rest: Octocrab| ask(&rest, &route, etag).await).await?;
         let (etag, mut releases) = match (told, kept) {
-            (Told::New(etag, releases), _) => (etag, releases),
-            (Told::Unchanged, kept) => {
+            (ReleasesAnswer::New(etag, releases), _) => (etag, releases),
+            (ReleasesAnswer::Unchanged, kept) => {
                 return Ok(kept.map(|kept| kept.releases).unwrap_or_default());
             }
         };
@@ -81,16 +81,16 @@ fn kept(store: &Store, route: &str) -> Option<Kept> {
     (kept.route == route).then_some(kept)
 }
 
-async fn ask(rest: &Octocrab, route: &str, etag: Option<&str>) -> octocrab::Result<Told> {
+async fn ask(rest: &Octocrab, route: &str, etag: Option<&str>) -> octocrab::Result<ReleasesAnswer> {
     let known = etag.and_then(|etag| HeaderValue::from_str(etag).ok());
     let headers = known.map(|etag| HeaderMap::from_iter([(IF_NONE_MATCH, etag)]));
     let is_known = headers.is_some();
     let answer = rest._get_with_headers(route, headers).await?;
     if is_known && answer.status() == http::StatusCode::NOT_MODIFIED {
-        return Ok(Told::Unchanged);
+        return Ok(ReleasesAnswer::Unchanged);
     }
     let answer = octocrab::map_github_error(answer).await?;
     let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok().map(str::to_owned));
     let releases = <Vec<Release> as octocrab::FromResponse>::from_response(answer).await?;
-    Ok(Told::New(etag, releases))
+    Ok(ReleasesAnswer::New(etag, releases))
 }

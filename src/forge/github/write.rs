@@ -4,7 +4,7 @@ use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{GitHub, Named};
+use super::{GitHub, LabelName};
 use crate::forge::{Decoration, ForgeError, NewPullRequest, PullRequestEdit};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
@@ -25,7 +25,7 @@ struct Event {
     #[serde(rename = "event")]
     what: String,
     actor: Option<Actor>,
-    label: Option<Named>,
+    label: Option<LabelName>,
     #[serde(rename = "performed_via_github_app")]
     app: Option<Value>,
 }
@@ -139,7 +139,7 @@ impl GitHub {
         label: &str,
     ) -> Result<Option<Labeller>, ForgeError> {
         let is_it = |event: &Event| {
-            let is_of = |it: &Named| it.name.eq_ignore_ascii_case(label);
+            let is_of = |it: &LabelName| it.name.eq_ignore_ascii_case(label);
             event.what == "labeled" && event.label.as_ref().is_some_and(is_of)
         };
         let mut last: Option<Event> = None;
@@ -184,7 +184,7 @@ impl GitHub {
     /// GitHub refuses, or cannot be reached.
     pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError> {
         let route = self.route(&format!("issues/{number}/labels?per_page=100"));
-        let there: Vec<Named> = self.get(&route).await?;
+        let there: Vec<LabelName> = self.get(&route).await?;
         if there.iter().any(|there| there.name.eq_ignore_ascii_case(label)) {
             self.unlabel(number, label).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Object, Rank, Root, Values};
+use super::{Rank, ReleaseObject, Root, Values};
 use crate::manifest::layers::{Laid, Laids, laid_in, mappings};
 use crate::manifest::lent::{Borrowers, OWN, borrowers};
 use crate::manifest::marker::is_ignore;
@@ -14,14 +14,14 @@ pub(super) fn dotted(name: &str) -> Vec<String> {
 }
 
 /// One document of a file.
-pub(super) struct Document<'a> {
+pub(super) struct ReleaseDocument<'a> {
     pub(super) path: &'a str,
     pub(super) text: &'a str,
     pub(super) stream: &'a Stream<'a>,
     pub(super) root: NodeId,
 }
 
-impl<'a> Document<'a> {
+impl<'a> ReleaseDocument<'a> {
     pub(super) fn at(&self, keys: &[&str]) -> Option<NodeId> {
         self.stream.at(self.root, keys)
     }
@@ -40,7 +40,7 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn items_of(&self, node: NodeId, key: &str) -> Vec<NodeId> {
-        Document { root: node, ..*self }.items(&[key])
+        ReleaseDocument { root: node, ..*self }.items(&[key])
     }
 
     /// Node at keys and indices of lists.
@@ -49,11 +49,11 @@ impl<'a> Document<'a> {
         keys.iter().try_fold(self.root, step)
     }
 
-    pub(super) fn object(&self) -> Option<Object> {
-        Object::of(self.stream, self.root)
+    pub(super) fn object(&self) -> Option<ReleaseObject> {
+        ReleaseObject::of(self.stream, self.root)
     }
 
-    pub(super) fn root_at(&self, object: Option<&Object>, keys: &[&str]) -> Root {
+    pub(super) fn root_at(&self, object: Option<&ReleaseObject>, keys: &[&str]) -> Root {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         Root { path: self.path.to_owned(), object: object.cloned(), keys }
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use regex::{Regex, RegexBuilder};
 
-use super::document::{Document, Single, dotted};
-use super::{HELM_RELEASE, Object, Patch, Pin, Rank, Release, Releases, Root, Values, Wanted};
+use super::document::{ReleaseDocument, Single, dotted};
+use super::{
+    HELM_RELEASE, Patch, Pin, Rank, ReleaseName, ReleaseObject, Releases, Root, Values, Wanted,
+};
 use crate::image::Repository;
 use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
@@ -45,8 +47,9 @@ impl Releases {
         }
         let Some(stream) = self.parsed(text) else { return };
         for root in stream.documents() {
-            let document = Document { path, text, stream: &stream, root: stream.target(*root) };
-            match Object::of(&stream, *root) {
+            let document =
+                ReleaseDocument { path, text, stream: &stream, root: stream.target(*root) };
+            match ReleaseObject::of(&stream, *root) {
                 Some(object) if object.is(HELM_RELEASE) => self.of_flux(&document, &object),
                 object => self.of_tool(&document, object.as_ref()),
             }
@@ -96,19 +99,20 @@ impl Releases {
     pub fn learn_maps(&mut self, path: &str, text: &str) {
         let Some(stream) = self.parsed(text) else { return };
         for root in stream.documents() {
-            let document = Document { path, text, stream: &stream, root: stream.target(*root) };
+            let document =
+                ReleaseDocument { path, text, stream: &stream, root: stream.target(*root) };
             if is_kustomization(path) {
                 self.generated(&document);
             }
-            if let Some(object) = Object::of(&stream, *root) {
+            if let Some(object) = ReleaseObject::of(&stream, *root) {
                 self.map(&document, &object);
             }
         }
     }
 
     /// A `HelmRelease`, or a patch of one, which names no chart.
-    fn of_flux(&mut self, document: &Document<'_>, object: &Object) {
-        let release = Release::of_flux(object.name());
+    fn of_flux(&mut self, document: &ReleaseDocument<'_>, object: &ReleaseObject) {
+        let release = ReleaseName::of_flux(object.name());
         let chart = ["spec", "chart", "spec"];
         let chart_at = |key: &'static str| [&chart[..], &[key]].concat();
         let name = document.text_at(&chart_at("chart"));
@@ -147,17 +151,17 @@ impl Releases {
     }
 
     /// Wants a file of values.
-    pub(super) fn want(&mut self, release: &Release, path: &str, rank: Rank) {
+    pub(super) fn want(&mut self, release: &ReleaseName, path: &str, rank: Rank) {
         self.want_by(release, path, rank, &BTreeSet::new());
     }
 
-    fn want_by(&mut self, release: &Release, path: &str, rank: Rank, by: &BTreeSet<String>) {
+    fn want_by(&mut self, release: &ReleaseName, path: &str, rank: Rank, by: &BTreeSet<String>) {
         let (by, under) = (by.clone(), Vec::new());
         self.want_as(release, path, Wanted { rank, by, under, is_filled: false });
     }
 
     /// Wants a file of values in some way.
-    pub(super) fn want_as(&mut self, release: &Release, path: &str, wanted: Wanted) {
+    pub(super) fn want_as(&mut self, release: &ReleaseName, path: &str, wanted: Wanted) {
         let all = self.files.entry(resolved(path)).or_default();
         let by = wanted.by.clone();
         all.entry(release.clone()).or_insert(wanted).by.extend(by);
@@ -165,7 +169,7 @@ impl Releases {
 
     /// Patches of Flux's releases: of fields, or operations
     /// (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/>).
-    fn patches(&mut self, document: &Document<'_>, keys: &[&str], read: ReadFile<'_>) {
+    fn patches(&mut self, document: &ReleaseDocument<'_>, keys: &[&str], read: ReadFile<'_>) {
         let stream = document.stream;
         for (index, item) in document.items(keys).into_iter().enumerate() {
             let target = stream.get(item, "target").map(|target| stream.target(target));
@@ -174,7 +178,8 @@ impl Releases {
             if kind.is_some_and(|kind| !kind.is_match(HELM_RELEASE)) {
                 continue;
             }
-            let aim = Aim { name: of_target("name").and_then(whole), is_aimed: target.is_some() };
+            let aim =
+                PatchTarget { name: of_target("name").and_then(whole), is_aimed: target.is_some() };
             let at = |more: &[&str]| {
                 let keys = keys.iter().map(|key| (*key).to_owned()).chain([index.to_string()]);
                 let keys = keys.chain(more.iter().map(|key| (*key).to_owned())).collect();
@@ -191,7 +196,7 @@ impl Releases {
                 let root = at(if node == item { &[] } else { &["patch"] });
                 self.patch(text, document.lines_above(node), &root, &aim);
             } else if stream.get(item, "spec").is_some() {
-                let inner = Document { root: item, ..*document };
+                let inner = ReleaseDocument { root: item, ..*document };
                 self.fields(&inner, &at(&[]), &aim, None);
             }
             let path = path.map(|path| beside(document.path, path));
@@ -203,10 +208,10 @@ impl Releases {
     }
 
     /// A patch in a file of its own. What says by itself which release it is for, and is not aimed elsewhere, is found by itself.
-    fn patch_file(&mut self, text: &str, root: &Root, aim: &Aim) {
+    fn patch_file(&mut self, text: &str, root: &Root, aim: &PatchTarget) {
         let Some(stream) = self.parsed(text) else { return };
         for node in stream.documents() {
-            let document = Document { path: &root.path, text, stream: &stream, root: *node };
+            let document = ReleaseDocument { path: &root.path, text, stream: &stream, root: *node };
             let operations = stream.items(document.root);
             let is_own = document.object().is_some_and(|object| {
                 let is_meant = |name: &Regex| name.is_match(object.name());
@@ -223,10 +228,10 @@ impl Releases {
     }
 
     /// One patch in a text, some lines down in its file.
-    fn patch(&mut self, text: &str, lines: usize, root: &Root, aim: &Aim) {
+    fn patch(&mut self, text: &str, lines: usize, root: &Root, aim: &PatchTarget) {
         let Ok(stream) = Stream::parse(text) else { return };
         for node in stream.documents() {
-            let document = Document { path: "", text, stream: &stream, root: *node };
+            let document = ReleaseDocument { path: "", text, stream: &stream, root: *node };
             let operations = stream.items(document.root);
             if operations.is_empty() {
                 self.fields(&document, root, aim, Some(lines));
@@ -238,7 +243,13 @@ impl Releases {
     }
 
     /// A patch of fields; `lines` are those above it, where it is in a text.
-    fn fields(&mut self, patch: &Document<'_>, root: &Root, aim: &Aim, lines: Option<usize>) {
+    fn fields(
+        &mut self,
+        patch: &ReleaseDocument<'_>,
+        root: &Root,
+        aim: &PatchTarget,
+        lines: Option<usize>,
+    ) {
         let is_ours = patch.text_at(&["kind"]).map_or(aim.is_aimed, |kind| kind == HELM_RELEASE);
         let Some(node) = patch.at(&["spec", "values"]).filter(|_| is_ours) else { return };
         let keys = root.keys.iter().cloned();
@@ -252,7 +263,7 @@ impl Releases {
     }
 
     /// A `ConfigMap` with values in it, or a `Secret` that is written plainly.
-    fn map(&mut self, document: &Document<'_>, object: &Object) {
+    fn map(&mut self, document: &ReleaseDocument<'_>, object: &ReleaseObject) {
         let stream = document.stream;
         let field = match object {
             object if object.is("ConfigMap") => "data",
@@ -263,7 +274,7 @@ impl Releases {
         for (key, value) in data {
             let (Some(key), value) = (stream.text(*key), stream.target(*value)) else { continue };
             let Some(text) = stream.text(value) else { continue };
-            for Asked { release, wanted } in self.wanting(&[object.name()], key, document) {
+            for KeyReference { release, wanted } in self.wanting(&[object.name()], key, document) {
                 if !self.reads(text.len()) {
                     return;
                 }
@@ -278,7 +289,7 @@ impl Releases {
     }
 
     /// The releases that want a key of a `ConfigMap` of one of these names; it is that of those which are nearest.
-    fn wanting(&self, maps: &[&str], key: &str, at: &Document<'_>) -> Vec<Asked> {
+    fn wanting(&self, maps: &[&str], key: &str, at: &ReleaseDocument<'_>) -> Vec<KeyReference> {
         let near = |by: &String| shared(directory(by), directory(at.path));
         let wanted = maps.iter().filter_map(|map| {
             self.maps.get(&ConfigKey { map: (*map).to_owned(), key: key.to_owned() })
@@ -286,13 +297,13 @@ impl Releases {
         let all = wanted.flatten().map(|(release, wanted)| {
             let nearest = wanted.by.iter().map(near).max();
             let by = wanted.by.iter().filter(|by| Some(near(by)) == nearest).cloned().collect();
-            Asked { release: release.clone(), wanted: Wanted { by, ..wanted.clone() } }
+            KeyReference { release: release.clone(), wanted: Wanted { by, ..wanted.clone() } }
         });
         all.collect()
     }
 
     /// Learns from generators of a kustomization: `values.yaml`, `values.yaml=prod.yaml`, or `key=value`.
-    fn generated(&mut self, document: &Document<'_>) {
+    fn generated(&mut self, document: &ReleaseDocument<'_>) {
         let stream = document.stream;
         let text_at = |key: &str| document.text_at(&[key]).unwrap_or_default();
         let (prefix, suffix) = (text_at("namePrefix"), text_at("nameSuffix"));
@@ -306,7 +317,7 @@ impl Releases {
                 let name = text.rsplit('/').next().unwrap_or(text);
                 let (key, file) = text.split_once('=').unwrap_or((name, text));
                 let path = beside(document.path, file);
-                for Asked { release, wanted } in self.wanting(&maps, key, document) {
+                for KeyReference { release, wanted } in self.wanting(&maps, key, document) {
                     self.want_by(&release, &path, Rank::Map, &wanted.by);
                 }
             }
@@ -317,11 +328,11 @@ impl Releases {
     }
 
     /// One `key=value` of a map that is made.
-    fn literal(&mut self, document: &Document<'_>, maps: &[&str], literal: NodeId) {
+    fn literal(&mut self, document: &ReleaseDocument<'_>, maps: &[&str], literal: NodeId) {
         let text = document.stream.text(literal).and_then(|text| text.split_once('='));
         let Some((key, value)) = text else { return };
         let line = document.stream.node(literal).line();
-        for Asked { release, wanted } in self.wanting(maps, key, document) {
+        for KeyReference { release, wanted } in self.wanting(maps, key, document) {
             let root = Root::nowhere(document.path);
             if let Some(values) = wanted.values(value, line - 1, line, root) {
                 self.add(&release, values);
@@ -331,13 +342,13 @@ impl Releases {
 }
 
 /// A release that wants a key of a map.
-struct Asked {
-    release: Release,
+struct KeyReference {
+    release: ReleaseName,
     wanted: Wanted,
 }
 
 /// The digests that post-renderers write (<https://fluxcd.io/flux/components/helm/helmreleases/#post-renderers>).
-fn pins(document: &Document<'_>) -> Vec<Pin> {
+fn pins(document: &ReleaseDocument<'_>) -> Vec<Pin> {
     let renderers = document.items(&["spec", "postRenderers"]).into_iter();
     let kustomize = renderers.filter_map(|item| document.stream.get(item, "kustomize"));
     let images = kustomize.flat_map(|node| document.items_of(node, "images"));
@@ -394,7 +405,7 @@ fn shared(one: &str, other: &str) -> usize {
 }
 
 /// The releases that a patch is for.
-struct Aim {
+struct PatchTarget {
     name: Option<Regex>,
     /// True if a `target` says so; else the patch does.
     is_aimed: bool,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{MAX_PAIRS, MAX_READ, MAX_VALUES, Object, Releases, Values};
+use super::{MAX_PAIRS, MAX_READ, MAX_VALUES, ReleaseObject, Releases, Values};
 use crate::manifest::layers::Layer;
 use crate::manifest::lent::{Lent, Name};
 use crate::manifest::place::{Place, Stand};
@@ -20,16 +20,16 @@ pub struct Overlaid {
     /// Tags whose name is known, and that cannot be changed, by the path of the file.
     pub unreached: BTreeMap<String, Vec<Obstructed>>,
     /// The values of each release.
-    groups: Vec<Group>,
+    groups: Vec<ReleaseValues>,
     /// Values by the path of their file, and the object that they are in.
-    members: BTreeMap<String, BTreeMap<Option<Object>, Vec<Member>>>,
+    members: BTreeMap<String, BTreeMap<Option<ReleaseObject>, Vec<Member>>>,
     /// True if there are more than are compared: then no place of a release is known.
     is_cut: bool,
 }
 
 /// The values of a release.
 #[derive(Debug)]
-struct Group {
+struct ReleaseValues {
     all: Vec<Arc<Values>>,
     /// Those that say something for others.
     saying: Vec<usize>,
@@ -70,7 +70,7 @@ impl Releases {
                 }
             }
             let saying = (0..all.len()).filter(|at| !all[*at].layer.is_empty()).collect();
-            overlaid.groups.push(Group { all, saying, chains: Arc::clone(&chains) });
+            overlaid.groups.push(ReleaseValues { all, saying, chains: Arc::clone(&chains) });
         }
         overlaid
     }
@@ -127,7 +127,8 @@ impl Overlaid {
             let said = "more values of releases stand in this repository than are compared";
             return Some(Obstacle::Unread(said.into()));
         }
-        let at = |object: Option<&Object>| members.get(&object.cloned()).into_iter().flatten();
+        let at =
+            |object: Option<&ReleaseObject>| members.get(&object.cloned()).into_iter().flatten();
         let of_file = at(None).filter(|_| place.object().is_some());
         let mut members = of_file.chain(at(place.object()));
         members.find_map(|member| {

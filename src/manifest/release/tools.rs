@@ -3,9 +3,9 @@
 //! (<https://docs.k3s.io/add-ons/helm>), and helmfile (<https://helmfile.readthedocs.io/en/latest/#configuration>). A source of Flux's is
 //! read as one as well: a patch of its `ref` has no `url`.
 
-use super::document::{Document, Single, dotted};
+use super::document::{ReleaseDocument, Single, dotted};
 use super::flux::{ConfigKey, VALUES};
-use super::{Object, Rank, Release, Releases, Values, Wanted};
+use super::{Rank, ReleaseName, ReleaseObject, Releases, Values, Wanted};
 use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
 
@@ -20,7 +20,11 @@ pub(in crate::manifest) const OCI_REPOSITORY: &str = "OCIRepository";
 
 impl Releases {
     /// Learns from a document of any other program than Flux.
-    pub(super) fn of_tool(&mut self, document: &Document<'_>, object: Option<&Object>) {
+    pub(super) fn of_tool(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        object: Option<&ReleaseObject>,
+    ) {
         let name = document.path.rsplit('/').next().unwrap_or(document.path);
         let version = document.text_at(&["apiVersion"]).unwrap_or_default();
         if version.starts_with(ARGO) {
@@ -37,14 +41,15 @@ impl Releases {
         if let Some(object) = object.filter(|object| object.is(OCI_REPOSITORY)) {
             self.of_oci(document, object);
         }
-        let is_k3s = |object: &&Object| object.is(HELM_CHART) || object.is("HelmChartConfig");
+        let is_k3s =
+            |object: &&ReleaseObject| object.is(HELM_CHART) || object.is("HelmChartConfig");
         if let Some(object) = object.filter(is_k3s) {
             self.of_k3s(document, object);
         }
     }
 
     /// The sources of an `Application`, or of an `ApplicationSet`.
-    fn of_argo(&mut self, document: &Document<'_>) {
+    fn of_argo(&mut self, document: &ReleaseDocument<'_>) {
         for spec in [&["spec"][..], &["spec", "template", "spec"]] {
             let one = [spec, &["source"]].concat();
             let all = [spec, &["sources"]].concat();
@@ -61,13 +66,18 @@ impl Releases {
     }
 
     /// A source; what is filled in elsewhere may be anything.
-    fn of_source(&mut self, document: &Document<'_>, mut keys: Vec<String>, at: Option<String>) {
+    fn of_source(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        mut keys: Vec<String>,
+        at: Option<String>,
+    ) {
         let Some(source) = document.down(&keys) else { return };
         let path =
             at.or_else(|| document.text_of(source, "path").map(|path| resolved(&open(path))));
         keys.push("helm".to_owned());
         let line = document.stream.node(document.root).line();
-        let release = Release(format!("{}:{line}:{}", document.path, keys.join(".")));
+        let release = ReleaseName(format!("{}:{line}:{}", document.path, keys.join(".")));
         if let Some(path) = &path {
             self.want_beneath(&release, path, VALUES, Rank::Chart);
         }
@@ -99,7 +109,7 @@ impl Releases {
     }
 
     /// Wants a file by its path from that of a source; one that leads out of it is of all that a template makes.
-    fn want_beneath(&mut self, release: &Release, path: &str, file: &str, rank: Rank) {
+    fn want_beneath(&mut self, release: &ReleaseName, path: &str, file: &str, rank: Rank) {
         let file = resolved(&format!("{path}/{file}"));
         let is_filled = path.contains('*') && file.starts_with(path);
         let wanted = Wanted { rank, by: [].into(), under: Vec::new(), is_filled };
@@ -107,14 +117,14 @@ impl Releases {
     }
 
     /// Releases of Rancher Fleet, one for each target.
-    fn of_fleet(&mut self, document: &Document<'_>) {
+    fn of_fleet(&mut self, document: &ReleaseDocument<'_>) {
         let targets = document.items(&["targetCustomizations"]).len();
         let helm = || vec!["helm".to_owned()];
         let customized = (0..targets).map(|index| {
             ["targetCustomizations", &index.to_string(), "helm"].map(str::to_owned).to_vec()
         });
         for (index, target) in std::iter::once(None).chain(customized.map(Some)).enumerate() {
-            let release = Release(format!("{}#{index}", document.path));
+            let release = ReleaseName(format!("{}#{index}", document.path));
             let all = [Some(helm()), target];
             for (keys, rank) in all.into_iter().flatten().zip([Rank::Own, Rank::Patch]) {
                 self.of_helm(document, &release, &keys, rank);
@@ -122,7 +132,13 @@ impl Releases {
         }
     }
 
-    fn of_helm(&mut self, document: &Document<'_>, release: &Release, keys: &[String], rank: Rank) {
+    fn of_helm(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        release: &ReleaseName,
+        keys: &[String],
+        rank: Rank,
+    ) {
         let Some(helm) = document.down(keys) else { return };
         let stream = document.stream;
         let chart = document.text_of(helm, "chart");
@@ -156,9 +172,9 @@ impl Releases {
     }
 
     /// The charts that a kustomization fills in.
-    fn of_charts(&mut self, document: &Document<'_>) {
+    fn of_charts(&mut self, document: &ReleaseDocument<'_>) {
         for (index, item) in document.items(&["helmCharts"]).into_iter().enumerate() {
-            let release = Release(format!("{}:helmCharts.{index}", document.path));
+            let release = ReleaseName(format!("{}:helmCharts.{index}", document.path));
             let keys = ["helmCharts".to_owned(), index.to_string()];
             let others = document.items_of(item, "additionalValuesFiles");
             let others = others.into_iter().filter_map(|file| document.stream.text(file));
@@ -175,9 +191,9 @@ impl Releases {
     }
 
     /// The releases of a helmfile.
-    fn of_helmfile(&mut self, document: &Document<'_>) {
+    fn of_helmfile(&mut self, document: &ReleaseDocument<'_>) {
         for (index, item) in document.items(&["releases"]).into_iter().enumerate() {
-            let release = Release(format!("{}:releases.{index}", document.path));
+            let release = ReleaseName(format!("{}:releases.{index}", document.path));
             for (at, values) in document.items_of(item, "values").into_iter().enumerate() {
                 if let Some(file) = document.stream.text(values).filter(|file| !file.contains("{{"))
                 {
@@ -196,8 +212,8 @@ impl Releases {
     }
 
     /// A source of Flux's, or a patch of one.
-    fn of_oci(&mut self, document: &Document<'_>, object: &Object) {
-        let release = Release(format!("{OCI_REPOSITORY} {}", object.name()));
+    fn of_oci(&mut self, document: &ReleaseDocument<'_>, object: &ReleaseObject) {
+        let release = ReleaseName(format!("{OCI_REPOSITORY} {}", object.name()));
         let Some(spec) = document.at(&["spec"]) else { return };
         let is_whole = document.stream.get(spec, "url").is_some();
         let rank = if is_whole { Rank::Own } else { Rank::Patch };
@@ -206,8 +222,8 @@ impl Releases {
     }
 
     /// A release of k3s', or what is laid over it.
-    fn of_k3s(&mut self, document: &Document<'_>, object: &Object) {
-        let release = Release(format!("{HELM_CHART} {}", object.name()));
+    fn of_k3s(&mut self, document: &ReleaseDocument<'_>, object: &ReleaseObject) {
+        let release = ReleaseName(format!("{HELM_CHART} {}", object.name()));
         let rank = if object.is(HELM_CHART) { Rank::Own } else { Rank::Patch };
         let stream = document.stream;
         if let Some(node) = document.at(&["spec", "valuesContent"]) {

@@ -3,7 +3,7 @@
 use super::{Execution, Made};
 use crate::git::{Oid, Update, branch_ref};
 use crate::pipeline::memory::{LEDGER_FILE, Memory};
-use crate::pipeline::push::{Answers, By, Raced, commit, push};
+use crate::pipeline::push::{By, PushAnswers, Raced, commit, push};
 use crate::pipeline::sign;
 use crate::policy::Via;
 use crate::reconcile::Action;
@@ -77,7 +77,7 @@ impl Execution<'_> {
     }
 
     /// Notes which branches arrived.
-    fn arrived(&mut self, actions: &[Action], pushed: &Answers, memory: &mut Memory) {
+    fn arrived(&mut self, actions: &[Action], pushed: &PushAnswers, memory: &mut Memory) {
         for action in actions {
             let Action::Push { set: index } = action else { continue };
             let (set, progress) = (&self.on.plan.change_sets[*index], &mut self.sets[*index]);

@@ -41,7 +41,7 @@ impl Execution<'_> {
             return Ok(Merged::NotNow(String::new()));
         };
         let (clone, plan) = (self.on.clone, self.on.plan);
-        let branch = proof::Branch { clone, plan, head };
+        let branch = proof::ProvenBranch { clone, plan, head };
         if let Some(why) = branch.difference(&plan.change_sets[order.set]).await {
             return Ok(Merged::NotNow(why));
         }

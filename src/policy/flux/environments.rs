@@ -6,7 +6,7 @@ use globset::{GlobSet, GlobSetBuilder};
 
 use super::super::paths::{self, Paths};
 use super::super::{Home, Stage, Via};
-use super::{Automation, Chosen, Deliver, Environment, Flux, Name, Policy, marker_name};
+use super::{Automation, Chosen, Deliver, Environment, Flux, ObjectName, Policy, marker_name};
 
 impl Flux {
     /// An environment for each automation; automations whose paths overlap become one, which opens
@@ -48,8 +48,13 @@ impl Flux {
         merged
     }
 
-    fn selected(&self, key: &Name, automation: &Automation, policies: &[Policy]) -> Vec<usize> {
-        let wanted = |(namespace, name): &Name, chosen: &Chosen| {
+    fn selected(
+        &self,
+        key: &ObjectName,
+        automation: &Automation,
+        policies: &[Policy],
+    ) -> Vec<usize> {
+        let wanted = |(namespace, name): &ObjectName, chosen: &Chosen| {
             let labelled = automation.selector.matches(&chosen.spec.labels);
             (*namespace == key.0 && labelled)
                 .then(|| marker_name(&(namespace.clone(), name.clone())))

@@ -7,13 +7,13 @@ use crate::diagnostic::Place;
 use crate::yaml::{NodeId, Stream};
 
 /// One object of a file.
-pub(super) struct Object<'a> {
+pub(super) struct FluxObject<'a> {
     pub(super) file: &'a PolicyFile,
     pub(super) stream: &'a Stream<'a>,
     pub(super) root: NodeId,
 }
 
-impl<'a> Object<'a> {
+impl<'a> FluxObject<'a> {
     pub(super) fn node(&self, keys: &[&str]) -> Option<NodeId> {
         keys.iter().try_fold(self.root, |node, key| self.stream.get(self.stream.target(node), key))
     }
@@ -74,7 +74,7 @@ impl<'a> Object<'a> {
 }
 
 /// The first of the orders that is set, as Flux looks for them.
-pub(super) fn order(object: &Object<'_>, overlays: &Overlays) -> Result<Order, String> {
+pub(super) fn order(object: &FluxObject<'_>, overlays: &Overlays) -> Result<Order, String> {
     let direction = |order: &str, default| match object.text(&["spec", "policy", order, "order"]) {
         Some("asc" | "ASC") => Ok(Direction::Asc),
         Some("desc" | "DESC") => Ok(Direction::Desc),

@@ -17,7 +17,7 @@ use crate::yaml::{NodeId, Stream};
 pub const KUSTOMIZE_API_GROUP: &str = "kustomize.toolkit.fluxcd.io/";
 
 /// Resources and fields: a patch that changes one of these counts.
-struct Subject {
+struct PatchSubject {
     /// The kinds of resource.
     kinds: &'static [&'static str],
     /// Fields below `spec`.
@@ -27,7 +27,7 @@ struct Subject {
 }
 
 /// The resources that are read, and what decides what is done here.
-const RESOURCES: Subject = Subject {
+const RESOURCES: PatchSubject = PatchSubject {
     kinds: &["ImagePolicy", "ImageRepository", "ImageUpdateAutomation"],
     fields: &[
         "policy",
@@ -45,15 +45,15 @@ const RESOURCES: Subject = Subject {
 };
 
 /// What sets variables.
-const BUILDS: Subject =
-    Subject { kinds: &["Kustomization"], fields: &["postBuild"], metadata: &[] };
+const BUILDS: PatchSubject =
+    PatchSubject { kinds: &["Kustomization"], fields: &["postBuild"], metadata: &[] };
 
 /// Patches and substitutions of a repository.
 #[derive(Clone, Debug, Default)]
 pub struct Overlays {
-    patches: Vec<Patch>,
+    patches: Vec<OverlayPatch>,
     /// Patches that may set variables of what `Kustomization`s deploy.
-    builds: Vec<Patch>,
+    builds: Vec<OverlayPatch>,
     substitutions: Vec<Substitution>,
     renames: Vec<Rename>,
 }
@@ -71,7 +71,7 @@ struct Rename {
 
 /// A patch of resources that matter.
 #[derive(Clone, Debug)]
-struct Patch {
+struct OverlayPatch {
     /// Patterns of kind and name; anything where there is none.
     kind: Option<Regex>,
     name: Option<Regex>,
@@ -103,7 +103,7 @@ impl Overlays {
     pub fn learn(&mut self, path: &str, text: &str, read: ReadFile<'_>) {
         let Ok(stream) = Stream::parse(text) else { return };
         for root in stream.documents() {
-            let file = File { path, stream: &stream, root: *root };
+            let file = OverlayFile { path, stream: &stream, root: *root };
             let is_of_flux =
                 file.text(&["apiVersion"]).is_some_and(|v| v.starts_with(KUSTOMIZE_API_GROUP));
             self.renames.extend(if is_of_flux { file.target() } else { file.renames() });
@@ -119,7 +119,7 @@ impl Overlays {
         }
     }
 
-    fn substitution(&mut self, file: &File<'_>) {
+    fn substitution(&mut self, file: &OverlayFile<'_>) {
         let (Some(name), Some(path)) =
             (file.text(&["metadata", "name"]), file.text(&["spec", "path"]))
         else {
@@ -138,7 +138,7 @@ impl Overlays {
         });
     }
 
-    fn patches(&mut self, file: &File<'_>, keys: &[&str], read: ReadFile<'_>) {
+    fn patches(&mut self, file: &OverlayFile<'_>, keys: &[&str], read: ReadFile<'_>) {
         for item in file.items(keys) {
             let own = |key: &str| file.stream.get(item, key);
             let text = |node: NodeId| file.stream.text(file.stream.target(node)).map(str::to_owned);
@@ -159,7 +159,7 @@ impl Overlays {
                 let of = |key: &str| file.stream.get(target, key).and_then(text);
                 [of("kind"), of("name"), of("namespace")]
             });
-            let read = |subject: &Subject| {
+            let read = |subject: &PatchSubject| {
                 let patches = patch.iter();
                 patches.flat_map(|p| subject.read(p, target.as_ref(), &place)).collect::<Vec<_>>()
             };
@@ -169,11 +169,11 @@ impl Overlays {
     }
 
     /// kustomize's `replacements`, which write into fields of what they select.
-    fn replacements(&mut self, file: &File<'_>) {
+    fn replacements(&mut self, file: &OverlayFile<'_>) {
         for item in file.items(&["replacements"]) {
             let targets = file.stream.get(item, "targets").map(|node| file.stream.target(node));
             for target in targets.map_or(&[][..], |node| file.stream.items(node)) {
-                let target = File { root: file.stream.target(*target), ..*file };
+                let target = OverlayFile { root: file.stream.target(*target), ..*file };
                 let kind = target.text(&["select", "kind"]).unwrap_or_default();
                 let fields = target.items(&["fieldPaths"]);
                 let mut fields = fields.iter().filter_map(|field| file.stream.text(*field));
@@ -190,7 +190,7 @@ impl Overlays {
                 let node = file.stream.node(item);
                 let (line, column) = (node.line(), node.column());
                 let place = Place { path: file.path.to_owned(), line, column, span: node.span() };
-                self.patches.push(Patch { kind: whole(kind), name, namespace: None, place });
+                self.patches.push(OverlayPatch { kind: whole(kind), name, namespace: None, place });
             }
         }
     }
@@ -313,9 +313,14 @@ fn substituted(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<Str
     Ok(out)
 }
 
-impl Subject {
+impl PatchSubject {
     /// A patch, where it changes a field that matters: of operations, or of the fields themselves.
-    fn read(&self, text: &str, target: Option<&[Option<String>; 3]>, place: &Place) -> Vec<Patch> {
+    fn read(
+        &self,
+        text: &str,
+        target: Option<&[Option<String>; 3]>,
+        place: &Place,
+    ) -> Vec<OverlayPatch> {
         let Ok(stream) = Stream::parse(text) else { return Vec::new() };
         let whole = |pattern: Option<String>| {
             let pattern = pattern.filter(|pattern| !pattern.is_empty())?;
@@ -323,7 +328,7 @@ impl Subject {
             Regex::new(&format!("^(?:{pattern})$")).ok()
         };
         let documents = stream.documents().iter().filter_map(|root| {
-            let file = File { path: "", stream: &stream, root: *root };
+            let file = OverlayFile { path: "", stream: &stream, root: *root };
             let own = |keys: &[&str]| file.text(keys).map(regex::escape);
             let [kind, name, namespace] = target.cloned().unwrap_or_default();
             let kind = kind.or_else(|| own(&["kind"]));
@@ -336,7 +341,7 @@ impl Subject {
             let name = name.or_else(|| own(&["metadata", "name"]).filter(|_| !is_aimed));
             let namespace =
                 namespace.or_else(|| own(&["metadata", "namespace"]).filter(|_| !is_aimed));
-            (is_ours && self.is_changed_by(&file)).then(|| Patch {
+            (is_ours && self.is_changed_by(&file)).then(|| OverlayPatch {
                 kind: whole(kind),
                 name: whole(name),
                 namespace: whole(namespace),
@@ -346,7 +351,7 @@ impl Subject {
         documents.collect()
     }
 
-    fn is_changed_by(&self, file: &File<'_>) -> bool {
+    fn is_changed_by(&self, file: &OverlayFile<'_>) -> bool {
         let stream = file.stream;
         let operations = stream.items(file.root);
         if operations.is_empty() {
@@ -372,13 +377,13 @@ impl Subject {
 }
 
 /// One document.
-struct File<'a> {
+struct OverlayFile<'a> {
     path: &'a str,
     stream: &'a Stream<'a>,
     root: NodeId,
 }
 
-impl<'a> File<'a> {
+impl<'a> OverlayFile<'a> {
     fn node(&self, keys: &[&str]) -> Option<NodeId> {
         self.stream.at(self.root, keys)
     }

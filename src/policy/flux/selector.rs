@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::object::Object;
+use super::object::FluxObject;
 
 /// Which resources are meant, by their labels. All of its parts must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub(super) struct Selector {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expression {
     key: String,
-    operator: Operator,
+    operator: SelectorOperator,
     values: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
+enum SelectorOperator {
     In,
     NotIn,
     Exists,
@@ -32,17 +32,17 @@ impl Selector {
     ///
     /// # Errors
     /// When an expression is not one.
-    pub(super) fn read(object: &Object<'_>, keys: &[&str]) -> Result<Self, String> {
+    pub(super) fn read(object: &FluxObject<'_>, keys: &[&str]) -> Result<Self, String> {
         let at = |key| [keys, &[key]].concat();
         let items = object.node(&at("matchExpressions"));
         let items = items.map(|node| object.stream.items(object.stream.target(node)).to_vec());
         let expressions = items.into_iter().flatten().map(|item| {
-            let item = Object { file: object.file, stream: object.stream, root: item };
+            let item = FluxObject { file: object.file, stream: object.stream, root: item };
             let operator = match item.text(&["operator"]) {
-                Some("In") => Operator::In,
-                Some("NotIn") => Operator::NotIn,
-                Some("Exists") => Operator::Exists,
-                Some("DoesNotExist") => Operator::DoesNotExist,
+                Some("In") => SelectorOperator::In,
+                Some("NotIn") => SelectorOperator::NotIn,
+                Some("Exists") => SelectorOperator::Exists,
+                Some("DoesNotExist") => SelectorOperator::DoesNotExist,
                 other => {
                     let shown = other.unwrap_or_default().escape_debug();
                     return Err(format!("`{shown}` is no operator of a label selector"));
@@ -61,11 +61,11 @@ impl Selector {
             let value = labels.get(&expression.key);
             let listed = value.is_some_and(|value| expression.values.contains(value));
             match expression.operator {
-                Operator::In => listed,
+                SelectorOperator::In => listed,
                 // A resource without the label is not in the list either.
-                Operator::NotIn => !listed,
-                Operator::Exists => value.is_some(),
-                Operator::DoesNotExist => value.is_none(),
+                SelectorOperator::NotIn => !listed,
+                SelectorOperator::Exists => value.is_some(),
+                SelectorOperator::DoesNotExist => value.is_none(),
             }
         };
         self.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
@@ -83,7 +83,7 @@ mod tests {
         let file = PolicyFile::new("a.yaml", text);
         let stream = Stream::parse(text).unwrap();
         let root = stream.documents()[0];
-        Selector::read(&Object { file: &file, stream: &stream, root }, &[])
+        Selector::read(&FluxObject { file: &file, stream: &stream, root }, &[])
     }
 
     #[test]

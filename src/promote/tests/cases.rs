@@ -22,8 +22,13 @@ fn decided_after(change: impl Fn(&mut Timeline)) -> Decision {
     let promotion = world.set.environments[1].stage.promotion.as_ref().unwrap();
     let (checks, ledger) = (BTreeMap::new(), Ledger::default());
     let now = Timestamp::from_second(world.now).unwrap();
-    let facts =
-        Facts { set: &world.set, timelines: &timelines, checks: &checks, ledger: &ledger, now };
+    let facts = PromotionFacts {
+        set: &world.set,
+        timelines: &timelines,
+        checks: &checks,
+        ledger: &ledger,
+        now,
+    };
     match decide(facts, promotion, &at) {
         Promoted::Decided(decision) => decision,
         Promoted::Ask(_) => panic!("nothing is gated"),
@@ -129,7 +134,8 @@ fn together(from: &str, sources: [&[(u64, u64, i64)]; 2]) -> Vec<String> {
     let timelines =
         BTreeMap::from([(0, timeline(sources[0])), (1, timeline(sources[1])), (2, timeline(here))]);
     let (checks, ledger) = (BTreeMap::new(), Ledger::default());
-    let facts = Facts { set: &set, timelines: &timelines, checks: &checks, ledger: &ledger, now };
+    let facts =
+        PromotionFacts { set: &set, timelines: &timelines, checks: &checks, ledger: &ledger, now };
     let promotion = set.environments[2].stage.promotion.as_ref().unwrap();
     let to = |policy| {
         let at = Use { environment: 2, policy, deployed: deployed(1) };

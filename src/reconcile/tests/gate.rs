@@ -4,7 +4,7 @@
 use super::*;
 use crate::policy::{APPROVE, AutoMerge, Merge, MergeMethod, Required};
 use crate::pull_request::{Check, Mergeable, Queue};
-use crate::reconcile::merge_gate::Candidate;
+use crate::reconcile::merge_gate::MergeCandidate;
 use crate::reconcile::{MergeOrder, Purpose, Subject};
 
 /// A change set with its pull request and repository.
@@ -33,7 +33,7 @@ impl Gate {
 
     fn actions(&self) -> Vec<Action> {
         let Self { set, pull, rules, is_new } = self;
-        Candidate { index: 0, set, pull, rules, is_new: *is_new }.actions()
+        MergeCandidate { index: 0, set, pull, rules, is_new: *is_new }.actions()
     }
 
     /// The reason why it waits, without what is done about it.

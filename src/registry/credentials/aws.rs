@@ -20,7 +20,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Credential, Found, cloud};
+use super::{Credential, FoundCredential, cloud};
 use crate::registry::kind::Ecr;
 use crate::registry::page::read_capped;
 use crate::secret::{Secret, Variables};
@@ -42,7 +42,7 @@ const HINTS: [&str; 5] = [
 ];
 
 /// A service that gives logins.
-struct Service {
+struct LoginService {
     /// What requests are signed for.
     name: &'static str,
     region: String,
@@ -52,13 +52,13 @@ struct Service {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    authorization_data: OneOrMany,
+struct LoginAnswer {
+    authorization_data: LoginData,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+enum LoginData {
     Many(Vec<Authorization>),
     One(Authorization),
 }
@@ -73,13 +73,16 @@ struct Authorization {
 ///
 /// # Errors
 /// When there is one, and it is not given a login.
-pub(super) async fn private(ecr: &Ecr, variables: &Variables) -> Result<Option<Found>, String> {
+pub(super) async fn private(
+    ecr: &Ecr,
+    variables: &Variables,
+) -> Result<Option<FoundCredential>, String> {
     let url = match endpoint(variables, "AWS_ENDPOINT_URL_ECR") {
         Some(url) => url.to_owned(),
         None if ecr.is_fips => format!("https://ecr-fips.{}.{}/", ecr.region, ecr.suffix),
         None => format!("https://api.ecr.{}.{}/", ecr.region, ecr.suffix),
     };
-    let service = Service {
+    let service = LoginService {
         name: "ecr",
         region: ecr.region.clone(),
         target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
@@ -93,12 +96,12 @@ pub(super) async fn private(ecr: &Ecr, variables: &Variables) -> Result<Option<F
 ///
 /// # Errors
 /// When there is one, and it is not given a login.
-pub(super) async fn public(variables: &Variables) -> Result<Option<Found>, String> {
+pub(super) async fn public(variables: &Variables) -> Result<Option<FoundCredential>, String> {
     if !HINTS.iter().any(|name| variables.get(name).is_some()) {
         return Ok(None);
     }
     let url = endpoint(variables, "AWS_ENDPOINT_URL_ECR_PUBLIC").unwrap_or(PUBLIC);
-    let service = Service {
+    let service = LoginService {
         name: "ecr-public",
         region: "us-east-1".to_owned(),
         target: "SpencerFrontendService.GetAuthorizationToken",
@@ -113,20 +116,23 @@ fn endpoint<'a>(variables: &'a Variables, name: &str) -> Option<&'a str> {
     variables.get(name).or_else(|| variables.get("AWS_ENDPOINT_URL"))
 }
 
-async fn login(service: &Service, variables: &Variables) -> Result<Option<Found>, String> {
+async fn login(
+    service: &LoginService,
+    variables: &Variables,
+) -> Result<Option<FoundCredential>, String> {
     let sts = endpoint(variables, "AWS_ENDPOINT_URL_STS").map(cloud::url).transpose()?;
     let context = Context::new()
-        .with_env(Environment(variables.clone()))
-        .with_file_read(Files)
+        .with_env(AwsEnvironment(variables.clone()))
+        .with_file_read(AwsFiles)
         .with_http_send(Http { sts });
     let Some(identity) = identity(&context).await? else { return Ok(None) };
     let request = service.request(&identity, &context).await?;
-    let answer: Answer = cloud::ask("Amazon's registry", request)
+    let answer: LoginAnswer = cloud::ask("Amazon's registry", request)
         .await
         .map_err(|missing| missing.of("Amazon's registry"))?;
     let authorization = match answer.authorization_data {
-        OneOrMany::One(one) => Some(one),
-        OneOrMany::Many(many) => many.into_iter().next(),
+        LoginData::One(one) => Some(one),
+        LoginData::Many(many) => many.into_iter().next(),
     };
     let found = authorization.and_then(|one| password(&one.authorization_token));
     found.map(Some).ok_or_else(|| "Amazon's registry gave a login that cannot be read".to_owned())
@@ -161,15 +167,15 @@ async fn identity(context: &Context) -> Result<Option<AwsCredential>, String> {
 }
 
 /// The token is the base64 of `AWS:password`.
-fn password(token: &str) -> Option<Found> {
+fn password(token: &str) -> Option<FoundCredential> {
     let pair = base64::engine::general_purpose::STANDARD.decode(token).ok()?;
     let pair = String::from_utf8(pair).ok()?;
     let (user, password) = pair.split_once(':')?;
     let credential = Credential::Password(user.to_owned(), Secret::from(password.to_owned()));
-    Some(Found { credential, origin: "Amazon's identity".to_owned() })
+    Some(FoundCredential { credential, origin: "Amazon's identity".to_owned() })
 }
 
-impl Service {
+impl LoginService {
     /// The request for a login, signed.
     async fn request(
         &self,
@@ -196,15 +202,15 @@ impl Service {
 }
 
 /// The environment as it was read.
-struct Environment(Variables);
+struct AwsEnvironment(Variables);
 
-impl fmt::Debug for Environment {
+impl fmt::Debug for AwsEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Environment")
     }
 }
 
-impl Env for Environment {
+impl Env for AwsEnvironment {
     fn var(&self, key: &str) -> Option<String> {
         self.0.get(key).map(str::to_owned)
     }
@@ -219,9 +225,9 @@ impl Env for Environment {
 }
 
 #[derive(Debug)]
-struct Files;
+struct AwsFiles;
 
-impl FileRead for Files {
+impl FileRead for AwsFiles {
     async fn file_read(&self, path: &str) -> Result<Vec<u8>, Error> {
         std::fs::read(path).map_err(|error| Error::config_invalid(error.to_string()))
     }

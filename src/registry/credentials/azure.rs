@@ -5,7 +5,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::cloud::{self, Missing};
-use super::{Credential, Found};
+use super::{Credential, FoundCredential};
 use crate::secret::{Secret, Variables};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
@@ -16,7 +16,7 @@ const METADATA: &str = "http://169.254.169.254";
 const RESOURCE: &str = "https://containerregistry.azure.net";
 
 #[derive(Deserialize)]
-struct Token {
+struct AzureToken {
     access_token: String,
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn login(
     base: &Url,
     client: &reqwest::Client,
     variables: &Variables,
-) -> Result<Option<Found>, String> {
+) -> Result<Option<FoundCredential>, String> {
     let (token, origin) = match application(variables).await? {
         Some(token) => (token, "Azure's application"),
         None => match machine(variables).await? {
@@ -50,7 +50,7 @@ pub(super) async fn login(
     let request = cloud::form(client.post(url), &pairs);
     let answer: Exchanged = cloud::ask(who, request).await.map_err(|why| why.of(who))?;
     let credential = Credential::Identity(Secret::from(answer.refresh_token));
-    Ok(Some(Found { credential, origin: origin.to_owned() }))
+    Ok(Some(FoundCredential { credential, origin: origin.to_owned() }))
 }
 
 /// An application's token: by its secret, or by the token that its workload was given
@@ -82,7 +82,7 @@ async fn application(variables: &Variables) -> Result<Option<String>, String> {
     let url = cloud::url(&format!("{authority}/{tenant}/oauth2/v2.0/token"))?;
     let who = "Azure's token service";
     let request = cloud::form(cloud::client(&url)?.post(url), &pairs);
-    let token: Token = cloud::ask(who, request).await.map_err(|why| why.of(who))?;
+    let token: AzureToken = cloud::ask(who, request).await.map_err(|why| why.of(who))?;
     Ok(Some(token.access_token))
 }
 
@@ -110,7 +110,7 @@ async fn machine(variables: &Variables) -> Result<Option<String>, String> {
     };
     let is_guess = service.is_none() && variables.get(HOST).is_none();
     let who = "Azure's managed identity";
-    match cloud::ask_if_there::<Token>(who, request, is_guess).await {
+    match cloud::ask_if_there::<AzureToken>(who, request, is_guess).await {
         Ok(token) => Ok(Some(token.access_token)),
         Err(Missing::NotHere) if service.is_none() => Ok(None),
         Err(missing) => Err(missing.of(who)),

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Credential, Found};
+use super::{Credential, FoundCredential};
 use crate::secret::{Secret, Variables};
 
 /// The name of Docker Hub in references, and those that files have for it.
@@ -28,12 +28,12 @@ const INLINE: &str = "DOCKER_AUTH_CONFIG";
 const NAMED: &str = "REGISTRY_AUTH_FILE";
 
 /// The files, in the order in which they count.
-pub(super) struct Files(Vec<(PathBuf, File)>);
+pub(super) struct AuthFiles(Vec<(PathBuf, AuthFile)>);
 
 /// What is stored for a registry.
 pub(super) enum Stored {
     /// The login itself.
-    Login(Found),
+    Login(FoundCredential),
     /// A program that knows it.
     Helper {
         /// The program's name, behind `docker-credential-`.
@@ -48,7 +48,7 @@ pub(super) enum Stored {
 /// The parts that matter here.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct File {
+struct AuthFile {
     auths: BTreeMap<String, Auth>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: String,
@@ -65,7 +65,7 @@ struct Auth {
     registrytoken: String,
 }
 
-impl Files {
+impl AuthFiles {
     /// Reads what there is.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Files {
     }
 }
 
-impl File {
+impl AuthFile {
     fn find(&self, at: &Path, host: &str, path: &str) -> Result<Option<Stored>, String> {
         let server = if host == HUB { HUB_SERVER } else { host };
         let helper = |name: &String, is_for_this| Stored::Helper {
@@ -141,7 +141,7 @@ impl Auth {
         all.iter().all(|text| text.is_empty())
     }
 
-    fn read(&self, at: &Path) -> Result<Found, &'static str> {
+    fn read(&self, at: &Path) -> Result<FoundCredential, &'static str> {
         let origin = at.display().to_string();
         let token = |text: &String| Secret::from(text.clone());
         let credential = if !self.identitytoken.is_empty() {
@@ -158,11 +158,11 @@ impl Auth {
             let password = password.trim_end_matches('\0').to_owned();
             Credential::Password(user.to_owned(), Secret::from(password))
         };
-        Ok(Found { credential, origin })
+        Ok(FoundCredential { credential, origin })
     }
 }
 
-fn parse(text: &[u8], name: &str) -> Result<File, String> {
+fn parse(text: &[u8], name: &str) -> Result<AuthFile, String> {
     // What the parser says can quote the file.
     serde_json::from_slice(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -212,8 +212,8 @@ mod tests {
     use super::*;
 
     fn found(json: &str, host: &str, path: &str) -> String {
-        let file: File = serde_json::from_str(json).unwrap();
-        match Files(vec![("f".into(), file)]).find(host, path) {
+        let file: AuthFile = serde_json::from_str(json).unwrap();
+        match AuthFiles(vec![("f".into(), file)]).find(host, path) {
             Ok(Some(Stored::Login(found))) => match found.credential {
                 Credential::Password(user, password) => format!("{user}:{}", password.expose()),
                 Credential::Identity(token) => format!("identity {}", token.expose()),

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{self, Missing};
-use super::{Credential, Found};
+use super::{Credential, FoundCredential};
 use crate::registry::page::read_capped;
 use crate::secret::{Secret, Variables};
 
@@ -28,7 +28,7 @@ const ASSERTION_LIFE: i64 = 600;
 /// A file with an identity.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Identity {
+enum CredentialFile {
     ServiceAccount(ServiceAccount),
     AuthorizedUser(AuthorizedUser),
     ExternalAccount(ExternalAccount),
@@ -57,26 +57,26 @@ struct ExternalAccount {
     subject_token_type: String,
     token_url: String,
     service_account_impersonation_url: Option<String>,
-    credential_source: Source,
+    credential_source: SubjectTokenSource,
 }
 
 /// Where the token of the other side is.
 #[derive(Deserialize)]
-struct Source {
+struct SubjectTokenSource {
     file: Option<PathBuf>,
     url: Option<String>,
     #[serde(default)]
     headers: std::collections::BTreeMap<String, String>,
-    format: Option<Format>,
+    format: Option<SubjectTokenFormat>,
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct SubjectTokenFormat {
     subject_token_field_name: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct GoogleToken {
     access_token: String,
 }
 
@@ -87,7 +87,7 @@ struct Impersonated {
 }
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AssertionClaims<'a> {
     iss: &'a str,
     scope: &'a str,
     aud: &'a str,
@@ -99,7 +99,10 @@ struct Claims<'a> {
 ///
 /// # Errors
 /// When there is one, and it is not given a token.
-pub(super) async fn login(variables: &Variables, now: Timestamp) -> Result<Option<Found>, String> {
+pub(super) async fn login(
+    variables: &Variables,
+    now: Timestamp,
+) -> Result<Option<FoundCredential>, String> {
     let (token, origin) = match file(variables)? {
         Some((path, text)) => {
             let shown = path.display().to_string();
@@ -107,9 +110,9 @@ pub(super) async fn login(variables: &Variables, now: Timestamp) -> Result<Optio
                 format!("{shown}: neither a service account, nor a user, nor an external account of Google's")
             })?;
             let token = match identity {
-                Identity::ServiceAccount(account) => account.token(now).await,
-                Identity::AuthorizedUser(user) => user.token().await,
-                Identity::ExternalAccount(account) => account.token().await,
+                CredentialFile::ServiceAccount(account) => account.token(now).await,
+                CredentialFile::AuthorizedUser(user) => user.token().await,
+                CredentialFile::ExternalAccount(account) => account.token().await,
             };
             (token.map_err(|why| format!("{shown}: {why}"))?, shown)
         }
@@ -119,7 +122,7 @@ pub(super) async fn login(variables: &Variables, now: Timestamp) -> Result<Optio
         },
     };
     let credential = Credential::Password(USER.to_owned(), Secret::from(token));
-    Ok(Some(Found { credential, origin }))
+    Ok(Some(FoundCredential { credential, origin }))
 }
 
 /// The file that a variable names, or the one that `gcloud auth application-default login` writes.
@@ -147,7 +150,7 @@ async fn metadata(variables: &Variables) -> Result<Option<String>, String> {
     let request = cloud::client(&url)?.get(url).header("metadata-flavor", "Google");
     let is_guess = variables.get("GCE_METADATA_HOST").is_none();
     let who = "Google's metadata server";
-    match cloud::ask_if_there::<Token>(who, request, is_guess).await {
+    match cloud::ask_if_there::<GoogleToken>(who, request, is_guess).await {
         Ok(token) => Ok(Some(token.access_token)),
         Err(Missing::NotHere) => Ok(None),
         Err(Missing::Refused(why)) => Err(why),
@@ -158,7 +161,7 @@ impl ServiceAccount {
     async fn token(&self, now: Timestamp) -> Result<String, String> {
         let url = cloud::url(self.token_uri.as_deref().unwrap_or(TOKEN_URL))?;
         let (iss, aud, iat) = (self.client_email.as_str(), url.as_str(), now.as_second());
-        let claims = Claims { iss, scope: SCOPE, aud, iat, exp: iat + ASSERTION_LIFE };
+        let claims = AssertionClaims { iss, scope: SCOPE, aud, iat, exp: iat + ASSERTION_LIFE };
         let key = EncodingKey::from_rsa_pem(self.private_key.as_bytes());
         let key = key.map_err(|_error| "its private key is no RSA key in PEM")?;
         let header = Header { kid: self.private_key_id.clone(), ..Header::new(Algorithm::RS256) };
@@ -206,7 +209,7 @@ impl ExternalAccount {
     }
 }
 
-impl Source {
+impl SubjectTokenSource {
     async fn token(&self) -> Result<String, String> {
         let text = match (&self.file, &self.url) {
             (Some(file), _) => std::fs::read_to_string(file)
@@ -242,6 +245,6 @@ impl Source {
 async fn exchange(url: &url::Url, pairs: &[(&str, &str)]) -> Result<String, String> {
     let who = "Google's token service";
     let request = cloud::form(cloud::client(url)?.post(url.clone()), pairs);
-    let token: Token = cloud::ask(who, request).await.map_err(|why| why.of(who))?;
+    let token: GoogleToken = cloud::ask(who, request).await.map_err(|why| why.of(who))?;
     Ok(token.access_token)
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::{Credential, Found};
+use super::{Credential, FoundCredential};
 use crate::secret::{Secret, Variables};
 
 /// A helper that asks a cloud takes a second or two; one that asks a person never answers.
@@ -51,7 +51,7 @@ const PASSED_PROXIES: [&str; 6] =
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -65,7 +65,7 @@ pub(super) async fn get(
     name: &str,
     server: &str,
     variables: &Variables,
-) -> Result<Option<Found>, String> {
+) -> Result<Option<FoundCredential>, String> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if name.is_empty() || !name.bytes().all(is_plain) {
         return Err("the name of the credential helper is no program's".to_owned());
@@ -73,7 +73,7 @@ pub(super) async fn get(
     let program = format!("docker-credential-{name}");
     let asked = within(TIMEOUT, &program, server, variables).await;
     let asked = asked.map_err(|why| format!("the credential helper {program} {why}"))?;
-    Ok(asked.map(|credential| Found { credential, origin: program }))
+    Ok(asked.map(|credential| FoundCredential { credential, origin: program }))
 }
 
 async fn within(
@@ -131,7 +131,7 @@ async fn ask(mut process: Child, server: &str) -> Result<Option<Credential>, Str
         let is_unknown = String::from_utf8_lossy(&output).contains(UNKNOWN);
         return if is_unknown { Ok(None) } else { Err(format!("failed ({status})")) };
     }
-    let answer: Answer = serde_json::from_slice(&output)
+    let answer: HelperAnswer = serde_json::from_slice(&output)
         .map_err(|_error| "gave an answer that cannot be read".to_owned())?;
     let secret = Secret::from(answer.secret);
     let credential = match answer.username.as_str() {

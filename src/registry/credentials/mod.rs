@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
-use self::docker::{Files, Stored};
+use self::docker::{AuthFiles, Stored};
 use super::ScanError;
 use super::kind::{self, Cloud};
 use crate::secret::{Secret, Variables};
@@ -38,13 +38,13 @@ pub(super) enum Credential {
 
 /// A credential, and where it is from.
 #[derive(Clone)]
-pub(super) struct Found {
+pub(super) struct FoundCredential {
     pub(super) credential: Credential,
     /// A file, a program, a variable or a cloud, for messages.
     pub(super) origin: String,
 }
 
-impl Found {
+impl FoundCredential {
     /// What tells this credential from others.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let (user, secret) = match &self.credential {
@@ -66,7 +66,7 @@ pub struct Packages {
 }
 
 /// An answer, or a failure: nobody is asked twice for the same.
-type Answer = Arc<OnceCell<Result<Option<Found>, String>>>;
+type CredentialCell = Arc<OnceCell<Result<Option<FoundCredential>, String>>>;
 
 /// Where credentials come from. Files are read once, and programs and clouds asked once for each
 /// registry, when the first registry wants a login.
@@ -75,8 +75,8 @@ pub(super) struct Credentials {
     packages: Option<Packages>,
     /// When the run started, for what has to be signed.
     now: Timestamp,
-    files: OnceCell<Result<Files, String>>,
-    asked: Mutex<HashMap<String, Answer>>,
+    files: OnceCell<Result<AuthFiles, String>>,
+    asked: Mutex<HashMap<String, CredentialCell>>,
 }
 
 /// The registry that wants a login.
@@ -97,11 +97,14 @@ impl Credentials {
     }
 
     /// Who we are at a registry; `None` when nobody said.
-    pub(super) async fn find(&self, asking: &Asking<'_>) -> Result<Option<Found>, ScanError> {
+    pub(super) async fn find(
+        &self,
+        asking: &Asking<'_>,
+    ) -> Result<Option<FoundCredential>, ScanError> {
         let failed = |why: String| {
             ScanError::Unauthorized(format!("the credentials for {}: {why}", asking.host))
         };
-        let files = self.files.get_or_init(async || Files::read(&self.variables)).await;
+        let files = self.files.get_or_init(async || AuthFiles::read(&self.variables)).await;
         let stored = match files {
             Ok(files) => files.find(asking.host, asking.path).map_err(failed)?,
             Err(why) => return Err(failed(why.clone())),
@@ -121,12 +124,12 @@ impl Credentials {
     }
 
     /// What nobody wrote down: the workflow's token, and the identities of clouds.
-    async fn ambient(&self, asking: &Asking<'_>) -> Result<Option<Found>, String> {
+    async fn ambient(&self, asking: &Asking<'_>) -> Result<Option<FoundCredential>, String> {
         if let Some(packages) = self.packages.as_ref().filter(|p| p.host == asking.host) {
             // Any user name goes with a token.
             let user = self.variables.get("GITHUB_ACTOR").unwrap_or("tagalong").to_owned();
             let credential = Credential::Password(user, packages.token.clone());
-            return Ok(Some(Found { credential, origin: WORKFLOW.to_owned() }));
+            return Ok(Some(FoundCredential { credential, origin: WORKFLOW.to_owned() }));
         }
         let Some(cloud) = kind::cloud(asking.host) else { return Ok(None) };
         let login = async {
@@ -145,8 +148,8 @@ impl Credentials {
     async fn once(
         &self,
         key: String,
-        ask: impl Future<Output = Result<Option<Found>, String>>,
-    ) -> Result<Option<Found>, String> {
+        ask: impl Future<Output = Result<Option<FoundCredential>, String>>,
+    ) -> Result<Option<FoundCredential>, String> {
         let cell = Arc::clone(self.asked.lock().await.entry(key).or_default());
         cell.get_or_init(|| ask).await.clone()
     }

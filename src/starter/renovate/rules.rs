@@ -174,7 +174,7 @@ const HARMLESS: [&str; 46] = [
 /// `packageRules`, then the object of the kind of update, and `packageRules` again
 /// (<https://docs.renovatebot.com/configuration-options/#packagerules>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum RuleStage {
     Top,
     Manager,
     /// `major: {…}` and its like, at the top or in the object of a manager.
@@ -189,7 +189,7 @@ enum Stage {
 const MAX_PRESETS: usize = 5;
 
 /// The repository that a configuration is of.
-pub(super) struct Home<'a> {
+pub(super) struct ConfigurationHome<'a> {
     /// `owner/name`, in lower case; empty where that is not known.
     pub(super) name: &'a str,
     /// Its files.
@@ -198,10 +198,10 @@ pub(super) struct Home<'a> {
 
 /// The rules of a configuration, and what is said of it.
 #[derive(Default)]
-pub(super) struct Rules {
+pub(super) struct RenovateRules {
     pub(super) all: Vec<Value>,
     /// The same, until they are in order.
-    staged: Vec<(Stage, Value)>,
+    staged: Vec<(RuleStage, Value)>,
     pub(super) notes: Vec<String>,
     /// Presets that are not followed: what they say is lost.
     pub(super) lost: Vec<String>,
@@ -257,9 +257,9 @@ pub(super) fn is_lossy(rule: &Value) -> bool {
     !keys.into_iter().all(|key| is_known(key) || key == "force")
 }
 
-impl Rules {
+impl RenovateRules {
     /// Presets come first, then the top level, then the objects of managers, then `packageRules`.
-    pub(super) fn of(config: &Value, path: &str, home: &Home<'_>) -> Self {
+    pub(super) fn of(config: &Value, path: &str, home: &ConfigurationHome<'_>) -> Self {
         let mut rules = Self::default();
         rules.take(config, home, 0);
         rules.staged.sort_by_key(|(stage, _)| *stage);
@@ -268,23 +268,23 @@ impl Rules {
         rules
     }
 
-    fn take(&mut self, config: &Value, home: &Home<'_>, depth: usize) {
+    fn take(&mut self, config: &Value, home: &ConfigurationHome<'_>, depth: usize) {
         for preset in texts(&config["extends"]) {
             self.preset(preset, home, depth);
         }
         self.paths(config);
         let mut top = config.clone();
         top.as_object_mut().into_iter().for_each(|top| drop(top.remove("extends")));
-        self.add(Stage::Top, &top);
+        self.add(RuleStage::Top, &top);
         self.within(&config["docker"], &json!({"matchDatasources": ["docker"]}));
         for Manager { name, .. } in MANAGERS {
             self.within(&config[name], &json!({"matchManagers": [name]}));
         }
         for rule in config["packageRules"].as_array().into_iter().flatten() {
-            self.add(Stage::Rule, &renamed(rule));
+            self.add(RuleStage::Rule, &renamed(rule));
         }
         if config["force"].is_object() {
-            self.add(Stage::Force, &config["force"]);
+            self.add(RuleStage::Force, &config["force"]);
         }
         for key in ["customManagers", "regexManagers"] {
             for custom in config[key].as_array().into_iter().flatten() {
@@ -314,7 +314,7 @@ impl Rules {
             ignored: list("ignorePaths"),
             included: list("includePaths"),
         });
-        self.add(Stage::Manager, &with(object));
+        self.add(RuleStage::Manager, &with(object));
         let rules = object.get("packageRules").and_then(Value::as_array).into_iter().flatten();
         for rule in rules.map(renamed) {
             let Some(rule) = rule.as_object() else { continue };
@@ -328,7 +328,7 @@ impl Rules {
                 );
                 self.lost.push("packageRules".to_owned());
             } else {
-                self.add(Stage::Rule, &with(rule));
+                self.add(RuleStage::Rule, &with(rule));
             }
         }
     }
@@ -344,27 +344,27 @@ impl Rules {
         list("enabledManagers", &mut self.managers);
     }
 
-    fn preset(&mut self, preset: &str, home: &Home<'_>, depth: usize) {
+    fn preset(&mut self, preset: &str, home: &ConfigurationHome<'_>, depth: usize) {
         if IGNORING.contains(&preset) {
             self.ignored = IGNORED.map(str::to_owned).to_vec();
         }
         match preset {
             "docker:disable" => {
                 let rule = json!({"matchDatasources": ["docker"], "enabled": false});
-                self.staged.push((Stage::Manager, rule));
+                self.staged.push((RuleStage::Manager, rule));
             }
             "docker:pinDigests" | "config:best-practices" => {
-                self.staged.push((Stage::Manager, json!({"pinDigests": true})));
+                self.staged.push((RuleStage::Manager, json!({"pinDigests": true})));
             }
             "docker:disableMajor" => {
                 let rule = json!({"matchUpdateTypes": ["major"], "enabled": false});
-                self.staged.push((Stage::Rule, rule));
+                self.staged.push((RuleStage::Rule, rule));
             }
             ":disableMajorUpdates" => {
-                self.add(Stage::Top, &json!({"major": {"enabled": false}}));
+                self.add(RuleStage::Top, &json!({"major": {"enabled": false}}));
             }
             ":approveMajorUpdates" => {
-                self.add(Stage::Top, &json!({"major": {"dependencyDashboardApproval": true}}));
+                self.add(RuleStage::Top, &json!({"major": {"dependencyDashboardApproval": true}}));
             }
             "config:recommended" | "config:base" | ":ignoreModulesAndTests" => {}
             other if is_harmless(other) => {}
@@ -385,9 +385,9 @@ impl Rules {
     }
 
     /// A rule, and what it says of some kinds of updates alone.
-    fn add(&mut self, stage: Stage, rule: &Value) {
+    fn add(&mut self, stage: RuleStage, rule: &Value) {
         self.staged.push((stage, rule.clone()));
-        let of_kind = if stage < Stage::Kind { Stage::Kind } else { Stage::KindOfRule };
+        let of_kind = if stage < RuleStage::Kind { RuleStage::Kind } else { RuleStage::KindOfRule };
         for kind in ["major", "minor", "patch", "digest", "pin", "pinDigest"] {
             let Some(settings) = rule[kind].as_object() else { continue };
             let mut nested = rule.as_object().cloned().unwrap_or_default();
@@ -421,7 +421,7 @@ impl Rules {
 
 /// The text of a preset that is a file of the same repository: `local>owner/name//path`, `github>owner/name:name`
 /// (<https://docs.renovatebot.com/config-presets/#preset-hosting>).
-fn of_home(preset: &str, home: &Home<'_>) -> Option<String> {
+fn of_home(preset: &str, home: &ConfigurationHome<'_>) -> Option<String> {
     let (_, rest) =
         preset.split_once('>').filter(|(host, _)| ["local", "github"].contains(host))?;
     // At another commit, it may say something else.

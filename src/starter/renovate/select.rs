@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::rules::{CUSTOM, MANAGERS, Rules};
+use super::rules::{CUSTOM, MANAGERS, RenovateRules};
 
 /// Keys of a rule that select, and are understood.
 const MATCHERS: [&str; 9] = [
@@ -60,7 +60,7 @@ impl<'a> Image<'a> {
         image: &str,
         files: &[&'a str],
         patterns: &Patterns,
-        rules: &'a Rules,
+        rules: &'a RenovateRules,
     ) -> Self {
         let files = files
             .iter()
@@ -136,7 +136,7 @@ impl Patterns {
     }
 
     /// The managers that read a file; the key that keeps all of them away from it.
-    fn readers<'r>(&self, rules: &'r Rules, file: &str) -> Readers<'r> {
+    fn readers<'r>(&self, rules: &'r RenovateRules, file: &str) -> Readers<'r> {
         let is_in = |patterns: &[String]| {
             patterns.iter().any(|pattern| {
                 let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
@@ -181,7 +181,7 @@ impl Patterns {
     }
 
     /// Says of files that Renovate reads none of them, as nothing says that they are Kubernetes' own.
-    pub(super) fn assumed(&self, rules: &Rules, files: &BTreeSet<&str>) -> Option<String> {
+    pub(super) fn assumed(&self, rules: &RenovateRules, files: &BTreeSet<&str>) -> Option<String> {
         let is_told = rules.read.iter().any(|reads| reads.manager == KUBERNETES);
         let is_read = |file: &str| {
             let mut own = MANAGERS.iter().flat_map(|manager| manager.patterns);

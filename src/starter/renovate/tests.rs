@@ -14,7 +14,7 @@ fn with_files(config: &str) -> String {
 }
 
 /// What comes of a configuration, in the repository `acme/fleet` with one preset in a file.
-fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
+fn imported(config: &str, deployed: &[DeployedImage]) -> Result<Starter, String> {
     let read = |path: &str| {
         (path == "presets/db.json").then(|| {
             "{packageRules: [{matchPackageNames: ['nginx'], allowedVersions: '<2'}]}".to_owned()
@@ -22,7 +22,7 @@ fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
     };
     let (path, repository) = ("renovate.json", "acme/fleet");
     let config = with_files(config);
-    let told = Told { path, text: &config, repository, read: &read };
+    let told = RenovateConfig { path, text: &config, repository, read: &read };
     let imported = crate::starter::Imported {
         manifests: &[],
         renovate: Some(told),
@@ -35,7 +35,7 @@ fn imported(config: &str, deployed: &[Deployed]) -> Result<Starter, String> {
 /// The policy of an image that is deployed as `tag`, as `order by key=value…`; or what is said instead.
 fn policy(config: &str, image: &str, tag: &str) -> String {
     let repository = Repository::parse(image).unwrap();
-    let deployed = [Deployed {
+    let deployed = [DeployedImage {
         repository,
         path: "apps/web.yaml".to_owned(),
         line: 1,
@@ -255,7 +255,7 @@ fn digests_that_are_switched_off_stay() {
         let repository = Repository::parse("nginx").unwrap();
         let path = "apps/web.yaml".to_owned();
         let deployed =
-            [Deployed { repository, path, line: 1, tag: Tag::parse("1.2.3"), has_digest }];
+            [DeployedImage { repository, path, line: 1, tag: Tag::parse("1.2.3"), has_digest }];
         let starter = imported(config, &deployed).unwrap();
         (starter.policies.first().map(|policy| policy.also.clone()), starter.notes.join("; "))
     };
@@ -271,7 +271,7 @@ fn digests_that_are_switched_off_stay() {
 /// A rule for some of the places of an image is none for all of them.
 #[test]
 fn a_rule_for_some_places_is_not_one_for_all() {
-    let at = |path: &str| Deployed {
+    let at = |path: &str| DeployedImage {
         repository: Repository::parse("nginx").unwrap(),
         path: path.to_owned(),
         line: 1,

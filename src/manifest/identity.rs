@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::finder::{Finder, join};
-use super::{Named, Obstacle};
+use super::{Named, Obstacle, variables};
 use crate::image::{Repository, split_registry};
 use crate::yaml::NodeId;
 
@@ -67,8 +67,8 @@ const FRONTS: [&str; 23] = [
 const HOSTS: [&str; 9] =
     ["address", "domain", "endpoint", "host", "hostname", "loginserver", "name", "server", "url"];
 
-/// Keys of an image of its own.
-const OWN: [&str; 4] = ["repository", "image", "name", "tag"];
+/// Keys of the name of an image of its own. A tag alone is none: it may be that of all, as in Istio's `global`.
+const OWN: [&str; 3] = ["repository", "image", "name"];
 
 /// More entries than this are no mapping of settings that somebody wrote by hand.
 const MAX_ENTRIES: usize = 500;
@@ -120,9 +120,12 @@ impl Finder<'_> {
         form: WrittenForm,
     ) -> Option<Result<Repository, (Named, Obstacle)>> {
         let registry = registry.filter(|registry| !registry.is_empty());
-        let plain = join(registry, name)?;
+        let Some(plain) = join(registry, name) else {
+            return variables::of_name(self, registry, name);
+        };
         let has_host = split_registry(name).1 != name;
-        if has_host || self.is_in_compose(mapping) {
+        // A service of Compose has its tag behind the name.
+        if has_host || form == WrittenForm::Whole && self.is_in_compose(mapping) {
             return Some(Ok(plain));
         }
         let elsewhere = |prefix: &Prefix| {
@@ -242,10 +245,12 @@ impl Finder<'_> {
         });
         let inner = entries.iter().flat_map(|(key, value)| {
             let inner = self.stream.target(*value);
-            let has_image = OWN.iter().any(|key| self.stream.get(inner, key).is_some());
-            let is_settings = !has_image && self.stream.entries(inner).len() <= MAX_ENTRIES;
-            let entries = if is_settings { self.stream.entries(inner) } else { &[] };
             let outer = self.stream.text(*key).unwrap_or_default();
+            let has_image = OWN.iter().any(|key| self.stream.get(inner, key).is_some());
+            // What is global is for others, whatever else it is for.
+            let is_settings = (outer == "global" || !has_image)
+                && self.stream.entries(inner).len() <= MAX_ENTRIES;
+            let entries = if is_settings { self.stream.entries(inner) } else { &[] };
             entries.iter().filter_map(move |(key, value)| {
                 let name = self.stream.text(*key)?;
                 let is_place = is_of_registry(&normal(outer))

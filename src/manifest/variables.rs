@@ -242,6 +242,34 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId, node: NodeId, text
     true
 }
 
+/// Looks at a name without a tag of which a variable or a template is part; `None` when it has none, or is not understood.
+pub(super) fn of_name(
+    finder: &Finder<'_>,
+    registry: Option<&str>,
+    name: &str,
+) -> Option<Result<Repository, (Named, Obstacle)>> {
+    let registry = registry.map(|registry| format!("{}/", registry.trim_end_matches('/')));
+    let text = registry.unwrap_or_default() + name;
+    let is_name = |tail: &&str| Repository::parse(tail).is_ok();
+    if let Some((front, tail)) = text.rsplit_once("}}").filter(|(front, _)| front.contains("{{")) {
+        let tail = tail.strip_prefix('/').filter(is_name)?;
+        let said = format!("the template `{}}}}}` decides it", front.trim_start());
+        return Some(Err((Named::Somewhere(tail.into()), Obstacle::Elsewhere(said.into()))));
+    }
+    let expanded = Expanded::read(&text)?;
+    let bytes = 0..expanded.text.len();
+    if let Ok(repository) = Repository::parse(&expanded.text) {
+        let obstacle = overruled(finder, &expanded, &bytes);
+        return Some(
+            obstacle.map_or(Ok(repository.clone()), |it| Err((Named::Is(repository), it))),
+        );
+    }
+    let tail = expanded.text.rsplit(UNKNOWN).next()?.trim_start_matches('/');
+    let decides = expanded.variables(&bytes).next()?;
+    let obstacle = Obstacle::Variable(variable(finder, decides));
+    is_name(&tail).then(|| Err((Named::Somewhere(tail.into()), obstacle)))
+}
+
 /// The pieces that hold tag and digest.
 fn written(
     finder: &mut Finder<'_>,

@@ -312,6 +312,65 @@ fn an_image_is_what_all_of_its_keys_say() {
     ]);
 }
 
+/// A registry for all images may stand beside the tag for all.
+#[test]
+fn a_registry_beside_a_tag_is_for_what_is_beneath() {
+    let row = |before, says| Row {
+        policies: "  app: {image: app, tags: {semver: major}}\n  team: {image: team/app, tags: {semver: major}}\n",
+        catalog: "app: [1.0.0, 9.0.0]\nteam/app: [1.0.0, 9.0.0]\n",
+        path: "values.yaml",
+        before,
+        after: before,
+        says,
+    };
+    hold(&[
+        row("global: {hub: r.io/istio, tag: 1.0.0}\na: {image: app, tag: 1.0.0}\n", &[]),
+        row("global: {hub: r.io/istio, tag: 1.0.0}\nspec: {a: {image: app, tag: 1.0.0}}\n", &[]),
+        row(
+            "image: {registry: r.io, tag: 1.0.0}\na: {image: app, tag: 1.0.0}\n",
+            &["`image.registry` in line 1 is `r.io`"],
+        ),
+        row(
+            "defaults: {registry: r.io, tag: 1.0.0}\na: {image: {repository: team/app, tag: 1.0.0}}\n",
+            &["`defaults.registry` in line 1 is `r.io`"],
+        ),
+        row(
+            "registry: r.io\ntag: 1.0.0\na: {image: app, tag: 1.0.0}\n",
+            &["`registry` in line 1 is `r.io`"],
+        ),
+        row(
+            "global: {imageRegistry: r.io, tag: 1.0.0}\na: {image: {repository: app, tag: 1.0.0}}\n",
+            &[],
+        ),
+        row("imageRegistry: r.io\nimageTag: 1.0.0\nservices: {a: {image: app, tag: 1.0.0}}\n", &[]),
+        row(
+            "global: {registry: r.io, image: base, tag: 1.0.0}\na: {repository: team/app, tag: 1.0.0}\n",
+            &["`global.registry` in line 1 is `r.io`"],
+        ),
+    ]);
+}
+
+/// A variable or a template in the name is told, in whichever key it stands.
+#[test]
+fn a_name_with_a_variable_in_it_is_told() {
+    const DECIDED: &[&str] = &["is decided by the variable `REGISTRY`"];
+    hold(&[
+        stays("image: {repository: '${REGISTRY}/acme/shop', tag: v1.0.0}\n", DECIDED),
+        stays("image: {registry: '${REGISTRY}', repository: acme/shop, tag: v1.0.0}\n", DECIDED),
+        stays("image: {repository: '${REGISTRY:-}/acme/shop', tag: v1.0.0}\n", DECIDED),
+        stays("imageName: $REGISTRY/acme/shop\nimageTag: v1.0.0\n", DECIDED),
+        stays(
+            "image: {registry: '{{ .Values.global.registry }}', repository: acme/shop, tag: v1.0.0}\n",
+            &["the template `{{ .Values.global.registry }}` decides it"],
+        ),
+        shop(
+            "image: {repository: '${REGISTRY:=r.io}/acme/shop', tag: v1.0.0}\n",
+            "image: {repository: '${REGISTRY:=r.io}/acme/shop', tag: v1.1.0}\n",
+            &[],
+        ),
+    ]);
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_counts_moves_and_what_does_not_stays() {

@@ -1,11 +1,15 @@
 //! From what is written to a [`PolicySet`], collecting every problem on the way.
 
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+use foreign::foreign;
 
 use super::file::{Document, Places, PolicyFile, is_empty, is_kubernetes_object, parse};
 use super::flux::{Flux, Overlays};
@@ -17,7 +21,6 @@ use super::{
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
-use crate::yaml::{NodeId, Stream};
 
 /// The longest name of a policy or environment, in bytes: that of a Kubernetes label.
 const MAX_NAME: usize = 63;
@@ -390,27 +393,6 @@ impl PolicyReader {
             self.problems.push(problem.at(place.clone()));
         }
     }
-}
-
-/// Keys of a document of policies.
-const KEYS: [&str; 2] = ["images", "environments"];
-
-/// A document of another program: it has keys, and none that is one of ours or nearly.
-fn foreign(file: &PolicyFile, stream: &Stream, root: NodeId) -> Option<Diagnostic> {
-    let entries = stream.entries(root);
-    let keys = || entries.iter().filter_map(|(key, _)| stream.text(*key));
-    let is_near = |key: &str| KEYS.contains(&key) || nearest(key, KEYS).is_some();
-    if entries.is_empty() || keys().any(is_near) {
-        return None;
-    }
-    let node = stream.node(root);
-    let (line, column) = (node.line(), node.column());
-    let place = Place { path: file.path.clone(), line, column, span: node.span() };
-    let first = keys().next().unwrap_or_default().escape_debug().to_string();
-    let message = format!("`{first}` is no key of a policy file, so this one is passed over");
-    let help =
-        "`policies` in tagalong.yaml says where policy files are: `policies: [tagalong/*.yaml]`";
-    Some(Diagnostic::warning(Code::PolicyForeign, message).at(place).help(help))
 }
 
 /// How long a day is, written as `2027-01-04`.

@@ -1,6 +1,6 @@
 //! A configuration of Renovate's as rules, in the order in which they count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -183,6 +183,8 @@ enum RuleStage {
     KindOfRule,
     Rule,
     Force,
+    /// What is switched off at the top or in the object of a manager, which no rule switches on again.
+    Off,
 }
 
 /// Presets in files, one within another, are followed so far.
@@ -262,10 +264,30 @@ impl RenovateRules {
     pub(super) fn of(config: &Value, path: &str, home: &ConfigurationHome<'_>) -> Self {
         let mut rules = Self::default();
         rules.take(config, home, 0);
+        rules.switch_off();
         rules.staged.sort_by_key(|(stage, _)| *stage);
         rules.all = std::mem::take(&mut rules.staged).into_iter().map(|(_, rule)| rule).collect();
         rules.left(path);
         rules
+    }
+
+    /// Renovate reads no file for a manager that is off, and nothing of a repository that is
+    /// (<https://docs.renovatebot.com/configuration-options/#enabled>), whatever rules say. The last word on each counts.
+    fn switch_off(&mut self) {
+        let mut last: BTreeMap<String, Value> = BTreeMap::new();
+        for (stage, rule) in &self.staged {
+            if *stage > RuleStage::Manager || rule.get("enabled").is_none() {
+                continue;
+            }
+            let mut rule = rule.as_object().cloned().unwrap_or_default();
+            rule.retain(|key, _| key.starts_with("match") || key == "enabled");
+            let enabled = rule.remove("enabled");
+            let selects = Value::Object(rule.clone()).to_string();
+            rule.extend(enabled.map(|enabled| ("enabled".to_owned(), enabled)));
+            last.insert(selects, Value::Object(rule));
+        }
+        let off = last.into_values().filter(|rule| rule["enabled"] == false);
+        self.staged.extend(off.map(|rule| (RuleStage::Off, rule)));
     }
 
     fn take(&mut self, config: &Value, home: &ConfigurationHome<'_>, depth: usize) {

@@ -153,6 +153,26 @@ fn rules_are_applied_in_their_order() {
     }
 }
 
+/// Renovate reads nothing of a repository or for a manager that is off, so no rule has anything to switch on again.
+#[test]
+fn what_is_switched_off_no_rule_switches_on() {
+    let on = "packageRules: [{matchDatasources: ['docker'], enabled: true, automerge: true}]";
+    let cases = [
+        ("extends: ['config:recommended', 'docker:disable']", false),
+        ("enabled: false", false),
+        ("kubernetes: {enabled: false}", false),
+        ("docker: {enabled: false}", false),
+        ("'docker-compose': {enabled: false}", true),
+        // The last word counts.
+        ("extends: ['docker:disable'], docker: {enabled: true}", true),
+        ("enabled: true", true),
+    ];
+    for (settings, is_on) in cases {
+        let said = policy(&format!("{{{settings}, {on}}}"), "nginx", "1.2.3");
+        assert_eq!(said == "semver major", is_on, "{settings}: {said}");
+    }
+}
+
 /// Rules are applied after the settings of each kind of update, and again; those of presets, after what stands at the top.
 #[test]
 fn what_counts_more_comes_later() {

@@ -60,6 +60,7 @@ fn write(survey: &Survey<'_>, file: &Surveyed, text: &str, tag: &str) -> Option<
         to_digest: Digest::parse(&format!("sha256:{}", "0".repeat(64))),
         reason: Reason::new(ReasonCode::Newer, String::new()),
         passed_over: Vec::new(),
+        alike: None,
     };
     let uses = uses(std::slice::from_ref(file)).into_iter();
     let decided = uses.map(|at| Decided { at, decision: decision.clone() }).collect();

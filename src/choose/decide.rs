@@ -62,6 +62,8 @@ pub struct Decision {
     pub reason: Reason,
     /// Better candidates that did not pass their checks, the best first.
     pub passed_over: Vec<(Tag, Reason)>,
+    /// A tag that is written like the deployed one and takes no part, where no other tag takes part either.
+    pub alike: Option<Tag>,
 }
 
 /// One policy in one environment, where one reference is deployed.
@@ -266,7 +268,9 @@ impl Case<'_, '_> {
             self.beyond(current).unwrap_or_default(),
             others.unwrap_or_default()
         );
-        Decision { to: Some(current.clone()), ..keep(Reason::new(ReasonCode::UpToDate, message)) }
+        let alike = self.selection.alike(current).cloned();
+        let to = Some(current.clone());
+        Decision { to, alike, ..keep(Reason::new(ReasonCode::UpToDate, message)) }
     }
 
     /// The newest tag out of reach, in words: "up to date" holds for the tags in reach alone.
@@ -464,7 +468,7 @@ pub(super) fn hold(to: Option<Tag>, reason: Reason) -> Decision {
 }
 
 fn decision(outcome: Outcome, to: Option<Tag>, reason: Reason) -> Decision {
-    Decision { outcome, to, to_digest: None, reason, passed_over: Vec::new() }
+    Decision { outcome, to, to_digest: None, reason, passed_over: Vec::new(), alike: None }
 }
 
 #[cfg(test)]

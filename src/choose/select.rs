@@ -112,6 +112,18 @@ impl<'a> Selection<'a> {
         self.beyond.as_ref()
     }
 
+    /// The highest tag, by its bytes, that is written like the deployed one but for its digits, and of another variant: told
+    /// where the deployed tag alone passes, so that nothing that is published will ever be chosen.
+    #[must_use]
+    pub fn alike(&self, deployed: &Tag) -> Option<&'a Tag> {
+        let others = self.rejected.contains_key(&Rejection::OtherVariant);
+        let is_alone = others && self.beyond.is_none() && self.candidates().count() == 1;
+        let skeleton = |tag: &Tag| skeleton(tag.as_str());
+        let written = skeleton(deployed);
+        let is_other = |tag: &&Tag| *tag != deployed && skeleton(tag) == written;
+        self.listing.tags.keys().filter(|_| is_alone).rfind(is_other)
+    }
+
     /// The candidate at a place, counted from the best one, which is at 0.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<&Candidate<'a>> {
@@ -143,6 +155,20 @@ impl<'a> Selection<'a> {
             Some(Candidate { tag, key })
         })
     }
+}
+
+/// A text with one sign for each run of digits.
+fn skeleton(text: &str) -> String {
+    let mut last_is_digit = false;
+    let sign = |c: char| {
+        let is_again = std::mem::replace(&mut last_is_digit, c.is_ascii_digit());
+        match (c.is_ascii_digit(), is_again) {
+            (true, true) => None,
+            (true, false) => Some('0'),
+            (false, _) => Some(c),
+        }
+    };
+    text.chars().filter_map(sign).collect()
 }
 
 impl Candidate<'_> {

@@ -13,8 +13,8 @@ const COUNTERS: [&str; 20] = [
 ];
 
 /// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.
-const BUILDS: [&str; 23] = [
-    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "focal", "hotfix",
+const BUILDS: [&str; 24] = [
+    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "eks", "focal", "hotfix",
     "jammy", "jenkins", "main", "master", "nightly", "noble", "release", "slim", "snapshot",
     "stable", "stretch", "trixie", "trunk", "wheezy",
 ];
@@ -66,12 +66,24 @@ struct Pieces<'a> {
     word: &'a str,
     /// True if a number here is written onto it.
     is_onto: bool,
+    /// True if the word is a `v` behind a separator.
+    is_version: bool,
+    /// True if a number of such a word has another one behind a point: the version of something that is packed as well.
+    is_packed: bool,
     /// True if what may be a commit is taken for one.
     is_lenient: bool,
 }
 
 fn pieces(variant: &str) -> Pieces<'_> {
-    Pieces { rest: variant, start: Some(' '), word: "", is_onto: false, is_lenient: false }
+    Pieces {
+        rest: variant,
+        start: Some(' '),
+        word: "",
+        is_onto: false,
+        is_version: false,
+        is_packed: false,
+        is_lenient: false,
+    }
 }
 
 impl<'a> Iterator for Pieces<'a> {
@@ -94,6 +106,8 @@ impl<'a> Iterator for Pieces<'a> {
                 Some(word) => self.take(word.len()),
                 None => self.run(|c| c.is_ascii_alphabetic()),
             };
+            self.is_version = self.start.is_some_and(|c| "-_".contains(c)) && self.word == "v";
+            self.is_packed = false;
             self.start = None;
             self.is_onto = true;
             return Some(VariantPiece::Word(self.word));
@@ -116,13 +130,18 @@ impl<'a> Pieces<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
         let is_dashed = self.start.take() == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
-        let is_base = is_one_of(&BASES);
+        let is_version = self.is_version && self.is_onto;
+        let behind = self.rest.strip_prefix('.');
+        self.is_packed |=
+            is_version && behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        // What is packed as well never goes down either.
+        let is_base = is_one_of(&BASES) || is_version && self.is_packed;
         // `-21-jdk` is a Java, `_12-jre` a build of one.
         let is_java = is_dashed && ["-jdk", "-jre"].iter().any(|java| self.rest.starts_with(java));
         // A time of building is one behind whatever word.
         let is_time = digits.len() >= 8 && digits.starts_with("20");
         let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_one_of(&BUILDS));
-        let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
+        let counts = (is_base || is_one_of(&COUNTERS) || is_apart || is_version) && !is_java;
         if counts {
             VariantPiece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
         } else {

@@ -76,6 +76,7 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
             to_digest: digest,
             reason,
             passed_over: Vec::new(),
+            alike: None,
         };
         match known.get(&at) {
             Some(index) => decided[*index].decision = decision,

@@ -20,7 +20,8 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         notes.extend(alarm(planned));
         notes.extend(overdue(planned));
         notes.extend(policy.and_then(|policy| changed_variant(planned, policy)));
-        notes.extend(policy.and_then(|policy| never_moves(planned, policy)));
+        let never = policy.and_then(|policy| never_moves(planned, policy));
+        notes.extend(never.or_else(|| is_alone(planned)));
     }
     for environment in set.environments.iter().filter(|e| e.home == set.here) {
         let ended = environment.holds.iter().filter(|hold| hold.until <= now);
@@ -158,6 +159,18 @@ fn changed_variant(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
     let note = Diagnostic::warning(Code::TagVariant, message)
         .help("`variant: keep` keeps prefix, number of parts and suffix");
     Some(at_site(note, planned))
+}
+
+/// A tag that nothing else is of the variant of, beside one that is written alike.
+fn is_alone(planned: &Planned) -> Option<Diagnostic> {
+    let (tag, alike) = (planned.deployed.tag.as_ref()?, planned.decision.alike.as_ref()?);
+    let message = format!(
+        "`{}` can choose nothing but {tag}: {alike}, which is written alike, is of another variant, and so are all others",
+        planned.image
+    );
+    let help = "say by `match` and `extract` what of the tag is ordered, or let `variant: any` pass over what stands around \
+                the version";
+    Some(at_site(Diagnostic::warning(Code::PolicyNeverMoves, message).help(help), planned))
 }
 
 /// A policy that can choose nothing but what is deployed: nobody learns otherwise that nothing is watched.

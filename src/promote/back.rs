@@ -115,6 +115,7 @@ impl Back<'_> {
             to_digest: held.digest.clone(),
             reason: Reason::new(ReasonCode::RolledBack, message),
             passed_over: Vec::new(),
+            alike: None,
         }
     }
 }

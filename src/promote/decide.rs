@@ -450,6 +450,7 @@ impl<'a> Unit<'a> {
             to_digest: chosen.digest.clone(),
             reason,
             passed_over: Vec::new(),
+            alike: None,
         };
         let Some(hold) = self.environment.hold_on(&policy.name, self.facts.now) else {
             return decision;
@@ -490,9 +491,17 @@ fn kept(policy: &Policy, deployed: &Deployed) -> Decision {
         to_digest: deployed.digest.clone(),
         reason: Reason::new(ReasonCode::UpToDate, message),
         passed_over: Vec::new(),
+        alike: None,
     }
 }
 
 fn held(reason: Reason) -> Decision {
-    Decision { outcome: Outcome::Hold, to: None, to_digest: None, reason, passed_over: Vec::new() }
+    Decision {
+        outcome: Outcome::Hold,
+        to: None,
+        to_digest: None,
+        reason,
+        passed_over: Vec::new(),
+        alike: None,
+    }
 }

@@ -61,6 +61,7 @@ pub(super) fn planned(image: &str, from: &str, outcome: Outcome, to: &str) -> Pl
             to_digest: None,
             reason,
             passed_over: Vec::new(),
+            alike: None,
         },
         sites: Vec::new(),
         edited: outcome == Outcome::Update,

@@ -38,8 +38,22 @@ pub struct Guess {
 const BUILDS: u64 = 100;
 
 /// Words before a number that say that it counts builds; behind others, as in `jdk-17`, it may be a version.
-const BRANCHES: [&str; 9] =
-    ["main", "master", "trunk", "develop", "dev", "build", "ci", "release", "staging"];
+const BRANCHES: [&str; 14] = [
+    "main",
+    "master",
+    "trunk",
+    "develop",
+    "dev",
+    "build",
+    "ci",
+    "release",
+    "staging",
+    "stage",
+    "prod",
+    "production",
+    "test",
+    "qa",
+];
 
 /// Formats of calendar versions, the more particular first.
 const CALENDARS: [&str; 10] = [
@@ -60,7 +74,7 @@ const CALENDARS: [&str; 10] = [
 type Look = (&'static str, fn(&Captures<'_>) -> Option<Rule>, &'static str);
 
 /// The looks of tags that are no versions, the more particular first.
-const LOOKS: [Look; 12] = [
+const LOOKS: [Look; 15] = [
     (
         r"^([A-Za-z][\w.-]*?)-[0-9a-f]{7,40}-\d{8,}$",
         |found| {
@@ -78,15 +92,39 @@ const LOOKS: [Look; 12] = [
         "a branch, a time and a commit: by the time",
     ),
     (
-        r"^([A-Za-z]+)\.\d{4}-\d{2}-\d{2}T[\d-]+Z$",
+        r"^((?:[A-Za-z]+[.-])?)(?:19|20)\d{2}-\d{2}-\d{2}T[\d-]+(Z?)$",
         |found| {
-            Some(ordered(
-                &format!(r"^{}\.\d{{4}}-\d{{2}}-\d{{2}}T[\d-]+Z$", escape(&found[1])),
-                None,
-                TEXT,
-            ))
+            let (lead, zone) = (escape(&found[1]), &found[2]);
+            let pattern = format!(r"^{lead}\d{{4}}-\d{{2}}-\d{{2}}T[\d-]+{zone}$");
+            Some(ordered(&pattern, None, TEXT))
         },
         "times of day: by their text",
+    ),
+    (
+        r"^([A-Za-z]+)-(?:19|20)\d{2}-\d{2}-\d{2}$",
+        |found| {
+            let pattern = format!(r"^{}-\d{{4}}-\d{{2}}-\d{{2}}$", &found[1]);
+            Some(ordered(&pattern, None, TEXT))
+        },
+        "a word and a day: by the day",
+    ),
+    (
+        r"^(v?)(?:19|20)\d{6}-\d{6}((?:-[0-9a-f]{7,40})?)$",
+        |found| {
+            let commit = if found[2].is_empty() { "" } else { "-[0-9a-f]{7,40}" };
+            let pattern = format!(r"^{}(?<time>\d{{8}}-\d{{6}}){commit}$", &found[1]);
+            Some(ordered(&pattern, Some("$time"), TEXT))
+        },
+        "a day, a time of it and a commit: by the time",
+    ),
+    (
+        r"^(?:[0-9]+[a-f]|[a-f]+[0-9])[0-9a-f]{5,38}-((?:19|20)(?:\d{6}|\d{12}))$",
+        |found| {
+            let digits = found[1].len();
+            let pattern = format!(r"^[0-9a-f]{{7,40}}-(?<time>\d{{{digits}}})$");
+            Some(ordered(&pattern, Some("$time"), NUMBER))
+        },
+        "a commit and a time: by the time",
     ),
     (
         r"^(\d{4}-\d{2}-\d{2})-[0-9a-f]{7,40}$",
@@ -94,9 +132,10 @@ const LOOKS: [Look; 12] = [
         "a day and a commit: by the day",
     ),
     (
-        r"^(v?)((?:19|20)\d{6})-[0-9a-f]{7,40}$",
+        r"^(v?)((?:19|20)(?:\d{6}|\d{12}))-[0-9a-f]{7,40}$",
         |found| {
-            let pattern = format!(r"^{}(?<date>\d{{8}})-[0-9a-f]{{7,40}}$", &found[1]);
+            let (lead, digits) = (&found[1], found[2].len());
+            let pattern = format!(r"^{lead}(?<date>\d{{{digits}}})-[0-9a-f]{{7,40}}$");
             Some(ordered(&pattern, Some("$date"), NUMBER))
         },
         "a day and a commit: by the day",
@@ -155,12 +194,14 @@ const LOOKS: [Look; 12] = [
         "commits: the last that the registry got",
     ),
     (
-        r"^([A-Za-z][A-Za-z._-]*)-(\d+)$",
+        r"^([A-Za-z][A-Za-z._-]*)([-.])(\d+)$",
         |found| {
             let is_branch = BRANCHES.contains(&found[1].to_ascii_lowercase().as_str());
-            let is_many = found[2].parse::<u64>().is_ok_and(|number| number >= BUILDS);
+            let is_many =
+                &found[2] == "-" && found[3].parse::<u64>().is_ok_and(|number| number >= BUILDS);
             let is_build = is_branch || is_many;
-            let pattern = format!(r"^{}-(?<build>\d+)$", lead(found)?);
+            let joint = if &found[2] == "." { r"\." } else { "-" };
+            let pattern = format!(r"^{}{joint}(?<build>\d+)$", lead(found)?);
             is_build.then(|| ordered(&pattern, Some("$build"), NUMBER))
         },
         "numbers of builds",
@@ -287,7 +328,7 @@ mod tests {
 
     #[test]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 43] = [
+        let cases: [(&[&str], &str); 51] = [
             (&["v1.2.3"], "semver minor"),
             (&["sha-1234567"], "newest pushed ^sha-[0-9a-f]{7,40}$"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
@@ -303,7 +344,18 @@ mod tests {
             (&["pr-77"], "nothing, not pr-77"),
             (&["01-09-2026"], "nothing, not 01-09-2026"),
             (&["2026w36"], "nothing, not 2026w36"),
-            (&["3f1c2a9-20260901"], "nothing, not 3f1c2a9-20260901"),
+            (&["3f1c2a9-20260901"], r"numerical asc ^[0-9a-f]{7,40}-(?<time>\d{8})$ $time"),
+            (&["3f1c2a9-20260901120000"], r"numerical asc ^[0-9a-f]{7,40}-(?<time>\d{14})$ $time"),
+            (&["20240101120000-abc1234"], r"numerical asc ^(?<date>\d{14})-[0-9a-f]{7,40}$ $date"),
+            (
+                &["20240101-120000-abc1234"],
+                r"alphabetical asc ^(?<time>\d{8}-\d{6})-[0-9a-f]{7,40}$ $time",
+            ),
+            (&["20240101-120000"], r"alphabetical asc ^(?<time>\d{8}-\d{6})$ $time"),
+            (&["2024-01-01T12-00-00"], r"alphabetical asc ^\d{4}-\d{2}-\d{2}T[\d-]+$"),
+            (&["release-2024-05-01"], r"alphabetical asc ^release-\d{4}-\d{2}-\d{2}$"),
+            (&["build.412"], r"numerical asc ^build\.(?<build>\d+)$ $build"),
+            (&["prod-17"], r"numerical asc ^prod-(?<build>\d+)$ $build"),
             (&["20260901.3"], "calver YYYY0M0D.MICRO"),
             (&["1234-3f1c2a9"], r"numerical asc ^(?<build>\d+)-[0-9a-f]{7,40}$ $build"),
             (&["e2e"], "nothing, not e2e"),

@@ -448,6 +448,43 @@ fn what_counts_moves_and_what_does_not_stays() {
             "image: r.io/a@@A\n",
             &["digest-only"],
         ),
+        // Releases of a distribution, and the version of something that is packed as well.
+        one(
+            minor,
+            "r.io/a: [v3.6.3-eks-1-29-2, v3.6.3-eks-1-29-5, v3.6.4-eks-1-29-6, v4.0.0-eks-1-30-2]\n",
+            "image: r.io/a:v3.6.3-eks-1-29-2\n",
+            "image: r.io/a:v3.6.4-eks-1-29-6\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [4.6.3_v2.0.9-ls309, 4.6.4_v2.0.10-ls311, 4.6.5-v7, 4.6.5_v1.2.19-ls400]\n",
+            "image: r.io/a:4.6.3_v2.0.9-ls309\n",
+            "image: r.io/a:4.6.4_v2.0.10-ls311\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2.0-arm64v8, 1.3.0-arm64v9, 1.2.1-arm64v8]\n",
+            "image: r.io/a:1.2.0-arm64v8\n",
+            "image: r.io/a:1.2.1-arm64v8\n",
+            &[],
+        ),
+        // What nothing else is of the variant of is told.
+        one(
+            minor,
+            "r.io/a: [pg15.5-ts2.13.0, pg15.5-ts2.13.1, pg15.6-ts2.14.2, latest]\n",
+            "image: r.io/a:pg15.5-ts2.13.0\n",
+            "image: r.io/a:pg15.5-ts2.13.0\n",
+            &["policy.never-moves", "pg15.6-ts2.14.2, which is written alike"],
+        ),
+        one(
+            minor,
+            "r.io/a: [RELEASE.2023-12-20T01-00-02Z, RELEASE.2024-01-05T22-17-24Z]\n",
+            "image: r.io/a:RELEASE.2023-12-20T01-00-02Z\n",
+            "image: r.io/a:RELEASE.2023-12-20T01-00-02Z\n",
+            &["policy.never-moves"],
+        ),
         one(
             "  a: {image: r.io/a, tags: {semver: '>=2.0.300'}}\n",
             "r.io/a: [2.0.300, 2.0.331-1-gabc1234]\n",

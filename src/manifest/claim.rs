@@ -1,6 +1,7 @@
 //! Pieces of scalars that a marker or a target gives to a policy, whatever their shape.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::variables::{self, Marked};
 use super::{Part, Reader, Slot};
@@ -45,8 +46,13 @@ impl Taken {
 
     /// Whether none of a piece's bytes is taken.
     pub(super) fn is_free(&self, slot: &Slot) -> bool {
-        let before = self.0.range(..slot.start + slot.range.len().max(1)).next_back();
-        before.is_none_or(|(_, taken)| *taken <= slot.start)
+        self.is_free_at(&(slot.start..slot.start + slot.range.len().max(1)))
+    }
+
+    /// True if none of these bytes is taken.
+    pub(super) fn is_free_at(&self, bytes: &Range<usize>) -> bool {
+        let before = self.0.range(..bytes.end).next_back();
+        before.is_none_or(|(_, taken)| *taken <= bytes.start)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Files that are not YAML, such as Helm's templates: marked lines, each read by itself, and what
 //! targets match.
 
+mod digests;
+
 use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
 use super::mention::{versioned, words};
@@ -50,8 +52,8 @@ pub(super) fn find(path: &str, text: &str, aims: &[Aim<'_>]) -> Plain {
         aimed.extend(reached.claims.iter().cloned());
         plain.reached.push(reached);
     }
-    plain.claimed.extend(claim::group(aimed));
-    plain.claimed.extend(claim::group(claims));
+    let claimed = claim::group(aimed).into_iter().chain(claim::group(claims)).collect();
+    plain.claimed = digests::look_beside(text, &taken, claimed);
     plain
 }
 
@@ -141,12 +143,16 @@ fn marked_word(line: &str, start: usize, number: usize) -> Option<(Claim, Scalar
     let fits = |word: &str| match part {
         Part::Whole => versioned(word).is_some(),
         Part::Tag => Shape::parse(word).is_some(),
+        Part::Digest => true,
         _ => false,
     };
     let whole = words(front).filter(|_| part == Part::Whole);
     let tags = front.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
     let tags = tags.map(|tag| (tag.as_ptr() as usize - front.as_ptr() as usize, tag));
-    let mut found = whole.chain(tags.filter(|_| part == Part::Tag)).filter(|(_, word)| fits(word));
+    let digests = digests::digests(front).filter(|_| part == Part::Digest);
+    let digests = digests.map(|bytes| (bytes.start, &front[bytes]));
+    let words = whole.chain(tags.filter(|_| part == Part::Tag)).chain(digests);
+    let mut found = words.filter(|(_, word)| fits(word));
     let (word_at, word) = found.next().filter(|_| !front.contains("{{"))?;
     let slot = Slot {
         part,

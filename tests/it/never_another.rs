@@ -270,6 +270,57 @@ fn a_marker_changes_nothing_but_what_it_marks() {
     ]);
 }
 
+/// A text that nothing parses has no mapping: the lines around a tag belong to it.
+#[test]
+fn a_digest_never_stays_behind_its_tag_in_a_text() {
+    let row = |path, before, after, says| Row { path, ..shop(before, after, says) };
+    let stays = |path, before| row(path, before, before, &["marker.unsuited", "line 3"]);
+    let tf = "set {\n  name  = \"image.tag\"\n  value = \"v1.0.0\" # tagalong: shop:tag\n}\nset {\n  name  = \"image.digest\"\n  value = \"@A\"\n}\n";
+    hold(&[
+        stays(
+            "t/d.yaml",
+            "{{ if .x }}\n  tag: v1.0.0 # tagalong: shop:tag\n  digest: '@A'\n{{ end }}\n",
+        ),
+        stays(
+            "Dockerfile",
+            "# x\nARG V=v1.0.0 # tagalong: shop:tag\nARG D=#A\nFROM r.io/acme/shop:$V@sha256:$D\n",
+        ),
+        row("main.tf", tf, tf, &["marker.unsuited", "line 7"]),
+        // Those of other images, and what is to be ignored.
+        row(
+            "Dockerfile",
+            "ARG V=v1.0.0 # tagalong: shop:tag\nFROM debian:12@@A\n",
+            "ARG V=v1.1.0 # tagalong: shop:tag\nFROM debian:12@@A\n",
+            &[],
+        ),
+        row(
+            "a.sh",
+            "V=v1.0.0 # tagalong: shop:tag\nSUM=#A # tagalong: ignore\n\nOTHER=#A\n",
+            "V=v1.1.0 # tagalong: shop:tag\nSUM=#A # tagalong: ignore\n\nOTHER=#A\n",
+            &[],
+        ),
+        // Marked, they move together.
+        row(
+            "app/.env",
+            "T=v1.0.0 # tagalong: shop:tag\nD=@A # tagalong: shop:digest\n",
+            "T=v1.1.0 # tagalong: shop:tag\nD=@B # tagalong: shop:digest\n",
+            &[],
+        ),
+        row(
+            "t/d.yaml",
+            "{{ if .x }}\n  tag: v1.0.0 # tagalong: shop:tag\n  digest: '#A' # tagalong: shop:digest\n{{ end }}\n",
+            "{{ if .x }}\n  tag: v1.1.0 # tagalong: shop:tag\n  digest: '#B' # tagalong: shop:digest\n{{ end }}\n",
+            &[],
+        ),
+        row(
+            "a.sh",
+            "A=v1.0.0 # tagalong: shop:tag\nD=@A # tagalong: shop:digest\nB=v1.0.0 # tagalong: shop:tag\n",
+            "A=v1.0.0 # tagalong: shop:tag\nD=@A # tagalong: shop:digest\nB=v1.0.0 # tagalong: shop:tag\n",
+            &["marker.unsuited"],
+        ),
+    ]);
+}
+
 #[test]
 fn an_image_is_what_all_of_its_keys_say() {
     let redis = "  redis: {image: redis, tags: {semver: major}}\n  bitnami: {image: bitnami/redis, tags: {semver: major}}\n";

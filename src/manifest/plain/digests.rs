@@ -1,0 +1,164 @@
+//! Digests beside claimed tags in a text that nothing parses: the lines around a tag say what belongs to it.
+
+use std::ops::Range;
+
+use super::super::claim::{Claimed, Taken};
+use super::super::marker;
+use crate::image::{Digest, Reference};
+
+/// Lines of a paragraph further from a tag than this are of something else.
+const NEAR: usize = 5;
+
+/// The hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
+/// A digest of a text.
+struct Written {
+    /// Its bytes, with what says the algorithm.
+    bytes: Range<usize>,
+    /// Its line, from 1.
+    line: usize,
+}
+
+/// Puts claimed digests to the tags of their policies that they are nearest to, and notes digests that nobody claims and
+/// that would stay as they are beside a tag that moves.
+pub(super) fn look_beside(text: &str, taken: &Taken, claimed: Vec<Claimed>) -> Vec<Claimed> {
+    let written: Vec<Written> = if text.len() < DIGITS { Vec::new() } else { all(text) };
+    if written.is_empty() {
+        return claimed;
+    }
+    let lines = Lines::of(text);
+    let is_alone =
+        |one: &Claimed| one.mapping.is_none() && one.slots.iter().all(|slot| slot.part.is_digest());
+    let (alone, mut others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_alone);
+    let mut left = Vec::new();
+    for digest in alone {
+        match nearest(&others, &digest, &lines) {
+            Nearest::One(at) => others[at].join(digest),
+            Nearest::None => left.push(digest),
+            Nearest::Several(all) => {
+                all.into_iter().for_each(|at| others[at].stays = Some(digest.line))
+            }
+        }
+    }
+    for one in others.iter_mut().filter(|one| is_open(one)) {
+        let mut near = written.iter().filter(|digest| lines.are_near(one.line, digest.line));
+        let stays = near.find(|digest| taken.is_free_at(&digest.bytes));
+        one.stays = one.stays.or(stays.map(|digest| digest.line));
+    }
+    others.extend(left);
+    others
+}
+
+/// True if a place has a tag and no digest.
+fn is_open(one: &Claimed) -> bool {
+    one.mapping.is_none() && one.tag.is_some() && one.digest.is_none()
+}
+
+/// The tags that a digest is nearest to.
+enum Nearest {
+    None,
+    One(usize),
+    Several(Vec<usize>),
+}
+
+fn nearest(others: &[Claimed], digest: &Claimed, lines: &Lines) -> Nearest {
+    let is_its = |one: &Claimed| {
+        one.policy == digest.policy && is_open(one) && lines.are_near(one.line, digest.line)
+    };
+    let steps = |one: &Claimed| one.line.abs_diff(digest.line);
+    let fit = || others.iter().enumerate().filter(|(_, one)| is_its(one));
+    let Some(least) = fit().map(|(_, one)| steps(one)).min() else { return Nearest::None };
+    let mut all: Vec<usize> =
+        fit().filter(|(_, one)| steps(one) == least).map(|(at, _)| at).collect();
+    match (all.pop(), all.is_empty()) {
+        (Some(one), true) => Nearest::One(one),
+        (last, _) => Nearest::Several(all.into_iter().chain(last).collect()),
+    }
+}
+
+/// The blank lines of a text, which end paragraphs.
+struct Lines {
+    blank: Vec<usize>,
+}
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let lines = text.lines().enumerate();
+        let blank = lines.filter(|(_, line)| line.trim().is_empty()).map(|(at, _)| at + 1);
+        Self { blank: blank.collect() }
+    }
+
+    fn are_near(&self, one: usize, other: usize) -> bool {
+        let between = one.min(other)..one.max(other);
+        let at = self.blank.partition_point(|line| *line < between.start);
+        let is_apart = self.blank.get(at).is_some_and(|line| *line < between.end);
+        between.len() <= NEAR && !is_apart
+    }
+}
+
+/// The digests of a text, but for those of whole references, and of lines that are to be ignored.
+fn all(text: &str) -> Vec<Written> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        for bytes in digests(line) {
+            let is_own = !is_of_reference(&line[..bytes.start])
+                && !marker::is_ignored_at(text, start + bytes.start);
+            if is_own {
+                let bytes = start + bytes.start..start + bytes.end;
+                found.push(Written { bytes, line: index + 1 });
+            }
+        }
+        start += line.len();
+    }
+    found
+}
+
+/// The bytes of the digests of a line.
+pub(super) fn digests(line: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| Digest::from_hex(word).is_some()).map(|word| {
+        let at = word.as_ptr() as usize - line.as_ptr() as usize;
+        let start = line[..at].strip_suffix("sha256:").map_or(at, str::len);
+        start..at + word.len()
+    })
+}
+
+/// True if a text ends with a reference that names its own image, as `debian:12@`.
+fn is_of_reference(before: &str) -> bool {
+    let Some(before) = before.strip_suffix('@') else { return false };
+    let word = before.rsplit(|c: char| c.is_whitespace() || "\"'=(".contains(c)).next();
+    word.is_some_and(|word| Reference::parse(word).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_digests_that_stand_alone() {
+        let hex = "a".repeat(64);
+        let cases = [
+            (format!("X=sha256:{hex}"), vec![2..73]),
+            (format!("\"{hex}\""), vec![1..65]),
+            (format!("{hex}0"), vec![]),
+            (format!("x{hex}"), vec![]),
+        ];
+        for (line, want) in cases {
+            assert_eq!(digests(&line).collect::<Vec<_>>(), want, "{line}");
+        }
+        assert_eq!(all(&format!("FROM debian:12@sha256:{hex}\n")).len(), 0);
+        assert_eq!(all(&format!("FROM a/b:${{V}}@sha256:{hex}\n")).len(), 1);
+        assert_eq!(all(&format!("X={hex} # tagalong: ignore\n")).len(), 0);
+    }
+
+    #[test]
+    fn a_blank_line_ends_what_belongs_together() {
+        let lines = Lines::of("1\n2\n\n4\n5\n6\n7\n8\n9\n10\n");
+        let cases = [(1, 2, true), (2, 4, false), (4, 9, true), (4, 10, false), (9, 4, true)];
+        for (one, other, want) in cases {
+            assert_eq!(lines.are_near(one, other), want, "{one} {other}");
+        }
+    }
+}

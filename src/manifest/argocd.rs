@@ -207,7 +207,7 @@ impl Finder<'_> {
             if let Some(said) = self.overriding(name) {
                 let repository = self.found.sites[site].repository.clone();
                 self.found.sites[site].slots.clear();
-                self.obstruct(repository, name, Obstacle::Elsewhere(said));
+                self.obstruct(repository, name, Obstacle::Unread(said));
             }
         }
     }

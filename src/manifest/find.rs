@@ -430,7 +430,7 @@ git: {url: 'https://github.com/acme/x', ref: {tag: v1}}
             "ghcr.io/acme/g v7  16",
             "ghcr.io/acme/h v8  19",
             "ghcr.io/acme/k v10  21",
-            "ghcr.io/acme/l Elsewhere(\"the parameter `image.repository` in line 12 counts more than the values\")",
+            "ghcr.io/acme/l Unread(\"the parameter `image.repository` in line 12 counts more than the values\")",
         ];
         assert_eq!(got, want);
     }

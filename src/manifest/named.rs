@@ -147,13 +147,21 @@ fn repository(finder: &mut Finder<'_>, mapping: NodeId, stem: &str, node: NodeId
 fn named(finder: &mut Finder<'_>, mapping: NodeId) {
     let mapping = finder.stream.target(mapping);
     let Some(node) = finder.stream.get(mapping, "name") else { return };
-    let is_other = finder.stream.get(mapping, "repository").is_some();
-    if is_other || finder.stream.get(mapping, "tag").is_none() {
+    let repository = finder.stream.get(mapping, "repository");
+    let is_other = repository.is_some_and(|repository| !finder.is_blank(repository));
+    let Some(name) = finder.stream.text(finder.stream.target(node)) else { return };
+    let has = |key| finder.stream.get(mapping, key).is_some();
+    // A bare name with a version can be anything.
+    let tag = match () {
+        () if has("tag") => "tag",
+        () if name.contains('/') && has("version") => "version",
+        () => return,
+    };
+    if is_other {
         return;
     }
-    let Some(name) = finder.stream.text(finder.stream.target(node)) else { return };
     let registry = finder.text(mapping, "registry").map(str::to_owned);
-    let written = finder.siblings(mapping, &["tag"]);
+    let written = finder.siblings(mapping, &[tag]);
     finder.record_named(
         mapping,
         registry.as_deref(),

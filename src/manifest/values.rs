@@ -3,8 +3,8 @@
 use super::finder::{Finder, NameAt, Written};
 use super::identity::WrittenForm;
 use super::reference::TAGS;
-use super::{Named, Obstacle, Obstructed, Obstruction, Spot};
-use crate::image::{Reference, Repository};
+use super::{Named, Obstacle, Obstructed, Obstruction, Part, Spot};
+use crate::image::{Digest, Reference, Repository};
 use crate::yaml::NodeId;
 
 /// Keys that say that a `repository` beside them is one of images.
@@ -18,6 +18,9 @@ const SIGNS: [&str; 8] = [
     "imagePullPolicy",
     "pullSecrets",
 ];
+
+/// The end of a repository for charts that know tags alone: the tag is the digest's digits then.
+const HASHED: &str = "@sha256";
 
 /// Looks at a mapping's `repository` and what stands beside it.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
@@ -33,6 +36,11 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         return;
     }
     let registry = finder.text(mapping, "registry").map(str::to_owned);
+    if let Some(name) = repository.strip_suffix(HASHED) {
+        let written = hashed(finder, mapping);
+        let name = NameAt { text: name, form: WrittenForm::Split, node };
+        return finder.record_named(mapping, registry.as_deref(), name, written);
+    }
     let written = finder.siblings(mapping, &TAGS);
     let Some(second) = second_name(finder, mapping) else {
         let is_bare = written.as_ref().is_ok_and(|written| written.slots.is_empty());
@@ -58,6 +66,17 @@ pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {
         NameAt { text: &joined, form: WrittenForm::Split, node: own },
         written,
     );
+}
+
+/// The digest whose digits stand for a tag.
+fn hashed(finder: &mut Finder<'_>, mapping: NodeId) -> Result<Written, Obstruction> {
+    let tag = TAGS.iter().find_map(|key| finder.stream.get(mapping, key));
+    let text = tag.and_then(|tag| finder.stream.text(finder.stream.target(tag)));
+    let (tag, digest) = tag.zip(text.and_then(Digest::from_hex)).ok_or(Obstacle::NotATag)?;
+    let mut written = Written { digest: Some(digest), ..Written::default() };
+    let range = 0..text.map_or(0, str::len);
+    finder.slot(Part::Hash, tag, range, &mut written)?;
+    Ok(written)
 }
 
 /// The second half of a name.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Lent;
 use super::finder::{Finder, Written};
-use super::{Named, Obstacle, Obstructed, Part, Spot};
+use super::{Named, Obstacle, Obstructed, Part, Spot, marker};
 use crate::diagnostic::Place;
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::NodeId;
@@ -25,6 +25,8 @@ pub struct Variables {
     others: Option<Place>,
     /// Those that are set to nothing.
     empty: BTreeSet<String>,
+    /// Those that a marker stands beside.
+    marked: BTreeSet<String>,
 }
 
 /// What sets variables of one file.
@@ -50,6 +52,10 @@ impl Variables {
                 continue;
             };
             let (name, value) = (name.trim().to_owned(), value.trim());
+            let comment = line.rfind('#').map(|at| &line[at..]);
+            if comment.is_some_and(|comment| marker::own(comment).is_some()) {
+                variables.marked.insert(name.clone());
+            }
             if matches!(value, "" | "''" | "\"\"") {
                 variables.empty.insert(name.clone());
             } else {
@@ -66,7 +72,7 @@ impl Variables {
     pub fn set(path: &str, lines: BTreeMap<String, usize>, others: Option<Place>) -> Self {
         let place = |line| Place { line, column: 1, ..Place::of_file(path) };
         let places = lines.into_iter().map(|(name, line)| (name, place(line))).collect();
-        Self { places, others, empty: BTreeSet::new() }
+        Self { places, others, ..Self::default() }
     }
 
     /// The same, and what others set that this does not.
@@ -77,6 +83,7 @@ impl Variables {
                 continue;
             }
             self.empty.extend(under.empty.get(&name).cloned());
+            self.marked.extend(under.marked.get(&name).cloned());
             self.places.insert(name, place);
         }
         Self { others: self.others.or(under.others), ..self }
@@ -306,9 +313,11 @@ fn overruled(
     let is_default = |name: &str| variables.is_empty(name) && expanded.filled.contains(&name);
     let set = |name: &str| {
         let place = variables.place(name).filter(|_| !is_default(name))?;
-        Some(format!("`{name}`, which {place} sets"))
+        let said = format!("`{name}`, which {place} sets").into();
+        let is_marked = variables.marked.contains(name);
+        Some(if is_marked { Obstacle::MovesElsewhere(said) } else { Obstacle::Variable(said) })
     };
-    expanded.variables(bytes).find_map(set).map(|set| Obstacle::Variable(set.into()))
+    expanded.variables(bytes).find_map(set)
 }
 
 /// The first variable without a default.

@@ -401,6 +401,24 @@ fn a_registry_beside_a_tag_is_for_what_is_beneath() {
     ]);
 }
 
+/// Names that stand under other keys than most, and tags that are digests.
+#[test]
+fn an_image_has_its_name_under_whatever_key_it_stands() {
+    hold(&[
+        shop(
+            "agents: {image: {name: r.io/acme/shop, tag: v1.0.0, repository: }}\n",
+            "agents: {image: {name: r.io/acme/shop, tag: v1.1.0, repository: }}\n",
+            &[],
+        ),
+        shop(
+            "proxy: {image: {name: r.io/acme/shop, version: v1.0.0}}\n",
+            "proxy: {image: {name: r.io/acme/shop, version: v1.1.0}}\n",
+            &[],
+        ),
+        stays("image: {repository: r.io/acme/shop@sha256, tag: '#A'}\n", &["digest-only"]),
+    ]);
+}
+
 /// A variable or a template in the name is told, in whichever key it stands.
 #[test]
 fn a_name_with_a_variable_in_it_is_told() {

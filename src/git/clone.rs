@@ -71,11 +71,11 @@ fn read(
     volume: &Volume,
     path: &str,
 ) -> Result<Vec<u8>, GitError> {
-    let Some((oid, _)) = blobs.get(path) else {
+    let Some(entry) = blobs.get(path) else {
         let message = "not a file of the branch".to_owned();
         return Err(GitError::Other { subject: path.to_owned(), message });
     };
-    volume.read(repository, *oid, path)
+    volume.read(repository, entry.oid, path)
 }
 
 impl Clone {
@@ -225,8 +225,9 @@ impl Clone {
         Ok(commit::state(branch, &commit, author))
     }
 
-    pub(super) fn mode(&self, path: &str) -> Option<i32> {
-        self.blobs.get(path).map(|(_, mode)| *mode)
+    /// True if a file of the commit can be executed.
+    pub(super) fn is_executable(&self, path: &str) -> bool {
+        self.blobs.get(path).is_some_and(tree::Entry::is_executable)
     }
 }
 

@@ -7,6 +7,7 @@ use git2::build::TreeUpdateBuilder;
 use jiff::Timestamp;
 
 use super::sign::Signing;
+use super::tree::{self, EntryBudget};
 use super::{BranchState, Clone, GitError, Oid, Update};
 use crate::changeset::CHANGE_TRAILER;
 
@@ -61,9 +62,9 @@ impl Clone {
         for file in files {
             let (path, content) = file?;
             let blob = self.repository.blob(content.as_bytes()).map_err(git)?;
-            let mode = match self.mode(&path) {
-                Some(0o100_755) => git2::FileMode::BlobExecutable,
-                _ => git2::FileMode::Blob,
+            let mode = match self.is_executable(&path) {
+                true => git2::FileMode::BlobExecutable,
+                false => git2::FileMode::Blob,
             };
             update.upsert(path, blob, mode);
         }
@@ -149,18 +150,16 @@ impl Clone {
         while !self.advertised.values().any(|known| *known == next) {
             let found = self.repository.find_commit(next).map_err(git)?;
             let before = found.parent(0).map_err(git)?;
-            let (old, new) = (before.tree().map_err(git)?, found.tree().map_err(git)?);
-            let changes = self.repository.diff_tree_to_tree(Some(&old), Some(&new), None);
-            let changes = changes.map_err(git)?;
-            let files = changes.deltas().map(|delta| {
-                let path = delta.new_file().path_bytes().unwrap_or_default();
-                let blob = self.repository.find_blob(delta.new_file().id())?;
-                Ok((String::from_utf8_lossy(path).into_owned(), blob.content().to_vec()))
+            let (old, new) = (before.tree_id(), found.tree_id());
+            let changes = tree::differing(&self.repository, old, new, &mut EntryBudget::new());
+            let files = changes.map_err(git)?.into_iter().filter_map(|change| {
+                let blob = self.repository.find_blob(change.after?.oid);
+                Some(blob.map(|blob| (change.path, blob.content().to_vec())))
             });
             all.push(Described {
                 commit: next,
                 parent: before.id(),
-                tree: new.id(),
+                tree: new,
                 message: found.message().unwrap_or_default().to_owned(),
                 files: files.collect::<Result<_, _>>().map_err(git)?,
             });

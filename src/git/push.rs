@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::{Buf, ObjectType, TreeWalkMode, TreeWalkResult};
+use git2::Buf;
 
 use super::smart::{RefCommand, Smart};
-use super::{Clone, GitError, Oid, Remote, branch_ref, local, short};
+use super::{Clone, GitError, Oid, Remote, branch_ref, local, short, tree};
 
 /// One reference to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl Clone {
                     break;
                 }
                 let parent = commit.parent(0)?;
-                for oid in new_objects(&parent.tree()?, &commit.tree()?)? {
+                for oid in tree::added(&self.repository, parent.tree_id(), commit.tree_id())? {
                     if seen.insert(oid) {
                         builder.insert_object(oid, None)?;
                     }
@@ -168,23 +168,6 @@ impl Clone {
         builder.write_buf(&mut pack)?;
         Ok(pack)
     }
-}
-
-/// Trees and blobs of `new` that stand elsewhere than in `old`; equal subtrees are not entered.
-fn new_objects(old: &git2::Tree<'_>, new: &git2::Tree<'_>) -> Result<Vec<Oid>, git2::Error> {
-    let mut found = vec![new.id()];
-    let mut failed = None;
-    new.walk(TreeWalkMode::PreOrder, |directory, entry| {
-        let path = format!("{directory}{}", String::from_utf8_lossy(entry.name_bytes()));
-        let same = old.get_path(path.as_ref()).is_ok_and(|known| known.id() == entry.id());
-        match (same, entry.kind()) {
-            (true, _) | (_, Some(ObjectType::Commit)) => return TreeWalkResult::Skip,
-            (false, Some(ObjectType::Tree | ObjectType::Blob)) => found.push(entry.id()),
-            (false, _) => failed = Some(git2::Error::from_str("an entry of unknown kind")),
-        }
-        TreeWalkResult::Ok
-    })?;
-    failed.map_or(Ok(found), Err)
 }
 
 fn judge(

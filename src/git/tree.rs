@@ -1,18 +1,19 @@
 //! The files of a commit, within bounds: a pack of a kilobyte can hold a tree with more paths than there is memory, or
 //! one that is deeper than any stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use git2::{ObjectType, Repository, Tree};
+use git2::{Repository, Tree, TreeEntry};
 
 use super::{GitError, Oid};
 
-/// What git calls a regular file, executable or not.
-const REGULAR: [i32; 2] = [0o100_644, 0o100_755];
-
-/// What git calls a directory.
+/// The kinds of entries, in the bits of a mode that say the kind. A mode is read as it is written: libgit2 takes whatever has
+/// a bit for execution for a file, links among them.
+const KIND: i32 = 0o170_000;
+const FILE: i32 = 0o100_000;
 const TREE: i32 = 0o040_000;
+const SUBMODULE: i32 = 0o160_000;
 
 /// More entries than this, in all, are no config repository.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -32,8 +33,8 @@ const MAX_TREE: usize = 64 << 20;
 /// All files that are read of one clone have no more bytes together: the same few bytes of a pack can be a million files.
 const MAX_READ: u64 = 2 << 30;
 
-/// Objects and modes by path.
-pub(super) type BlobsByPath = BTreeMap<String, (Oid, i32)>;
+/// Files by path.
+pub(super) type BlobsByPath = BTreeMap<String, Entry>;
 
 /// What a tree holds.
 #[derive(Default)]
@@ -62,26 +63,39 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
         if depth > MAX_DEPTH {
             return Err(over(format!("{MAX_DEPTH} levels")));
         }
+        let mut names = BTreeSet::new();
         for entry in &subtree(repository, tree).map_err(git)? {
             entries += 1;
             // A name that is not UTF-8 is not one that a policy's paths can cover.
             let Ok(name) = entry.name() else { continue };
             let path = format!("{directory}{name}");
             bytes += path.len();
+            if !names.insert(name.to_owned()) {
+                return Err(twice(&subject, &path));
+            }
             if entries > MAX_ENTRIES || bytes > MAX_PATHS {
                 return Err(over(format!("{MAX_ENTRIES} entries or {MAX_PATHS} bytes of paths")));
             }
-            match entry.kind() {
-                Some(ObjectType::Tree) => open.push((entry.id(), path + "/", depth + 1)),
-                Some(ObjectType::Blob) if REGULAR.contains(&entry.filemode()) => {
-                    listed.blobs.insert(path, (entry.id(), entry.filemode()));
-                }
-                _ => listed.skipped.push(path),
+            let found = Entry::of(&entry);
+            // What git itself writes under none of these names, it does not read either.
+            let is_odd = name.contains('/')
+                || matches!(name, "." | "..")
+                || name.eq_ignore_ascii_case(".git");
+            match () {
+                () if !is_odd && found.is_tree() => open.push((found.oid, path + "/", depth + 1)),
+                () if !is_odd && found.is_file() => drop(listed.blobs.insert(path, found)),
+                () => listed.skipped.push(path),
             }
         }
     }
     listed.skipped.sort_unstable();
     Ok(listed)
+}
+
+/// A name stands twice in a directory: which one counts, every program says otherwise.
+fn twice(subject: &str, path: &str) -> GitError {
+    let message = format!("`{}` stands twice in its tree", path.escape_debug());
+    GitError::Other { subject: subject.to_owned(), message }
 }
 
 /// A tree; its size is asked for first.
@@ -165,10 +179,25 @@ pub struct Entry {
 }
 
 impl Entry {
+    fn of(entry: &TreeEntry<'_>) -> Self {
+        Self { oid: entry.id(), mode: entry.filemode_raw() }
+    }
+
     /// True for a regular file, executable or not.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        REGULAR.contains(&self.mode)
+        self.mode & KIND == FILE
+    }
+
+    /// True for a directory.
+    fn is_tree(&self) -> bool {
+        self.mode & KIND == TREE
+    }
+
+    /// True if a file can be executed. Old programs wrote other bits as well, which mean nothing.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
     }
 }
 
@@ -188,7 +217,10 @@ impl Change {
     #[must_use]
     pub fn is_edit_to(&self, blob: &str) -> bool {
         let is_edit = |before: Entry, after: Entry| {
-            before.is_file() && before.mode == after.mode && after.oid.to_string() == blob
+            before.is_file()
+                && after.is_file()
+                && before.is_executable() == after.is_executable()
+                && after.oid.to_string() == blob
         };
         self.before.zip(self.after).is_some_and(|(before, after)| is_edit(before, after))
     }
@@ -220,14 +252,37 @@ pub(super) fn differing(
         }
         let names = entries(repository, trees, budget)?;
         for (name, sides) in names.into_iter().filter(|(_, [old, new])| old != new) {
-            let trees = sides.map(|side| side.filter(|side| side.mode == TREE).map(|it| it.oid));
-            let [before, after] = sides.map(|side| side.filter(|side| side.mode != TREE));
+            let trees = sides.map(|side| side.filter(Entry::is_tree).map(|it| it.oid));
+            let [before, after] = sides.map(|side| side.filter(|side| !side.is_tree()));
             let path = directory.clone() + &text(name);
             if before.is_some() || after.is_some() {
                 found.push(Change { path: path.clone(), before, after });
             }
             if trees.iter().any(Option::is_some) {
                 open.push(Pair { trees, directory: path + "/", depth: depth + 1 });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The objects of a tree that another one does not have in the same places.
+///
+/// # Errors
+/// As above.
+pub(super) fn added(repository: &Repository, old: Oid, new: Oid) -> Result<Vec<Oid>, git2::Error> {
+    let (mut found, mut budget) = (vec![new], EntryBudget::new());
+    let mut open = vec![[Some(old), Some(new)]];
+    while let Some(trees) = open.pop() {
+        let names = entries(repository, trees, &mut budget)?;
+        for [before, after] in names.into_values().filter(|[old, new]| old != new) {
+            let Some(after) = after.filter(|after| after.mode & KIND != SUBMODULE) else {
+                continue;
+            };
+            found.push(after.oid);
+            if after.is_tree() {
+                let before = before.filter(Entry::is_tree).map(|before| before.oid);
+                open.push([before, Some(after.oid)]);
             }
         }
     }
@@ -250,8 +305,12 @@ fn entries(
             budget.entries = budget.entries.checked_sub(1).ok_or_else(|| {
                 git2::Error::from_str("the trees of the history have too many entries")
             })?;
-            names.entry(entry.name_bytes().to_owned()).or_default()[side] =
-                Some(Entry { oid: entry.id(), mode: entry.filemode() });
+            let name = entry.name_bytes();
+            let known = &mut names.entry(name.to_owned()).or_default()[side];
+            if known.replace(Entry::of(&entry)).is_some() {
+                let message = format!("a tree has two entries `{}`", name.escape_ascii());
+                return Err(git2::Error::from_str(&message));
+            }
         }
     }
     Ok(names)
@@ -267,7 +326,7 @@ mod tests {
 
     #[test]
     fn an_edit_keeps_the_mode_of_a_regular_file() {
-        let id = |text: &[u8]| Oid::hash_object(ObjectType::Blob, text).unwrap();
+        let id = |text: &[u8]| Oid::hash_object(git2::ObjectType::Blob, text).unwrap();
         let (new, old) = (id(b"new"), id(b"old"));
         let entry = |oid, mode| Some(Entry { oid, mode });
         let (file, executable, link) = (0o100_644, 0o100_755, 0o120_000);
@@ -277,6 +336,10 @@ mod tests {
             (entry(old, file), entry(new, executable), false),
             (entry(old, executable), entry(new, file), false),
             (entry(old, link), entry(new, link), false),
+            // Bits that mean nothing, and links that look like programs.
+            (entry(old, 0o100_664), entry(new, file), true),
+            (entry(old, executable), entry(new, 0o120_755), false),
+            (entry(old, executable), entry(new, 0o160_755), false),
             (entry(old, file), entry(old, file), false),
             (None, entry(new, file), false),
             (entry(old, file), None, false),

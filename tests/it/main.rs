@@ -40,6 +40,7 @@ mod memory;
 mod merging;
 mod never_another;
 mod newcomer;
+mod odd_objects;
 mod other_files;
 mod policies;
 mod promotion;

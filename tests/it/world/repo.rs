@@ -44,12 +44,12 @@ impl Repo {
 
     /// Writes a blob; its name.
     pub fn hash_object(&self, text: &str) -> String {
-        self.piped(&["hash-object", "-w", "--stdin"], text)
+        self.piped(&["hash-object", "-w", "--stdin"], text.as_bytes())
     }
 
     /// Writes a tree of lines as `git ls-tree` shows them; its name.
     pub fn make_tree(&self, lines: &str) -> String {
-        self.piped(&["mktree"], lines)
+        self.piped(&["mktree"], lines.as_bytes())
     }
 
     /// Writes a tree of lines as `git ls-tree -r` shows them, with its subtrees; its name.
@@ -81,13 +81,31 @@ impl Repo {
         self.git(&["update-ref", &format!("refs/heads/{branch}"), commit.trim()]);
     }
 
-    fn piped(&self, args: &[&str], input: &str) -> String {
+    /// Writes a tree of modes, names and objects, whatever they are; its name.
+    pub fn raw_tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
+        let mut bytes = Vec::new();
+        for (mode, name, oid) in entries {
+            bytes.extend([mode.as_bytes(), b" ", name, b"\0"].concat());
+            let digit = |at: usize| u8::from_str_radix(&oid[at..at + 2], 16).unwrap();
+            bytes.extend((0..oid.len()).step_by(2).map(digit));
+        }
+        self.piped(&["hash-object", "-t", "tree", "--literally", "-w", "--stdin"], &bytes)
+    }
+
+    /// Commits a tree on a branch.
+    pub fn commit_tree(&self, branch: &str, tree: &str) {
+        let parent = self.git(&["rev-parse", branch]);
+        let commit = self.git(&["commit-tree", tree, "-p", parent.trim(), "-m", "A tree"]);
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), commit.trim()]);
+    }
+
+    fn piped(&self, args: &[&str], input: &[u8]) -> String {
         use std::io::Write as _;
         let mut git = Command::new("git");
         git.arg("-C").arg(&self.bare).args(args);
         git.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
         let mut child = git.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{args:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

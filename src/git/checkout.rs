@@ -4,6 +4,28 @@ use std::path::{Path, PathBuf};
 
 use git2::{Reference, Repository};
 
+use super::tree;
+
+/// The repository that a directory belongs to.
+pub(super) fn around(path: &Path) -> Result<Repository, git2::Error> {
+    let found = Repository::discover(path)?;
+    match outer(found.path()).filter(|_| found.is_bare()) {
+        Some(outer) => Repository::open(outer),
+        None => Ok(found),
+    }
+}
+
+/// The root of the work tree that a bare repository is a tracked part of: whoever may propose files can propose these, and
+/// they would stand for the repository around them (git's
+/// [`safe.bareRepository`](https://git-scm.com/docs/git-config#Documentation/git-config.txt-safebareRepository)).
+fn outer(bare: &Path) -> Option<PathBuf> {
+    let bare = bare.canonicalize().ok()?;
+    let root = bare.ancestors().skip(1).find(|outer| outer.join(".git").exists())?;
+    let head = bare.strip_prefix(root).ok()?.join("HEAD");
+    let index = Repository::open(root).ok()?.index().ok()?;
+    index.get_path(&head, 0).map(|_| root.to_owned())
+}
+
 /// A repository that a directory belongs to.
 pub struct Checkout {
     repository: Repository,
@@ -16,6 +38,7 @@ impl Checkout {
         !path.join(".git").exists()
             && path.join("objects").is_dir()
             && Repository::open(path).is_ok_and(|repository| repository.is_bare())
+            && outer(path).is_none()
     }
 
     /// Finds the repository that a directory belongs to.
@@ -23,7 +46,7 @@ impl Checkout {
     /// # Errors
     /// There is none, or it cannot be read; the text says why.
     pub fn discover(path: &Path) -> Result<Self, String> {
-        let repository = Repository::discover(path);
+        let repository = around(path);
         let failed = |error: git2::Error| format!("{}: {}", path.display(), error.message());
         repository.map(|repository| Self { repository }).map_err(failed)
     }
@@ -57,13 +80,13 @@ impl Checkout {
         self.repository.workdir().map(Path::to_owned)
     }
 
-    /// A file of the commit that a reference names, unless it has more bytes than `most`.
+    /// A file of the commit that a reference names, unless it has more bytes than `most`, or cannot be read.
     #[must_use]
     pub fn file_at(&self, reference: &str, path: &str, most: usize) -> Option<Vec<u8>> {
-        let commit = self.repository.find_reference(reference).ok()?.peel_to_commit().ok()?;
-        let entry = commit.tree().ok()?.get_path(path.as_ref()).ok()?;
-        let (size, _) = self.repository.odb().ok()?.read_header(entry.id()).ok()?;
-        let blob = || self.repository.find_blob(entry.id()).ok();
-        (size <= most).then(blob)?.map(|blob| blob.content().to_vec())
+        let repository = &self.repository;
+        let commit = repository.find_reference(reference).ok()?.target()?;
+        let tree = tree::commit(repository, commit).ok()?.tree_id();
+        let entry = tree::entry(repository, tree, path).ok()??;
+        tree::blob(repository, entry.oid, path, most).ok()
     }
 }

@@ -186,17 +186,19 @@ impl Clone {
     /// Reads a file of another commit that was fetched; `None` where it has no such file.
     ///
     /// # Errors
-    /// When it has more bytes than `most`.
+    /// When it has more bytes than `most`, or the commit cannot be read: that is no commit without the file.
     pub fn read_at(
         &self,
         commit: Oid,
         path: &str,
         most: usize,
     ) -> Result<Option<Vec<u8>>, GitError> {
-        let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree());
-        let entry = tree.and_then(|tree| tree.get_path(path.as_ref()));
-        let Ok(entry) = entry else { return Ok(None) };
-        tree::blob(&self.repository, entry.id(), path, most).map(Some)
+        let git = |error: git2::Error| GitError::from_git(path, &error);
+        let tree = tree::commit(&self.repository, commit).map_err(git)?.tree_id();
+        match tree::entry(&self.repository, tree, path).map_err(git)? {
+            Some(entry) => tree::blob(&self.repository, entry.oid, path, most).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The remote's branches whose names begin with `prefix`.
@@ -220,7 +222,7 @@ impl Clone {
         let Some(oid) = self.advertised.get(&branch_ref(branch)) else {
             return Ok(BranchState::Absent);
         };
-        let commit = self.repository.find_commit(*oid);
+        let commit = tree::commit(&self.repository, *oid);
         let commit = commit.map_err(|error| GitError::from_git(branch, &error))?;
         Ok(commit::state(branch, &commit, author))
     }
@@ -265,10 +267,7 @@ async fn fetch(
             let into = repository.odb().map_err(|error| GitError::from_git(&subject, &error))?;
             smart.fetch(&oids, &into).await?;
         }
-        None => {
-            let names: Vec<&str> = wanted.map(|(name, _)| name.as_str()).collect();
-            local::fetch(repository, &subject, &names)?;
-        }
+        None => local::share(repository, &subject)?,
     }
     Ok(found)
 }

@@ -57,7 +57,7 @@ impl Clone {
         now: Timestamp,
     ) -> Result<Oid, GitError> {
         let git = |error: git2::Error| GitError::from_git("the new commit", &error);
-        let parent = self.repository.find_commit(parent).map_err(git)?;
+        let parent = tree::commit(&self.repository, parent).map_err(git)?;
         let mut update = TreeUpdateBuilder::new();
         for file in files {
             let (path, content) = file?;
@@ -112,7 +112,7 @@ impl Clone {
     ) -> Result<Update, GitError> {
         let git = |error: git2::Error| GitError::from_git("the ledger", &error);
         let before = self.advertised.get(&self.ledger);
-        let before = before.map(|oid| self.repository.find_commit(*oid)).transpose();
+        let before = before.map(|oid| tree::commit(&self.repository, *oid)).transpose();
         let blob = self.repository.blob(text.as_bytes()).map_err(git)?;
         let mut tree = self.repository.treebuilder(None).map_err(git)?;
         tree.insert(path, blob, git2::FileMode::Blob.into()).map_err(git)?;

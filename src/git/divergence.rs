@@ -69,6 +69,9 @@ impl Clone {
     }
 }
 
+/// More commits than this are not looked at: a server may send more than it was asked for.
+const MAX_SEEN: usize = 200_000;
+
 /// Commits of a branch, the last of which is its head.
 struct BranchCommits {
     base: Oid,
@@ -116,13 +119,16 @@ fn is_ancestor(repository: &Repository, of: Oid, base: Oid) -> Result<Option<boo
         if next == of {
             return Ok(Some(true));
         }
-        open.extend(commit.parent_ids());
+        open.extend(commit.parent_ids().filter(|parent| !seen.contains(parent)));
+        if seen.len() + open.len() > MAX_SEEN {
+            return Ok(None);
+        }
     }
     Ok(is_whole.then_some(false))
 }
 
 fn find(repository: &Repository, commit: Oid) -> Result<Option<Commit<'_>>, git2::Error> {
-    match repository.find_commit(commit) {
+    match tree::commit(repository, commit) {
         Ok(commit) => Ok(Some(commit)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),

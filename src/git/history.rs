@@ -7,8 +7,7 @@ use git2::{ErrorCode, Repository};
 use jiff::{SignedDuration, Timestamp};
 
 use super::smart::{Depth, Smart};
-use super::tree;
-use super::{Clone, GitError, Oid, Remote};
+use super::{Clone, GitError, Oid, Remote, checkout, tree};
 
 /// Clocks of people who commit to one branch differ by less than this.
 const DRIFT: SignedDuration = SignedDuration::from_hours(1);
@@ -64,7 +63,7 @@ impl Clone {
     ) -> Result<History, GitError> {
         let subject = self.remote.address();
         let git = |error: git2::Error| GitError::from_git(&subject, &error);
-        let head = self.repository.find_commit(self.base).map_err(git)?;
+        let head = tree::commit(&self.repository, self.base).map_err(git)?;
         // Another handle sees what was fetched.
         let open = || Repository::open_bare(self.repository.path()).map_err(git);
         if let Remote::Http { url, token } = &self.remote {
@@ -96,7 +95,7 @@ pub fn history_of(
     matters: impl Fn(&str) -> bool,
 ) -> Result<History, GitError> {
     let git = |error: git2::Error| GitError::from_git(&directory.display().to_string(), &error);
-    let repository = Repository::discover(directory).map_err(git)?;
+    let repository = checkout::around(directory).map_err(git)?;
     let head = repository.head().and_then(|head| head.peel_to_commit()).map_err(git)?;
     let mut history = read(&repository, head.id(), since, now, &matters).map_err(git)?;
     // What nobody committed has been there since now, and no commit says it.
@@ -125,7 +124,7 @@ fn uncommitted(
 
 /// How many commits are here along the first parents, and whether there are no more.
 fn known(repository: &Repository, head: Oid) -> Result<(usize, bool), git2::Error> {
-    let (mut known, mut next) = (1, repository.find_commit(head)?);
+    let (mut known, mut next) = (1, tree::commit(repository, head)?);
     loop {
         match next.parent(0) {
             Ok(parent) => (known, next) = (known + 1, parent),
@@ -146,7 +145,7 @@ fn read(
 ) -> Result<History, git2::Error> {
     let mut history = History::default();
     let mut budget = tree::EntryBudget::new();
-    let mut next = repository.find_commit(head)?;
+    let mut next = tree::commit(repository, head)?;
     loop {
         // What is not here was not asked for, or never was there.
         let parent = match next.parent(0) {
@@ -175,8 +174,8 @@ fn read(
             .all(|commit| time_of(commit) < since);
         history.commits.push(Commit { id: next.id().to_string(), time: time_of(&next), before });
         // A shallow clone shows its oldest commit as one without parents; what is written in it is true.
-        let header = next.raw_header().unwrap_or_default();
-        history.is_whole = !header.lines().any(|line| line.starts_with("parent "));
+        let mut header = next.raw_header_bytes().split(|byte| *byte == b'\n');
+        history.is_whole = !header.any(|line| line.starts_with(b"parent "));
         match parent.filter(|_| !is_old && history.commits.len() < MAX_COMMITS) {
             Some(parent) => next = parent,
             None => break,

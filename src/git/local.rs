@@ -2,24 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use git2::{Direction, FetchOptions, Repository};
+use git2::Repository;
 
 use super::smart::{Advertised, RefCommand};
 use super::{GitError, Oid, matters, short};
 
-/// Lists the branches of a repository, and references of our own.
+/// Lists the branches of a repository, and references of our own. One that is broken, or called by no text, is none of them.
 pub(super) fn advertised(path: &str) -> Result<Advertised, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
-    let mut remote = git2::Remote::create_detached(path).map_err(git)?;
-    let connected = remote.connect_auth(Direction::Fetch, None, None).map_err(git)?;
-    let mut found = Advertised::default();
-    for head in connected.list().map_err(git)? {
-        if matters(head.name()) {
-            found.references.insert(head.name().to_owned(), head.oid());
-        }
-    }
-    // libgit2 answers what the default branch of a detached `HEAD` is by a null pointer.
     let target = Repository::open(path).map_err(git)?;
+    let mut found = Advertised::default();
+    for reference in target.references().map_err(git)?.flatten() {
+        let name = std::str::from_utf8(reference.name_bytes()).ok().filter(|name| matters(name));
+        let oid = reference.resolve().ok().and_then(|reference| reference.target());
+        found.references.extend(name.map(str::to_owned).zip(oid));
+    }
+    // A detached `HEAD` is on no branch.
     let head = target.find_reference("HEAD").ok();
     let head = head.as_ref().and_then(|head| head.symbolic_target().ok().flatten());
     found.default_branch =
@@ -27,22 +25,22 @@ pub(super) fn advertised(path: &str) -> Result<Advertised, GitError> {
     Ok(found)
 }
 
-/// Copies references with their history: libgit2 has no shallow fetch from a path.
-pub(super) fn fetch(
-    repository: &Repository,
-    path: &str,
-    references: &[&str],
-) -> Result<(), GitError> {
-    let git = |error: git2::Error| GitError::from_git(path, &error);
-    let refspecs: Vec<String> =
-        references.iter().map(|name| format!("+{name}:refs/fetched/{name}")).collect();
-    let mut options = FetchOptions::new();
-    options.download_tags(git2::AutotagOption::None).update_fetchhead(false);
-    repository
-        .remote_anonymous(path)
-        .map_err(git)?
-        .fetch(&refspecs, Some(&mut options), None)
-        .map_err(git)
+/// Has a repository read the objects of another one where they are
+/// (<https://git-scm.com/docs/gitrepository-layout>, `objects/info/alternates`): to copy them would walk all of a history, by
+/// recursion in C, and libgit2 has no shallow fetch from a path.
+pub(super) fn share(repository: &Repository, path: &str) -> Result<(), GitError> {
+    let failed = |message: String| GitError::Other { subject: path.to_owned(), message };
+    let target = Repository::open(path).map_err(|error| GitError::from_git(path, &error))?;
+    let objects = target.commondir().join("objects").canonicalize();
+    let objects = objects.map_err(|error| failed(error.to_string()))?;
+    let objects = objects.to_str().filter(|objects| !objects.contains('\n'));
+    let objects = objects.ok_or_else(|| failed("its path is no text of one line".to_owned()))?;
+    let info = repository.path().join("objects/info");
+    let written = std::fs::create_dir_all(&info)
+        .and_then(|()| std::fs::write(info.join("alternates"), format!("{objects}\n")));
+    written.map_err(|error| failed(error.to_string()))?;
+    let shared = repository.odb().and_then(|odb| odb.add_disk_alternate(objects));
+    shared.map_err(|error| GitError::from_git(path, &error))
 }
 
 /// Moves references, each from where it is expected to be; what the repository says of each.

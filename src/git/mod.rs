@@ -61,6 +61,12 @@ fn matters(reference: &str) -> bool {
     reference.starts_with(BRANCHES) || reference.starts_with(OWN_REFS)
 }
 
+/// An object id as others write it; `None` unless it is whole: git2 fills short ones up.
+#[must_use]
+pub fn object_id(text: &str) -> Option<Oid> {
+    Oid::from_str(text).ok().filter(|_| text.len() == 40)
+}
+
 /// A commit or blob by its object id.
 pub type Oid = git2::Oid;
 

@@ -13,7 +13,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::pkt::{self, Frame};
-use super::{GitError, Oid, matters};
+use super::{GitError, Oid, matters, object_id};
 use crate::http::{self, USER_AGENT};
 use crate::secret::Secret;
 
@@ -304,7 +304,7 @@ pub(super) fn advertisement(body: &[u8]) -> Result<Advertised, String> {
         let (line, after) = line.split_once('\0').unwrap_or((line, ""));
         abilities.push_str(after);
         let Some((oid, name)) = line.split_once(' ') else { continue };
-        if let (Ok(oid), true) = (Oid::from_str(oid), matters(name)) {
+        if let (Some(oid), true) = (object_id(oid), matters(name)) {
             found.references.insert(name.to_owned(), oid);
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use git2::{Repository, Tree, TreeEntry};
+use git2::{Commit, Repository, Tree, TreeEntry};
 
 use super::{GitError, Oid};
 
@@ -26,6 +26,9 @@ const MAX_PATHS: usize = 256 << 20;
 
 /// Larger blobs are not read: nothing that is looked into is that large.
 pub(super) const MAX_BLOB: usize = (4 << 20) + 1;
+
+/// A commit has no more bytes, its message among them.
+const MAX_COMMIT: usize = 1 << 20;
 
 /// One object of a tree has no more bytes.
 const MAX_TREE: usize = 64 << 20;
@@ -56,7 +59,7 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
         subject: subject.clone(),
         message: format!("its tree has more than {what}"),
     };
-    let root = repository.find_commit(commit).map_err(git)?.tree_id();
+    let root = self::commit(repository, commit).map_err(git)?.tree_id();
     let (mut listed, mut entries, mut bytes) = (ListedTree::default(), 0, 0);
     let mut open = vec![(root, String::new(), 0)];
     while let Some((tree, directory, depth)) = open.pop() {
@@ -96,6 +99,34 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
 fn twice(subject: &str, path: &str) -> GitError {
     let message = format!("`{}` stands twice in its tree", path.escape_debug());
     GitError::Other { subject: subject.to_owned(), message }
+}
+
+/// A commit; its size is asked for first.
+pub(super) fn commit(repository: &Repository, id: Oid) -> Result<Commit<'_>, git2::Error> {
+    let (size, _) = repository.odb()?.read_header(id)?;
+    if size > MAX_COMMIT {
+        let message = format!("a commit of {size} bytes is more than the limit of {MAX_COMMIT}");
+        return Err(git2::Error::from_str(&message));
+    }
+    repository.find_commit(id)
+}
+
+/// The entry of a path in a tree, however deep; `None` where there is none.
+pub(super) fn entry(
+    repository: &Repository,
+    tree: Oid,
+    path: &str,
+) -> Result<Option<Entry>, git2::Error> {
+    let mut found = Entry { oid: tree, mode: TREE };
+    for name in path.split('/') {
+        if !found.is_tree() {
+            return Ok(None);
+        }
+        let tree = subtree(repository, found.oid)?;
+        let Some(entry) = tree.get_name(name) else { return Ok(None) };
+        found = Entry::of(&entry);
+    }
+    Ok(Some(found))
 }
 
 /// A tree; its size is asked for first.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::push::new_files;
 use crate::changeset::{ChangeSet, Plan};
-use crate::git::{Change, Clone, GitError, Oid, blob_id};
+use crate::git::{Change, Clone, GitError, blob_id, object_id};
 use crate::policy::Commits;
 
 /// The reason for all that differs.
@@ -38,7 +38,7 @@ impl ProvenBranch<'_> {
             Commits::ChangeSet => 1,
             Commits::Image => self.plan.images(set).len(),
         };
-        let Ok(head) = Oid::from_str(self.head) else { return Ok(false) };
+        let Some(head) = object_id(self.head) else { return Ok(false) };
         let Some(changes) = self.clone.changes(head, commits).await? else { return Ok(false) };
         let is_edit =
             |change: &Change| wanted.get(&change.path).is_some_and(|blob| change.is_edit_to(blob));

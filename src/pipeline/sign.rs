@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::push::{PushAnswers, Raced, push};
 use super::{DeliveryMode, Failure, Request};
 use crate::forge::{AnyForge, Forge as _, NewCommit};
-use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref};
+use crate::git::{Author, Clone, Described, Oid, Signing, Update, branch_ref, object_id};
 use crate::policy::{CommitAuthor, RepositorySettings, Sign, Via};
 use crate::reconcile::SIGNING_PREFIX;
 use crate::settings::Surroundings;
@@ -181,7 +181,7 @@ impl ServerCommits {
             if !made.is_signed {
                 return Err("the forge did not sign the commit".to_owned());
             }
-            parent = Oid::from_str(&made.oid).map_err(|error| error.to_string())?;
+            parent = object_id(&made.oid).ok_or("the forge names its commit by no object id")?;
             instead.insert(commit.commit, parent);
         }
         Ok(parent)

@@ -1,7 +1,33 @@
 //! Objects that git by itself does not make, or seldom: whoever may push can.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
 use crate::lifecycle::{Fleet, IMAGES};
-use crate::world::Story;
+use crate::world::{Repo, Story, World, arg};
+
+const POLICY: &str = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}\n";
+const SITE: &str = "image: ghcr.io/acme/shop:v1.0.0\n";
+const CATALOG: &str = "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\n";
+
+/// A bare repository on this machine, and what `plan` says of it.
+fn planned(change: impl FnOnce(&Repo)) -> crate::world::Output {
+    let world = World::new();
+    let files = [("policies/p.yaml", POLICY), ("shop.yaml", SITE)];
+    let repo = Repo::create(&world.dir("repos"), "fleet", &files);
+    change(&repo);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["plan", "--repo", arg(&repo.bare), "--catalog", arg(&catalog), "--format", "json"];
+    world.bot(args).run()
+}
+
+fn git(directory: &std::path::Path, args: &[&[u8]]) {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(directory).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]);
+    let out = git.args(args.iter().map(|arg| OsStr::from_bytes(arg))).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
 
 /// The entries of a branch's root, as mode, name and object.
 fn root(story: &Story) -> Vec<(String, String, String)> {
@@ -105,4 +131,73 @@ fn what_hides_behind_a_planned_name_is_not_merged() {
         let merged = fleet.github.pulls()[0].merged;
         assert_eq!(merged, odd == "as planned", "{odd}: {}", out.stdout);
     }
+}
+
+#[test]
+fn references_of_any_name_are_no_end() {
+    let long = ["a"; 6].map(|part| part.repeat(200)).join("/");
+    let out = planned(|repo| {
+        for name in
+            [&b"refs/heads/\xff"[..], b"refs/tags/v\xff", format!("refs/heads/{long}").as_bytes()]
+        {
+            git(&repo.bare, &[b"update-ref", name, b"main"]);
+        }
+        // What leads nowhere is no branch.
+        std::fs::write(repo.bare.join("refs/heads/broken"), "x\n").unwrap();
+        git(&repo.bare, &[b"symbolic-ref", b"refs/heads/nowhere", b"refs/heads/gone"]);
+    });
+    assert_eq!(out.exits(0).decisions(), ["shop update v1.1.0 newer"]);
+}
+
+#[test]
+fn a_commit_is_read_up_to_a_bound() {
+    planned(|repo| {
+        let message = repo.bare.join("message");
+        std::fs::write(&message, "x".repeat(2 << 20)).unwrap();
+        let tree = repo.git(&["rev-parse", "main^{tree}"]);
+        let args = ["commit-tree", tree.trim(), "-p", "main", "-F", message.to_str().unwrap()];
+        let commit = repo.git(&args);
+        repo.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    })
+    .exits(1)
+    .says(&["a commit of 209", "is more than the limit of 1048576"]);
+}
+
+/// What cannot be read is not empty: people's refusals are in it.
+#[test]
+fn a_ledger_that_is_no_commit_is_told() {
+    for kind in ["blob", "tag"] {
+        let (story, _) = shop();
+        let repo = &story.github.repo;
+        if kind == "blob" {
+            let blob = repo.hash_object("{}");
+            repo.git(&["update-ref", "refs/tagalong/ledger", &blob]);
+        } else {
+            git(&repo.bare, &[b"tag", b"-a", b"-m", b"x", b"t", b"main"]);
+            let tag = repo.git(&["rev-parse", "refs/tags/t"]);
+            repo.git(&["update-ref", "refs/tagalong/ledger", tag.trim()]);
+        }
+        let before = repo.git(&["rev-parse", "refs/tagalong/ledger"]);
+        story.run().exits(0).says(&["the ledger is neither used nor kept"]);
+        assert_eq!(repo.git(&["rev-parse", "refs/tagalong/ledger"]), before, "{kind}");
+    }
+}
+
+/// Files that a pull request adds to a directory make it no repository of its own.
+#[test]
+fn a_repository_within_a_checkout_does_not_stand_for_its_files() {
+    let world = World::new();
+    let tree = world.tree(&[("policies/p.yaml", POLICY)]);
+    let good = Repo::create(&tree, "sub", &[("policies/p.yaml", POLICY), ("shop.yaml", SITE)]);
+    let sub = tree.join("sub");
+    std::fs::rename(&good.bare, &sub).unwrap();
+    std::fs::create_dir_all(sub.join("policies")).unwrap();
+    std::fs::write(sub.join("policies/p.yaml"), "images: {shop: {}}\n").unwrap();
+    // Not tracked, it is what it seems to be.
+    git(&tree, &[b"init", b"-q", b"-b", b"main"]);
+    world.bot(["check", "--repo", arg(&sub)]).run().exits(0);
+    git(&tree, &[b"add", b"-A"]);
+    git(&tree, &[b"commit", b"-qm", b"x"]);
+    world.bot(["check", "--repo", arg(&sub)]).run().exits(2).says(&["policies/p.yaml"]);
+    world.bot(["check"]).directory(&sub).run().exits(2).says(&["policies/p.yaml"]);
 }

@@ -353,6 +353,17 @@ fn a_shallow_clone_is_no_reason_to_promote() {
         let said = why(&out, "eu", "shop");
         assert!(said.starts_with(want), "{depth}: {said}");
     }
+    // Whoever committed last, and however that is written.
+    let _gone = std::fs::remove_dir_all(&shallow);
+    let commit = story.github.repo.git(&["cat-file", "commit", "main"]);
+    let (head, rest) = commit.split_once("author ").unwrap();
+    let (_, rest) = rest.split_once(" <").unwrap();
+    let bytes = [head.as_bytes(), b"author Andr\xe9 <", rest.as_bytes()].concat();
+    story.github.repo.commit_raw("main", &bytes);
+    story.github.repo.git(&["clone", "-q", "--depth", "1", &bare, shallow.to_str().unwrap()]);
+    let args = ["plan", "--repo", shallow.to_str().unwrap(), "--format", "json", "--now", &now];
+    let said = why(&story.world.bot(args).run().exits(0), "eu", "shop");
+    assert!(said.ends_with("at the latest; no more of its history is here"), "{said}");
 }
 
 #[test]

@@ -92,6 +92,12 @@ impl Repo {
         self.piped(&["hash-object", "-t", "tree", "--literally", "-w", "--stdin"], &bytes)
     }
 
+    /// Puts a commit of these bytes on a branch.
+    pub fn commit_raw(&self, branch: &str, bytes: &[u8]) {
+        let commit = self.piped(&["hash-object", "-t", "commit", "-w", "--stdin"], bytes);
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), &commit]);
+    }
+
     /// Commits a tree on a branch.
     pub fn commit_tree(&self, branch: &str, tree: &str) {
         let parent = self.git(&["rev-parse", branch]);

@@ -2,6 +2,7 @@
 //! one that is deeper than any stack.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use git2::{Commit, Repository, Tree, TreeEntry};
@@ -101,9 +102,17 @@ fn twice(subject: &str, path: &str) -> GitError {
     GitError::Other { subject: subject.to_owned(), message }
 }
 
+/// The size of an object, in bytes. A pack may hold objects of kinds that git has no name for, at which git2 panics.
+fn size(repository: &Repository, id: Oid) -> Result<usize, git2::Error> {
+    let odb = repository.odb()?;
+    let header = std::panic::catch_unwind(AssertUnwindSafe(|| odb.read_header(id)));
+    let odd = |_| Err(git2::Error::from_str("an object is of no kind that git knows"));
+    header.unwrap_or_else(odd).map(|(size, _)| size)
+}
+
 /// A commit; its size is asked for first.
 pub(super) fn commit(repository: &Repository, id: Oid) -> Result<Commit<'_>, git2::Error> {
-    let (size, _) = repository.odb()?.read_header(id)?;
+    let size = size(repository, id)?;
     if size > MAX_COMMIT {
         let message = format!("a commit of {size} bytes is more than the limit of {MAX_COMMIT}");
         return Err(git2::Error::from_str(&message));
@@ -131,7 +140,7 @@ pub(super) fn entry(
 
 /// A tree; its size is asked for first.
 fn subtree(repository: &Repository, id: Oid) -> Result<Tree<'_>, git2::Error> {
-    let (size, _) = repository.odb()?.read_header(id)?;
+    let size = size(repository, id)?;
     if size > MAX_TREE {
         let message = format!("a tree of {size} bytes is more than the limit of {MAX_TREE}");
         return Err(git2::Error::from_str(&message));
@@ -182,7 +191,7 @@ pub(super) fn blob(
     most: usize,
 ) -> Result<Vec<u8>, GitError> {
     let git = |error: git2::Error| GitError::from_git(path, &error);
-    let (size, _) = repository.odb().and_then(|odb| odb.read_header(oid)).map_err(git)?;
+    let size = size(repository, oid).map_err(git)?;
     if size > most {
         return Err(GitError::TooLarge { path: path.to_owned(), size });
     }
@@ -379,6 +388,26 @@ mod tests {
             let change = Change { path: "a".to_owned(), before, after };
             assert_eq!(change.is_edit_to(&new.to_string()), want, "{change:?}");
         }
+    }
+
+    /// A pack of one object whose kind has the number 5, and the object's name.
+    #[test]
+    fn an_object_of_no_kind_is_an_error() {
+        let pack = "5041434b00000002000000015d789ccbcc4d4c4fb55248d44fb232e402001ebf03c5753af3826b38001885307c9582c9f48b63621aa6";
+        let bytes: Vec<u8> = (0..pack.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&pack[at..at + 2], 16).unwrap())
+            .collect();
+        let directory = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(directory.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let mut writer = odb.packwriter().unwrap();
+        std::io::Write::write_all(&mut writer, &bytes).unwrap();
+        writer.commit().unwrap();
+        let id = Oid::from_str("83689a89076af28d601632287792bd36eeb65759").unwrap();
+        let repository = Repository::open_bare(directory.path()).unwrap();
+        let error = blob(&repository, id, "a.yaml", 100).unwrap_err();
+        assert!(error.to_string().contains("no kind that git knows"), "{error}");
     }
 
     /// One object is as many files as a tree says.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::history::Timelines;
 use super::seal::{Seal, unchecked, unproven};
-use super::{Failure, Tags, Timelines, Tree};
+use super::{Failure, Tags, Tree};
 use crate::changeset::{ChangeSet, Plan, Planned, Proposed, ProposedMove};
 use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deployed::{DeployedImages, TOLD_BY, deployed};
+use crate::pipeline::deployed::{DeployedImages, TOLD_BY, deployed};
 
-use super::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, sweep};
 use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{AppVersion, MAX_FILE, is_candidate};
+use crate::pipeline::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, sweep};
 use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{

@@ -5,15 +5,6 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::history::{Timelines, timelines};
-use super::observe::Observation;
-use super::plan::{check_names, name_branches};
-use super::{
-    DeliveryMode, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
-    deliver,
-    homes::{self, KnownPlaces, Names},
-    load, rewrite, sign, signed_in, survey,
-};
 use crate::changeset::{
     Came, Decided, Plan, Planned, RollbackNotes, RolledBack, Use, rollback_branch, uses,
 };
@@ -21,6 +12,15 @@ use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Tag;
 use crate::manifest::{Looked, Surveyed};
+use crate::pipeline::history::{Timelines, timelines};
+use crate::pipeline::observe::Observation;
+use crate::pipeline::plan::{check_names, name_branches};
+use crate::pipeline::{
+    DeliveryMode, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
+    deliver,
+    homes::{self, KnownPlaces, Names},
+    load, rewrite, sign, signed_in, survey,
+};
 use crate::policy::{self, AutoMerge, Environment, Group, PolicySet, Timing, Via};
 use crate::promote::{Back, Held, Timeline};
 use crate::registry::Usage;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, plan_all, signed_in,
-};
+use super::plan_all;
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
+use crate::pipeline::{
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, signed_in,
+};
 use crate::policy::PolicySet;
 use crate::promote::{Held, Timeline};
 use crate::report::{EnvironmentStatus, HistoryRow, ImageStatus, PullRequestLink, Status};
@@ -42,7 +43,7 @@ pub async fn status(
 }
 
 /// The environments, each after those that it comes from.
-pub(super) fn order(set: &PolicySet) -> Vec<usize> {
+pub(in crate::pipeline) fn order(set: &PolicySet) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     while all.len() < set.environments.len() {
         let is_next = |index: &usize| {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::Deciding;
-use super::{
-    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, plan_all,
-    signed_in,
-};
+use super::plan_all;
 use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
+use crate::pipeline::decide::Deciding;
+use crate::pipeline::{
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, signed_in,
+};
 use crate::policy::Policy;
 use crate::settings::{DecideSettings, Surroundings};
 use crate::signature::Verifiers;

@@ -1,0 +1,36 @@
+//! A plan that is shown.
+
+use crate::pipeline::homes::Elsewhere;
+use crate::pipeline::plan::plan_tree;
+use crate::pipeline::{
+    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, signed_in,
+};
+use crate::settings::{DecideSettings, Surroundings};
+
+/// Reads the repository as it is and plans.
+///
+/// # Errors
+/// When the repository cannot be read, or the policies are invalid.
+pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
+    let around = &signed_in(&settings.scope, around).await?;
+    let given = load::given(&settings.scope)?;
+    let mut tags = Tags::new(settings)?;
+    let tree = Tree::open(&settings.scope, around, None).await?;
+    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+    let request = Request { settings, around, deliver: DeliveryMode::Nothing };
+    plan_all(tree, loaded, &request, &mut tags).await
+}
+
+/// Plans a tree, and the other places where environments are.
+pub(in crate::pipeline) async fn plan_all(
+    tree: Tree,
+    mut loaded: Loaded,
+    request: &Request<'_>,
+    tags: &mut Tags,
+) -> Result<Planning, Failure> {
+    let elsewhere = Elsewhere::open(&tree, &mut loaded, request).await;
+    let mut planning = plan_tree(tree, loaded, &elsewhere.known, request, tags).await?;
+    elsewhere.plan(&mut planning, request, tags).await;
+    planning.settle_idle();
+    Ok(planning)
+}

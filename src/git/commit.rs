@@ -62,10 +62,9 @@ impl Clone {
         for file in files {
             let (path, content) = file?;
             let blob = self.repository.blob(content.as_bytes()).map_err(git)?;
-            let mode = match self.is_executable(&path) {
-                true => git2::FileMode::BlobExecutable,
-                false => git2::FileMode::Blob,
-            };
+            let is_executable = self.is_executable(&path);
+            let mode =
+                if is_executable { git2::FileMode::BlobExecutable } else { git2::FileMode::Blob };
             update.upsert(path, blob, mode);
         }
         let tree =

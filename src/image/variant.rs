@@ -57,6 +57,17 @@ enum VariantPiece<'a> {
     Hash,
 }
 
+/// What a `v` behind a separator begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// It is another word.
+    None,
+    /// One number: a count of builds.
+    Alone,
+    /// Several: the version of something that is packed as well.
+    Packed,
+}
+
 /// The pieces of a variant.
 struct Pieces<'a> {
     rest: &'a str,
@@ -66,10 +77,8 @@ struct Pieces<'a> {
     word: &'a str,
     /// True if a number here is written onto it.
     is_onto: bool,
-    /// True if the word is a `v` behind a separator.
-    is_version: bool,
-    /// True if a number of such a word has another one behind a point: the version of something that is packed as well.
-    is_packed: bool,
+    /// What the word begins, where it is a `v` behind a separator.
+    packing: Packing,
     /// True if what may be a commit is taken for one.
     is_lenient: bool,
 }
@@ -80,8 +89,7 @@ fn pieces(variant: &str) -> Pieces<'_> {
         start: Some(' '),
         word: "",
         is_onto: false,
-        is_version: false,
-        is_packed: false,
+        packing: Packing::None,
         is_lenient: false,
     }
 }
@@ -106,8 +114,8 @@ impl<'a> Iterator for Pieces<'a> {
                 Some(word) => self.take(word.len()),
                 None => self.run(|c| c.is_ascii_alphabetic()),
             };
-            self.is_version = self.start.is_some_and(|c| "-_".contains(c)) && self.word == "v";
-            self.is_packed = false;
+            let is_version = self.start.is_some_and(|c| "-_".contains(c)) && self.word == "v";
+            self.packing = if is_version { Packing::Alone } else { Packing::None };
             self.start = None;
             self.is_onto = true;
             return Some(VariantPiece::Word(self.word));
@@ -130,12 +138,13 @@ impl<'a> Pieces<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
         let is_dashed = self.start.take() == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
-        let is_version = self.is_version && self.is_onto;
+        let is_version = self.packing != Packing::None && self.is_onto;
         let behind = self.rest.strip_prefix('.');
-        self.is_packed |=
-            is_version && behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_version && behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            self.packing = Packing::Packed;
+        }
         // What is packed as well never goes down either.
-        let is_base = is_one_of(&BASES) || is_version && self.is_packed;
+        let is_base = is_one_of(&BASES) || is_version && self.packing == Packing::Packed;
         // `-21-jdk` is a Java, `_12-jre` a build of one.
         let is_java = is_dashed && ["-jdk", "-jre"].iter().any(|java| self.rest.starts_with(java));
         // A time of building is one behind whatever word.

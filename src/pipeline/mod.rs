@@ -38,7 +38,7 @@ use memory::Memory;
 use plan::{check_names, plan_tree, rewrite};
 pub use planning::Planning;
 pub use push::new_files;
-use session::signed_in;
+use session::{Session, signed_in};
 use survey::survey;
 use sweep::Hits;
 pub use tags::Tags;

@@ -1,8 +1,40 @@
 //! The beginning of a command: who asks, and what is read.
 
-use super::Failure;
+use super::{Failure, Loaded, Tags, Tree, load};
 use crate::forge;
-use crate::settings::{RepoSpec, Scope, Surroundings};
+use crate::policy::Via;
+use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
+
+/// A repository that is opened for one command.
+pub(super) struct Session {
+    /// The surroundings, with the token that it was read with.
+    pub(super) around: Surroundings,
+    /// Nothing is asked of a registry yet.
+    pub(super) tags: Tags,
+    /// The files.
+    pub(super) tree: Tree,
+    /// The policies.
+    pub(super) loaded: Loaded,
+}
+
+impl Session {
+    /// Signs in, and reads the repository where it is delivered by `via`; without one, where it is shown from.
+    ///
+    /// # Errors
+    /// When the repository cannot be read, or the policies are invalid.
+    pub(super) async fn open(
+        settings: &DecideSettings,
+        around: &Surroundings,
+        via: Option<Via>,
+    ) -> Result<Self, Failure> {
+        let around = signed_in(&settings.scope, around).await?;
+        let given = load::given(&settings.scope)?;
+        let tags = Tags::new(settings)?;
+        let tree = Tree::open(&settings.scope, &around, via).await?;
+        let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+        Ok(Self { around, tags, tree, loaded })
+    }
+}
 
 /// The surroundings with a token of the app, where one is named and the repository is on GitHub.
 pub(super) async fn signed_in(

@@ -448,9 +448,7 @@ impl<'a> Unit<'a> {
             outcome: Outcome::Update,
             to: Some(tag.clone()),
             to_digest: chosen.digest.clone(),
-            reason,
-            passed_over: Vec::new(),
-            alike: None,
+            ..held(reason)
         };
         let Some(hold) = self.environment.hold_on(&policy.name, self.facts.now) else {
             return decision;
@@ -485,23 +483,11 @@ impl<'a> Unit<'a> {
 
 fn kept(policy: &Policy, deployed: &Deployed) -> Decision {
     let message = format!("{} is what its source holds of {}", deployed, policy.name);
-    Decision {
-        outcome: Outcome::Keep,
-        to: deployed.tag.clone(),
-        to_digest: deployed.digest.clone(),
-        reason: Reason::new(ReasonCode::UpToDate, message),
-        passed_over: Vec::new(),
-        alike: None,
-    }
+    let (to, to_digest) = (deployed.tag.clone(), deployed.digest.clone());
+    let reason = Reason::new(ReasonCode::UpToDate, message);
+    Decision { outcome: Outcome::Keep, to, to_digest, ..held(reason) }
 }
 
 fn held(reason: Reason) -> Decision {
-    Decision {
-        outcome: Outcome::Hold,
-        to: None,
-        to_digest: None,
-        reason,
-        passed_over: Vec::new(),
-        alike: None,
-    }
+    Decision { outcome: Outcome::Hold, ..Decision::undecided(reason) }
 }

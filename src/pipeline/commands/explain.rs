@@ -6,9 +6,7 @@ use super::plan_all;
 use crate::choose::{self, Decision, Explanation, Outcome, Reason, Stop, select};
 use crate::image::{Repository, Tag};
 use crate::pipeline::decide::Deciding;
-use crate::pipeline::{
-    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, check_names, load, signed_in,
-};
+use crate::pipeline::{DeliveryMode, Failure, Planning, Request, Session, Tags, check_names};
 use crate::policy::Policy;
 use crate::settings::{DecideSettings, Surroundings};
 use crate::signature::Verifiers;
@@ -38,11 +36,7 @@ pub async fn explain(
     tag: Option<&Tag>,
     around: &Surroundings,
 ) -> Result<(Vec<Explained>, Planning), Failure> {
-    let around = &signed_in(&settings.scope, around).await?;
-    let given = load::given(&settings.scope)?;
-    let mut tags = Tags::new(settings)?;
-    let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+    let Session { around, mut tags, tree, loaded } = Session::open(settings, around, None).await?;
     let wanted = Repository::parse(image).ok();
     let meant =
         |policy: &&Policy| policy.name == image || wanted.as_ref() == Some(&policy.repository);
@@ -55,7 +49,7 @@ pub async fn explain(
     let repositories: BTreeSet<&Repository> =
         policies.iter().map(|policy| &policy.repository).collect();
     tags.list(&repositories, &loaded.set, &loaded.repository, around.progress).await;
-    let request = Request { settings: &settings, around, deliver: DeliveryMode::Nothing };
+    let request = Request { settings: &settings, around: &around, deliver: DeliveryMode::Nothing };
     let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let explained = explain_all(&planning, &settings, tag, &tags);
     Ok((explained, planning))

@@ -2,9 +2,7 @@
 
 use crate::pipeline::homes::Elsewhere;
 use crate::pipeline::plan::plan_tree;
-use crate::pipeline::{
-    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, signed_in,
-};
+use crate::pipeline::{DeliveryMode, Failure, Loaded, Planning, Request, Session, Tags, Tree};
 use crate::settings::{DecideSettings, Surroundings};
 
 /// Reads the repository as it is and plans.
@@ -12,12 +10,8 @@ use crate::settings::{DecideSettings, Surroundings};
 /// # Errors
 /// When the repository cannot be read, or the policies are invalid.
 pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
-    let around = &signed_in(&settings.scope, around).await?;
-    let given = load::given(&settings.scope)?;
-    let mut tags = Tags::new(settings)?;
-    let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: DeliveryMode::Nothing };
+    let Session { around, mut tags, tree, loaded } = Session::open(settings, around, None).await?;
+    let request = Request { settings, around: &around, deliver: DeliveryMode::Nothing };
     plan_all(tree, loaded, &request, &mut tags).await
 }
 

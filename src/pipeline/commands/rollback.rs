@@ -16,10 +16,10 @@ use crate::pipeline::history::{Timelines, timelines};
 use crate::pipeline::observe::Observation;
 use crate::pipeline::plan::{check_names, name_branches};
 use crate::pipeline::{
-    DeliveryMode, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Tags, Tree,
+    DeliveryMode, Failure, Invalid, Loaded, Memory, Outside, Planning, Request, Run, Session, Tree,
     deliver,
     homes::{self, KnownPlaces, Names},
-    load, rewrite, sign, signed_in, survey,
+    rewrite, sign, survey,
 };
 use crate::policy::{self, AutoMerge, Environment, Group, PolicySet, Timing, Via};
 use crate::promote::{Back, Held, Timeline};
@@ -51,13 +51,10 @@ pub async fn rollback(
     asked: &RollbackRequest,
     around: &Surroundings,
 ) -> Result<Run, Failure> {
-    let around = &signed_in(&settings.scope, around).await?;
-    let given = load::given(&settings.scope)?;
-    let tags = Tags::new(settings)?;
     // What is shown is read where it is delivered: another clone may be behind.
-    let tree = Tree::open(&settings.scope, around, Some(Via::PullRequest)).await?;
-    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: DeliveryMode::Via(None) };
+    let session = Session::open(settings, around, Some(Via::PullRequest)).await?;
+    let Session { around, tags, tree, loaded } = session;
+    let request = Request { settings, around: &around, deliver: DeliveryMode::Via(None) };
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, asked).await?;

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::plan_all;
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
-use crate::pipeline::{
-    DeliveryMode, Failure, Loaded, Planning, Request, Tags, Tree, load, signed_in,
-};
+use crate::pipeline::{DeliveryMode, Failure, Planning, Request, Session, Tree};
 use crate::policy::PolicySet;
 use crate::promote::{Held, Timeline};
 use crate::report::{EnvironmentStatus, HistoryRow, ImageStatus, PullRequestLink, Status};
@@ -22,12 +20,8 @@ pub async fn status(
     settings: &DecideSettings,
     around: &Surroundings,
 ) -> Result<(Status, Planning), Failure> {
-    let around = &signed_in(&settings.scope, around).await?;
-    let given = load::given(&settings.scope)?;
-    let mut tags = Tags::new(settings)?;
-    let tree = Tree::open(&settings.scope, around, None).await?;
-    let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
-    let request = Request { settings, around, deliver: DeliveryMode::Sight };
+    let Session { around, mut tags, tree, loaded } = Session::open(settings, around, None).await?;
+    let request = Request { settings, around: &around, deliver: DeliveryMode::Sight };
     let planning = plan_all(tree, loaded, &request, &mut tags).await?;
     let environments: Vec<EnvironmentStatus> = order(&planning.set)
         .into_iter()

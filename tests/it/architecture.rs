@@ -86,7 +86,7 @@ const ONE_ROOM: [(&str, &[&str]); 15] = [
     ("cap_std", &["worktree.rs"]),
     ("rayon", &["pipeline/sweep.rs", "worktree.rs"]),
     ("sigstore_verify", &["signature/"]),
-    ("std::fs::write", &["worktree.rs", "pipeline/tags.rs"]),
+    ("std::fs::write", &["worktree.rs", "pipeline/tags.rs", "git/local.rs"]),
 ];
 
 #[test]

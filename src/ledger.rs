@@ -59,6 +59,10 @@ pub struct Ledger {
     /// Seal or keys that prove the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seal: Option<String>,
+    /// True if a key should have proven what stood here, and did not: nothing was held before now then, as whoever took the
+    /// ledger away can have dated the history as well.
+    #[serde(skip)]
+    is_doubted: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -127,6 +131,7 @@ impl Default for Ledger {
             held: BTreeMap::new(),
             made: BTreeMap::new(),
             seal: None,
+            is_doubted: false,
         }
     }
 }
@@ -155,8 +160,8 @@ impl Ledger {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// When a version was first seen in an environment: now, where others were seen there and this one was not; `None` where
-    /// nothing was, so that its history is all there is.
+    /// When a version was first seen in an environment: now, where others were seen there and this one was not, or the ledger is
+    /// doubted; `None` where nothing was, so that its history is all there is.
     #[must_use]
     pub fn first_held(
         &self,
@@ -165,7 +170,8 @@ impl Ledger {
         version: &str,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let seen = self.held.get(environment)?.get(policy)?;
+        let seen = self.held.get(environment).and_then(|policies| policies.get(policy));
+        let Some(seen) = seen else { return self.is_doubted.then_some(now) };
         Some(seen.since.get(version).copied().unwrap_or(now).min(now))
     }
 
@@ -199,7 +205,8 @@ impl Ledger {
             sights.now = Some(version.to_owned());
             return true;
         }
-        let since = versions.iter().map(|(version, since)| (version.clone(), (*since).min(now)));
+        let first = |since: Timestamp| if self.is_doubted { now } else { since.min(now) };
+        let since = versions.iter().map(|(version, since)| (version.clone(), first(*since)));
         let sights = Sights { now: newest.map(str::to_owned), since: since.collect() };
         policies.insert(policy.to_owned(), sights);
         true

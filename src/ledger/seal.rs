@@ -126,7 +126,7 @@ impl Ledger {
     #[must_use]
     pub fn doubted(self) -> Self {
         let Self { version, refused, delivered, .. } = self;
-        Self { version, refused, delivered, ..Self::default() }
+        Self { version, refused, delivered, is_doubted: true, ..Self::default() }
     }
 }
 
@@ -175,7 +175,9 @@ mod tests {
             SealVerdict::Proven
         );
         assert!(read.is_sealed());
-        assert_eq!(read.doubted(), ledger);
+        let doubted = read.doubted();
+        assert_eq!(doubted.first_held("dev", "shop", "v1", at), Some(at), "no history is believed");
+        assert_eq!(Ledger { is_doubted: false, ..doubted }, ledger);
     }
 
     #[test]

@@ -106,11 +106,12 @@ impl Memory {
             }
         };
         let before = ledger.clone();
-        let verdict = text.as_deref().and_then(|text| seal.judge(text));
-        let is_empty = ledger == Ledger::default();
+        // What is not there, or not to be read, a key proves as little as what somebody wrote. A work tree has none.
+        let is_kept = !matches!((&store, tree), (LedgerStore::Nowhere, Tree::Work(_)));
+        let verdict = seal.judge(text.as_deref().unwrap_or_default()).filter(|_| is_kept);
         let (ledger, is_unproven) = match verdict {
-            Some(SealVerdict::Unproven) if !is_empty => {
-                problems.push(unproven());
+            Some(SealVerdict::Unproven) => {
+                problems.push(unproven(text.is_some()));
                 (ledger.doubted(), true)
             }
             // The old key may go when everything is sealed by the new one.

@@ -51,9 +51,13 @@ impl Seal {
     }
 }
 
-/// Diagnostic for a ledger without our seal.
-pub(super) fn unproven() -> Diagnostic {
-    let message = "the ledger is not sealed by TAGALONG_LEDGER_KEY, so none of its times is believed: ages begin now";
+/// Diagnostic for a ledger without our seal, or for none.
+pub(super) fn unproven(is_there: bool) -> Diagnostic {
+    let message = if is_there {
+        "the ledger is not sealed by TAGALONG_LEDGER_KEY, so none of its times is believed: ages begin now"
+    } else {
+        "there is no ledger that TAGALONG_LEDGER_KEY seals: ages begin now, and history alone makes nothing old"
+    };
     let help = "expected once, when the key is new; else somebody, or a run without the key, wrote it: \
                 `git log FETCH_HEAD` after `git fetch origin refs/tagalong/ledger`";
     Diagnostic::warning(Code::LedgerUnproven, message).help(help)

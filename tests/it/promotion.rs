@@ -673,6 +673,50 @@ fn nobodys_clock_shortens_a_soak() {
     assert!(why(&story.run().exits(0), "eu", "shop").starts_with("update promoted"));
 }
 
+/// Whoever may push can take the ledger away, or write another one, and date a commit: with a key, neither shortens a soak.
+#[test]
+fn a_ledger_that_is_taken_away_shortens_no_soak() {
+    let rules = format!(
+        "{PUSHED}  staging: {{paths: [clusters/staging], suspend: true}}\n  \
+         eu: {{paths: [clusters/eu], promoteFrom: dev, soak: 24h, deliver: {{autoMerge: bot, withoutChecks: true}}}}\n  \
+         us: {{paths: [clusters/us], suspend: true}}\n"
+    );
+    let key = "0123456789abcdef0123456789abcdef";
+    for ledger in ["", "{\"version\":1}", "{\"version\":2}", "garbage", "file"] {
+        let story = story(&rules);
+        let run = || {
+            let now = story.now.get().to_string();
+            let args = ["run", "--repo", "acme/fleet", "--format", "json", "--now", &now];
+            story.github.env(story.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run().exits(0)
+        };
+        story.later(1);
+        run();
+        story.later(72);
+        run();
+        story.registry.push("acme/shop", &["v9.9.9"]);
+        let image = format!("# dev\nimage: {}/acme/shop:v9.9.9\n", story.registry.host);
+        let (repo, now) = (&story.github.repo, story.now.get());
+        repo.it_is(now.checked_sub(SignedDuration::from_hours(71)).unwrap());
+        repo.commit("main", "Evil", &[("clusters/dev/shop.yaml", &image)]);
+        repo.it_is(now);
+        let reference = "refs/tagalong/ledger";
+        if ledger.is_empty() {
+            repo.git(&["update-ref", "-d", reference]);
+        } else {
+            let blob = repo.hash_object(ledger);
+            let name = if ledger == "file" { "other.json" } else { "ledger.json" };
+            let tree = repo.make_tree(&format!("100644 blob {blob}\t{name}\n"));
+            let commit = repo.git(&["commit-tree", &tree, "-m", "x"]);
+            repo.git(&["update-ref", reference, commit.trim()]);
+        }
+        let out = run().says(&["ledger."]);
+        let said = why(&out, "eu", "shop");
+        assert!(said.starts_with("hold soaking: v9.9.9 soaks in dev until "), "{ledger}: {said}");
+        run();
+        assert_eq!(story.runs("shop").split(' ').nth(2), Some("v1.0.0"), "{ledger}");
+    }
+}
+
 /// A version that was planted and taken back between two runs was never seen; one that is replaced by what is yet to come was
 /// held until now.
 #[test]

@@ -9,6 +9,9 @@ use crate::policy::{APPROVE, AutoMerge, MergeMethod, Required, Via};
 use crate::pull_request::{Check, Mergeable, PullRequest, Queue, RepoRules};
 use crate::text::one_line;
 
+/// The reason where a review asks for something else.
+const UNWANTED: &str = "a reviewer wants changes";
+
 /// The reason for a method that the repository forbids.
 const NO_METHOD: &str = "the repository does not allow this way to merge";
 
@@ -103,6 +106,10 @@ impl MergeCandidate<'_> {
         }
         let Some(method) = self.method() else { return vec![self.waits(NO_METHOD)] };
         let is_approved = !set.merge.approval || !is_new && pull.has_approval();
+        // The forge may have no rule that asks for reviews.
+        if pull.changes_requested && !is_new {
+            return self.disable_own().into_iter().chain([self.waits(UNWANTED)]).collect();
+        }
         let mut actions: Vec<Action> = Vec::new();
         if !is_approved {
             actions.extend(self.disable_own());
@@ -156,7 +163,7 @@ impl MergeCandidate<'_> {
     fn in_queue(&self) -> Vec<Action> {
         let pull = self.pull;
         let why = if pull.changes_requested {
-            "a reviewer wants changes".to_owned()
+            UNWANTED.to_owned()
         } else if self.set.merge.approval && !pull.has_approval() {
             unapproved(pull)
         } else {
@@ -188,7 +195,7 @@ impl MergeCandidate<'_> {
             Mergeable::Blocked if !is_queued => "the repository's rules are not met",
             Mergeable::Conflict => "it conflicts with the base",
             _ if pull.is_draft => "it is a draft",
-            _ if pull.changes_requested => "a reviewer wants changes",
+            _ if pull.changes_requested => UNWANTED,
             _ if pull.wants_review => "it waits for a review",
             _ if self.set.merge.approval && !pull.has_approval() => return Some(unapproved(pull)),
             _ => return self.unchecked(),

@@ -183,6 +183,17 @@ fn the_forge_merges_a_new_commit_once_its_rules_allow_it() {
     assert_eq!(gate.why(), "the repository's settings do not allow auto-merge");
 }
 
+/// A forge whose rules ask for no review merges whatever a reviewer says.
+#[test]
+fn what_a_reviewer_does_not_want_the_forge_does_not_merge() {
+    let mut gate = Gate::open();
+    gate.set.merge.by = AutoMerge::Forge;
+    gate.pull.changes_requested = true;
+    assert_eq!(gate.why(), "a reviewer wants changes");
+    gate.pull.auto_merge_by = Some(gate.rules.viewer.clone());
+    assert!(matches!(gate.actions()[0], Action::DisableAutoMerge { .. }), "{:?}", gate.actions());
+}
+
 #[test]
 fn a_queue_takes_what_is_ready_and_gives_back_what_is_not_approved() {
     let mut gate = Gate::open();

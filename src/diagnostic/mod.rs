@@ -96,17 +96,26 @@ pub fn any_error<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> b
     diagnostics.into_iter().any(|d| d.severity == Severity::Error)
 }
 
+/// No key or name that can be meant is longer.
+const MAX_WORD: usize = 100;
+
 /// The nearest of `known` to a word that was written, when it is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| {
-            (strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()), name)
-        })
-        .filter(|(distance, name)| *distance <= name.len().max(written.len()) / 3 + 1)
-        .min()
-        .map(|(_, name)| name)
+    let written = written.to_lowercase();
+    let bound = |name: &str| name.len().max(written.len()) / 3 + 1;
+    // Of a mistyped word, the first letter or the last one is right; to compare all of thousands costs seconds.
+    let ends = |text: &str| (text.chars().next(), text.chars().next_back());
+    let (first, last) = ends(&written);
+    let near = known.into_iter().filter_map(|name| {
+        let lower = name.to_lowercase();
+        let (start, end) = ends(&lower);
+        let may_be = (start == first || end == last)
+            && lower.len().abs_diff(written.len()) <= bound(&lower)
+            && lower.len() <= MAX_WORD;
+        may_be.then(|| (strsim::damerau_levenshtein(&written, &lower), name))
+    });
+    near.filter(|(distance, name)| *distance <= bound(name)).min().map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -115,6 +124,8 @@ mod tests {
 
     #[test]
     fn only_a_near_word_is_suggested() {
+        assert_eq!(nearest("mtach", ["match"]), Some("match"));
+        assert_eq!(nearest("xatcx", ["match"]), None);
         let known = ["match", "extract", "exclude"];
         assert_eq!(nearest("exlude", known), Some("exclude"));
         assert_eq!(nearest("Match", known), Some("match"));

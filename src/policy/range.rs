@@ -21,10 +21,16 @@ pub enum InvalidRange {
     /// Nothing stands where a comparator must.
     #[error("a version range is missing{}", if .0.is_empty() { String::new() } else { format!(" in `{}`", .0) })]
     Empty(String),
+    /// More alternatives than anybody writes.
+    #[error("a version range has more than {MAX_ALTERNATIVES} alternatives")]
+    Many,
     /// Something that is neither an operator nor a version.
     #[error("`{0}` is not an operator and a version")]
     Comparator(String),
 }
+
+/// More alternatives than this in a range are no range that somebody wrote; each is compared with all bounds of all others.
+const MAX_ALTERNATIVES: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Alternative {
@@ -84,6 +90,9 @@ impl Range {
     /// # Errors
     /// At the first part that is not an operator and a version.
     pub fn parse(text: &str) -> Result<Self, InvalidRange> {
+        if text.split("||").nth(MAX_ALTERNATIVES).is_some() {
+            return Err(InvalidRange::Many);
+        }
         let alternatives = text.split("||").map(|part| Alternative::parse(part, text));
         let alternatives = alternatives.collect::<Result<_, _>>()?;
         Ok(Self { text: text.trim().to_owned(), alternatives })

@@ -240,13 +240,37 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
     if let Some(why) = cost.excess() {
         return Err(problem(why));
     }
-    // They are compiled for each place that they look at.
-    if ["match(", "search("].iter().any(|name| full.contains(name)) && full.contains('{') {
-        return Err(problem("a regular expression in it repeats something (`{`)".to_owned()));
+    if let Some(why) = expressions(&full) {
+        return Err(problem(why.to_owned()));
     }
     JsonPath::parse(&full).map(|path| Query { path, cost }).map_err(|error| {
         problem(format!("not a path: {error}"))
             .help("as in `image.tag`, `spec.containers[0].image`, or any JSONPath of RFC 9535")
+    })
+}
+
+/// Why the regular expressions of a path cost too much: each is compiled for each place that it looks at, and one that stands
+/// in the document is written by whoever writes that.
+fn expressions(path: &str) -> Option<&'static str> {
+    let calls = ["match(", "search("].iter().flat_map(|name| path.split(name).skip(1));
+    calls.map(str::trim_start).find_map(|arguments| {
+        let (_, pattern) = arguments.split_once(',')?;
+        let pattern = pattern.trim_start();
+        let Some(quote) = pattern.chars().next().filter(|c| "'\"".contains(*c)) else {
+            return Some("a regular expression in it is no text between quotes");
+        };
+        let pattern = pattern[1..].split(quote).next().unwrap_or_default();
+        let has_class =
+            pattern.split('\\').skip(1).any(|rest| rest.starts_with(char::is_alphanumeric));
+        match () {
+            () if pattern.contains('{') => {
+                Some("a regular expression in it repeats something (`{`)")
+            }
+            () if has_class => {
+                Some("a regular expression in it has a class (`\\w`); write `[a-z]`")
+            }
+            () => None,
+        }
     })
 }
 
@@ -290,6 +314,9 @@ mod tests {
             ("$[*,*][*,*][*,*][*,*][*,*][*,*][*,*]", Some("ways")),
             ("$[?match(@.a, 'x')]", None),
             ("$[?search(@, '(a{200}){200}')]", Some("repeats")),
+            ("$[?search(@.a, @.b)]", Some("quotes")),
+            ("$[?search(@, '\\\\w\\\\w')]", Some("class")),
+            ("$[?match(@.a, 'v1\\\\..*')]", None),
             ("$[?$[?@==2]]", Some("root")),
             ("$[?(@[*,*][*,*][*,*][*,*][*,*][*,*][*,*])]", Some("ways")),
         ] {

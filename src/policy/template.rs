@@ -4,7 +4,7 @@
 //! So nothing that is put together is given a name: no `set`, `with` or `macro`, no lists but those of constants, no
 //! operator that joins or repeats texts. What filters there are, [`FILTERS`] says.
 
-use minijinja::machinery::ast::{BinOp, BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOp, BinOpKind, Call, CallArg, Expr, Stmt};
 use minijinja::machinery::{Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
@@ -82,7 +82,10 @@ fn statement(one: &Stmt<'_>) -> Result<(), String> {
         Stmt::EmitExpr(emit) => expression(&emit.expr),
         Stmt::ForLoop(each) if each.recursive => Err(refused("`recursive`")),
         Stmt::ForLoop(each) => {
-            expression(&each.iter)?;
+            match &each.iter {
+                Expr::Call(call) if is_range(call) => arguments(&call.args)?,
+                iter => expression(iter)?,
+            }
             each.filter_expr.iter().try_for_each(expression)?;
             statements(&each.body)?;
             statements(&each.else_body)
@@ -142,14 +145,19 @@ fn expression(one: &Expr<'_>) -> Result<(), String> {
             expression(&get.expr)?;
             expression(&get.subscript_expr)
         }
-        Expr::Call(call) if matches!(&call.expr, Expr::Var(var) if var.id == "range") => {
-            arguments(&call.args)
+        // A loop costs fuel for each step; anything else goes through all of it in one.
+        Expr::Call(call) if is_range(call) => {
+            Err(refused("`range` elsewhere than in `for … in range(…)`"))
         }
         Expr::Call(_) => Err(refused("a call of something else than `range`")),
         Expr::List(list) => constants(&list.items),
         Expr::Tuple(tuple) => constants(&tuple.items),
         Expr::Map(map) => constants(&map.values),
     }
+}
+
+fn is_range(call: &Call<'_>) -> bool {
+    matches!(&call.expr, Expr::Var(var) if var.id == "range")
 }
 
 /// Operators that make texts longer are refused.

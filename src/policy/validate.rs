@@ -370,14 +370,17 @@ impl PolicyReader {
     fn overlaps(&mut self) {
         let all: Vec<_> = self.environments.values().collect();
         let mut problems = Vec::new();
+        if let Some(one) = all.get(MAX_ENVIRONMENTS) {
+            let message = format!("there are more than {MAX_ENVIRONMENTS} environments");
+            let problem = Diagnostic::error(Code::PolicyInvalidValue, message);
+            return self.problems.push(problem.at(one.environment.place.clone()));
+        }
         for (index, one) in all.iter().enumerate() {
-            for other in &all[index + 1..] {
-                problems.extend(paths::overlap(
-                    &one.environment,
-                    &other.environment,
-                    &other.path_places,
-                ));
-            }
+            let overlap = |other: &&Declared| {
+                paths::overlap(&one.environment, &other.environment, &other.path_places)
+            };
+            // The others are told when this one is mended.
+            problems.extend(all[index + 1..].iter().find_map(overlap));
         }
         self.problems.extend(problems);
     }
@@ -394,6 +397,9 @@ impl PolicyReader {
         }
     }
 }
+
+/// More environments than this are no policies that somebody wrote; each is compared with each other.
+const MAX_ENVIRONMENTS: usize = 1_000;
 
 /// How long a day is, written as `2027-01-04`.
 const DAY: usize = 10;

@@ -78,13 +78,25 @@ pub fn is_metadata(host: &str) -> bool {
     url.is_ok_and(|url| match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            name == "metadata" || name.starts_with("metadata.") && name.ends_with(".internal")
+            METADATA_NAMES.contains(&name)
+                || name.starts_with("metadata.") && name.ends_with(".internal")
         }
         Some(Host::Ipv4(address)) => is_metadata_address(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => is_metadata_address(IpAddr::V6(address)),
         None => false,
     })
 }
+
+/// Names of clouds' metadata that a network may resolve where this machine does not.
+const METADATA_NAMES: [&str; 7] = [
+    "metadata",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.goog",
+    "metadata.tencentyun.com",
+    "metadata.packet.net",
+    "metadata.platformequinix.com",
+];
 
 /// AWS, Azure, Google and most others are at 169.254.169.254; Azure's host, Alibaba and Oracle elsewhere, and
 /// AWS, Google and Scaleway over IPv6.
@@ -160,7 +172,12 @@ pub fn is_internal(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal")
+            // Without a dot, it is a name of this network alone; clusters and clouds have their own as well.
+            !name.contains('.')
+                || [".localhost", ".internal", ".local", ".svc", ".localdomain", ".home.arpa"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+                || is_metadata(name)
         }
         Host::Ipv4(address) => is_internal_address(IpAddr::V4(*address)),
         Host::Ipv6(address) => is_internal_address(IpAddr::V6(*address)),

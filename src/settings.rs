@@ -186,7 +186,9 @@ pub enum InvalidSetting {
     #[error("{0} is not a URL")]
     Url(&'static str),
     /// A variable that must be a URL has a user or a password in it.
-    #[error("{0} has a user or a password in it: leave them out, and set GITHUB_TOKEN instead")]
+    #[error(
+        "{0} has a user, a password or a query in it: leave them out, and set GITHUB_TOKEN instead"
+    )]
     UrlSecret(&'static str),
     /// `--repo` is an address that is not reached over HTTP.
     #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
@@ -195,7 +197,7 @@ pub enum InvalidSetting {
     #[error("--repo {0}: no such directory, and neither a URL nor OWNER/NAME")]
     Repo(String),
     /// A URL with a user or password in it: it would be seen in process lists and logs.
-    #[error("--repo: leave the user and password out of the URL and set GITHUB_TOKEN instead")]
+    #[error("--repo: leave user, password and query out of the URL and set GITHUB_TOKEN instead")]
     UrlCredentials,
     /// `--image-ref` that names no image with a tag.
     #[error("--image-ref {0}: write REPOSITORY:TAG, as in ghcr.io/acme/shop:v2.4.0")]
@@ -427,7 +429,10 @@ fn url(name: &'static str, default: &str) -> Result<Url, InvalidSetting> {
     let value = var(name).unwrap_or_else(|| default.to_owned());
     let url = Url::parse(&value).map_err(|_error| InvalidSetting::Url(name))?;
     // It is shown in links and errors.
-    let is_plain = url.username().is_empty() && url.password().is_none();
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     if is_plain { Ok(url) } else { Err(InvalidSetting::UrlSecret(name)) }
 }
 

@@ -69,7 +69,8 @@ impl ForgeSettings {
             if !matches!(url.scheme(), "http" | "https") {
                 return Err(InvalidSetting::Scheme(shown));
             }
-            if !url.username().is_empty() || url.password().is_some() {
+            let is_plain = url.query().is_none() && url.fragment().is_none();
+            if !url.username().is_empty() || url.password().is_some() || !is_plain {
                 return Err(InvalidSetting::UrlCredentials);
             }
             let id = self.id_of(&url);
@@ -142,6 +143,7 @@ mod tests {
             ),
             ("https://gitlab.com/a/b.git", remote("https://gitlab.com/a/b.git", None)),
             ("https://u:p@ghe.example.com/a/b", Err(InvalidSetting::UrlCredentials)),
+            ("https://ghe.example.com/a/b?private_token=x", Err(InvalidSetting::UrlCredentials)),
             ("ssh://git@x.example/a/b", Err(InvalidSetting::Scheme("x.example/a/b".into()))),
             ("git@x.example:a/b.git", Err(InvalidSetting::Scheme("git@x.example:a/b.git".into()))),
             ("src/lib.rs", Err(InvalidSetting::Repo("src/lib.rs".into()))),

@@ -332,7 +332,7 @@ fn what_is_of_one_run_is_refused() {
     let story = Story::shop();
     let config = settings(&story, "[{repo: 'https://user:sekret@host.example/x.git'}]");
     let bot = story.world.bot(["serve", "--config", arg(&config)]).env("HOOK_SECRET", SECRET);
-    let refused = bot.run().exits(2).says(&["leave the user and password out"]);
+    let refused = bot.run().exits(2).says(&["leave user, password and query out"]);
     assert!(!refused.stderr.contains("sekret"), "{}", refused.stderr);
     let config = settings(&story, "[{repo: acme/fleet}]");
     for option in ["--ledger", "--policies", "--catalog", "--save-catalog", "--env"] {

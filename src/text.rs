@@ -24,6 +24,20 @@ pub fn harmless(text: &str) -> String {
     text.chars().filter(|c| !is_invisible(*c)).collect()
 }
 
+/// Text in which what a terminal would obey or hide is replaced by something of the same length in bytes, so that places in it
+/// stay; line ends and tabs stay as well.
+#[must_use]
+pub fn harmless_in_place(text: &str) -> String {
+    let replaced = |c: char| match c.len_utf8() {
+        _ if !is_invisible(c) || "\n\r\t".contains(c) => c.to_string(),
+        1 => "?".to_owned(),
+        2 => "\u{b7}".to_owned(),
+        3 => char::REPLACEMENT_CHARACTER.to_string(),
+        _ => format!("{}?", char::REPLACEMENT_CHARACTER),
+    };
+    text.chars().map(replaced).collect()
+}
+
 /// A Markdown code span that holds the text whatever it is, also inside a table of GitHub's
 /// flavour: the fence is longer than any run of backticks in the text, and pipes are escaped.
 #[must_use]
@@ -53,6 +67,14 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_replaced_is_as_long_as_before() {
+        let text = "a\u{9b}31m\n\tb\u{200b}\u{e0041}\u{1b}é\u{2028}";
+        let got = harmless_in_place(text);
+        assert_eq!(got, "a\u{b7}31m\n\tb\u{fffd}\u{fffd}??é\u{fffd}");
+        assert_eq!(got.len(), text.len());
+    }
 
     #[test]
     fn hostile_text_stays_one_visible_line() {

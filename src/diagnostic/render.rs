@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Place, Severity};
+use crate::text::harmless_in_place;
 
 /// Whether text may carry terminal colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,9 @@ pub fn render<'a>(
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
     };
-    let framed = diagnostic.place.as_ref().map(|place| (place, source(&place.path)));
+    let shown_text = diagnostic.place.as_ref().and_then(|place| source(&place.path));
+    let shown_text = shown_text.map(harmless_in_place);
+    let framed = diagnostic.place.as_ref().map(|place| (place, shown_text.as_deref()));
     let message = match framed {
         Some((place, None)) => format!("{} ({})", diagnostic.message, short(place)),
         _ => diagnostic.message.clone(),
@@ -126,6 +129,26 @@ mod tests {
             assert!(!wrong && !got.lines().any(|line| line.starts_with("::")), "{got:?}");
             assert!(got.contains("é ß.yaml") && got.contains("\\n::add-mask::x"), "{got}");
         }
+    }
+
+    #[test]
+    fn a_line_is_obeyed_by_nobody() {
+        let text = "a: \u{9b}31m\u{202e}\nimag: 1\n";
+        let start = text.find("imag").unwrap();
+        let place = Place { path: "a.yaml".into(), line: 2, column: 1, span: start..start + 4 };
+        let got = render(
+            &Diagnostic::error(Code::PolicySyntax, "x").at(place),
+            |_| Some(text),
+            Colour::No,
+        );
+        assert!(got.contains("imag: 1\n") && got.contains("^^^^"), "{got}");
+        let place = Place { path: "a.yaml".into(), line: 1, column: 1, span: 3..4 };
+        let got = render(
+            &Diagnostic::error(Code::PolicySyntax, "x").at(place),
+            |_| Some(text),
+            Colour::No,
+        );
+        assert!(!got.contains(['\u{9b}', '\u{202e}']), "{got:?}");
     }
 
     #[test]

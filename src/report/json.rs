@@ -12,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::image::{Digest, Tag};
 use crate::policy::{Home, Via};
 use crate::registry::{Asked, Cost, Usage};
+use crate::text::harmless_in_place;
 
 /// What `plan --format json` and `run --format json` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -365,7 +366,7 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
         path: place.map(|place| place.path.clone()),
         line: line.map(|place| place.line),
         column: line.map(|place| place.column),
-        message: diagnostic.message.clone(),
+        message: harmless_in_place(&diagnostic.message),
         help: diagnostic.help.clone(),
     }
 }

@@ -35,7 +35,7 @@ impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
-            Self::Config(name) => name.fmt(f),
+            Self::Config(name) => crate::text::one_line(name).fmt(f),
         }
     }
 }

@@ -244,7 +244,7 @@ fn branches(wanted: &[usize], set: &PolicySet, clone: &Clone, memory: &Memory) -
 }
 
 /// Ignores command labels of people who may not write to the repository.
-async fn drop_unauthorized_labels(forge: &AnyForge, seen: &mut Observed) {
+pub(super) async fn drop_unauthorized_labels(forge: &AnyForge, seen: &mut Observed) {
     for pulls in seen.pulls.values_mut() {
         for pull in pulls.open.iter_mut().chain(&mut pulls.closed) {
             let labels = COMMAND_LABELS.into_iter().filter(|label| pull.has_label(label));

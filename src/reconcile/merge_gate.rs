@@ -50,6 +50,20 @@ pub(super) fn actions(
     MergeCandidate { index, set, pull: &pull, rules: &observed.rules, is_new }.actions()
 }
 
+/// The reason why a pull request that the gate let through is not to be merged after all, as it is seen now. Whether it
+/// conflicts, the merge says.
+#[must_use]
+pub fn objection(set: &ChangeSet, pull: &PullRequest, rules: &RepoRules) -> Option<String> {
+    if pull.is_held() {
+        return Some("it is held by `tagalong:hold`".to_owned());
+    }
+    let mut pull = pull.clone();
+    if pull.mergeable == Mergeable::Conflict {
+        pull.mergeable = Mergeable::Unknown;
+    }
+    MergeCandidate { index: 0, set, pull: &pull, rules, is_new: false }.obstacle()
+}
+
 /// A pull request after the push of its branch: [`Purpose::BeforeRewrite`] took everything off it that approved an earlier
 /// commit.
 fn after_push(set: &ChangeSet, open: Option<&PullRequest>) -> PullRequest {

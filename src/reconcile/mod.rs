@@ -18,6 +18,7 @@ use jiff::Timestamp;
 pub use action::{Action, Close, MergeOrder, Phase, Purpose, Subject, Text, Withheld};
 pub use branch::{BranchStep, Stop};
 pub use feedback::{Feedback, Held, feedback, is_reverted, label_objection};
+pub use merge_gate::objection;
 pub use obsolete::SIGNING_PREFIX;
 pub use rollback::{hold_rolled_back, hold_unknown};
 pub use snapshot::{Branch, ForgeView, Snapshot};

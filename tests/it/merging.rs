@@ -224,6 +224,34 @@ fn all_that_are_ready_are_merged_in_one_run() {
     assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
 }
 
+/// What people and checks say while others are merged counts for those that are left.
+#[test]
+fn what_is_said_while_others_are_merged_counts() {
+    type Said = (fn(&mut crate::world::Pull), &'static str);
+    let all: [Said; 5] = [
+        (|pull| pull.labels.push("tagalong:hold".to_owned()), "it is held"),
+        (|pull| pull.labels.clear(), "it waits for an approval"),
+        (|pull| pull.reviews = vec!["CHANGES_REQUESTED"], "a reviewer wants changes"),
+        (|pull| pull.state = "closed", "it is not open any more"),
+        (
+            |pull| pull.checks = vec![serde_json::json!({"name": "test", "conclusion": "FAILURE"})],
+            "`test` did not pass",
+        ),
+    ];
+    for (change, says) in all {
+        let fleet = Fleet::new("group: image, autoMerge: bot, approval: true");
+        fleet.run(&[]).exits(0);
+        for number in 1..=3 {
+            fleet.checks(number, &[("test", Some("SUCCESS"))]);
+            fleet.github.edit(number, |pull| pull.labels = vec![APPROVE.to_owned()]);
+        }
+        fleet.github.when("PUT", "/merge", move |pulls| change(&mut pulls[2]));
+        let out = fleet.run(&[]).exits(0).says(&[says]);
+        let merged: Vec<bool> = fleet.github.pulls().iter().map(|pull| pull.merged).collect();
+        assert_eq!(merged, [true, true, false], "{says}: {}", out.stdout);
+    }
+}
+
 /// Two images on neighbouring lines, each with an open pull request.
 fn neighbours() -> Fleet {
     let fleet = Fleet::new("group: image, autoMerge: bot, withoutChecks: true");

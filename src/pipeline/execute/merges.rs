@@ -2,8 +2,9 @@
 
 use super::Execution;
 use crate::forge::{Forge as _, ForgeError, Merged};
+use crate::pipeline::observe::drop_unauthorized_labels;
 use crate::pipeline::proof;
-use crate::reconcile::{Action, MergeOrder};
+use crate::reconcile::{Action, MergeOrder, objection};
 use crate::report::DeliveryOutcome;
 
 /// The message for a pull request that the forge merges in its turn.
@@ -45,6 +46,14 @@ impl Execution<'_> {
         if let Some(why) = branch.difference(&plan.change_sets[order.set]).await {
             return Ok(Merged::NotNow(why));
         }
+        // What the forge merges by its own rules, it looks at by itself.
+        let is_by_us = matches!(action, Action::Merge(_) | Action::Enqueue(_));
+        if is_by_us
+            && self.has_merged
+            && let Some(why) = self.objection(order, head).await?
+        {
+            return Ok(Merged::NotNow(why));
+        }
         let now = match action {
             Action::EnableAutoMerge { otherwise, .. } => {
                 if forge.enable_auto_merge(pull, head, order.method).await? {
@@ -60,6 +69,26 @@ impl Execution<'_> {
             Action::WaitToMerge { why, .. } => Ok(Merged::NotNow(why.clone())),
             _ => Ok(Merged::NotNow(String::new())),
         }
+    }
+
+    /// The reason that people, reviews or checks gave meanwhile. Merges take their time, one after the other, and what was
+    /// observed before the first one is old by then.
+    async fn objection(
+        &self,
+        order: &MergeOrder,
+        head: &str,
+    ) -> Result<Option<String>, ForgeError> {
+        let Some(forge) = self.forge else { return Ok(None) };
+        let set = &self.on.plan.change_sets[order.set];
+        let base = &self.on.observation.snapshot.base;
+        let mut seen = forge.observe(&[&set.branch], base, true).await?;
+        drop_unauthorized_labels(forge, &mut seen).await;
+        let open = seen.pulls.get(&set.branch).and_then(|pulls| pulls.open.as_ref());
+        Ok(match open {
+            None => Some("it is not open any more".to_owned()),
+            Some(pull) if pull.head != head => Some("its branch moved meanwhile".to_owned()),
+            Some(pull) => objection(set, pull, &seen.rules),
+        })
     }
 
     fn merged(&mut self, set: usize, action: &Action, done: Result<Merged, ForgeError>) {

@@ -59,6 +59,14 @@ struct Held {
     violations: Vec<String>,
     chaos: Option<Chaos>,
     ambush: Option<Ambush>,
+    coincidence: Option<Coincidence>,
+}
+
+/// Something that people do at the moment of a request: its method, a part of its path, and what they do.
+struct Coincidence {
+    method: &'static str,
+    part: &'static str,
+    act: Box<dyn FnOnce(&mut Vec<Pull>) + Send>,
 }
 
 /// Delays and failures by a seed.
@@ -188,6 +196,17 @@ impl GitHub {
     /// Waits for no request any more.
     pub fn calm(&self) {
         self.state.lock().unwrap().ambush = None;
+    }
+
+    /// People do something at the moment of the next such request.
+    pub fn when(
+        &self,
+        method: &'static str,
+        part: &'static str,
+        act: impl FnOnce(&mut Vec<Pull>) + Send + 'static,
+    ) {
+        let coincidence = Coincidence { method, part, act: Box::new(act) };
+        self.state.lock().unwrap().coincidence = Some(coincidence);
     }
 
     pub fn pulls(&self) -> Vec<Pull> {
@@ -365,6 +384,11 @@ fn answered(
         let kind = if is_mutation { " (mutation)" } else { "" };
         held.requests.push(format!("{method} {path}{kind}"));
         let sent = String::from_utf8_lossy(body);
+        let is_it =
+            |one: &mut Coincidence| one.method == method.as_str() && path.contains(one.part);
+        if let Some(coincidence) = held.coincidence.take_if(is_it) {
+            (coincidence.act)(&mut held.pulls);
+        }
         let fault = held.faults.iter().position(|f| {
             f.method == method.as_str() && (path.contains(f.part) || sent.contains(f.part))
         });
@@ -469,6 +493,7 @@ impl Held {
             violations: Vec::new(),
             chaos: None,
             ambush: None,
+            coincidence: None,
         }
     }
 

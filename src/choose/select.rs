@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Facts, Listed, Listing, Question, Stop};
-use crate::image::Tag;
+use crate::image::{Shape, Tag};
 use crate::policy::{Clock, Judged, Key, Order, Policy, Ranker, Rejection};
 
 /// The first sights of more tags than this are not remembered for one repository.
@@ -112,16 +112,20 @@ impl<'a> Selection<'a> {
         self.beyond.as_ref()
     }
 
-    /// The highest tag, by its bytes, that is written like the deployed one but for its digits, and of another variant: told
-    /// where the deployed tag alone passes, so that nothing that is published will ever be chosen.
+    /// The highest tag, by its bytes, of a later version that is written like the deployed one but for its digits, and of another
+    /// variant: told where the deployed tag alone passes, so that nothing that is published will ever be chosen.
     #[must_use]
     pub fn alike(&self, deployed: &Tag) -> Option<&'a Tag> {
         let others = self.rejected.contains_key(&Rejection::OtherVariant);
-        let is_alone = others && self.beyond.is_none() && self.candidates().count() == 1;
-        let skeleton = |tag: &Tag| skeleton(tag.as_str());
-        let written = skeleton(deployed);
-        let is_other = |tag: &&Tag| *tag != deployed && skeleton(tag) == written;
-        self.listing.tags.keys().filter(|_| is_alone).rfind(is_other)
+        if !others || self.beyond.is_some() || self.candidates().nth(1).is_some() {
+            return None;
+        }
+        let version = |tag: &Tag| Shape::parse(tag.as_str()).map(|shape| shape.version);
+        let (now, written) = (version(deployed)?, skeleton(deployed.as_str()));
+        let is_later = |tag: &&Tag| {
+            skeleton(tag.as_str()) == written && version(tag).is_some_and(|it| it > now)
+        };
+        self.listing.tags.keys().rfind(is_later)
     }
 
     /// The candidate at a place, counted from the best one, which is at 0.

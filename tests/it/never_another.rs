@@ -564,6 +564,22 @@ fn what_counts_moves_and_what_does_not_stays() {
     ]);
 }
 
+/// Two flavours of one version are no sign that anything is missed; a later version is one.
+#[test]
+fn a_tag_is_alone_beside_a_later_version_only() {
+    for (other, is_told) in [("1.2.0-jdk21", false), ("1.1.0-jdk21", false), ("1.3.0-jdk21", true)]
+    {
+        let world = World::new();
+        let policy = "images: {a: {image: r.io/a, tags: {semver: minor}}}\n";
+        let tree =
+            world.tree(&[("policies/p.yaml", policy), ("a.yaml", "image: r.io/a:1.2.0-jdk17\n")]);
+        let catalog = world.file("catalog.yaml", &format!("r.io/a: [1.2.0-jdk17, {other}]\n"));
+        let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog), "--format", "json"];
+        let out = world.bot(args).run().exits(0);
+        assert_eq!(out.stdout.contains("policy.never-moves"), is_told, "{other}: {}", out.stdout);
+    }
+}
+
 #[test]
 fn two_policies_of_one_image_share_an_environment_by_markers() {
     let policies = "  build: {image: r.io/a, tags: {match: '-build$', semver: '*-0'}}\n  web: {image: r.io/a, tags: {match: '-web$', semver: '*-0'}}\n";

@@ -62,11 +62,14 @@ struct Held {
     coincidence: Option<Coincidence>,
 }
 
+/// A change of pull requests, once.
+type Act = Box<dyn FnOnce(&mut Vec<Pull>) + Send>;
+
 /// Something that people do at the moment of a request: its method, a part of its path, and what they do.
 struct Coincidence {
     method: &'static str,
     part: &'static str,
-    act: Box<dyn FnOnce(&mut Vec<Pull>) + Send>,
+    act: Act,
 }
 
 /// Delays and failures by a seed.

@@ -7,31 +7,59 @@ use crate::yaml::{Data, NodeId, Stream};
 /// Keys of a document of policies.
 const KEYS: [&str; 2] = ["images", "environments"];
 
-/// Keys by which a mapping is told from data of another program under the same key.
-const OWN: [&str; 8] =
-    ["image", "tags", "digest", "paths", "deliver", "promote", "hold", "policies"];
+/// Keys that tell a policy or an environment, whatever the key above it is called: a misspelt file of ours that is passed over
+/// would leave production without its soak.
+const TELLING: [&str; 15] = [
+    "tags",
+    "minAge",
+    "platforms",
+    "verify",
+    "paths",
+    "deliver",
+    "promoteFrom",
+    "soak",
+    "require",
+    "holds",
+    "freezes",
+    "windows",
+    "suspend",
+    "skip",
+    "lockstep",
+];
 
 /// A document of another program: a list, or a mapping with other keys than ours, in which nothing is written as policies are.
-pub(super) fn foreign(file: &PolicyFile, stream: &Stream, root: NodeId) -> Option<Diagnostic> {
-    let entries = stream.entries(root);
-    let is_list = matches!(stream.node(root).data, Data::Sequence(_));
-    let is_ours = |(key, value): &(NodeId, NodeId)| {
-        let key = stream.text(*key).unwrap_or_default();
-        let is_near = KEYS.contains(&key) || nearest(key, KEYS).is_some();
-        let mut inner = stream.entries(stream.target(*value)).iter();
-        let is_policy = |value: NodeId| OWN.iter().any(|own| stream.get(value, own).is_some());
-        is_near && inner.any(|(_, value)| is_policy(stream.target(*value)))
-    };
-    let is_other = |key: NodeId| stream.text(key).is_none_or(|key| !KEYS.contains(&key));
-    let other = entries.iter().map(|(key, _)| *key).find(|key| is_other(*key));
-    if !is_list && (other.is_none() || entries.iter().any(is_ours)) {
-        return None;
+fn foreign_part(stream: &Stream, root: NodeId) -> Option<String> {
+    if matches!(stream.node(root).data, Data::Sequence(_)) {
+        return Some("a list".to_owned());
     }
+    let entries = stream.entries(root);
+    let key_of = |key: NodeId| stream.text(key).unwrap_or_default();
+    let other = entries.iter().map(|(key, _)| key_of(*key)).find(|key| !KEYS.contains(key))?;
+    let is_ours = |(key, value): &(NodeId, NodeId)| {
+        let (key, value) = (key_of(*key), stream.target(*value));
+        let is_near = KEYS.contains(&key) || nearest(key, KEYS).is_some();
+        let is_environments = key == "environments";
+        let is_policy = |inner: NodeId| {
+            let has = |key: &str| stream.get(inner, key).is_some();
+            let is_mapping = matches!(stream.node(inner).data, Data::Mapping(_));
+            TELLING.iter().any(|key| has(key))
+                || is_near && has("image")
+                || is_environments && is_mapping
+        };
+        TELLING.contains(&key)
+            || is_near && entries.len() == 1
+            || stream.entries(value).iter().any(|(_, inner)| is_policy(stream.target(*inner)))
+    };
+    let shown = || format!("a file with `{}`", other.escape_debug());
+    (!entries.iter().any(is_ours)).then(shown)
+}
+
+/// Says of a document of another program that it is passed over.
+pub(super) fn foreign(file: &PolicyFile, stream: &Stream, root: NodeId) -> Option<Diagnostic> {
+    let what = foreign_part(stream, root)?;
     let node = stream.node(root);
     let (line, column) = (node.line(), node.column());
     let place = Place { path: file.path.clone(), line, column, span: node.span() };
-    let first = other.and_then(|key| stream.text(key)).unwrap_or_default().escape_debug();
-    let what = if is_list { "a list".to_owned() } else { format!("a file with `{first}`") };
     let message = format!("{what} is no policy file, so this one is passed over");
     let help =
         "`policies` in tagalong.yaml says where policy files are: `policies: [tagalong/*.yaml]`";
@@ -52,9 +80,17 @@ mod tests {
             ("imges: {shop: {image: a/b}}", false),
             ("images: {shop: {image: a/b}}\nextra: 1", false),
             ("images: {shop: {image: a/b}}\nenviroments: {}", false),
+            (
+                "environmets:\n  staging: {path: [a]}\n  production: {path: [b], promoteFrom: staging, soak: 24h}",
+                false,
+            ),
+            ("version: 1\nenvironments: {staging: {branch: staging}}", false),
+            ("clusters: {production: {paths: [a], promoteFrom: dev}}\nx: 1", false),
+            ("environment: {dev: {path: [app]}}", false),
+            ("holds: [{reason: x}]", false),
             // Values of a chart, data for a policy engine, a list.
             ("replicaCount: 3\nimage: {repository: a/b, tag: v1}", true),
-            ("image: {web: {repository: a/b}}", true),
+            ("image: {web: {repository: a/b}}\nx: 1", true),
             ("images: [a/b]\nallowed: true", true),
             ("environments: {dev: [a], prod: [b]}\nrules: {}", true),
             ("- a", true),

@@ -13,8 +13,8 @@ const COUNTERS: [&str; 20] = [
 ];
 
 /// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.
-const BUILDS: [&str; 24] = [
-    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "eks", "focal", "hotfix",
+const BUILDS: [&str; 23] = [
+    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "focal", "hotfix",
     "jammy", "jenkins", "main", "master", "nightly", "noble", "release", "slim", "snapshot",
     "stable", "stretch", "trixie", "trunk", "wheezy",
 ];
@@ -57,15 +57,17 @@ enum VariantPiece<'a> {
     Hash,
 }
 
-/// What a `v` behind a separator begins.
+/// A word whose first numbers are part of the flavour, and whose later ones count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     /// It is another word.
     None,
-    /// One number: a count of builds.
-    Alone,
-    /// Several: the version of something that is packed as well.
+    /// A `v` in front of all words: what is packed as well, whose first number is a line that people choose.
+    Version,
+    /// The same behind that number.
     Packed,
+    /// `eks`, behind which the version of Kubernetes has so many numbers left.
+    Eks(u8),
 }
 
 /// The pieces of a variant.
@@ -77,8 +79,9 @@ struct Pieces<'a> {
     word: &'a str,
     /// True if a number here is written onto it.
     is_onto: bool,
-    /// What the word begins, where it is a `v` behind a separator.
     packing: Packing,
+    /// True if a word of letters stands before: what a `v` behind it is of, nobody can tell (`-arm-v7`).
+    has_word: bool,
     /// True if what may be a commit is taken for one.
     is_lenient: bool,
 }
@@ -90,6 +93,7 @@ fn pieces(variant: &str) -> Pieces<'_> {
         word: "",
         is_onto: false,
         packing: Packing::None,
+        has_word: false,
         is_lenient: false,
     }
 }
@@ -114,8 +118,13 @@ impl<'a> Iterator for Pieces<'a> {
                 Some(word) => self.take(word.len()),
                 None => self.run(|c| c.is_ascii_alphabetic()),
             };
-            let is_version = self.start.is_some_and(|c| "-_".contains(c)) && self.word == "v";
-            self.packing = if is_version { Packing::Alone } else { Packing::None };
+            let is_apart = self.start.is_some_and(|c| "-_".contains(c));
+            self.packing = match self.word {
+                "v" if is_apart && !self.has_word => Packing::Version,
+                "eks" if is_apart => Packing::Eks(2),
+                _ => Packing::None,
+            };
+            self.has_word = true;
             self.start = None;
             self.is_onto = true;
             return Some(VariantPiece::Word(self.word));
@@ -138,19 +147,30 @@ impl<'a> Pieces<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
         let is_dashed = self.start.take() == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
-        let is_version = self.packing != Packing::None && self.is_onto;
         let behind = self.rest.strip_prefix('.');
-        if is_version && behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
-            self.packing = Packing::Packed;
+        let has_more = behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        match self.packing {
+            Packing::Version if self.is_onto && has_more => {
+                self.packing = Packing::Packed;
+                return VariantPiece::Word(digits);
+            }
+            Packing::Eks(left @ 1..) => {
+                self.packing = Packing::Eks(left - 1);
+                return VariantPiece::Word(digits);
+            }
+            _ => {}
         }
+        let is_packed = self.packing == Packing::Packed && self.is_onto;
         // What is packed as well never goes down either.
-        let is_base = is_one_of(&BASES) || is_version && self.packing == Packing::Packed;
+        let is_base = is_one_of(&BASES) || is_packed;
         // `-21-jdk` is a Java, `_12-jre` a build of one.
         let is_java = is_dashed && ["-jdk", "-jre"].iter().any(|java| self.rest.starts_with(java));
         // A time of building is one behind whatever word.
         let is_time = digits.len() >= 8 && digits.starts_with("20");
-        let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_one_of(&BUILDS));
-        let counts = (is_base || is_one_of(&COUNTERS) || is_apart || is_version) && !is_java;
+        let is_eks = self.packing == Packing::Eks(0);
+        let is_apart =
+            !self.is_onto && (self.word.is_empty() || is_time || is_eks || is_one_of(&BUILDS));
+        let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
         if counts {
             VariantPiece::Number(digits.parse().unwrap_or(u64::MAX), is_base)
         } else {

@@ -70,8 +70,12 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
         let mut names = BTreeSet::new();
         for entry in &subtree(repository, tree).map_err(git)? {
             entries += 1;
-            // A name that is not UTF-8 is not one that a policy's paths can cover.
-            let Ok(name) = entry.name() else { continue };
+            // No path says a name that is not UTF-8: what is there is told, and not read.
+            let Ok(name) = entry.name() else {
+                let name = entry.name_bytes().escape_ascii();
+                listed.skipped.push(format!("{directory}{name}"));
+                continue;
+            };
             let path = format!("{directory}{name}");
             bytes += path.len();
             if !names.insert(name.to_owned()) {

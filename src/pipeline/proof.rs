@@ -1,6 +1,6 @@
 //! The proof before a merge: a branch is the planned edits and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::push::new_files;
 use crate::changeset::{ChangeSet, Plan};
@@ -42,6 +42,9 @@ impl ProvenBranch<'_> {
         let Some(changes) = self.clone.changes(head, commits).await? else { return Ok(false) };
         let is_edit =
             |change: &Change| wanted.get(&change.path).is_some_and(|blob| change.is_edit_to(blob));
-        Ok(changes.len() == wanted.len() && changes.iter().all(is_edit))
+        let paths: BTreeSet<&str> = changes.iter().map(|change| &*change.path).collect();
+        Ok(changes.len() == wanted.len()
+            && paths.len() == wanted.len()
+            && changes.iter().all(is_edit))
     }
 }

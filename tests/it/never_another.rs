@@ -312,6 +312,19 @@ fn a_digest_never_stays_behind_its_tag_in_a_text() {
             "{{ if .x }}\n  tag: v1.1.0 # tagalong: shop:tag\n  digest: '#B' # tagalong: shop:digest\n{{ end }}\n",
             &[],
         ),
+        // Pairs in a row, and one that stands apart.
+        row(
+            "main.tf",
+            "a = \"v1.0.0\" # tagalong: shop:tag\nb = \"@A\" # tagalong: shop:digest\nc = \"v1.0.0\" # tagalong: shop:tag\nd = \"@A\" # tagalong: shop:digest\n",
+            "a = \"v1.1.0\" # tagalong: shop:tag\nb = \"@B\" # tagalong: shop:digest\nc = \"v1.1.0\" # tagalong: shop:tag\nd = \"@B\" # tagalong: shop:digest\n",
+            &[],
+        ),
+        row(
+            "main.tf",
+            "a = \"v1.0.0\" # tagalong: shop:tag\n\nb = \"@A\" # tagalong: shop:digest\n",
+            "a = \"v1.1.0\" # tagalong: shop:tag\n\nb = \"@B\" # tagalong: shop:digest\n",
+            &[],
+        ),
         row(
             "a.sh",
             "A=v1.0.0 # tagalong: shop:tag\nD=@A # tagalong: shop:digest\nB=v1.0.0 # tagalong: shop:tag\n",
@@ -520,14 +533,14 @@ fn what_counts_moves_and_what_does_not_stays() {
         // Releases of a distribution, and the version of something that is packed as well.
         one(
             minor,
-            "r.io/a: [v3.6.3-eks-1-29-2, v3.6.3-eks-1-29-5, v3.6.4-eks-1-29-6, v4.0.0-eks-1-30-2]\n",
+            "r.io/a: [v3.6.3-eks-1-29-2, v3.6.3-eks-1-29-5, v3.6.4-eks-1-29-6, v3.6.5-eks-1-30-2]\n",
             "image: r.io/a:v3.6.3-eks-1-29-2\n",
             "image: r.io/a:v3.6.4-eks-1-29-6\n",
             &[],
         ),
         one(
             minor,
-            "r.io/a: [4.6.3_v2.0.9-ls309, 4.6.4_v2.0.10-ls311, 4.6.5-v7, 4.6.5_v1.2.19-ls400]\n",
+            "r.io/a: [4.6.3_v2.0.9-ls309, 4.6.4_v2.0.10-ls311, 4.6.5-v7, 4.6.5_v1.2.19-ls400, 4.6.6_v3.0.0-ls1]\n",
             "image: r.io/a:4.6.3_v2.0.9-ls309\n",
             "image: r.io/a:4.6.4_v2.0.10-ls311\n",
             &[],
@@ -537,6 +550,28 @@ fn what_counts_moves_and_what_does_not_stays() {
             "r.io/a: [1.2.0-arm64v8, 1.3.0-arm64v9, 1.2.1-arm64v8]\n",
             "image: r.io/a:1.2.0-arm64v8\n",
             "image: r.io/a:1.2.1-arm64v8\n",
+            &[],
+        ),
+        // Platforms and interfaces as build matrices write them.
+        one(
+            minor,
+            "r.io/a: [1.2.3-linux-arm-v6, 1.2.4-linux-arm-v7, 1.2.3-linux-arm-v7]\n",
+            "image: r.io/a:1.2.3-linux-arm-v6\n",
+            "image: r.io/a:1.2.3-linux-arm-v6\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.2.3-amd64-v2, 1.2.4-amd64-v2, 1.2.5-amd64-v4]\n",
+            "image: r.io/a:1.2.3-amd64-v2\n",
+            "image: r.io/a:1.2.4-amd64-v2\n",
+            &[],
+        ),
+        one(
+            minor,
+            "r.io/a: [1.0.0-v1beta1, 1.1.0-v2beta1]\n",
+            "image: r.io/a:1.0.0-v1beta1\n",
+            "image: r.io/a:1.0.0-v1beta1\n",
             &[],
         ),
         // What nothing else is of the variant of is told.

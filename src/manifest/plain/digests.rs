@@ -1,5 +1,6 @@
 //! Digests beside claimed tags in a text that nothing parses: the lines around a tag say what belongs to it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::super::claim::{Claimed, Taken};
@@ -31,18 +32,7 @@ pub(super) fn look_beside(text: &str, taken: &Taken, claimed: Vec<Claimed>) -> V
     let is_alone =
         |one: &Claimed| one.mapping.is_none() && one.slots.iter().all(|slot| slot.part.is_digest());
     let (alone, mut others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_alone);
-    let mut left = Vec::new();
-    for digest in alone {
-        match nearest(&others, &digest, &lines) {
-            Nearest::One(at) => others[at].join(digest),
-            Nearest::None => left.push(digest),
-            Nearest::Several(all) => {
-                for at in all {
-                    others[at].stays = Some(digest.line);
-                }
-            }
-        }
-    }
+    let left = paired(alone, &mut others, &lines);
     for one in others.iter_mut().filter(|one| is_open(one)) {
         let mut near = written.iter().filter(|digest| lines.are_near(one.line, digest.line));
         let stays = near.find(|digest| taken.is_free_at(&digest.bytes));
@@ -57,25 +47,54 @@ fn is_open(one: &Claimed) -> bool {
     one.mapping.is_none() && one.tag.is_some() && one.digest.is_none()
 }
 
-/// The tags that a digest is nearest to.
-enum Nearest {
-    None,
-    One(usize),
-    Several(Vec<usize>),
+/// Puts claimed digests to tags, in their order: as many as there are tags belong to these one by one, the tag first; else each
+/// belongs to the nearest. What fits several holds them. Returns those of policies without a tag.
+fn paired(alone: Vec<Claimed>, others: &mut [Claimed], lines: &Lines) -> Vec<Claimed> {
+    let mut left = Vec::new();
+    let policies: BTreeSet<String> = alone.iter().map(|digest| digest.policy.clone()).collect();
+    let mut alone = alone;
+    for policy in policies {
+        let (mut digests, rest): (Vec<_>, Vec<_>) =
+            alone.into_iter().partition(|digest| digest.policy == policy);
+        alone = rest;
+        digests.sort_by_key(|digest| digest.line);
+        let is_its = |one: &Claimed| one.policy == policy && is_open(one);
+        let mut tags: Vec<usize> = (0..others.len()).filter(|at| is_its(&others[*at])).collect();
+        tags.sort_by_key(|at| others[*at].line);
+        if tags.is_empty() {
+            left.extend(digests);
+        } else if tags.len() == digests.len() {
+            for (at, digest) in tags.into_iter().zip(digests) {
+                others[at].join(digest);
+            }
+        } else {
+            for digest in digests {
+                nearest(&tags, digest, others, lines);
+            }
+        }
+    }
+    left
 }
 
-fn nearest(others: &[Claimed], digest: &Claimed, lines: &Lines) -> Nearest {
-    let is_its = |one: &Claimed| {
-        one.policy == digest.policy && is_open(one) && lines.are_near(one.line, digest.line)
-    };
-    let steps = |one: &Claimed| one.line.abs_diff(digest.line);
-    let fit = || others.iter().enumerate().filter(|(_, one)| is_its(one));
-    let Some(least) = fit().map(|(_, one)| steps(one)).min() else { return Nearest::None };
-    let mut all: Vec<usize> =
-        fit().filter(|(_, one)| steps(one) == least).map(|(at, _)| at).collect();
-    match (all.pop(), all.is_empty()) {
-        (Some(one), true) => Nearest::One(one),
-        (one, _) => Nearest::Several(all.into_iter().chain(one).collect()),
+/// Puts a digest to the open tag that is nearest; where there are several, or it is near none, it holds them all.
+fn nearest(tags: &[usize], digest: Claimed, others: &mut [Claimed], lines: &Lines) {
+    let steps = |at: usize, others: &[Claimed]| others[at].line.abs_diff(digest.line);
+    let near: Vec<usize> = tags
+        .iter()
+        .copied()
+        .filter(|at| is_open(&others[*at]) && lines.are_near(others[*at].line, digest.line))
+        .collect();
+    let least = near.iter().map(|at| steps(*at, others)).min();
+    let mut best: Vec<usize> =
+        near.into_iter().filter(|at| Some(steps(*at, others)) == least).collect();
+    if let [at] = best[..] {
+        return others[at].join(digest);
+    }
+    if best.is_empty() {
+        best = tags.to_vec();
+    }
+    for at in best {
+        others[at].stays = Some(digest.line);
     }
 }
 

@@ -224,8 +224,6 @@ pub enum Obstacle {
     TwoNames,
     /// A variable decides: its name, and where it is set.
     Variable(Box<str>),
-    /// The same, where a marker stands beside that: it moves there.
-    MovesElsewhere(Box<str>),
     /// A Compose service that is built, and not pulled: where.
     Built(Box<str>),
 }

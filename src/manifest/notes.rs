@@ -58,10 +58,6 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
             "the image of `{name}` is decided by the variable {variable}; left alone"
         ))
         .help("change it where it is set, or reach it by a target of the policy"),
-        Obstacle::MovesElsewhere(variable) => {
-            let message = format!("the image of `{name}` moves by the variable {variable}, and not here");
-            Diagnostic::info(Code::SiteUnsupported, message)
-        }
         Obstacle::Built(at) => {
             let message = format!("the image of `{name}` is built {at}, and not pulled; left alone");
             Diagnostic::info(Code::SiteUnsupported, message)

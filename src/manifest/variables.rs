@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Lent;
 use super::finder::{Finder, Written};
-use super::{Named, Obstacle, Obstructed, Part, Spot, marker};
+use super::{Named, Obstacle, Obstructed, Part, Spot};
 use crate::diagnostic::Place;
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::yaml::NodeId;
@@ -25,8 +25,6 @@ pub struct Variables {
     others: Option<Place>,
     /// Those that are set to nothing.
     empty: BTreeSet<String>,
-    /// Those that a marker stands beside.
-    marked: BTreeSet<String>,
 }
 
 /// What sets variables of one file.
@@ -52,10 +50,6 @@ impl Variables {
                 continue;
             };
             let (name, value) = (name.trim().to_owned(), value.trim());
-            let comment = line.rfind('#').map(|at| &line[at..]);
-            if comment.is_some_and(|comment| marker::own(comment).is_some()) {
-                variables.marked.insert(name.clone());
-            }
             if matches!(value, "" | "''" | "\"\"") {
                 variables.empty.insert(name.clone());
             } else {
@@ -83,7 +77,6 @@ impl Variables {
                 continue;
             }
             self.empty.extend(under.empty.get(&name).cloned());
-            self.marked.extend(under.marked.get(&name).cloned());
             self.places.insert(name, place);
         }
         Self { others: self.others.or(under.others), ..self }
@@ -314,8 +307,7 @@ fn overruled(
     let set = |name: &str| {
         let place = variables.place(name).filter(|_| !is_default(name))?;
         let said = format!("`{name}`, which {place} sets").into();
-        let is_marked = variables.marked.contains(name);
-        Some(if is_marked { Obstacle::MovesElsewhere(said) } else { Obstacle::Variable(said) })
+        Some(Obstacle::Variable(said))
     };
     expanded.variables(bytes).find_map(set)
 }

@@ -168,8 +168,7 @@ fn is_alone(planned: &Planned) -> Option<Diagnostic> {
         "`{}` can choose nothing but {tag}: {alike}, which is written alike, is of another variant, and so are all others",
         planned.image
     );
-    let help = "say by `match` and `extract` what of the tag is ordered, or let `variant: any` pass over what stands around \
-                the version";
+    let help = "say by `match` and `extract` what of the tag is ordered";
     Some(at_site(Diagnostic::warning(Code::PolicyNeverMoves, message).help(help), planned))
 }
 

@@ -148,13 +148,6 @@ fn another_name_reaches_whatever_is_taken() {
 }
 
 #[test]
-fn what_a_marked_variable_moves_is_no_warning() {
-    let others = &[("app/.env", "TAG=v1.0.0 # tagalong: shop:tag\n")];
-    let says = "moves by the variable `TAG`, which app/.env:1 sets, and not here";
-    hold(&[Row { path: "app/compose.yaml", before: COMPOSE, others, says }]);
-}
-
-#[test]
 fn compose_files_that_are_put_together_count() {
     let row = |path, others, says| Row { path, before: COMPOSE, others, says };
     hold(&[

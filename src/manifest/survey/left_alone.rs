@@ -40,8 +40,7 @@ impl Survey<'_> {
         seen.problems.push(notes::obstructed(path, left, &reached.name));
         // What names no tag, or is built here, is no place that could move.
         let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
-        let is_still = !matches!(left.obstacle, Obstacle::Built(_) | Obstacle::MovesElsewhere(_));
-        if !is_bare && is_still {
+        if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {
             seen.left(environment, policy, path, left.spot.line);
         }
     }

@@ -1,6 +1,6 @@
 //! Digests beside claimed tags in a text that nothing parses: the lines around a tag say what belongs to it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::claim::{Claimed, Taken};
@@ -9,9 +9,6 @@ use crate::image::{Digest, Reference};
 
 /// Lines of a paragraph further from a tag than this are of something else.
 const NEAR: usize = 5;
-
-/// The hexadecimal digits of a SHA-256.
-const DIGITS: usize = 64;
 
 /// A digest of a text.
 struct Written {
@@ -24,13 +21,13 @@ struct Written {
 /// Puts claimed digests to the tags of their policies that they are nearest to, and notes digests that nobody claims and
 /// that would stay as they are beside a tag that moves.
 pub(super) fn look_beside(text: &str, taken: &Taken, claimed: Vec<Claimed>) -> Vec<Claimed> {
-    let written: Vec<Written> = if text.len() < DIGITS { Vec::new() } else { all(text) };
-    if written.is_empty() {
-        return claimed;
-    }
-    let lines = Lines::of(text);
     let is_alone =
         |one: &Claimed| one.mapping.is_none() && one.slots.iter().all(|slot| slot.part.is_digest());
+    // Most files have neither tags nor digests that anybody claims.
+    if claimed.is_empty() {
+        return claimed;
+    }
+    let (written, lines) = (all(text), Lines::of(text));
     let (alone, mut others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_alone);
     let left = paired(alone, &mut others, &lines);
     for one in others.iter_mut().filter(|one| is_open(one)) {
@@ -48,15 +45,14 @@ fn is_open(one: &Claimed) -> bool {
 }
 
 /// Puts claimed digests to tags, in their order: as many as there are tags belong to these one by one, the tag first; else each
-/// belongs to the nearest. What fits several holds them. Returns those of policies without a tag.
+/// belongs to the nearest. What fits several holds them. Returns those that belong to no tag.
 fn paired(alone: Vec<Claimed>, others: &mut [Claimed], lines: &Lines) -> Vec<Claimed> {
     let mut left = Vec::new();
-    let policies: BTreeSet<String> = alone.iter().map(|digest| digest.policy.clone()).collect();
-    let mut alone = alone;
-    for policy in policies {
-        let (mut digests, rest): (Vec<_>, Vec<_>) =
-            alone.into_iter().partition(|digest| digest.policy == policy);
-        alone = rest;
+    let mut by_policy: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
+    for digest in alone {
+        by_policy.entry(digest.policy.clone()).or_default().push(digest);
+    }
+    for (policy, mut digests) in by_policy {
         digests.sort_by_key(|digest| digest.line);
         let is_its = |one: &Claimed| one.policy == policy && is_open(one);
         let mut tags: Vec<usize> = (0..others.len()).filter(|at| is_its(&others[*at])).collect();
@@ -68,27 +64,29 @@ fn paired(alone: Vec<Claimed>, others: &mut [Claimed], lines: &Lines) -> Vec<Cla
                 others[at].join(digest);
             }
         } else {
-            for digest in digests {
-                nearest(&tags, digest, others, lines);
-            }
+            left.extend(digests.into_iter().filter_map(|it| nearest(&tags, it, others, lines)));
         }
     }
     left
 }
 
-/// Puts a digest to the open tag that is nearest; where there are several, or it is near none, it holds them all.
-fn nearest(tags: &[usize], digest: Claimed, others: &mut [Claimed], lines: &Lines) {
-    let steps = |at: usize, others: &[Claimed]| others[at].line.abs_diff(digest.line);
-    let near: Vec<usize> = tags
-        .iter()
-        .copied()
-        .filter(|at| is_open(&others[*at]) && lines.are_near(others[*at].line, digest.line))
-        .collect();
-    let least = near.iter().map(|at| steps(*at, others)).min();
-    let mut best: Vec<usize> =
-        near.into_iter().filter(|at| Some(steps(*at, others)) == least).collect();
+/// Puts a digest to the open tag that is nearest; where there are several, or it is near none, it holds them all, and is returned.
+fn nearest(
+    tags: &[usize],
+    digest: Claimed,
+    others: &mut [Claimed],
+    lines: &Lines,
+) -> Option<Claimed> {
+    let open = tags.iter().copied().filter(|at| is_open(&others[*at]));
+    let near = open.filter(|at| lines.are_near(others[*at].line, digest.line));
+    let near: Vec<(usize, usize)> =
+        near.map(|at| (others[at].line.abs_diff(digest.line), at)).collect();
+    let least = near.iter().map(|(steps, _)| *steps).min();
+    let near = near.into_iter().filter(|(steps, _)| Some(*steps) == least);
+    let mut best: Vec<usize> = near.map(|(_, at)| at).collect();
     if let [at] = best[..] {
-        return others[at].join(digest);
+        others[at].join(digest);
+        return None;
     }
     if best.is_empty() {
         best = tags.to_vec();
@@ -96,6 +94,7 @@ fn nearest(tags: &[usize], digest: Claimed, others: &mut [Claimed], lines: &Line
     for at in best {
         others[at].stays = Some(digest.line);
     }
+    Some(digest)
 }
 
 /// The blank lines of a text, which end paragraphs.

@@ -160,7 +160,7 @@ impl Ledger {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// When a version was first seen in an environment: now, where others were seen there and this one was not, or the ledger is
+    /// The time at which a version was first seen in an environment: now, where others were seen there and this one was not, or the ledger is
     /// doubted; `None` where nothing was, so that its history is all there is.
     #[must_use]
     pub fn first_held(

@@ -1,5 +1,7 @@
 //! Untrusted text made safe to stand in titles, commits and Markdown.
 
+use std::borrow::Cow;
+
 /// The longest piece of outside text that is interpolated, in characters.
 const MAX_CHARS: usize = 200;
 
@@ -27,15 +29,20 @@ pub fn harmless(text: &str) -> String {
 /// Text in which what a terminal would obey or hide is replaced by something of the same length in bytes, so that places in it
 /// stay; line ends and tabs stay as well.
 #[must_use]
-pub fn harmless_in_place(text: &str) -> String {
+pub fn harmless_in_place(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| is_invisible(c) && !"\n\r\t".contains(c);
+    // Nearly all of it.
+    if !text.chars().any(is_odd) {
+        return Cow::Borrowed(text);
+    }
     let replaced = |c: char| match c.len_utf8() {
-        _ if !is_invisible(c) || "\n\r\t".contains(c) => c.to_string(),
+        _ if !is_odd(c) => c.to_string(),
         1 => "?".to_owned(),
         2 => "\u{b7}".to_owned(),
         3 => char::REPLACEMENT_CHARACTER.to_string(),
         _ => format!("{}?", char::REPLACEMENT_CHARACTER),
     };
-    text.chars().map(replaced).collect()
+    Cow::Owned(text.chars().map(replaced).collect())
 }
 
 /// A Markdown code span that holds the text whatever it is, also inside a table of GitHub's

@@ -62,7 +62,7 @@ pub struct Decision {
     pub reason: Reason,
     /// Better candidates that did not pass their checks, the best first.
     pub passed_over: Vec<(Tag, Reason)>,
-    /// A tag that is written like the deployed one and takes no part, where no other tag takes part either.
+    /// A later version that is written like the deployed tag and is of another variant, where no other tag takes part.
     pub alike: Option<Tag>,
 }
 

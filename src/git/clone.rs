@@ -186,7 +186,7 @@ impl Clone {
     /// Reads a file of another commit that was fetched; `None` where it has no such file.
     ///
     /// # Errors
-    /// When it has more bytes than `most`, or the commit cannot be read: that is no commit without the file.
+    /// It has more bytes than `most`, or the commit cannot be read: that is no commit without the file.
     pub fn read_at(
         &self,
         commit: Oid,

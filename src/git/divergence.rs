@@ -17,7 +17,7 @@ impl Clone {
     /// follow a commit of the base, however old; `None` for a branch that is made otherwise. What is not here is fetched.
     ///
     /// # Errors
-    /// When the history cannot be fetched or read, or is longer than what is fetched.
+    /// The history cannot be fetched or read, or is longer than what is fetched.
     pub async fn changes(
         &self,
         head: Oid,

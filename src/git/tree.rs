@@ -70,7 +70,7 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
         let mut names = BTreeSet::new();
         for entry in &subtree(repository, tree).map_err(git)? {
             entries += 1;
-            // No path says a name that is not UTF-8: what is there is told, and not read.
+            // No path says a name that is not UTF-8: it is reported, and not read.
             let Ok(name) = entry.name() else {
                 let name = entry.name_bytes().escape_ascii();
                 listed.skipped.push(format!("{directory}{name}"));
@@ -100,9 +100,9 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
     Ok(listed)
 }
 
-/// A name stands twice in a directory: which one counts, every program says otherwise.
+/// An error for a name that is in a directory twice: programs differ in the one that they read.
 fn twice(subject: &str, path: &str) -> GitError {
-    let message = format!("`{}` stands twice in its tree", path.escape_debug());
+    let message = format!("`{}` is in its tree twice", path.escape_debug());
     GitError::Other { subject: subject.to_owned(), message }
 }
 

@@ -306,10 +306,9 @@ fn overruled(
     let is_default = |name: &str| variables.is_empty(name) && expanded.filled.contains(&name);
     let set = |name: &str| {
         let place = variables.place(name).filter(|_| !is_default(name))?;
-        let said = format!("`{name}`, which {place} sets").into();
-        Some(Obstacle::Variable(said))
+        Some(format!("`{name}`, which {place} sets"))
     };
-    expanded.variables(bytes).find_map(set)
+    expanded.variables(bytes).find_map(set).map(|set| Obstacle::Variable(set.into()))
 }
 
 /// The first variable without a default.

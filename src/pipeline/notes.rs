@@ -161,11 +161,11 @@ fn changed_variant(planned: &Planned, policy: &Policy) -> Option<Diagnostic> {
     Some(at_site(note, planned))
 }
 
-/// A tag that nothing else is of the variant of, beside one that is written alike.
+/// A deployed tag whose variant no other tag has, beside a later version that is written alike.
 fn is_alone(planned: &Planned) -> Option<Diagnostic> {
     let (tag, alike) = (planned.deployed.tag.as_ref()?, planned.decision.alike.as_ref()?);
     let message = format!(
-        "`{}` can choose nothing but {tag}: {alike}, which is written alike, is of another variant, and so are all others",
+        "`{}` can choose nothing but {tag}: no other tag has its variant, and {alike} is a later version that is written alike",
         planned.image
     );
     let help = "say by `match` and `extract` what of the tag is ordered";

@@ -19,11 +19,11 @@ use crate::settings::ForgeSettings;
 pub struct Planning {
     /// The plan.
     pub plan: Plan,
-    /// What asking registries for it cost.
+    /// The cost of asking registries for it.
     pub usage: Usage,
     /// Texts of policy files by path, for code frames.
     pub sources: BTreeMap<String, String>,
-    /// Whether something could not be decided, also where an open branch says what to do.
+    /// True if something could not be decided, also where an open branch says what to do.
     pub(super) undecided: bool,
     pub(super) set: PolicySet,
     pub(super) memory: Memory,
@@ -32,7 +32,7 @@ pub struct Planning {
     /// Whose the token is that it was read with.
     pub(super) forge: ForgeSettings,
     pub(super) observation: Observation,
-    /// What environments held, as far as promotions or a report asked for it.
+    /// The histories of environments, as far as promotions or a report asked for it.
     pub(super) timelines: Timelines,
     /// The repositories of all places.
     pub(super) names: Names,
@@ -100,7 +100,7 @@ impl Planning {
         self.elsewhere.push(PlannedPlace { home: set.here, tree, observation });
     }
 
-    /// How `plan` ends.
+    /// The end of `plan`.
     #[must_use]
     pub fn exit(&self) -> Exit {
         if self.undecided || any_error(&self.plan.diagnostics) { Exit::Partly } else { Exit::Done }

@@ -21,7 +21,7 @@ impl Session {
     /// Signs in, and reads the repository where it is delivered by `via`; without one, where it is shown from.
     ///
     /// # Errors
-    /// When the repository cannot be read, or the policies are invalid.
+    /// The repository cannot be read, or the policies are invalid.
     pub(super) async fn open(
         settings: &DecideSettings,
         around: &Surroundings,

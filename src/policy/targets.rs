@@ -249,7 +249,7 @@ fn query(path: &str) -> Result<Query, Diagnostic> {
     })
 }
 
-/// Why the regular expressions of a path cost too much: each is compiled for each place that it looks at, and one that stands
+/// The reason why the regular expressions of a path cost too much: each is compiled for each place that it looks at, and one that stands
 /// in the document is written by whoever writes that.
 fn expressions(path: &str) -> Option<&'static str> {
     let calls = ["match(", "search("].iter().flat_map(|name| path.split(name).skip(1));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Action, BranchStep, Input, MergeOrder, Purpose, Subject};
 use crate::changeset::ChangeSet;
-use crate::policy::{APPROVE, AutoMerge, MergeMethod, Required, Via};
+use crate::policy::{APPROVE, AutoMerge, HOLD, MergeMethod, Required, Via};
 use crate::pull_request::{Check, Mergeable, PullRequest, Queue, RepoRules};
 use crate::text::one_line;
 
@@ -50,12 +50,12 @@ pub(super) fn actions(
     MergeCandidate { index, set, pull: &pull, rules: &observed.rules, is_new }.actions()
 }
 
-/// The reason why a pull request that the gate let through is not to be merged after all, as it is seen now. Whether it
-/// conflicts, the merge says.
+/// The reason against merging a pull request that the gate let through, as it is seen now. Whether it conflicts, the merge
+/// says.
 #[must_use]
 pub fn objection(set: &ChangeSet, pull: &PullRequest, rules: &RepoRules) -> Option<String> {
     if pull.is_held() {
-        return Some("it is held by `tagalong:hold`".to_owned());
+        return Some(format!("it has the label `{HOLD}`"));
     }
     let mut pull = pull.clone();
     if pull.mergeable == Mergeable::Conflict {
@@ -122,7 +122,7 @@ impl MergeCandidate<'_> {
         let is_approved = !set.merge.approval || !is_new && pull.has_approval();
         // The forge may have no rule that asks for reviews.
         if pull.changes_requested && !is_new {
-            return self.disable_own().into_iter().chain([self.waits(UNWANTED)]).collect();
+            return self.stopped(UNWANTED);
         }
         let mut actions: Vec<Action> = Vec::new();
         if !is_approved {

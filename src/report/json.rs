@@ -366,7 +366,7 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) -> DiagnosticRow {
         path: place.map(|place| place.path.clone()),
         line: line.map(|place| place.line),
         column: line.map(|place| place.column),
-        message: harmless_in_place(&diagnostic.message),
+        message: harmless_in_place(&diagnostic.message).into_owned(),
         help: diagnostic.help.clone(),
     }
 }

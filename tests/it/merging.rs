@@ -224,12 +224,12 @@ fn all_that_are_ready_are_merged_in_one_run() {
     assert_eq!(fleet.open(), ["3 Update web to v1.1.0 in prod"]);
 }
 
-/// What people and checks say while others are merged counts for those that are left.
+/// A word of people or checks while others are merged counts for those that are left.
 #[test]
 fn what_is_said_while_others_are_merged_counts() {
     type Said = (fn(&mut crate::world::Pull), &'static str);
     let all: [Said; 5] = [
-        (|pull| pull.labels.push("tagalong:hold".to_owned()), "it is held"),
+        (|pull| pull.labels.push("tagalong:hold".to_owned()), "it has the label `tagalong:hold`"),
         (|pull| pull.labels.clear(), "it waits for an approval"),
         (|pull| pull.reviews = vec!["CHANGES_REQUESTED"], "a reviewer wants changes"),
         (|pull| pull.state = "closed", "it is not open any more"),

@@ -432,7 +432,7 @@ fn an_image_has_its_name_under_whatever_key_it_stands() {
     ]);
 }
 
-/// A variable or a template in the name is told, in whichever key it stands.
+/// A variable or a template in the name is reported, in whichever key it stands.
 #[test]
 fn a_name_with_a_variable_in_it_is_told() {
     const DECIDED: &[&str] = &["is decided by the variable `REGISTRY`"];
@@ -574,13 +574,13 @@ fn what_counts_moves_and_what_does_not_stays() {
             "image: r.io/a:1.0.0-v1beta1\n",
             &[],
         ),
-        // What nothing else is of the variant of is told.
+        // A variant that no other tag has is reported.
         one(
             minor,
             "r.io/a: [pg15.5-ts2.13.0, pg15.5-ts2.13.1, pg15.6-ts2.14.2, latest]\n",
             "image: r.io/a:pg15.5-ts2.13.0\n",
             "image: r.io/a:pg15.5-ts2.13.0\n",
-            &["policy.never-moves", "pg15.6-ts2.14.2, which is written alike"],
+            &["policy.never-moves", "pg15.6-ts2.14.2 is a later version that is written alike"],
         ),
         one(
             minor,

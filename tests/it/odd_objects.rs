@@ -93,7 +93,7 @@ fn a_name_that_stands_twice_is_told() {
     let (story, site) = shop();
     let other = story.github.repo.hash_object(&format!("# other\n{site}"));
     with(&story, &[("100644", b"shop.yaml", &other)]);
-    story.run().exits(1).says(&["`shop.yaml` stands twice in its tree"]);
+    story.run().exits(1).says(&["`shop.yaml` is in its tree twice"]);
     assert!(story.github.pulls().is_empty());
 }
 
@@ -163,7 +163,7 @@ fn a_commit_is_read_up_to_a_bound() {
     .says(&["a commit of 209", "is more than the limit of 1048576"]);
 }
 
-/// What cannot be read is not empty: people's refusals are in it.
+/// An unreadable ledger is not an empty one: people's refusals are in it.
 #[test]
 fn a_ledger_that_is_no_commit_is_told() {
     for kind in ["blob", "tag"] {

@@ -1,4 +1,4 @@
-//! Whether policies are valid, and what they are for.
+//! Judgement of policies: mistakes, and places that they are for.
 
 use crate::changeset::tried_templates;
 use crate::manifest::Looked;
@@ -9,7 +9,7 @@ use crate::settings::{Scope, Surroundings};
 /// Loads and judges the policies, and finds what they are for; no registry is asked.
 ///
 /// # Errors
-/// When the repository cannot be read, or the policies are invalid.
+/// The repository cannot be read, or the policies are invalid.
 pub async fn check(scope: &Scope, around: &Surroundings) -> Result<Loaded, Failure> {
     let around = &signed_in(scope, around).await?;
     let given = load::given(scope)?;

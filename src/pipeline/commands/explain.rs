@@ -29,7 +29,7 @@ type PassedOver<'a> = BTreeMap<Option<Tag>, Option<&'a Decision>>;
 /// Explains the policies of a name or an image repository, and what they decide.
 ///
 /// # Errors
-/// When the repository cannot be read, the policies are invalid, or none is meant.
+/// The repository cannot be read, the policies are invalid, or none is meant.
 pub async fn explain(
     settings: &DecideSettings,
     image: &str,

@@ -8,7 +8,7 @@ use crate::settings::{DecideSettings, Surroundings};
 /// Reads the repository as it is and plans.
 ///
 /// # Errors
-/// When the repository cannot be read, or the policies are invalid.
+/// The repository cannot be read, or the policies are invalid.
 pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
     let Session { around, mut tags, tree, loaded } = Session::open(settings, around, None).await?;
     let request = Request { settings, around: &around, deliver: DeliveryMode::Nothing };

@@ -16,18 +16,18 @@ use crate::policy::Via;
 use crate::report::{ActionName, Delivery, DeliveryOutcome, PlannedAction};
 use crate::settings::{DecideSettings, Surroundings};
 
-/// How often a run reads the repository again because somebody else pushed.
+/// Number of times that a run reads the repository because somebody else pushed.
 const MAX_ATTEMPTS: usize = 8;
 
-/// What a run did.
+/// The result of a run.
 pub struct Run {
     /// The plan that was delivered.
     pub planning: Planning,
-    /// What became of it.
+    /// The deliveries.
     pub deliveries: Vec<Delivery>,
     /// The actions that it would have taken, where it was a dry run.
     pub planned: Vec<PlannedAction>,
-    /// Whether what was merged is in the way of something that is ready.
+    /// True if a merge is in the way of something that is ready.
     pub(in crate::pipeline) is_stuck: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Run {
 /// then.
 ///
 /// # Errors
-/// When the repository cannot be read, or the policies are invalid.
+/// The repository cannot be read, or the policies are invalid.
 #[tracing::instrument(name = "run", skip_all, fields(repository = %settings.scope.repo))]
 pub async fn run(
     settings: &DecideSettings,
@@ -65,7 +65,7 @@ pub async fn run(
         });
         match there.await {
             Ok(there) => run.absorb(there),
-            // One place that fails keeps nothing from the others.
+            // A place that fails does not stop the others.
             Err(failure) => run.planning.plan.diagnostics.extend(place.failed(&failure)),
         }
     }
@@ -112,7 +112,7 @@ async fn persist(
     match (end, before) {
         (Ok(run), before) => Ok(Run::after(before, run)),
         (Err(failure), None) => Err(failure),
-        // What happened is told, whatever came then.
+        // The report has what happened before as well.
         (Err(failure), Some(mut before)) => {
             let told = Diagnostic::error(Code::Failed, failure.to_string());
             before.planning.plan.diagnostics.push(told);
@@ -165,7 +165,7 @@ impl Run {
         others.map(|(_, id)| id.key()).collect()
     }
 
-    /// How `run` ends.
+    /// The end of `run`.
     #[must_use]
     pub fn exit(&self) -> Exit {
         let is_failed = |delivery: &&Delivery| delivery.outcome == DeliveryOutcome::Failed;

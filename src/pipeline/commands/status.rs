@@ -15,7 +15,7 @@ use crate::settings::{DecideSettings, Surroundings};
 /// written.
 ///
 /// # Errors
-/// When the repository cannot be read, or the policies are invalid.
+/// The repository cannot be read, or the policies are invalid.
 pub async fn status(
     settings: &DecideSettings,
     around: &Surroundings,

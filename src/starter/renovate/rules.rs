@@ -183,7 +183,7 @@ enum RuleStage {
     KindOfRule,
     Rule,
     Force,
-    /// What is switched off at the top or in the object of a manager, which no rule switches on again.
+    /// Settings that are off at the top or in the object of a manager, which no rule enables.
     Off,
 }
 

@@ -1,9 +1,10 @@
 //! Walks a stream and collects sites by the shape of mappings, whatever kind of object they are in.
 
 use super::finder::Finder;
+use super::target::TargetedFile;
 use super::{
-    Aim, Found, Setters, argocd, embedded, kustomize, lent, named, oci_source, reference, target,
-    values, wholes,
+    Aim, Found, Setters, argocd, embedded, kustomize, lent, named, oci_source, reference, values,
+    wholes,
 };
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -41,7 +42,8 @@ pub fn find(
     setters: Setters<'_>,
 ) -> Found {
     let mut finder = Finder::new(text, stream, setters);
-    finder.claim(aims.iter().map(|aim| target::in_yaml(*aim, text, stream)));
+    let mut targeted = TargetedFile::new(text, stream);
+    finder.claim(aims.iter().map(|aim| targeted.reach(*aim)));
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {
         if !matches!(node.data, Data::Mapping(_)) {

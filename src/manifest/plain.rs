@@ -6,7 +6,7 @@ mod digests;
 use super::claim::{self, Claim, Parent, Taken};
 use super::marker::{self, Idle, Idleness, Markers};
 use super::mention::{versioned, words};
-use super::target::{self, Aim, Reached};
+use super::target::{self, Aim, Effort, Reached};
 use super::{Claimed, Part, Scalar, Scalars, Slot, is_candidate};
 use crate::image::Shape;
 use crate::yaml::{Data, Stream, Style};
@@ -40,9 +40,9 @@ pub(super) fn find(path: &str, text: &str, aims: &[Aim<'_>]) -> Plain {
     for claim in &claims {
         taken.take(&claim.slot);
     }
-    let mut aimed = Vec::new();
+    let (mut aimed, mut effort) = (Vec::new(), Effort::of(text));
     for aim in aims {
-        let mut reached = target::in_text(*aim, text);
+        let mut reached = target::in_text(*aim, text, &mut effort);
         reached.yield_to(&mut taken);
         for claim in &reached.claims {
             let style = is_template.then(|| style_at(text, &claim.slot)).flatten();

@@ -1,8 +1,10 @@
 //! The places that policies' targets reach.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use regex::Captures;
+use serde_json::Value;
 
 use super::claim::{Claim, Parent, Taken, fault};
 use super::{Part, Slot, marker};
@@ -42,6 +44,10 @@ pub(super) struct Reached {
 /// What is said of the places beyond [`MAX_PLACES`].
 const TOO_MANY: &str = "there are more than 10,000 such places";
 
+/// What is said where the targets of a file cost too much together.
+const TOO_MUCH: &str =
+    "the targets of this file find more than is looked for in a file of its size";
+
 /// Why a place is not claimed, where somebody else has it.
 const TAKEN: &str = "a marker or another target has this place";
 
@@ -64,50 +70,129 @@ impl Reached {
     }
 }
 
-/// What a target reaches in a file that is YAML.
-pub(super) fn in_yaml(aim: Aim<'_>, text: &str, stream: &Stream) -> Reached {
-    let mut reached = Reached::default();
-    match &aim.target.reach {
-        Reach::Path(query, part) => {
-            for (node, parent) in nodes(query, stream, &mut reached) {
-                let length = stream.text(node).map_or(0, str::len);
-                let at = TargetPiece { node, range: 0..length, parent: Parent::Mapping(parent) };
-                let locator = stream.locator(text, node);
-                claim(aim, stream, locator.as_ref(), part_of(*part), at, &mut reached);
-            }
+/// What the targets of one file may still cost: policies multiply targets, and a file is walked for each.
+pub(super) struct Effort {
+    /// Places that paths may come to.
+    visits: usize,
+    /// Bytes that expressions may look at, where each match looks to the end of the text.
+    bytes: usize,
+}
+
+impl Effort {
+    /// For a text: in proportion to its length, so that many small files cost no more than a large one.
+    pub(super) fn of(text: &str) -> Self {
+        let (most_visits, most_bytes) = (8_000_000, 2 << 30);
+        Self {
+            visits: most_visits.min(1_000 + 32 * text.len()),
+            bytes: most_bytes.min((4 << 20) + 8_192 * text.len()),
         }
-        Reach::Match(_) => {
-            let scalars = scalars(stream);
-            let mut way: Option<(NodeId, Option<Locator<'_>>)> = None;
-            for found in matches(aim, text, &mut reached) {
-                let node = scalar_at(stream, &scalars, &found.bytes);
-                if let Some(node) =
-                    node.filter(|node| way.as_ref().is_none_or(|(at, _)| at != node))
-                {
-                    way = Some((node, stream.locator(text, node)));
+    }
+}
+
+/// A file that is YAML, as targets look at it.
+pub(super) struct TargetedFile<'a> {
+    text: &'a str,
+    stream: &'a Stream<'a>,
+    /// Each document as JSON, made once for all paths; `None` where aliases multiply it.
+    documents: OnceCell<Vec<Option<Value>>>,
+    /// The scalars that take up bytes, in the order of the text.
+    scalars: OnceCell<Vec<NodeId>>,
+    effort: Effort,
+}
+
+impl<'a> TargetedFile<'a> {
+    pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
+        let (documents, scalars) = (OnceCell::new(), OnceCell::new());
+        Self { text, stream, documents, scalars, effort: Effort::of(text) }
+    }
+
+    /// What a target reaches.
+    pub(super) fn reach(&mut self, aim: Aim<'_>) -> Reached {
+        let mut reached = Reached::default();
+        match &aim.target.reach {
+            Reach::Path(query, part) => {
+                for (node, parent) in self.nodes(query, &mut reached) {
+                    let length = self.stream.text(node).map_or(0, str::len);
+                    let parent = Parent::Mapping(parent);
+                    let at = TargetPiece { node, range: 0..length, parent };
+                    let locator = self.stream.locator(self.text, node);
+                    claim(aim, self.stream, locator.as_ref(), part_of(*part), at, &mut reached);
                 }
-                let locator = node.and(way.as_ref()).and_then(|(_, locator)| locator.as_ref());
-                let range = locator.and_then(|locator| locator.piece(&found.bytes));
-                match node.zip(range) {
-                    Some((node, range)) => {
-                        let at = TargetPiece { node, range, parent: found.parent };
-                        claim(aim, stream, locator, found.part, at, &mut reached);
-                    }
-                    None => reached.missed.push((found.line, "what it matches is in no value")),
+            }
+            Reach::Match(_) => self.matched(aim, &mut reached),
+        }
+        reached
+    }
+
+    /// What an expression reaches.
+    fn matched(&mut self, aim: Aim<'_>, reached: &mut Reached) {
+        let Self { text, stream, .. } = *self;
+        let all = matches(aim, text, &mut self.effort, reached);
+        let scalars = self.scalars.get_or_init(|| scalars(stream));
+        let mut way: Option<(NodeId, Option<Locator<'_>>)> = None;
+        for found in all {
+            let node = scalar_at(stream, scalars, &found.bytes);
+            if let Some(node) = node.filter(|node| way.as_ref().is_none_or(|(at, _)| at != node)) {
+                way = Some((node, stream.locator(text, node)));
+            }
+            let locator = node.and(way.as_ref()).and_then(|(_, locator)| locator.as_ref());
+            let range = locator.and_then(|locator| locator.piece(&found.bytes));
+            match node.zip(range) {
+                Some((node, range)) => {
+                    let at = TargetPiece { node, range, parent: found.parent };
+                    claim(aim, stream, locator, found.part, at, reached);
                 }
+                None => reached.missed.push((found.line, "what it matches is in no value")),
             }
         }
     }
-    reached
+
+    /// The nodes that a path leads to, with the collections that they are in.
+    fn nodes(&mut self, query: &Query, reached: &mut Reached) -> Vec<(NodeId, NodeId)> {
+        let stream = self.stream;
+        let roots = stream.documents();
+        let documents = self
+            .documents
+            .get_or_init(|| roots.iter().map(|root| to_json(stream, *root)).collect());
+        let mut found = Vec::new();
+        for (root, document) in roots.iter().zip(documents) {
+            let line = stream.node(*root).line();
+            let Some(document) = document else {
+                reached
+                    .missed
+                    .push((line, "aliases or nesting multiply this document beyond reason"));
+                continue;
+            };
+            let ways = match query.ways(document, &mut self.effort.visits) {
+                Ok(ways) => ways,
+                Err(why) => {
+                    reached.missed.push((line, why));
+                    continue;
+                }
+            };
+            if ways.len() > MAX_PLACES {
+                reached.missed.push((line, TOO_MANY));
+            }
+            for way in ways.into_iter().take(MAX_PLACES) {
+                match follow(stream, *root, &way) {
+                    Ok(place) => found.push(place),
+                    Err(node) => {
+                        reached.missed.push((stream.node(node).line(), "a key stands twice here"));
+                    }
+                }
+            }
+        }
+        found
+    }
 }
 
 /// What a target reaches in a file that is not YAML: only regular expressions do.
-pub(super) fn in_text(aim: Aim<'_>, text: &str) -> Reached {
+pub(super) fn in_text(aim: Aim<'_>, text: &str, effort: &mut Effort) -> Reached {
     let mut reached = Reached::default();
     if let Reach::Path(..) = aim.target.reach {
         reached.missed.push((1, "this is not YAML, so a path leads nowhere"));
     }
-    for found in matches(aim, text, &mut reached) {
+    for found in matches(aim, text, effort, &mut reached) {
         let value = &text[found.bytes.clone()];
         match fault(found.part, value) {
             _ if marker::is_ignored_at(text, found.bytes.start) => reached.ignored += 1,
@@ -141,7 +226,7 @@ struct Matched {
     parent: Parent,
 }
 
-fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
+fn matches(aim: Aim<'_>, text: &str, effort: &mut Effort, reached: &mut Reached) -> Vec<Matched> {
     let Reach::Match(pattern) = &aim.target.reach else { return Vec::new() };
     if text.len() > MAX_TEXT {
         reached.missed.push((1, "it has more than 1 MiB, which `match` does not search"));
@@ -150,10 +235,12 @@ fn matches(aim: Aim<'_>, text: &str, reached: &mut Reached) -> Vec<Matched> {
     let (mut line, mut counted) = (1, 0);
     let mut found = Vec::new();
     for (number, captures) in pattern.captures_iter(text).enumerate() {
-        if number == MAX_PLACES {
-            reached.missed.push((line, TOO_MANY));
+        let left = effort.bytes.checked_sub(text.len());
+        if number == MAX_PLACES || left.is_none() {
+            reached.missed.push((line, left.map_or(TOO_MUCH, |_| TOO_MANY)));
             break;
         }
+        effort.bytes = left.unwrap_or_default();
         let parent = Parent::Text(captures.get_match().start());
         for (part, bytes) in groups(&captures) {
             line += text.get(counted..bytes.start).unwrap_or_default().matches('\n').count();
@@ -224,37 +311,6 @@ fn part_of(name: PartName) -> Part {
         PartName::TagAndDigest => Part::TagAndDigest,
         PartName::Digest => Part::Digest,
     }
-}
-
-/// The nodes that a path leads to, with the collections that they are in.
-fn nodes(query: &Query, stream: &Stream, reached: &mut Reached) -> Vec<(NodeId, NodeId)> {
-    let mut found = Vec::new();
-    for root in stream.documents() {
-        let line = stream.node(*root).line();
-        let Some(document) = to_json(stream, *root) else {
-            reached.missed.push((line, "aliases or nesting multiply this document beyond reason"));
-            continue;
-        };
-        let ways = match query.ways(&document) {
-            Ok(ways) => ways,
-            Err(why) => {
-                reached.missed.push((line, why));
-                continue;
-            }
-        };
-        if ways.len() > MAX_PLACES {
-            reached.missed.push((line, TOO_MANY));
-        }
-        for way in ways.into_iter().take(MAX_PLACES) {
-            match follow(stream, *root, &way) {
-                Ok(place) => found.push(place),
-                Err(node) => {
-                    reached.missed.push((stream.node(node).line(), "a key stands twice here"));
-                }
-            }
-        }
-    }
-    found
 }
 
 /// Where a way leads; the mapping that has a key of it twice.

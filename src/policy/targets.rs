@@ -50,6 +50,8 @@ struct PathCost {
     filters: usize,
     /// How often it begins again at the root (`$`), within a filter: for each of the places that the filter looks at.
     absolute: usize,
+    /// True if it leads to one place at most: no `*`, `..`, filter, slice or list of selectors.
+    is_straight: bool,
 }
 
 /// More than these are in no path that somebody writes: each filter within a filter doubles the work.
@@ -57,13 +59,13 @@ const MAX_FILTERS: usize = 3;
 const MAX_DESCENTS: u32 = 2;
 const MAX_WAYS: usize = 64;
 
-/// A path that could come to more places of a document is not followed.
-const MAX_VISITS: usize = 4_000_000;
+/// A path that could come to more places of a document is not followed: each is remembered with the way to it.
+const MAX_VISITS: usize = 1_000_000;
 
 impl PathCost {
     /// Counts, outside texts in quotes.
     fn of(path: &str) -> Self {
-        let mut cost = Self { descents: 0, ways: 1, filters: 0, absolute: 0 };
+        let mut cost = Self { descents: 0, ways: 1, filters: 0, absolute: 0, is_straight: true };
         let (mut quote, mut is_escaped, mut before) = (None, false, ' ');
         // Of each open bracket or parenthesis: its selectors, and whether it has a filter. Commas in parentheses part arguments.
         let mut open = Vec::<(usize, bool)>::new();
@@ -73,6 +75,7 @@ impl PathCost {
                 is_escaped = c == '\\' && !is_escaped;
                 continue;
             }
+            cost.is_straight &= !"*?:,".contains(c);
             match c {
                 '"' | '\'' => quote = Some(c),
                 '[' | '(' => open.push((1, false)),
@@ -91,7 +94,10 @@ impl PathCost {
                         *has_filter = true;
                     }
                 }
-                '.' if before == '.' => cost.descents += 1,
+                '.' if before == '.' => {
+                    cost.descents += 1;
+                    cost.is_straight = false;
+                }
                 '$' if at > 0 => cost.absolute += 1,
                 _ => {}
             }
@@ -147,26 +153,42 @@ pub enum Step {
 }
 
 impl Query {
-    /// The ways to the places of a document.
+    /// The ways to the places of a document; `left` is how many places may still be visited, of which its visits are taken off.
     ///
     /// # Errors
     /// When the document is so large and deep that the path could come to more places than are visited.
-    pub fn ways(&self, document: &Value) -> Result<Vec<Vec<Step>>, &'static str> {
-        let (count, depth) = extent(document);
-        // From each of the places that one `..` comes to, the next one comes to all beneath it.
-        let descents = self.cost.descents.saturating_sub(1);
-        let visits = count.saturating_mul(depth.saturating_pow(descents));
-        if visits.saturating_mul(self.cost.ways) > MAX_VISITS {
+    pub fn ways(&self, document: &Value, left: &mut usize) -> Result<Vec<Vec<Step>>, &'static str> {
+        let visits = self.visits(document);
+        if visits > MAX_VISITS {
             return Err(
                 "the path could come to more places here than are visited; write it without `..`",
             );
         }
+        let Some(rest) = left.checked_sub(visits) else {
+            return Err(
+                "the targets of this file come to more places than are visited in a file of its size; write them without `..`, `*` and filters",
+            );
+        };
+        *left = rest;
         let found = self.path.query_located(document);
         let step = |element: &PathElement<'_>| match element {
             PathElement::Name(name) => Step::Key((*name).to_owned()),
             PathElement::Index(index) => Step::Index(*index),
         };
         Ok(found.locations().map(|way| way.iter().map(step).collect()).collect())
+    }
+}
+
+impl Query {
+    /// How many places of a document the path can come to, at most.
+    fn visits(&self, document: &Value) -> usize {
+        if self.cost.is_straight {
+            return 1;
+        }
+        let (count, depth) = extent(document);
+        // From each of the places that one `..` comes to, the next one comes to all beneath it.
+        let descents = self.cost.descents.saturating_sub(1);
+        count.saturating_mul(depth.saturating_pow(descents)).saturating_mul(self.cost.ways)
     }
 }
 
@@ -326,15 +348,19 @@ mod tests {
         }
         let many = serde_json::json!(vec![1; 50_000]);
         let deep = (0..90).fold(many, |inner, _| Value::Array(vec![inner]));
-        assert!(query("$..*..*").unwrap().ways(&deep).is_err());
-        assert_eq!(query("$..*").unwrap().ways(&deep).unwrap().len(), 50_090);
+        let ways = |path: &str, mut left: usize| query(path).unwrap().ways(&deep, &mut left);
+        assert!(ways("$..*..*", usize::MAX).is_err());
+        assert_eq!(ways("$..*", 60_000).unwrap().len(), 50_090);
+        assert!(ways("$..*", 50_000).unwrap_err().contains("of its size"));
+        // What leads to one place costs one, however large the document is.
+        assert_eq!(ways("$[0][0]", 1).unwrap().len(), 1);
     }
 
     #[test]
     fn paths_find_ways_and_short_ones_are_meant_from_the_root() {
         let document =
             serde_json::json!({"a": {"b.c": [{"n": "x", "t": 1}, {"n": "y", "t": 2}]}, "t": 3});
-        let ways = |path: &str| query(path).unwrap().ways(&document).unwrap();
+        let ways = |path: &str| query(path).unwrap().ways(&document, &mut 1_000).unwrap();
         let key = |name: &str| Step::Key(name.to_owned());
         let second = [key("a"), key("b.c"), Step::Index(1), key("t")];
         assert_eq!(ways("a['b.c'][1].t"), std::slice::from_ref(&second));

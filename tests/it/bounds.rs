@@ -194,3 +194,21 @@ fn releases_are_compared_up_to_a_bound() {
         assert_eq!(out.stdout.contains("\"outcome\":\"update\""), is_compared, "{count}");
     }
 }
+
+/// Each match of such an expression looks to the end of the line before it is given up.
+#[test]
+fn targets_cost_what_their_files_are_worth() {
+    let world = World::new();
+    let target = |reach: &str| format!("      - {{files: [a.txt, a.json], {reach}}}\n");
+    let targets =
+        target("match: '(?<tag>[a-z]+!)|[a-z]'") + &target("path: '$..tag', part: tag").repeat(60);
+    let policy = format!(
+        "images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {{semver: '*'}}\n    targets:\n{targets}"
+    );
+    let (text, json) = ("a".repeat(1 << 20), format!("[{}1]", "1,".repeat(20_000)));
+    let tree = world.tree(&[("policies/p.yaml", &policy), ("a.txt", &text), ("a.json", &json)]);
+    let catalog = world.file("catalog.yaml", CATALOG);
+    let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+    let told = ["find more than is looked for", "visited in a file of its size"];
+    world.bot(args).run().exits(0).says(&told);
+}

@@ -1,6 +1,8 @@
 //! Files of a work tree: the only reader and writer of files beneath a repository's root.
 
-use std::collections::BTreeSet;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -10,8 +12,8 @@ use std::time::Duration;
 
 use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
-use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
-use rayon::slice::ParallelSliceMut as _;
+
+use self::walk::Walked;
 
 /// Most files fit into this many bytes.
 const FIRST_BUFFER: usize = 64 << 10;
@@ -23,7 +25,8 @@ pub struct WorkTree {
     /// The root as a handle, from which everything is opened.
     directory: Dir,
     paths: Vec<String>,
-    skipped: Vec<String>,
+    skipped: BTreeMap<String, &'static str>,
+    unlisted: BTreeMap<String, String>,
     /// The directories in which what was left behind is gone.
     swept: Mutex<BTreeSet<PathBuf>>,
 }
@@ -70,30 +73,16 @@ impl WorkTree {
     /// # Errors
     /// When a directory cannot be read.
     pub fn open(root: &Path) -> Result<Self, WorkTreeError> {
-        let found = Mutex::new(Walked::default());
-        let walk = WalkBuilder::new(root)
-            .hidden(false)
-            .ignore(false)
-            .follow_links(false)
-            .git_global(false)
-            .git_exclude(false)
-            .parents(false)
-            .require_git(false)
-            .filter_entry(|entry| entry.file_name() != ".git")
-            .build_parallel();
-        walk.visit(&mut Lister { root, found: &found });
-        let Walked { mut paths, mut skipped, failed } =
-            found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Walked { paths, skipped, unlisted, failed } = walk::walk(root)?;
         // One directory that cannot be read does not hide the others.
         if let Some(source) = failed.filter(|_| !root.is_dir()) {
             return Err(WorkTreeError::Walk { path: root.to_owned(), source });
         }
-        paths.par_sort_unstable();
-        skipped.sort_unstable();
         let directory = Dir::open_ambient_dir(root, cap_std::ambient_authority());
         let directory = directory
             .map_err(|source| WorkTreeError::Read { path: root.display().to_string(), source })?;
-        Ok(Self { root: root.to_owned(), directory, paths, skipped, swept: Mutex::default() })
+        let (root, swept) = (root.to_owned(), Mutex::default());
+        Ok(Self { root, directory, paths, skipped, unlisted, swept })
     }
 
     /// The root.
@@ -108,10 +97,16 @@ impl WorkTree {
         &self.paths
     }
 
-    /// The paths of symbolic links, which are not followed, and of repositories within this one.
+    /// Paths of what is no regular file, or has a name that no path can say; and why it is left alone.
     #[must_use]
-    pub fn skipped(&self) -> &[String] {
+    pub fn skipped(&self) -> &BTreeMap<String, &'static str> {
         &self.skipped
+    }
+
+    /// Directories whose files are not known, and why.
+    #[must_use]
+    pub fn unlisted(&self) -> &BTreeMap<String, String> {
+        &self.unlisted
     }
 
     /// Reads a file, `limit` bytes of it at most.
@@ -303,75 +298,9 @@ impl Drop for Scratch<'_> {
     }
 }
 
-/// What a walk has found.
-#[derive(Default)]
-struct Walked {
-    paths: Vec<String>,
-    skipped: Vec<String>,
-    failed: Option<ignore::Error>,
-}
-
-/// Makes a visitor for each thread of a walk.
-struct Lister<'a> {
-    root: &'a Path,
-    found: &'a Mutex<Walked>,
-}
-
-/// What one thread of a walk has found; it hands that over at its end.
-struct Visitor<'a> {
-    root: &'a Path,
-    own: Walked,
-    found: &'a Mutex<Walked>,
-}
-
-impl<'s> ParallelVisitorBuilder<'s> for Lister<'s> {
-    fn build(&mut self) -> Box<dyn ParallelVisitor + 's> {
-        Box::new(Visitor { root: self.root, own: Walked::default(), found: self.found })
-    }
-}
-
-impl ParallelVisitor for Visitor<'_> {
-    fn visit(&mut self, entry: Result<DirEntry, ignore::Error>) -> WalkState {
-        match entry {
-            Ok(entry) => {
-                let path = entry.path().strip_prefix(self.root).ok().and_then(slashed);
-                let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-                // Another repository, or a submodule: its files are not this repository's.
-                if is_dir && entry.depth() > 0 && entry.path().join(".git").exists() {
-                    self.own.skipped.extend(path);
-                    return WalkState::Skip;
-                }
-                match (path, entry.file_type()) {
-                    (Some(path), Some(kind)) if kind.is_file() => self.own.paths.push(path),
-                    (Some(path), Some(kind)) if kind.is_symlink() => self.own.skipped.push(path),
-                    _ => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a directory cannot be listed");
-                self.own.failed = Some(error);
-            }
-        }
-        WalkState::Continue
-    }
-}
-
-impl Drop for Visitor<'_> {
-    fn drop(&mut self) {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.paths.append(&mut self.own.paths);
-        found.skipped.append(&mut self.own.skipped);
-        found.failed = found.failed.take().or(self.own.failed.take());
-    }
-}
-
-fn slashed(path: &Path) -> Option<String> {
-    let parts: Option<Vec<&str>> = path.iter().map(|part| part.to_str()).collect();
-    parts.map(|parts| parts.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::walk::NOT_UTF8;
     use super::*;
 
     #[test]
@@ -392,7 +321,35 @@ mod tests {
         std::os::unix::fs::symlink("a.yaml", dir.path().join("link.yaml")).unwrap();
         let tree = WorkTree::open(dir.path()).unwrap();
         assert_eq!(tree.paths(), [".github/w.yaml", ".gitignore", ".ignore", "a.yaml", "b/x.yaml"]);
-        assert_eq!(tree.skipped(), ["link.yaml", "sub"]);
+        let skipped: Vec<_> = tree.skipped().iter().map(|(path, why)| (&**path, *why)).collect();
+        let other = "a repository of its own, or a submodule";
+        assert_eq!(skipped, [("link.yaml", "a symbolic link"), ("sub", other)]);
+    }
+
+    #[test]
+    fn what_cannot_be_listed_is_told() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let make = |path: &str| std::fs::create_dir_all(dir.path().join(path)).unwrap();
+        for path in ["a/b", "large", "piped", "link"] {
+            make(path);
+        }
+        let put = |path: &str, text: &str| std::fs::write(dir.path().join(path), text).unwrap();
+        put("a/b/x.yaml", "");
+        put("large/.gitignore", &("x\n".repeat(128 << 10) + "x"));
+        put("large/x.yaml", "");
+        put("link/x.yaml", "");
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("link/.gitignore")).unwrap();
+        let pipe = dir.path().join("piped/.gitignore");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::fs::write(dir.path().join(OsStr::from_bytes(b"a/\xff.yaml")), "").unwrap();
+        let tree = WorkTree::open(dir.path()).unwrap();
+        assert_eq!(tree.paths(), ["a/b/x.yaml"]);
+        let unlisted: Vec<&str> = tree.unlisted().keys().map(String::as_str).collect();
+        assert_eq!(unlisted, ["large", "link", "piped"]);
+        assert_eq!(tree.skipped().iter().next(), Some((&r"a/\xff.yaml".to_owned(), &NOT_UTF8)));
+        std::fs::copy(dir.path().join("large/.gitignore"), dir.path().join(".gitignore")).unwrap();
+        assert!(matches!(WorkTree::open(dir.path()), Err(WorkTreeError::Read { .. })));
     }
 
     #[test]

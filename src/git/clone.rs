@@ -22,7 +22,7 @@ pub struct Clone {
     /// What the server said its references are at.
     pub(super) advertised: BTreeMap<String, Oid>,
     paths: Vec<String>,
-    skipped: Vec<String>,
+    skipped: BTreeMap<String, &'static str>,
     blobs: BlobsByPath,
     volume: Volume,
     _directory: TempDir,
@@ -113,7 +113,7 @@ impl Clone {
             base,
             advertised,
             paths: Vec::new(),
-            skipped: Vec::new(),
+            skipped: BTreeMap::new(),
             blobs: BTreeMap::new(),
             volume: Volume::default(),
             _directory: directory,
@@ -144,7 +144,7 @@ impl Clone {
 
     /// The paths of links and submodules of that commit.
     #[must_use]
-    pub fn skipped(&self) -> &[String] {
+    pub fn skipped(&self) -> &BTreeMap<String, &'static str> {
         &self.skipped
     }
 

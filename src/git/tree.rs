@@ -46,7 +46,7 @@ pub(super) struct ListedTree {
     /// The regular files.
     pub(super) blobs: BlobsByPath,
     /// Links and submodules.
-    pub(super) skipped: Vec<String>,
+    pub(super) skipped: BTreeMap<String, &'static str>,
 }
 
 /// Lists the files of a commit.
@@ -73,7 +73,7 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
             // No path says a name that is not UTF-8: it is reported, and not read.
             let Ok(name) = entry.name() else {
                 let name = entry.name_bytes().escape_ascii();
-                listed.skipped.push(format!("{directory}{name}"));
+                listed.skipped.insert(format!("{directory}{name}"), "its name is not UTF-8");
                 continue;
             };
             let path = format!("{directory}{name}");
@@ -92,11 +92,11 @@ pub(super) fn list(repository: &Repository, commit: Oid) -> Result<ListedTree, G
             match () {
                 () if !is_odd && found.is_tree() => open.push((found.oid, path + "/", depth + 1)),
                 () if !is_odd && found.is_file() => drop(listed.blobs.insert(path, found)),
-                () => listed.skipped.push(path),
+                () if is_odd => drop(listed.skipped.insert(path, "git reads no such name")),
+                () => drop(listed.skipped.insert(path, "a symbolic link or submodule")),
             }
         }
     }
-    listed.skipped.sort_unstable();
     Ok(listed)
 }
 

@@ -16,7 +16,7 @@ use crate::policy::{Environment, PolicySet, directory, follow};
 use crate::yaml::Stream;
 
 /// Where a directory has more files than this, nobody lays them over each other.
-const MAX_LAYERS: usize = 100;
+pub(super) const MAX_LAYERS: usize = 100;
 
 /// More Compose files than this are not put together.
 const MAX_COMPOSED: usize = 500;
@@ -48,10 +48,13 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
     left_alone.retain(|problem| problem.place.as_ref().is_none_or(|at| is_covered(&at.path)));
     left_alone.extend(hits.over_sum.take().map(|problem| *problem));
     only_once(&mut left_alone, Code::FilesTooMany);
-    left_alone.extend(tree.skipped().iter().filter(|path| is_covered(path)).map(|path| {
-        let message = "a symbolic link or submodule; left alone";
-        Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
-    }));
+    left_alone.extend(tree.skipped().iter().filter(|(path, _)| is_covered(path)).map(
+        |(path, why)| {
+            let message = format!("{why}; left alone");
+            Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
+        },
+    ));
+    left_alone.extend(tree.unlisted());
     let mut looked = survey.finish(looked);
     looked.diagnostics.extend(left_alone);
     looked

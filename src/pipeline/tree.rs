@@ -1,5 +1,6 @@
 //! A config repository's files, wherever they are.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -136,13 +137,23 @@ impl Tree {
         }
     }
 
-    /// Paths that are in the repository but are not regular files: links and submodules.
+    /// Paths that are in the repository but are not regular files, links and submodules among them; and why each is left alone.
     #[must_use]
-    pub fn skipped(&self) -> &[String] {
+    pub fn skipped(&self) -> &BTreeMap<String, &'static str> {
         match self {
             Self::Work(tree) => tree.skipped(),
             Self::Git { clone, .. } => clone.skipped(),
         }
+    }
+
+    /// A problem for each directory whose files are not known.
+    pub(super) fn unlisted(&self) -> Vec<Diagnostic> {
+        let Self::Work(tree) = self else { return Vec::new() };
+        let told = tree.unlisted().iter().map(|(path, why)| {
+            let message = format!("the files of this directory are not known: {why}");
+            Diagnostic::warning(Code::FileUnreadable, message).at(Place::of_file(path))
+        });
+        told.collect()
     }
 
     /// Reads a file.

@@ -84,7 +84,7 @@ const ONE_ROOM: [(&str, &[&str]); 15] = [
     ("indicatif", &["report/"]),
     ("serde_json_path", &["policy/targets.rs"]),
     ("cap_std", &["worktree.rs"]),
-    ("rayon", &["pipeline/sweep.rs", "worktree.rs"]),
+    ("rayon", &["pipeline/sweep.rs", "worktree/walk.rs"]),
     ("sigstore_verify", &["signature/"]),
     ("std::fs::write", &["worktree.rs", "pipeline/tags.rs", "git/local.rs"]),
 ];

@@ -459,6 +459,7 @@ impl PullNode {
         if let Some(reviews) = open.latest_opinionated_reviews {
             // Somebody who is not read may want changes.
             read.wants_review |= reviews.page_info.has_next_page;
+            read.changes_requested |= reviews.page_info.has_next_page;
             for review in reviews.nodes {
                 read.changes_requested |= review.state == "CHANGES_REQUESTED";
                 // What was approved before the last push was something else.

@@ -36,3 +36,16 @@ fn names_are_variables_and_forks_are_passed_over() {
         serde_json::from_value(json!({"viewer": {"login": "bot"}, "repository": null})).unwrap();
     assert!(read(unknown, &branches).is_none());
 }
+
+/// Reviews that were not read may want changes.
+#[test]
+fn unread_reviews_are_not_believed() {
+    for is_more in [false, true] {
+        let open = json!({"number": 1, "url": "u", "state": "OPEN", "title": "t", "body": "b", "isCrossRepository": false,
+            "headRefOid": "0", "id": "x", "isDraft": false, "isInMergeQueue": false, "isMergeQueueEnabled": false,
+            "mergeStateStatus": "CLEAN", "reviewRequests": {"totalCount": 0},
+            "latestOpinionatedReviews": {"pageInfo": {"hasNextPage": is_more}, "nodes": []}});
+        let node: PullNode = serde_json::from_value(open).unwrap();
+        assert_eq!(node.read(&RepoRules::default()).changes_requested, is_more);
+    }
+}

@@ -56,7 +56,8 @@ pub(super) type Borrowers = BTreeMap<Vec<String>, usize>;
 
 impl Names {
     /// The names in what was found; `None` in a manifest, over which nothing is laid.
-    pub(super) fn of(path: &str, stream: &Stream, found: &Found) -> Option<Self> {
+    #[must_use]
+    pub fn of(path: &str, stream: &Stream, found: &Found) -> Option<Self> {
         let is_part = |slot: &Slot| slot.part == Part::Tag;
         let is_read = |slot: &Slot| matches!(slot.part, Part::Tag | Part::Suffix);
         let has_parts = found.sites.iter().any(|site| site.slots.iter().any(is_read))

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::survey::MAX_LAYERS;
 use super::{Tree, sweep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::manifest::{MAX_FILE, Named, Obstacle, Setters, find, is_candidate, kustomize_names};
-use crate::policy::{Exclusion, Policy, PolicySet, RepositorySettings, SETTINGS_FILE};
+use crate::manifest::{
+    MAX_FILE, Named, Names, Obstacle, Setters, find, is_candidate, kustomize_names,
+};
+use crate::policy::{Exclusion, Policy, PolicySet, RepositorySettings, SETTINGS_FILE, directory};
 use crate::starter::{DeployedImage, RENOVATE_FILES};
 use crate::yaml::{NodeId, Stream};
 
@@ -30,6 +33,8 @@ struct FileImages {
     completed: Vec<String>,
     /// True if something else writes the file.
     is_of_others: bool,
+    /// What it lends to tags in files that are laid over it.
+    names: Option<Names>,
 }
 
 /// Images that the files of a tree name.
@@ -52,11 +57,13 @@ pub(super) fn deployed(tree: &Tree, settings: &RepositorySettings) -> DeployedIm
             && !RENOVATE_FILES.contains(&path.as_str())
     };
     let paths: Vec<&String> = tree.paths().iter().filter(is_wanted).collect();
-    let read = sweep::each(tree, &paths, |path| path, |path, bytes| Some(named(path, bytes.ok()?)));
+    let read = |path: &&String, bytes: Result<&[u8], Diagnostic>| named(path, bytes.ok()?, None);
+    let mut read = sweep::each(tree, &paths, |path| path, read);
+    lend(tree, &paths, &mut read);
     let (mut found, mut odd, mut completed) = (DeployedImages::default(), 0, BTreeSet::new());
     let mut of_others = Vec::new();
     for (path, images) in paths.iter().zip(read) {
-        let Some(images) = images.flatten() else {
+        let Some(images) = images else {
             odd += 1;
             continue;
         };
@@ -83,6 +90,35 @@ pub(super) fn deployed(tree: &Tree, settings: &RepositorySettings) -> DeployedIm
         found.skipped.push(skipped);
     }
     found
+}
+
+/// Looks once more at files that are laid over others: an environment's values often hold a tag alone, whose name stands beside them.
+fn lend(tree: &Tree, paths: &[&String], read: &mut [Option<FileImages>]) {
+    let mut near: BTreeMap<&str, Vec<Names>> = BTreeMap::new();
+    for (path, images) in paths.iter().zip(&mut *read) {
+        if let Some(names) = images.as_mut().and_then(|images| images.names.take()) {
+            near.entry(directory(path)).or_default().push(names);
+        }
+    }
+    let mut files: BTreeMap<&str, Vec<FileAt<'_>>> = BTreeMap::new();
+    let all = paths.iter().enumerate().map(|(at, path)| FileAt { at, path });
+    for file in all.filter(|file| near.contains_key(directory(file.path))) {
+        files.entry(directory(file.path)).or_default().push(file);
+    }
+    let are_few = |all: &Vec<FileAt<'_>>| (2..=MAX_LAYERS).contains(&all.len());
+    let again: Vec<FileAt<'_>> = files.into_values().filter(are_few).flatten().collect();
+    let look = |file: &FileAt<'_>, bytes: Result<&[u8], Diagnostic>| {
+        named(file.path, bytes.ok()?, near.get(directory(file.path)))
+    };
+    for (file, images) in again.iter().zip(sweep::each(tree, &again, |file| file.path, look)) {
+        read[file.at] = images;
+    }
+}
+
+/// A file, and its index among those that were read.
+struct FileAt<'a> {
+    at: usize,
+    path: &'a str,
 }
 
 /// So many images without a policy are named.
@@ -116,11 +152,15 @@ pub(super) fn uncovered(
     Some(problem.help("`tagalong init` writes policies for them; `# tagalong: ignore` behind an image takes it out"))
 }
 
-/// What a file names; `None` when it does not parse.
-fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
+/// What a file names, with what files beside it lend to its tags; `None` when it does not parse.
+fn named(path: &str, bytes: &[u8], beside: Option<&Vec<Names>>) -> Option<FileImages> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
     let stream = Stream::parse(text).ok()?;
-    let found = find(path, text, &stream, &[], Setters::default());
+    let beside: Vec<&Names> = beside.into_iter().flatten().collect();
+    let lent = Names::lend(&beside, path, &stream);
+    let setters = Setters { lent: &lent, ..Setters::default() };
+    let found = find(path, text, &stream, &[], setters);
+    let names = Names::of(path, &stream, &found);
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start < at) + 1;
@@ -158,6 +198,7 @@ fn named(path: &str, bytes: &[u8]) -> Option<FileImages> {
         unclear,
         completed: kustomize_names(path, &stream),
         is_of_others: Exclusion::default().writer(path, text).is_some(),
+        names,
     })
 }
 

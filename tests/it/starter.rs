@@ -434,3 +434,20 @@ fn no_policy_is_written_for_what_other_files_decide() {
         );
     }
 }
+
+/// Values of an environment often hold a tag alone; its image stands in the file that they are laid over.
+#[test]
+fn environments_in_values_that_hold_tags_alone_are_seen() {
+    let world = World::new();
+    let tree = world.tree(&[
+        ("shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n"),
+        ("shop/values.yaml", "image: {repository: ghcr.io/acme/shop, tag: v1.2.0}\n"),
+        ("shop/values-dev.yaml", "image: {tag: v1.3.0}\n"),
+        ("shop/values-prod.yaml", "image: {tag: v1.2.0}\n"),
+    ]);
+    let shown =
+        world.bot(["init", "--dry-run", "--no-workflow", "--repo", arg(&tree)]).run().exits(0);
+    for told in ["values-dev.yaml", "values-prod.yaml", "promoteFrom"] {
+        assert!(shown.stdout.contains(told), "{told}: {}{}", shown.stdout, shown.stderr);
+    }
+}

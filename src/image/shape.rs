@@ -341,6 +341,7 @@ mod tests {
             ("3.4.0-scala2.12-java11-ubuntu", "3.5.0-scala2.13-java11-ubuntu", false),
             ("1.0-k8s1.28", "1.0-k8s1.29", false),
             ("v1.28.4-k3s1", "v1.28.5-k3s2", true),
+            ("v1.10.1-eksbuild.1", "v1.11.1-eksbuild.4", true),
             ("v1.28.4-rke2r1", "v1.28.5-rke2r2", true),
             ("3.10-master-777", "3.10-master-999", true),
             ("1.0.0-abcdef1", "1.1.0-1234567", true),

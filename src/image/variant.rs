@@ -6,10 +6,10 @@
 //! (`-arm32v7`, `-jdk17`, `-pg15`). Hashes of commits have no order and are masked whole.
 
 /// Words for builds and packagings, whose number counts where it is written onto them: linuxserver.io's `ls`, Debian's and
-/// Bitnami's `r`, Microsoft's `CU` and `KB`, and the like.
-const COUNTERS: [&str; 20] = [
-    "b", "bld", "build", "cu", "ed", "k3s", "kb", "ls", "n", "p", "patch", "post", "r", "rel",
-    "rev", "rke2r", "sp", "u", "update", "x",
+/// Bitnami's `r`, Microsoft's `CU` and `KB`, Amazon's `eksbuild`, and the like.
+const COUNTERS: [&str; 21] = [
+    "b", "bld", "build", "cu", "ed", "eksbuild", "k3s", "kb", "ls", "n", "p", "patch", "post", "r",
+    "rel", "rev", "rke2r", "sp", "u", "update", "x",
 ];
 
 /// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.

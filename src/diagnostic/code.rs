@@ -98,7 +98,7 @@ codes! {
     RollbackNothing = "rollback.nothing",
     /// The command could not do its work.
     Failed = "run.failed",
-    /// A file that is not a regular one, a symbolic link or submodule, is not followed.
+    /// A file that is not a regular one, a symbolic link or submodule, or whose name is not UTF-8, is left alone.
     FileSkipped = "file.skipped",
     /// A file that names an image of a policy is not YAML that can be edited.
     FileUnreadable = "file.unreadable",

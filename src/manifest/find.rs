@@ -1,7 +1,7 @@
 //! Walks a stream and collects sites by the shape of mappings, whatever kind of object they are in.
 
 use super::finder::Finder;
-use super::target::TargetedFile;
+use super::target::TargetSearch;
 use super::{
     Aim, Found, Setters, argocd, embedded, kustomize, lent, named, oci_source, reference, values,
     wholes,
@@ -42,7 +42,7 @@ pub fn find(
     setters: Setters<'_>,
 ) -> Found {
     let mut finder = Finder::new(text, stream, setters);
-    let mut targeted = TargetedFile::new(text, stream);
+    let mut targeted = TargetSearch::new(text, stream);
     finder.claim(aims.iter().map(|aim| targeted.reach(*aim)));
     let kustomize_items = kustomize::items(path, stream);
     for (id, node) in stream.nodes() {

@@ -90,7 +90,7 @@ impl Effort {
 }
 
 /// A file that is YAML, as targets look at it.
-pub(super) struct TargetedFile<'a> {
+pub(super) struct TargetSearch<'a> {
     text: &'a str,
     stream: &'a Stream<'a>,
     /// Each document as JSON, made once for all paths; `None` where aliases multiply it.
@@ -100,7 +100,7 @@ pub(super) struct TargetedFile<'a> {
     effort: Effort,
 }
 
-impl<'a> TargetedFile<'a> {
+impl<'a> TargetSearch<'a> {
     pub(super) fn new(text: &'a str, stream: &'a Stream<'a>) -> Self {
         let (documents, scalars) = (OnceCell::new(), OnceCell::new());
         Self { text, stream, documents, scalars, effort: Effort::of(text) }

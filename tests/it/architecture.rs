@@ -23,8 +23,9 @@ const CORE: [(&str, &[&str]); 16] = [
 ];
 
 /// The edges, each with the rooms beside the core that it may know. The last ones know everything that is above them.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("worktree.rs", &[]),
+    ("worktree", &[]),
     ("secret.rs", &[]),
     ("store.rs", &[]),
     ("http.rs", &["secret"]),

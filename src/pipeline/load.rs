@@ -8,7 +8,7 @@ use std::sync::Arc;
 use globset::GlobSet;
 
 use super::{Failure, Hits, Invalid, Tree, sweep};
-use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error};
+use crate::diagnostic::{Code, Diagnostic, Place, Severity, any_error, nearest};
 use crate::image::Repository;
 use crate::manifest::{
     KUSTOMIZATIONS, MAX_FILE, Search, is_candidate, is_kustomization, may_be_text, taken_by,
@@ -81,8 +81,7 @@ impl Loaded {
         for environment in &mut set.environments {
             environment.paths.leave_out(&repository.exclude);
         }
-        diagnostics
-            .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
+        diagnostics.extend(problems.into_iter().map(|problem| looked_for(problem, &repository)));
         diagnostics.extend(coverage(&set, tree));
         sources.extend(files.into_iter().map(|file| (file.path, file.text)));
         let (verifiers, problems) = verifiers(&set, tree, scope);
@@ -110,6 +109,9 @@ impl Loaded {
 /// Problems, and the texts that they are about.
 type Problems = (Vec<Diagnostic>, BTreeMap<String, String>);
 
+/// A name that the settings file is often given.
+const MISNAMED: &str = "tagalong.yml";
+
 /// The repository's settings, with their file where there is one.
 fn repository_settings(
     tree: &Tree,
@@ -117,7 +119,13 @@ fn repository_settings(
 ) -> Result<(RepositorySettings, Option<PolicyFile>), Problems> {
     let settings = match tree.paths().iter().find(|path| *path == SETTINGS_FILE) {
         Some(path) => file(tree, path, diagnostics),
-        None => None,
+        None => {
+            diagnostics.extend(tree.paths().iter().find(|path| *path == MISNAMED).map(|path| {
+                let message = format!("this file is not read; name it {SETTINGS_FILE}");
+                Diagnostic::warning(Code::FileSkipped, message).at(Place::of_file(path))
+            }));
+            None
+        }
     };
     match RepositorySettings::read(settings.as_ref()) {
         Ok(repository) => Ok((repository, settings)),
@@ -326,17 +334,18 @@ fn namespace(tree: &Tree, path: &str) -> Option<String> {
 }
 
 /// Says where policies were looked for, when there are none.
-fn looked_for(problem: Diagnostic, repository: &RepositorySettings, tree: &Tree) -> Diagnostic {
+fn looked_for(problem: Diagnostic, repository: &RepositorySettings) -> Diagnostic {
     if problem.code != Code::PolicyNone {
         return problem;
     }
     let globs = repository.policy_globs.join(", ");
-    let misnamed = tree.paths().iter().find(|path| *path == "tagalong.yml");
-    let misnamed =
-        misnamed.map(|_| "; tagalong.yml is not read, name it tagalong.yaml").unwrap_or_default();
-    let message =
-        format!("{} ({globs}, from the root of the repository{misnamed})", problem.message);
-    Diagnostic { message, ..problem }
+    let message = format!("{} ({globs}, from the root of the repository)", problem.message);
+    let is_usual = repository.policies.is_match("policies/NAME.yaml");
+    let theirs = format!("a file that {globs} fits");
+    let help = problem
+        .help
+        .map(|help| if is_usual { help } else { help.replace("policies/NAME.yaml", &theirs) });
+    Diagnostic { message, help, ..problem }
 }
 
 /// Files that two environments cover, and paths that cover no file.
@@ -365,16 +374,30 @@ fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
     let unused = here.flat_map(|(environment, used)| {
         let written = environment.paths.written().iter().enumerate();
         let idle = written.filter(|(index, path)| !used.contains(index) && *path != ".");
-        idle.map(|(_, path)| {
+        idle.map(|(index, path)| {
             let message = format!(
                 "no file is beneath `{path}`, a path of environment `{}`",
                 environment.name
             );
-            Diagnostic::warning(Code::PolicyUnusedPath, message).at(environment.place.clone())
+            let place = environment.path_places.get(index).unwrap_or(&environment.place);
+            let problem = Diagnostic::warning(Code::PolicyUnusedPath, message).at(place.clone());
+            let near = nearest_directory(path, tree);
+            Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..problem }
         })
     });
     let unused: Vec<_> = unused.collect();
     problems.into_values().chain(unused).collect()
+}
+
+/// The directory, as deep in the tree, that is written most like a path.
+fn nearest_directory<'t>(path: &str, tree: &'t Tree) -> Option<&'t str> {
+    let depth = path.trim_end_matches('/').split('/').count();
+    let directory = |file: &'t String| {
+        let mut slashes = file.match_indices('/').map(|(at, _)| at);
+        Some(&file[..slashes.nth(depth - 1)?])
+    };
+    let all: BTreeSet<&str> = tree.paths().iter().filter_map(directory).collect();
+    nearest(path, all)
 }
 
 fn doubly(first: &Environment, second: &Environment, path: &str) -> Diagnostic {

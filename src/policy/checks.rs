@@ -99,7 +99,7 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(100 * 366 * 24);
 
 /// Reads a duration of weeks, days (of 24 hours), hours, minutes and seconds.
 pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
-    let not = |_error| format!("`{}` is not a duration", text.escape_debug());
+    let not = |_error| format!("`{}` is not a duration, as in `36h` or `3d`", text.escape_debug());
     let span: Span = text.parse().map_err(not)?;
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
@@ -161,8 +161,8 @@ mod tests {
             ("1w", hours(168)),
             ("1d12h", hours(36)),
             ("0s", hours(0)),
-            ("3", Err("`3` is not a duration")),
-            ("soon", Err("`soon` is not a duration")),
+            ("3", Err("`3` is not a duration, as in `36h` or `3d`")),
+            ("soon", Err("`soon` is not a duration, as in `36h` or `3d`")),
             ("1mo", Err("`1mo` has no fixed length")),
             ("-3d", Err("`-3d` is out of reason")),
             ("5000000h", Err("`5000000h` is out of reason")),

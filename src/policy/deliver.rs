@@ -222,7 +222,10 @@ impl Deliver {
 }
 
 fn schedule(raw: &[RawWindow]) -> Result<Windows, (&'static str, String)> {
-    Windows::read(raw).map_err(|(index, why)| ("schedule", format!("window {}: {why}", index + 1)))
+    Windows::read(raw).map_err(|faults| {
+        let told = faults.iter().map(|fault| format!("window {}: {}", fault.index + 1, fault.why));
+        ("schedule", told.collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// Templates that can be read; what they name is only known when they are used.

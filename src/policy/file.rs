@@ -1,12 +1,12 @@
 //! One policy or settings file: its documents, judged by a schema, with places for every value.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema::{Judge, SchemaForm};
-use crate::diagnostic::{Code, Diagnostic, Place, nearest};
-use crate::yaml::{NodeId, Stream, to_json};
+use super::schema::SchemaForm;
+use super::violation::violations;
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::yaml::{NodeId, Stream, SyntaxError, to_json};
 
 /// A file of the config repository.
 #[derive(Clone, Debug)]
@@ -53,9 +53,40 @@ pub(super) fn parse(file: &PolicyFile) -> Result<Stream<'_>, Diagnostic> {
             column: error.column,
             span: start..start,
         };
-        Diagnostic::error(Code::PolicySyntax, format!("this is not YAML: {}", error.message))
-            .at(place)
+        let message = format!("this is not YAML: {}", error.message);
+        let problem = Diagnostic::error(Code::PolicySyntax, message).at(place);
+        problem.help(advice(&file.text, &error))
     })
+}
+
+/// What most likely went wrong. The parser stops where it cannot go on, which may be a line behind the mistake.
+fn advice(text: &str, error: &SyntaxError) -> &'static str {
+    let near: Vec<&str> = text.lines().skip(error.line.saturating_sub(2)).take(2).collect();
+    let values = near.iter().flat_map(|line| line.split([':', '[', ',']).skip(1));
+    let items = near.iter().filter_map(|line| line.trim_start().strip_prefix("- "));
+    let values: Vec<&str> = values.chain(items).map(str::trim_start).collect();
+    let begins = |signs: &[char]| values.iter().any(|value| value.starts_with(signs));
+    let is_tabbed =
+        |line: &&str| line.trim_start_matches(' ').starts_with('\t') && !line.trim().is_empty();
+    let lacks_colon = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && !line.contains(':') && !line.starts_with(['-', '#', '[', '{', '}', ']'])
+    };
+    match () {
+        () if near.iter().any(is_tabbed) => "YAML is indented with spaces, never with tabs",
+        () if begins(&['>', '|']) && error.message.contains(&['>', '|'][..])
+            || error.message.contains("block scalar") =>
+        {
+            "put a text that begins with `>` or `|` in quotes, as in `'>=1.0 <2'`"
+        }
+        () if begins(&['*', '&', '!', '%', '@', '`']) => {
+            "put a text that begins with a sign in quotes, as in `'*'`"
+        }
+        () if near.iter().any(lacks_colon) => {
+            "a line may lack its colon, this one or the one above it"
+        }
+        () => "are all keys of a mapping indented alike? A text with `: ` in it needs quotes",
+    }
 }
 
 /// Whether a document is a Kubernetes object, which `policies/` may hold for other programs.
@@ -185,161 +216,4 @@ impl Places<'_> {
         }
         problems
     }
-}
-
-/// Every way in which a value violates a schema, as diagnostics, and where.
-fn violations(
-    judge: &Judge,
-    value: &Value,
-    places: Places<'_>,
-) -> (Vec<Diagnostic>, Vec<Vec<String>>) {
-    let (schema, validator) = match judge {
-        Judge { schema, validator: Ok(validator) } => (schema, validator),
-        Judge { validator: Err(why), .. } => {
-            return (vec![Diagnostic::error(Code::PolicySyntax, why.clone())], Vec::new());
-        }
-    };
-    let (mut problems, mut pointers) = (Vec::new(), Vec::new());
-    for error in validator.iter_errors(value) {
-        let pointer: Vec<String> =
-            error.instance_path().as_str().split('/').skip(1).map(unescape).collect();
-        let keys: Vec<&str> = pointer.iter().map(String::as_str).collect();
-        problems.extend(violation(schema, error.kind(), error.instance(), &keys, places));
-        match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } if pointer.len() < 2 => {
-                pointers.extend(
-                    unexpected.iter().map(|key| [&pointer[..], std::slice::from_ref(key)].concat()),
-                );
-            }
-            _ => pointers.push(pointer),
-        }
-    }
-    (problems, pointers)
-}
-
-fn violation(
-    schema: &Value,
-    kind: &ValidationErrorKind,
-    instance: &Value,
-    keys: &[&str],
-    places: Places<'_>,
-) -> Vec<Diagnostic> {
-    let place = places.of(keys);
-    let problem = match kind {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            return unexpected.iter().map(|key| unknown_key(schema, keys, key, places)).collect();
-        }
-        ValidationErrorKind::Type { kind } => wrong_type(kind, instance, keys),
-        ValidationErrorKind::Required { property } => {
-            let message = format!("{} lacks the key {}", subject(keys), quoted(property));
-            Diagnostic::error(Code::PolicyMissingKey, message)
-        }
-        ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::Enum { .. } => {
-            let message = format!("{} cannot be {}", subject(keys), quoted(instance));
-            let allowed = allowed_values(schema, keys).join(", ");
-            Diagnostic::error(Code::PolicyInvalidValue, message)
-                .help(format!("write one of {allowed}"))
-        }
-        ValidationErrorKind::MaxLength { limit } => {
-            let message = format!("{} is longer than {limit} characters", subject(keys));
-            Diagnostic::error(Code::PolicyInvalidValue, message)
-        }
-        ValidationErrorKind::MinLength { .. } => {
-            Diagnostic::error(Code::PolicyInvalidValue, format!("{} is empty", subject(keys)))
-        }
-        ValidationErrorKind::Pattern { pattern } => {
-            let message = format!("{} cannot be {}", subject(keys), quoted(instance));
-            Diagnostic::error(Code::PolicyInvalidValue, message)
-                .help(format!("it must match {pattern}"))
-        }
-        other => {
-            let message = format!("{} does not fit: {}", subject(keys), other.keyword());
-            Diagnostic::error(Code::PolicyInvalidValue, message)
-        }
-    };
-    vec![problem.at(place)]
-}
-
-fn unknown_key(schema: &Value, keys: &[&str], key: &str, places: Places<'_>) -> Diagnostic {
-    let known = properties(schema, keys);
-    let message = format!("unknown key `{}` in {}", key.escape_debug(), subject(keys));
-    let help = match nearest(key, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", known.join(", ")),
-    };
-    Diagnostic::error(Code::PolicyUnknownKey, message).at(places.of_key(keys, key)).help(help)
-}
-
-fn wrong_type(wanted: &TypeKind, found: &Value, keys: &[&str]) -> Diagnostic {
-    let wanted = match wanted {
-        TypeKind::Single(one) => one.to_string(),
-        TypeKind::Multiple(_) => "another type".to_owned(),
-    };
-    let (wanted_word, help) = match (&*wanted, found) {
-        ("string", Value::Number(_) | Value::Bool(_)) => (
-            "text",
-            Some("put the value in quotes, so that YAML does not read it as a number".to_owned()),
-        ),
-        ("string", _) => ("text", None),
-        ("array", Value::String(one)) => ("a list", Some(format!("write [{one}]"))),
-        ("array", _) => ("a list", None),
-        ("object", _) => ("a mapping", None),
-        ("boolean", _) => ("true or false", None),
-        (other, _) => (other, None),
-    };
-    let found = match found {
-        Value::Null => "empty".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "a mapping".to_owned(),
-        scalar => quoted(scalar),
-    };
-    let message = format!("{} must be {wanted_word}, not {found}", subject(keys));
-    Diagnostic { help, ..Diagnostic::error(Code::PolicyWrongType, message) }
-}
-
-fn subject(keys: &[&str]) -> String {
-    if keys.is_empty() {
-        "the file".to_owned()
-    } else {
-        format!("`{}`", keys.join(".").escape_debug())
-    }
-}
-
-fn quoted(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("`{}`", text.escape_debug()),
-        other => format!("`{other}`"),
-    }
-}
-
-/// The keys that the schema knows at a place.
-fn properties(schema: &Value, keys: &[&str]) -> Vec<String> {
-    let node = descend(schema, keys);
-    let properties = node.and_then(|node| node["properties"].as_object());
-    properties.into_iter().flat_map(|object| object.keys().cloned()).collect()
-}
-
-/// The constants that the schema allows at a place.
-fn allowed_values(schema: &Value, keys: &[&str]) -> Vec<String> {
-    let Some(node) = descend(schema, keys) else { return Vec::new() };
-    let constants = node["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
-    let listed = node["enum"].as_array().into_iter().flatten();
-    constants.chain(listed).filter(|value| !value.is_null()).map(quoted).collect()
-}
-
-/// Follows a path through a schema: properties, maps of anything, lists, references.
-fn descend<'s>(schema: &'s Value, keys: &[&str]) -> Option<&'s Value> {
-    keys.iter().try_fold(schema, |node, key| {
-        let named = node.get("properties").and_then(|properties| properties.get(key));
-        let next =
-            named.or_else(|| node.get("additionalProperties")).or_else(|| node.get("items"))?;
-        match next["$ref"].as_str() {
-            Some(reference) => schema.pointer(reference.strip_prefix('#')?),
-            None => Some(next),
-        }
-    })
-}
-
-fn unescape(segment: &str) -> String {
-    segment.replace("~1", "/").replace("~0", "~")
 }

@@ -9,6 +9,7 @@ mod deliver;
 mod exclusion;
 mod file;
 mod flux;
+mod hold;
 mod home;
 mod markers;
 mod order;
@@ -25,6 +26,7 @@ mod tags;
 mod targets;
 mod template;
 mod validate;
+mod violation;
 mod windows;
 
 pub use calver::{Calendar, Calver, InvalidCalver};
@@ -217,6 +219,8 @@ pub struct Environment {
     pub stage: Stage,
     /// How commits are worded, where Flux's automation says it.
     pub message: Option<MessageTemplate>,
+    /// Where each of its paths is declared, where a policy file does.
+    pub path_places: Vec<Place>,
     /// Where it is declared.
     pub place: Place,
 }

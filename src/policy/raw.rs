@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 pub use deliver::{
     AutoMerge, Commits, MergeMethod, Notes, RawCheck, RawCheckBy, RawDeliver, RawGroup,
@@ -27,9 +28,11 @@ pub use service::{HookKind, RawServed, RawServedEnvironment, RawService, RawWebh
 #[schemars(title = "tagalong policies")]
 pub struct RawPolicies {
     /// Policies by name: which tags of an image repository are candidates, and their order.
+    #[schemars(example = json!({"shop": {"image": "ghcr.io/acme/shop", "tags": {"semver": "minor"}}}))]
     pub images: BTreeMap<String, RawImage>,
     /// Environments by name: the paths that a cluster or stage syncs. Without any, one
     /// environment named `default` covers the whole repository.
+    #[schemars(example = json!({"production": {"paths": ["clusters/production"]}}))]
     pub environments: BTreeMap<String, RawEnvironment>,
 }
 
@@ -53,6 +56,7 @@ pub struct RawImage {
     #[schemars(example = "flux-system:shop", length(min = 1))]
     pub marker: Option<String>,
     /// How a tag is chosen.
+    #[schemars(example = json!({"semver": "minor"}))]
     pub tags: RawTags,
     /// What happens to digests: `keep` without this, and `pin` where `verify` is asked for.
     pub digest: Option<DigestMode>,
@@ -65,6 +69,7 @@ pub struct RawImage {
     #[schemars(example = ["linux/amd64", "linux/arm64"])]
     pub platforms: Vec<String>,
     /// Who must have signed an image.
+    #[schemars(example = json!({"cosign": {"key": "keys/shop.pub"}}))]
     pub verify: Option<RawVerify>,
     /// Whether a lower tag than the deployed one may be chosen. Off, a registry that loses tags,
     /// or a narrower range, never takes a deployment backwards.
@@ -79,6 +84,7 @@ pub struct RawImage {
     pub allow_shrunken: bool,
     /// Places that nothing else reaches.
     #[serde(default)]
+    #[schemars(example = json!([{"files": ["charts/*/Chart.yaml"], "path": "appVersion", "part": "tag"}]))]
     pub targets: Vec<RawTarget>,
     /// Whether a full version whose digest is another than before is followed. Off, that is an
     /// alarm: versions do not move unless somebody moves them.

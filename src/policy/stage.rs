@@ -140,8 +140,11 @@ pub(super) fn read(
 ) -> (Stage, Timing, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut windows = |key: &str, raw: &[super::raw::RawWindow]| {
-        Windows::read(raw).unwrap_or_else(|(index, why)| {
-            problems.push((vec![key.to_owned(), index.to_string()], why));
+        Windows::read(raw).unwrap_or_else(|faults| {
+            let told = faults.into_iter().map(|fault| {
+                (std::iter::once(key.to_owned()).chain(fault.keys()).collect(), fault.why)
+            });
+            problems.extend(told);
             Windows::default()
         })
     };
@@ -151,6 +154,10 @@ pub(super) fn read(
         suspended: raw.suspend.as_ref().and_then(RawSuspend::reason),
         schedule: Windows::default(),
     };
+    if let Some(text) = raw.suspend.as_ref().and_then(RawSuspend::denial) {
+        let why = format!("`{text}` is a text here, and would suspend; write `false`, or a reason");
+        problems.push((vec!["suspend".to_owned()], why));
+    }
     let promotion = promotion(raw, &place, &mut problems);
     let mut skips = Vec::new();
     for (index, raw) in raw.skip.iter().enumerate() {

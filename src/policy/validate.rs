@@ -4,10 +4,7 @@ mod foreign;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use globset::{GlobBuilder, GlobMatcher, GlobSet};
 
 use foreign::foreign;
 
@@ -17,7 +14,7 @@ use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
     Allow, Deliver, DigestMode, Environment, Group, Hold, Home, IMPLICIT_ENVIRONMENT, Policy,
-    PolicySet, Stage, TagRule, Timing, Via, checks, markers, stage, tags, targets,
+    PolicySet, Stage, TagRule, Timing, Via, checks, hold, markers, stage, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -60,7 +57,6 @@ struct Declared {
     images: Vec<(String, Place)>,
     /// What its holds name.
     held: Vec<(String, Place)>,
-    path_places: Vec<Place>,
 }
 
 impl PolicyReader {
@@ -225,8 +221,8 @@ impl PolicyReader {
         let path_places = (0..raw.paths.len()).map(|index| at("paths", index)).collect();
         let images = raw.images.iter().enumerate();
         let images = images.map(|(index, image)| (image.clone(), at("images", index))).collect();
-        let holds = self.holds(&raw.holds, |index| at("holds", index));
         let below = |keys: &[&str]| places.of(&[&["environments", &name], keys].concat());
+        let holds = self.holds(&raw.holds, |index, key| below(&["holds", &index.to_string(), key]));
         let (stage, timing, wrong) = stage::read(&raw, below);
         for (keys, why) in wrong {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -234,11 +230,15 @@ impl PolicyReader {
             self.problems.push(problem.at(below(&keys)));
         }
         let home = self.home(&raw, below);
+        let held = hold::references(&raw, below);
         let mut deliver = Deliver::read(raw.deliver).unwrap_or_else(|(key, why)| {
             let place = places.of(&["environments", &name, "deliver", key]);
             self.problems.push(Diagnostic::error(Code::PolicyInvalidValue, why).at(place));
             Deliver::default()
         });
+        if deliver.via == Via::Push && deliver.merge.approval {
+            self.problems.push(unapprovable().at(below(&["deliver", "approval"])));
+        }
         deliver.timing = Timing { schedule: deliver.timing.schedule, ..timing };
         let environment = Environment {
             name: name.clone(),
@@ -249,18 +249,10 @@ impl PolicyReader {
             holds,
             stage,
             message: None,
+            path_places,
             place,
         };
-        let together = raw.lockstep.iter().enumerate().flat_map(|(index, set)| {
-            let images = set.images().iter();
-            images.map(|image| (image.clone(), at("lockstep", index))).collect::<Vec<_>>()
-        });
-        let held = raw.holds.iter().enumerate().flat_map(|(index, hold)| {
-            let names = hold.images.iter();
-            names.map(|image| (image.clone(), at("holds", index))).collect::<Vec<_>>()
-        });
-        let held = held.chain(together).collect();
-        self.environments.insert(name, Declared { environment, images, held, path_places });
+        self.environments.insert(name, Declared { environment, images, held });
     }
 
     fn home(&mut self, raw: &RawEnvironment, below: impl Fn(&[&str]) -> Place) -> Home {
@@ -272,12 +264,16 @@ impl PolicyReader {
         })
     }
 
-    fn holds(&mut self, raw: &[RawHold], at: impl Fn(usize) -> Place) -> Vec<Hold> {
+    fn holds(&mut self, raw: &[RawHold], at: impl Fn(usize, &str) -> Place) -> Vec<Hold> {
         let mut holds = Vec::new();
         for (index, raw) in raw.iter().enumerate() {
-            match hold(raw, at(index)) {
+            match hold::read(raw, at(index, "")) {
                 Ok(hold) => holds.push(hold),
-                Err(problem) => self.problems.push(problem.at(at(index))),
+                Err(problem) => {
+                    let is_name = problem.code == Code::PolicyUnknownImage;
+                    let key = if is_name { "images" } else { "until" };
+                    self.problems.push(problem.at(at(index, key)));
+                }
             }
         }
         holds
@@ -377,7 +373,7 @@ impl PolicyReader {
         }
         for (index, one) in all.iter().enumerate() {
             let overlap = |other: &&Declared| {
-                paths::overlap(&one.environment, &other.environment, &other.path_places)
+                paths::overlap(&one.environment, &other.environment, &other.environment.path_places)
             };
             // The others are told when this one is mended.
             problems.extend(all[index + 1..].iter().find_map(overlap));
@@ -401,31 +397,11 @@ impl PolicyReader {
 /// More environments than this are no policies that somebody wrote; each is compared with each other.
 const MAX_ENVIRONMENTS: usize = 1_000;
 
-/// How long a day is, written as `2027-01-04`.
-const DAY: usize = 10;
-
-fn hold(raw: &RawHold, place: Place) -> Result<Hold, Diagnostic> {
-    let mut images = GlobSetBuilder::new();
-    for pattern in &raw.images {
-        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-        images.add(glob.map_err(|_error| {
-            let message = format!("`{pattern}` is neither a policy's name nor a glob");
-            Diagnostic::error(Code::PolicyUnknownImage, message)
-        })?);
-    }
-    // A time without a zone must not be read as its day.
-    let day = || {
-        let day = raw.until.parse::<Date>().ok().filter(|_| raw.until.len() == DAY)?;
-        // The last day has no instant after it.
-        Some(day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |day| day.timestamp()))
-    };
-    let until = raw.until.parse::<Timestamp>().ok().or_else(day).ok_or_else(|| {
-        let message = format!("`{}` is neither a day nor a time", raw.until.escape_debug());
-        Diagnostic::error(Code::PolicyInvalidValue, message)
-            .help("as in `2027-01-04`, or `2027-01-04T09:00:00Z`")
-    })?;
-    let images = images.build().unwrap_or_else(|_| GlobSet::empty());
-    Ok(Hold { images, until, reason: raw.reason.clone(), place })
+/// What is pushed is never shown to anybody first.
+fn unapprovable() -> Diagnostic {
+    let message = "`approval: true` asks for somebody's approval, and `via: push` asks nobody";
+    Diagnostic::error(Code::PolicyContradiction, message)
+        .help("write `via: pull-request`, or take `approval` away")
 }
 
 /// What is verified has to be what is written, and a tag can move in between.
@@ -470,6 +446,7 @@ fn implicit(policies: usize) -> Environment {
         holds: Vec::new(),
         stage: Stage::default(),
         message: None,
+        path_places: Vec::new(),
         place: Place::default(),
     }
 }

@@ -24,17 +24,49 @@ enum Window {
     Once { from: Option<Timestamp>, until: Option<Timestamp> },
 }
 
+/// What is wrong with a window.
+#[derive(Debug)]
+pub(super) struct WindowFault {
+    /// Which one.
+    pub(super) index: usize,
+    /// The key; none, where it is the window as a whole.
+    pub(super) key: Option<&'static str>,
+    pub(super) why: String,
+}
+
+impl WindowFault {
+    fn at(key: &'static str) -> impl Fn(String) -> Self {
+        move |why| Self { index: 0, key: Some(key), why }
+    }
+
+    fn whole(why: &str) -> Vec<Self> {
+        vec![Self { index: 0, key: None, why: why.to_owned() }]
+    }
+
+    fn of(self, index: usize) -> Self {
+        Self { index, ..self }
+    }
+
+    /// The keys that lead to it, below the list.
+    pub(super) fn keys(&self) -> Vec<String> {
+        std::iter::once(self.index.to_string()).chain(self.key.map(str::to_owned)).collect()
+    }
+}
+
 impl Windows {
     /// Reads what is written.
     ///
     /// # Errors
-    /// The index of the first that cannot be used, and why.
-    pub(super) fn read(raw: &[RawWindow]) -> Result<Self, (usize, String)> {
-        let windows = raw
-            .iter()
-            .enumerate()
-            .map(|(index, raw)| Window::read(raw).map_err(|why| (index, why)));
-        windows.collect::<Result<_, _>>().map(Self)
+    /// Everything that is wrong with it.
+    pub(super) fn read(raw: &[RawWindow]) -> Result<Self, Vec<WindowFault>> {
+        let (mut windows, mut faults) = (Vec::new(), Vec::new());
+        for (index, raw) in raw.iter().enumerate() {
+            match Window::read(raw) {
+                Ok(window) => windows.push(window),
+                Err(all) => faults.extend(all.into_iter().map(|fault| fault.of(index))),
+            }
+        }
+        if faults.is_empty() { Ok(Self(windows)) } else { Err(faults) }
     }
 
     /// Whether there are none.
@@ -75,29 +107,17 @@ impl Windows {
 const MAX_CHAINED: usize = 1_000;
 
 impl Window {
-    fn read(raw: &RawWindow) -> Result<Self, String> {
+    fn read(raw: &RawWindow) -> Result<Self, Vec<WindowFault>> {
         match raw {
-            RawWindow { cron: Some(cron), duration: length, timezone, from: None, until: None } => {
-                let length = length.as_deref().ok_or("`cron` needs a `duration`, as in `6h`")?;
-                let duration = duration(length)?;
-                if duration.is_zero() || duration > LONGEST {
-                    return Err(format!("`{length}` is out of reason"));
-                }
-                let zone = timezone.as_deref().map_or(Ok(TimeZone::UTC), zone)?;
-                Ok(Self::Recurring { cron: Box::new(self::cron(cron)?), duration, zone })
+            RawWindow { cron: Some(cron), duration, timezone, from: None, until: None } => {
+                recurring(cron, duration.as_deref(), timezone.as_deref())
             }
             RawWindow { cron: None, duration: None, timezone: None, from, until }
                 if from.is_some() || until.is_some() =>
             {
-                let (from, until) = (from.as_deref(), until.as_deref());
-                let from = from.map(moment).transpose()?;
-                let until = until.map(moment).transpose()?;
-                if from.zip(until).is_some_and(|(from, until)| from >= until) {
-                    return Err("it ends before it begins".to_owned());
-                }
-                Ok(Self::Once { from, until })
+                once(from.as_deref(), until.as_deref())
             }
-            _ => Err("write `cron` and `duration`, or `from` and `until`".to_owned()),
+            _ => Err(WindowFault::whole("write `cron` and `duration`, or `from` and `until`")),
         }
     }
 
@@ -135,11 +155,79 @@ impl Window {
     }
 }
 
+/// One that comes again, or everything that is wrong with it.
+fn recurring(
+    cron: &str,
+    length: Option<&str>,
+    timezone: Option<&str>,
+) -> Result<Window, Vec<WindowFault>> {
+    let Some(length) = length else {
+        return Err(WindowFault::whole("`cron` needs a `duration`, as in `6h`"));
+    };
+    let lasting = duration(length).and_then(|duration| {
+        let is_usual = !duration.is_zero() && duration <= LONGEST;
+        if is_usual { Ok(duration) } else { Err(format!("`{length}` is out of reason")) }
+    });
+    let lasting = lasting.map_err(WindowFault::at("duration"));
+    let zone = timezone.map_or(Ok(TimeZone::UTC), zone).map_err(WindowFault::at("timezone"));
+    match (self::cron(cron).map_err(WindowFault::at("cron")), lasting, zone) {
+        (Ok(cron), Ok(duration), Ok(zone)) => {
+            Ok(Window::Recurring { cron: Box::new(cron), duration, zone })
+        }
+        (cron, lasting, zone) => {
+            Err([cron.err(), lasting.err(), zone.err()].into_iter().flatten().collect())
+        }
+    }
+}
+
+/// A single stretch of time, or everything that is wrong with it.
+fn once(from: Option<&str>, until: Option<&str>) -> Result<Window, Vec<WindowFault>> {
+    let from = from.map(moment).transpose().map_err(WindowFault::at("from"));
+    let until = until.map(moment).transpose().map_err(WindowFault::at("until"));
+    match (from, until) {
+        (Ok(from), Ok(until)) if from.zip(until).is_some_and(|(from, until)| from >= until) => {
+            Err(WindowFault::whole("it ends before it begins"))
+        }
+        (Ok(from), Ok(until)) => Ok(Window::Once { from, until }),
+        (from, until) => Err([from.err(), until.err()].into_iter().flatten().collect()),
+    }
+}
+
+/// The fields of a cron expression, and what they take.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0-59"),
+    ("hour", "0-23"),
+    ("day of the month", "1-31"),
+    ("month", "1-12 or JAN-DEC"),
+    ("day of the week", "0-7 or SUN-SAT"),
+];
+
 /// Five fields, as crontab(5) has them: neither seconds nor years.
 fn cron(text: &str) -> Result<Cron, String> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let wrong = |why: String| format!("`{}` is not a cron expression: {why}", text.escape_debug());
-    let cron = parser.parse(text).map_err(|error| wrong(error.to_string()))?;
+    let cron = parser.parse(text).map_err(|error| {
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        if fields.len() != FIELDS.len() {
+            let names = FIELDS.map(|(name, _)| name).join(", ");
+            let count = fields.len();
+            return wrong(format!("it has {count} fields, and five are meant: {names}"));
+        }
+        let is_odd = |at: &usize| {
+            let mut alone = ["*"; FIELDS.len()];
+            alone[*at] = fields[*at];
+            parser.parse(&alone.join(" ")).is_err()
+        };
+        wrong((0..FIELDS.len()).find(is_odd).map_or_else(
+            || error.to_string(),
+            |at| {
+                format!(
+                    "its {} cannot be `{}`; it takes {}",
+                    FIELDS[at].0, fields[at], FIELDS[at].1
+                )
+            },
+        ))
+    })?;
     // The 30th of February never comes.
     let next = cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), true);
     next.map_err(|_error| wrong("it never comes".to_owned())).map(|_next| cron)
@@ -236,7 +324,9 @@ mod tests {
     #[test]
     fn what_is_no_window_says_why() {
         let cases = [
-            (recurring("0 9 * *", "6h", "UTC"), "not a cron expression"),
+            (recurring("0 9 * *", "6h", "UTC"), "it has 4 fields, and five are meant"),
+            (recurring("0 25 * * 1-5", "6h", "UTC"), "its hour cannot be `25`; it takes 0-23"),
+            (recurring("0 9 * * 1-x", "6h", "UTC"), "its day of the week cannot be `1-x`"),
             (recurring("0 0 9 * * 1", "6h", "UTC"), "not a cron expression"),
             (recurring("0 9 30 2 *", "6h", "UTC"), "it never comes"),
             (recurring("0 9 * * *", "0h", "UTC"), "`0h` is out of reason"),
@@ -252,8 +342,12 @@ mod tests {
             (once("2026-12-24T00:00:00Z", "2026-12-23T00:00:00Z"), "it ends before it begins"),
         ];
         for (raw, want) in cases {
-            let why = Windows::read(std::slice::from_ref(&raw)).unwrap_err().1;
+            let why = &Windows::read(std::slice::from_ref(&raw)).unwrap_err()[0].why;
             assert!(why.contains(want), "{raw:?}: {why}");
         }
+        // All of it at once, and where.
+        let faults = Windows::read(&[RawWindow::default(), recurring("x", "y", "z")]).unwrap_err();
+        let keys: Vec<String> = faults.iter().map(|fault| fault.keys().join(".")).collect();
+        assert_eq!(keys, ["0", "1.cron", "1.duration", "1.timezone"]);
     }
 }

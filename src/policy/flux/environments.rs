@@ -15,6 +15,7 @@ impl Flux {
         let mut merged: Vec<Environment> = Vec::new();
         for (key, automation) in &self.automations {
             let mut new = Environment {
+                path_places: Vec::new(),
                 name: format!("{}-{}", key.0, key.1),
                 paths: Paths::of(vec![automation.path.clone()]),
                 policies: self.selected(key, automation, policies),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::RawWindow;
 
@@ -60,6 +61,7 @@ pub struct RawDeliver {
     pub draft: bool,
     /// When pull requests are opened, brought up to date and merged, or branches are pushed to; at any time
     /// without this.
+    #[schemars(example = json!([{"cron": "0 9 * * 1-4", "duration": "6h", "timezone": "Europe/London"}]))]
     pub schedule: Vec<RawWindow>,
     /// The most pull requests of the environment that are open at once.
     #[schemars(range(min = 1, max = 1_000))]

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{RawCheck, RawDeliver};
 
@@ -31,9 +32,11 @@ pub struct RawEnvironment {
     pub images: Vec<String>,
     /// How changes are delivered.
     #[serde(default)]
+    #[schemars(example = json!({"via": "pull-request", "autoMerge": "forge"}))]
     pub deliver: RawDeliver,
     /// What is not to be changed here for a time.
     #[serde(default)]
+    #[schemars(example = json!([{"images": ["shop"], "until": "2027-01-04", "reason": "peak season"}]))]
     pub holds: Vec<RawHold>,
     /// The environments whose versions come here, instead of what registries list: one; several, each of
     /// which has to hold a version; or `any` of several.
@@ -51,12 +54,15 @@ pub struct RawEnvironment {
     #[schemars(example = "2d")]
     pub nag_after: Option<String>,
     /// How many versions that the source held may be passed over in one step.
+    #[schemars(example = 3)]
     pub max_steps: Option<u32>,
     /// When changes are taken; at any time without this.
     #[serde(default)]
+    #[schemars(example = json!([{"cron": "0 9 * * 1-4", "duration": "6h", "timezone": "Europe/London"}]))]
     pub windows: Vec<RawWindow>,
     /// When no changes are taken.
     #[serde(default)]
+    #[schemars(example = json!([{"from": "2026-12-24T18:00:00+01:00", "until": "2027-01-04T06:00:00Z"}]))]
     pub freezes: Vec<RawWindow>,
     /// Whether nothing is taken until this is taken away; or why.
     #[schemars(example = &"an incident")]
@@ -67,6 +73,7 @@ pub struct RawEnvironment {
     pub lockstep: Vec<RawLockstep>,
     /// Versions that never come here.
     #[serde(default)]
+    #[schemars(example = json!([{"images": ["shop"], "tags": ["v2.3.1"], "reason": "loses orders"}]))]
     pub skip: Vec<RawSkip>,
 }
 
@@ -138,6 +145,7 @@ pub enum RawSources {
     /// Several, one of which is enough.
     Any {
         /// Their names.
+        #[schemars(example = ["eu-canary", "us-canary"])]
         any: Vec<String>,
     },
 }
@@ -160,6 +168,13 @@ impl RawSuspend {
             Self::Flag(true) => Some("`suspend` is set".to_owned()),
             Self::Reason(reason) => Some(reason.clone()),
         }
+    }
+
+    /// A word that is meant for `false`: YAML 1.2 reads `no` and `off` as texts.
+    pub(in crate::policy) fn denial(&self) -> Option<&str> {
+        let Self::Reason(reason) = self else { return None };
+        let words = ["no", "off", "false", "n", "none", "never", "disabled", "0"];
+        words.iter().any(|word| reason.trim().eq_ignore_ascii_case(word)).then_some(reason)
     }
 }
 

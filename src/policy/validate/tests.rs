@@ -89,12 +89,8 @@ images:
     got.sort_unstable();
     let want = [
         (4, "policy.unknown-key", Some("did you mean `tags`?")),
-        (
-            5,
-            "policy.wrong-type",
-            Some("put the value in quotes, so that YAML does not read it as a number"),
-        ),
         (5, "policy.wrong-type", Some("write [x]")),
+        (5, "policy.wrong-type", Some("write a text in quotes, as in `'1.27-alpine'`")),
         (6, "policy.invalid-value", Some("write one of `keep`, `pin`, `drop`")),
         (7, "policy.duplicate-key", Some("keep one of them")),
     ];
@@ -265,7 +261,7 @@ fn targets_say_where_and_what() {
         ("files: a, path: x, match: y, part: tag", "policy.target"),
         ("files: a, path: x, part: version", "policy.invalid-value"),
         ("path: x, part: tag", "policy.missing-key"),
-        ("files: 1, path: x, part: tag", "policy.invalid-value"),
+        ("files: 1, path: x, part: tag", "policy.wrong-type"),
     ];
     let text = |target: &str| {
         format!(

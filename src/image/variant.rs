@@ -13,10 +13,34 @@ const COUNTERS: [&str; 21] = [
 ];
 
 /// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.
-const BUILDS: [&str; 23] = [
-    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "focal", "hotfix",
-    "jammy", "jenkins", "main", "master", "nightly", "noble", "release", "slim", "snapshot",
-    "stable", "stretch", "trixie", "trunk", "wheezy",
+const BUILDS: [&str; 27] = [
+    "bionic",
+    "bookworm",
+    "bullseye",
+    "buster",
+    "ce",
+    "ci",
+    "develop",
+    "edge",
+    "ee",
+    "experimental",
+    "feature",
+    "focal",
+    "hotfix",
+    "jammy",
+    "jenkins",
+    "main",
+    "master",
+    "nightly",
+    "noble",
+    "release",
+    "slim",
+    "snapshot",
+    "stable",
+    "stretch",
+    "trixie",
+    "trunk",
+    "wheezy",
 ];
 
 /// Distributions, whose later versions follow the earlier ones.
@@ -145,7 +169,8 @@ impl<'a> Pieces<'a> {
     /// A number, and what it is by the word before it.
     fn number(&mut self) -> VariantPiece<'a> {
         let digits = self.run(|c| c.is_ascii_digit());
-        let is_dashed = self.start.take() == Some('-');
+        let joint = self.start.take();
+        let is_dashed = joint == Some('-');
         let is_one_of = |words: &[&str]| words.iter().any(|w| self.word.eq_ignore_ascii_case(w));
         let behind = self.rest.strip_prefix('.');
         let has_more = behind.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -168,8 +193,10 @@ impl<'a> Pieces<'a> {
         // A time of building is one behind whatever word.
         let is_time = digits.len() >= 8 && digits.starts_with("20");
         let is_eks = self.packing == Packing::Eks(0);
-        let is_apart =
-            !self.is_onto && (self.word.is_empty() || is_time || is_eks || is_one_of(&BUILDS));
+        let is_build = is_one_of(&BUILDS);
+        // GitVersion and semantic-release write `develop.3`.
+        let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_eks || is_build)
+            || joint == Some('.') && is_build;
         let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
         if counts {
             VariantPiece::Number(digits.parse().unwrap_or(u64::MAX), is_base)

@@ -201,7 +201,8 @@ const LOOKS: [Look; 15] = [
                 &found[2] == "-" && found[3].parse::<u64>().is_ok_and(|number| number >= BUILDS);
             let is_build = is_branch || is_many;
             let joint = if &found[2] == "." { r"\." } else { "-" };
-            let pattern = format!(r"^{}{joint}(?<build>\d+)$", lead(found)?);
+            let digits = digits(&found[3]);
+            let pattern = format!(r"^{}{joint}(?<build>{digits})$", lead(found)?);
             is_build.then(|| ordered(&pattern, Some("$build"), NUMBER))
         },
         "numbers of builds",
@@ -210,7 +211,7 @@ const LOOKS: [Look; 15] = [
         r"^(\d+)$",
         |found| {
             let is_build = found[1].parse::<u64>().is_ok_and(|number| number >= BUILDS);
-            is_build.then(|| ordered(r"^\d+$", None, NUMBER))
+            is_build.then(|| ordered(&format!("^{}$", digits(&found[1])), None, NUMBER))
         },
         "numbers of builds",
     ),
@@ -227,6 +228,14 @@ struct Ordering {
 
 static PATTERNS: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| LOOKS.iter().map(|(pattern, ..)| Regex::new(pattern).ok()).collect());
+
+/// Numbers of builds that follow one: longer ones are days, or commits without a letter.
+fn digits(number: &str) -> String {
+    match number.len() {
+        1..=6 => r"\d{1,6}".to_owned(),
+        length => format!(r"\d{{{length},{}}}", length + 1),
+    }
+}
 
 /// The name of a branch; a version, a date or a count in its place changes with the rest.
 fn lead(found: &Captures<'_>) -> Option<String> {
@@ -329,7 +338,7 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn tags_are_known_by_their_looks() {
-        let cases: [(&[&str], &str); 51] = [
+        let cases: [(&[&str], &str); 52] = [
             (&["v1.2.3"], "semver minor"),
             (&["sha-1234567"], "newest pushed ^sha-[0-9a-f]{7,40}$"),
             (&["1.27", "1.26.1-alpine"], "semver minor"),
@@ -355,8 +364,8 @@ mod tests {
             (&["20240101-120000"], r"alphabetical asc ^(?<time>\d{8}-\d{6})$ $time"),
             (&["2024-01-01T12-00-00"], r"alphabetical asc ^\d{4}-\d{2}-\d{2}T[\d-]+$"),
             (&["release-2024-05-01"], r"alphabetical asc ^release-\d{4}-\d{2}-\d{2}$"),
-            (&["build.412"], r"numerical asc ^build\.(?<build>\d+)$ $build"),
-            (&["prod-17"], r"numerical asc ^prod-(?<build>\d+)$ $build"),
+            (&["build.412"], r"numerical asc ^build\.(?<build>\d{1,6})$ $build"),
+            (&["prod-17"], r"numerical asc ^prod-(?<build>\d{1,6})$ $build"),
             (&["20260901.3"], "calver YYYY0M0D.MICRO"),
             (&["1234-3f1c2a9"], r"numerical asc ^(?<build>\d+)-[0-9a-f]{7,40}$ $build"),
             (&["e2e"], "nothing, not e2e"),
@@ -388,8 +397,9 @@ mod tests {
             ),
             (&["3f1c2a9"], "newest pushed ^[0-9a-f]{7,40}$"),
             (&["sha-3f1c2a9"], "newest pushed ^sha-[0-9a-f]{7,40}$"),
-            (&["main-1234"], r"numerical asc ^main-(?<build>\d+)$ $build"),
-            (&["4711"], r"numerical asc ^\d+$"),
+            (&["main-1234"], r"numerical asc ^main-(?<build>\d{1,6})$ $build"),
+            (&["4711"], r"numerical asc ^\d{1,6}$"),
+            (&["12345678901"], r"numerical asc ^\d{11,12}$"),
             (&["latest"], "nothing, not latest"),
             (&["stable", "1.2.3"], "semver minor, not stable"),
             (&["1.2.3", "3f1c2a9"], "semver minor, not 3f1c2a9"),

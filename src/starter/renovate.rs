@@ -290,9 +290,7 @@ impl Settings {
         if kept.patch {
             return Err("patches are switched off there, which cannot be said here".to_owned());
         }
-        if let Some(versioning) = self.versioning.as_deref().filter(|v| !PLAIN.contains(v)) {
-            return Err(format!("its `versioning: {versioning}` cannot be said here"));
-        }
+        self.can_be_read(tags)?;
         // A tag of one number is a version to Renovate.
         let is_one =
             |tag: &&Tag| Shape::parse(tag.as_str()).is_some_and(|shape| shape.precision == 1);
@@ -337,6 +335,24 @@ impl Settings {
         }
         policy.comments.extend(self.comments);
         Ok(())
+    }
+
+    /// Whether its versioning reads tags as we do; why not.
+    fn can_be_read(&self, tags: &[&Tag]) -> Result<(), String> {
+        let Some(versioning) = self.versioning.as_deref() else { return Ok(()) };
+        // Its `semver` reads three numbers alone, and takes a suffix for an unstable version.
+        let is_plain = |tag: &&Tag| {
+            Shape::parse(tag.as_str()).is_some_and(|shape| {
+                shape.precision == 3 && shape.variant.is_empty() && matches!(shape.prefix, "" | "v")
+            })
+        };
+        if versioning == "semver" && !tags.iter().all(is_plain) {
+            return Err("its `versioning: semver` takes tags of three numbers alone".to_owned());
+        }
+        if PLAIN.contains(&versioning) {
+            return Ok(());
+        }
+        Err(format!("its `versioning: {versioning}` cannot be said here"))
     }
 
     /// Where the rule is from, and whether it is all that was told.

@@ -265,7 +265,7 @@ fn what_is_left_alone_and_what_cannot_be_read_is_told() {
     );
     assert!(notes("{").unwrap_err().starts_with("renovate.json cannot be read"));
     assert!(notes(&"[".repeat(100_000)).unwrap_err().contains("nested"));
-    assert_eq!(policy("{}", "nginx", "main-1234"), "numerical asc match=^main-(?<build>\\d+)$");
+    assert_eq!(policy("{}", "nginx", "main-1234"), "numerical asc match=^main-(?<build>\\d{1,6})$");
 }
 
 /// Digests that Renovate leaves alone are left alone, and none is written first.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::timeline::{Held, Timeline, is_same};
+use super::timeline::{Held, Timeline, is_same, moves};
 use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode, alarm};
 use crate::ledger::Ledger;
@@ -264,7 +264,10 @@ impl<'a> Unit<'a> {
     fn is_current(&self, policy: usize, held: &Deployed, here: &Deployed) -> bool {
         let pins = here.pinned || self.facts.set.policies[policy].digest == DigestMode::Pin;
         let lacks_digest = pins && held.digest.is_some() && here.digest.is_none();
-        is_same(held, here) && !lacks_digest
+        // Of a tag that moves, what is pinned here and what runs there are two things.
+        let is_apart = held.digest.is_none() && here.digest.is_some();
+        let is_unknown = is_apart && here.tag.as_ref().is_none_or(moves);
+        is_same(held, here) && !lacks_digest && !is_unknown
     }
 
     /// Whether a combination is behind what the environment holds, in nothing ahead of it.

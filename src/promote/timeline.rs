@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::Deployed;
+use crate::image::{Shape, Tag};
 
 /// The history of one environment, as far as it is known: the newest state first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,4 +120,9 @@ pub fn is_same(one: &Deployed, other: &Deployed) -> bool {
         _ => true,
     };
     one.tag == other.tag && is_one
+}
+
+/// True for a tag that is given to one image after the other: only one of three numbers is expected to stay.
+pub(super) fn moves(tag: &Tag) -> bool {
+    Shape::parse(tag.as_str()).is_none_or(|shape| shape.precision < 3)
 }

@@ -12,7 +12,7 @@ use crate::image::Reference;
 use crate::yaml::NodeId;
 
 /// Lists of the same form in helmfile's releases (<https://helmfile.readthedocs.io/en/latest/#configuration>).
-const SETS: [&str; 3] = ["set", "setString", "setTemplate"];
+pub(super) const SETS: [&str; 3] = ["set", "setString", "setTemplate"];
 
 /// Looks at a mapping that has a `kustomize` or a `helm`, or a list of values that are set.
 pub(super) fn visit(finder: &mut Finder<'_>, mapping: NodeId) {

@@ -17,8 +17,9 @@ use crate::yaml::{NodeId, Stream};
 const MAX_DEPTH: usize = 12;
 const MAX_ENTRIES: usize = 500;
 
-/// Names of files, without what is behind the dot, over which any other file of the directory may be laid.
-const BASES: [&str; 6] = ["base", "common", "default", "defaults", "main", "values"];
+/// Words of the names of files, over which any other file of the directory may be laid.
+const BASES: [&str; 8] =
+    ["base", "common", "default", "defaults", "global", "main", "shared", "values"];
 
 /// Values, by what they say for images in other places.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ impl Layer {
     pub(super) fn stand(&self, path: &str) -> Stand {
         let (own, other) = (stem(&self.path), stem(path));
         let is_longer = other.len() > own.len() && other.starts_with(own);
-        let is_base = BASES.contains(&own) && !BASES.contains(&other);
+        let is_base = is_base(own) && !is_base(other);
         if is_longer || is_base { Stand::Above } else { Stand::Below }
     }
 
@@ -184,12 +185,29 @@ impl Laid {
         let (key, value) = (key.to_owned(), value.to_owned());
         Some(Self { key, value, line, kind, has_tag: false })
     }
+
+    /// The address of a source of Flux's, which is the name of the image that its `ref` has the tag of.
+    pub(super) fn of_source(key: &str, value: &str, line: usize) -> Option<Self> {
+        let value = value.strip_prefix("oci://").filter(|_| key == "url")?.to_owned();
+        let (key, kind) = (key.to_owned(), LayerKind::Name);
+        Some(Self { key, value, line, kind, has_tag: false })
+    }
+
+    /// A range of a source of Flux's, which counts more than its tag.
+    pub(super) fn of_range(value: &str, line: usize) -> Self {
+        let (key, value, kind) = ("semver".to_owned(), value.to_owned(), LayerKind::Half);
+        Self { key, value, line, kind, has_tag: false }
+    }
 }
 
 /// True if one file may be laid over another: `shop-prod` over `shop` and the other way round, anything over `values`.
 pub(super) fn lies_over(own: &str, path: &str) -> bool {
-    are_kin(own, path)
-        || directory(path) == directory(own) && path != own && BASES.contains(&stem(path))
+    are_kin(own, path) || directory(path) == directory(own) && path != own && is_base(stem(path))
+}
+
+/// True for a name that says nothing but that others are laid over it: `values`, `common`, `values-common`.
+fn is_base(stem: &str) -> bool {
+    stem.split(['-', '_', '.']).all(|word| BASES.contains(&word))
 }
 
 /// True if the name of one of two files goes on where the other's ends: `values` and `values-prod`.

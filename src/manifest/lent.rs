@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use super::around::Ways;
 use super::beside::{is_digest, is_key_of};
-use super::finder::{Finder, NameAt, join};
+use super::finder::{Finder, NameAt, Written, join};
 use super::identity::WrittenForm;
 use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
-use super::release::{Rank, ReleaseObject};
+use super::release::{OCI_REPOSITORY, Rank, ReleaseObject};
 use super::stems::{self, Stems};
-use super::{Found, Named, Obstacle, Obstructed, Part, Slot, Spot};
+use super::{Found, Named, Obstacle, Obstructed, Part, Reader, Slot, Spot};
 use crate::image::{Digest, Repository, Tag, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
 
@@ -126,6 +126,11 @@ impl Name {
             let contradicts = (!is_same).then_some(Obstacle::TwoNames);
             Self { obstacle: one.obstacle.or(other.obstacle).or(contradicts), ..one }
         })
+    }
+
+    /// A name with all of its parts in one text.
+    pub(super) fn whole(written: &str) -> Self {
+        Self { registry: None, written: written.to_owned(), obstacle: None }
     }
 
     /// The image.
@@ -310,6 +315,12 @@ pub(super) fn visit(finder: &mut Finder<'_>, lent: &[Lent]) {
                 None if finder.is_used_elsewhere(mapping) => Err(Obstacle::Aliased.into()),
                 None => finder.siblings(mapping, &["tag"]),
             };
+            let is_source = object.as_ref().is_some_and(|object| object.is(OCI_REPOSITORY));
+            let reader = |written: Written| {
+                let own = written.reader;
+                Written { reader: if is_source { Reader::OciSource } else { own }, ..written }
+            };
+            let written = written.map(reader);
             let own = finder.text(mapping, "registry").map(str::to_owned);
             let registry = own.or_else(|| registry.clone());
             finder.record_named(

@@ -7,7 +7,9 @@ use super::compose::{Compositions, built};
 use super::kustomize::Renamed;
 use super::layers::Layer;
 use super::place::{Place, Stand, ValuePaths};
-use super::{AppVersion, Found, Lent, Named, Obstacle, Obstructed, Overlaid, Site, Variables};
+use super::{
+    AppVersion, Found, Lent, Named, Obstacle, Obstructed, Overlaid, Reader, Site, Variables,
+};
 use crate::image::Repository;
 use crate::policy::{Overlays, directory};
 use crate::yaml::Stream;
@@ -116,11 +118,20 @@ pub(super) struct Over<'s> {
 impl Over<'_> {
     /// Leaves places alone that do not say which image runs.
     pub(super) fn leave(&self, found: &mut Found) {
-        for site in std::mem::take(&mut found.sites) {
+        for mut site in std::mem::take(&mut found.sites) {
             let Some(Objection { obstacle, also }) = self.objection(&site) else {
                 found.sites.push(site);
                 continue;
             };
+            // A key for a digest that is empty, as charts have it, holds nothing that another tag would move beneath.
+            if matches!(obstacle, Obstacle::LaidTag(_)) && site.digest.is_none() {
+                site.slots.retain(|slot| !slot.part.is_digest());
+                site.reader = Reader::OwnKey;
+                if self.objection(&site).is_none() {
+                    found.sites.push(site);
+                    continue;
+                }
+            }
             let left = site.obstructed(obstacle);
             let also = also.map(|other| Obstructed { named: Named::Is(other), ..left.clone() });
             found.obstructed.extend(std::iter::once(left).chain(also));

@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::argocd::SETS;
 use super::around::{Way, Ways};
 use super::beside::is_key_of;
 use super::finder::join;
 use super::layers::{Laid, LayerKind};
-use super::release::{Rank, ReleaseObject, Root};
+use super::release::{Rank, ReleaseObject, Root, dotted};
 use super::{Lent, Part, Site, Slot};
-use crate::image::{Repository, split_registry};
+use crate::image::{Reference, Repository, split_registry};
 use crate::yaml::{Data, NodeId, Stream};
 
 /// Position of a place relative to the values that it is compared with.
@@ -79,6 +80,9 @@ impl<'s> ValuePaths<'s> {
             is_of_file,
         };
         let Some(inner) = &slot.inner else {
+            if let Some(set) = SetValue::at(self.stream, &outer) {
+                return Some(set.place(place));
+            }
             return Some(place.named(self.stream, outer.mapping, slot));
         };
         // Within a text, the way goes on.
@@ -87,6 +91,61 @@ impl<'s> ValuePaths<'s> {
         let keys = place.keys.into_iter().chain([place.key]).chain(within.keys).collect();
         let place = Place { keys, key: within.key.to_owned(), ..place };
         Some(place.named(&text.stream, within.mapping, slot))
+    }
+}
+
+/// A value that is set by its dotted name, in a list of such: Argo CD's parameters, and helmfile's.
+struct SetValue<'s> {
+    stream: &'s Stream<'s>,
+    /// The keys that lead to the list.
+    list: Vec<String>,
+    /// The items of the list.
+    items: &'s [NodeId],
+    /// The keys that the name stands for.
+    name: Vec<String>,
+}
+
+impl<'s> SetValue<'s> {
+    fn at(stream: &'s Stream<'s>, way: &Way<'_>) -> Option<Self> {
+        let (_, list) = way.keys.split_last()?;
+        let is_list = list.last().is_some_and(|key| key == "parameters" || SETS.contains(&&**key));
+        if !is_list || way.key != "value" {
+            return None;
+        }
+        let step = |node, key: &String| Some(stream.target(stream.step(node, key)?));
+        let items = stream.items(list.iter().try_fold(way.root, step)?);
+        let name = dotted(stream.text(stream.target(stream.get(way.mapping, "name")?))?);
+        Some(Self { stream, list: list.to_vec(), items, name })
+    }
+
+    /// The value of another name.
+    fn value(&self, name: &str) -> Option<&'s str> {
+        let stream = self.stream;
+        let text = |item: NodeId, key: &str| stream.text(stream.target(stream.get(item, key)?));
+        let mut items = self.items.iter().map(|item| stream.target(*item));
+        let item = items.find(|item| text(*item, "name") == Some(name))?;
+        text(item, "value").filter(|text| !text.is_empty())
+    }
+
+    /// The place of the image that it is the tag or the reference of.
+    fn place(self, place: Place<'_>) -> Place<'_> {
+        let Some((key, above)) = self.name.split_last() else { return place };
+        let beside = |key: &str| {
+            let keys = above.iter().map(String::as_str).chain([key]);
+            self.value(&keys.collect::<Vec<_>>().join("."))
+        };
+        let whole = || {
+            let written = self.value(&self.name.join("."))?;
+            written.get(..Reference::parse(written)?.suffix.start)
+        };
+        let is_whole = place.site.slots.iter().any(|slot| slot.part == Part::Suffix);
+        let parts = || ["repository", "image"].iter().find_map(|key| beside(key));
+        let name = if is_whole { whole() } else { parts() };
+        let name = name.map(str::to_owned);
+        let name = name.filter(|name| split_registry(name).1 == *name);
+        let registry = beside("registry").map(str::to_owned);
+        let keys = self.list.iter().chain(above).cloned().collect();
+        Place { keys, key: key.clone(), name, registry, ..place }
     }
 }
 

@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::layers::{Laids, Layer, laid_in, mappings};
-use super::lent::{Borrowers, Lendable, borrowers, lendable};
+use super::layers::{Laid, Laids, Layer, laid_in, mappings};
+use super::lent::{Borrowers, Lendable, Name, borrowers, lendable};
 use super::stems::{Stems, named, unnamed};
 use crate::image::Repository;
 use crate::policy::directory;
 use crate::yaml::{NodeId, Stream};
+pub(super) use document::dotted;
 use flux::ConfigKey;
 pub use flux::may_hold_values;
 pub use overlaid::{Chains, Overlaid};
@@ -134,6 +135,8 @@ pub(super) struct Wanted {
 /// A patch of releases.
 #[derive(Debug)]
 pub(super) struct Patch {
+    /// The kind of object.
+    pub(super) kind: &'static str,
     /// The names; any where there is none.
     pub(super) name: Option<Regex>,
     pub(super) values: Values,
@@ -174,9 +177,9 @@ impl ReleaseName {
         Self(format!("{HELM_RELEASE} {name}"))
     }
 
-    /// The name, where Flux makes it.
-    fn name_in_flux(&self) -> Option<&str> {
-        self.0.strip_prefix(HELM_RELEASE)?.strip_prefix(' ')
+    /// The name, where it is that of an object of a kind.
+    fn name_of(&self, kind: &str) -> Option<&str> {
+        self.0.strip_prefix(kind)?.strip_prefix(' ')
     }
 }
 
@@ -191,6 +194,25 @@ impl Values {
         let (lendable, borrowers) = (lendable(stream, node, &all), borrowers(stream, &all));
         let stems = Stems { named: named(stream, &all), unnamed: unnamed(stream, &all) };
         Self { lendable, borrowers, stems, is_apart: false, ..Self::of(root, rank, layer) }
+    }
+
+    /// The `spec` of a source of Flux's: its address and a range count for the tag in its `ref`.
+    pub(super) fn of_source(stream: &Stream, spec: NodeId, root: Root, rank: Rank) -> Self {
+        let values = Self::read(stream, spec, root, rank);
+        let at = |keys: &[&str]| {
+            let node = stream.at(spec, keys)?;
+            Some((stream.text(node)?, stream.node(node).line()))
+        };
+        let url = at(&["url"]).and_then(|(url, line)| Laid::of_source("url", url, line));
+        let range = at(&["ref", "semver"]).map(|(range, line)| Laid::of_range(range, line));
+        let said: Vec<Laid> = url.into_iter().chain(range).collect();
+        let name = at(&["url"]).and_then(|(url, _)| url.strip_prefix("oci://")).map(Name::whole);
+        let at_reference = || vec!["ref".to_owned()];
+        let layer = values.layer.clone().and([(at_reference(), said)].into());
+        let mut borrowers = values.borrowers;
+        let lendable = name.into_iter().map(|name| (at_reference(), name)).collect();
+        borrowers.retain(|keys, _| Lendable::get(&lendable, keys).is_none());
+        Self { layer, lendable, borrowers, ..values }
     }
 
     fn of(root: Root, rank: Rank, layer: Layer) -> Self {
@@ -215,10 +237,10 @@ impl Values {
         Self { is_apart: true, ..self }
     }
 
-    /// Values that are set one by one in a file.
-    pub(super) fn single(path: &str, laid: Laids, borrowers: Borrowers) -> Self {
-        let layer = Layer::of(path, laid);
-        Self { borrowers, ..Self::of(Root::nowhere(path), Rank::Set, layer) }
+    /// Values that are set one by one.
+    pub(super) fn single(root: Root, laid: Laids, borrowers: Borrowers) -> Self {
+        let layer = Layer::of(&root.path, laid);
+        Self { borrowers, ..Self::of(root, Rank::Set, layer) }
     }
 
     /// True if both can be values of the same release at once: not two releases of one name, nor patches of two clusters.
@@ -301,10 +323,10 @@ impl Releases {
 
     /// Gives patches to the releases that they change.
     fn settle_patches(&mut self) {
-        for Patch { name, values } in std::mem::take(&mut self.patches) {
+        for Patch { kind, name, values } in std::mem::take(&mut self.patches) {
             let values = Arc::new(values);
             let is_meant = |release: &ReleaseName| {
-                let own = release.name_in_flux();
+                let own = release.name_of(kind);
                 own.is_some_and(|own| name.as_ref().is_none_or(|name| name.is_match(own)))
             };
             let meant: Vec<ReleaseName> =

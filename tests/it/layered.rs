@@ -364,6 +364,154 @@ fn what_is_made_for_another_one_keeps_nothing() {
 }
 
 /// The lines of a text, two spaces further in.
+const PARAMETERS: &str = "      parameters:\n      - {name: image.repository, value: r.io/acme/shop}\n      - {name: image.tag, value: v1.0.0}\n";
+
+/// Single values that are set count more than the values beneath them, whose digest and registry stay.
+#[test]
+fn what_is_set_alone_keeps_what_is_beneath() {
+    let application = |more: &str, path: &str| {
+        let head = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: shop}}\nspec:\n  source:\n    path: {path}\n    helm:\n"
+        );
+        ("apps/shop.yaml", format!("{head}{more}{PARAMETERS}"))
+    };
+    let digest = "image: {digest: '@A'}\n";
+    let object = "      valuesObject: {image: {digest: '@A'}}\n";
+    let text = "      values: |\n        image: {digest: '@A'}\n";
+    let file = "      valueFiles: [../../env/prod.yaml]\n";
+    let none = || ("x.yaml", String::new());
+    let rows = [
+        (object, none(), "in line 8 of apps/shop.yaml is"),
+        (text, none(), "in line 9 of apps/shop.yaml is"),
+        (file, ("env/prod.yaml", digest.to_owned()), "in line 1 of env/prod.yaml is"),
+        (
+            "",
+            ("charts/shop/values.yaml", digest.to_owned()),
+            "in line 1 of charts/shop/values.yaml",
+        ),
+    ];
+    for (more, other, says) in rows {
+        holds(&[application(more, "charts/shop"), other], false, says);
+    }
+    // Those of another application, or of another image, keep nothing.
+    let other = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web}\nspec: {source: {path: charts/web, helm: {valuesObject: {image: {digest: '@A'}}}}}\n";
+    let (path, both) = application("", "charts/shop");
+    holds(&[(path, format!("{both}---\n{other}"))], true, "");
+    holds(&[application("      valuesObject: {web: {digest: '@A'}}\n", "charts/shop")], true, "");
+    let helmfile = "releases:\n- name: shop\n  chart: ./chart\n  values: [v.yaml]\n  set:\n  - {name: image.repository, value: r.io/acme/shop}\n  - {name: image.tag, value: v1.0.0}\n";
+    let values = || ("v.yaml", digest.to_owned());
+    holds(&[("helmfile.yaml", helmfile.to_owned()), values()], false, "in line 1 of v.yaml is");
+    let source = format!("helm:\n{}", PARAMETERS.replace("      ", "  "));
+    let chart = ("app/values.yaml", digest.to_owned());
+    holds(&[("app/.argocd-source-shop.yaml", source), chart], false, "of app/values.yaml is");
+}
+
+/// A registry that is beneath makes another image of a bare name.
+#[test]
+fn a_registry_beneath_what_is_set_counts() {
+    let hub = "      parameters:\n      - {name: image.repository, value: acme/shop}\n      - {name: image.tag, value: v1.0.0}\n";
+    let head = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n  source:\n    helm:\n";
+    for values in ["{image: {registry: r.io}}", "{global: {imageRegistry: r.io}}"] {
+        let text = format!("{head}      valuesObject: {values}\n{hub}");
+        let policy =
+            ("policies/p.yaml", "images: {hub: {image: acme/shop, tags: {semver: minor}}}\n");
+        let (got, said) = after(
+            &[("app.yaml", &text), policy],
+            "docker.io/acme/shop: [v1.0.0, v1.2.0]\n",
+            "app.yaml",
+        );
+        assert_eq!(got, text, "{said}");
+        assert!(said.contains("in line 7 of app.yaml is `r.io`"), "{said}");
+    }
+}
+
+/// Sources of Flux's are patched in all the ways in which releases are.
+#[test]
+fn a_patch_of_a_source_counts_however_it_is_written() {
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: shop, namespace: a}\nspec:\n  interval: 1m\n  url: oci://r.io/acme/shop\n  ref: {tag: v1.0.0}\n";
+    let base = || ("base/oci.yaml", source.to_owned());
+    let kustomization =
+        |text: &str| ("prod/kustomization.yaml", format!("resources: [../base]\n{text}"));
+    let fields = |spec: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: shop, namespace: a}}\nspec: {spec}\n"
+        )
+    };
+    let digest = fields("{ref: {digest: '@A'}}");
+    let inline = format!("patches:\n- patch: |\n{}", indented(&indented(&digest)));
+    holds(
+        &[base(), kustomization(&inline)],
+        false,
+        "`digest` in line 7 of prod/kustomization.yaml",
+    );
+    let merge = format!("patchesStrategicMerge:\n- |\n{}", indented(&digest));
+    holds(&[base(), kustomization(&merge)], false, "`digest` in line 7 of prod/kustomization.yaml");
+    let operations = "patches:\n- target: {kind: OCIRepository}\n  patch: |\n    - {op: add, path: /spec/ref/digest, value: '@A'}\n";
+    holds(&[base(), kustomization(operations)], false, "`digest` in line 5 of");
+    let flux = format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps, namespace: a}}\nspec:\n  path: base\n  patches:\n  - patch: |\n{}",
+        indented(&indented(&indented(&digest)))
+    );
+    holds(&[base(), ("clusters/apps.yaml", flux)], false, "of clusters/apps.yaml is");
+    let elsewhere = ("prod/p.yaml", fields("{url: 'oci://q.io/acme/shop'}"));
+    holds(
+        &[base(), kustomization("patches: [{path: p.yaml}]\n"), elsewhere],
+        false,
+        "`url` in line 4",
+    );
+    let range = ("prod/p.yaml", fields("{ref: {semver: 1.x}}"));
+    holds(
+        &[base(), kustomization("patches: [{path: p.yaml}]\n"), range],
+        false,
+        "`semver` in line 4",
+    );
+    // A tag in a patch is a place of its own.
+    let tag = ("prod/p.yaml", fields("{ref: {tag: v1.0.0}}"));
+    holds(&[tag, base(), kustomization("patches: [{path: p.yaml}]\n")], true, "");
+    let other = digest.replace("name: shop", "name: web");
+    let inline = format!("patches:\n- patch: |\n{}", indented(&indented(&other)));
+    holds(&[base(), kustomization(&inline)], true, "");
+}
+
+/// Files that a helmfile names by a template are of its releases, whatever the file itself is called.
+#[test]
+fn a_helmfile_names_files_by_templates() {
+    let values =
+        || ("values/shop.yaml", "image: {repository: r.io/acme/shop, tag: v1.0.0}\n".to_owned());
+    let digest = || ("values/prod.yaml", "image: {digest: '@A'}\n".to_owned());
+    let release = |more: &str| format!("releases:\n- name: shop\n  chart: ./chart\n{more}");
+    let lists = [
+        (
+            "helmfile.yaml",
+            release("  values:\n  - values/shop.yaml\n  - values/{{ .Environment.Name }}.yaml\n"),
+        ),
+        (
+            "helmfile.yaml",
+            release("  values: [values/shop.yaml]\n  valuesTemplate: ['values/prod.yaml']\n"),
+        ),
+        (
+            "helmfile.d/10-shop.yaml",
+            release("  values: [../values/shop.yaml, ../values/prod.yaml]\n"),
+        ),
+        (
+            "helmfile.yaml",
+            "templates:\n  d: {values: [values/prod.yaml]}\n".to_owned()
+                + &release("  inherit: [{template: d}]\n  values: [values/shop.yaml]\n"),
+        ),
+        (
+            "helmfile.yaml",
+            "templates:\n  d: &d {values: [values/prod.yaml]}\n".to_owned()
+                + &release("  <<: *d\n  set: []\n")
+                    .replace("  set: []\n", "  valuesTemplate: [values/shop.yaml]\n"),
+        ),
+    ];
+    for helmfile in lists {
+        holds(&[values(), digest(), helmfile], false, "in line 1 of values/prod.yaml is");
+    }
+    let generator = "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: shop}\nvaluesFile: values/shop.yaml\nvaluesInline: {image: {digest: '@A'}}\n";
+    holds(&[values(), ("gen.yaml", generator.to_owned())], false, "in line 5 of gen.yaml is");
+}
+
 fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
 }

@@ -41,6 +41,25 @@ fn values_that_are_laid_over_others_count() {
             "`digest` in line 2 of app/values-prod.yaml is",
         ),
         row(&[("app/prod.yaml", "image: {sha: '#A'}\n")], "`sha` in line 1 of app/prod.yaml is"),
+        Row {
+            path: "app/values-common.yaml",
+            before: VALUES,
+            others: &[("app/values-prod.yaml", "image: {digest: '@A'}\n")],
+            says: "`digest` in line 1 of app/values-prod.yaml is",
+        },
+        Row {
+            path: "app/common-values.yaml",
+            before: VALUES,
+            others: &[("app/prod-values.yaml", "image: {digest: '@A'}\n")],
+            says: "`digest` in line 1 of app/prod-values.yaml is",
+        },
+        // A key for a digest that is empty holds nothing.
+        Row {
+            path: "app/values.yaml",
+            before: "image: {repository: r.io/acme/shop, tag: v1.0.0, digest: ''}\n",
+            others: &[("app/values-prod.yaml", "image: {tag: v1.0.0}\n")],
+            says: "",
+        },
         row(&[("app/values-prod.yaml", "image:\n  digest: '@A' # tagalong: ignore\n")], ""),
         row(&[("app/values-prod.yaml", "replicas: 2\nweb: {digest: '@A'}\n")], ""),
         row(&[("other/values-prod.yaml", "image: {digest: '@A'}\n")], ""),

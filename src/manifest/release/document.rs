@@ -9,7 +9,7 @@ use crate::manifest::marker::is_ignore;
 use crate::yaml::{NodeId, Stream};
 
 /// The keys of a dotted name.
-pub(super) fn dotted(name: &str) -> Vec<String> {
+pub(in crate::manifest) fn dotted(name: &str) -> Vec<String> {
     name.split('.').map(str::to_owned).collect()
 }
 
@@ -69,16 +69,23 @@ impl<'a> ReleaseDocument<'a> {
         locator.map_or(self.stream.node(node).line(), |locator| locator.line()) - 1
     }
 
-    /// Values that operations set (<https://www.rfc-editor.org/rfc/rfc6902>).
-    pub(super) fn operations(&self, path: &str, operations: &[NodeId], lines: usize) -> Values {
+    /// Values that operations set beneath keys (<https://www.rfc-editor.org/rfc/rfc6902>).
+    pub(super) fn operations(
+        &self,
+        path: &str,
+        operations: &[NodeId],
+        beneath: &[&str],
+        lines: usize,
+    ) -> Values {
         let (mut single, mut laid, mut tags) = (Vec::new(), Laids::new(), Borrowers::new());
+        let prefix = format!("/{}", beneath.join("/"));
         for operation in operations {
             let pointer = self.text_of(*operation, "path");
             let value = self.stream.get(*operation, "value").map(|node| self.stream.target(node));
-            let values = |node| Some(self.stream.target(self.stream.get(node, "values")?));
+            let within = |node| self.stream.at(node, beneath.get(1..)?);
             let (pointer, value) = match pointer {
-                Some("/spec") => (Some(""), value.and_then(values)),
-                path => (path.and_then(|path| path.strip_prefix("/spec/values")), value),
+                Some("/spec") => (Some(""), value.and_then(within)),
+                path => (path.and_then(|path| path.strip_prefix(prefix.as_str())), value),
             };
             let is_set = !matches!(self.text_of(*operation, "op"), Some("test" | "remove"));
             let (Some(pointer), Some(node), true) = (pointer, value, is_set) else { continue };
@@ -102,7 +109,7 @@ impl<'a> ReleaseDocument<'a> {
                 tags.insert(at(beneath), line + lines);
             }
         }
-        let mut values = Single::all(path, single);
+        let mut values = Single::all(Root::nowhere(path), single);
         values.borrowers.extend(tags);
         Values { rank: Rank::Patch, layer: values.layer.clone().and(laid), ..values }
     }
@@ -139,8 +146,8 @@ pub(super) struct Single<'v> {
 }
 
 impl Single<'_> {
-    /// The values of a file.
-    pub(super) fn all(path: &str, all: Vec<Self>) -> Values {
+    /// The values of a list, or of a file.
+    pub(super) fn all(root: Root, all: Vec<Self>) -> Values {
         let (mut laid, mut borrowers, mut named) =
             (Laids::new(), Borrowers::new(), BTreeSet::new());
         for Self { mut keys, value, line } in all {
@@ -153,6 +160,8 @@ impl Single<'_> {
             }
             if let Some(one) = Laid::single(&key, value, line) {
                 laid.entry(keys).or_default().push(one);
+            } else if let Some(one) = Laid::of_source(&key, value, line) {
+                laid.entry(vec!["ref".to_owned()]).or_default().push(one);
             }
         }
         // An image with a name and a tag here is a site of its own.
@@ -163,6 +172,6 @@ impl Single<'_> {
             }
         }
         borrowers.retain(|keys, _| !named.contains(keys));
-        Values::single(path, laid, borrowers)
+        Values::single(root, laid, borrowers)
     }
 }

@@ -7,7 +7,8 @@ use regex::{Regex, RegexBuilder};
 
 use super::document::{ReleaseDocument, Single, dotted};
 use super::{
-    HELM_RELEASE, Patch, Pin, Rank, ReleaseName, ReleaseObject, Releases, Root, Values, Wanted,
+    HELM_RELEASE, OCI_REPOSITORY, Patch, Pin, Rank, ReleaseName, ReleaseObject, Releases, Root,
+    Values, Wanted,
 };
 use crate::image::Repository;
 use crate::manifest::is_kustomization;
@@ -33,8 +34,15 @@ pub fn may_hold_values(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(name, "fleet.yaml" | "fleet.yml")
         || name.starts_with(".argocd-source")
-        || name.contains("helmfile")
+        || is_helmfile(path)
         || is_kustomization(path)
+}
+
+/// True if a file is one of helmfile's, by its path; those of `helmfile.d` have any name.
+pub(super) fn is_helmfile(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    parts.next().is_some_and(|name| name.contains("helmfile"))
+        || parts.any(|part| part == "helmfile.d")
 }
 
 impl Releases {
@@ -175,11 +183,10 @@ impl Releases {
             let target = stream.get(item, "target").map(|target| stream.target(target));
             let of_target = |key: &str| document.text_of(target?, key);
             let kind = of_target("kind").and_then(whole);
-            if kind.is_some_and(|kind| !kind.is_match(HELM_RELEASE)) {
-                continue;
-            }
-            let aim =
-                PatchTarget { name: of_target("name").and_then(whole), is_aimed: target.is_some() };
+            let is_meant =
+                |one: &&PatchedKind| kind.as_ref().is_none_or(|kind| kind.is_match(one.kind));
+            let (kinds, is_aimed) = (PATCHED.iter().filter(is_meant).collect(), target.is_some());
+            let aim = PatchTarget { kinds, name: of_target("name").and_then(whole), is_aimed };
             let at = |more: &[&str]| {
                 let keys = keys.iter().map(|key| (*key).to_owned()).chain([index.to_string()]);
                 let keys = keys.chain(more.iter().map(|key| (*key).to_owned())).collect();
@@ -218,8 +225,7 @@ impl Releases {
                 aim.name.as_ref().is_none_or(is_meant)
             });
             if !operations.is_empty() {
-                let values = document.operations(&root.path, operations, 0);
-                self.patches.push(Patch { name: aim.name.clone(), values });
+                self.operations(&document, &root.path, aim, 0);
             } else if !is_own {
                 let root = Root { object: document.object(), ..root.clone() };
                 self.fields(&document, &root, aim, None);
@@ -232,13 +238,26 @@ impl Releases {
         let Ok(stream) = Stream::parse(text) else { return };
         for node in stream.documents() {
             let document = ReleaseDocument { path: "", text, stream: &stream, root: *node };
-            let operations = stream.items(document.root);
-            if operations.is_empty() {
+            if stream.items(document.root).is_empty() {
                 self.fields(&document, root, aim, Some(lines));
             } else {
-                let values = document.operations(&root.path, operations, lines);
-                self.patches.push(Patch { name: aim.name.clone(), values });
+                self.operations(&document, &root.path, aim, lines);
             }
+        }
+    }
+
+    /// A patch of operations, some lines down in its file.
+    fn operations(
+        &mut self,
+        patch: &ReleaseDocument<'_>,
+        file: &str,
+        aim: &PatchTarget,
+        lines: usize,
+    ) {
+        let operations = patch.stream.items(patch.root);
+        for PatchedKind { kind, at } in &aim.kinds {
+            let values = patch.operations(file, operations, at, lines);
+            self.patches.push(Patch { kind, name: aim.name.clone(), values });
         }
     }
 
@@ -250,16 +269,21 @@ impl Releases {
         aim: &PatchTarget,
         lines: Option<usize>,
     ) {
-        let is_ours = patch.text_at(&["kind"]).map_or(aim.is_aimed, |kind| kind == HELM_RELEASE);
-        let Some(node) = patch.at(&["spec", "values"]).filter(|_| is_ours) else { return };
-        let keys = root.keys.iter().cloned();
-        let keys = keys.chain(["spec", "values"].map(str::to_owned)).collect();
-        let own = || patch.text_at(&["metadata", "name"]).and_then(literal);
-        let name = if aim.is_aimed { aim.name.clone() } else { own() };
-        let root = Root { keys, ..root.clone() };
-        let values = Values::read(patch.stream, node, root, Rank::Patch);
-        let values = lines.map_or(values.clone(), |lines| values.below(lines));
-        self.patches.push(Patch { name, values });
+        let kind = patch.text_at(&["kind"]);
+        let is_ours = |one: &&&PatchedKind| kind.map_or(aim.is_aimed, |kind| kind == one.kind);
+        for PatchedKind { kind, at } in aim.kinds.iter().filter(is_ours) {
+            let Some(node) = patch.at(at) else { continue };
+            let keys = root.keys.iter().cloned().chain(at.iter().map(|key| (*key).to_owned()));
+            let own = || patch.text_at(&["metadata", "name"]).and_then(literal);
+            let name = if aim.is_aimed { aim.name.clone() } else { own() };
+            let root = Root { keys: keys.collect(), ..root.clone() };
+            let values = match *kind {
+                OCI_REPOSITORY => Values::of_source(patch.stream, node, root, Rank::Patch),
+                _ => Values::read(patch.stream, node, root, Rank::Patch),
+            };
+            let values = lines.map_or(values.clone(), |lines| values.below(lines));
+            self.patches.push(Patch { kind, name, values });
+        }
     }
 
     /// A `ConfigMap` with values in it, or a `Secret` that is written plainly.
@@ -381,7 +405,8 @@ impl Wanted {
             Values::in_text(text, lines, root, Rank::Map)?
         } else {
             let keys = self.under.clone();
-            let values = Single::all(&root.path, vec![Single { keys, value: text, line }]);
+            let values =
+                Single::all(Root::nowhere(&root.path), vec![Single { keys, value: text, line }]);
             Values { rank: Rank::Map, ..values }
         };
         Some(Values { named_by: self.by.clone(), ..values })
@@ -404,8 +429,21 @@ fn shared(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other).count()
 }
 
+/// Kinds of objects that patches are looked at for, and the keys that lead to their values.
+const PATCHED: [PatchedKind; 2] = [
+    PatchedKind { kind: HELM_RELEASE, at: &["spec", "values"] },
+    PatchedKind { kind: OCI_REPOSITORY, at: &["spec"] },
+];
+
+/// A kind of objects with values.
+struct PatchedKind {
+    kind: &'static str,
+    at: &'static [&'static str],
+}
+
 /// The releases that a patch is for.
 struct PatchTarget {
+    kinds: Vec<&'static PatchedKind>,
     name: Option<Regex>,
     /// True if a `target` says so; else the patch does.
     is_aimed: bool,

@@ -4,10 +4,12 @@
 //! read as one as well: a patch of its `ref` has no `url`.
 
 use super::document::{ReleaseDocument, Single, dotted};
-use super::flux::{ConfigKey, VALUES};
-use super::{Rank, ReleaseName, ReleaseObject, Releases, Values, Wanted};
+use super::flux::{ConfigKey, VALUES, is_helmfile};
+use super::{Rank, ReleaseName, ReleaseObject, Releases, Root, Values, Wanted};
+use crate::manifest::argocd::SETS;
 use crate::manifest::is_kustomization;
 use crate::policy::{beside, directory, resolved};
+use crate::yaml::NodeId;
 
 /// The group of Argo CD's objects.
 pub(in crate::manifest) const ARGO: &str = "argoproj.io/";
@@ -35,7 +37,9 @@ impl Releases {
             self.of_fleet(document);
         } else if is_kustomization(document.path) {
             self.of_charts(document);
-        } else if name.contains("helmfile") {
+        } else if object.is_some_and(|object| object.is("HelmChartInflationGenerator")) {
+            self.of_chart(document, document.root, &[], "generator");
+        } else if is_helmfile(document.path) {
             self.of_helmfile(document);
         }
         if let Some(object) = object.filter(|object| object.is(OCI_REPOSITORY)) {
@@ -105,7 +109,8 @@ impl Releases {
             }
         }
         let parameters = document.named_values(document.items_of(helm, "parameters"));
-        self.add(&release, Single::all(document.path, parameters));
+        let root = document.root_below(&keys, "parameters");
+        self.add(&release, Single::all(root, parameters));
     }
 
     /// Wants a file by its path from that of a source; one that leads out of it is of all that a template makes.
@@ -174,18 +179,29 @@ impl Releases {
     /// The charts that a kustomization fills in.
     fn of_charts(&mut self, document: &ReleaseDocument<'_>) {
         for (index, item) in document.items(&["helmCharts"]).into_iter().enumerate() {
-            let release = ReleaseName(format!("{}:helmCharts.{index}", document.path));
             let keys = ["helmCharts".to_owned(), index.to_string()];
-            let others = document.items_of(item, "additionalValuesFiles");
-            let others = others.into_iter().filter_map(|file| document.stream.text(file));
-            for file in document.text_of(item, "valuesFile").into_iter().chain(others) {
-                self.want(&release, &beside(document.path, file), Rank::File);
-            }
-            if let Some(values) = document.stream.get(item, "valuesInline") {
-                let root = document.root_below(&keys, "valuesInline");
-                if let Some(values) = document.values(values, root, Rank::Own) {
-                    self.add(&release, values);
-                }
+            self.of_chart(document, item, &keys, &keys.join("."));
+        }
+    }
+
+    /// A chart that kustomize fills in, by an entry of a kustomization or a generator of its own.
+    fn of_chart(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        item: NodeId,
+        keys: &[String],
+        name: &str,
+    ) {
+        let release = ReleaseName(format!("{}:{name}", document.path));
+        let others = document.items_of(item, "additionalValuesFiles");
+        let others = others.into_iter().filter_map(|file| document.stream.text(file));
+        for file in document.text_of(item, "valuesFile").into_iter().chain(others) {
+            self.want(&release, &beside(document.path, file), Rank::File);
+        }
+        if let Some(values) = document.stream.get(item, "valuesInline") {
+            let root = document.root_below(keys, "valuesInline");
+            if let Some(values) = document.values(values, root, Rank::Own) {
+                self.add(&release, values);
             }
         }
     }
@@ -194,20 +210,47 @@ impl Releases {
     fn of_helmfile(&mut self, document: &ReleaseDocument<'_>) {
         for (index, item) in document.items(&["releases"]).into_iter().enumerate() {
             let release = ReleaseName(format!("{}:releases.{index}", document.path));
-            for (at, values) in document.items_of(item, "values").into_iter().enumerate() {
-                if let Some(file) = document.stream.text(values).filter(|file| !file.contains("{{"))
-                {
-                    self.want(&release, &beside(document.path, file), Rank::File);
-                    continue;
-                }
-                let keys = ["releases".to_owned(), index.to_string(), "values".to_owned()];
-                let root = document.root_below(&keys, &at.to_string());
-                if let Some(values) = document.values(values, root, Rank::File) {
-                    self.add(&release, values);
+            let at = || vec!["releases".to_owned(), index.to_string()];
+            self.of_helmfile_release(document, &release, item, &at());
+            for template in templates(document, item) {
+                let keys = vec!["templates".to_owned(), template.to_owned()];
+                if let Some(node) = document.down(&keys) {
+                    self.of_helmfile_release(document, &release, node, &keys);
                 }
             }
-            let set = document.named_values(document.items_of(item, "set"));
-            self.add(&release, Single::all(document.path, set));
+        }
+    }
+
+    /// What a release, or a template that it takes, says of values. What is filled in elsewhere may be any of the files.
+    fn of_helmfile_release(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        release: &ReleaseName,
+        item: NodeId,
+        keys: &[String],
+    ) {
+        let stream = document.stream;
+        let merged = stream.get(item, "<<").map(|node| stream.target(node));
+        let lists = ["values", "valuesTemplate"];
+        let lists = lists
+            .into_iter()
+            .flat_map(|list| [(item, list)].into_iter().chain(merged.map(|m| (m, list))));
+        for (node, list) in lists {
+            for (at, values) in document.items_of(node, list).into_iter().enumerate() {
+                if let Some(file) = stream.text(values).filter(|text| !text.contains('\n')) {
+                    self.want(release, &beside(document.path, &open(file)), Rank::File);
+                    continue;
+                }
+                let list = keys.iter().cloned().chain([list.to_owned()]).collect::<Vec<_>>();
+                let root = document.root_below(&list, &at.to_string());
+                if let Some(values) = document.values(values, root, Rank::File) {
+                    self.add(release, values);
+                }
+            }
+        }
+        for list in SETS {
+            let set = document.named_values(document.items_of(item, list));
+            self.add(release, Single::all(document.root_below(keys, list), set));
         }
     }
 
@@ -215,10 +258,12 @@ impl Releases {
     fn of_oci(&mut self, document: &ReleaseDocument<'_>, object: &ReleaseObject) {
         let release = ReleaseName(format!("{OCI_REPOSITORY} {}", object.name()));
         let Some(spec) = document.at(&["spec"]) else { return };
-        let is_whole = document.stream.get(spec, "url").is_some();
+        // A patch of its address has neither of the others.
+        let has = |key: &str| document.stream.get(spec, key).is_some();
+        let is_whole = has("url") && (has("interval") || has("ref"));
         let rank = if is_whole { Rank::Own } else { Rank::Patch };
         let root = document.root_at(Some(object), &["spec"]);
-        self.add(&release, Values::read(document.stream, spec, root, rank));
+        self.add(&release, Values::of_source(document.stream, spec, root, rank));
     }
 
     /// A release of k3s', or what is laid over it.
@@ -237,10 +282,16 @@ impl Releases {
             let (keys, line) = (dotted(stream.text(*key)?), stream.node(*value).line());
             Some(Single { keys, value: stream.text(stream.target(*value))?, line })
         });
-        let single = Single::all(document.path, single.collect());
+        let single = Single::all(Root::nowhere(document.path), single.collect());
         let named_by = [document.path.to_owned()].into();
         self.add(&release, Values { named_by, ..single });
     }
+}
+
+/// The templates that a release of a helmfile takes.
+fn templates<'d>(document: &ReleaseDocument<'d>, release: NodeId) -> Vec<&'d str> {
+    let inherited = document.items_of(release, "inherit").into_iter();
+    inherited.filter_map(|item| document.text_of(item, "template")).collect()
 }
 
 /// A path with `*` for what is filled in elsewhere, or `**` where that is all of it.

@@ -146,6 +146,18 @@ impl<'a> Digests<'a> {
         Ok(found)
     }
 
+    /// Those that are of this image for sure, whatever stands beside them.
+    fn ours(&self, stem: &str) -> Vec<Beside> {
+        let stem = normal(stem);
+        let ours = self.entries.iter().take(MAX_DIGESTS).filter_map(|entry| {
+            let part = part_of(entry.text, word(&entry.key).and_then(|(_, part)| part))?;
+            let is_ours = matches!(self.whose(entry, &stem), Whose::Ours);
+            let SiblingEntry { node, named_by, .. } = *entry;
+            is_ours.then_some(Beside { node, named_by, part })
+        });
+        ours.collect()
+    }
+
     /// True if digits may be the sum of something that is downloaded, as `sha256` beside `url`.
     fn is_of_download(&self, entry: &SiblingEntry<'_>) -> bool {
         let is_plain = WORDS.iter().any(|(word, _)| entry.key == *word);
@@ -283,7 +295,7 @@ impl Finder<'_> {
             let value = stream.get(*item, "value").or_else(|| stream.get(*item, "default"));
             Some((name, None, value?))
         });
-        Digests::of(stream, entries).beside(stem_of(&name)).unwrap_or_default()
+        Digests::of(stream, entries).ours(stem_of(&name))
     }
 
     /// The list that a variable stands in.

@@ -8,6 +8,7 @@ use super::argocd::Override;
 use super::around::Around;
 use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
+pub(super) use super::identity::join;
 use super::identity::{SaidByNode, WrittenForm};
 use super::marker::{self, Idle, Markers};
 use super::named;
@@ -410,8 +411,12 @@ impl<'a> Finder<'a> {
     pub(super) fn digest(&self, at: &Beside, written: &mut Written) -> Result<(), Obstacle> {
         let target = self.stream.target(at.node);
         let text = self.stream.text(target).ok_or(Obstacle::NotATag)?;
-        written.digest =
-            Digest::parse(text).or_else(|| Digest::from_hex(text)).or(written.digest.take());
+        let read = Digest::parse(text).or_else(|| Digest::from_hex(text));
+        // Of two that differ, one is of something else.
+        if read.is_some() && written.digest.is_some() && read != written.digest {
+            return Err(Obstacle::OtherDigest);
+        }
+        written.digest = read.or(written.digest.take());
         let is_missing = text.is_empty() && self.stream.node(target).span().is_empty();
         if !is_missing {
             return self.slot(at.part, at.node, 0..text.len(), written);
@@ -490,11 +495,4 @@ impl<'a> Finder<'a> {
     pub(super) fn is_blank(&self, node: NodeId) -> bool {
         matches!(self.stream.text(node), Some("" | "null" | "~"))
     }
-}
-
-/// The repository that a registry, where one is written, and a name are.
-pub(super) fn join(registry: Option<&str>, name: &str) -> Option<Repository> {
-    let registry = registry.filter(|registry| !registry.is_empty());
-    let joined = registry.map(|registry| format!("{}/{name}", registry.trim_end_matches('/')));
-    Repository::parse(joined.as_deref().unwrap_or(name)).ok()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finder::{Finder, join};
+use super::finder::Finder;
 use super::{Named, Obstacle, variables};
 use crate::image::{Repository, split_registry};
 use crate::yaml::NodeId;
@@ -394,4 +394,11 @@ fn is_on_host(text: &str) -> bool {
     let text = text.trim_end_matches('/');
     let name = format!("{text}/a");
     !text.contains("://") && split_registry(&name).1 != name && Repository::parse(&name).is_ok()
+}
+
+/// The repository that a registry, where one is written, and a name are.
+pub(super) fn join(registry: Option<&str>, name: &str) -> Option<Repository> {
+    let registry = registry.filter(|registry| !registry.is_empty());
+    let joined = registry.map(|registry| format!("{}/{name}", registry.trim_end_matches('/')));
+    Repository::parse(joined.as_deref().unwrap_or(name)).ok()
 }

@@ -202,13 +202,30 @@ impl Renamer<'_> {
     }
 }
 
+/// What a later entry of the list does to the image: entries change what those before them made.
+fn changed_again(finder: &Finder<'_>, item: NodeId, image: &Repository) -> Option<Box<str>> {
+    let list = finder.stream.items(finder.parent(item)?);
+    let later = list.iter().skip_while(|other| **other != item).skip(1);
+    let mut later = later.map(|other| finder.stream.target(*other));
+    let is_it = |other: &NodeId| {
+        let name = finder.text(*other, "name").and_then(|name| Repository::parse(name).ok());
+        let changes = ["newName", "newTag", "digest"];
+        name.as_ref() == Some(image) && changes.iter().any(|key| finder.text(*other, key).is_some())
+    };
+    let line = finder.stream.node(later.find(is_it)?).line();
+    Some(format!("the entry in line {line} changes this image once more").into())
+}
+
 /// Looks at one item. What runs is `newName` where it is given.
 pub(super) fn visit(finder: &mut Finder<'_>, item: NodeId) {
     let key = if finder.stream.get(item, "newName").is_some() { "newName" } else { "name" };
     let Some(node) = finder.stream.get(item, key) else { return };
     let Some(Ok(repository)) = finder.text(item, key).map(Repository::parse) else { return };
     let is_clear = ["name", "newName"].iter().all(|key| !finder.stream.is_repeated(item, key));
-    let written =
-        if is_clear { finder.siblings(item, &["newTag"]) } else { Err(Obstacle::Repeated.into()) };
+    let written = match changed_again(finder, item, &repository) {
+        _ if !is_clear => Err(Obstacle::Repeated.into()),
+        Some(said) => Err(Obstacle::Unread(said).into()),
+        None => finder.siblings(item, &["newTag"]),
+    };
     finder.record(repository, node, written);
 }

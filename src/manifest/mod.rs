@@ -1,5 +1,6 @@
 //! Where files name images: from parsed YAML to [`Site`]s.
 
+mod apart;
 mod app_version;
 mod argocd;
 mod around;
@@ -220,6 +221,8 @@ pub enum Obstacle {
     Unread(Box<str>),
     /// The tag's name stands in another file, and cannot be followed from here.
     NamedElsewhere,
+    /// The tag stands under a key that is not read: where its name is.
+    Apart(Box<str>),
     /// Two scalars name the image, and contradict each other.
     TwoNames,
     /// A variable decides: its name, and where it is set.

@@ -66,6 +66,16 @@ const HALVES: [&str; 12] = [
 /// Larger mappings are data.
 const MAX_ENTRIES: usize = 500;
 
+/// Words that are such a key by themselves, among the keys of one image.
+const BARE_HALVES: [&str; 8] =
+    ["distro", "edition", "flavor", "flavour", "postfix", "prefix", "suffix", "variant"];
+
+/// True for one of them, with or without `image` before it.
+fn is_bare_half(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    BARE_HALVES.contains(&key.strip_prefix("image").unwrap_or(&key).trim_start_matches(['_', '-']))
+}
+
 /// True if a key is that of the other half of a tag, of an image whose keys begin with `stem`.
 pub(super) fn is_half(key: &str, stem: &str) -> bool {
     let normal = |key: &str| key.to_ascii_lowercase().replace(['_', '-'], "");
@@ -80,10 +90,14 @@ impl Finder<'_> {
     /// Refuses a tag that a chart puts together with what stands under another key.
     pub(super) fn is_whole_tag(&self, mapping: NodeId, stem: &str) -> Result<(), Obstruction> {
         let above = self.parent(mapping).filter(|_| self.key_of(mapping).is_some_and(is_of_image));
+        let is_image = self.key_of(mapping).is_some_and(is_of_image) && stem.is_empty();
         let all = std::iter::once(mapping).chain(self.merged(mapping)).chain(above);
         let entries = all.flat_map(|mapping| self.stream.entries(mapping).iter().take(MAX_ENTRIES));
-        let mut halves = entries.filter(|(key, value)| {
-            self.stream.text(*key).is_some_and(|key| is_half(key, stem))
+        let own = self.stream.entries(mapping);
+        let mut halves = entries.filter(|entry| {
+            let (key, value) = entry;
+            let is_bare = |key: &str| is_image && own.contains(entry) && is_bare_half(key);
+            self.stream.text(*key).is_some_and(|key| is_half(key, stem) || is_bare(key))
                 && !self.is_blank(self.stream.target(*value))
                 && !self.is_ignored(*value)
         });
@@ -112,7 +126,8 @@ fn image(finder: &mut Finder<'_>, mapping: NodeId, key: &str, stem: &str, node: 
         let joint = if stem.ends_with('-') { "-" } else { "_" };
         let joined = stem.ends_with(['-', '_']);
         let own = if joined { format!("{key}{joint}tag") } else { format!("{key}Tag") };
-        let tags = [beside(stem, "tag"), own, beside(stem, "version")];
+        let version = if joined { format!("{key}{joint}version") } else { format!("{key}Version") };
+        let tags = [beside(stem, "tag"), own, beside(stem, "version"), version];
         finder.siblings_named(mapping, &tags, stem)
     } else {
         finder.whole(mapping, stem, node, &reference)

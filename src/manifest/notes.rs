@@ -50,6 +50,10 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
             "write the registry before the name, or mark the tag: `# tagalong: {name}:tag`"
         )),
         Obstacle::Unread(_) | Obstacle::NamedElsewhere => unread_elsewhere(&found.obstacle, name),
+        Obstacle::Apart(said) => unsupported(format!(
+            "a version of `{name}` stands under a key that is not read ({said}); left alone"
+        ))
+        .help(format!("mark it: `# tagalong: {name}:tag`; or `# tagalong: ignore`")),
         Obstacle::TwoNames => unsupported(format!(
             "`repository` and another key name an image here, which may be `{name}`'s; left alone"
         ))

@@ -43,6 +43,8 @@ impl Variables {
     #[must_use]
     pub fn read(path: &str, text: &str) -> Self {
         let mut variables = Self::default();
+        // Compose takes a mark of the byte order away.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
             let line = line.trim_start();
             let set = line.strip_prefix("export ").unwrap_or(line).split_once(['=', ':']);

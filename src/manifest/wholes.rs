@@ -29,7 +29,11 @@ const MAX_ITEMS: usize = 1000;
 pub(super) fn visit(finder: &mut Finder<'_>) {
     let stream = finder.stream;
     let known = finder.found.sites.iter().flat_map(|site| &site.slots).map(|slot| slot.node);
-    let known = known.chain(finder.names.iter().copied()).collect();
+    let left = finder.found.obstructed.iter().map(|one| one.spot.span.start);
+    let left: BTreeSet<usize> = left.collect();
+    let is_left = |(_, node): &(NodeId, &crate::yaml::Node<'_>)| left.contains(&node.span().start);
+    let left = stream.nodes().filter(|one| !left.is_empty() && is_left(one)).map(|(id, _)| id);
+    let known = known.chain(finder.names.iter().copied()).chain(left).collect();
     let mut wholes = Wholes { finder, known };
     for (id, node) in stream.nodes() {
         if matches!(node.data, Data::Mapping(_)) {

@@ -432,6 +432,72 @@ fn an_image_has_its_name_under_whatever_key_it_stands() {
     ]);
 }
 
+/// What a tester found in lists, among the keys of an image, and where no shape reads.
+#[test]
+fn what_stands_beside_a_place_counts() {
+    let env = |more: &str| {
+        format!(
+            "kind: Deployment\nenv:\n- {{name: SHOP_IMAGE, value: 'r.io/acme/shop:v1.0.0'}}\n- {{name: SHOP_DIGEST, value: '@A'}}\n{more}"
+        )
+    };
+    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    let others = ["CONFIG_DIGEST", "BUILD_DIGEST", "DIGEST"];
+    let mut rows = Vec::new();
+    for other in others {
+        let before = env(&format!("- {{name: {other}, value: 'sha256:{}'}}\n", "c".repeat(64)));
+        let after = before.replace("v1.0.0", "v1.1.0").replace("@A", "@B");
+        rows.push(shop(leak(before), leak(after), &[]));
+    }
+    hold(&rows);
+    hold(&[
+        stays(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0}\nimageDigest: '@A'\ndigest: '@B'\n",
+            &["site.unsupported"],
+        ),
+        stays(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0, flavour: ubi}\n",
+            &["`flavour` in"],
+        ),
+        stays("image: {repository: r.io/acme/shop, tag: v1.0.0, suffix: -ci}\n", &["`suffix` in"]),
+        shop(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0, suffix: ''}\nweb: {flavour: x}\n",
+            "image: {repository: r.io/acme/shop, tag: v1.1.0, suffix: ''}\nweb: {flavour: x}\n",
+            &[],
+        ),
+        shop(
+            "controllerImage: r.io/acme/shop\ncontrollerImageVersion: v1.0.0\n",
+            "controllerImage: r.io/acme/shop\ncontrollerImageVersion: v1.1.0\n",
+            &[],
+        ),
+        // No shape reads these.
+        stays("image: {repo: r.io/acme/shop, tag: v1.0.0}\n", &["(`repo` in line 1 is its name)"]),
+        stays("x: {imageRepository: r.io/acme/shop, tag: v1.0.0}\n", &["a version of `shop`"]),
+        stays("x: {repository: r.io/acme/shop, tagOverride: v1.0.0}\n", &["a version of `shop`"]),
+        stays("x: {registry: r.io, name: acme/shop, tag: v1.0.0}\n", &["a version of `shop`"]),
+        stays("data: {SHOP_IMAGE: r.io/acme/shop, SHOP_TAG: v1.0.0}\n", &["a version of `shop`"]),
+        stays(
+            "spec: {source: {repoURL: 'oci://r.io/acme/shop', targetRevision: v1.0.0}}\n",
+            &["a version of `shop`"],
+        ),
+        Row {
+            policies: "  hub: {image: acme/shop, tags: {semver: minor}}\n",
+            catalog: "acme/shop: [v1.0.0, v1.2.0]\n",
+            path: "d.yaml",
+            before: "kind: Deployment\nenv:\n- {name: IMAGE_REGISTRY, value: r.io}\n- {name: SHOP_IMAGE, value: 'acme/shop:v1.0.0'}\n",
+            after: "kind: Deployment\nenv:\n- {name: IMAGE_REGISTRY, value: r.io}\n- {name: SHOP_IMAGE, value: 'acme/shop:v1.0.0'}\n",
+            says: &["left alone"],
+        },
+        Row {
+            policies: "  hub: {image: acme/shop, tags: {semver: minor}}\n",
+            catalog: "acme/shop: [v1.0.0, v1.2.0]\n",
+            path: "kustomization.yaml",
+            before: "images:\n- {name: x, newName: acme/shop, newTag: v1.0.0}\n- {name: acme/shop, newName: r.io/acme/shop}\n",
+            after: "images:\n- {name: x, newName: acme/shop, newTag: v1.0.0}\n- {name: acme/shop, newName: r.io/acme/shop}\n",
+            says: &["the entry in line 3 changes this image once more"],
+        },
+    ]);
+}
+
 /// A variable or a template in the name is reported, in whichever key it stands.
 #[test]
 fn a_name_with_a_variable_in_it_is_told() {
@@ -700,6 +766,26 @@ fn a_tag_alone_is_promoted_where_it_is_what_its_source_runs() {
         let (left, said) = staged(policies, &dev, prod, &catalog);
         assert_eq!(left == prod, !moves, "{said}");
         assert!(said.contains(says), "{said}");
+    }
+}
+
+/// A tag that moves is one image here and another there; one of three numbers stays what it was.
+#[test]
+fn a_pinned_place_is_not_what_an_unpinned_source_holds() {
+    let pinned = format!("@{A}");
+    for (policy, tag, says) in [
+        ("tags: {fixed: main}", "main", "no-digest"),
+        ("tags: {semver: minor}", "v1.1.0", "up-to-date"),
+    ] {
+        let policies = format!(
+            "images:\n  shop: {{image: r.io/a, {policy}}}\nenvironments:\n  dev: {{paths: [dev]}}\n  prod: {{paths: [prod], promoteFrom: dev}}\n"
+        );
+        let catalog = format!("r.io/a: [{{tag: {tag}, digest: '{B}'}}]\n");
+        let (dev, prod) =
+            (format!("image: r.io/a:{tag}\n"), format!("image: r.io/a:{tag}{pinned}\n"));
+        let (got, said) = staged(&policies, &dev, &prod, &catalog);
+        assert_eq!(got, prod, "{said}");
+        assert!(said.contains(says), "{says}: {said}");
     }
 }
 

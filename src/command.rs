@@ -21,7 +21,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::image::Tag;
 use crate::pipeline::{self, Exit, Failure, Invalid, Planning, RollbackRequest, Run};
 use crate::policy::{self, Home, PolicySet, Service};
-use crate::report::{self, Delivery, ExplainReport, Report};
+use crate::report::{self, Delivery, ExplainReport, ExplainedRow, Report};
 use crate::secret::{Redacting, redacted};
 use crate::serve::{self, StartError};
 use crate::settings::{DecideSettings, DefaultRepository, InvalidSetting, Surroundings};
@@ -283,9 +283,14 @@ async fn explain(args: &ExplainArgs, around: &Surroundings) -> Exit {
         Err(failure) => return failed(failure, settings.scope.format, around),
     };
     let source = |path: &str| planning.sources.get(path).map(String::as_str);
-    let rows = explained
-        .iter()
-        .map(|one| (one.image.as_str(), &one.repository, one.deployed.as_ref(), &one.explanation));
+    let rows = explained.iter().map(|one| ExplainedRow {
+        image: &one.image,
+        repository: &one.repository,
+        deployed: one.deployed.as_ref(),
+        environments: &one.environments,
+        explanation: &one.explanation,
+        left: &one.left,
+    });
     let report = ExplainReport::new(rows, &planning.plan);
     let printed = match settings.scope.format {
         Format::Json => print(format!("{}\n", report.to_json()).as_bytes()),

@@ -66,6 +66,15 @@ pub struct Decision {
     pub alike: Option<Tag>,
 }
 
+impl Decision {
+    /// The tag that is to run; none where nothing is decided.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&Tag> {
+        let is_decided = matches!(self.outcome, Outcome::Update | Outcome::Keep);
+        self.to.as_ref().filter(|_| is_decided)
+    }
+}
+
 /// One policy in one environment, where one reference is deployed.
 pub struct Case<'a, 's> {
     /// The policy.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Candidate, Listing, Reason, ReasonCode, Selection};
+use super::{Candidate, Decision, Listing, Outcome, Reason, ReasonCode, Selection};
 use crate::image::{Tag, version};
 use crate::policy::{Key, Order, Policy, Rejection, Span};
 
@@ -45,23 +45,21 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// Explains a policy's choice where `deployed` is. `passed_over` is what did not pass its checks, and
-/// `decided` what was chosen after that.
+/// Explains a policy's choice where `decision` was made; without one, what it would choose by itself.
 #[must_use]
 pub fn explain(
     policy: &Policy,
     listing: &Listing,
     selection: &Selection<'_>,
-    passed_over: &[(Tag, Reason)],
-    decided: Option<&Tag>,
+    decision: Option<&Decision>,
     asked: Option<&Tag>,
 ) -> Explanation {
-    let eye = Eye { policy, listing, selection };
+    let passed_over = decision.map_or(&[][..], |decision| &decision.passed_over);
+    let eye = Eye { policy, listing, selection, is_deployed: decision.is_some() };
     let best = selection.best().filter(|_| selection.stopped.is_none());
-    // Where candidates were passed over, what comes after them is what the decision says.
-    let chosen = match passed_over {
-        [] => best.map(|best| best.tag.to_string()),
-        _ => decided.map(Tag::to_string),
+    let chosen = match decision {
+        Some(decision) => decision.chosen().map(Tag::to_string),
+        None => best.map(|best| best.tag.to_string()),
     };
     let rejected = passed_over
         .iter()
@@ -71,18 +69,44 @@ pub fn explain(
         let passed = passed_over.iter().find(|(passed, _)| passed == tag);
         let why = match passed {
             Some((_, reason)) => reason.message.clone(),
-            None => eye.answer(tag, chosen.as_deref()),
+            None => eye.answer(tag, chosen.as_deref(), decision),
         };
         Rejected { tag: tag.to_string(), why }
     });
     Explanation { steps: eye.steps(passed_over), chosen, rejected, asked }
 }
 
+/// Explains what comes from other environments: no listing decides there.
+#[must_use]
+pub fn explain_promoted(
+    decision: &Decision,
+    deployed: Option<&Tag>,
+    asked: Option<&Tag>,
+) -> Explanation {
+    let chosen = decision.chosen();
+    let asked = asked.map(|tag| {
+        let why = match () {
+            () if decision.outcome == Outcome::Update && chosen == Some(tag) => CHOSEN.to_owned(),
+            () if deployed == Some(tag) && chosen == Some(tag) => "it is deployed".to_owned(),
+            () if decision.to.as_ref() == Some(tag) => decision.reason.message.clone(),
+            () => format!("versions come from another environment: {}", decision.reason.message),
+        };
+        Rejected { tag: tag.to_string(), why }
+    });
+    let chosen = chosen.map(Tag::to_string);
+    Explanation { steps: Vec::new(), chosen, rejected: Vec::new(), asked }
+}
+
+/// What is said of the tag that is chosen.
+const CHOSEN: &str = "it is chosen";
+
 /// What an explanation looks at.
 struct Eye<'a, 's> {
     policy: &'a Policy,
     listing: &'a Listing,
     selection: &'a Selection<'s>,
+    /// True if a place says what is deployed.
+    is_deployed: bool,
 }
 
 impl Eye<'_, '_> {
@@ -130,19 +154,20 @@ impl Eye<'_, '_> {
     }
 
     /// The reason why one tag is or is not chosen.
-    fn answer(&self, tag: &Tag, chosen: Option<&str>) -> String {
+    fn answer(&self, tag: &Tag, chosen: Option<&str>, decision: Option<&Decision>) -> String {
         let Some(listed) = self.listing.tags.get(tag) else {
             return "the registry does not list it".to_owned();
         };
         if chosen == Some(tag.as_str()) {
-            return "it is chosen".to_owned();
+            return CHOSEN.to_owned();
         }
         let time = self.selection.time_of(tag, listed);
         match (self.selection.ranker().rank(tag, time), chosen) {
             (Err(rejection), _) => self.reason(tag, rejection),
             (Ok(_), Some(chosen)) => format!("it fits the policy, and {chosen} ranks above it"),
             (Ok(_), None) => {
-                "it fits the policy, and nothing is chosen: see the decision".to_owned()
+                let why = decision.map_or("", |decision| decision.reason.message.as_str());
+                format!("it fits the policy, and nothing is chosen: {why}")
             }
         }
     }
@@ -202,6 +227,9 @@ impl Eye<'_, '_> {
             }
             (Rejection::OtherVariant, _) => {
                 "its prefix, number of parts or suffix is not that of what is deployed".to_owned()
+            }
+            (Rejection::OutOfRange, Order::Semver(span @ Span::Level(_))) if !self.is_deployed => {
+                format!("`{span}` counts from what is deployed, and no place says what that is")
             }
             (Rejection::OutOfRange, Order::Semver(span)) => outside(span),
             (Rejection::Prerelease, Order::Semver(span)) => unreleased(span),
@@ -301,7 +329,7 @@ mod tests {
         let facts =
             Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
         let selection = select(&set.policies[0], &listing, None, facts).unwrap();
-        explain(&set.policies[0], &listing, &selection, &[], None, None)
+        explain(&set.policies[0], &listing, &selection, None, None)
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

@@ -13,7 +13,7 @@ pub use catalog::{Catalog, InvalidCatalog, Known, Listed, Listing, Unlisted};
 pub use check::alarm;
 pub use decide::{Case, Decision, Outcome, digest_only};
 pub use deployed::Deployed;
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, explain_promoted};
 pub use facts::{Answer, Answers, Contents, Facts, Question, Stop, Verdict};
 pub use reason::{Reason, ReasonCode};
 pub use select::{Candidate, MAX_SIGHTS, Selection, select};

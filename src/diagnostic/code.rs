@@ -138,6 +138,8 @@ codes! {
     FluxTemplate = "flux.template",
     /// An environment is on a branch or in a repository that cannot be read or written.
     EnvironmentUnreachable = "environment.unreachable",
+    /// Changes of an environment wait: it is suspended, frozen, or outside its windows.
+    EnvironmentWaits = "environment.waits",
     /// The forge did not say which pull requests there are.
     ForgeUnavailable = "forge.unavailable",
     /// The forge was not asked which pull requests there are.

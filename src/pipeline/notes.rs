@@ -9,7 +9,7 @@ use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
 use crate::manifest::Surveyed;
-use crate::policy::{Level, Order, Policy, PolicySet, Span};
+use crate::policy::{Environment, Level, Order, Policy, PolicySet, Span};
 use crate::settings::Pushed;
 
 /// Alarms, changed variants, and holds that have ended.
@@ -32,6 +32,21 @@ pub(super) fn of(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic
         }));
     }
     notes
+}
+
+/// Environments with changes that would not be delivered now, and why.
+pub(super) fn waits(plan: &Plan, set: &PolicySet, now: Timestamp) -> Vec<Diagnostic> {
+    let is_changed = |name: &str| {
+        let mut all = plan.decisions.iter().filter(|planned| planned.environment == name);
+        all.any(|planned| planned.decision.outcome == Outcome::Update)
+    };
+    let waiting = set.environments.iter().filter(|environment| is_changed(&environment.name));
+    let told = waiting.filter_map(|Environment { name, deliver, place, .. }| {
+        let message = format!("changes of `{name}` wait: {}", deliver.timing.waits(now)?);
+        let note = Diagnostic::info(Code::EnvironmentWaits, message);
+        Some(if *place == Place::default() { note } else { note.at(place.clone()) })
+    });
+    told.collect()
 }
 
 /// What waits for a gate for longer than is usual.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::history::Timelines;
 use super::homes::Names;
 use super::memory::Memory;
@@ -52,6 +54,12 @@ pub(super) struct PlannedPlace {
 }
 
 impl Planning {
+    /// Says of environments with changes why these would not be delivered now.
+    pub(super) fn tell_of_waits(&mut self, now: Timestamp) {
+        let waits = notes::waits(&self.plan, &self.set, now);
+        self.plan.diagnostics.extend(waits);
+    }
+
     /// A file of a place as it is now.
     #[must_use]
     pub fn text(&self, home: &Home, path: &str) -> Option<String> {

@@ -31,26 +31,46 @@ struct PolicyRow {
     /// What is deployed, where the choice depends on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     deployed: Option<String>,
+    /// The environments that it is for, where there are several explanations of the policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    environments: Vec<String>,
     /// What happened to its tags.
     explanation: Option<Explanation>,
     /// Why its tags are not known.
     unknown: Option<Reason>,
+    /// Places with its image that are left alone: where, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
 }
 
 /// One policy with what is deployed and its explanation.
-pub type ExplainedRow<'a> =
-    (&'a str, &'a Repository, Option<&'a Tag>, &'a Result<Explanation, Reason>);
+pub struct ExplainedRow<'a> {
+    /// The policy's name.
+    pub image: &'a str,
+    /// The image repository.
+    pub repository: &'a Repository,
+    /// What is deployed, where the choice depends on it.
+    pub deployed: Option<&'a Tag>,
+    /// The environments that it is for; all without any.
+    pub environments: &'a [String],
+    /// What happened to its tags, or why they are not known.
+    pub explanation: &'a Result<Explanation, Reason>,
+    /// Places with its image that are left alone: where, and why.
+    pub left: &'a [String],
+}
 
 impl ExplainReport {
     /// The report.
     #[must_use]
     pub fn new<'a>(explained: impl IntoIterator<Item = ExplainedRow<'a>>, plan: &Plan) -> Self {
-        let row = |(image, repository, deployed, explanation): ExplainedRow<'a>| PolicyRow {
-            image: image.to_owned(),
-            repository: repository.to_string(),
-            deployed: deployed.map(Tag::to_string),
-            explanation: explanation.as_ref().ok().cloned(),
-            unknown: explanation.as_ref().err().cloned(),
+        let row = |row: ExplainedRow<'a>| PolicyRow {
+            image: row.image.to_owned(),
+            repository: row.repository.to_string(),
+            deployed: row.deployed.map(Tag::to_string),
+            environments: row.environments.to_vec(),
+            explanation: row.explanation.as_ref().ok().cloned(),
+            unknown: row.explanation.as_ref().err().cloned(),
+            left: row.left.to_vec(),
         };
         let policies = explained.into_iter().map(row).collect();
         Self { version: 1, policies, decisions: plan.decisions.iter().map(decision).collect() }
@@ -69,13 +89,23 @@ impl ExplainReport {
         for policy in &self.policies {
             let deployed = policy.deployed.iter().map(|tag| format!("  where {tag} is deployed"));
             let deployed: String = deployed.collect();
-            writeln!(out, "{}  {}{deployed}", policy.image, policy.repository).ok();
+            let places = match &policy.environments[..] {
+                [] => String::new(),
+                names => format!("  in {}", names.join(", ")),
+            };
+            writeln!(out, "{}  {}{deployed}{places}", policy.image, policy.repository).ok();
             match (&policy.explanation, &policy.unknown) {
                 (Some(explanation), _) => out.push_str(&lines(explanation)),
                 (None, unknown) => {
                     let why = unknown.as_ref().map_or("", |reason| reason.message.as_str());
                     writeln!(out, "  its tags are not known: {why}").ok();
                 }
+            }
+            if !policy.left.is_empty() {
+                out.push_str("  places that are left alone:\n");
+            }
+            for left in &policy.left {
+                writeln!(out, "    {left}").ok();
             }
         }
         out

@@ -84,6 +84,75 @@ fn one_tag_is_explained_when_it_is_asked_about() {
     ask("a b").exits(2).says(&["argument.invalid", "a b: not a tag"]);
 }
 
+/// What one environment says is not what another one does.
+#[test]
+fn environments_are_explained_apart() {
+    let world = World::new();
+    let policies = "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: minor}}\nenvironments:\n  dev: {paths: [dev]}\n  \
+                    test: {paths: [test], skip: [{tags: [v1.1.0], reason: loses orders}], suspend: an incident}\n  prod: {paths: [prod], promoteFrom: dev}\n";
+    let site = "image: ghcr.io/acme/shop:v1.0.0\n";
+    let compose = "services: {web: {image: 'nginx:1.27.0'}}\n";
+    let tree = world.tree(&[
+        ("policies/p.yaml", policies),
+        ("dev/a.yaml", site),
+        ("test/a.yaml", site),
+        ("prod/a.yaml", site),
+        ("dev/compose.yaml", compose),
+    ]);
+    let catalog = world.file("tags.yaml", "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\n");
+    let ask = |more: &[&str]| {
+        let args = ["explain", "shop", "v1.1.0", "--repo", crate::world::arg(&tree)];
+        let args = args.into_iter().chain(["--catalog", crate::world::arg(&catalog)]);
+        world.bot(args.chain(more.iter().copied())).run()
+    };
+    let all = ask(&[]).exits(0);
+    let part = |name: &str| {
+        let mut parts = all.stdout.split("shop  ghcr.io/acme/shop").skip(1);
+        parts.find(|part| part.contains(&format!("  in {name}\n"))).unwrap().to_owned()
+    };
+    assert!(part("dev").contains("v1.1.0 it is chosen"), "{}", all.stdout);
+    assert!(
+        part("test").contains("v1.1.0 is not chosen: v1.1.0 is passed over here: loses orders")
+    );
+    assert!(part("prod").contains("v1.1.0 is not chosen: versions come from another environment"));
+    // Alone, no environment needs to be named.
+    ask(&["--env", "prod"]).exits(0).says(&["v1.1.0 is not chosen: versions come from"]);
+    // A deployed image without a policy is no word that nobody knows.
+    let args = ["explain", "nginx", "--repo", crate::world::arg(&tree)];
+    world
+        .bot(args)
+        .run()
+        .exits(2)
+        .says(&["docker.io/library/nginx is deployed and has no policy", "dev/compose.yaml:1"]);
+    // What would wait says so.
+    let policies = policies.replace(", skip: [{tags: [v1.1.0], reason: loses orders}]", "");
+    world.file("tree/policies/p.yaml", &policies);
+    for command in [&["plan"][..], &["explain", "shop"]] {
+        let more = ["--repo", crate::world::arg(&tree), "--catalog", crate::world::arg(&catalog)];
+        let out = world.bot(command.iter().copied().chain(more)).run().exits(0);
+        out.says(&["info[environment.waits]: changes of `test` wait: suspended: an incident"]);
+    }
+}
+
+/// A place that is left alone is not explained by what is deployed.
+#[test]
+fn a_place_that_is_left_alone_is_explained() {
+    let world = World::new();
+    let tree = world.tree(&[
+        ("policies/p.yaml", "images:\n  shop: {image: ghcr.io/acme/shop, tags: {semver: minor}}\n"),
+        ("compose.yaml", "services: {s: {image: 'ghcr.io/acme/shop:${TAG:-v1.0.0}'}}\n"),
+        (".env", "TAG=v1.0.1\n"),
+    ]);
+    let catalog = world.file("tags.yaml", "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\n");
+    let args = ["explain", "shop", "--repo", crate::world::arg(&tree), "--catalog"];
+    let out = world.bot(args.into_iter().chain([crate::world::arg(&catalog)])).run().exits(0);
+    out.says(&[
+        "places that are left alone:",
+        "compose.yaml:1: the image of `shop` is decided by the variable `TAG`, which .env:1 sets",
+        "`minor` counts from what is deployed, and no place says what that is",
+    ]);
+}
+
 #[test]
 fn a_plan_is_in_columns_and_in_the_order_of_promotion() {
     let world = World::new();

@@ -12,7 +12,9 @@ use crate::settings::{DecideSettings, Surroundings};
 pub async fn plan(settings: &DecideSettings, around: &Surroundings) -> Result<Planning, Failure> {
     let Session { around, mut tags, tree, loaded } = Session::open(settings, around, None).await?;
     let request = Request { settings, around: &around, deliver: DeliveryMode::Nothing };
-    plan_all(tree, loaded, &request, &mut tags).await
+    let mut planning = plan_all(tree, loaded, &request, &mut tags).await?;
+    planning.tell_of_waits(settings.now);
+    Ok(planning)
 }
 
 /// Plans a tree, and the other places where environments are.

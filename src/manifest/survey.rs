@@ -12,7 +12,7 @@ use super::plain::{self, Plain};
 use super::target::TargetId;
 use super::{
     Aim, Basis, Claimed, Found, Named, Names, OtherName, Overlaid, Rest, Scalars, Setters, Site,
-    find, is_candidate, notes,
+    find, is_candidate, kustomize_names, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -179,7 +179,13 @@ impl<'p> Survey<'p> {
         let mut reached = BTreeSet::new();
         let (mut unread, mut prose, mut templates) = (Vec::new(), Vec::new(), Vec::new());
         let mut of_others = Vec::new();
+        let completed = seen.iter().flat_map(|seen| &seen.completed);
+        let completed: BTreeSet<Repository> =
+            completed.filter_map(|name| Repository::parse(name).ok()).collect();
         for seen in seen {
+            // A base names its images without tags, and a kustomization gives them.
+            let bare = seen.untagged.into_iter().filter(|one| !completed.contains(&one.repository));
+            diagnostics.extend(bare.map(|one| one.note));
             of_others.extend(seen.of_others);
             unread.extend(seen.unread);
             prose.extend(seen.prose);
@@ -268,7 +274,7 @@ impl<'p> Survey<'p> {
         if let Some(app_version) = self.others.app_version(path) {
             app_version.explain(&mut found);
         }
-        seen.renamed = renamed(path, stream);
+        (seen.renamed, seen.completed) = (renamed(path, stream), kustomize_names(path, stream));
         seen.names = Names::of(path, stream, &found);
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);

@@ -1,8 +1,8 @@
 //! Reports of places that cannot be changed, and of texts that cannot be read.
 
-use super::super::{Obstacle, Obstructed, notes};
+use super::super::{Named, Obstacle, Obstructed, notes};
 use super::Survey;
-use super::seen::Seen;
+use super::seen::{Seen, Untagged};
 use crate::diagnostic::Code;
 use crate::image::Repository;
 use crate::yaml::{NodeId, Stream};
@@ -37,7 +37,13 @@ impl Survey<'_> {
         {
             return;
         }
-        seen.problems.push(notes::obstructed(path, left, &reached.name));
+        let note = notes::obstructed(path, left, &reached.name);
+        match (&left.obstacle, &left.named) {
+            (Obstacle::Untagged, Named::Is(repository)) => {
+                seen.untagged.push(Untagged { repository: repository.clone(), note });
+            }
+            _ => seen.problems.push(note),
+        }
         // What names no tag, or is built here, is no place that could move.
         let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
         if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {

@@ -8,6 +8,7 @@ use super::super::target::{Reached, TargetId};
 use super::super::{Aim, Names};
 use super::Surveyed;
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::image::Repository;
 
 /// What one file holds.
 #[derive(Debug, Default)]
@@ -32,6 +33,17 @@ pub struct Seen {
     /// The file itself, where it should be YAML and is not, and no line of it names an image.
     pub(super) unparsable: Option<Place>,
     pub(super) problems: Vec<Diagnostic>,
+    /// Images without a tag.
+    pub(super) untagged: Vec<Untagged>,
+    /// Names to which a kustomization gives tags, or others.
+    pub(super) completed: Vec<String>,
+}
+
+/// An image without a tag, which another file may give it.
+#[derive(Debug)]
+pub(super) struct Untagged {
+    pub(super) repository: Repository,
+    pub(super) note: Diagnostic,
 }
 
 /// A file that something else writes.

@@ -118,9 +118,9 @@ fn lines(explanation: &Explanation) -> String {
         writeln!(out, "  {:>6}  {}", step.left, step.name).ok();
     }
     if let Some(asked) = &explanation.asked {
-        let verdict =
-            if explanation.chosen.as_ref() == Some(&asked.tag) { "" } else { "is not chosen: " };
-        writeln!(out, "  {} {verdict}{}", asked.tag, asked.why).ok();
+        let is_chosen = explanation.chosen.as_ref() == Some(&asked.tag);
+        let verdict = if is_chosen { ":" } else { " is not chosen:" };
+        writeln!(out, "  {}{verdict} {}", asked.tag, asked.why).ok();
     }
     match &explanation.chosen {
         Some(chosen) => writeln!(out, "  chosen  {chosen}").ok(),

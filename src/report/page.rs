@@ -62,14 +62,20 @@ fn counts(status: &Status) -> String {
         (of(Outcome::Update), "to update"),
         (of(Outcome::Hold), "waiting"),
         (of(Outcome::Undecided), "undecided"),
-        (pulls.len(), "open pull requests"),
     ];
     let mut out = "<ul class=counts>\n".to_owned();
     for (count, what) in all {
         writeln!(out, "<li><b>{count}</b> {what}</li>").ok();
     }
+    // What nobody asked for is not none.
+    let is_unseen = status.diagnostics.iter().any(|row| UNSEEN[..2].contains(&&*row.code));
+    let pulls = if is_unseen { "?".to_owned() } else { pulls.len().to_string() };
+    writeln!(out, "<li><b>{pulls}</b> open pull requests</li>").ok();
     out + "</ul>\n"
 }
+
+/// Codes of what was not looked at, so that the page may be wrong; the first ones are about pull requests.
+const UNSEEN: [&str; 3] = ["forge.not-asked", "forge.unavailable", "ledger.not-read"];
 
 /// Everything that waits for a person, grouped by its reason.
 fn needs_somebody(status: &Status) -> String {
@@ -95,6 +101,11 @@ fn needs_somebody(status: &Status) -> String {
             let row = format!("<b>{}</b>: {}", escaped(&environment.name), escaped(why));
             groups.entry("Whole environments that wait".to_owned()).or_default().push(row);
         }
+    }
+    let unseen = status.diagnostics.iter().filter(|row| UNSEEN.contains(&&*row.code));
+    for row in unseen.filter(|row| row.severity == SeverityName::Info) {
+        let row = format!("<b>{}</b>: {}", escaped(&row.code), escaped(&row.message));
+        groups.entry("Not looked at".to_owned()).or_default().push(row);
     }
     let problems = status.diagnostics.iter().filter(|row| row.severity != SeverityName::Info);
     for problem in problems.clone().take(PROBLEMS) {

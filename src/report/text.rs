@@ -107,7 +107,11 @@ fn versions(planned: &Planned) -> String {
     let from = from.or_else(|| planned.deployed.digest.as_ref().map(|d| d.short().to_owned()));
     let from = from.unwrap_or_else(|| "-".to_owned());
     match &planned.decision.to {
-        Some(to) if planned.decision.outcome == Outcome::Update => format!("{from} -> {to}"),
+        Some(to) if planned.decision.outcome == Outcome::Update => {
+            let digest = planned.decision.to_digest.as_ref().filter(|_| from == to.as_str());
+            let digest = digest.map(|digest| format!("@{}", digest.short())).unwrap_or_default();
+            format!("{from} -> {to}{digest}")
+        }
         _ => from,
     }
 }

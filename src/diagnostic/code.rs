@@ -80,6 +80,8 @@ codes! {
     PolicyUnknownStage = "policy.unknown-stage",
     /// The repository declares no policy.
     PolicyNone = "policy.none",
+    /// A checkout has other policies than the branch of its origin, which are those that a run uses.
+    PolicyNotPushed = "policy.not-pushed",
     /// Images are deployed that no policy is for.
     PolicyUncovered = "policy.uncovered",
     /// No place in the repository names a policy's image.

@@ -149,7 +149,7 @@ pub(super) fn uncovered(
     let message = format!("{images} no policy: {named}{more}");
     let problem =
         Diagnostic::info(Code::PolicyUncovered, message).at(without.into_values().next()?);
-    Some(problem.help("`tagalong init` writes policies for them; `# tagalong: ignore` behind an image takes it out"))
+    Some(problem.help("`tagalong init` writes policies where a tag says what is newer, and says of the others why not; `# tagalong: ignore` behind an image takes it out"))
 }
 
 /// What a file names, with what files beside it lend to its tags; `None` when it does not parse.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::memory::Memory;
+use super::tree::origin_on_forge;
 use super::{DeliveryMode, Request, Tree};
 use crate::changeset::{Bundle, Plan, branch_prefix, rollback_prefix};
 use crate::diagnostic::{Code, Diagnostic, Severity};
@@ -213,8 +214,15 @@ impl Observation {
                 return Some(problem.help(help));
             }
             (ForgeView::Unavailable(_), _) => "there is no token (GITHUB_TOKEN)".to_owned(),
-            (ForgeView::NotNeeded, Tree::Work(_)) => {
-                format!("this is a work tree; `--repo {name}` looks at them")
+            (ForgeView::NotNeeded, Tree::Work(tree)) => {
+                let forge = &request.around.forge;
+                match origin_on_forge(tree.root(), forge) {
+                    Some(id) => format!("this is a work tree; `--repo {id}` looks at them"),
+                    None => format!(
+                        "its origin is not on {}",
+                        forge.server_url.host_str().unwrap_or_default()
+                    ),
+                }
             }
             (ForgeView::NotNeeded | ForgeView::Read(_), _) => return None,
         };

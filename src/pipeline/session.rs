@@ -1,9 +1,15 @@
 //! The beginning of a command: who asks, and what is read.
 
+use std::collections::BTreeSet;
+
 use super::{Failure, Loaded, Tags, Tree, load};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::forge;
-use crate::policy::Via;
+use crate::git::Checkout;
+use crate::manifest::MAX_FILE;
+use crate::policy::{SETTINGS_FILE, Via};
 use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
+use crate::worktree::WorkTree;
 
 /// A repository that is opened for one command.
 pub(super) struct Session {
@@ -34,6 +40,26 @@ impl Session {
         let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         Ok(Self { around, tags, tree, loaded })
     }
+}
+
+/// The first policy file of a checkout that is not what the branch of its origin has: a run uses the latter.
+pub(super) fn not_pushed(scope: &Scope, tree: &Tree, loaded: &Loaded) -> Option<Diagnostic> {
+    let (RepoSpec::Path(path), Tree::Git { clone, .. }) = (&scope.repo, tree) else { return None };
+    if scope.policies.is_some() {
+        return None;
+    }
+    let (root, settings) = (Checkout::discover(path).ok()?.work_tree()?, &loaded.repository);
+    let tree = WorkTree::open(&root).ok()?;
+    let is_policy = |path: &&String| settings.policies.is_match(path) || *path == SETTINGS_FILE;
+    let all: BTreeSet<&String> =
+        tree.paths().iter().chain(clone.paths()).filter(is_policy).collect();
+    let differs = |path: &&&String| tree.read(path, MAX_FILE).ok() != clone.read(path).ok();
+    let first = all.iter().find(differs)?;
+    let branch = clone.branch();
+    let message =
+        format!("this file is not what `{branch}` of the origin has, and a run uses the latter");
+    let note = Diagnostic::warning(Code::PolicyNotPushed, message).at(Place::of_file(first));
+    Some(note.help("commit and push it; `tagalong plan` shows what the checkout says"))
 }
 
 /// The surroundings with a token of the app, where one is named and the repository is on GitHub.

@@ -1,7 +1,7 @@
 //! A config repository's files, wherever they are.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
@@ -10,7 +10,7 @@ use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
-use crate::policy::{Home, PolicySet, Via};
+use crate::policy::{Home, PolicySet, SETTINGS_FILE, Via};
 use crate::repo_id::RepoId;
 use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 use crate::text::one_line;
@@ -56,9 +56,8 @@ impl Tree {
                                    repository by its URL or as OWNER/NAME";
                     return Err(Failure::Argument(message.to_owned()));
                 }
-                let tree =
-                    WorkTree::open(path).map_err(|error| Failure::Failed(error.to_string()))?;
-                Ok(Self::Work(tree))
+                let tree = WorkTree::open(&root_of(path));
+                Ok(Self::Work(tree.map_err(|error| Failure::Failed(error.to_string()))?))
             }
             (RepoSpec::Path(path), _) if Checkout::is_bare(path) => {
                 fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
@@ -85,7 +84,14 @@ impl Tree {
     #[must_use]
     pub fn ledger(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let Self::Work(tree) = self else { return None };
-        Checkout::discover(tree.root()).ok()?.file_at(LEDGER_REF, path, most)
+        let checkout = Checkout::discover(tree.root()).ok()?;
+        checkout.file_at(LEDGER_REF, path, most).or_else(|| {
+            // One on the same machine is as near as what was fetched of it.
+            let root = checkout.work_tree().unwrap_or_else(|| tree.root().to_owned());
+            let origin = root.join(checkout.origin()?);
+            let origin = origin.is_dir().then(|| Checkout::discover(&origin).ok()).flatten()?;
+            origin.file_at(LEDGER_REF, path, most)
+        })
     }
 
     /// Makes what environments say of this place the same as saying nothing, and names it.
@@ -240,11 +246,26 @@ impl From<GitError> for Failure {
     }
 }
 
+/// The root of the work tree that the present directory is in: policies are meant from there. One with policies of its own is meant
+/// itself.
+fn root_of(path: &Path) -> PathBuf {
+    let is_own = [SETTINGS_FILE, "policies"].iter().any(|name| path.join(name).exists());
+    let root = || Checkout::discover(path).ok()?.work_tree();
+    let root = (path == Path::new(".") && !is_own).then(root).flatten();
+    root.unwrap_or_else(|| path.to_owned())
+}
+
 /// The name of the repository that a directory was cloned from, whatever its server is called, and the branch
 /// that is checked out.
 fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
     let Ok(checkout) = Checkout::discover(path) else { return (None, None) };
     (checkout.origin_name(), checkout.branch())
+}
+
+/// The repository that a work tree was cloned from, where that is on the forge.
+pub(super) fn origin_on_forge(path: &Path, forge: &ForgeSettings) -> Option<RepoId> {
+    let origin = Checkout::discover(path).ok()?.origin()?;
+    forge.id_of(&over_http(&origin, forge)?)
 }
 
 /// Where a work tree was cloned from.

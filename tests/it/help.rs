@@ -73,7 +73,7 @@ fn one_tag_is_explained_when_it_is_asked_about() {
         world.bot(["explain", "shop", tag, "--repo", &tree, "--catalog", &catalog]).run()
     };
     for (tag, why) in [
-        ("v1.4.2", "v1.4.2 it is chosen"),
+        ("v1.4.2", "v1.4.2: it is chosen"),
         ("v1.2.0", "v1.2.0 is not chosen: it fits the policy, and v1.4.2 ranks above it"),
         ("v2.0.0", "v2.0.0 is not chosen: it is further than `minor`"),
         ("v1.10.0-rc.1", "v1.10.0-rc.1 is not chosen: it counts as a prerelease"),
@@ -110,7 +110,7 @@ fn environments_are_explained_apart() {
         let mut parts = all.stdout.split("shop  ghcr.io/acme/shop").skip(1);
         parts.find(|part| part.contains(&format!("  in {name}\n"))).unwrap().to_owned()
     };
-    assert!(part("dev").contains("v1.1.0 it is chosen"), "{}", all.stdout);
+    assert!(part("dev").contains("v1.1.0: it is chosen"), "{}", all.stdout);
     assert!(
         part("test").contains("v1.1.0 is not chosen: v1.1.0 is passed over here: loses orders")
     );

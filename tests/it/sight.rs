@@ -1,7 +1,7 @@
 //! What `plan`, `explain` and `status` know of pull requests, and what they say where they know nothing.
 
 use crate::world::story::shop;
-use crate::world::{Fault, Story, arg};
+use crate::world::{Fault, Repo, Story, World, arg};
 
 /// A version that a person said no to is no update, whoever asks.
 #[test]
@@ -85,4 +85,84 @@ fn names_take_commas_and_check_can_be_strict() {
     assert!(lax.stdout.contains("no mistakes, 3 warnings"), "{}{}", lax.stdout, lax.stderr);
     let strict = world.bot(["check", "--strict", "--repo", arg(&tree)]).run().exits(2);
     assert!(strict.stdout.contains("`--strict` counts as mistakes"), "{}", strict.stdout);
+}
+
+/// A checkout whose origin is a directory: a run of it uses what is pushed there, and says where that differs.
+#[test]
+fn a_checkout_says_what_a_run_of_it_would_not_use() {
+    let world = World::new();
+    let policies = "images: {shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}}\nenvironments: {dev: {paths: [dev], deliver: {via: push}}}\n";
+    let files =
+        [("policies/p.yaml", policies), ("dev/a.yaml", "image: ghcr.io/acme/shop:v1.0.0\n")];
+    let repo = Repo::create(&world.dir("repos"), "fleet", &files);
+    let (checkout, catalog) =
+        (world.dir("checkout"), world.file("c.yaml", "ghcr.io/acme/shop: [v1.0.0, v1.1.0]\n"));
+    let git = std::process::Command::new("git")
+        .args(["clone", "-q"])
+        .arg(&repo.bare)
+        .arg(&checkout)
+        .status();
+    assert!(git.unwrap().success());
+    let bot = |args: &[&str], at: &str| {
+        let more = ["--repo", at, "--catalog", arg(&catalog)];
+        world.bot(args.iter().copied().chain(more)).run()
+    };
+    let at = arg(&checkout);
+    let run = bot(&["run", "--dry-run"], at).exits(0);
+    assert!(!run.stderr.contains("policy.not-pushed"), "{}", run.stderr);
+    let suspended = policies.replace("paths: [dev]", "paths: [dev], suspend: stop");
+    std::fs::write(checkout.join("policies/p.yaml"), suspended).unwrap();
+    bot(&["run", "--dry-run"], at).exits(0).says(&[
+        "policy.not-pushed",
+        "policies/p.yaml",
+        "uses the latter",
+    ]);
+    bot(&["plan"], at).exits(0).says(&["changes of `dev` wait: suspended: stop"]);
+    // No forge is named that has nothing to do with it.
+    let pulls = policies.replace("via: push", "via: pull-request");
+    std::fs::write(checkout.join("policies/p.yaml"), pulls).unwrap();
+    let plan = bot(&["plan"], at).exits(0);
+    plan.says(&["its origin is not on github.com"]);
+    let page = world.dir("").join("page.html");
+    bot(&["status", "--html", arg(&page)], at).exits(0);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains("<b>?</b> open pull requests") && page.contains("Not looked at"),
+        "{page}"
+    );
+    // The ledger of an origin on this machine is read: what was rolled back is no update.
+    std::fs::write(checkout.join("policies/p.yaml"), policies).unwrap();
+    bot(&["run"], at).exits(0).says(&["pushed"]);
+    let back = ["rollback", "--env", "dev", "--deliver", "push"];
+    bot(&back, at).exits(0);
+    let pull =
+        std::process::Command::new("git").arg("-C").arg(&checkout).args(["pull", "-q"]).status();
+    assert!(pull.unwrap().success());
+    let status = bot(&["status"], at).exits(0);
+    assert!(!status.stdout.contains("the next run"), "{}{}", status.stdout, status.stderr);
+    let again = bot(&[&back[..], &["--to", "v1.1.0"]].concat(), at).exits(2);
+    assert!(!again.stderr.contains("it ran shop: v1.1.0"), "{}", again.stderr);
+    // From a directory within, the root is meant.
+    let within = world.bot(["check"]).directory(&checkout.join("dev"));
+    within.run().exits(0).says(&["1 policy, 1 environment: no mistakes"]);
+}
+
+/// A base names its images without tags, and a kustomization gives them: nobody is to write a tag there.
+#[test]
+fn a_base_that_a_kustomization_completes_is_no_mistake() {
+    let world = World::new();
+    let overlay = "resources: [../base]\nimages: [{name: ghcr.io/acme/shop, newTag: v1.0.0}]\n";
+    let files = [
+        ("policies/p.yaml", "images: {shop: {image: ghcr.io/acme/shop, tags: {semver: '*'}}}\n"),
+        ("base/a.yaml", "kind: Deployment\nimage: ghcr.io/acme/shop\n"),
+        ("prod/kustomization.yaml", overlay),
+    ];
+    let catalog = world.file("c.yaml", "ghcr.io/acme/shop: [v1.0.0]\n");
+    for (files, is_told) in [(&files[..], false), (&files[..2], true)] {
+        let tree = world.tree(files);
+        let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
+        let out = world.bot(args).run().exits(0);
+        assert_eq!(out.stderr.contains("site.untagged"), is_told, "{}", out.stderr);
+        std::fs::remove_dir_all(&tree).unwrap();
+    }
 }

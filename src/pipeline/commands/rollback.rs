@@ -238,7 +238,8 @@ impl Nothing<'_> {
         for state in &self.back.timeline.states {
             let Held::One(held) = state.held(at.policy) else { continue };
             let version = held.to_string();
-            if held.tag != at.deployed.tag && !all.contains(&version) {
+            let is_asked = self.back.to.is_some() && held.tag.as_ref() == self.back.to;
+            if held.tag != at.deployed.tag && !is_asked && !all.contains(&version) {
                 all.push(version);
             }
         }

@@ -8,6 +8,7 @@ use backon::BackoffBuilder as _;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::pipeline::homes::Elsewhere;
 use crate::pipeline::plan::plan_tree;
+use crate::pipeline::session::not_pushed;
 use crate::pipeline::{
     DeliveryMode, Exit, Failure, Loaded, Outside, Planning, Request, Tags, Tree, deliver, load,
     push, signed_in,
@@ -49,6 +50,7 @@ pub async fn run(
         let request = Request { settings, around, deliver: DeliveryMode::Via(via) };
         let tree = Tree::open(&settings.scope, around, Some(via.unwrap_or_default())).await?;
         let mut loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
+        loaded.diagnostics.extend(not_pushed(&settings.scope, &tree, &loaded));
         elsewhere = Elsewhere::open(&tree, &mut loaded, &request).await;
         plan_tree(tree, loaded, &elsewhere.known, &request, tags).await
     })

@@ -135,7 +135,7 @@ pub struct DecideArgs {
     /// Only these policies; repeated, or with commas.
     #[arg(long = "image", value_name = "NAME", value_delimiter = ',', help_heading = SCOPE)]
     pub images: Vec<String>,
-    /// Read tags from a file instead of registries.
+    /// Read tags from a file instead of registries: `ghcr.io/acme/shop: [v1.0.0, v1.1.0]`.
     #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub catalog: Option<PathBuf>,
     /// Save the tags that registries list, for `--catalog`.
@@ -332,7 +332,7 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// For programs; see `tagalong schema plan`.
+    /// For programs; `tagalong schema` has the form: `plan` (also of `run`), `explain`, `status`.
     Json,
 }
 

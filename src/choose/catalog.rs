@@ -69,11 +69,16 @@ impl From<Known> for Listed {
     }
 }
 
+/// What an error says, without the frame that follows it.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 /// A catalog file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCatalog {
     /// It is not YAML of the expected shape; the message holds the place.
-    #[error("{0}")]
+    #[error("{0}; write it as in `ghcr.io/acme/shop: [v1.0.0, v1.1.0]`")]
     Syntax(String),
     /// A key is not the name of an image repository.
     #[error("`{0}` is not an image repository: {1}")]
@@ -154,7 +159,7 @@ impl Catalog {
         let options = serde_saphyr::options! { budget: budget };
         let raw: Option<BTreeMap<String, Vec<CatalogEntry>>> =
             serde_saphyr::from_str_with_options(text, options)
-                .map_err(|error| InvalidCatalog::Syntax(error.to_string()))?;
+                .map_err(|error| InvalidCatalog::Syntax(first_line(&error.to_string())))?;
         let mut catalog = Self::default();
         for (name, entries) in raw.unwrap_or_default() {
             let repository = Repository::parse(&name)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tagalong::choose::{Answers, Facts, Listing, select};
 use tagalong::ledger::Ledger;
-use tagalong::policy::{PolicyFile, read};
+use tagalong::policy::{Id as _, PolicyFile, PolicyId, read};
 
 const TAGS: usize = 100_000;
 const ROUNDS: usize = 15;
@@ -42,7 +42,7 @@ fn main() {
         parsing = parsing.min(start.elapsed());
         assert_eq!(std::hint::black_box(parsed).len(), TAGS);
         let start = Instant::now();
-        let selection = select(&set.policies[0], &listing, None, facts);
+        let selection = select(&set.policies[PolicyId::at(0)], &listing, None, facts);
         let best = selection.as_ref().ok().and_then(|selection| selection.best());
         choosing = choosing.min(start.elapsed());
         assert_eq!(best.map(|best| best.tag.as_str()), Some("8.99.98"));

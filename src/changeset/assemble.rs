@@ -11,15 +11,15 @@ use super::{ChangeSet, FileChange, Move, Plan, go_template, template};
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{OtherName, Part, Site, Surveyed};
-use crate::policy::{Environment, Group, PolicySet, Via};
+use crate::policy::{Environment, EnvironmentId, Group, PolicyId, PolicySet, Via};
 
 /// One policy's image where one reference is deployed in one environment: the unit of decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
     /// Index into [`PolicySet::environments`].
-    pub environment: usize,
+    pub environment: EnvironmentId,
     /// Index into [`PolicySet::policies`].
-    pub policy: usize,
+    pub policy: PolicyId,
     /// What the sites hold.
     pub deployed: Deployed,
 }
@@ -46,7 +46,7 @@ impl Surveyed {
     }
 }
 
-fn use_of(file: &Surveyed, site: &Site, policy: usize) -> Use {
+fn use_of(file: &Surveyed, site: &Site, policy: PolicyId) -> Use {
     let mirror = site.is_copy.then(|| site.repository.clone());
     let renamed = site.claimed == Some(OtherName::Yes);
     let pinned = site.slots.iter().any(|slot| slot.part == Part::TagAndDigest);
@@ -198,7 +198,8 @@ fn environment_of<'a>(set: &'a PolicySet, bundle: &Bundle) -> &'a Environment {
             && e.deliver.via == Via::PullRequest
             && e.home == set.here
     };
-    let first = || set.environments.iter().find(is_together).unwrap_or(&set.environments[0]);
+    let all: &[Environment] = &set.environments;
+    let first = || all.iter().find(is_together).unwrap_or(&all[0]);
     bundle.environment.map_or_else(first, |index| &set.environments[index])
 }
 

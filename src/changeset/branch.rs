@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::policy::{Environment, Group, PolicySet, Via};
+use crate::policy::{Environment, EnvironmentId, Group, PolicyId, PolicySet, Via};
 
 /// What every branch of ours begins with, where the policies are.
 pub const BRANCH_PREFIX: &str = "tagalong/";
@@ -30,7 +30,7 @@ pub fn rollback_prefix(set: &PolicySet) -> String {
 
 /// The branch of a rollback of an environment, or of some of its images. Two of them never share one.
 #[must_use]
-pub fn rollback_branch(set: &PolicySet, environment: usize, images: &[String]) -> String {
+pub fn rollback_branch(set: &PolicySet, environment: EnvironmentId, images: &[String]) -> String {
     let Environment { name, home, .. } = &set.environments[environment];
     let branch = home.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
     let mut images: Vec<&str> = images.iter().map(String::as_str).collect();
@@ -50,7 +50,7 @@ pub const ALL_ENVIRONMENTS: &str = "*";
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bundle {
     /// Index of the environment; `None` for all that say so.
-    pub(super) environment: Option<usize>,
+    pub(super) environment: Option<EnvironmentId>,
     /// The part of its changes; `None` for all of them.
     pub(super) part: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Bundle {
     /// What an environment's changes of an image go with. Only pull requests divide them: what goes
     /// straight to a branch goes together.
     #[must_use]
-    pub fn of(set: &PolicySet, environment: usize, policy: usize) -> Self {
+    pub fn of(set: &PolicySet, environment: EnvironmentId, policy: PolicyId) -> Self {
         let deliver = &set.environments[environment].deliver;
         match (&deliver.group, deliver.via) {
             (Group::All, Via::PullRequest) => Self::default(),
@@ -76,7 +76,7 @@ impl Bundle {
 
     /// The bundles of an environment that are known before anything is decided.
     #[must_use]
-    pub fn certain(set: &PolicySet, environment: usize) -> Option<Self> {
+    pub fn certain(set: &PolicySet, environment: EnvironmentId) -> Option<Self> {
         let whole = Self { environment: Some(environment), part: None };
         match set.environments[environment].deliver.group {
             Group::Environment | Group::Named(_) => Some(whole),
@@ -88,7 +88,7 @@ impl Bundle {
     /// The branch of its pull request.
     #[must_use]
     pub fn branch(&self, set: &PolicySet) -> String {
-        let named = |index: usize| {
+        let named = |index: EnvironmentId| {
             let Environment { name, home, .. } = &set.environments[index];
             // Two branches of one repository do not share one of ours: one that moves leaves the old one behind.
             match &home.branch {

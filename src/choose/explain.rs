@@ -317,6 +317,7 @@ mod tests {
     use super::super::{Answers, Facts, select};
     use super::*;
     use crate::ledger::Ledger;
+    use crate::policy::{Id as _, PolicyId};
     use crate::policy::{PolicyFile, read};
 
     fn explained(tags: &str, listed: &[&str]) -> Explanation {
@@ -328,8 +329,8 @@ mod tests {
         let (now, skewed) = (Timestamp::UNIX_EPOCH, std::collections::BTreeMap::new());
         let facts =
             Facts { now, answers: &answers, ledger: &ledger, skewed: &skewed, is_catalog: true };
-        let selection = select(&set.policies[0], &listing, None, facts).unwrap();
-        explain(&set.policies[0], &listing, &selection, None, None)
+        let selection = select(&set.policies[PolicyId::at(0)], &listing, None, facts).unwrap();
+        explain(&set.policies[PolicyId::at(0)], &listing, &selection, None, None)
     }
 
     fn why<'a>(explanation: &'a Explanation, tag: &str) -> &'a str {

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
-use crate::policy::{DigestMode, Environment, Policy, PolicySet, Reach};
+use crate::policy::{
+    ById, DigestMode, Environment, EnvironmentId, Policy, PolicyId, PolicySet, Reach,
+};
 use crate::yaml::Stream;
 
 pub(super) use seen::OfOthers;
@@ -30,9 +32,9 @@ pub const MAX_FILE: usize = 4 << 20;
 pub struct Survey<'p> {
     set: &'p PolicySet,
     /// Policies by environment and repository; several for one where only markers tell them apart.
-    lookup: Vec<BTreeMap<&'p Repository, Vec<usize>>>,
+    lookup: ById<EnvironmentId, BTreeMap<&'p Repository, Vec<PolicyId>>>,
     /// The policies' repositories, for sites outside every environment.
-    repositories: BTreeMap<&'p Repository, usize>,
+    repositories: BTreeMap<&'p Repository, PolicyId>,
     others: OtherFiles,
 }
 
@@ -54,9 +56,9 @@ pub struct Surveyed {
     /// What is kept of its content.
     pub basis: Basis,
     /// The environment, as an index into [`PolicySet::environments`].
-    pub environment: usize,
+    pub environment: EnvironmentId,
     /// The sites with their policies, as indices into [`PolicySet::policies`].
-    pub sites: Vec<(Site, usize)>,
+    pub sites: Vec<(Site, PolicyId)>,
 }
 
 /// A file with its text, parsed.
@@ -74,7 +76,7 @@ impl<'p> Survey<'p> {
         let by_environment = |environment: &'p Environment| {
             let policies = environment.policies.iter();
             let policies = policies.filter(|index| !set.policies[**index].marked_only());
-            let mut lookup: BTreeMap<&'p Repository, Vec<usize>> = BTreeMap::new();
+            let mut lookup: BTreeMap<&'p Repository, Vec<PolicyId>> = BTreeMap::new();
             for index in policies {
                 for repository in set.policies[*index].repositories() {
                     lookup.entry(repository).or_default().push(*index);
@@ -83,11 +85,10 @@ impl<'p> Survey<'p> {
             lookup
         };
         // Policies of Flux change what is marked, and nothing else.
-        let repositories =
-            set.policies.iter().enumerate().filter(|(_, policy)| !policy.marked_only());
+        let repositories = set.policies.with_ids().filter(|(_, policy)| !policy.marked_only());
         Self {
             set,
-            lookup: set.environments.iter().map(by_environment).collect(),
+            lookup: set.environments.iter().map(by_environment).collect::<Vec<_>>().into(),
             repositories: repositories
                 .flat_map(|(index, policy)| policy.repositories().map(move |name| (name, index)))
                 .collect(),
@@ -175,7 +176,7 @@ impl<'p> Survey<'p> {
     #[must_use]
     pub fn finish(&self, seen: Vec<Seen>) -> Looked {
         let (mut files, mut diagnostics, mut left) = (Vec::new(), Vec::new(), Left::new());
-        let mut outside: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
+        let mut outside: BTreeMap<PolicyId, Vec<Place>> = BTreeMap::new();
         let mut reached = BTreeSet::new();
         let (mut unread, mut prose, mut templates) = (Vec::new(), Vec::new(), Vec::new());
         let mut of_others = Vec::new();
@@ -213,14 +214,14 @@ impl<'p> Survey<'p> {
     }
 
     /// The environment that a file is in.
-    fn environment(&self, path: &str) -> Option<usize> {
+    fn environment(&self, path: &str) -> Option<EnvironmentId> {
         let contains = |environment: &Environment| environment.paths.contains(path);
         let is_in = |e: &Environment| e.home == self.set.here && contains(e);
-        self.set.environments.iter().position(is_in)
+        self.set.environments.find(is_in)
     }
 
     /// The targets that name a file.
-    fn aims(&self, path: &str, environment: Option<usize>) -> Vec<Aim<'p>> {
+    fn aims(&self, path: &str, environment: Option<EnvironmentId>) -> Vec<Aim<'p>> {
         let policies = environment.map(|index| &self.set.environments[index].policies);
         let aims = policies.into_iter().flatten().flat_map(|index| {
             let policy = &self.set.policies[*index];
@@ -237,7 +238,7 @@ impl<'p> Survey<'p> {
 
     /// Targets that lead nowhere are mistakes, or left-overs.
     fn idle_targets(&self, reached: &BTreeSet<TargetId>) -> Vec<Diagnostic> {
-        let policies = self.set.policies.iter().enumerate();
+        let policies = self.set.policies.with_ids();
         let targets = policies.flat_map(|(index, policy)| {
             policy
                 .targets
@@ -256,7 +257,7 @@ impl<'p> Survey<'p> {
     fn parsed(
         &self,
         file: ParsedFile<'_>,
-        environment: Option<usize>,
+        environment: Option<EnvironmentId>,
         aims: &[Aim<'p>],
         seen: &mut Seen,
     ) {
@@ -333,7 +334,7 @@ impl<'p> Survey<'p> {
         for claimed in &found.claimed {
             let named = |policy: &Policy| policy.is_called(&claimed.policy);
             let place = Place { line: claimed.line, column: 1, ..Place::of_file(path) };
-            match self.set.policies.iter().position(named) {
+            match self.set.policies.find(named) {
                 Some(policy) => seen.outside(Some(policy), place),
                 None => seen.problems.push(notes::unknown(path, claimed, "here")),
             }
@@ -346,7 +347,7 @@ impl<'p> Survey<'p> {
         &self,
         path: &str,
         text: &str,
-        environment: Option<usize>,
+        environment: Option<EnvironmentId>,
         aims: &[Aim<'p>],
         seen: &mut Seen,
     ) -> bool {
@@ -375,12 +376,12 @@ impl<'p> Survey<'p> {
     fn claimed(
         &self,
         path: &str,
-        environment: usize,
+        environment: EnvironmentId,
         claimed: Vec<Claimed>,
         seen: &mut Seen,
-    ) -> Vec<(Site, usize)> {
+    ) -> Vec<(Site, PolicyId)> {
         let sites = claimed.into_iter().filter_map(|claimed| {
-            let named = |index: &&usize| self.set.policies[**index].is_called(&claimed.policy);
+            let named = |index: &&PolicyId| self.set.policies[**index].is_called(&claimed.policy);
             let Some(index) = self.set.environments[environment].policies.iter().find(named) else {
                 seen.problems.push(notes::unknown(path, &claimed, "of this environment"));
                 return None;
@@ -399,7 +400,7 @@ impl<'p> Survey<'p> {
     }
 
     /// The policy that an image is of, or may be of.
-    fn meant(&self, environment: usize, named: &Named) -> Option<usize> {
+    fn meant(&self, environment: EnvironmentId, named: &Named) -> Option<PolicyId> {
         let lookup = &self.lookup[environment];
         match named {
             Named::Is(repository) => lookup.get(repository)?.first().copied(),
@@ -414,7 +415,7 @@ impl<'p> Survey<'p> {
     fn site(
         &self,
         path: &str,
-        index: usize,
+        index: PolicyId,
         claimed: Claimed,
         seen: &mut Seen,
     ) -> Result<Site, Diagnostic> {

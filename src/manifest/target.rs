@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::claim::{Claim, Parent, Taken, fault};
 use super::{Part, Slot, marker};
-use crate::policy::{PartName, Query, Reach, Step, Target};
+use crate::policy::{PartName, PolicyId, Query, Reach, Step, Target};
 use crate::yaml::{Data, Locator, NodeId, Stream, to_json};
 
 /// Longer texts are not searched: some expressions take a time that grows with the square of the length.
@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 1 << 20;
 const MAX_PLACES: usize = 10_000;
 
 /// A target, as the indices of its policy and in that policy.
-pub(super) type TargetId = (usize, usize);
+pub(super) type TargetId = (PolicyId, usize);
 
 /// A target of a policy.
 #[derive(Clone, Copy)]

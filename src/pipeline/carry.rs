@@ -14,7 +14,7 @@ use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode};
 use crate::git::{Author, BranchState};
 use crate::image::Tag;
 use crate::manifest::{MAX_FILE, Setters, Site, Surveyed, find};
-use crate::policy::{Order, PolicySet, Via};
+use crate::policy::{EnvironmentId, Order, PolicySet, Via};
 use crate::reconcile::Snapshot;
 use crate::yaml::Stream;
 
@@ -89,7 +89,7 @@ pub(super) fn carry(with: &Carry<'_>, files: &[Surveyed], decided: &mut Vec<Deci
 impl Carry<'_> {
     /// The sets of what moves together of which something is not decided, by environment and the first
     /// name.
-    fn undecided_sets(&self, decided: &[Decided]) -> BTreeSet<(usize, &str)> {
+    fn undecided_sets(&self, decided: &[Decided]) -> BTreeSet<(EnvironmentId, &str)> {
         let undecided = decided.iter().filter(|one| one.decision.outcome == Outcome::Undecided);
         undecided.filter_map(|one| self.set.together(one.at.environment, one.at.policy)).collect()
     }

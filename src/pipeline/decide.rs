@@ -9,7 +9,7 @@ use crate::changeset::{Decided, Use};
 use crate::choose::{self, Case, Decision, Facts, Listing, Question, Selection, Stop, select};
 use crate::image::Tag;
 use crate::ledger::Ledger;
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicyId, PolicySet};
 use crate::signature::Verifiers;
 
 /// What decisions are made with, beside tags.
@@ -64,7 +64,7 @@ impl Deciding<'_> {
     }
 
     fn round(&self, uses: Vec<Use>, tags: &Tags) -> Vec<(Use, Result<Decision, Vec<Question>>)> {
-        let mut by_policy: BTreeMap<usize, Vec<Use>> = BTreeMap::new();
+        let mut by_policy: BTreeMap<PolicyId, Vec<Use>> = BTreeMap::new();
         for at in uses {
             by_policy.entry(at.policy).or_default().push(at);
         }

@@ -9,7 +9,7 @@ use super::tree::GIT_TIMEOUT;
 use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::git::{GitError, History, history_of};
 use crate::manifest::{Survey, Surveyed};
-use crate::policy::PolicySet;
+use crate::policy::{EnvironmentId, PolicyId, PolicySet};
 use crate::promote::{End, State, Timeline};
 
 /// So much further back than a soak takes, versions are weighed that were replaced before they were
@@ -17,17 +17,17 @@ use crate::promote::{End, State, Timeline};
 pub(super) const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What is known of each environment.
-pub(super) type Timelines = BTreeMap<usize, Result<Timeline, Reason>>;
+pub(super) type Timelines = BTreeMap<EnvironmentId, Result<Timeline, Reason>>;
 
 /// What an environment's files hold: by path, what each policy's image is.
-type Holdings = BTreeMap<String, BTreeMap<usize, BTreeSet<Deployed>>>;
+type Holdings = BTreeMap<String, BTreeMap<PolicyId, BTreeSet<Deployed>>>;
 
 /// Reads what these environments held since a time. That it cannot be read keeps nothing else away.
 pub(super) async fn timelines(
     tree: &Tree,
     set: &PolicySet,
     files: &[Surveyed],
-    wanted: &BTreeSet<usize>,
+    wanted: &BTreeSet<EnvironmentId>,
     since: Timestamp,
     now: Timestamp,
 ) -> Timelines {
@@ -44,7 +44,7 @@ pub(super) async fn timelines(
             .unwrap_or_else(|_none| History::of_now(now))),
     };
     let survey = Survey::new(set);
-    let of = |index: &usize| {
+    let of = |index: &EnvironmentId| {
         let known = history.as_ref().map(|history| timeline(history, set, &survey, files, *index));
         let known = known.map_err(|error| {
             Reason::new(ReasonCode::NoHistory, format!("the history cannot be read: {error}"))
@@ -59,7 +59,7 @@ fn timeline(
     set: &PolicySet,
     survey: &Survey<'_>,
     files: &[Surveyed],
-    environment: usize,
+    environment: EnvironmentId,
 ) -> Timeline {
     let mut holdings: Holdings = BTreeMap::new();
     for file in files.iter().filter(|file| file.environment == environment) {
@@ -96,8 +96,8 @@ fn timeline(
 }
 
 /// What a file holds, by policy.
-fn held_by(file: &Surveyed) -> BTreeMap<usize, BTreeSet<Deployed>> {
-    let mut held: BTreeMap<usize, BTreeSet<Deployed>> = BTreeMap::new();
+fn held_by(file: &Surveyed) -> BTreeMap<PolicyId, BTreeSet<Deployed>> {
+    let mut held: BTreeMap<PolicyId, BTreeSet<Deployed>> = BTreeMap::new();
     for at in file.uses() {
         let Deployed { tag, digest, .. } = at.deployed;
         held.entry(at.policy).or_default().insert(Deployed { tag, digest, ..Deployed::default() });
@@ -106,8 +106,8 @@ fn held_by(file: &Surveyed) -> BTreeMap<usize, BTreeSet<Deployed>> {
 }
 
 /// What all files together hold.
-fn all(holdings: &Holdings) -> BTreeMap<usize, BTreeSet<Deployed>> {
-    let mut held: BTreeMap<usize, BTreeSet<Deployed>> = BTreeMap::new();
+fn all(holdings: &Holdings) -> BTreeMap<PolicyId, BTreeSet<Deployed>> {
+    let mut held: BTreeMap<PolicyId, BTreeSet<Deployed>> = BTreeMap::new();
     for (policy, versions) in holdings.values().flatten() {
         held.entry(*policy).or_default().extend(versions.iter().cloned());
     }

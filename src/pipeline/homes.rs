@@ -15,7 +15,7 @@ use crate::choose::{Reason, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::git::LEDGER_REF;
 use crate::manifest::Looked;
-use crate::policy::{Environment, Home, PolicySet, Via};
+use crate::policy::{Environment, EnvironmentId, Home, PolicySet, Via};
 use crate::repo_id::RepoId;
 use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 
@@ -114,7 +114,7 @@ impl Elsewhere {
 
     /// What was there cannot be known, and nothing is delivered there.
     fn miss(&mut self, home: &Home, set: &PolicySet, why: &str) {
-        let there = set.environments.iter().enumerate().filter(|(_, e)| e.home == *home);
+        let there = set.environments.with_ids().filter(|(_, e)| e.home == *home);
         for (index, environment) in there {
             let message = format!("`{}` at {home} is left alone: {why}", environment.name);
             let reason = Reason::new(ReasonCode::NoHistory, message.clone());
@@ -208,8 +208,8 @@ impl KnownPlaces {
     /// Reads what environments held that others come from.
     async fn read(&mut self, tree: &Tree, loaded: &Loaded, request: &Request<'_>) {
         let set = &loaded.set;
-        let beyond = |index: &usize| !set.is_here(*index);
-        let targets: BTreeSet<usize> = (0..set.environments.len()).filter(beyond).collect();
+        let beyond = |index: &EnvironmentId| !set.is_here(*index);
+        let targets: BTreeSet<EnvironmentId> = set.environments.ids().filter(beyond).collect();
         let (wanted, since) = reach(set, &targets, request);
         if !wanted.is_empty() {
             let mut hits = loaded.hits.clone();
@@ -236,16 +236,16 @@ impl WantedPlaces {
         let only = &request.settings.environments;
         // What is written into a work tree is written there alone, but may come from elsewhere.
         let is_here_only = is_here_only(request);
-        let is_meant = |index: &usize| {
+        let is_meant = |index: &EnvironmentId| {
             (!is_here_only || set.is_here(*index))
                 && (only.is_empty() || only.contains(&set.environments[*index].name))
         };
-        let meant: Vec<usize> = (0..set.environments.len()).filter(is_meant).collect();
+        let meant: Vec<EnvironmentId> = set.environments.ids().filter(is_meant).collect();
         let promotions =
             meant.iter().filter_map(|index| set.environments[*index].stage.promotion.as_ref());
         let sources = promotions.flat_map(|promotion| promotion.sources.iter().copied());
         let all = sources.chain(meant.iter().copied()).collect::<Vec<_>>();
-        let elsewhere = |all: &[usize]| -> BTreeSet<Home> {
+        let elsewhere = |all: &[EnvironmentId]| -> BTreeSet<Home> {
             let all = all.iter().filter(|index| !set.is_here(**index));
             all.map(|index| set.environments[*index].home.clone()).collect()
         };

@@ -354,8 +354,10 @@ fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
     let mut used: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); set.environments.len()];
     for path in tree.paths() {
         let mut first: Option<&Environment> = None;
-        for (index, used) in used.iter_mut().enumerate().filter(|(index, _)| set.is_here(*index)) {
-            let environment = &set.environments[index];
+        for (environment, used) in set.environments.iter().zip(&mut used) {
+            if environment.home != set.here {
+                continue;
+            }
             let covering = environment.paths.covering(path);
             if covering.is_empty() {
                 continue;

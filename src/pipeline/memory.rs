@@ -14,7 +14,7 @@ use crate::choose::{Deployed, MAX_SIGHTS, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Repository, Tag};
 use crate::ledger::{Delivered, InvalidLedger, Ledger, Refusal, SealVerdict};
-use crate::policy::{Clock, DigestMode, Environment, Order, Policy, PolicySet};
+use crate::policy::{Clock, DigestMode, Environment, EnvironmentId, Order, Policy, PolicySet};
 use crate::promote;
 use crate::reconcile::{Feedback, Held, Unsaved, is_reverted};
 use crate::settings::DecideSettings;
@@ -241,7 +241,7 @@ impl Memory {
     /// Remembers when versions were first seen in environments that others come from.
     fn hold(&mut self, set: &PolicySet, timelines: &Timelines, extent: Extent) {
         let Extent { now, is_whole } = extent;
-        let sources: BTreeSet<usize> = set
+        let sources: BTreeSet<EnvironmentId> = set
             .environments
             .iter()
             .filter_map(|environment| environment.stage.promotion.as_ref())

@@ -9,7 +9,7 @@ use crate::choose::{Outcome, ReasonCode};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Shape;
 use crate::manifest::Surveyed;
-use crate::policy::{Environment, Level, Order, Policy, PolicySet, Span};
+use crate::policy::{Environment, EnvironmentId, Level, Order, Policy, PolicyId, PolicySet, Span};
 use crate::settings::Pushed;
 
 /// Alarms, changed variants, and holds that have ended.
@@ -81,20 +81,20 @@ pub(super) fn unused(
     if !is_whole {
         return Vec::new();
     }
-    let used: BTreeSet<usize> =
+    let used: BTreeSet<PolicyId> =
         files.iter().flat_map(|f| f.sites.iter().map(|(_, policy)| *policy)).collect();
     let mentioned =
         |policy: &Policy| found.iter().any(|d| d.message.contains(&format!("`{}`", policy.name)));
-    let policies = set.policies.iter().enumerate();
-    let is_used = |index: &usize| used.contains(index) || !set.is_for_here(*index);
+    let policies = set.policies.with_ids();
+    let is_used = |index: &PolicyId| used.contains(index) || !set.is_for_here(*index);
     let idle = policies.filter(|(index, policy)| !is_used(index) && !mentioned(policy));
     let idle = idle.map(|(_, policy)| {
         let (name, repository) = (&policy.name, &policy.repository);
         let message = format!("no place was found that names the image of `{name}`, {repository}");
         Diagnostic::warning(Code::PolicyUnused, message).at(policy.place.clone())
     });
-    let inhabited: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
-    let environments = set.environments.iter().enumerate();
+    let inhabited: BTreeSet<EnvironmentId> = files.iter().map(|file| file.environment).collect();
+    let environments = set.environments.with_ids();
     let empty = environments.filter(|(index, environment)| {
         let within = |d: &Diagnostic| {
             d.place.as_ref().is_some_and(|place| environment.paths.contains(&place.path))
@@ -120,7 +120,7 @@ pub(super) fn settle_idle(told: &mut Vec<Diagnostic>, set: &PolicySet, places: u
         let is_idle = matches!(d.code, Code::PolicyUnused | Code::PolicyTarget);
         let place = d.place.as_ref().filter(|_| is_idle)?;
         let is_it = |p: &Policy| p.place == *place || p.targets.iter().any(|t| t.place == *place);
-        set.policies.iter().position(is_it)
+        set.policies.find(is_it)
     };
     let all = std::mem::take(told);
     let mut times = HashMap::<&Diagnostic, usize>::new();

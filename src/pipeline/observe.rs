@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::forge::{AnyForge, Forge as _, NO_FORGE, Observed};
 use crate::git::{Author, BranchState, Clone};
 use crate::manifest::Surveyed;
-use crate::policy::{AutoMerge, COMMAND_LABELS, PolicySet, Via};
+use crate::policy::{AutoMerge, COMMAND_LABELS, EnvironmentId, PolicySet, Via};
 use crate::reconcile::{Branch, ForgeView, SIGNING_PREFIX, Snapshot, label_objection};
 use crate::settings::DecideSettings;
 use crate::store::Store;
@@ -55,7 +55,7 @@ impl Observation {
     /// Reads the pull requests of these environments that can be known before anything is decided,
     /// and of all own branches that there are.
     pub(super) async fn read(
-        environments: impl Iterator<Item = usize>,
+        environments: impl Iterator<Item = EnvironmentId>,
         set: &PolicySet,
         tree: &Tree,
         memory: &Memory,
@@ -67,8 +67,9 @@ impl Observation {
         };
         let (base, base_commit) = (clone.branch().to_owned(), clone.base().to_string());
         let mut observation = Self::of(Snapshot { base, base_commit, ..Snapshot::default() });
-        let is_wanted = |index: &usize| set.environments[*index].deliver.via == Via::PullRequest;
-        let wanted: Vec<usize> = environments.filter(is_wanted).collect();
+        let is_wanted =
+            |index: &EnvironmentId| set.environments[*index].deliver.via == Via::PullRequest;
+        let wanted: Vec<EnvironmentId> = environments.filter(is_wanted).collect();
         // Pull requests of an environment that moved to another place are closed.
         let own = branch_prefix(set);
         let may_have_moved = set.environments.iter().any(|e| e.home != set.here)
@@ -92,7 +93,8 @@ impl Observation {
                 return observation;
             }
         }
-        let merges = |index: &usize| set.environments[*index].deliver.merge.by != AutoMerge::Off;
+        let merges =
+            |index: &EnvironmentId| set.environments[*index].deliver.merge.by != AutoMerge::Off;
         observation.with_checks = wanted.iter().any(merges);
         observation.extend(branches(&wanted, set, clone, memory)).await;
         observation
@@ -198,7 +200,8 @@ impl Observation {
         files: &[Surveyed],
         request: &Request<'_>,
     ) -> Option<Diagnostic> {
-        let is_by_pull = |index: usize| set.environments[index].deliver.via == Via::PullRequest;
+        let is_by_pull =
+            |index: EnvironmentId| set.environments[index].deliver.via == Via::PullRequest;
         let is_meant = files.iter().any(|file| is_by_pull(file.environment));
         if matches!(request.deliver, DeliveryMode::Via(_)) || !is_meant {
             return None;
@@ -236,15 +239,20 @@ impl Observation {
 }
 
 /// The branches that can be known before anything is decided.
-fn branches(wanted: &[usize], set: &PolicySet, clone: &Clone, memory: &Memory) -> BTreeSet<String> {
+fn branches(
+    wanted: &[EnvironmentId],
+    set: &PolicySet,
+    clone: &Clone,
+    memory: &Memory,
+) -> BTreeSet<String> {
     let certain = wanted.iter().filter_map(|index| Bundle::certain(set, *index));
     let mut branches: BTreeSet<String> = certain.map(|bundle| bundle.branch(set)).collect();
     branches.extend(clone.branches(&branch_prefix(set)).map(str::to_owned));
     branches.extend(clone.branches(&rollback_prefix(set)).map(str::to_owned));
     // A rejected change has no branch any more, and people can want it after all.
     let rejected = memory.ledger.refused_by_pull_requests().filter_map(|(environment, policy)| {
-        let environment = set.environments.iter().position(|e| e.name == environment)?;
-        let policy = set.policies.iter().position(|p| p.name == policy)?;
+        let environment = set.environments.find(|e| e.name == environment)?;
+        let policy = set.policies.find(|p| p.name == policy)?;
         wanted.contains(&environment).then(|| Bundle::of(set, environment, policy))
     });
     branches.extend(rejected.map(|bundle| bundle.branch(set)));

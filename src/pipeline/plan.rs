@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::git::Author;
 use crate::image::Repository;
 use crate::manifest::{Looked, Survey, Surveyed};
-use crate::policy::{PolicySet, RepositorySettings, Via};
+use crate::policy::{EnvironmentId, PolicySet, RepositorySettings, Via};
 use crate::reconcile::Held;
 use crate::registry::Usage;
 use crate::settings::DecideSettings;
@@ -194,9 +194,9 @@ async fn observe(
     request: &Request<'_>,
 ) -> Observation {
     let only = &request.settings.environments;
-    let involved: BTreeSet<usize> = files.iter().map(|file| file.environment).collect();
+    let involved: BTreeSet<EnvironmentId> = files.iter().map(|file| file.environment).collect();
     let is_selected =
-        |index: &usize| only.is_empty() || only.contains(&set.environments[*index].name);
+        |index: &EnvironmentId| only.is_empty() || only.contains(&set.environments[*index].name);
     let selected = involved.into_iter().filter(is_selected);
     Observation::read(selected, set, tree, memory, author, request).await
 }
@@ -233,7 +233,7 @@ fn selected(uses: &BTreeSet<Use>, set: &PolicySet, settings: &DecideSettings) ->
     });
     let all: BTreeSet<&Use> = all.collect();
     let together = |u: &Use| set.together(u.environment, u.policy);
-    let beside: BTreeSet<(usize, &str)> = all.iter().filter_map(|u| together(u)).collect();
+    let beside: BTreeSet<(EnvironmentId, &str)> = all.iter().filter_map(|u| together(u)).collect();
     let is_beside = |u: &Use| together(u).is_some_and(|together| beside.contains(&together));
     uses.iter().filter(|u| all.contains(u) || is_beside(u)).cloned().collect()
 }

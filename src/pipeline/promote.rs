@@ -13,7 +13,7 @@ use crate::choose::{Decision, Outcome, Reason, ReasonCode};
 use crate::forge::{AnyForge, Forge as _, NO_FORGE};
 use crate::ledger::Ledger;
 use crate::manifest::Surveyed;
-use crate::policy::{Home, PolicySet, Promotion, RepositorySettings};
+use crate::policy::{EnvironmentId, Home, PolicySet, Promotion, RepositorySettings};
 use crate::promote::{Checked, Promoted, PromotionFacts, StatusQuestion, decide};
 use crate::pull_request::Check;
 
@@ -56,13 +56,13 @@ impl<'a> Promoting<'a> {
     ) -> Self {
         let Rules { set, repository } = rules;
         let now = request.settings.now;
-        let targets: BTreeSet<usize> =
+        let targets: BTreeSet<EnvironmentId> =
             uses.iter().filter(|at| is_promoted(set, at)).map(|at| at.environment).collect();
-        let promotion = |index: &usize| set.environments[*index].stage.promotion.as_ref();
+        let promotion = |index: &EnvironmentId| set.environments[*index].stage.promotion.as_ref();
         let asks = targets.iter().filter_map(promotion).any(|from| !from.require.is_empty());
         let forges = if asks { forges(known, request) } else { BTreeMap::new() };
         // What is elsewhere may come from here.
-        let beyond = (0..set.environments.len()).filter(|index| !set.is_here(*index));
+        let beyond = set.environments.ids().filter(|index| !set.is_here(*index));
         let (wanted, since) = reach(set, &targets.into_iter().chain(beyond).collect(), request);
         let mut all = known.timelines.clone();
         if !wanted.is_empty() {
@@ -88,7 +88,7 @@ impl<'a> Promoting<'a> {
                 match decide(facts, promotion, &at) {
                     Promoted::Decided(decision) => decided.push(Decided { at, decision }),
                     Promoted::Ask(commits) => {
-                        let sources: BTreeSet<usize> =
+                        let sources: BTreeSet<EnvironmentId> =
                             commits.iter().map(|(source, _)| *source).collect();
                         questions.extend(commits);
                         waiting.push((at, sources));
@@ -161,8 +161,8 @@ impl<'a> Promoting<'a> {
     }
 
     /// Asks what checked commits of each source; why nobody answered for some.
-    async fn ask(&self, commits: &BTreeSet<StatusQuestion>) -> BTreeMap<usize, String> {
-        let mut by_source: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    async fn ask(&self, commits: &BTreeSet<StatusQuestion>) -> BTreeMap<EnvironmentId, String> {
+        let mut by_source: BTreeMap<EnvironmentId, Vec<&str>> = BTreeMap::new();
         for (source, commit) in commits {
             by_source.entry(*source).or_default().push(commit);
         }
@@ -175,7 +175,7 @@ impl<'a> Promoting<'a> {
         silent
     }
 
-    async fn ask_one(&self, source: usize, commits: &[&str]) -> Result<(), String> {
+    async fn ask_one(&self, source: EnvironmentId, commits: &[&str]) -> Result<(), String> {
         let home = &self.set.environments[source].home;
         let why = || format!("`require` needs the checks of a commit: {NO_FORGE}");
         let forge = self.forges.get(home).ok_or_else(why)?;
@@ -203,18 +203,18 @@ fn before(now: Timestamp, duration: SignedDuration) -> Timestamp {
 /// The environments here that promotions to some of them turn on, and since when they matter.
 pub(super) fn reach(
     set: &PolicySet,
-    targets: &BTreeSet<usize>,
+    targets: &BTreeSet<EnvironmentId>,
     request: &Request<'_>,
-) -> (BTreeSet<usize>, Timestamp) {
-    let promotion = |index: &usize| set.environments[*index].stage.promotion.as_ref();
+) -> (BTreeSet<EnvironmentId>, Timestamp) {
+    let promotion = |index: &EnvironmentId| set.environments[*index].stage.promotion.as_ref();
     let promotions: Vec<&Promotion> = targets.iter().filter_map(promotion).collect();
     let soak = promotions.iter().map(|promotion| promotion.soak).max().unwrap_or_default();
-    let mut wanted: BTreeSet<usize> =
+    let mut wanted: BTreeSet<EnvironmentId> =
         promotions.iter().flat_map(|promotion| promotion.sources.iter().copied()).collect();
     wanted.extend(targets.iter().filter(|index| promotion(index).is_some()));
     let mut since = before(request.settings.now, soak + LOOK_BACK);
     if matches!(request.deliver, DeliveryMode::Sight) {
-        wanted.extend(0..set.environments.len());
+        wanted.extend(set.environments.ids());
         since = since.min(before(request.settings.now, SIGHT));
     }
     wanted.retain(|index| set.is_here(*index));

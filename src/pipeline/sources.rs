@@ -12,7 +12,7 @@ use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section,
 use crate::choose::{Deployed, Outcome};
 use crate::forge::{AnyForge, Forge as _};
 use crate::image::{Origin, Repository, Source};
-use crate::policy::{Home, Notes, PolicySet, Via};
+use crate::policy::{EnvironmentId, Home, Notes, PolicySet, Via};
 use crate::promote::{Held, is_same};
 use crate::reconcile::Snapshot;
 use crate::repo_id::RepoId;
@@ -102,9 +102,9 @@ impl Looking<'_> {
     fn earned(&self, moved: &Moved<'_>, forge: &AnyForge) -> Vec<Earned> {
         let environment = self.set.environments.iter().find(|e| e.name == moved.environment);
         let promotion = environment.and_then(|e| e.stage.promotion.as_ref());
-        let policy = self.set.policies.iter().position(|policy| policy.name == moved.image);
+        let policy = self.set.policies.find(|policy| policy.name == moved.image);
         let Some((promotion, policy)) = promotion.zip(policy) else { return Vec::new() };
-        let of = |source: &usize| {
+        let of = |source: &EnvironmentId| {
             let timeline = self.timelines.get(source)?.as_ref().ok()?;
             let is = |index: &usize, image: &ImageAt| match timeline.states[*index].held(policy) {
                 Held::One(held) => is_same(held, &image.1),

@@ -1,10 +1,13 @@
 //! Names that markers have for policies: in one environment, each is of one policy.
 
-use super::{Environment, Policy};
+use super::{ById, Environment, Policy, PolicyId};
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Policies of one environment for which a marker would be alike.
-pub(super) fn shared(environments: &[Environment], policies: &[Policy]) -> Vec<Diagnostic> {
+pub(super) fn shared(
+    environments: &[Environment],
+    policies: &ById<PolicyId, Policy>,
+) -> Vec<Diagnostic> {
     let mut problems: Vec<Diagnostic> = Vec::new();
     for environment in environments {
         let all = || environment.policies.iter().map(|index| &policies[*index]);

@@ -11,6 +11,7 @@ mod file;
 mod flux;
 mod hold;
 mod home;
+mod id;
 mod markers;
 mod order;
 mod paths;
@@ -42,6 +43,7 @@ pub use flux::{
     variable as flux_variable,
 };
 pub use home::Home;
+pub use id::{ById, EnvironmentId, Id, PolicyId};
 pub use order::{Clock, Key, Level, Order, Span};
 pub use paths::{Paths, beside, directory, is_within, meet, resolved};
 pub use range::{InvalidRange, Range};
@@ -78,9 +80,9 @@ pub const IMPLICIT_ENVIRONMENT: &str = "default";
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
     /// The policies, by name.
-    pub policies: Vec<Policy>,
+    pub policies: ById<PolicyId, Policy>,
     /// The environments, by name. Never empty when there are policies.
-    pub environments: Vec<Environment>,
+    pub environments: ById<EnvironmentId, Environment>,
     /// Where we are: environments elsewhere are known, and nothing is found or changed for them.
     pub here: Home,
     /// What tells the repository of the policies from others that write to the same place: `owner/name`, or its
@@ -209,8 +211,8 @@ pub struct Environment {
     pub home: Home,
     /// The paths it covers.
     pub paths: Paths,
-    /// The policies that apply in it, as indices into [`PolicySet::policies`].
-    pub policies: Vec<usize>,
+    /// The policies that apply in it.
+    pub policies: Vec<PolicyId>,
     /// How changes are delivered.
     pub deliver: Deliver,
     /// What is not to be changed for a time.
@@ -274,28 +276,32 @@ impl Environment {
 impl PolicySet {
     /// Whether an environment's files are where we are.
     #[must_use]
-    pub fn is_here(&self, environment: usize) -> bool {
+    pub fn is_here(&self, environment: EnvironmentId) -> bool {
         self.environments[environment].home == self.here
     }
 
     /// What stands for the policies that move together with one in an environment: the environment and the first of
     /// them; `None` for one that moves alone.
     #[must_use]
-    pub fn together(&self, environment: usize, policy: usize) -> Option<(usize, &str)> {
+    pub fn together(
+        &self,
+        environment: EnvironmentId,
+        policy: PolicyId,
+    ) -> Option<(EnvironmentId, &str)> {
         let all = self.environments[environment].lockstep_of(&self.policies[policy].name)?;
         Some((environment, all.images.first()?))
     }
 
     /// The places that a policy is used in.
     #[must_use]
-    pub fn homes_of(&self, policy: usize) -> BTreeSet<&Home> {
+    pub fn homes_of(&self, policy: PolicyId) -> BTreeSet<&Home> {
         let using = self.environments.iter().filter(|e| e.policies.contains(&policy));
         using.map(|e| &e.home).collect()
     }
 
     /// Whether a policy is for what is here; where the policies are, also one that is used nowhere.
     #[must_use]
-    pub fn is_for_here(&self, policy: usize) -> bool {
+    pub fn is_for_here(&self, policy: PolicyId) -> bool {
         let homes = self.homes_of(policy);
         homes.contains(&self.here) || homes.is_empty() && self.here.is_here()
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::checks::duration;
 use super::deliver::Required;
 use super::raw::{RawEnvironment, RawLockstep, RawSame, RawSkip, RawSources, RawSuspend};
-use super::{Environment, Windows};
+use super::{ById, Environment, EnvironmentId, Id as _, Windows};
 use crate::diagnostic::{Code, Diagnostic, Place, nearest};
 
 /// A gate that has not opened for so long after everything else was there is worth a word.
@@ -17,8 +17,8 @@ const NAG_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// What comes from other environments, and when it has earned it.
 #[derive(Clone, Debug)]
 pub struct Promotion {
-    /// The environments that it comes from, as indices into [`super::PolicySet::environments`].
-    pub sources: Vec<usize>,
+    /// The environments that it comes from,
+    pub sources: Vec<EnvironmentId>,
     /// Whether one of them is enough.
     pub any: bool,
     /// How long a source must have held a version.
@@ -250,14 +250,14 @@ fn skip(raw: &RawSkip) -> Result<Skip, String> {
 }
 
 /// Looks up the environments that others come from.
-pub(super) fn link(environments: &mut [Environment]) -> Vec<Diagnostic> {
+pub(super) fn link(environments: &mut ById<EnvironmentId, Environment>) -> Vec<Diagnostic> {
     let names: Vec<String> = environments.iter().map(|e| e.name.clone()).collect();
     let mut problems = Vec::new();
     for environment in environments.iter_mut() {
         let Some(promotion) = &mut environment.stage.promotion else { continue };
         for (name, place) in &promotion.names {
             match names.iter().position(|known| known == name) {
-                Some(index) => promotion.sources.push(index),
+                Some(index) => promotion.sources.push(EnvironmentId::at(index)),
                 None => {
                     let message = format!("no environment is named `{name}`");
                     let problem = Diagnostic::error(Code::PolicyUnknownStage, message);
@@ -273,12 +273,12 @@ pub(super) fn link(environments: &mut [Environment]) -> Vec<Diagnostic> {
 }
 
 /// A way that leads from an environment back to it.
-fn cycle(environments: &[Environment]) -> Option<Diagnostic> {
-    let sources = |index: usize| {
+fn cycle(environments: &ById<EnvironmentId, Environment>) -> Option<Diagnostic> {
+    let sources = |index: EnvironmentId| {
         environments[index].stage.promotion.iter().flat_map(|promotion| promotion.sources.clone())
     };
-    for start in 0..environments.len() {
-        let mut ways: Vec<Vec<usize>> = vec![vec![start]];
+    for start in environments.ids() {
+        let mut ways: Vec<Vec<EnvironmentId>> = vec![vec![start]];
         let mut seen = BTreeSet::new();
         while let Some(way) = ways.pop() {
             for next in sources(way[way.len() - 1]) {

@@ -13,8 +13,9 @@ use super::flux::{Flux, Overlays};
 use super::paths::{self, Paths};
 use super::raw::{RawEnvironment, RawHold, RawImage, RawPolicies, RawTags};
 use super::{
-    Allow, Deliver, DigestMode, Environment, Group, Hold, Home, IMPLICIT_ENVIRONMENT, Policy,
-    PolicySet, Stage, TagRule, Timing, Via, checks, hold, markers, stage, tags, targets,
+    Allow, ById, Deliver, DigestMode, Environment, EnvironmentId, Group, Hold, Home,
+    IMPLICIT_ENVIRONMENT, Policy, PolicyId, PolicySet, Stage, TagRule, Timing, Via, checks, hold,
+    markers, stage, tags, targets,
 };
 use crate::diagnostic::{Code, Diagnostic, Place, any_error, nearest};
 use crate::image::Repository;
@@ -285,20 +286,21 @@ impl PolicyReader {
         let files = self.files;
         let kubernetes = self.kubernetes;
         self.overlaps();
-        let mut policies: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();
-        let native = policies.len();
-        policies.extend(self.flux.policies());
-        self.written.extend(policies[native..].iter().map(|policy| policy.name.clone()));
-        let mut environments = Vec::new();
+        let mut all: Vec<Policy> = std::mem::take(&mut self.policies).into_values().collect();
+        let native = all.len();
+        all.extend(self.flux.policies());
+        self.written.extend(all[native..].iter().map(|policy| policy.name.clone()));
+        let policies: ById<PolicyId, Policy> = all.into();
+        let mut environments: ById<EnvironmentId, Environment> = ById::default();
         for (_, declared) in std::mem::take(&mut self.environments) {
             environments.push(self.assign(declared, &policies));
         }
         if environments.is_empty() && native == 0 {
-            environments = self.flux.environments(&policies);
+            environments = self.flux.environments(&policies).into();
         }
         let uncovered = environments.is_empty() && (native > 0 || !self.flux.automated);
         if uncovered && !policies.is_empty() {
-            environments.push(implicit(policies.len()));
+            environments.push(implicit(policies.ids().collect()));
         }
         self.problems.extend(stage::link(&mut environments));
         self.problems.extend(differently(&environments));
@@ -328,7 +330,7 @@ impl PolicyReader {
     }
 
     /// Looks up an environment's policies by name or glob.
-    fn assign(&mut self, declared: Declared, policies: &[Policy]) -> Environment {
+    fn assign(&mut self, declared: Declared, policies: &ById<PolicyId, Policy>) -> Environment {
         let mut chosen = BTreeSet::new();
         for (pattern, place) in declared.images {
             let Ok(glob) = GlobBuilder::new(&pattern).literal_separator(false).build() else {
@@ -338,9 +340,8 @@ impl PolicyReader {
             };
             let glob = glob.compile_matcher();
             self.known(&pattern, &glob, place);
-            let named =
-                policies.iter().enumerate().filter(|(_, policy)| glob.is_match(&policy.name));
-            chosen.extend(named.map(|(index, _)| index));
+            let named = policies.with_ids().filter(|(_, policy)| glob.is_match(&policy.name));
+            chosen.extend(named.map(|(id, _)| id));
         }
         for (pattern, place) in declared.held {
             if let Ok(glob) = GlobBuilder::new(&pattern).literal_separator(false).build() {
@@ -436,12 +437,12 @@ fn differently(environments: &[Environment]) -> Option<Diagnostic> {
     Some(Diagnostic::error(Code::PolicyContradiction, message).at(other.place.clone()))
 }
 
-fn implicit(policies: usize) -> Environment {
+fn implicit(policies: Vec<PolicyId>) -> Environment {
     Environment {
         name: IMPLICIT_ENVIRONMENT.to_owned(),
         home: Home::default(),
         paths: Paths::read(&[".".to_owned()], &[]).0,
-        policies: (0..policies).collect(),
+        policies,
         deliver: Deliver::default(),
         holds: Vec::new(),
         stage: Stage::default(),

@@ -9,7 +9,9 @@ use super::timeline::{Held, Timeline, is_same, moves};
 use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, Reason, ReasonCode, alarm};
 use crate::ledger::Ledger;
-use crate::policy::{DigestMode, Environment, Policy, PolicySet, Promotion};
+use crate::policy::{
+    DigestMode, Environment, EnvironmentId, Policy, PolicyId, PolicySet, Promotion,
+};
 
 /// More versions of a source than this are not weighed.
 const MAX_COMBINATIONS: usize = 50;
@@ -28,7 +30,7 @@ pub struct Checked {
 }
 
 /// A commit of an environment, by its index: two places can share a history, and not what is said of it.
-pub type StatusQuestion = (usize, String);
+pub type StatusQuestion = (EnvironmentId, String);
 
 /// What is known.
 #[derive(Clone, Copy)]
@@ -36,7 +38,7 @@ pub struct PromotionFacts<'a> {
     /// Policies and environments.
     pub set: &'a PolicySet,
     /// What environments held, or why that is not known.
-    pub timelines: &'a BTreeMap<usize, Result<Timeline, Reason>>,
+    pub timelines: &'a BTreeMap<EnvironmentId, Result<Timeline, Reason>>,
     /// What checked commits; those that are missing were not asked about.
     pub checks: &'a BTreeMap<StatusQuestion, Vec<Checked>>,
     /// What people said no to.
@@ -55,7 +57,7 @@ pub enum Promoted {
 }
 
 /// One version of each policy that moves together.
-pub(super) type Combination<'a> = BTreeMap<usize, &'a Deployed>;
+pub(super) type Combination<'a> = BTreeMap<PolicyId, &'a Deployed>;
 
 /// What speaks against a combination.
 pub(super) enum Rejection {
@@ -100,8 +102,8 @@ pub(super) struct Unit<'a> {
     pub(super) promotion: &'a Promotion,
     pub(super) environment: &'a Environment,
     /// What is decided about, and the others.
-    policy: usize,
-    policies: Vec<usize>,
+    policy: PolicyId,
+    policies: Vec<PolicyId>,
     /// True if all of them are to have one tag.
     pub(super) is_same_tag: bool,
     /// What is deployed of it.
@@ -112,11 +114,12 @@ impl<'a> Unit<'a> {
     fn of(facts: PromotionFacts<'a>, promotion: &'a Promotion, at: &Use) -> Self {
         let environment = &facts.set.environments[at.environment];
         let together = environment.lockstep_of(&facts.set.policies[at.policy].name);
-        let is_in = |index: &&usize| {
+        let is_in = |index: &&PolicyId| {
             let name = &facts.set.policies[**index].name;
             together.is_some_and(|together| together.images.contains(name))
         };
-        let mut policies: Vec<usize> = environment.policies.iter().filter(is_in).copied().collect();
+        let mut policies: Vec<PolicyId> =
+            environment.policies.iter().filter(is_in).copied().collect();
         if policies.is_empty() {
             policies.push(at.policy);
         }
@@ -160,7 +163,11 @@ impl<'a> Unit<'a> {
     }
 
     /// What another source has nothing against either.
-    fn agreed(&self, weighed: Weighed<'a>, source: usize) -> Result<Weighed<'a>, NoCandidate> {
+    fn agreed(
+        &self,
+        weighed: Weighed<'a>,
+        source: EnvironmentId,
+    ) -> Result<Weighed<'a>, NoCandidate> {
         let timeline = self.timeline(source)?;
         let name = &self.facts.set.environments[source].name;
         let (mut good, mut waiting) = (Vec::new(), weighed.waiting);
@@ -191,7 +198,7 @@ impl<'a> Unit<'a> {
         Ok(Weighed { good, waiting })
     }
 
-    fn timeline(&self, source: usize) -> Result<&'a Timeline, NoCandidate> {
+    fn timeline(&self, source: EnvironmentId) -> Result<&'a Timeline, NoCandidate> {
         match self.facts.timelines.get(&source) {
             Some(Ok(timeline)) => Ok(timeline),
             Some(Err(reason)) => Err(NoCandidate::Undecided(reason.clone())),
@@ -203,7 +210,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Goes from the newest combination that a source held to older ones.
-    fn weigh(&self, source: usize) -> Result<Weighed<'a>, NoCandidate> {
+    fn weigh(&self, source: EnvironmentId) -> Result<Weighed<'a>, NoCandidate> {
         let timeline = self.timeline(source)?;
         self.ambiguity(source, timeline)?;
         let combinations = self.combinations(timeline);
@@ -240,11 +247,12 @@ impl<'a> Unit<'a> {
     }
 
     /// What the environment holds of a policy's image now.
-    fn now(&self, policy: usize) -> Option<&Deployed> {
+    fn now(&self, policy: PolicyId) -> Option<&Deployed> {
         if policy == self.policy {
             return Some(&self.deployed);
         }
-        let timeline = self.facts.timelines.get(&self.index())?.as_ref().ok()?;
+        let here = self.facts.set.environments.find(|e| std::ptr::eq(e, self.environment))?;
+        let timeline = self.facts.timelines.get(&here)?.as_ref().ok()?;
         match timeline.head()?.held(policy) {
             Held::One(held) => Some(held),
             Held::Nothing | Held::Several(_) => None,
@@ -259,15 +267,16 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// True if a place holds what a source does, with the digest where the policy pins: a tag without one runs
-    /// whatever it is moved to, unsoaked.
-    fn is_current(&self, policy: usize, held: &Deployed, here: &Deployed) -> bool {
+    /// True if a place holds what a source does, with the digest where the policy pins: a tag alone may be moved, unsoaked.
+    fn is_current(&self, policy: PolicyId, held: &Deployed, here: &Deployed) -> bool {
         let pins = here.pinned || self.facts.set.policies[policy].digest == DigestMode::Pin;
-        let lacks_digest = pins && held.digest.is_some() && here.digest.is_none();
-        // Of a tag that moves, what is pinned here and what runs there are two things.
-        let is_apart = held.digest.is_none() && here.digest.is_some();
-        let is_unknown = is_apart && here.tag.as_ref().is_none_or(moves);
-        is_same(held, here) && !lacks_digest && !is_unknown
+        let is_known = match (&held.digest, &here.digest) {
+            (Some(_), None) => !pins,
+            // Of a tag that moves, what is pinned here and what runs there are two things.
+            (None, Some(_)) => !here.tag.as_ref().is_none_or(moves),
+            _ => true,
+        };
+        is_same(held, here) && is_known
     }
 
     /// Whether a combination is behind what the environment holds, in nothing ahead of it.
@@ -282,7 +291,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Two versions of one image at once are none that could be promoted.
-    fn ambiguity(&self, source: usize, timeline: &Timeline) -> Result<(), NoCandidate> {
+    fn ambiguity(&self, source: EnvironmentId, timeline: &Timeline) -> Result<(), NoCandidate> {
         let name = &self.facts.set.environments[source].name;
         for policy in &self.policies {
             let image = &self.facts.set.policies[*policy].name;
@@ -346,11 +355,6 @@ impl<'a> Unit<'a> {
             .position(|(_, combination)| self.is_here(combination) || self.is_below(combination));
         let at = at.unwrap_or(combinations.len());
         Some(at.saturating_sub(steps + 1))
-    }
-
-    fn index(&self) -> usize {
-        let all = &self.facts.set.environments;
-        all.iter().position(|e| std::ptr::eq(e, self.environment)).unwrap_or_default()
     }
 
     fn too_far(&self, over: usize) -> Rejection {

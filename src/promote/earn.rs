@@ -11,7 +11,7 @@ use super::timeline::{End, Held, Timeline};
 use crate::choose::{Deployed, Reason, ReasonCode};
 use crate::image::Tag;
 use crate::ledger::AHEAD;
-use crate::policy::{Gate, Key};
+use crate::policy::{EnvironmentId, Gate, Key, PolicyId};
 
 /// Gates are looked for on this many commits of a stretch, the newest ones.
 const MAX_COMMITS: usize = 200;
@@ -23,7 +23,7 @@ impl Unit<'_> {
     /// What speaks against a combination that a source held.
     pub(super) fn objection(
         &self,
-        source: usize,
+        source: EnvironmentId,
         timeline: &Timeline,
         index: usize,
         combination: &Combination<'_>,
@@ -71,7 +71,7 @@ impl Unit<'_> {
         &self,
         timeline: &Timeline,
         index: usize,
-        policy: usize,
+        policy: PolicyId,
         deployed: &Deployed,
     ) -> bool {
         let was_before = |held| {
@@ -88,7 +88,7 @@ impl Unit<'_> {
     }
 
     /// What people say no to here.
-    fn refusal(&self, policy: usize, deployed: &Deployed) -> Option<Reason> {
+    fn refusal(&self, policy: PolicyId, deployed: &Deployed) -> Option<Reason> {
         let name = &self.facts.set.policies[policy].name;
         let tag = deployed.tag.as_ref()?;
         if let Some(skip) = self.environment.skip_of(name, tag.as_str()) {
@@ -123,10 +123,10 @@ impl Unit<'_> {
     /// Whether a source held a version for long enough.
     fn soaking(
         &self,
-        source: usize,
+        source: EnvironmentId,
         timeline: &Timeline,
         index: usize,
-        policy: usize,
+        policy: PolicyId,
         deployed: &Deployed,
     ) -> Result<Option<Reason>, NoCandidate> {
         let (now, soak) = (self.facts.now, self.promotion.soak);
@@ -171,7 +171,7 @@ impl Unit<'_> {
     /// one whose checks still run, or were all skipped, is passed over.
     fn gate(
         &self,
-        source: usize,
+        source: EnvironmentId,
         gate: &Gate,
         commits: &[&str],
         ready: Timestamp,
@@ -230,7 +230,7 @@ impl Unit<'_> {
     /// How two versions of an image are ordered, where anything says that.
     pub(super) fn order(
         &self,
-        policy: usize,
+        policy: PolicyId,
         one: &Deployed,
         other: &Deployed,
     ) -> Option<Ordering> {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::changeset::{Decided, Left};
 use crate::choose::{Outcome, Reason, ReasonCode};
 use crate::image::Tag;
-use crate::policy::PolicySet;
+use crate::policy::{EnvironmentId, PolicySet};
 
 /// Holds what would move while something that moves together with it cannot.
 pub fn hold_together(set: &PolicySet, left: &Left, decided: &mut [Decided]) {
     let name = |one: &Decided| set.policies[one.at.policy].name.as_str();
     let together = |one: &Decided| set.together(one.at.environment, one.at.policy);
-    let mut stopped: BTreeMap<(usize, &str), String> = BTreeMap::new();
+    let mut stopped: BTreeMap<(EnvironmentId, &str), String> = BTreeMap::new();
     for one in decided.iter() {
         let is_stopped = matches!(one.decision.outcome, Outcome::Hold | Outcome::Undecided);
         let Some(together) = together(one).filter(|_| is_stopped) else { continue };
@@ -29,7 +29,7 @@ pub fn hold_together(set: &PolicySet, left: &Left, decided: &mut [Decided]) {
         stopped.entry(together).or_insert(why);
     }
     let carried = decided.iter().filter(|one| one.decision.reason.code == ReasonCode::Carried);
-    let carried: BTreeSet<(usize, &str)> = carried.filter_map(together).collect();
+    let carried: BTreeSet<(EnvironmentId, &str)> = carried.filter_map(together).collect();
     let is_beside = |one: &Decided| together(one).is_some_and(|of| carried.contains(&of));
     for one in decided.iter_mut().filter(|one| one.decision.outcome == Outcome::Update) {
         // Something else that was proposed together goes on as it was.
@@ -49,8 +49,11 @@ pub fn hold_together(set: &PolicySet, left: &Left, decided: &mut [Decided]) {
 
 /// Sets of which one image would move while another one stays, or of which two would end at different tags: by the
 /// set, and why. What comes from another environment comes as it was held there.
-fn left_behind<'s>(set: &'s PolicySet, decided: &[Decided]) -> BTreeMap<(usize, &'s str), String> {
-    let mut sets: BTreeMap<(usize, &str), Vec<&Decided>> = BTreeMap::new();
+fn left_behind<'s>(
+    set: &'s PolicySet,
+    decided: &[Decided],
+) -> BTreeMap<(EnvironmentId, &'s str), String> {
+    let mut sets: BTreeMap<(EnvironmentId, &str), Vec<&Decided>> = BTreeMap::new();
     for one in decided {
         if let Some(together) = set.together(one.at.environment, one.at.policy) {
             sets.entry(together).or_default().push(one);

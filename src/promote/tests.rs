@@ -3,6 +3,7 @@
 
 mod cases;
 
+use super::decide::StatusQuestion;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ use crate::changeset::Use;
 use crate::choose::{Decision, Deployed, Outcome, ReasonCode};
 use crate::image::Tag;
 use crate::ledger::Ledger;
-use crate::policy::{Hold, PolicyFile, PolicySet, read};
+use crate::policy::{EnvironmentId, Hold, Id as _, PolicyFile, PolicyId, PolicySet, read};
 
 const START: i64 = 1_800_000_000;
 
@@ -158,25 +159,27 @@ impl World {
         }
     }
 
-    fn timelines(&self) -> BTreeMap<usize, Result<Timeline, crate::choose::Reason>> {
+    fn timelines(&self) -> BTreeMap<EnvironmentId, Result<Timeline, crate::choose::Reason>> {
         let state = |(version, since, commits): &(u64, i64, Vec<String>)| State {
             since: Timestamp::from_second(*since).unwrap(),
-            held: BTreeMap::from([(0, BTreeSet::from([deployed(*version)]))]),
+            held: BTreeMap::from([(PolicyId::at(0), BTreeSet::from([deployed(*version)]))]),
             commits: commits.iter().rev().cloned().collect(),
         };
         let timeline = |held: &Vec<(u64, i64, Vec<String>)>| Timeline {
             states: held.iter().rev().map(state).collect(),
             end: End::Root,
         };
-        self.held.iter().map(timeline).map(Ok).enumerate().collect()
+        let all = self.held.iter().map(timeline).map(Ok).enumerate();
+        all.map(|(stage, timeline)| (EnvironmentId::at(stage), timeline)).collect()
     }
 
     fn decide(&self, stage: usize) -> Decision {
         let timelines = self.timelines();
-        let mut known: BTreeMap<(usize, String), Vec<Checked>> = BTreeMap::new();
+        let mut known: BTreeMap<StatusQuestion, Vec<Checked>> = BTreeMap::new();
         let deployed = deployed(self.held[stage].last().unwrap().0);
-        let at = Use { environment: stage, policy: 0, deployed };
-        let promotion = self.set.environments[stage].stage.promotion.as_ref().unwrap();
+        let at = Use { environment: EnvironmentId::at(stage), policy: PolicyId::at(0), deployed };
+        let promotion =
+            self.set.environments[EnvironmentId::at(stage)].stage.promotion.as_ref().unwrap();
         let ledger = Ledger::default();
         loop {
             let now = Timestamp::from_second(self.now).unwrap();
@@ -223,7 +226,7 @@ impl World {
             return None;
         }
         let now = Timestamp::from_second(self.now).unwrap();
-        let environment = &self.set.environments[stage];
+        let environment = &self.set.environments[EnvironmentId::at(stage)];
         assert!(environment.holds.iter().all(|hold| hold.until <= now), "s{stage} is held");
         // Outside of its window it waits, and so nobody merges it.
         if environment.deliver.timing.waits(now).is_some() {
@@ -259,7 +262,7 @@ impl World {
                 let until = Timestamp::from_second(self.now + i64::from(hours) * 3600).unwrap();
                 let mut images = globset::GlobSetBuilder::new();
                 images.add(globset::Glob::new("*").unwrap());
-                self.set.environments[stage].holds.push(Hold {
+                self.set.environments[EnvironmentId::at(stage)].holds.push(Hold {
                     images: images.build().unwrap(),
                     until,
                     reason: "peak".into(),

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::Deployed;
 use crate::image::{Shape, Tag};
+use crate::policy::PolicyId;
 
 /// The history of one environment, as far as it is known: the newest state first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct State {
     /// When it began; at the latest then, for the oldest state of a history that goes on before it.
     pub since: Timestamp,
     /// What each policy's image was, by the policy's index.
-    pub held: BTreeMap<usize, BTreeSet<Deployed>>,
+    pub held: BTreeMap<PolicyId, BTreeSet<Deployed>>,
     /// The commits at which it was held, the newest first.
     pub commits: Vec<String>,
 }
@@ -65,7 +66,7 @@ pub struct Stretch<'a> {
 impl State {
     /// What it holds of a policy's image.
     #[must_use]
-    pub fn held(&self, policy: usize) -> Held<'_> {
+    pub fn held(&self, policy: PolicyId) -> Held<'_> {
         match self.held.get(&policy) {
             None => Held::Nothing,
             Some(held) => match held.iter().collect::<Vec<_>>()[..] {
@@ -86,7 +87,7 @@ impl Timeline {
 
     /// How long a policy's image was held without a break as a state holds it.
     #[must_use]
-    pub fn stretch(&self, index: usize, policy: usize) -> Stretch<'_> {
+    pub fn stretch(&self, index: usize, policy: PolicyId) -> Stretch<'_> {
         let value = self.states[index].held(policy);
         let is_same = |state: &&State| state.held(policy) == value;
         let newer = self.states[..index].iter().rev().take_while(is_same).count();

@@ -8,7 +8,7 @@ use super::Snapshot;
 use crate::changeset::{Proposed, ProposedMove, rollback_prefix};
 use crate::choose::Deployed;
 use crate::image::Tag;
-use crate::policy::{APPROVE, HOLD, Policy, PolicySet};
+use crate::policy::{APPROVE, EnvironmentId, HOLD, Policy, PolicyId, PolicySet};
 use crate::pull_request::{Labeller, PullRequest, RepoRules};
 
 /// One fact that the ledger learns from pull requests.
@@ -37,7 +37,7 @@ pub enum Feedback {
 }
 
 /// The deployed versions by the indices of environment and policy.
-pub type Held = BTreeMap<(usize, usize), BTreeSet<Deployed>>;
+pub type Held = BTreeMap<(EnvironmentId, PolicyId), BTreeSet<Deployed>>;
 
 /// The feedback in a snapshot.
 #[must_use]
@@ -67,8 +67,8 @@ fn rolled_back(pull: &PullRequest, set: &PolicySet, held: &Held) -> Option<Feedb
     let moves = std::mem::take(&mut proposed.moves);
     let back = moves.into_iter().filter(|moved| {
         let name = proposed.environment_of(moved);
-        let environment = set.environments.iter().position(|e| e.name == name);
-        let policy = set.policies.iter().position(|policy| policy.name == moved.image);
+        let environment = set.environments.find(|e| e.name == name);
+        let policy = set.policies.find(|policy| policy.name == moved.image);
         let held = environment.zip(policy).and_then(|at| held.get(&at));
         held.is_some_and(|held| is_there(moved, held))
     });
@@ -103,8 +103,8 @@ fn merged(merged: &[PullRequest], set: &PolicySet, held: &Held) -> Vec<Feedback>
         });
         let at = |moved: &ProposedMove| {
             let name = proposed.environment_of(moved);
-            let environment = set.environments.iter().position(|e| e.name == name)?;
-            let policy = set.policies.iter().position(|policy| policy.name == moved.image)?;
+            let environment = set.environments.find(|e| e.name == name)?;
+            let policy = set.policies.find(|policy| policy.name == moved.image)?;
             Some((&set.policies[policy], held.get(&(environment, policy))?))
         };
         let is_deployed =

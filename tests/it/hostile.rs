@@ -213,7 +213,7 @@ fn runs_that_push_at_the_same_time_lose_nothing() {
 #[test]
 fn every_branch_is_one_that_git_accepts() {
     use tagalong::changeset::Bundle;
-    use tagalong::policy::{PolicyFile, read};
+    use tagalong::policy::{EnvironmentId, Id as _, PolicyFile, PolicyId, read};
     let names = [
         "prod",
         "Prod",
@@ -256,7 +256,7 @@ fn every_branch_is_one_that_git_accepts() {
             if set.environments.is_empty() || set.policies.is_empty() {
                 continue;
             }
-            let branch = Bundle::of(&set, 0, 0).branch(&set);
+            let branch = Bundle::of(&set, EnvironmentId::at(0), PolicyId::at(0)).branch(&set);
             let plain = |c: char| c.is_ascii_alphanumeric() || "/-".contains(c);
             assert!(branch.len() <= 80 && branch.chars().all(plain), "{name:?}: {branch}");
             let judged = std::process::Command::new("git")

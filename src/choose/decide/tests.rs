@@ -1,3 +1,4 @@
+use crate::policy::{EnvironmentId, Id as _};
 use jiff::Timestamp;
 
 use super::super::{Answers, Question, Verdict, select};
@@ -8,9 +9,9 @@ use crate::policy::{PolicyFile, read};
 
 fn policy(tags: &str, more: &str) -> Policy {
     let text = format!("images: {{p: {{image: nginx, tags: {{{tags}}}{more}}}}}\n");
-    let (mut set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
+    let (set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
     assert_eq!(problems, []);
-    set.policies.remove(0)
+    set.policies.into_vec().remove(0)
 }
 
 fn deployed(text: &str) -> Deployed {
@@ -70,7 +71,7 @@ impl Eyes {
                 Stop::Ask(questions) => questions,
                 Stop::Undecided(reason) => panic!("{reason:?}"),
             })?;
-        let environment = &set.environments[0];
+        let environment = &set.environments[EnvironmentId::at(0)];
         let selection = &selection;
         Case { policy, environment, listing, selection, deployed, facts, beside: &[] }.decide()
     }

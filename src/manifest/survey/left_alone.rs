@@ -5,6 +5,7 @@ use super::Survey;
 use super::seen::{Seen, Untagged};
 use crate::diagnostic::Code;
 use crate::image::Repository;
+use crate::policy::{EnvironmentId, PolicyId};
 use crate::yaml::{NodeId, Stream};
 
 impl Survey<'_> {
@@ -12,7 +13,7 @@ impl Survey<'_> {
     pub(super) fn all_obstructed(
         &self,
         path: &str,
-        environment: usize,
+        environment: EnvironmentId,
         obstructed: &[Obstructed],
         seen: &mut Seen,
     ) {
@@ -27,8 +28,8 @@ impl Survey<'_> {
     pub(super) fn obstructed(
         &self,
         path: &str,
-        environment: usize,
-        policy: usize,
+        environment: EnvironmentId,
+        policy: PolicyId,
         left: &Obstructed,
         seen: &mut Seen,
     ) {
@@ -56,7 +57,7 @@ impl Survey<'_> {
         &self,
         path: &str,
         stream: &Stream,
-        environment: usize,
+        environment: EnvironmentId,
         texts: &[NodeId],
         seen: &mut Seen,
     ) {

@@ -9,13 +9,14 @@ use super::super::{Aim, Names};
 use super::Surveyed;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
+use crate::policy::{EnvironmentId, PolicyId};
 
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub(super) file: Option<Surveyed>,
     /// Sites outside every environment, by policy.
-    pub(super) outside: BTreeMap<usize, Vec<Place>>,
+    pub(super) outside: BTreeMap<PolicyId, Vec<Place>>,
     /// Targets that lead somewhere in it.
     pub(super) reached: BTreeSet<TargetId>,
     /// Places that are left alone, by environment and policy: the first of each.
@@ -56,7 +57,7 @@ pub(in super::super) struct OfOthers {
 }
 
 /// Places that are left alone, by environment and policy: where the first of each is.
-pub type Left = BTreeMap<(usize, usize), String>;
+pub type Left = BTreeMap<(EnvironmentId, PolicyId), String>;
 
 impl Seen {
     /// The images of a file of values, over which others may be laid.
@@ -88,7 +89,13 @@ impl Seen {
     }
 
     /// Remembers a place that is left alone.
-    pub(super) fn left(&mut self, environment: usize, policy: usize, path: &str, line: usize) {
+    pub(super) fn left(
+        &mut self,
+        environment: EnvironmentId,
+        policy: PolicyId,
+        path: &str,
+        line: usize,
+    ) {
         self.left.entry((environment, policy)).or_insert_with(|| format!("{path}:{line}"));
     }
 
@@ -98,7 +105,7 @@ impl Seen {
     }
 
     /// Counts a place of a policy that is in no environment.
-    pub(super) fn outside(&mut self, policy: Option<usize>, place: Place) {
+    pub(super) fn outside(&mut self, policy: Option<PolicyId>, place: Place) {
         if let Some(policy) = policy {
             self.outside.entry(policy).or_default().push(place);
         }

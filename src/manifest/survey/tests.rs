@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{PolicyFile, read};
+use crate::policy::{Id as _, PolicyFile, read};
 
 #[test]
 fn sites_go_to_their_environment_and_the_rest_is_reported() {
@@ -21,8 +21,10 @@ fn sites_go_to_their_environment_and_the_rest_is_reported() {
     ];
     let seen = look.map(|(path, bytes)| survey.look(path, bytes));
     let Looked { files, diagnostics, .. } = survey.finish(seen.into());
-    let got: Vec<_> =
-        files.iter().map(|f| (&*f.path, f.environment, f.sites.len(), f.sites[0].1)).collect();
+    let got: Vec<_> = files
+        .iter()
+        .map(|f| (&*f.path, f.environment.position(), f.sites.len(), f.sites[0].1.position()))
+        .collect();
     assert_eq!(got, [("a/x.yaml", 0, 1, 0), ("b/x.yaml", 1, 1, 1)]);
     let codes: Vec<_> = diagnostics.iter().map(|d| d.code.as_str()).collect();
     assert_eq!(

@@ -10,6 +10,7 @@ use super::seen::{OfOthers, Seen};
 use super::{ParsedFile, Plain, Survey};
 use crate::diagnostic::Place;
 use crate::image::Repository;
+use crate::policy::{EnvironmentId, PolicyId};
 
 /// Files that nothing runs: what they name is counted, and markers in them are examples.
 const DOCUMENTS: [&str; 8] = ["adoc", "htm", "html", "markdown", "md", "mdx", "rst", "txt"];
@@ -32,7 +33,7 @@ struct Mention<'t> {
     bytes: Range<usize>,
     line: usize,
     repository: Repository,
-    policy: usize,
+    policy: PolicyId,
     /// True if it stands in a sentence or a comment.
     is_prose: bool,
 }
@@ -102,7 +103,7 @@ impl Survey<'_> {
         &self,
         path: &str,
         text: &str,
-        environment: usize,
+        environment: EnvironmentId,
         found: &Found,
         seen: &mut Seen,
     ) -> bool {
@@ -123,11 +124,11 @@ impl Survey<'_> {
     pub(super) fn unclaimed(
         &self,
         ParsedFile { path, text, stream }: ParsedFile<'_>,
-        environment: usize,
+        environment: EnvironmentId,
         accounted: &Accounted,
         seen: &mut Seen,
     ) {
-        let mut by_policy: BTreeMap<usize, Vec<Mention<'_>>> = BTreeMap::new();
+        let mut by_policy: BTreeMap<PolicyId, Vec<Mention<'_>>> = BTreeMap::new();
         let comments = stream.comments();
         let is_comment = |at: usize| {
             let next = comments.partition_point(|comment| comment.start() <= at);
@@ -158,7 +159,7 @@ impl Survey<'_> {
         &self,
         path: &str,
         text: &str,
-        environment: usize,
+        environment: EnvironmentId,
         accounted: &Accounted,
         seen: &mut Seen,
     ) {
@@ -179,7 +180,7 @@ impl Survey<'_> {
     }
 
     /// True if a text names the image of a policy, with whatever behind it.
-    pub(super) fn names_any(&self, text: &str, environment: usize) -> bool {
+    pub(super) fn names_any(&self, text: &str, environment: EnvironmentId) -> bool {
         let is_in = |repository: &Repository| {
             let path = repository.path();
             let path = path.strip_prefix("library/").unwrap_or(path);
@@ -194,7 +195,7 @@ impl Survey<'_> {
     }
 
     /// The references to images of an environment's policies in a text, in its order, but for those that are silenced.
-    fn mentions<'t>(&self, text: &'t str, environment: usize) -> Vec<Mention<'t>> {
+    fn mentions<'t>(&self, text: &'t str, environment: EnvironmentId) -> Vec<Mention<'t>> {
         let lookup = &self.lookup[environment];
         let policy = |repository: &Repository| lookup.get(repository)?.first().copied();
         let (mut found, mut at) = (Vec::new(), 0);

@@ -8,7 +8,9 @@ use crate::diagnostic::{Code, Diagnostic, Severity, any_error};
 use crate::image::Repository;
 use crate::manifest::{AppVersion, MAX_FILE, is_candidate};
 use crate::pipeline::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, sweep};
-use crate::policy::{Policy, PolicyFile, PolicySet, RepositorySettings, SETTINGS_FILE, read};
+use crate::policy::{
+    Policy, PolicyFile, PolicyId, PolicySet, RepositorySettings, SETTINGS_FILE, read,
+};
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{
     DeployedImage, Imported, RENOVATE_FILES, RenovateConfig, Starter, WORKFLOW, policies,
@@ -300,8 +302,9 @@ impl Existing {
     fn uncovered(&self, new: &[(String, String)]) -> Option<String> {
         let added = new.iter().map(|(path, text)| PolicyFile::new(path.clone(), text.clone()));
         let (set, _) = read(&self.files.iter().cloned().chain(added).collect::<Vec<_>>());
-        let is_taken = |index: &usize| set.environments.iter().any(|e| e.policies.contains(index));
-        let left = (0..set.policies.len()).filter(|index| !is_taken(index));
+        let is_taken =
+            |index: &PolicyId| set.environments.iter().any(|e| e.policies.contains(index));
+        let left = set.policies.ids().filter(|index| !is_taken(index));
         let is_new = |policy: &&Policy| new.iter().any(|(path, _)| *path == policy.place.path);
         let names: Vec<&str> = left
             .map(|index| &set.policies[index])
@@ -369,10 +372,10 @@ impl Existing {
         let mut hits = load::find_hits(tree, settings, repositories, &[]);
         let looked = survey(tree, &set, &mut hits);
         let sites = looked.files.iter().flat_map(|file| &file.sites);
-        let moving: BTreeSet<usize> = sites.map(|(_, policy)| *policy).collect();
+        let moving: BTreeSet<PolicyId> = sites.map(|(_, policy)| *policy).collect();
         let left = looked.left.iter().filter(|((_, policy), _)| !moving.contains(policy));
         let idle = left.filter_map(|((_, policy), place)| {
-            let policy = set.policies.get(*policy).filter(|policy| is_new(policy))?;
+            let policy = Some(&set.policies[*policy]).filter(|policy| is_new(policy))?;
             let is_there = |problem: &&Diagnostic| {
                 let at = problem.place.as_ref();
                 at.is_some_and(|at| format!("{}:{}", at.path, at.line) == *place)

@@ -21,7 +21,7 @@ use crate::pipeline::{
     homes::{self, KnownPlaces, Names},
     rewrite, sign, survey,
 };
-use crate::policy::{self, AutoMerge, Environment, Group, PolicySet, Timing, Via};
+use crate::policy::{self, AutoMerge, Environment, EnvironmentId, Group, PolicySet, Timing, Via};
 use crate::promote::{Back, Held, Timeline};
 use crate::registry::Usage;
 use crate::settings::{DecideSettings, Surroundings};
@@ -102,7 +102,9 @@ async fn plan(
             format!("name one environment with --env, as in `--env prod`; {named} are named");
         return Err(Failure::Argument(message));
     };
-    let environment = set.environments.iter().position(|e| e.name == *name).unwrap_or_default();
+    let Some(environment) = set.environments.find(|e| e.name == *name) else {
+        return Err(Failure::Argument(format!("--env {name}: nothing has this name")));
+    };
     prepare(&mut set.environments[environment].deliver, asked);
     let Looked { files, diagnostics: found, .. } = survey(&tree, &set, &mut hits);
     diagnostics.extend(found);
@@ -168,7 +170,7 @@ async fn timeline(
     tree: &Tree,
     set: &PolicySet,
     files: &[Surveyed],
-    environment: usize,
+    environment: EnvironmentId,
     now: Timestamp,
 ) -> Result<Timeline, Failure> {
     let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -182,7 +184,7 @@ async fn timeline(
 /// The decisions that take an environment back.
 fn decided(
     back: &Back<'_>,
-    environment: usize,
+    environment: EnvironmentId,
     files: &[Surveyed],
 ) -> Result<Vec<Decided>, Failure> {
     let here = uses(files).into_iter().filter(|at| at.environment == environment);
@@ -199,7 +201,7 @@ fn decided(
 /// A rollback that has nothing to go back to.
 struct Nothing<'a> {
     back: &'a Back<'a>,
-    environment: usize,
+    environment: EnvironmentId,
 }
 
 impl Nothing<'_> {
@@ -252,12 +254,12 @@ impl Nothing<'_> {
 fn notes(
     plan: &Plan,
     set: &PolicySet,
-    environment: usize,
+    environment: EnvironmentId,
     timeline: &Timeline,
     asked: &RollbackRequest,
 ) -> RollbackNotes {
     let row = |planned: &Planned| {
-        let policy = set.policies.iter().position(|policy| policy.name == planned.image)?;
+        let policy = set.policies.find(|policy| policy.name == planned.image)?;
         let (tag, digest) = (planned.decision.to.clone(), planned.decision.to_digest.clone());
         let to = Deployed { tag, digest, ..Deployed::default() };
         let is_it = |index: &usize| match timeline.states[*index].held(policy) {

@@ -6,7 +6,7 @@ use super::plan_all;
 use crate::changeset::Planned;
 use crate::choose::{Deployed, Outcome};
 use crate::pipeline::{DeliveryMode, Failure, Planning, Request, Session, Tree};
-use crate::policy::PolicySet;
+use crate::policy::{EnvironmentId, PolicyId, PolicySet};
 use crate::promote::{Held, Timeline};
 use crate::report::{EnvironmentStatus, HistoryRow, ImageStatus, PullRequestLink, Status};
 use crate::settings::{DecideSettings, Surroundings};
@@ -37,15 +37,15 @@ pub async fn status(
 }
 
 /// The environments, each after those that it comes from.
-pub(in crate::pipeline) fn order(set: &PolicySet) -> Vec<usize> {
-    let mut all: Vec<usize> = Vec::new();
+pub(in crate::pipeline) fn order(set: &PolicySet) -> Vec<EnvironmentId> {
+    let mut all: Vec<EnvironmentId> = Vec::new();
     while all.len() < set.environments.len() {
-        let is_next = |index: &usize| {
+        let is_next = |index: &EnvironmentId| {
             let promotion = set.environments[*index].stage.promotion.as_ref();
             let mut sources = promotion.into_iter().flat_map(|promotion| &promotion.sources);
             !all.contains(index) && sources.all(|source| all.contains(source))
         };
-        match (0..set.environments.len()).find(is_next) {
+        match set.environments.ids().find(is_next) {
             Some(next) => all.push(next),
             None => break,
         }
@@ -53,7 +53,11 @@ pub(in crate::pipeline) fn order(set: &PolicySet) -> Vec<usize> {
     all
 }
 
-fn environment(planning: &Planning, index: usize, settings: &DecideSettings) -> EnvironmentStatus {
+fn environment(
+    planning: &Planning,
+    index: EnvironmentId,
+    settings: &DecideSettings,
+) -> EnvironmentStatus {
     let environment = &planning.set.environments[index];
     let promotion = environment.stage.promotion.as_ref();
     let sources = promotion.into_iter().flat_map(|promotion| &promotion.sources);
@@ -78,8 +82,8 @@ fn environment(planning: &Planning, index: usize, settings: &DecideSettings) -> 
     }
 }
 
-fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageStatus {
-    let policy = planning.set.policies.iter().position(|policy| policy.name == planned.image);
+fn image(planning: &Planning, environment: EnvironmentId, planned: &Planned) -> ImageStatus {
+    let policy = planning.set.policies.find(|policy| policy.name == planned.image);
     let timeline = planning.timelines.get(&environment).and_then(|known| known.as_ref().ok());
     let stretch = policy.zip(timeline).and_then(|(policy, timeline)| {
         let held = timeline.head()?.held.get(&policy)?;
@@ -115,7 +119,7 @@ fn image(planning: &Planning, environment: usize, planned: &Planned) -> ImageSta
 const HISTORY: usize = 10;
 
 /// The versions that an environment held of an image before the present one.
-fn history(timeline: &Timeline, policy: usize) -> Vec<HistoryRow> {
+fn history(timeline: &Timeline, policy: PolicyId) -> Vec<HistoryRow> {
     let mut rows = Vec::new();
     let mut index = 0;
     while let Some(state) = timeline.states.get(index).filter(|_| rows.len() < HISTORY) {

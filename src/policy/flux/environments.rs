@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use globset::{GlobSet, GlobSetBuilder};
 
 use super::super::paths::{self, Paths};
-use super::super::{Home, Stage, Via};
+use super::super::{ById, Home, PolicyId, Stage, Via};
 use super::{Automation, Chosen, Deliver, Environment, Flux, ObjectName, Policy, marker_name};
 
 impl Flux {
     /// An environment for each automation; automations whose paths overlap become one, which opens
     /// pull requests when one of them would.
-    pub(in crate::policy) fn environments(&self, policies: &[Policy]) -> Vec<Environment> {
+    pub(in crate::policy) fn environments(
+        &self,
+        policies: &ById<PolicyId, Policy>,
+    ) -> Vec<Environment> {
         let mut merged: Vec<Environment> = Vec::new();
         for (key, automation) in &self.automations {
             let mut new = Environment {
@@ -53,8 +56,8 @@ impl Flux {
         &self,
         key: &ObjectName,
         automation: &Automation,
-        policies: &[Policy],
-    ) -> Vec<usize> {
+        policies: &ById<PolicyId, Policy>,
+    ) -> Vec<PolicyId> {
         let wanted = |(namespace, name): &ObjectName, chosen: &Chosen| {
             let labelled = automation.selector.matches(&chosen.spec.labels);
             (*namespace == key.0 && labelled)
@@ -63,16 +66,15 @@ impl Flux {
         let names: BTreeSet<String> =
             self.policies.iter().filter_map(|(k, chosen)| wanted(k, chosen)).collect();
         let chosen = policies
-            .iter()
-            .enumerate()
+            .with_ids()
             .filter(|(_, policy)| policy.is_of_flux() && names.contains(&policy.name));
-        chosen.map(|(index, _)| index).collect()
+        chosen.map(|(id, _)| id).collect()
     }
 }
 
 /// Two environments as one.
 fn united(first: Environment, second: Environment) -> Environment {
-    let policies: BTreeSet<usize> = first.policies.into_iter().chain(second.policies).collect();
+    let policies: BTreeSet<PolicyId> = first.policies.into_iter().chain(second.policies).collect();
     let mut written = first.paths.written;
     written.extend(second.paths.written);
     let is_by_pull_request = second.deliver.via == Via::PullRequest;

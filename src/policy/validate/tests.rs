@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::Id as _;
 
 fn read_text(text: &str) -> (PolicySet, Vec<Diagnostic>) {
     read(&[PolicyFile::new("policies/p.yaml", text)])
@@ -21,16 +22,16 @@ fn a_good_file_becomes_a_set() {
     assert_eq!(problems, []);
     let names: Vec<_> = set.environments.iter().map(|e| (&*e.name, e.policies.len())).collect();
     assert_eq!(names, [("prod", 1), ("stage", 2)]);
-    assert!(set.environments[0].paths.contains("clusters/prod/a/b.yaml"));
-    assert!(!set.environments[0].paths.contains("clusters/production/a.yaml"));
-    assert!(set.environments[1].paths.contains("clusters/stage-eu/a.yaml"));
+    assert!(set.environments[EnvironmentId::at(0)].paths.contains("clusters/prod/a/b.yaml"));
+    assert!(!set.environments[EnvironmentId::at(0)].paths.contains("clusters/production/a.yaml"));
+    assert!(set.environments[EnvironmentId::at(1)].paths.contains("clusters/stage-eu/a.yaml"));
 }
 
 #[test]
 fn without_environments_one_covers_everything() {
     let (set, _) = read_text("images: {a: {image: nginx, tags: {semver: '*'}}}\n");
-    assert!(set.environments[0].paths.contains("x/y.yaml"));
-    assert!(set.environments[0].paths.contains("z.yaml"));
+    assert!(set.environments[EnvironmentId::at(0)].paths.contains("x/y.yaml"));
+    assert!(set.environments[EnvironmentId::at(0)].paths.contains("z.yaml"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Single cases: what cannot be told, what moves together, and other tools' published ones.
 
 use super::*;
+use crate::policy::{EnvironmentId, Id as _, PolicyId};
 use jiff::SignedDuration;
 
 /// What is decided of a second stage when something about the history of the first one changes.
@@ -17,9 +18,10 @@ fn decided_after(change: impl Fn(&mut Timeline)) -> Decision {
     world.put(0, 2);
     world.now += 30 * 3600;
     let mut timelines = world.timelines();
-    change(timelines.get_mut(&0).unwrap().as_mut().unwrap());
-    let at = Use { environment: 1, policy: 0, deployed: deployed(1) };
-    let promotion = world.set.environments[1].stage.promotion.as_ref().unwrap();
+    change(timelines.get_mut(&EnvironmentId::at(0)).unwrap().as_mut().unwrap());
+    let at =
+        Use { environment: EnvironmentId::at(1), policy: PolicyId::at(0), deployed: deployed(1) };
+    let promotion = world.set.environments[EnvironmentId::at(1)].stage.promotion.as_ref().unwrap();
     let (checks, ledger) = (BTreeMap::new(), Ledger::default());
     let now = Timestamp::from_second(world.now).unwrap();
     let facts = PromotionFacts {
@@ -42,14 +44,14 @@ fn what_cannot_be_told_is_held() {
         (|_| {}, Outcome::Update, ReasonCode::Promoted, "v2.0.0 has earned it in s0"),
         (
             |timeline| {
-                timeline.states[0].held.get_mut(&0).unwrap().insert(deployed(3));
+                timeline.states[0].held.get_mut(&PolicyId::at(0)).unwrap().insert(deployed(3));
             },
             Outcome::Hold,
             ReasonCode::NotInSource,
             "s0 holds several versions of shop: v2.0.0, v3.0.0",
         ),
         (
-            |timeline| drop(timeline.states[0].held.remove(&0)),
+            |timeline| drop(timeline.states[0].held.remove(&PolicyId::at(0))),
             Outcome::Hold,
             ReasonCode::NotInSource,
             "s0 holds no shop",
@@ -72,7 +74,7 @@ fn what_cannot_be_told_is_held() {
         ),
         (
             |timeline| {
-                let held = timeline.states[0].held.get_mut(&0).unwrap();
+                let held = timeline.states[0].held.get_mut(&PolicyId::at(0)).unwrap();
                 *held = BTreeSet::from([Deployed { tag: None, ..deployed(2) }]);
             },
             Outcome::Hold,
@@ -100,7 +102,7 @@ fn what_a_source_went_back_from_is_no_candidate() {
             let at = |hours: i64| Timestamp::from_second(START + hours * 3600).unwrap();
             let state = |held: &Deployed, since| State {
                 since,
-                held: BTreeMap::from([(0, BTreeSet::from([held.clone()]))]),
+                held: BTreeMap::from([(PolicyId::at(0), BTreeSet::from([held.clone()]))]),
                 commits: vec!["c".into()],
             };
             // Back to the old one an hour ago; the new one was there for a day.
@@ -124,21 +126,26 @@ fn together(from: &str, sources: [&[(u64, u64, i64)]; 2]) -> Vec<String> {
     let now = Timestamp::from_second(START).unwrap();
     let state = |(shop, worker, hours): &(u64, u64, i64)| State {
         since: now - SignedDuration::from_hours(*hours),
-        held: [*shop, *worker].iter().map(|v| BTreeSet::from([deployed(*v)])).enumerate().collect(),
+        held: [*shop, *worker]
+            .iter()
+            .enumerate()
+            .map(|(at, v)| (PolicyId::at(at), BTreeSet::from([deployed(*v)])))
+            .collect(),
         commits: vec!["c".into()],
     };
     let timeline = |states: &[(u64, u64, i64)]| {
         Ok(Timeline { states: states.iter().map(state).collect(), end: End::Root })
     };
     let here: &[(u64, u64, i64)] = &[(1, 1, 100)];
-    let timelines =
-        BTreeMap::from([(0, timeline(sources[0])), (1, timeline(sources[1])), (2, timeline(here))]);
+    let all = [sources[0], sources[1], here].into_iter().enumerate();
+    let timelines: BTreeMap<EnvironmentId, _> =
+        all.map(|(at, states)| (EnvironmentId::at(at), timeline(states))).collect();
     let (checks, ledger) = (BTreeMap::new(), Ledger::default());
     let facts =
         PromotionFacts { set: &set, timelines: &timelines, checks: &checks, ledger: &ledger, now };
-    let promotion = set.environments[2].stage.promotion.as_ref().unwrap();
+    let promotion = set.environments[EnvironmentId::at(2)].stage.promotion.as_ref().unwrap();
     let to = |policy| {
-        let at = Use { environment: 2, policy, deployed: deployed(1) };
+        let at = Use { environment: EnvironmentId::at(2), policy, deployed: deployed(1) };
         match decide(facts, promotion, &at) {
             Promoted::Decided(decision) => {
                 let to = decision.to.filter(|_| decision.outcome == Outcome::Update);
@@ -147,7 +154,7 @@ fn together(from: &str, sources: [&[(u64, u64, i64)]; 2]) -> Vec<String> {
             Promoted::Ask(_) => panic!("nothing is gated"),
         }
     };
-    vec![to(0), to(1)]
+    vec![to(PolicyId::at(0)), to(PolicyId::at(1))]
 }
 
 #[test]

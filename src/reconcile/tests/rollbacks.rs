@@ -3,6 +3,7 @@
 use super::*;
 use crate::changeset::{Decided, Use};
 use crate::policy::HOLD;
+use crate::policy::{EnvironmentId, Id as _};
 use crate::reconcile::{Feedback, Held, feedback, hold_rolled_back};
 
 const BRANCH: &str = "tagalong-rollback/staging";
@@ -32,9 +33,9 @@ fn held(snapshot: &Snapshot, deployed: &[&str]) -> Vec<Outcome> {
     let set = policies("draft: false");
     let update = |tag: &&str| {
         let deployed = Deployed { tag: Tag::parse(tag), ..Deployed::default() };
-        let policy = set.policies.iter().position(|policy| policy.name == "shop").unwrap();
+        let policy = set.policies.find(|policy| policy.name == "shop").unwrap();
         let decision = planned("shop", tag, Outcome::Update, "v1.2.0").decision;
-        Decided { at: Use { environment: 0, policy, deployed }, decision }
+        Decided { at: Use { environment: EnvironmentId::at(0), policy, deployed }, decision }
     };
     let mut decided: Vec<Decided> = deployed.iter().map(update).collect();
     hold_rolled_back(snapshot, &set, &mut decided);
@@ -74,10 +75,10 @@ fn auto_merge_of_a_held_or_committed_rollback_is_disabled() {
 #[test]
 fn a_merged_rollback_rejects_what_it_took_back_and_a_closed_one_nothing() {
     let set = policies("draft: false");
-    let shop = set.policies.iter().position(|policy| policy.name == "shop").unwrap();
+    let shop = set.policies.find(|policy| policy.name == "shop").unwrap();
     let at = |tag: &str| {
         let deployed = Deployed { tag: Tag::parse(tag), ..Deployed::default() };
-        Held::from([((0, shop), [deployed].into())])
+        Held::from([((EnvironmentId::at(0), shop), [deployed].into())])
     };
     let of = |pulls: BranchPullRequests, held: &Held| {
         let all = feedback(&snapshot(BRANCH, ours(), pulls), &set, held);

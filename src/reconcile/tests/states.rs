@@ -4,6 +4,7 @@
 use super::table::{EVENTS, TABLE};
 use super::*;
 use crate::policy::HOLD;
+use crate::policy::{EnvironmentId, Id as _, PolicyId};
 use crate::reconcile::{Feedback, Held, feedback};
 
 const BRANCH: &str = "tagalong/staging";
@@ -44,8 +45,9 @@ impl Cell {
     fn rejected(&self) -> Option<String> {
         let tag = Tag::parse(self.deployed());
         let deployed = Deployed { tag, ..Deployed::default() };
-        let held: Held =
-            (0..IMAGES.len()).map(|policy| ((0, policy), [deployed.clone()].into())).collect();
+        let held: Held = (0..IMAGES.len())
+            .map(|at| ((EnvironmentId::at(0), PolicyId::at(at)), [deployed.clone()].into()))
+            .collect();
         let all = feedback(&self.snapshot, &self.set, &held);
         let tags = all.into_iter().filter_map(|feedback| match feedback {
             Feedback::Rejected { proposed, .. } => Some(proposed.moves[0].to.clone()),
@@ -82,7 +84,8 @@ impl Cell {
             }
             if one.decision.outcome == Outcome::Update {
                 let branch =
-                    Bundle::of(&self.set, 0, policy_of(&self.set, image)).branch(&self.set);
+                    Bundle::of(&self.set, EnvironmentId::at(0), policy_of(&self.set, image))
+                        .branch(&self.set);
                 let found = plan.change_sets.iter().position(|set| set.branch == branch);
                 let index = found.unwrap_or(plan.change_sets.len());
                 if found.is_none() {
@@ -99,7 +102,7 @@ impl Cell {
     }
 
     fn change_set(&self, branch: String) -> ChangeSet {
-        let deliver = &self.set.environments[0].deliver;
+        let deliver = &self.set.environments[EnvironmentId::at(0)].deliver;
         let base = if self.event == "base" { "b1" } else { "b0" };
         let change = format!("{} on {base}", self.newest());
         ChangeSet {
@@ -125,8 +128,8 @@ impl Cell {
     }
 }
 
-fn policy_of(set: &PolicySet, image: &str) -> usize {
-    set.policies.iter().position(|policy| policy.name == image).unwrap()
+fn policy_of(set: &PolicySet, image: &str) -> PolicyId {
+    set.policies.find(|policy| policy.name == image).unwrap()
 }
 
 fn snapshot_of(state: &str) -> Snapshot {

@@ -67,11 +67,11 @@ fn published(kind: &str, current: &str, listed: &str) -> String {
         other => panic!("{other}"),
     };
     let text = format!("images: {{p: {{image: nginx, tags: {{{tags}}}}}}}\n");
-    let (mut set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
+    let (set, problems) = read(&[PolicyFile::new("p.yaml", text)]);
     if crate::diagnostic::any_error(&problems) {
         return "-".to_owned();
     }
-    let policy = set.policies.remove(0);
+    let policy = set.policies.into_vec().remove(0);
     let mut listing = Listing::default();
     for entry in listed.split_whitespace() {
         let (text, at) = entry.split_once('@').unwrap_or((entry, ""));

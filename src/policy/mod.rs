@@ -57,7 +57,7 @@ pub use schema::{
     policies as policy_schema, prepare, registries as registries_schema, service as service_schema,
     settings as settings_schema,
 };
-pub use service::{PushAccount, Served, Service, Webhook, read_service};
+pub use service::{DeliveryId, PushAccount, Sender, Served, Service, Webhook, read_service};
 pub use settings::{CommitAuthor, RepositorySettings, SETTINGS_FILE};
 pub use stage::{Gate, Lockstep, Promotion, Skip, Stage, Timing};
 pub use targets::{Query, Reach, Step, Target};

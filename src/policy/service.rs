@@ -238,12 +238,10 @@ impl Reading<'_> {
             wrong("registry", "not the host of a registry, as in harbor.acme.io");
         }
         let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
-        let by_header = !matches!(
-            raw.kind,
-            HookKind::GitHub | HookKind::DockerHub | HookKind::Quay | HookKind::PubSub
-        );
         match &raw.header {
-            Some(_) if !by_header => wrong("header", "this kind has its secret elsewhere"),
+            Some(_) if raw.kind.sender().header.is_none() => {
+                wrong("header", "this kind has its secret elsewhere");
+            }
             Some(header) if header.is_empty() || !header.bytes().all(is_plain) => {
                 wrong("header", "not the name of a header");
             }
@@ -276,10 +274,7 @@ impl Reading<'_> {
             }
             _ => {}
         }
-        let usual = match raw.kind {
-            HookKind::EventBridge => "x-api-key",
-            _ => "authorization",
-        };
+        let usual = raw.kind.sender().header.unwrap_or("authorization");
         Some(Webhook {
             kind: raw.kind,
             path: raw.path.trim_end_matches('/').to_owned(),
@@ -288,6 +283,43 @@ impl Reading<'_> {
             registry: raw.registry,
             google,
         })
+    }
+}
+
+/// What is special about a sender of webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The header with the secret, where the operator may name another one; the sender has its own way without.
+    pub header: Option<&'static str>,
+    /// What tells its deliveries apart.
+    pub delivery: DeliveryId,
+}
+
+/// What tells one delivery of a sender from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryId {
+    /// A header.
+    Header(&'static str),
+    /// The first of these fields of the body, as JSON pointers.
+    Field(&'static [&'static str]),
+    /// Nothing does.
+    None,
+}
+
+impl HookKind {
+    /// Who sends such webhooks.
+    #[must_use]
+    pub const fn sender(self) -> Sender {
+        const FIELDS: DeliveryId = DeliveryId::Field(&["/id", "/message/messageId"]);
+        let (header, delivery) = match self {
+            Self::GitHub => (None, DeliveryId::Header("x-github-delivery")),
+            Self::DockerHub | Self::Quay => (None, DeliveryId::None),
+            Self::Distribution => (Some("authorization"), DeliveryId::None),
+            Self::Harbor | Self::Acr => (Some("authorization"), FIELDS),
+            Self::EventBridge => (Some("x-api-key"), FIELDS),
+            Self::PubSub => (None, FIELDS),
+        };
+        Sender { header, delivery }
     }
 }
 

@@ -23,7 +23,7 @@ use super::usage::{Cost, Usage};
 use super::{Options, ScanError};
 use crate::choose::Listing;
 use crate::image::{Digest, Repository, Tag};
-use crate::policy::{Mirror, RegistryKind, Times};
+use crate::policy::{Mirror, Times};
 use crate::store::Store;
 
 /// Media types of everything a tag can point at. An index is preferred: its digest is the one that
@@ -118,7 +118,7 @@ impl Registry {
             LookupSource::Layouts(layouts) => return layouts.tags(),
         };
         let host = self.host(&asked).await;
-        let own = List::timed(host.kind).filter(|_| times != Times::Unneeded);
+        let own = host.product.timed.filter(|_| times != Times::Unneeded);
         if let Some((list, place)) = own.and_then(|list| Some((list, list.place(&asked)?))) {
             match self.walk(&place, list).await {
                 Ok(listing) => return Ok(listing),
@@ -130,7 +130,7 @@ impl Registry {
                 Err(error) => return Err(error),
             }
         }
-        self.walk(&asked, List::plain(host.kind)).await
+        self.walk(&asked, host.product.plain).await
     }
 
     /// Follows the pages of a list to its end.
@@ -402,10 +402,9 @@ impl Registry {
 }
 
 /// Leaves a registry in peace that allows only a few requests still: how long to wait, unless that is
-/// too long. Docker Hub counts manifests that are read, and nothing else
-/// (<https://docs.docker.com/docker-hub/usage/pulls/>).
+/// too long.
 fn spare(host: &Host, ask: &Ask<'_>) -> Result<Duration, ScanError> {
-    let counts = host.kind != RegistryKind::DockerHub
+    let counts = !host.product.counts_manifests
         || ask.method == Method::GET && ask.path.contains("/manifests/");
     let budget = *lock(&host.budget);
     match budget.pause().filter(|_| counts) {

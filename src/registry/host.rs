@@ -14,12 +14,12 @@ use url::Url;
 
 use super::auth::{Challenge, Token};
 use super::budget::Budget;
-use super::kind::{self, Cloud};
+use super::kind::{self, Cloud, Product};
 use super::listing::HUB_API;
 use super::{Options, ScanError};
 use crate::http;
 use crate::image::Repository;
-use crate::policy::{Connection, RegistryKind, RegistrySettings};
+use crate::policy::{Connection, RegistrySettings};
 
 /// Requests to one registry at once; a registry that serves a team takes this without notice.
 const AT_ONCE: u32 = 8;
@@ -39,7 +39,7 @@ pub(super) struct Host {
     /// Host and port of its API.
     pub(super) name: String,
     /// The product, by its name or by what somebody says.
-    pub(super) kind: RegistryKind,
+    pub(super) product: Product,
     /// What the clients are made from.
     settings: RegistrySettings,
     /// Asks it over HTTPS, and the token server that is vouched for. Made when needed: to read the
@@ -97,7 +97,7 @@ impl Host {
         let is_ours = settings.by_operator || http::is_loopback(name);
         Self {
             name: name.to_owned(),
-            kind: settings.kind.unwrap_or_else(|| kind::of_host(name)),
+            product: kind::product(settings.kind.unwrap_or_else(|| kind::of_host(name))),
             secure: OnceCell::new(),
             plain: OnceCell::new(),
             elsewhere: OnceCell::new(),

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::listing::List;
 use crate::policy::RegistryKind;
 
 /// A private registry of Amazon's.
@@ -78,6 +79,41 @@ pub(super) fn of_host(host: &str) -> RegistryKind {
         (_, Some(Cloud::Google)) => RegistryKind::Google,
         (_, Some(Cloud::Azure)) => RegistryKind::Azure,
         _ => RegistryKind::Other,
+    }
+}
+
+/// What is special about a product; what is not said here is as the specification has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Product {
+    /// The list of tags by the specification.
+    pub(super) plain: List,
+    /// Its own list, where it has one with times. Google's times are in the plain one.
+    pub(super) timed: Option<List>,
+    /// True if its own interface takes the password of the protocol without asking for it.
+    pub(super) shares_login: bool,
+    /// True if it counts manifests that are read against a limit, and nothing else
+    /// (<https://docs.docker.com/docker-hub/usage/pulls/>).
+    pub(super) counts_manifests: bool,
+}
+
+/// A registry that is as the specification has it.
+const SPECIFIED: Product =
+    Product { plain: List::Tags, timed: None, shares_login: false, counts_manifests: false };
+
+/// The product of each kind.
+pub(super) const fn product(kind: RegistryKind) -> Product {
+    match kind {
+        RegistryKind::DockerHub => Product {
+            plain: List::TagsAtOnce,
+            timed: Some(List::Hub),
+            counts_manifests: true,
+            ..SPECIFIED
+        },
+        RegistryKind::Quay => Product { timed: Some(List::Quay), ..SPECIFIED },
+        RegistryKind::Harbor => {
+            Product { timed: Some(List::Harbor), shares_login: true, ..SPECIFIED }
+        }
+        RegistryKind::Google | RegistryKind::Azure | RegistryKind::Other => SPECIFIED,
     }
 }
 

@@ -9,7 +9,6 @@ use url::Url;
 use super::ScanError;
 use super::page::{self, Page};
 use crate::image::Repository;
-use crate::policy::RegistryKind;
 
 /// Registries cap a page themselves; ECR refuses more than this.
 const PAGE_SIZE: &str = "1000";
@@ -34,21 +33,6 @@ pub(super) enum List {
 }
 
 impl List {
-    /// The list by the specification.
-    pub(super) fn plain(kind: RegistryKind) -> Self {
-        if kind == RegistryKind::DockerHub { Self::TagsAtOnce } else { Self::Tags }
-    }
-
-    /// The registry's own list, where it has one with times. Google's times are in the plain one.
-    pub(super) fn timed(kind: RegistryKind) -> Option<Self> {
-        match kind {
-            RegistryKind::DockerHub => Some(Self::Hub),
-            RegistryKind::Quay => Some(Self::Quay),
-            RegistryKind::Harbor => Some(Self::Harbor),
-            RegistryKind::Google | RegistryKind::Azure | RegistryKind::Other => None,
-        }
-    }
-
     /// Whether it is part of the distribution protocol, with its logins.
     pub(super) fn is_protocol(self) -> bool {
         matches!(self, Self::Tags | Self::TagsAtOnce)

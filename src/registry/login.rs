@@ -13,7 +13,6 @@ use super::credentials::{Asking, Credential, FoundCredential};
 use super::host::{Endpoint, Host, lock};
 use super::{Registry, ScanError, realm};
 use crate::http;
-use crate::policy::RegistryKind;
 
 impl Registry {
     /// Asks once, logging in when the registry wants it.
@@ -59,10 +58,11 @@ impl Registry {
         let base = known.map(|endpoint| endpoint.base).or_else(|| host.bases().into_iter().next());
         let base = base.ok_or_else(no_address)?;
         let url = join(&base, ask.path)?;
-        let found = match host.kind {
-            // That it is Harbor must not be the word of who may only write to the repository.
-            RegistryKind::Harbor if host.is_ours => self.credential(host, ask, &base).await?,
-            _ => None,
+        // Which product it is must not be the word of who may only write to the repository.
+        let found = if host.product.shares_login && host.is_ours {
+            self.credential(host, ask, &base).await?
+        } else {
+            None
         };
         let basic = found.and_then(|found| Some((auth::basic(&found.credential)?, found)));
         let answer = match basic {

@@ -20,7 +20,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::image::{Reference, Repository};
-use crate::policy::{HookKind, Webhook};
+use crate::policy::{DeliveryId, HookKind, Webhook};
 
 /// What may be new.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,10 +113,10 @@ fn payload<'b>(headers: &HeaderMap, body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
 }
 
 fn id(hook: &Webhook, headers: &HeaderMap, value: &Value) -> Option<String> {
-    let id = match hook.kind {
-        HookKind::GitHub => headers.get("x-github-delivery")?.to_str().ok()?,
-        HookKind::DockerHub | HookKind::Quay | HookKind::Distribution => return None,
-        _ => value.get("id").or_else(|| value.pointer("/message/messageId"))?.as_str()?,
+    let id = match hook.kind.sender().delivery {
+        DeliveryId::Header(name) => headers.get(name)?.to_str().ok()?,
+        DeliveryId::Field(fields) => fields.iter().find_map(|at| value.pointer(at))?.as_str()?,
+        DeliveryId::None => return None,
     };
     (id.len() <= 100).then(|| format!("{} {id}", hook.path))
 }

@@ -55,6 +55,8 @@ pub(super) enum LayerKind {
     Tag,
     /// The other half of a tag.
     Half,
+    /// A range of versions, beside which a tag counts for nothing.
+    Range,
 }
 
 impl Layer {
@@ -122,7 +124,14 @@ impl Layer {
             let (_, one) = all.find(|(at, one)| is_half(at, one))?;
             Some(Obstacle::InTwoKeys(self.said(one)))
         };
-        self.laid_digest(place, stand).or_else(half).or_else(|| {
+        let range = || {
+            let mut all = self.entries(place, stand);
+            let (_, one) =
+                all.find(|(at, one)| one.kind == LayerKind::Range && *at == place.keys())?;
+            let said = format!("{}, which counts more than a tag", self.said(one));
+            Some(Obstacle::Unread(said.into()))
+        };
+        self.laid_digest(place, stand).or_else(half).or_else(range).or_else(|| {
             let mut all = self.entries(place, stand);
             let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one, stand))?;
             Some(Obstacle::Elsewhere(self.said(one)))
@@ -195,7 +204,7 @@ impl Laid {
 
     /// A range of a source of Flux's, which counts more than its tag.
     pub(super) fn of_range(value: &str, line: usize) -> Self {
-        let (key, value, kind) = ("semver".to_owned(), value.to_owned(), LayerKind::Half);
+        let (key, value, kind) = ("semver".to_owned(), value.to_owned(), LayerKind::Range);
         Self { key, value, line, kind, has_tag: false }
     }
 }

@@ -105,6 +105,9 @@ struct SetValue<'s> {
     name: Vec<String>,
 }
 
+/// More values are not set in one list by hand.
+const MAX_SET: usize = 2_000;
+
 impl<'s> SetValue<'s> {
     fn at(stream: &'s Stream<'s>, way: &Way<'_>) -> Option<Self> {
         let (_, list) = way.keys.split_last()?;
@@ -122,7 +125,7 @@ impl<'s> SetValue<'s> {
     fn value(&self, name: &str) -> Option<&'s str> {
         let stream = self.stream;
         let text = |item: NodeId, key: &str| stream.text(stream.target(stream.get(item, key)?));
-        let mut items = self.items.iter().map(|item| stream.target(*item));
+        let mut items = self.items.iter().take(MAX_SET).map(|item| stream.target(*item));
         let item = items.find(|item| text(*item, "name") == Some(name))?;
         text(item, "value").filter(|text| !text.is_empty())
     }
@@ -268,7 +271,11 @@ impl Place<'_> {
         // What a place says of itself counts more.
         let counts = |own: bool| stand == Stand::Below || !own;
         match one.kind {
-            LayerKind::Digest | LayerKind::Digits | LayerKind::Half | LayerKind::Tag => false,
+            LayerKind::Digest
+            | LayerKind::Digits
+            | LayerKind::Half
+            | LayerKind::Range
+            | LayerKind::Tag => false,
             // An image of its own is another one's business.
             LayerKind::Name if one.has_tag && !self.is_lent => false,
             LayerKind::Name => {

@@ -363,7 +363,6 @@ fn what_is_made_for_another_one_keeps_nothing() {
     );
 }
 
-/// The lines of a text, two spaces further in.
 const PARAMETERS: &str = "      parameters:\n      - {name: image.repository, value: r.io/acme/shop}\n      - {name: image.tag, value: v1.0.0}\n";
 
 /// Single values that are set count more than the values beneath them, whose digest and registry stay.
@@ -465,6 +464,18 @@ fn a_patch_of_a_source_counts_however_it_is_written() {
         false,
         "`semver` in line 4",
     );
+    for operation in [
+        "{op: add, path: /spec/ref/semver, value: 1.x}",
+        "{op: replace, path: /spec/ref, value: {semver: 1.x}}",
+    ] {
+        let text =
+            format!("patches:\n- target: {{kind: OCIRepository}}\n  patch: |\n    - {operation}\n");
+        holds(
+            &[base(), kustomization(&text)],
+            false,
+            "`semver` in line 5 of prod/kustomization.yaml",
+        );
+    }
     // A tag in a patch is a place of its own.
     let tag = ("prod/p.yaml", fields("{ref: {tag: v1.0.0}}"));
     holds(&[tag, base(), kustomization("patches: [{path: p.yaml}]\n")], true, "");
@@ -512,6 +523,45 @@ fn a_helmfile_names_files_by_templates() {
     holds(&[values(), ("gen.yaml", generator.to_owned())], false, "in line 5 of gen.yaml is");
 }
 
+/// What a template of a path fills in makes alternatives: none lends its names to another one, nor keeps it.
+#[test]
+fn what_a_template_names_is_of_one_release_each() {
+    let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n  web: {image: r.io/acme/web, tags: {semver: minor}}\n";
+    let catalog = "r.io/acme/shop: [v1.0.0, v1.1.0]\nr.io/acme/web: [v1.0.0, v1.9.0]\n";
+    let image = |name: &str| format!("image: {{repository: r.io/acme/{name}, tag: v1.0.0}}\n");
+    let tag = "image: {tag: v1.0.0}\n".to_owned();
+    let values = |path: &str| {
+        format!(
+            "releases:\n- {{name: web, chart: ./charts/web, values: ['{path}']}}\n- {{name: shop, chart: ./charts/shop, values: ['{path}']}}\n"
+        )
+    };
+    for path in [
+        "values/{{ .Release.Name }}.yaml",
+        "values/{{ .Values.x }}.yaml",
+        "{{ requiredEnv \"X\" }}",
+    ] {
+        let files = [
+            ("policies/p.yaml", policies.to_owned()),
+            ("helmfile.yaml", values(path)),
+            ("charts/web/values.yaml", image("web")),
+            ("charts/shop/values.yaml", image("shop")),
+            ("values/web.yaml", image("web")),
+            ("values/shop.yaml", tag.clone()),
+        ];
+        let all: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
+        let (got, said) = after(&all, catalog, "values/shop.yaml");
+        assert!(!got.contains("v1.9.0"), "{path}: {got}\n{said}");
+        let (got, said) = after(&all, catalog, "values/web.yaml");
+        assert!(got.contains("v1.9.0"), "{path}: {got}\n{said}");
+    }
+    // Another environment's file is no layer of this one.
+    let digest = "image: {repository: r.cn/acme/shop, tag: v1.0.0, digest: '@A'}\n".to_owned();
+    let shop = ("env/prod/shop.yaml", image("shop"));
+    let helmfile = "releases:\n- {name: shop, chart: ./c, values: ['env/{{ .Environment.Name }}/shop.yaml']}\n";
+    holds(&[shop, ("env/cn/shop.yaml", digest), ("helmfile.yaml", helmfile.to_owned())], true, "");
+}
+
+/// The lines of a text, two spaces further in.
 fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
 }

@@ -101,9 +101,15 @@ impl<'a> ReleaseDocument<'a> {
                 continue;
             }
             let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
+            let range = self.stream.at(node, &["semver"]).and_then(|node| self.stream.text(node));
+            if let Some(range) = range.filter(|_| keys == ["ref"]) {
+                let range = Laid::of_range(range, line + lines);
+                laid.entry(keys.clone()).or_default().push(range);
+            }
             let mappings = mappings(self.stream, node);
             for (beneath, all) in laid_in(self.stream, &mappings) {
-                laid.insert(at(beneath), all.into_iter().map(|one| one.below(lines)).collect());
+                let all = all.into_iter().map(|one| one.below(lines));
+                laid.entry(at(beneath)).or_default().extend(all);
             }
             for (beneath, line) in borrowers(self.stream, &mappings) {
                 tags.insert(at(beneath), line + lines);
@@ -162,6 +168,8 @@ impl Single<'_> {
                 laid.entry(keys).or_default().push(one);
             } else if let Some(one) = Laid::of_source(&key, value, line) {
                 laid.entry(vec!["ref".to_owned()]).or_default().push(one);
+            } else if keys == ["ref"] && key == "semver" && !value.is_empty() {
+                laid.entry(keys).or_default().push(Laid::of_range(value, line));
             }
         }
         // An image with a name and a tag here is a site of its own.

@@ -95,7 +95,12 @@ impl Releases {
             }
             let root = Root { path: path.to_owned(), object: None, keys: Vec::new() };
             let values = Values::read(&stream, stream.target(*node), root, wanted.rank);
-            let values = Values { named_by: wanted.by, ..values };
+            let mut values = Values { named_by: wanted.by, ..values };
+            // Which of the releases of a template a file is of, nobody can tell: it lends no name, and takes none.
+            if named.contains('*') && !wanted.is_filled {
+                values.lendable.clear();
+                values.is_apart = true;
+            }
             match filled(named, path).filter(|_| wanted.is_filled) {
                 Some(what) => self.add_filled(&release, what, values),
                 None => self.add(&release, values),

@@ -211,11 +211,12 @@ impl Releases {
         for (index, item) in document.items(&["releases"]).into_iter().enumerate() {
             let release = ReleaseName(format!("{}:releases.{index}", document.path));
             let at = || vec!["releases".to_owned(), index.to_string()];
-            self.of_helmfile_release(document, &release, item, &at());
+            let name = document.text_of(item, "name").unwrap_or_default();
+            self.of_helmfile_release(document, &release, item, &at(), name);
             for template in templates(document, item) {
                 let keys = vec!["templates".to_owned(), template.to_owned()];
                 if let Some(node) = document.down(&keys) {
-                    self.of_helmfile_release(document, &release, node, &keys);
+                    self.of_helmfile_release(document, &release, node, &keys, name);
                 }
             }
         }
@@ -228,6 +229,7 @@ impl Releases {
         release: &ReleaseName,
         item: NodeId,
         keys: &[String],
+        name: &str,
     ) {
         let stream = document.stream;
         let merged = stream.get(item, "<<").map(|node| stream.target(node));
@@ -238,7 +240,7 @@ impl Releases {
         for (node, list) in lists {
             for (at, values) in document.items_of(node, list).into_iter().enumerate() {
                 if let Some(file) = stream.text(values).filter(|text| !text.contains('\n')) {
-                    self.want(release, &beside(document.path, &open(file)), Rank::File);
+                    self.want_filled(document, release, name, file);
                     continue;
                 }
                 let list = keys.iter().cloned().chain([list.to_owned()]).collect::<Vec<_>>();
@@ -251,6 +253,26 @@ impl Releases {
         for list in SETS {
             let set = document.named_values(document.items_of(item, list));
             self.add(release, Single::all(document.root_below(keys, list), set));
+        }
+    }
+
+    /// Wants a file of a helmfile's release. What a template fills in makes releases that are alternatives, as one for each environment;
+    /// one that is all of a path may name anything, and is not followed.
+    fn want_filled(
+        &mut self,
+        document: &ReleaseDocument<'_>,
+        release: &ReleaseName,
+        name: &str,
+        file: &str,
+    ) {
+        let own = ["{{ .Release.Name }}", "{{.Release.Name}}"];
+        let file = own.iter().fold(file.to_owned(), |file, own| file.replace(own, name));
+        let file = open(&file);
+        if file != "**" {
+            let is_filled = file.contains('*');
+            let (by, under) = ([].into(), Vec::new());
+            let wanted = Wanted { rank: Rank::File, by, under, is_filled };
+            self.want_as(release, &beside(document.path, &file), wanted);
         }
     }
 

@@ -345,6 +345,8 @@ mod tests {
             ("1.2.0-develop.3", "1.2.0-develop.10", true),
             ("16.8.1-ce.0", "16.9.0-ce.1", true),
             ("1.2.0-rc.1", "1.2.0-python.3", false),
+            ("1.2.0-feature-123", "1.3.0-feature-789", false),
+            ("10.4-ee-8", "10.5-ee-11", false),
             ("v1.28.4-rke2r1", "v1.28.5-rke2r2", true),
             ("3.10-master-777", "3.10-master-999", true),
             ("1.0.0-abcdef1", "1.1.0-1234567", true),

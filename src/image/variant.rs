@@ -13,35 +13,14 @@ const COUNTERS: [&str; 21] = [
 ];
 
 /// Words of builds, whose number counts where it stands behind a separator: branches, and releases of Debian and Ubuntu.
-const BUILDS: [&str; 27] = [
-    "bionic",
-    "bookworm",
-    "bullseye",
-    "buster",
-    "ce",
-    "ci",
-    "develop",
-    "edge",
-    "ee",
-    "experimental",
-    "feature",
-    "focal",
-    "hotfix",
-    "jammy",
-    "jenkins",
-    "main",
-    "master",
-    "nightly",
-    "noble",
-    "release",
-    "slim",
-    "snapshot",
-    "stable",
-    "stretch",
-    "trixie",
-    "trunk",
-    "wheezy",
+const BUILDS: [&str; 23] = [
+    "bionic", "bookworm", "bullseye", "buster", "ci", "develop", "edge", "focal", "hotfix",
+    "jammy", "jenkins", "main", "master", "nightly", "noble", "release", "slim", "snapshot",
+    "stable", "stretch", "trixie", "trunk", "wheezy",
 ];
+
+/// Words of builds where the number is written behind a dot.
+const DOTTED: [&str; 3] = ["ce", "ee", "experimental"];
 
 /// Distributions, whose later versions follow the earlier ones.
 const BASES: [&str; 17] = [
@@ -196,7 +175,7 @@ impl<'a> Pieces<'a> {
         let is_build = is_one_of(&BUILDS);
         // GitVersion and semantic-release write `develop.3`.
         let is_apart = !self.is_onto && (self.word.is_empty() || is_time || is_eks || is_build)
-            || joint == Some('.') && is_build;
+            || joint == Some('.') && (is_build || is_one_of(&DOTTED));
         let counts = (is_base || is_one_of(&COUNTERS) || is_apart) && !is_java;
         if counts {
             VariantPiece::Number(digits.parse().unwrap_or(u64::MAX), is_base)

@@ -102,12 +102,12 @@ fn text(
             }
             None => {
                 let line = locator.line() + claimed.line - 1;
-                finder.add_idle(Idle { line, why: Idleness::Escaped });
+                finder.found.idle.push(Idle { line, why: Idleness::Escaped });
             }
         }
     }
     for idle in found.idle {
-        finder.add_idle(Idle { line: locator.line() + idle.line - 1, ..idle });
+        finder.found.idle.push(Idle { line: locator.line() + idle.line - 1, ..idle });
     }
     for site in found.sites {
         match outer_slots(&inner, &site.slots, node, &locator)
@@ -145,7 +145,7 @@ pub(super) fn unread_markers(finder: &mut Finder<'_>) {
         for number in lines_in(value) {
             // Only in a block, lines are lines.
             let number = if *style == Style::Block { number } else { 0 };
-            finder.add_idle(Idle { line: node.line() + number, why: Idleness::InText });
+            finder.found.idle.push(Idle { line: node.line() + number, why: Idleness::InText });
         }
     }
 }

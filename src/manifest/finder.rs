@@ -1,7 +1,7 @@
 //! What the shapes share while a stream is walked.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::argocd::Override;
@@ -10,7 +10,8 @@ use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
 pub(super) use super::identity::join;
 use super::identity::{SaidByNode, WrittenForm};
-use super::marker::{self, Idle, Markers};
+use super::kustomize::Changed;
+use super::marker::{self, Markers};
 use super::named;
 use super::sharing::{self, Sharing, aliases};
 use super::target::Reached;
@@ -49,6 +50,8 @@ pub(super) struct Finder<'a> {
     pub(super) names: Vec<NodeId>,
     /// The digests of the mapping that was looked at last: several images can be in one.
     pub(super) digests: (Option<NodeId>, Digests<'a>),
+    /// The list of kustomize's that was looked at last, with the last entry that changes each name.
+    pub(super) entries: (Option<NodeId>, HashMap<String, Changed>),
     /// What collections say of registries.
     pub(super) known: SaidByNode,
     /// What a file beside this one sets, where this one is Compose's.
@@ -101,6 +104,7 @@ impl<'a> Finder<'a> {
             looked_into: BTreeSet::new(),
             names,
             digests,
+            entries: (None, HashMap::new()),
             known: SaidByNode::new(),
             variables: None,
             around: OnceCell::new(),
@@ -258,10 +262,6 @@ impl<'a> Finder<'a> {
             self.pieces.take(slot);
         }
         self.found.claimed.push(claimed);
-    }
-
-    pub(super) fn add_idle(&mut self, idle: Idle) {
-        self.found.idle.push(idle);
     }
 
     /// Notes a text that was read as YAML.

@@ -1,7 +1,7 @@
 //! kustomize's `images`: `name`, `newName`, `newTag`, `digest`
 //! (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::finder::Finder;
 use super::others::Objection;
@@ -109,6 +109,28 @@ pub fn taken_by(path: &str, text: &str) -> Vec<String> {
     stream.documents().iter().flat_map(|root| taken(path, &stream, *root)).collect()
 }
 
+/// What a kustomization gives tags to: the names, and the files and directories whose resources are meant.
+#[derive(Debug)]
+pub(super) struct Completed {
+    names: BTreeSet<Repository>,
+    reach: Vec<String>,
+}
+
+impl Completed {
+    pub(super) fn of(path: &str, stream: &Stream) -> Option<Self> {
+        let all = names(path, stream).into_iter();
+        let names: BTreeSet<Repository> =
+            all.filter_map(|name| Repository::parse(&name).ok()).collect();
+        let reach = stream.documents().iter().flat_map(|root| taken(path, stream, *root));
+        (!names.is_empty()).then(|| Self { names, reach: reach.collect() })
+    }
+
+    /// True if an image of a file gets its tag here.
+    pub(super) fn is_of(&self, image: &Repository, path: &str) -> bool {
+        self.names.contains(image) && self.reach.iter().any(|outer| is_within(path, outer))
+    }
+}
+
 fn taken(path: &str, stream: &Stream, root: NodeId) -> Vec<String> {
     let lists = ["resources", "bases", "components"].into_iter();
     let lists = lists.filter_map(|key| Some(stream.target(stream.get(root, key)?)));
@@ -203,17 +225,38 @@ impl Renamer<'_> {
 }
 
 /// What a later entry of the list does to the image: entries change what those before them made.
-fn changed_again(finder: &Finder<'_>, item: NodeId, image: &Repository) -> Option<Box<str>> {
-    let list = finder.stream.items(finder.parent(item)?);
-    let later = list.iter().skip_while(|other| **other != item).skip(1);
-    let mut later = later.map(|other| finder.stream.target(*other));
-    let is_it = |other: &NodeId| {
-        let name = finder.text(*other, "name").and_then(|name| Repository::parse(name).ok());
-        let changes = ["newName", "newTag", "digest"];
-        name.as_ref() == Some(image) && changes.iter().any(|key| finder.text(*other, key).is_some())
-    };
-    let line = finder.stream.node(later.find(is_it)?).line();
-    Some(format!("the entry in line {line} changes this image once more").into())
+/// Names are compared as they are written.
+fn changed_again(finder: &mut Finder<'_>, item: NodeId, name: &str) -> Option<Box<str>> {
+    let list = finder.parent(item)?;
+    if finder.entries.0 != Some(list) {
+        finder.entries = (Some(list), by_name(finder, list));
+    }
+    let Changed { start, line } = *finder.entries.1.get(name)?;
+    let own = finder.stream.node(item).span().start;
+    (start > own).then(|| format!("the entry in line {line} changes this image once more").into())
+}
+
+/// The last entry of a list that changes a name.
+#[derive(Clone, Copy)]
+pub(super) struct Changed {
+    /// Its first byte.
+    start: usize,
+    line: usize,
+}
+
+/// The last entry of a list that changes each name.
+fn by_name(finder: &Finder<'_>, list: NodeId) -> HashMap<String, Changed> {
+    let stream = finder.stream;
+    let entries = stream.items(list).iter().filter_map(|item| {
+        let item = stream.target(*item);
+        let node = stream.node(item);
+        let name = finder.text(item, "name")?.to_owned();
+        let entry = Changed { start: node.span().start, line: node.line() };
+        // Another tag or digest of it is a place of its own.
+        let is_other = finder.text(item, "newName").is_some_and(|new| new != name);
+        is_other.then_some((name, entry))
+    });
+    entries.collect()
 }
 
 /// Looks at one item. What runs is `newName` where it is given.
@@ -222,7 +265,8 @@ pub(super) fn visit(finder: &mut Finder<'_>, item: NodeId) {
     let Some(node) = finder.stream.get(item, key) else { return };
     let Some(Ok(repository)) = finder.text(item, key).map(Repository::parse) else { return };
     let is_clear = ["name", "newName"].iter().all(|key| !finder.stream.is_repeated(item, key));
-    let written = match changed_again(finder, item, &repository) {
+    let name = finder.text(item, key).unwrap_or_default().to_owned();
+    let written = match changed_again(finder, item, &name) {
         _ if !is_clear => Err(Obstacle::Repeated.into()),
         Some(said) => Err(Obstacle::Unread(said).into()),
         None => finder.siblings(item, &["newTag"]),

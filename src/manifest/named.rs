@@ -67,8 +67,7 @@ const HALVES: [&str; 12] = [
 const MAX_ENTRIES: usize = 500;
 
 /// Words that are such a key by themselves, among the keys of one image.
-const BARE_HALVES: [&str; 8] =
-    ["distro", "edition", "flavor", "flavour", "postfix", "prefix", "suffix", "variant"];
+const BARE_HALVES: [&str; 5] = ["flavor", "flavour", "postfix", "suffix", "variant"];
 
 /// True for one of them, with or without `image` before it.
 fn is_bare_half(key: &str) -> bool {

@@ -6,13 +6,13 @@ mod unclaimed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kustomize::{Renamed, renamed};
+use super::kustomize::{Completed, Renamed, renamed};
 use super::others::OtherFiles;
 use super::plain::{self, Plain};
 use super::target::TargetId;
 use super::{
     Aim, Basis, Claimed, Found, Named, Names, OtherName, Overlaid, Rest, Scalars, Setters, Site,
-    find, is_candidate, kustomize_names, notes,
+    find, is_candidate, notes,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::image::Repository;
@@ -180,12 +180,15 @@ impl<'p> Survey<'p> {
         let mut reached = BTreeSet::new();
         let (mut unread, mut prose, mut templates) = (Vec::new(), Vec::new(), Vec::new());
         let mut of_others = Vec::new();
-        let completed = seen.iter().flat_map(|seen| &seen.completed);
-        let completed: BTreeSet<Repository> =
-            completed.filter_map(|name| Repository::parse(name).ok()).collect();
+        let mut seen = seen;
+        let completed: Vec<Completed> =
+            seen.iter_mut().filter_map(|seen| seen.completed.take()).collect();
         for seen in seen {
             // A base names its images without tags, and a kustomization gives them.
-            let bare = seen.untagged.into_iter().filter(|one| !completed.contains(&one.repository));
+            let is_bare = |one: &seen::Untagged| {
+                !completed.iter().any(|other| other.is_of(&one.repository, &one.path))
+            };
+            let bare = seen.untagged.into_iter().filter(is_bare);
             diagnostics.extend(bare.map(|one| one.note));
             of_others.extend(seen.of_others);
             unread.extend(seen.unread);
@@ -275,7 +278,7 @@ impl<'p> Survey<'p> {
         if let Some(app_version) = self.others.app_version(path) {
             app_version.explain(&mut found);
         }
-        (seen.renamed, seen.completed) = (renamed(path, stream), kustomize_names(path, stream));
+        (seen.renamed, seen.completed) = (renamed(path, stream), Completed::of(path, stream));
         seen.names = Names::of(path, stream, &found);
         let Some(environment) = environment else {
             return self.outside(path, stream, found, seen);

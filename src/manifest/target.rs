@@ -81,9 +81,9 @@ pub(super) struct Effort {
 impl Effort {
     /// For a text: in proportion to its length, so that many small files cost no more than a large one.
     pub(super) fn of(text: &str) -> Self {
-        let (most_visits, most_bytes) = (8_000_000, 2 << 30);
+        let (most_visits, most_bytes) = (64_000_000, 2 << 30);
         Self {
-            visits: most_visits.min(1_000 + 32 * text.len()),
+            visits: most_visits.min(1_000 + 128 * text.len()),
             bytes: most_bytes.min((4 << 20) + 8_192 * text.len()),
         }
     }

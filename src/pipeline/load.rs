@@ -81,7 +81,8 @@ impl Loaded {
         for environment in &mut set.environments {
             environment.paths.leave_out(&repository.exclude);
         }
-        diagnostics.extend(problems.into_iter().map(|problem| looked_for(problem, &repository)));
+        diagnostics
+            .extend(problems.into_iter().map(|problem| looked_for(problem, &repository, tree)));
         diagnostics.extend(coverage(&set, tree));
         sources.extend(files.into_iter().map(|file| (file.path, file.text)));
         let (verifiers, problems) = verifiers(&set, tree, scope);
@@ -334,7 +335,7 @@ fn namespace(tree: &Tree, path: &str) -> Option<String> {
 }
 
 /// Says where policies were looked for, when there are none.
-fn looked_for(problem: Diagnostic, repository: &RepositorySettings) -> Diagnostic {
+fn looked_for(problem: Diagnostic, repository: &RepositorySettings, tree: &Tree) -> Diagnostic {
     if problem.code != Code::PolicyNone {
         return problem;
     }
@@ -345,7 +346,11 @@ fn looked_for(problem: Diagnostic, repository: &RepositorySettings) -> Diagnosti
     let help = problem
         .help
         .map(|help| if is_usual { help } else { help.replace("policies/NAME.yaml", &theirs) });
-    Diagnostic { message, help, ..problem }
+    let outer = tree.outer().map(|root| {
+        let root = root.display();
+        format!("this is a directory within a checkout: run it at {root}, or with `--repo {root}`")
+    });
+    Diagnostic { message, help: outer.or(help), ..problem }
 }
 
 /// Files that two environments cover, and paths that cover no file.
@@ -376,20 +381,22 @@ fn coverage(set: &PolicySet, tree: &Tree) -> Vec<Diagnostic> {
     let unused = here.flat_map(|(environment, used)| {
         let written = environment.paths.written().iter().enumerate();
         let idle = written.filter(|(index, path)| !used.contains(index) && *path != ".");
-        idle.map(|(index, path)| {
-            let message = format!(
-                "no file is beneath `{path}`, a path of environment `{}`",
-                environment.name
-            );
-            let place = environment.path_places.get(index).unwrap_or(&environment.place);
-            let problem = Diagnostic::warning(Code::PolicyUnusedPath, message).at(place.clone());
-            let near = nearest_directory(path, tree);
-            Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..problem }
-        })
+        idle.map(move |(index, path)| (environment, index, path))
+    });
+    let unused = unused.enumerate().map(|(at, (environment, index, path))| {
+        let name = &environment.name;
+        let message = format!("no file is beneath `{path}`, a path of environment `{name}`");
+        let place = environment.path_places.get(index).unwrap_or(&environment.place);
+        let problem = Diagnostic::warning(Code::PolicyUnusedPath, message).at(place.clone());
+        let near = (at < MAX_SUGGESTIONS).then(|| nearest_directory(path, tree)).flatten();
+        Diagnostic { help: near.map(|near| format!("did you mean `{near}`?")), ..problem }
     });
     let unused: Vec<_> = unused.collect();
     problems.into_values().chain(unused).collect()
 }
+
+/// So many misspelt paths are compared with all directories.
+const MAX_SUGGESTIONS: usize = 10;
 
 /// The directory, as deep in the tree, that is written most like a path.
 fn nearest_directory<'t>(path: &str, tree: &'t Tree) -> Option<&'t str> {

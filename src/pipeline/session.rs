@@ -53,13 +53,16 @@ pub(super) fn not_pushed(scope: &Scope, tree: &Tree, loaded: &Loaded) -> Option<
     let is_policy = |path: &&String| settings.policies.is_match(path) || *path == SETTINGS_FILE;
     let all: BTreeSet<&String> =
         tree.paths().iter().chain(clone.paths()).filter(is_policy).collect();
-    let differs = |path: &&&String| tree.read(path, MAX_FILE).ok() != clone.read(path).ok();
+    // What is not there may be left out of the checkout.
+    let differs = |path: &&&String| {
+        tree.read(path, MAX_FILE).is_ok_and(|own| clone.read(path).ok() != Some(own))
+    };
     let first = all.iter().find(differs)?;
     let branch = clone.branch();
     let message =
         format!("this file is not what `{branch}` of the origin has, and a run uses the latter");
     let note = Diagnostic::warning(Code::PolicyNotPushed, message).at(Place::of_file(first));
-    Some(note.help("commit and push it; `tagalong plan` shows what the checkout says"))
+    Some(note.help("push what is new here, or pull what is new there; `tagalong plan` shows what the checkout says"))
 }
 
 /// The surroundings with a token of the app, where one is named and the repository is on GitHub.

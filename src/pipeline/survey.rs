@@ -54,7 +54,9 @@ pub(super) fn survey(tree: &Tree, set: &PolicySet, hits: &mut Hits) -> Looked {
             Diagnostic::info(Code::FileSkipped, message).at(Place::of_file(path))
         },
     ));
-    left_alone.extend(tree.unlisted());
+    let is_out = |path: &str| set.environments.iter().all(|e| e.paths.leaves_out(path));
+    let unlisted = tree.unlisted().into_iter();
+    left_alone.extend(unlisted.filter(|one| one.place.as_ref().is_none_or(|at| !is_out(&at.path))));
     let mut looked = survey.finish(looked);
     looked.diagnostics.extend(left_alone);
     looked

@@ -10,7 +10,7 @@ use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
-use crate::policy::{Home, PolicySet, SETTINGS_FILE, Via};
+use crate::policy::{Home, PolicySet, Via};
 use crate::repo_id::RepoId;
 use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
 use crate::text::one_line;
@@ -56,7 +56,7 @@ impl Tree {
                                    repository by its URL or as OWNER/NAME";
                     return Err(Failure::Argument(message.to_owned()));
                 }
-                let tree = WorkTree::open(&root_of(path));
+                let tree = WorkTree::open(path);
                 Ok(Self::Work(tree.map_err(|error| Failure::Failed(error.to_string()))?))
             }
             (RepoSpec::Path(path), _) if Checkout::is_bare(path) => {
@@ -92,6 +92,13 @@ impl Tree {
             let origin = origin.is_dir().then(|| Checkout::discover(&origin).ok()).flatten()?;
             origin.file_at(LEDGER_REF, path, most)
         })
+    }
+
+    /// The root of the checkout that a directory is within, where it is not that itself.
+    pub(super) fn outer(&self) -> Option<PathBuf> {
+        let Self::Work(tree) = self else { return None };
+        let root = Checkout::discover(tree.root()).ok()?.work_tree()?.canonicalize().ok()?;
+        (tree.root().canonicalize().ok()? != root).then_some(root)
     }
 
     /// Makes what environments say of this place the same as saying nothing, and names it.
@@ -244,15 +251,6 @@ impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         Self::Failed(error.to_string())
     }
-}
-
-/// The root of the work tree that the present directory is in: policies are meant from there. One with policies of its own is meant
-/// itself.
-fn root_of(path: &Path) -> PathBuf {
-    let is_own = [SETTINGS_FILE, "policies"].iter().any(|name| path.join(name).exists());
-    let root = || Checkout::discover(path).ok()?.work_tree();
-    let root = (path == Path::new(".") && !is_own).then(root).flatten();
-    root.unwrap_or_else(|| path.to_owned())
 }
 
 /// The name of the repository that a directory was cloned from, whatever its server is called, and the branch

@@ -61,19 +61,25 @@ pub(super) fn parse(file: &PolicyFile) -> Result<Stream<'_>, Diagnostic> {
 
 /// What most likely went wrong. The parser stops where it cannot go on, which may be a line behind the mistake.
 fn advice(text: &str, error: &SyntaxError) -> &'static str {
-    let near: Vec<&str> = text.lines().skip(error.line.saturating_sub(2)).take(2).collect();
-    let values = near.iter().flat_map(|line| line.split([':', '[', ',']).skip(1));
+    let near = text.lines().skip(error.line.saturating_sub(2)).take(2);
+    let near: Vec<&str> = near.filter(|line| !line.trim_start().starts_with('#')).collect();
+    let values = near.iter().flat_map(|line| {
+        let parts = line.split(": ").flat_map(|part| part.split(", "));
+        parts.flat_map(|part| part.split('[')).skip(1)
+    });
     let items = near.iter().filter_map(|line| line.trim_start().strip_prefix("- "));
     let values: Vec<&str> = values.chain(items).map(str::trim_start).collect();
     let begins = |signs: &[char]| values.iter().any(|value| value.starts_with(signs));
-    let is_tabbed =
-        |line: &&str| line.trim_start_matches(' ').starts_with('\t') && !line.trim().is_empty();
+    let says = |words: &[&str]| words.iter().any(|word| error.message.contains(word));
     let lacks_colon = |line: &&str| {
         let line = line.trim();
-        !line.is_empty() && !line.contains(':') && !line.starts_with(['-', '#', '[', '{', '}', ']'])
+        !line.is_empty() && !line.contains(':') && !line.starts_with(['-', '[', '{', '}', ']'])
     };
     match () {
-        () if near.iter().any(is_tabbed) => "YAML is indented with spaces, never with tabs",
+        () if says(&["tab"]) => "YAML is indented with spaces, never with tabs",
+        () if says(&["unclosed", "end of stream", "quote"]) => {
+            "a quote or a bracket is not closed, here or above"
+        }
         () if begins(&['>', '|']) && error.message.contains(&['>', '|'][..])
             || error.message.contains("block scalar") =>
         {

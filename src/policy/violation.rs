@@ -68,7 +68,7 @@ impl<'v> Outdented<'v> {
         let message = format!("`{}.{}` is empty, and `{keys}` beside it", self.section, self.entry);
         Diagnostic::error(Code::PolicyWrongType, message)
             .at(places.of_key(&[self.section], self.keys[0]))
-            .help(format!("indent `{keys}`, so that it stands beneath `{}`", self.entry))
+            .help(format!("indent `{keys}`, beneath `{}`", self.entry))
     }
 
     /// Whether this is why something is wrong there.
@@ -126,7 +126,9 @@ impl Violated<'_> {
             }
             ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::Enum { .. } => {
                 let allowed = self.schema.allowed_values(keys);
-                let near = found.as_str().and_then(|found| nearest(found, allowed.iter().copied()));
+                // Short words are near to anything: `on` to `off`.
+                let written = found.as_str().filter(|found| found.len() > 3);
+                let near = written.and_then(|found| nearest(found, allowed.iter().copied()));
                 let meant = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
                 wrong(format!("{subject} cannot be {}", quoted(found)))
                     .help(format!("{meant}write one of `{}`", allowed.join("`, `")))
@@ -182,6 +184,7 @@ impl Violated<'_> {
                 ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => {
                     Some(kind.to_string())
                 }
+                ValidationErrorKind::OneOfNotValid { .. } => Some("string".to_owned()),
                 _ => None,
             })
             .collect();
@@ -200,6 +203,7 @@ impl Violated<'_> {
                 Some(format!("write a text in quotes{}", example.unwrap_or_default()))
             }
             (["array"], Value::String(one), _) if is_of_texts() => Some(format!("write [{one}]")),
+            (["boolean"], ..) => Some("write `true` or `false`".to_owned()),
             _ => self.schema.example_around(keys),
         };
         let found = match found {
@@ -284,7 +288,11 @@ impl<'s> Schema<'s> {
 
     /// An example of the value at a place, or of the nearest one around it that has one.
     fn example_around(self, keys: &[&str]) -> Option<String> {
-        let around = (1..=keys.len()).rev().map(|length| &keys[..length]);
+        // An item of a list, or an entry of a map, is shown with what is around it.
+        let is_inner = |key: &&&str| key.bytes().all(|b| b.is_ascii_digit());
+        let inner = keys.iter().rev().take_while(is_inner).count();
+        let least = if keys.len() == 2 { 1 } else { keys.len() - inner };
+        let around = (least.max(1)..=keys.len()).rev().map(|length| &keys[..length]);
         around
             .filter_map(|keys| Some((keys, self.example(keys)?)))
             .map(|(keys, example)| format!("as in `{}: {}`", keys[keys.len() - 1], flow(example)))

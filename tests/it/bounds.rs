@@ -201,7 +201,7 @@ fn targets_cost_what_their_files_are_worth() {
     let world = World::new();
     let target = |reach: &str| format!("      - {{files: [a.txt, a.json], {reach}}}\n");
     let targets =
-        target("match: '(?<tag>[a-z]+!)|[a-z]'") + &target("path: '$..tag', part: tag").repeat(90);
+        target("match: '(?<tag>[a-z]+!)|[a-z]'") + &target("path: '$..tag', part: tag").repeat(300);
     let policy = format!(
         "images:\n  shop:\n    image: ghcr.io/acme/shop\n    tags: {{semver: '*'}}\n    targets:\n{targets}"
     );

@@ -434,6 +434,7 @@ fn an_image_has_its_name_under_whatever_key_it_stands() {
 
 /// What a tester found in lists, among the keys of an image, and where no shape reads.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_stands_beside_a_place_counts() {
     let env = |more: &str| {
         format!(
@@ -469,7 +470,24 @@ fn what_stands_beside_a_place_counts() {
             "controllerImage: r.io/acme/shop\ncontrollerImageVersion: v1.1.0\n",
             &[],
         ),
+        // A prefix is a registry's, and an edition anybody's.
+        shop(
+            "image: {repository: r.io/acme/shop, tag: v1.0.0, edition: enterprise, prefix: x}\n",
+            "image: {repository: r.io/acme/shop, tag: v1.1.0, edition: enterprise, prefix: x}\n",
+            &[],
+        ),
         // No shape reads these.
+        stays(
+            "{webRepo: r.io/acme/web, webTagOverride: v3.0.0, shopRepo: r.io/acme/shop, shopTagOverride: v1.0.0}\n",
+            &[concat!(
+                "\"column\":93,\"message\":\"a version of `shop` stands under a key that is not read ",
+                "(`shopRepo`"
+            )],
+        ),
+        stays(
+            "{image: r.io/acme/web:v3, sidecarRepo: r.io/acme/shop, sidecarTag: v1.0.0}\n",
+            &["(`sidecarRepo` in line 1 is its name)"],
+        ),
         stays("image: {repo: r.io/acme/shop, tag: v1.0.0}\n", &["(`repo` in line 1 is its name)"]),
         stays("x: {imageRepository: r.io/acme/shop, tag: v1.0.0}\n", &["a version of `shop`"]),
         stays("x: {repository: r.io/acme/shop, tagOverride: v1.0.0}\n", &["a version of `shop`"]),
@@ -496,6 +514,36 @@ fn what_stands_beside_a_place_counts() {
             says: &["the entry in line 3 changes this image once more"],
         },
     ]);
+}
+
+/// What only looks like a version of an image is nobody's business.
+#[test]
+fn what_is_no_version_of_an_image_is_not_told() {
+    let world = World::new();
+    let files = [
+        (
+            "policies/p.yaml",
+            "images: {shop: {image: r.io/acme/shop, tags: {semver: minor}}, g: {image: grafana/grafana, tags: {semver: minor}}}\n",
+        ),
+        ("a.yaml", "image: r.io/acme/shop:v1.0.0\nb: {image: 'grafana/grafana:1.0.0'}\n"),
+        ("Chart.yaml", "apiVersion: v2\nname: web\nhome: r.io/acme/shop\nversion: 0.1.0\n"),
+        (
+            "b.yaml",
+            "metadata: {annotations: {image-source: r.io/acme/shop, deployment.kubernetes.io/revision: '3'}}\n",
+        ),
+        (
+            "c.yaml",
+            "x: {github.com/project-slug: grafana/grafana, backstage.io/version: '1.2'}\ny: {repository: grafana/grafana, go-version: '1.22'}\nz: {repo: grafana/grafana, revision: v1.2.3}\n",
+        ),
+        (
+            "d.yaml",
+            "x: {upstream: r.io/acme/shop, stage: p1, minTlsVersion: '1.2', schemaVersion: v1}\n",
+        ),
+    ];
+    let tree = world.tree(&files);
+    let catalog = world.file("c.yaml", "r.io/acme/shop: [v1.0.0]\ngrafana/grafana: [1.0.0]\n");
+    let out = world.bot(["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)]).run().exits(0);
+    assert!(!out.stderr.contains("a version of"), "{}", out.stderr);
 }
 
 /// A variable or a template in the name is reported, in whichever key it stands.

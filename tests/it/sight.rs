@@ -142,9 +142,9 @@ fn a_checkout_says_what_a_run_of_it_would_not_use() {
     assert!(!status.stdout.contains("the next run"), "{}{}", status.stdout, status.stderr);
     let again = bot(&[&back[..], &["--to", "v1.1.0"]].concat(), at).exits(2);
     assert!(!again.stderr.contains("it ran shop: v1.1.0"), "{}", again.stderr);
-    // From a directory within, the root is meant.
+    // Within a directory, the root is named.
     let within = world.bot(["check"]).directory(&checkout.join("dev"));
-    within.run().exits(0).says(&["1 policy, 1 environment: no mistakes"]);
+    within.run().exits(2).says(&["this is a directory within a checkout: run it at"]);
 }
 
 /// A base names its images without tags, and a kustomization gives them: nobody is to write a tag there.
@@ -158,7 +158,8 @@ fn a_base_that_a_kustomization_completes_is_no_mistake() {
         ("prod/kustomization.yaml", overlay),
     ];
     let catalog = world.file("c.yaml", "ghcr.io/acme/shop: [v1.0.0]\n");
-    for (files, is_told) in [(&files[..], false), (&files[..2], true)] {
+    let apart = [files[0], ("b/a.yaml", files[1].1), files[2]];
+    for (files, is_told) in [(&files[..], false), (&files[..2], true), (&apart[..], true)] {
         let tree = world.tree(files);
         let args = ["plan", "--repo", arg(&tree), "--catalog", arg(&catalog)];
         let out = world.bot(args).run().exits(0);

@@ -41,13 +41,15 @@ impl Survey<'_> {
         let note = notes::obstructed(path, left, &reached.name);
         match (&left.obstacle, &left.named) {
             (Obstacle::Untagged, Named::Is(repository)) => {
-                seen.untagged.push(Untagged { repository: repository.clone(), note });
+                let (repository, path) = (repository.clone(), path.to_owned());
+                seen.untagged.push(Untagged { repository, path, note });
             }
             _ => seen.problems.push(note),
         }
         // What names no tag, or is built here, is no place that could move.
         let is_bare = matches!(left.obstacle, Obstacle::Untagged | Obstacle::AppVersion(_));
-        if !is_bare && !matches!(left.obstacle, Obstacle::Built(_)) {
+        let is_guess = matches!(left.obstacle, Obstacle::Built(_) | Obstacle::Apart(_));
+        if !is_bare && !is_guess {
             seen.left(environment, policy, path, left.spot.line);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::kustomize::Renamed;
+use super::super::kustomize::{Completed, Renamed};
 use super::super::notes;
 use super::super::target::{Reached, TargetId};
 use super::super::{Aim, Names};
@@ -36,14 +36,15 @@ pub struct Seen {
     pub(super) problems: Vec<Diagnostic>,
     /// Images without a tag.
     pub(super) untagged: Vec<Untagged>,
-    /// Names to which a kustomization gives tags, or others.
-    pub(super) completed: Vec<String>,
+    /// What it gives tags to, as a kustomization.
+    pub(super) completed: Option<Completed>,
 }
 
 /// An image without a tag, which another file may give it.
 #[derive(Debug)]
 pub(super) struct Untagged {
     pub(super) repository: Repository,
+    pub(super) path: String,
     pub(super) note: Diagnostic,
 }
 

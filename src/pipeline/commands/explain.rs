@@ -109,7 +109,7 @@ fn explain_all(
             explanation: one(policy, &group, tag, &deciding, tags),
             environments: if are_several { group.environments.clone() } else { Vec::new() },
             deployed: group.deployed,
-            // Once, below the last.
+            // Once, below the first.
             left: if at == 0 { left.clone() } else { Vec::new() },
         });
         rows.collect::<Vec<_>>()
@@ -119,10 +119,10 @@ fn explain_all(
 
 /// Places with a policy's image that cannot be changed.
 fn left_alone(policy: &Policy, planning: &Planning) -> Vec<String> {
-    let name = format!("`{}`", policy.name);
+    let named = [format!("of `{}`", policy.name), format!("be `{}`'s", policy.name)];
     let is_its = |one: &&Diagnostic| {
         matches!(one.code, Code::SiteUnsupported | Code::SiteAmbiguous | Code::SiteUnclaimed)
-            && one.message.contains(&name)
+            && named.iter().any(|name| one.message.contains(name))
     };
     let all = planning.plan.diagnostics.iter().filter(is_its);
     let told = all.map(|one| {

@@ -26,7 +26,11 @@ const MISTAKES: [(&str, &str, &str); 24] = [
     ("images:\n  x:\n    image: a/b\n", "lacks the key `tags`", "as in `tags: {semver: minor}`"),
     ("images:\n  x: a/b\n", "must be a mapping, not `a/b`", "as in `images: {shop: {image:"),
     ("images:\n  x: {image: a/b, tags: latest}\n", "not `latest`", "as in `tags: {semver: minor}`"),
-    ("images:\n  x:\n  image: a/b\n  tags: {}\n", "`images.x` is empty", "it stands beneath `x`"),
+    (
+        "images:\n  x:\n  image: a/b\n  tags: {}\n",
+        "`images.x` is empty",
+        "indent `image`, `tags`, beneath `x`",
+    ),
     ("images: {x: {image: a/b, tags: {semver: '1'}, environments: [dev]}}", "unknown", "the top"),
 ];
 

@@ -212,6 +212,12 @@ impl Releases {
             let release = ReleaseName(format!("{}:releases.{index}", document.path));
             let at = || vec!["releases".to_owned(), index.to_string()];
             let name = document.text_of(item, "name").unwrap_or_default();
+            // Any other name is that of a chart in a repository of charts.
+            let chart = document.text_of(item, "chart").filter(|chart| chart.starts_with('.'));
+            if let Some(chart) = chart.filter(|chart| !chart.contains("{{")) {
+                let values = format!("{}/{VALUES}", beside(document.path, chart));
+                self.want(&release, &values, Rank::Chart);
+            }
             self.of_helmfile_release(document, &release, item, &at(), name);
             for template in templates(document, item) {
                 let keys = vec!["templates".to_owned(), template.to_owned()];

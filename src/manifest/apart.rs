@@ -66,7 +66,7 @@ fn of_mapping<'a>(finder: &Finder<'a>, mapping: NodeId) -> Vec<TextEntry<'a>> {
         let node = stream.target(*node);
         Some((stream.text(*key)?, stream.text(node)?, node))
     });
-    read(entries.collect())
+    read(entries)
 }
 
 /// The texts of a list of names and values, as of variables.
@@ -78,15 +78,21 @@ fn of_list<'a>(finder: &Finder<'a>, items: &[NodeId]) -> Vec<TextEntry<'a>> {
         let node = stream.target(stream.get(item, "value")?);
         Some((key, stream.text(node)?, node))
     });
-    read(entries.collect())
+    read(entries)
 }
 
-fn read<'a>(all: Vec<(&'a str, &'a str, NodeId)>) -> Vec<TextEntry<'a>> {
-    if !all.iter().any(|(_, text, _)| text.contains('/')) {
+/// Reads entries, where one may be a name and another one its version; most are neither, and cost nothing more.
+fn read<'a>(all: impl Iterator<Item = (&'a str, &'a str, NodeId)> + Clone) -> Vec<TextEntry<'a>> {
+    let mut names = all.clone().filter(|(_, text, _)| text.contains('/') && !text.contains(' '));
+    if names.next().is_none() || !all.clone().any(|(key, ..)| says_version(key)) {
         return Vec::new();
     }
-    let entry = |(key, text, node)| TextEntry { key, text, node, words: words(key) };
-    all.into_iter().map(entry).collect()
+    all.map(|(key, text, node)| TextEntry { key, text, node, words: words(key) }).collect()
+}
+
+/// True if a key may be that of a version, by its letters.
+fn says_version(key: &str) -> bool {
+    ["ag", "AG", "ersion", "ERSION", "evision"].iter().any(|part| key.contains(part))
 }
 
 /// The words of a key in lower case, however they are joined.

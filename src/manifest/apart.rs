@@ -92,7 +92,7 @@ fn read<'a>(all: impl Iterator<Item = (&'a str, &'a str, NodeId)> + Clone) -> Ve
 
 /// True if a key may be that of a version, by its letters.
 fn says_version(key: &str) -> bool {
-    ["ag", "AG", "ersion", "ERSION", "evision"].iter().any(|part| key.contains(part))
+    ["ag", "AG", "ersion", "ERSION", "evision", "EVISION"].iter().any(|part| key.contains(part))
 }
 
 /// The words of a key in lower case, however they are joined.
@@ -122,11 +122,16 @@ fn pairs(
     let mut found = Vec::new();
     for name in entries {
         let Some(repository) = named(name, entries) else { continue };
-        let mut near = entries.iter().filter(|entry| entry.stem() == name.stem()).peekable();
+        let near = entries.iter().filter(|entry| entry.stem() == name.stem());
         if near.clone().any(|entry| !is_free(entry.node) || finder.is_ignored(entry.node)) {
             continue;
         }
-        let Some(version) = near.find(|entry| is_version(entry, name)) else { continue };
+        let versions = near.filter(|entry| is_version(entry, name));
+        // `tag` itself before `tagPrefix`.
+        let is_said = |entry: &&TextEntry<'_>| {
+            entry.words.last().is_some_and(|last| last == "tag" || last == "version")
+        };
+        let Some(version) = versions.min_by_key(|entry| !is_said(entry)) else { continue };
         let line = finder.stream.node(name.node).line();
         let said = format!("`{}` in line {line} is its name", name.key);
         let (spot, obstacle) =

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Obstacle;
 use super::beside::{is_digest, is_group, is_key_of, is_of_other_thing};
+use super::finder::join;
 use super::identity::names_registry;
 use super::marker::is_ignore;
 use super::named::is_half;
@@ -125,7 +126,8 @@ impl Layer {
             Some(Obstacle::InTwoKeys(self.said(one)))
         };
         let range = || {
-            let mut all = self.entries(place, stand);
+            // What a patch has over a range may take it away.
+            let mut all = self.entries(place, stand).filter(|_| stand == Stand::Below);
             let (_, one) =
                 all.find(|(at, one)| one.kind == LayerKind::Range && *at == place.keys())?;
             let said = format!("{}, which counts more than a tag", self.said(one));
@@ -136,6 +138,13 @@ impl Layer {
             let (_, one) = all.find(|(at, one)| place.is_of_other_image(at, one, stand))?;
             Some(Obstacle::Elsewhere(self.said(one)))
         })
+    }
+
+    /// True if it names another image where a place is.
+    pub(super) fn names_other_than(&self, place: &Place<'_>) -> bool {
+        let all = self.laid.get(place.keys()).into_iter().flatten();
+        let mut names = all.filter(|one| one.kind == LayerKind::Name);
+        names.any(|one| join(None, &one.value).is_some_and(|image| !place.is_of(&image)))
     }
 
     /// A digest that stays where the tag moves, or a tag that stays where the digest moves.

@@ -15,7 +15,7 @@ pub(super) fn obstructed(path: &str, found: &Obstructed, name: &str) -> Diagnost
         Obstacle::Untagged => {
             let message = format!("the image of `{name}` has no tag here; left alone");
             Diagnostic::info(Code::SiteUntagged, message)
-                .help("write a tag, and it is kept up to date")
+                .help("write a tag, and it is kept up to date; nothing, where a kustomization gives it one")
         }
         Obstacle::Aliased => {
             let message = format!("the tag of `{name}` is shared through a YAML alias; left alone");

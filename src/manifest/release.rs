@@ -83,6 +83,8 @@ pub(super) struct Values {
     pub(super) pins: Vec<Pin>,
     /// True if they are no nodes of their file, but a text in it, or single values: names do not reach them there.
     pub(super) is_apart: bool,
+    /// True if more than is read may stand over them, or they may be of another release: a name in them is nobody's for sure.
+    pub(super) is_doubtful: bool,
 }
 
 /// A digest that an image gets behind the chart, whatever its values say.
@@ -130,6 +132,8 @@ pub(super) struct Wanted {
     pub(super) under: Vec<String>,
     /// True if the file belongs to one of the releases that the path of a template makes.
     pub(super) is_filled: bool,
+    /// True if more than is read may stand over what it says, or it may be of something else.
+    pub(super) is_doubtful: bool,
 }
 
 /// A patch of releases.
@@ -204,7 +208,9 @@ impl Values {
             Some((stream.text(node)?, stream.node(node).line()))
         };
         let url = at(&["url"]).and_then(|(url, line)| Laid::of_source("url", url, line));
-        let range = at(&["ref", "semver"]).map(|(range, line)| Laid::of_range(range, line));
+        let range =
+            at(&["ref", "semver"]).filter(|(range, _)| !matches!(*range, "" | "~" | "null"));
+        let range = range.map(|(range, line)| Laid::of_range(range, line));
         let said: Vec<Laid> = url.into_iter().chain(range).collect();
         let name = at(&["url"]).and_then(|(url, _)| url.strip_prefix("oci://")).map(Name::whole);
         let at_reference = || vec!["ref".to_owned()];
@@ -218,8 +224,20 @@ impl Values {
     fn of(root: Root, rank: Rank, layer: Layer) -> Self {
         let (lendable, borrowers) = (Lendable::new(), Borrowers::new());
         let (namespace, named_by, is_apart) = (None, BTreeSet::new(), true);
-        let (stems, pins) = (Stems::default(), Vec::new());
-        Self { root, rank, namespace, named_by, layer, lendable, borrowers, stems, pins, is_apart }
+        let (stems, pins, is_doubtful) = (Stems::default(), Vec::new(), false);
+        Self {
+            root,
+            rank,
+            namespace,
+            named_by,
+            layer,
+            lendable,
+            borrowers,
+            stems,
+            pins,
+            is_apart,
+            is_doubtful,
+        }
     }
 
     /// Values that are a text, some lines down in its file.

@@ -350,7 +350,8 @@ fn looked_for(problem: Diagnostic, repository: &RepositorySettings, tree: &Tree)
         let root = root.display();
         format!("this is a directory within a checkout: run it at {root}, or with `--repo {root}`")
     });
-    Diagnostic { message, help: outer.or(help), ..problem }
+    let help = outer.into_iter().chain(help).collect::<Vec<_>>().join("; or ");
+    Diagnostic { message, help: Some(help), ..problem }
 }
 
 /// Files that two environments cover, and paths that cover no file.

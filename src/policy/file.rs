@@ -77,7 +77,9 @@ fn advice(text: &str, error: &SyntaxError) -> &'static str {
     };
     match () {
         () if says(&["tab"]) => "YAML is indented with spaces, never with tabs",
-        () if says(&["unclosed", "end of stream", "quote"]) => {
+        () if says(&["escape"]) => "write it in single quotes, in which `\\` stands for itself",
+        () if says(&["trailing content"]) => "a text is quoted as a whole, or not at all",
+        () if says(&["unclosed", "end of stream", "',' or '}'", "',' or ']'"]) => {
             "a quote or a bracket is not closed, here or above"
         }
         () if begins(&['>', '|']) && error.message.contains(&['>', '|'][..])

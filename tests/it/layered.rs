@@ -479,6 +479,10 @@ fn a_patch_of_a_source_counts_however_it_is_written() {
     // A tag in a patch is a place of its own.
     let tag = ("prod/p.yaml", fields("{ref: {tag: v1.0.0}}"));
     holds(&[tag, base(), kustomization("patches: [{path: p.yaml}]\n")], true, "");
+    // What an overlay has over a range is a place of its own.
+    let ranged = ("base/oci.yaml", source.replace("{tag: v1.0.0}", "{semver: 1.x}"));
+    let over = ("prod/p.yaml", fields("{ref: {semver: null, tag: v1.0.0}}"));
+    holds(&[over, ranged, kustomization("patches: [{path: p.yaml}]\n")], true, "");
     let other = digest.replace("name: shop", "name: web");
     let inline = format!("patches:\n- patch: |\n{}", indented(&indented(&other)));
     holds(&[base(), kustomization(&inline)], true, "");
@@ -551,12 +555,37 @@ fn what_a_template_names_is_of_one_release_each() {
         let all: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
         let (got, said) = after(&all, catalog, "values/shop.yaml");
         assert!(!got.contains("v1.9.0"), "{path}: {got}\n{said}");
-        // The chart names the image of a tag in a file that is known to be the release's.
-        let is_known = path.contains(".Release.Name");
-        assert_eq!(got.contains("v1.1.0"), is_known, "{path}: {got}\n{said}");
+        // The chart names an image; what else may name it is not read, so the tag is told and stays.
+        assert!(!got.contains("v1.1.0"), "{path}: {got}\n{said}");
+        let is_followed = !path.contains("requiredEnv");
+        assert_eq!(
+            said.contains("`shop` stands in another file than this tag"),
+            is_followed,
+            "{said}"
+        );
         let (got, said) = after(&all, catalog, "values/web.yaml");
         assert!(got.contains("v1.9.0"), "{path}: {got}\n{said}");
     }
+    // A local chart is not that of the other releases.
+    let one = "templates:\n  d: &d {values: ['config/{{`{{ .Release.Name }}`}}/values.yaml']}\nreleases:\n- {name: shop, chart: ./c, <<: *d}\n- {name: redis, chart: bitnami/redis, <<: *d}\n";
+    let files = [
+        ("policies/p.yaml", policies),
+        ("helmfile.yaml", one),
+        ("c/values.yaml", "image: {repository: r.io/acme/shop}\n"),
+        ("config/shop/values.yaml", "replicas: 2\n"),
+        ("config/redis/values.yaml", &tag),
+    ];
+    let (got, said) = after(&files, catalog, "config/redis/values.yaml");
+    assert_eq!(got, tag, "{said}");
+    // Another service's file, which the pattern matches as well, says nothing of this one.
+    let flat = "releases:\n- {name: shop, chart: x/y, values: [values/shop.yaml, 'values/{{ .Environment.Name }}.yaml']}\n";
+    let other =
+        ("values/grafana.yaml", "image: {repository: q.io/grafana, digest: '@A'}\n".to_owned());
+    holds(
+        &[("values/shop.yaml", image("shop")), ("helmfile.yaml", flat.to_owned()), other],
+        true,
+        "",
+    );
     // Another environment's file is no layer of this one.
     let digest = "image: {repository: r.cn/acme/shop, tag: v1.0.0, digest: '@A'}\n".to_owned();
     let shop = ("env/prod/shop.yaml", image("shop"));

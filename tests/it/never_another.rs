@@ -485,6 +485,10 @@ fn what_stands_beside_a_place_counts() {
             )],
         ),
         stays(
+            "x:\n  repo: r.io/acme/shop\n  tagPrefix: v1\n  tag: v1.0.0\n",
+            &["\"line\":4,\"column\":8,\"message\":\"a version of `shop`"],
+        ),
+        stays(
             "{image: r.io/acme/web:v3, sidecarRepo: r.io/acme/shop, sidecarTag: v1.0.0}\n",
             &["(`sidecarRepo` in line 1 is its name)"],
         ),

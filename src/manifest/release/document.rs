@@ -102,6 +102,7 @@ impl<'a> ReleaseDocument<'a> {
             }
             let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
             let range = self.stream.at(node, &["semver"]).and_then(|node| self.stream.text(node));
+            let range = range.filter(|range| !matches!(*range, "" | "~" | "null"));
             if let Some(range) = range.filter(|_| keys == ["ref"]) {
                 let range = Laid::of_range(range, line + lines);
                 laid.entry(keys.clone()).or_default().push(range);

@@ -99,8 +99,9 @@ impl Releases {
             // Which of the releases of a template a file is of, nobody can tell: it lends no name, and takes none.
             if named.contains('*') && !wanted.is_filled {
                 values.lendable.clear();
-                values.is_apart = true;
             }
+            values.is_apart |= named.contains('*') && (!wanted.is_filled || wanted.is_doubtful);
+            values.is_doubtful = wanted.is_doubtful;
             match filled(named, path).filter(|_| wanted.is_filled) {
                 Some(what) => self.add_filled(&release, what, values),
                 None => self.add(&release, values),
@@ -143,7 +144,13 @@ impl Releases {
             let Some(map) = text("name").map(str::to_owned) else { continue };
             let key = text("valuesKey").unwrap_or(VALUES).to_owned();
             let under = text("targetPath").map(dotted).unwrap_or_default();
-            let wanted = Wanted { rank: Rank::Map, by: by.clone(), under, is_filled: false };
+            let wanted = Wanted {
+                rank: Rank::Map,
+                by: by.clone(),
+                under,
+                is_filled: false,
+                is_doubtful: false,
+            };
             let all = self.maps.entry(ConfigKey { map, key }).or_default();
             let known = all.entry(release.clone()).or_insert_with(|| wanted.clone());
             known.by.extend(wanted.by);
@@ -170,7 +177,11 @@ impl Releases {
 
     fn want_by(&mut self, release: &ReleaseName, path: &str, rank: Rank, by: &BTreeSet<String>) {
         let (by, under) = (by.clone(), Vec::new());
-        self.want_as(release, path, Wanted { rank, by, under, is_filled: false });
+        self.want_as(
+            release,
+            path,
+            Wanted { rank, by, under, is_filled: false, is_doubtful: false },
+        );
     }
 
     /// Wants a file of values in some way.

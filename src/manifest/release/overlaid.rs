@@ -144,7 +144,11 @@ impl Overlaid {
                 return Some(Obstacle::LaidDigest(pin.said.as_str().into()));
             }
             let others = group.saying.iter().map(|at| &group.all[*at]);
-            let mut others = others.filter(|other| own.is_merged_with(other, &group.chains));
+            let is_of_it = |other: &&Arc<Values>| {
+                own.is_merged_with(other, &group.chains)
+                    && !(other.is_doubtful && other.layer.names_other_than(&place))
+            };
+            let mut others = others.filter(is_of_it);
             others.find_map(|other| {
                 let stand = if own.rank > other.rank { Stand::Above } else { Stand::Below };
                 // The name that is lent counts more than one that counts less.
@@ -170,7 +174,10 @@ impl Overlaid {
                 lending.filter_map(|other| other.lendable.get(keys))
             };
             let path = &to.root.path;
-            if !to.is_apart {
+            let mut most_of = others.iter().filter(|other| Some(other.rank) == most);
+            let is_doubtful =
+                most_of.any(|other| other.is_doubtful && other.lendable.contains_key(keys));
+            if !to.is_apart && !is_doubtful {
                 let at = to.root.keys.iter().chain(keys).cloned().collect();
                 if let Some(lent) = Lent::of(at, to.root.object.clone(), lending()) {
                     of(&mut self.lent, path).push(lent.by(most));

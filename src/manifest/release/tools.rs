@@ -117,7 +117,8 @@ impl Releases {
     fn want_beneath(&mut self, release: &ReleaseName, path: &str, file: &str, rank: Rank) {
         let file = resolved(&format!("{path}/{file}"));
         let is_filled = path.contains('*') && file.starts_with(path);
-        let wanted = Wanted { rank, by: [].into(), under: Vec::new(), is_filled };
+        let wanted =
+            Wanted { rank, by: [].into(), under: Vec::new(), is_filled, is_doubtful: false };
         self.want_as(release, &file, wanted);
     }
 
@@ -165,7 +166,8 @@ impl Releases {
                 let Some(map) = document.text_of(from, "name").map(str::to_owned) else { continue };
                 let key = document.text_of(from, "key").unwrap_or(VALUES).to_owned();
                 let (rank, by) = (Rank::Map, [].into());
-                let wanted = Wanted { rank, by, under: Vec::new(), is_filled: false };
+                let wanted =
+                    Wanted { rank, by, under: Vec::new(), is_filled: false, is_doubtful: false };
                 let all = self.maps.entry(ConfigKey { map, key }).or_default();
                 all.insert(release.clone(), wanted);
             }
@@ -216,7 +218,10 @@ impl Releases {
             let chart = document.text_of(item, "chart").filter(|chart| chart.starts_with('.'));
             if let Some(chart) = chart.filter(|chart| !chart.contains("{{")) {
                 let values = format!("{}/{VALUES}", beside(document.path, chart));
-                self.want(&release, &values, Rank::Chart);
+                // Templates, states and secrets that are not read may name another image for it.
+                let (rank, by, under) = (Rank::Chart, [].into(), Vec::new());
+                let wanted = Wanted { rank, by, under, is_filled: false, is_doubtful: true };
+                self.want_as(&release, &values, wanted);
             }
             self.of_helmfile_release(document, &release, item, &at(), name);
             for template in templates(document, item) {
@@ -277,7 +282,8 @@ impl Releases {
         if file != "**" {
             let is_filled = file.contains('*');
             let (by, under) = ([].into(), Vec::new());
-            let wanted = Wanted { rank: Rank::File, by, under, is_filled };
+            let is_doubtful = is_filled;
+            let wanted = Wanted { rank: Rank::File, by, under, is_filled, is_doubtful };
             self.want_as(release, &beside(document.path, &file), wanted);
         }
     }

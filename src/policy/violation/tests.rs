@@ -1,7 +1,7 @@
 use crate::policy::{PolicyFile, read};
 
 /// Typical mistakes in a policy file: one error for each, that says what to write.
-const MISTAKES: [(&str, &str, &str); 24] = [
+const MISTAKES: [(&str, &str, &str); 27] = [
     // In an environment.
     ("lockstep: [shop]", "`environments.dev.lockstep.0` must be a list", "as in `lockstep: [["),
     ("lockstep: {images: [shop], same: tags}", "cannot be `tags`", "did you mean `tag`?"),
@@ -23,6 +23,9 @@ const MISTAKES: [(&str, &str, &str); 24] = [
     ("images:\n  x:\n    image a/b\n    tags: {}\n", "not YAML", "lack its colon"),
     ("images:\n  x:\n\timage: a/b\n", "not YAML", "never with tabs"),
     ("images:\n  x:\n    image: a/b\n     tags: {}\n", "not YAML", "indented alike?"),
+    ("images: {x: {image: a/b, tags: {match: \"^v\\d$\"}}}", "not YAML", "in single quotes"),
+    ("images:\n  x:\n    image: 'a'/b\n", "not YAML", "quoted as a whole"),
+    ("images: {x: {image: a/b\n", "not YAML", "is not closed"),
     ("images:\n  x:\n    image: a/b\n", "lacks the key `tags`", "as in `tags: {semver: minor}`"),
     ("images:\n  x: a/b\n", "must be a mapping, not `a/b`", "as in `images: {shop: {image:"),
     ("images:\n  x: {image: a/b, tags: latest}\n", "not `latest`", "as in `tags: {semver: minor}`"),

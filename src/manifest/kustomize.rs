@@ -252,9 +252,10 @@ fn by_name(finder: &Finder<'_>, list: NodeId) -> HashMap<String, Changed> {
         let node = stream.node(item);
         let name = finder.text(item, "name")?.to_owned();
         let entry = Changed { start: node.span().start, line: node.line() };
-        // Another tag or digest of it is a place of its own.
+        // Another tag of it is a place of its own, and moves with this one.
         let is_other = finder.text(item, "newName").is_some_and(|new| new != name);
-        is_other.then_some((name, entry))
+        let is_pinned = finder.text(item, "digest").is_some_and(|digest| !digest.is_empty());
+        (is_other || is_pinned).then_some((name, entry))
     });
     entries.collect()
 }

@@ -510,6 +510,14 @@ fn what_stands_beside_a_place_counts() {
             says: &["left alone"],
         },
         Row {
+            policies: SHOP,
+            catalog: TAGS,
+            path: "kustomization.yaml",
+            before: "images:\n- {name: r.io/acme/shop, newTag: v1.0.0}\n- {name: r.io/acme/shop, digest: '@A'}\n",
+            after: "images:\n- {name: r.io/acme/shop, newTag: v1.0.0}\n- {name: r.io/acme/shop, digest: '@A'}\n",
+            says: &["the entry in line 3 changes this image once more"],
+        },
+        Row {
             policies: "  hub: {image: acme/shop, tags: {semver: minor}}\n",
             catalog: "acme/shop: [v1.0.0, v1.2.0]\n",
             path: "kustomization.yaml",

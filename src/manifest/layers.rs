@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Obstacle;
 use super::beside::{is_digest, is_group, is_key_of, is_of_other_thing};
-use super::finder::join;
+use super::identity::join;
 use super::identity::names_registry;
 use super::marker::is_ignore;
 use super::named::is_half;
@@ -211,10 +211,11 @@ impl Laid {
         Some(Self { key, value, line, kind, has_tag: false })
     }
 
-    /// A range of a source of Flux's, which counts more than its tag.
-    pub(super) fn of_range(value: &str, line: usize) -> Self {
+    /// A range of a source of Flux's, which counts more than its tag; `None` for null, which is none.
+    pub(super) fn of_range(value: &str, line: usize) -> Option<Self> {
+        let is_null = matches!(value, "" | "~" | "null");
         let (key, value, kind) = ("semver".to_owned(), value.to_owned(), LayerKind::Range);
-        Self { key, value, line, kind, has_tag: false }
+        (!is_null).then_some(Self { key, value, line, kind, has_tag: false })
     }
 }
 

@@ -208,9 +208,7 @@ impl Values {
             Some((stream.text(node)?, stream.node(node).line()))
         };
         let url = at(&["url"]).and_then(|(url, line)| Laid::of_source("url", url, line));
-        let range =
-            at(&["ref", "semver"]).filter(|(range, _)| !matches!(*range, "" | "~" | "null"));
-        let range = range.map(|(range, line)| Laid::of_range(range, line));
+        let range = at(&["ref", "semver"]).and_then(|(range, line)| Laid::of_range(range, line));
         let said: Vec<Laid> = url.into_iter().chain(range).collect();
         let name = at(&["url"]).and_then(|(url, _)| url.strip_prefix("oci://")).map(Name::whole);
         let at_reference = || vec!["ref".to_owned()];

@@ -476,6 +476,10 @@ fn a_patch_of_a_source_counts_however_it_is_written() {
             "`semver` in line 5 of prod/kustomization.yaml",
         );
     }
+    // Null is no range.
+    let null = "    - {op: replace, path: /spec/ref/semver, value: null}\n";
+    let text = format!("patches:\n- target: {{kind: OCIRepository}}\n  patch: |\n{null}");
+    holds(&[base(), kustomization(&text)], true, "");
     // A tag in a patch is a place of its own.
     let tag = ("prod/p.yaml", fields("{ref: {tag: v1.0.0}}"));
     holds(&[tag, base(), kustomization("patches: [{path: p.yaml}]\n")], true, "");
@@ -555,7 +559,7 @@ fn what_a_template_names_is_of_one_release_each() {
         let all: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, &**text)).collect();
         let (got, said) = after(&all, catalog, "values/shop.yaml");
         assert!(!got.contains("v1.9.0"), "{path}: {got}\n{said}");
-        // The chart names an image; what else may name it is not read, so the tag is told and stays.
+        // The chart names an image; what else may name it is not read, so the tag is reported and stays.
         assert!(!got.contains("v1.1.0"), "{path}: {got}\n{said}");
         let is_followed = !path.contains("requiredEnv");
         assert_eq!(

@@ -102,9 +102,8 @@ impl<'a> ReleaseDocument<'a> {
             }
             let at = |beneath: Vec<String>| keys.iter().cloned().chain(beneath).collect();
             let range = self.stream.at(node, &["semver"]).and_then(|node| self.stream.text(node));
-            let range = range.filter(|range| !matches!(*range, "" | "~" | "null"));
-            if let Some(range) = range.filter(|_| keys == ["ref"]) {
-                let range = Laid::of_range(range, line + lines);
+            let range = range.filter(|_| keys == ["ref"]);
+            if let Some(range) = range.and_then(|range| Laid::of_range(range, line + lines)) {
                 laid.entry(keys.clone()).or_default().push(range);
             }
             let mappings = mappings(self.stream, node);
@@ -169,8 +168,8 @@ impl Single<'_> {
                 laid.entry(keys).or_default().push(one);
             } else if let Some(one) = Laid::of_source(&key, value, line) {
                 laid.entry(vec!["ref".to_owned()]).or_default().push(one);
-            } else if keys == ["ref"] && key == "semver" && !value.is_empty() {
-                laid.entry(keys).or_default().push(Laid::of_range(value, line));
+            } else if keys == ["ref"] && key == "semver" {
+                laid.entry(keys).or_default().extend(Laid::of_range(value, line));
             }
         }
         // An image with a name and a tag here is a site of its own.

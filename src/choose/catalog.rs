@@ -69,7 +69,7 @@ impl From<Known> for Listed {
     }
 }
 
-/// What an error says, without the frame that follows it.
+/// The first line of an error, without the frame that follows it.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -97,7 +97,7 @@ pub fn explain_promoted(
     Explanation { steps: Vec::new(), chosen, rejected: Vec::new(), asked }
 }
 
-/// What is said of the tag that is chosen.
+/// The reason beside the tag that is chosen.
 const CHOSEN: &str = "it is chosen";
 
 /// What an explanation looks at.

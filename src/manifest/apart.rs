@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::finder::{Finder, join};
+use super::finder::Finder;
+use super::identity::join;
+use super::wholes::known;
 use super::{Named, Obstacle, Obstructed, Spot};
 use crate::image::{Reference, Repository, Tag, split_registry};
 use crate::yaml::{Data, NodeId};
@@ -41,13 +43,9 @@ impl TextEntry<'_> {
 /// Looks at what no shape has read.
 pub(super) fn visit(finder: &mut Finder<'_>) {
     let stream = finder.stream;
-    let slots = finder.found.sites.iter().flat_map(|site| &site.slots).map(|slot| slot.node);
     let known: BTreeSet<NodeId> =
-        slots.chain(finder.names.iter().copied()).chain(finder.taken.iter().copied()).collect();
-    let left: BTreeSet<usize> =
-        finder.found.obstructed.iter().map(|one| one.spot.span.start).collect();
-    let is_free =
-        |node: NodeId| !known.contains(&node) && !left.contains(&stream.node(node).span().start);
+        known(finder).into_iter().chain(finder.taken.iter().copied()).collect();
+    let is_free = |node: NodeId| !known.contains(&node);
     for (id, node) in stream.nodes() {
         let entries = match &node.data {
             Data::Mapping(entries) if entries.len() <= MAX_ITEMS => of_mapping(finder, id),

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::beside::{Digests, stem_of};
-use super::finder::{Finder, Written, join};
+use super::finder::{Finder, Written};
+use super::identity::join;
 use super::named::capital;
 use super::{Obstacle, Obstruction, kustomize, reference};
 use crate::image::Reference;

@@ -8,7 +8,6 @@ use super::argocd::Override;
 use super::around::Around;
 use super::beside::{Beside, Digests};
 use super::claim::{self, Claimed, Taken};
-pub(super) use super::identity::join;
 use super::identity::{SaidByNode, WrittenForm};
 use super::kustomize::Changed;
 use super::marker::{self, Markers};

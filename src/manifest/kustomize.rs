@@ -109,7 +109,7 @@ pub fn taken_by(path: &str, text: &str) -> Vec<String> {
     stream.documents().iter().flat_map(|root| taken(path, &stream, *root)).collect()
 }
 
-/// What a kustomization gives tags to: the names, and the files and directories whose resources are meant.
+/// The names that a kustomization gives tags to, and the files and directories whose resources are meant.
 #[derive(Debug)]
 pub(super) struct Completed {
     names: BTreeSet<Repository>,
@@ -224,7 +224,7 @@ impl Renamer<'_> {
     }
 }
 
-/// What a later entry of the list does to the image: entries change what those before them made.
+/// Names the later entry of the list that changes the image again: entries change what those before them made.
 /// Names are compared as they are written.
 fn changed_again(finder: &mut Finder<'_>, item: NodeId, name: &str) -> Option<Box<str>> {
     let list = finder.parent(item)?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::around::Ways;
 use super::beside::{is_digest, is_key_of};
-use super::finder::{Finder, NameAt, Written, join};
+use super::finder::{Finder, NameAt, Written};
 use super::identity::WrittenForm;
+use super::identity::join;
 use super::layers::{Mapping, are_kin, lies_over, mappings};
 use super::named::is_half;
 use super::release::{OCI_REPOSITORY, Rank, ReleaseObject};

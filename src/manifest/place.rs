@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::argocd::SETS;
 use super::around::{Way, Ways};
 use super::beside::is_key_of;
-use super::finder::join;
+use super::identity::join;
 use super::layers::{Laid, LayerKind};
 use super::release::{Rank, ReleaseObject, Root, dotted};
 use super::{Lent, Part, Site, Slot};

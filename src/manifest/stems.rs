@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::beside::normal;
-use super::finder::join;
+use super::identity::join;
 use super::layers::Mapping;
 use super::{Named, Obstacle, Obstructed, Spot};
 use crate::image::{Repository, Tag};

@@ -41,10 +41,10 @@ pub(super) struct Reached {
     pub(super) missed: Vec<(usize, &'static str)>,
 }
 
-/// What is said of the places beyond [`MAX_PLACES`].
+/// The reason for the places beyond [`MAX_PLACES`].
 const TOO_MANY: &str = "there are more than 10,000 such places";
 
-/// What is said where the targets of a file cost too much together.
+/// The reason where the targets of a file cost too much together.
 const TOO_MUCH: &str =
     "the targets of this file find more than is looked for in a file of its size";
 
@@ -70,7 +70,7 @@ impl Reached {
     }
 }
 
-/// What the targets of one file may still cost: policies multiply targets, and a file is walked for each.
+/// The cost that the targets of one file may still come to: policies multiply targets, and a file is walked for each.
 pub(super) struct Effort {
     /// Places that paths may come to.
     visits: usize,
@@ -177,7 +177,7 @@ impl<'a> TargetSearch<'a> {
                 match follow(stream, *root, &way) {
                     Ok(place) => found.push(place),
                     Err(node) => {
-                        reached.missed.push((stream.node(node).line(), "a key stands twice here"));
+                        reached.missed.push((stream.node(node).line(), "duplicate key here"));
                     }
                 }
             }

@@ -7,7 +7,7 @@ use super::beside::{is_digest, stem_of};
 use super::finder::{Finder, NameAt};
 use super::identity::WrittenForm;
 use crate::image::Reference;
-use crate::yaml::{Data, NodeId};
+use crate::yaml::{Data, Node, NodeId};
 
 /// Keys of one reference.
 const KEYS: [&str; 8] =
@@ -28,18 +28,24 @@ const MAX_ITEMS: usize = 1000;
 /// Looks at every mapping, once the shapes have found what is theirs.
 pub(super) fn visit(finder: &mut Finder<'_>) {
     let stream = finder.stream;
-    let known = finder.found.sites.iter().flat_map(|site| &site.slots).map(|slot| slot.node);
-    let left = finder.found.obstructed.iter().map(|one| one.spot.span.start);
-    let left: BTreeSet<usize> = left.collect();
-    let is_left = |(_, node): &(NodeId, &crate::yaml::Node<'_>)| left.contains(&node.span().start);
-    let left = stream.nodes().filter(|one| !left.is_empty() && is_left(one)).map(|(id, _)| id);
-    let known = known.chain(finder.names.iter().copied()).chain(left).collect();
+    let known = known(finder);
     let mut wholes = Wholes { finder, known };
     for (id, node) in stream.nodes() {
         if matches!(node.data, Data::Mapping(_)) {
             wholes.mapping(id);
         }
     }
+}
+
+/// The scalars that a shape has read: places, names, and what is left alone with a reason.
+pub(super) fn known(finder: &Finder<'_>) -> BTreeSet<NodeId> {
+    let slots = finder.found.sites.iter().flat_map(|site| &site.slots).map(|slot| slot.node);
+    let left: BTreeSet<usize> =
+        finder.found.obstructed.iter().map(|one| one.spot.span.start).collect();
+    let is_left = |node: &Node<'_>| left.contains(&node.span().start);
+    let nodes = finder.stream.nodes().filter(|_| !left.is_empty());
+    let left = nodes.filter(|(_, node)| is_left(node)).map(|(id, _)| id);
+    slots.chain(finder.names.iter().copied()).chain(left).collect()
 }
 
 struct Wholes<'f, 'a> {

@@ -17,7 +17,7 @@ const NAG_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// What comes from other environments, and when it has earned it.
 #[derive(Clone, Debug)]
 pub struct Promotion {
-    /// The environments that it comes from,
+    /// The environments that it comes from.
     pub sources: Vec<EnvironmentId>,
     /// Whether one of them is enough.
     pub any: bool,

@@ -233,7 +233,7 @@ impl Releases {
         }
     }
 
-    /// What a release, or a template that it takes, says of values. What is filled in elsewhere may be any of the files.
+    /// Reads the values of a release, or of a template that it takes. What is filled in elsewhere may be any of the files.
     fn of_helmfile_release(
         &mut self,
         document: &ReleaseDocument<'_>,

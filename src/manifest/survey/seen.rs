@@ -36,7 +36,7 @@ pub struct Seen {
     pub(super) problems: Vec<Diagnostic>,
     /// Images without a tag.
     pub(super) untagged: Vec<Untagged>,
-    /// What it gives tags to, as a kustomization.
+    /// The names that it gives tags to, as a kustomization.
     pub(super) completed: Option<Completed>,
 }
 

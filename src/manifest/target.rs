@@ -106,7 +106,7 @@ impl<'a> TargetSearch<'a> {
         Self { text, stream, documents, scalars, effort: Effort::of(text) }
     }
 
-    /// What a target reaches.
+    /// The places that a target reaches.
     pub(super) fn reach(&mut self, aim: Aim<'_>) -> Reached {
         let mut reached = Reached::default();
         match &aim.target.reach {
@@ -124,7 +124,7 @@ impl<'a> TargetSearch<'a> {
         reached
     }
 
-    /// What an expression reaches.
+    /// Finds the places that an expression reaches.
     fn matched(&mut self, aim: Aim<'_>, reached: &mut Reached) {
         let Self { text, stream, .. } = *self;
         let all = matches(aim, text, &mut self.effort, reached);

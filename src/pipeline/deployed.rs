@@ -33,7 +33,7 @@ struct FileImages {
     completed: Vec<String>,
     /// True if something else writes the file.
     is_of_others: bool,
-    /// What it lends to tags in files that are laid over it.
+    /// The names that it lends to tags in files that are laid over it.
     names: Option<Names>,
 }
 
@@ -152,7 +152,7 @@ pub(super) fn uncovered(
     Some(problem.help("`tagalong init` writes policies where a tag says what is newer, and says of the others why not; `# tagalong: ignore` behind an image takes it out"))
 }
 
-/// What a file names, with what files beside it lend to its tags; `None` when it does not parse.
+/// The images that a file names, with the names that files beside it lend to its tags; `None` when it does not parse.
 fn named(path: &str, bytes: &[u8], beside: Option<&Vec<Names>>) -> Option<FileImages> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_FILE)?;
     let stream = Stream::parse(text).ok()?;

@@ -59,7 +59,7 @@ pub(super) fn parse(file: &PolicyFile) -> Result<Stream<'_>, Diagnostic> {
     })
 }
 
-/// What most likely went wrong. The parser stops where it cannot go on, which may be a line behind the mistake.
+/// The most likely mistake. The parser stops where it cannot go on, which may be a line behind the mistake.
 fn advice(text: &str, error: &SyntaxError) -> &'static str {
     let near = text.lines().skip(error.line.saturating_sub(2)).take(2);
     let near: Vec<&str> = near.filter(|line| !line.trim_start().starts_with('#')).collect();

@@ -9,7 +9,7 @@ use super::Hold;
 use super::raw::{RawEnvironment, RawHold, RawLockstep};
 use crate::diagnostic::{Code, Diagnostic, Place};
 
-/// How long a day is, written as `2027-01-04`.
+/// Bytes of a day that is written as `2027-01-04`.
 const DAY: usize = 10;
 
 /// Policies that holds and sets of `lockstep` name, with where; `below` finds keys below the environment.

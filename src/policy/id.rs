@@ -4,17 +4,17 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Index, IndexMut};
 
-/// Which policy of a set.
+/// A policy of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyId(usize);
 
-/// Which environment of a set.
+/// An environment of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvironmentId(usize);
 
-/// What a [`ById`] is opened with.
+/// An index of a [`ById`].
 pub trait Id: Copy {
-    /// That of the item at a position.
+    /// The id of the item at a position.
     fn at(position: usize) -> Self;
 
     /// The position of its item.

@@ -221,7 +221,7 @@ pub struct Environment {
     pub stage: Stage,
     /// How commits are worded, where Flux's automation says it.
     pub message: Option<MessageTemplate>,
-    /// Where each of its paths is declared, where a policy file does.
+    /// The place that declares each of its paths, where a policy file does.
     pub path_places: Vec<Place>,
     /// Where it is declared.
     pub place: Place,

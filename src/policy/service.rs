@@ -286,16 +286,16 @@ impl Reading<'_> {
     }
 }
 
-/// What is special about a sender of webhooks.
+/// The traits of a sender of webhooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// The header with the secret, where the operator may name another one; the sender has its own way without.
     pub header: Option<&'static str>,
-    /// What tells its deliveries apart.
+    /// The id of its deliveries.
     pub delivery: DeliveryId,
 }
 
-/// What tells one delivery of a sender from another.
+/// The part of a request that tells one delivery of a sender from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryId {
     /// A header.
@@ -307,7 +307,7 @@ pub enum DeliveryId {
 }
 
 impl HookKind {
-    /// Who sends such webhooks.
+    /// The sender of such webhooks.
     #[must_use]
     pub const fn sender(self) -> Sender {
         const FIELDS: DeliveryId = DeliveryId::Field(&["/id", "/message/messageId"]);

@@ -180,7 +180,7 @@ impl Query {
 }
 
 impl Query {
-    /// How many places of a document the path can come to, at most.
+    /// The most places of a document that the path can come to.
     fn visits(&self, document: &Value) -> usize {
         if self.cost.is_straight {
             return 1;

@@ -398,7 +398,7 @@ impl PolicyReader {
 /// More environments than this are no policies that somebody wrote; each is compared with each other.
 const MAX_ENVIRONMENTS: usize = 1_000;
 
-/// What is pushed is never shown to anybody first.
+/// The contradiction of `approval` and `via: push`: nobody sees a push before it is made.
 fn unapprovable() -> Diagnostic {
     let message = "`approval: true` asks for somebody's approval, and `via: push` asks nobody";
     Diagnostic::error(Code::PolicyContradiction, message)

@@ -1,4 +1,4 @@
-//! What a schema says against a value, as a person would say it.
+//! The mistakes that a schema finds in a value, as a person would word them.
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -71,7 +71,7 @@ impl<'v> Outdented<'v> {
             .help(format!("indent `{keys}`, beneath `{}`", self.entry))
     }
 
-    /// Whether this is why something is wrong there.
+    /// True if this is the mistake there.
     fn explains(&self, pointer: &[String]) -> bool {
         let name = pointer.get(1).map(String::as_str);
         pointer.first().is_some_and(|section| section == self.section)
@@ -157,7 +157,7 @@ impl Violated<'_> {
         }
     }
 
-    /// What can be written in several forms, and is in none of them: what is wrong with the form that it has.
+    /// The mistake in a value that can be written in several forms: the one in the form that it has.
     fn no_form(
         self,
         error: &ValidationError<'_>,
@@ -237,7 +237,7 @@ impl Violated<'_> {
 struct Schema<'s>(&'s Value);
 
 impl<'s> Schema<'s> {
-    /// What a node stands for: what it refers to, each of its forms.
+    /// The nodes that a node stands for: the one that it refers to, each of its forms.
     fn forms(self, node: &'s Value) -> Vec<&'s Value> {
         let node = match node["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
             Some(pointer) => self.0.pointer(pointer).unwrap_or(node),
@@ -249,7 +249,7 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// What it says of a key of a mapping, or of an index of a list.
+    /// The schema of a key of a mapping, or of an index of a list.
     fn child(node: &'s Value, key: &str) -> Option<&'s Value> {
         let named = node.get("properties").and_then(|properties| properties.get(key));
         named.or_else(|| node.get("additionalProperties")).or_else(|| node.get("items"))
@@ -299,7 +299,7 @@ impl<'s> Schema<'s> {
             .next()
     }
 
-    /// Where a key is known one level deeper.
+    /// Names the key one level deeper that has a key.
     fn beneath(self, keys: &[&str], key: &str) -> Option<String> {
         let is_there = |inner: &&&str| self.properties(&[keys, &[inner]].concat()).contains(&key);
         let properties = self.properties(keys);
@@ -307,7 +307,7 @@ impl<'s> Schema<'s> {
         Some(format!("`{key}` belongs into `{inner}`"))
     }
 
-    /// Where a key is known further up.
+    /// Names the level further up that has a key.
     fn above(self, keys: &[&str], key: &str) -> Option<String> {
         let is_there = |length: &usize| self.properties(&keys[..*length]).contains(&key);
         let length = (0..keys.len()).rev().find(is_there)?;
@@ -318,7 +318,7 @@ impl<'s> Schema<'s> {
     }
 }
 
-/// What a type of JSON is called.
+/// The word for a type of JSON.
 fn word(kind: &str) -> &str {
     match kind {
         "string" => "text",

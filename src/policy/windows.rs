@@ -24,10 +24,10 @@ enum Window {
     Once { from: Option<Timestamp>, until: Option<Timestamp> },
 }
 
-/// What is wrong with a window.
+/// A mistake in a window.
 #[derive(Debug)]
 pub(super) struct WindowFault {
-    /// Which one.
+    /// The position of the window in the list.
     pub(super) index: usize,
     /// The key; none, where it is the window as a whole.
     pub(super) key: Option<&'static str>,

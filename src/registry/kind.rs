@@ -82,7 +82,7 @@ pub(super) fn of_host(host: &str) -> RegistryKind {
     }
 }
 
-/// What is special about a product; what is not said here is as the specification has it.
+/// The ways of a product that differ from the specification's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Product {
     /// The list of tags by the specification.

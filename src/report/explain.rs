@@ -28,7 +28,7 @@ struct PolicyRow {
     image: String,
     /// The image repository in canonical form.
     repository: String,
-    /// What is deployed, where the choice depends on it.
+    /// The deployed tag, where the choice depends on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     deployed: Option<String>,
     /// The environments that it is for, where there are several explanations of the policy.
@@ -49,11 +49,11 @@ pub struct ExplainedRow<'a> {
     pub image: &'a str,
     /// The image repository.
     pub repository: &'a Repository,
-    /// What is deployed, where the choice depends on it.
+    /// The deployed tag, where the choice depends on it.
     pub deployed: Option<&'a Tag>,
     /// The environments that it is for; all without any.
     pub environments: &'a [String],
-    /// What happened to its tags, or why they are not known.
+    /// The verdict on each of its tags, or the reason that they are not known.
     pub explanation: &'a Result<Explanation, Reason>,
     /// Places with its image that are left alone: where, and why.
     pub left: &'a [String],

@@ -337,7 +337,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether its versioning reads tags as we do; why not.
+    /// The reason that its versioning does not read tags as we do, if one is known.
     fn can_be_read(&self, tags: &[&Tag]) -> Result<(), String> {
         let Some(versioning) = self.versioning.as_deref() else { return Ok(()) };
         // Its `semver` reads three numbers alone, and takes a suffix for an unstable version.

@@ -1,4 +1,4 @@
-//! What is beneath a directory, listed on all cores.
+//! The files beneath a directory, listed on all cores.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use super::WorkTreeError;
 /// A longer `.gitignore`, in bytes, is not read: its patterns become one expression, which takes three hundred times as much.
 const MAX_IGNORES: u64 = 256 << 10;
 
-/// Why the `.gitignore` of a directory cannot be used. A pipe would be waited for without end.
+/// The reason that the `.gitignore` of a directory cannot be used. A pipe would be waited for without end.
 fn unusable_ignores(directory: &Path) -> Option<&'static str> {
     // Links are followed, as they are where it is read.
     let about = std::fs::metadata(directory.join(".gitignore")).ok()?;
@@ -24,7 +24,7 @@ fn unusable_ignores(directory: &Path) -> Option<&'static str> {
     }
 }
 
-/// What a walk looks into; directories that it must not are remembered.
+/// Keeps a walk out of what it must not look into; such directories are remembered.
 fn filter(
     root: &Path,
     unlisted: &Arc<Mutex<BTreeMap<String, String>>>,
@@ -41,7 +41,7 @@ fn filter(
     }
 }
 
-/// What a walk has found.
+/// The files that a walk has found.
 #[derive(Default)]
 pub(super) struct Walked {
     /// Regular files, sorted.
@@ -82,7 +82,7 @@ struct Lister<'a> {
     found: &'a Mutex<Walked>,
 }
 
-/// What one thread of a walk has found; it hands that over at its end.
+/// One thread of a walk; it hands over what it has found at its end.
 struct Visitor<'a> {
     root: &'a Path,
     own: Walked,
@@ -143,7 +143,7 @@ impl Drop for Visitor<'_> {
     }
 }
 
-/// Why a path that is not UTF-8 is left alone.
+/// The reason that a path that is not UTF-8 is left alone.
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 
 /// The path that an error is about.

@@ -84,7 +84,7 @@ fn one_tag_is_explained_when_it_is_asked_about() {
     ask("a b").exits(2).says(&["argument.invalid", "a b: not a tag"]);
 }
 
-/// What one environment says is not what another one does.
+/// Environments are explained apart, where their reasons differ.
 #[test]
 fn environments_are_explained_apart() {
     let world = World::new();

@@ -531,7 +531,7 @@ fn a_helmfile_names_files_by_templates() {
     holds(&[values(), ("gen.yaml", generator.to_owned())], false, "in line 5 of gen.yaml is");
 }
 
-/// What a template of a path fills in makes alternatives: none lends its names to another one, nor keeps it.
+/// A template in a path makes alternatives: none lends its names to another one, nor keeps it.
 #[test]
 fn what_a_template_names_is_of_one_release_each() {
     let policies = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n  web: {image: r.io/acme/web, tags: {semver: minor}}\n";

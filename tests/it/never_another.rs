@@ -432,7 +432,7 @@ fn an_image_has_its_name_under_whatever_key_it_stands() {
     ]);
 }
 
-/// What a tester found in lists, among the keys of an image, and where no shape reads.
+/// Places that a tester found in lists, among the keys of an image, and where no shape reads.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_stands_beside_a_place_counts() {
@@ -528,7 +528,7 @@ fn what_stands_beside_a_place_counts() {
     ]);
 }
 
-/// What only looks like a version of an image is nobody's business.
+/// A number that only looks like a version of an image is nobody's business.
 #[test]
 fn what_is_no_version_of_an_image_is_not_told() {
     let world = World::new();

@@ -1,6 +1,6 @@
 //! What decides over an image from further away: groups of digests, registries, kustomizations, variables.
 
-use crate::never_another::{Row, filled, hold};
+use crate::rows::{Row, filled, hold};
 use crate::world::{World, arg};
 
 /// Each of these once moved a tag beside a digest that stayed, or took a name for one of Docker Hub.

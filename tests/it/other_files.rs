@@ -1,7 +1,7 @@
 //! Other files that decide what an image is: values that are laid over others, objects that give it another name, Compose files.
 
 use crate::further_away::after;
-use crate::never_another::filled;
+use crate::rows::filled;
 
 const POLICIES: &str = "images:\n  shop: {image: r.io/acme/shop, tags: {semver: minor}}\n  redis: {image: redis, tags: {semver: minor}}\n";
 const CATALOG: &str = "r.io/acme/shop: [{tag: v1.0.0, digest: '@A'}, {tag: v1.1.0, digest: '@B'}]\n\

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::policy::Via;
+use crate::repo_id::ForgeKind;
 
 /// Keeps the image references of a GitOps config repository up to date, by pull request.
 #[derive(Debug, Parser)]
@@ -29,6 +30,16 @@ pub struct Cli {
         help_heading = LOGGING
     )]
     pub color: ColorChoice,
+    /// Forge of a repository that is named without a host [default: that of the CI job, else GitHub].
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORGE",
+        env = "TAGALONG_FORGE",
+        value_parser = forge_kinds(),
+        help_heading = REPOSITORY
+    )]
+    pub forge: Option<ForgeKind>,
     /// Log errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = LOGGING)]
     pub quiet: bool,
@@ -150,7 +161,7 @@ pub struct DecideArgs {
     /// Configure registries: mirrors, authorities, proxies, credentials; see `tagalong schema registries`.
     #[arg(long, value_name = "FILE", env = "TAGALONG_REGISTRIES", help_heading = REGISTRIES)]
     pub registries: Option<PathBuf>,
-    /// Let environments be in another repository of the same GitHub server, as OWNER/NAME or OWNER/*;
+    /// Let environments be in another repository, as OWNER/NAME or OWNER/*, or as HOST/OWNER/NAME on another forge;
     /// policies alone cannot lead the token there.
     #[arg(
         long = "other-repository",
@@ -381,6 +392,15 @@ fn ways(taken: &[Via]) -> impl TypedValueParser<Value = Via> {
     PossibleValuesParser::new(taken.map(|(name, _)| name)).map(|given| {
         let known = Via::NAMES.into_iter().find(|(name, _)| *name == given);
         known.map_or_else(Via::default, |(_, way)| way)
+    })
+}
+
+/// Reads the name of a forge.
+fn forge_kinds() -> impl TypedValueParser<Value = ForgeKind> {
+    let names = ForgeKind::NAMES.into_iter().map(|(name, _)| name);
+    PossibleValuesParser::new(names).map(|given| {
+        let known = ForgeKind::NAMES.into_iter().find(|(name, _)| *name == given);
+        known.map_or_else(ForgeKind::default, |(_, kind)| kind)
     })
 }
 

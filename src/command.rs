@@ -33,7 +33,7 @@ pub fn main(cli: Cli) -> ExitCode {
     no_core_dumps();
     // Another core has nothing to do yet.
     std::thread::spawn(policy::prepare);
-    let around = match Surroundings::read(cli.color, cli.quiet) {
+    let around = match Surroundings::read(cli.color, cli.quiet, cli.forge) {
         Ok(around) => around,
         Err(error) => return code(refuse(&error)),
     };

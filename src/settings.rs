@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -19,10 +18,9 @@ use crate::image::{Digest, Reference, Repository, Tag};
 use crate::ledger::SealKeys;
 use crate::policy::Via;
 use crate::registry::Packages;
-use crate::repo_id::RepoId;
+use crate::repo_id::{ForgeKind, RepoId};
 use crate::secret::{Secret, Variables};
-use forge::app;
-pub use forge::{App, ForgeSettings};
+pub use forge::{App, ForgeSettings, Forges};
 pub use turns::{Turn, Turns, TurnsFile};
 
 /// What surrounds a run: everything that the environment says.
@@ -36,8 +34,8 @@ pub struct Surroundings {
     pub progress: bool,
     /// Whether nothing but errors is said on standard error.
     pub quiet: bool,
-    /// Where GitHub's API is, with whose token.
-    pub forge: ForgeSettings,
+    /// The forges that are known; the first one is that of the repository, once it is known.
+    pub forges: Forges,
     /// The login of whoever started the workflow.
     pub actor: Option<String>,
     /// The key that commits are signed with, or its name.
@@ -54,7 +52,7 @@ pub struct Surroundings {
     pub step_output: Option<PathBuf>,
     /// Whether this is GitHub Actions, which shows problems on their lines.
     pub is_actions: bool,
-    /// `OWNER/NAME` of the workflow's repository, in GitHub Actions.
+    /// `OWNER/NAME` of the repository of the workflow, or the path of the CI job's project.
     pub workflow_repository: Option<String>,
     /// The clock, read once.
     pub now: Timestamp,
@@ -67,7 +65,7 @@ pub struct Surroundings {
 pub enum RepoSpec {
     /// A work tree or a bare repository on this machine.
     Path(PathBuf),
-    /// A remote repository; with its name when it is on the GitHub server.
+    /// A remote repository; with its name when it is on a forge that is known.
     Remote {
         /// Where git finds it.
         url: Url,
@@ -141,8 +139,8 @@ pub struct DecideSettings {
     pub dry_run: bool,
     /// Where identities for registries are found.
     pub variables: Variables,
-    /// The token for the registry that belongs to the GitHub server.
-    pub packages: Option<Packages>,
+    /// The tokens for the registries that belong to forges.
+    pub packages: Vec<Packages>,
 }
 
 /// An image that was just pushed, as somebody says.
@@ -187,7 +185,7 @@ pub enum InvalidSetting {
     Url(&'static str),
     /// A variable that must be a URL has a user or a password in it.
     #[error(
-        "{0} has a user, a password or a query in it: leave them out, and set GITHUB_TOKEN instead"
+        "{0} has a user, a password or a query in it: leave them out, and set GITHUB_TOKEN or GITLAB_TOKEN instead"
     )]
     UrlSecret(&'static str),
     /// `--repo` is an address that is not reached over HTTP.
@@ -197,7 +195,9 @@ pub enum InvalidSetting {
     #[error("--repo {0}: no such directory, and neither a URL nor OWNER/NAME")]
     Repo(String),
     /// A URL with a user or password in it: it would be seen in process lists and logs.
-    #[error("--repo: leave user, password and query out of the URL and set GITHUB_TOKEN instead")]
+    #[error(
+        "--repo: leave user, password and query out of the URL and set GITHUB_TOKEN or GITLAB_TOKEN instead"
+    )]
     UrlCredentials,
     /// `--image-ref` that names no image with a tag.
     #[error("--image-ref {0}: write REPOSITORY:TAG, as in ghcr.io/acme/shop:v2.4.0")]
@@ -248,7 +248,11 @@ impl Surroundings {
     ///
     /// # Errors
     /// When a variable that names a URL does not.
-    pub fn read(color: ColorChoice, quiet: bool) -> Result<Self, InvalidSetting> {
+    pub fn read(
+        color: ColorChoice,
+        quiet: bool,
+        forge: Option<ForgeKind>,
+    ) -> Result<Self, InvalidSetting> {
         let no_color = var("NO_COLOR").is_some();
         let on = |terminal: bool| match color {
             ColorChoice::Always => Colour::Yes,
@@ -261,14 +265,10 @@ impl Surroundings {
             stderr: on(on_terminal),
             progress: on_terminal && !quiet,
             quiet,
-            actor: var("GITHUB_TRIGGERING_ACTOR").or_else(|| var("GITHUB_ACTOR")),
-            forge: ForgeSettings {
-                api_url: url("GITHUB_API_URL", "https://api.github.com")?,
-                server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
-                token: var("GITHUB_TOKEN").map(Secret::from),
-                app: app()?,
-                turns: Arc::default(),
-            },
+            actor: ["GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"]
+                .into_iter()
+                .find_map(var),
+            forges: Forges::read(forge)?,
             signing_key: signing_key()?,
             ledger_keys: ledger_keys()?,
             program: Program::own(),
@@ -276,7 +276,7 @@ impl Surroundings {
             step_summary: var("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             step_output: var("GITHUB_OUTPUT").map(PathBuf::from),
             is_actions: var("GITHUB_ACTIONS").is_some(),
-            workflow_repository: var("GITHUB_ACTIONS").and_then(|_| var("GITHUB_REPOSITORY")),
+            workflow_repository: workflow_repository(),
             now: now(),
             started: Instant::now(),
         })
@@ -296,7 +296,7 @@ impl Surroundings {
             self.workflow_repository.clone().filter(|_| place == DefaultRepository::Repository);
         let written = args.repo.clone().or(workflow);
         Ok(Scope {
-            repo: self.forge.repo(written.as_deref().unwrap_or("."))?,
+            repo: self.forges.repo(written.as_deref().unwrap_or("."))?,
             branch: args.branch.clone(),
             policies: args.policies.clone(),
             ledger: None,
@@ -350,7 +350,7 @@ impl Surroundings {
             pushed: None,
             dry_run: false,
             variables: self.variables.clone(),
-            packages: self.forge.packages(),
+            packages: self.forges.packages(),
             token_hosts: args.token_host.iter().map(token_host).collect::<Result<_, _>>()?,
         })
     }
@@ -372,13 +372,13 @@ impl DecideSettings {
 }
 
 impl DecideSettings {
-    /// Whether the operator lets environments be in a repository.
+    /// True if the operator lets environments be in a repository: by its name, or by a group that it is in.
     #[must_use]
     pub fn is_allowed(&self, repository: &str) -> bool {
-        let owner = repository.split('/').next().unwrap_or_default();
-        self.other_repositories.iter().any(|allowed| match allowed.strip_suffix("/*") {
-            Some(allowed) => allowed.eq_ignore_ascii_case(owner),
-            None => allowed.eq_ignore_ascii_case(repository),
+        let repository = repository.to_lowercase();
+        self.other_repositories.iter().any(|allowed| match allowed.to_lowercase() {
+            group if group.ends_with("/*") => repository.starts_with(group.trim_end_matches('*')),
+            allowed => allowed == repository,
         })
     }
 }
@@ -400,6 +400,14 @@ pub fn now() -> Timestamp {
     let now = Timestamp::now();
     // Nobody waits for parts of a second, and everybody would read them.
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// The repository that a workflow or a CI job is of.
+fn workflow_repository() -> Option<String> {
+    if var("GITHUB_ACTIONS").is_some() {
+        return var("GITHUB_REPOSITORY");
+    }
+    var("GITLAB_CI").and_then(|_| var("CI_PROJECT_PATH"))
 }
 
 /// The key that commits are signed with, from a variable or a file.

@@ -17,7 +17,7 @@ use crate::pipeline::{self, Failure, Planning, RollbackRequest};
 use crate::policy::Home;
 use crate::report;
 use crate::secret::Variables;
-use crate::settings::{DecideSettings, ForgeSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{DecideSettings, RepoSpec, Scope, Surroundings};
 use registry::EmbeddedRegistry;
 
 /// How long staging has to hold something.
@@ -123,7 +123,7 @@ impl Demo<'_> {
             actor: None,
             step_output: None,
             variables: Variables::default(),
-            forge: ForgeSettings { token: None, ..self.around.forge.clone() },
+            forges: self.around.forges.without_tokens(),
             step_summary: None,
             workflow_repository: None,
             ..*self.around
@@ -202,7 +202,7 @@ fn settings(remote: &Path, now: Timestamp) -> DecideSettings {
         pushed: None,
         dry_run: false,
         variables: Variables::default(),
-        packages: None,
+        packages: Vec::new(),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
-    Check, Decoration, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged, NewCommit,
-    NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
+    Check, Decoration, Fault, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged,
+    NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release, github,
 };
 use crate::policy::MergeMethod;
-use crate::repo_id::RepoId;
+use crate::repo_id::{ForgeKind, RepoId};
+use crate::secret::Secret;
 use crate::settings::{ForgeSettings, Moment};
 use crate::store::Store;
 
@@ -28,12 +31,44 @@ impl AnyForge {
         repository: &RepoId,
         store: Option<Store>,
     ) -> Result<Self, ForgeError> {
-        let forge = GitHub::new(settings, clock, repository)?.with_store(store);
-        Ok(Self::GitHub(Box::new(forge)))
+        let forge = match settings.kind {
+            ForgeKind::GitHub => GitHub::new(settings, clock, repository)
+                .map(|forge| Self::GitHub(Box::new(forge.with_store(store)))),
+            ForgeKind::GitLab => Err(Fault::Unsupported("is not known yet")),
+        };
+        forge.map_err(|fault| fault.of(settings.kind))
     }
 }
 
+/// A token for a repository, where the settings name an app that signs in for one.
+///
+/// # Errors
+/// The app is not accepted or not installed there, or the forge cannot be reached.
+pub async fn sign_in(
+    settings: &ForgeSettings,
+    of: &RepoId,
+    clock: Timestamp,
+) -> Result<Option<Secret>, ForgeError> {
+    let Some(app) = &settings.app else { return Ok(None) };
+    let token = github::sign_in(settings, app, of, clock).await;
+    token.map(Some).map_err(|fault| fault.of(settings.kind))
+}
+
+/// Has the product do it.
+macro_rules! ask {
+    ($self:ident.$verb:ident($($argument:expr),*)) => {
+        match $self {
+            Self::GitHub(forge) => {
+                let answer = Forge::$verb(&**forge, $($argument),*).await;
+                answer.map_err(|fault| fault.of(ForgeKind::GitHub))
+            }
+        }
+    };
+}
+
 impl Forge for AnyForge {
+    type Error = ForgeError;
+
     fn repository(&self) -> &RepoId {
         match self {
             Self::GitHub(forge) => Forge::repository(&**forge),
@@ -46,63 +81,43 @@ impl Forge for AnyForge {
         base: &str,
         with_checks: bool,
     ) -> Result<Observed, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::observe(&**forge, branches, base, with_checks).await,
-        }
+        ask!(self.observe(branches, base, with_checks))
     }
 
     async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::checks(&**forge, commits).await,
-        }
+        ask!(self.checks(commits))
     }
 
     async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::open(&**forge, new).await,
-        }
+        ask!(self.open(new))
     }
 
     async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::edit(&**forge, number, edit).await,
-        }
+        ask!(self.edit(number, edit))
     }
 
     async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::label(&**forge, number, labels).await,
-        }
+        ask!(self.label(number, labels))
     }
 
     async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::unlabel(&**forge, number, label).await,
-        }
+        ask!(self.unlabel(number, label))
     }
 
     async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::unlabel_if_set(&**forge, number, label).await,
-        }
+        ask!(self.unlabel_if_set(number, label))
     }
 
     async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::labelled_by(&**forge, number, label).await,
-        }
+        ask!(self.labelled_by(number, label))
     }
 
     async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::decorate(&**forge, number, with).await,
-        }
+        ask!(self.decorate(number, with))
     }
 
     async fn milestone(&self, title: &str) -> Result<u64, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::milestone(&**forge, title).await,
-        }
+        ask!(self.milestone(title))
     }
 
     async fn merge(
@@ -111,9 +126,7 @@ impl Forge for AnyForge {
         head: &str,
         method: MergeMethod,
     ) -> Result<Merged, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::merge(&**forge, pull, head, method).await,
-        }
+        ask!(self.merge(pull, head, method))
     }
 
     async fn enable_auto_merge(
@@ -122,44 +135,30 @@ impl Forge for AnyForge {
         head: &str,
         method: MergeMethod,
     ) -> Result<bool, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::enable_auto_merge(&**forge, pull, head, method).await,
-        }
+        ask!(self.enable_auto_merge(pull, head, method))
     }
 
     async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::disable_auto_merge(&**forge, pull).await,
-        }
+        ask!(self.disable_auto_merge(pull))
     }
 
     async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::enqueue(&**forge, pull, head).await,
-        }
+        ask!(self.enqueue(pull, head))
     }
 
     async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::dequeue(&**forge, pull).await,
-        }
+        ask!(self.dequeue(pull))
     }
 
     async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::public_releases(&**forge, of).await,
-        }
+        ask!(self.public_releases(of))
     }
 
     async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::keep_issue(&**forge, issue).await,
-        }
+        ask!(self.keep_issue(issue))
     }
 
     async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeError> {
-        match self {
-            Self::GitHub(forge) => Forge::commit(&**forge, new).await,
-        }
+        ask!(self.commit(new))
     }
 }

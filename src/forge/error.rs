@@ -1,50 +1,98 @@
-//! What can go wrong with GitHub.
+//! Errors of forges. A fault is the same on every forge; what to change about it is the product's.
 
-/// Why a request to GitHub failed, with what to change.
+use crate::repo_id::ForgeKind;
+
+/// Error of a forge, with the product that it is of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ForgeError {
+#[error("{}", fault.message(*forge))]
+pub struct ForgeError {
+    /// The product.
+    pub forge: ForgeKind,
+    /// The fault.
+    pub fault: Fault,
+}
+
+/// Reason that a request to a forge failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
     /// 401.
-    #[error("GitHub refuses the token (401): set GITHUB_TOKEN to one that is valid")]
     Unauthorized,
     /// No token was given.
-    #[error("pull requests need a token: set GITHUB_TOKEN")]
     NoToken,
+    /// The token is one of a CI job, which the forge lets do too little.
+    JobToken,
     /// The app's id and key are not accepted.
-    #[error(
-        "GitHub does not accept the app: GITHUB_APP_ID must be its number or client id, and \
-         GITHUB_APP_PRIVATE_KEY a private key of it, in PEM"
-    )]
     BadApp,
     /// The app is not installed where it should work.
-    #[error("the app is not installed on {0}: install it there, with access to this repository")]
     NotInstalled(String),
-    /// 403 that is not a limit.
-    #[error(
-        "the token may not do this (403: {0}): it needs `pull_requests: write` and `contents: write`; \
-             a workflow's own token also needs the repository setting that allows Actions to create pull requests"
-    )]
+    /// 403 that is not a limit, with what the forge says.
     Forbidden(String),
-    /// 404, which GitHub also says to hide what a token does not reach.
-    #[error("GitHub does not know {0} (404), or the token does not reach it")]
+    /// 404, which forges also say to hide what a token does not reach.
     NotFound(String),
-    /// 410: a feature is switched off.
-    #[error(
-        "pull requests are disabled in {0} (410): enable them in the repository's settings, or deliver by push"
-    )]
+    /// A feature is switched off.
     Disabled(String),
-    /// 405: a merge that is not possible now.
-    #[error("GitHub does not merge it (405): {0}")]
+    /// The repository has moved; a token is not sent after it.
+    Redirected(String),
+    /// A merge that is not possible now.
     NotMergeable(String),
-    /// 409: the branch is not where it was.
-    #[error("its branch moved meanwhile (409)")]
+    /// The branch is not where it was.
     HeadMoved,
-    /// 422: what was sent is refused.
-    #[error("GitHub refuses the pull request (422): {0}")]
+    /// The forge refuses what was sent.
     Invalid(String),
-    /// 403 or 429 because of too many requests.
-    #[error("GitHub limits requests{}", .0.map_or(String::new(), |s| format!(" and asks to wait {s} seconds")))]
+    /// The forge cannot do it, whatever it is sent.
+    Unsupported(&'static str),
+    /// Too many requests, with the seconds to wait where the forge says them.
     RateLimited(Option<u64>),
     /// No connection, a broken answer or a 5xx.
-    #[error("GitHub cannot be reached or fails: {0}")]
     Unavailable(String),
+}
+
+impl Fault {
+    /// The fault of a product.
+    #[must_use]
+    pub fn of(self, forge: ForgeKind) -> ForgeError {
+        ForgeError { forge, fault: self }
+    }
+
+    /// The message, with what to change.
+    fn message(&self, forge: ForgeKind) -> String {
+        let variable = forge.token_variable();
+        match self {
+            Self::Unauthorized => {
+                format!("{forge} refuses the token (401): set {variable} to one that is valid")
+            }
+            Self::NoToken => format!("pull requests need a token: set {variable}"),
+            Self::JobToken => format!(
+                "CI_JOB_TOKEN cannot open {forge}'s merge requests: set {variable} to a token with the scope `api`"
+            ),
+            Self::BadApp => format!(
+                "{forge} does not accept the app: GITHUB_APP_ID must be its number or client id, and \
+                 GITHUB_APP_PRIVATE_KEY a private key of it, in PEM"
+            ),
+            Self::NotInstalled(on) => format!(
+                "the app is not installed on {on}: install it there, with access to this repository"
+            ),
+            Self::Forbidden(said) => {
+                format!("the token may not do this (403: {said}): {}", forge.rights())
+            }
+            Self::NotFound(what) => {
+                format!("{forge} does not know {what} (404), or the token does not reach it")
+            }
+            Self::Disabled(of) => format!(
+                "pull requests are disabled in {of}: enable them in the repository's settings, or deliver by push"
+            ),
+            Self::Redirected(what) => format!(
+                "{what} has moved on {forge}: name its new address, as the token is sent to no other"
+            ),
+            Self::NotMergeable(said) => format!("{forge} does not merge it: {said}"),
+            Self::HeadMoved => "its branch moved meanwhile (409)".to_owned(),
+            Self::Invalid(said) => format!("{forge} refuses the pull request: {said}"),
+            Self::Unsupported(what) => format!("{forge} {what}"),
+            Self::RateLimited(seconds) => {
+                let asks = seconds.map(|seconds| format!(" and asks to wait {seconds} seconds"));
+                format!("{forge} limits requests{}", asks.unwrap_or_default())
+            }
+            Self::Unavailable(why) => format!("{forge} cannot be reached or fails: {why}"),
+        }
+    }
 }

@@ -4,12 +4,14 @@
 mod any;
 mod error;
 pub mod github;
+mod pace;
 
 use std::collections::BTreeMap;
 
 pub use any::AnyForge;
-pub use error::ForgeError;
-pub use github::{GitHub, sign_in};
+pub use any::sign_in;
+pub use error::{Fault, ForgeError};
+pub use github::GitHub;
 
 use crate::policy::MergeMethod;
 pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, RepoRules};
@@ -17,12 +19,15 @@ use crate::repo_id::RepoId;
 
 /// The remedy where a repository is on no forge that is known.
 pub const NO_FORGE: &str =
-    "the repository is on no forge that is known; name one on GitHub as OWNER/NAME";
+    "the repository is on no forge that is known; name one as OWNER/NAME, or by its URL";
 
 /// The verbs of a forge, for one repository. Each fails when the forge refuses, or cannot be reached; what the error says
 /// names the product and what to change.
 #[expect(async_fn_in_trait, reason = "each run is a thread with a runtime of its own")]
 pub trait Forge {
+    /// The error of a verb.
+    type Error;
+
     /// The repository.
     fn repository(&self) -> &RepoId;
 
@@ -32,34 +37,34 @@ pub trait Forge {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Observed, ForgeError>;
+    ) -> Result<Observed, Self::Error>;
 
     /// Reads the checks of commits; a commit that the forge does not know has none.
-    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError>;
+    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, Self::Error>;
 
     /// Opens a pull request, or finds the one that another run opened meanwhile.
-    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError>;
+    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Self::Error>;
 
     /// Changes texts and state of a pull request.
-    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError>;
+    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), Self::Error>;
 
     /// Adds labels.
-    async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError>;
+    async fn label(&self, number: u64, labels: &[String]) -> Result<(), Self::Error>;
 
     /// Removes a label that is there.
-    async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError>;
+    async fn unlabel(&self, number: u64, label: &str) -> Result<(), Self::Error>;
 
     /// Removes a label if it is there at this moment, whoever set it since.
-    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError>;
+    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), Self::Error>;
 
     /// Reads who set a label last; `None` when the forge does not say.
-    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, ForgeError>;
+    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Self::Error>;
 
     /// Sets labels, people and milestone of a new pull request.
-    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError>;
+    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Self::Error>;
 
     /// Reads the number of an open milestone.
-    async fn milestone(&self, title: &str) -> Result<u64, ForgeError>;
+    async fn milestone(&self, title: &str) -> Result<u64, Self::Error>;
 
     /// Merges a pull request, if its branch is still at a commit.
     async fn merge(
@@ -67,7 +72,7 @@ pub trait Forge {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<Merged, ForgeError>;
+    ) -> Result<Merged, Self::Error>;
 
     /// Has the forge merge once its rules allow it, if the branch is still at a commit. False where it has nothing to wait
     /// for, and therefore refuses.
@@ -76,25 +81,25 @@ pub trait Forge {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, ForgeError>;
+    ) -> Result<bool, Self::Error>;
 
     /// Has the forge not merge by itself any more.
-    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeError>;
+    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), Self::Error>;
 
     /// Puts a pull request into the merge queue, if its branch is still at a commit.
-    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeError>;
+    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, Self::Error>;
 
     /// Removes a pull request from the merge queue.
-    async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeError>;
+    async fn dequeue(&self, pull: &PullRef) -> Result<(), Self::Error>;
 
     /// Reads the newest published releases of a public repository of the same server; an error for any other.
-    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError>;
+    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, Self::Error>;
 
     /// Brings our one open issue with a mark up to date. True if something had to change.
-    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, ForgeError>;
+    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, Self::Error>;
 
     /// Has the forge make and sign a commit.
-    async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeError>;
+    async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, Self::Error>;
 }
 
 /// The result of a merge.

@@ -244,7 +244,7 @@ async fn fetch(
     let subject = remote.address();
     let smart = match remote {
         Remote::Path(_) => None,
-        Remote::Http { url, token } => Some(Smart::new(url, token.as_ref())?),
+        Remote::Http { url, login } => Some(Smart::new(url, login.as_ref())?),
     };
     let found = match &smart {
         Some(smart) => smart.advertised("git-upload-pack").await?,

@@ -49,13 +49,13 @@ impl Clone {
 
     /// Fetches so many commits of the base and of a branch.
     async fn deepen(&self, head: Oid, depth: usize) -> Result<(), GitError> {
-        let Remote::Http { url, token } = &self.remote else {
+        let Remote::Http { url, login } = &self.remote else {
             // All of a history was copied at once.
             let message = format!("the commit {head} is not here");
             return Err(GitError::Other { subject: self.remote.address(), message });
         };
         let into = self.repository.odb().map_err(|error| self.failed(&error))?;
-        let smart = Smart::new(url, token.as_ref())?;
+        let smart = Smart::new(url, login.as_ref())?;
         smart.deepen(&[head, self.base], self.base, depth, &into).await
     }
 

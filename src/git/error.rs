@@ -7,7 +7,8 @@ use git2::ErrorClass;
 pub enum GitError {
     /// The server wants other credentials.
     #[error(
-        "{0}: the server refuses the login; set GITHUB_TOKEN to a token with `contents: write`"
+        "{0}: the server refuses the login; set GITHUB_TOKEN to a token with `contents: write`, or GITLAB_TOKEN to one with \
+         the scope `write_repository`"
     )]
     Unauthorized(String),
     /// The server does not know the repository, or hides it.

@@ -66,9 +66,9 @@ impl Clone {
         let head = tree::commit(&self.repository, self.base).map_err(git)?;
         // Another handle sees what was fetched.
         let open = || Repository::open_bare(self.repository.path()).map_err(git);
-        if let Remote::Http { url, token } = &self.remote {
+        if let Remote::Http { url, login } = &self.remote {
             let into = self.repository.odb().map_err(git)?;
-            let smart = Smart::new(url, token.as_ref())?;
+            let smart = Smart::new(url, login.as_ref())?;
             let (mut commits, mut is_whole) = (0, false);
             if time_of(&head) > since {
                 smart.fetch_history(self.base, Depth::Since(since), &into).await?;

@@ -25,7 +25,7 @@ pub use commit::{Author, Described};
 pub use error::GitError;
 pub use history::{Commit, History, history_of};
 pub use push::{PushResults, Update};
-pub use remote::Remote;
+pub use remote::{GitLogin, Remote};
 pub use sign::Signing;
 pub use tree::{Change, Entry};
 

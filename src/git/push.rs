@@ -83,8 +83,8 @@ impl Clone {
         let subject = self.remote.address();
         let answers = match &self.remote {
             Remote::Path(_) => local::push(&self.repository, &subject, &commands)?,
-            Remote::Http { url, token } => {
-                let smart = Smart::new(url, token.as_ref())?;
+            Remote::Http { url, login } => {
+                let smart = Smart::new(url, login.as_ref())?;
                 let now = smart.advertised("git-receive-pack").await?.references;
                 let at = |reference: &str| now.get(reference).copied().unwrap_or(nowhere);
                 if let Some(moved) =
@@ -104,8 +104,8 @@ impl Clone {
         let now = match &self.remote {
             _ if !refused => BTreeMap::new(),
             Remote::Path(_) => local::advertised(&subject)?.references,
-            Remote::Http { url, token } => {
-                Smart::new(url, token.as_ref())?.advertised("git-upload-pack").await?.references
+            Remote::Http { url, login } => {
+                Smart::new(url, login.as_ref())?.advertised("git-upload-pack").await?.references
             }
         };
         // Servers word a lost race in many ways; that the branch is elsewhere now is what makes it one.
@@ -120,8 +120,8 @@ impl Clone {
     /// # Errors
     /// When the server cannot be reached, or refuses.
     pub async fn remove(&self, branches: &[&str]) -> Result<(), GitError> {
-        let Remote::Http { url, token } = &self.remote else { return Ok(()) };
-        let smart = Smart::new(url, token.as_ref())?;
+        let Remote::Http { url, login } = &self.remote else { return Ok(()) };
+        let smart = Smart::new(url, login.as_ref())?;
         let now = smart.advertised("git-receive-pack").await?.references;
         let references: Vec<String> = branches.iter().map(|branch| branch_ref(branch)).collect();
         let new = Oid::ZERO_SHA1;

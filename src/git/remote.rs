@@ -15,9 +15,18 @@ pub enum Remote {
     Http {
         /// Its address, without credentials.
         url: Url,
-        /// The token to log in with, when it is meant for this server.
-        token: Option<Secret>,
+        /// The login, when it is meant for this server.
+        login: Option<GitLogin>,
     },
+}
+
+/// A user and a token for git over HTTP.
+#[derive(Clone)]
+pub struct GitLogin {
+    /// The user name that the server wants with such a token.
+    pub user: &'static str,
+    /// The token.
+    pub token: Secret,
 }
 
 impl Remote {

@@ -13,12 +13,8 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::pkt::{self, Frame};
-use super::{GitError, Oid, matters, object_id};
+use super::{GitError, GitLogin, Oid, matters, object_id};
 use crate::http::{self, USER_AGENT};
-use crate::secret::Secret;
-
-/// GitHub takes any user name with a token; this is the one that it documents for Apps.
-const TOKEN_USER: &str = "x-access-token";
 
 /// A list of branches of a repository with very many of them.
 const MAX_REFS: usize = 256 << 20;
@@ -59,7 +55,7 @@ pub(super) struct RefCommand<'a> {
 }
 
 impl<'a> Smart<'a> {
-    pub(super) fn new(url: &'a Url, token: Option<&Secret>) -> Result<Self, GitError> {
+    pub(super) fn new(url: &'a Url, login: Option<&GitLogin>) -> Result<Self, GitError> {
         let client = http::client(url.authority())
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -70,7 +66,7 @@ impl<'a> Smart<'a> {
         Ok(Self {
             client,
             url,
-            authorization: token.and_then(|token| http::basic(TOKEN_USER, token)),
+            authorization: login.and_then(|login| http::basic(login.user, &login.token)),
         })
     }
 

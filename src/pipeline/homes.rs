@@ -200,7 +200,7 @@ impl KnownPlaces {
 
     fn know(&mut self, home: &Home, tree: &Tree, around: &Surroundings) {
         if let Tree::Git { id: Some(id), .. } = tree {
-            let (settings, repository) = (around.forge.clone(), id.clone());
+            let (settings, repository) = (around.forges.first().clone(), id.clone());
             self.forges.insert(home.clone(), ForgeRepository { settings, repository });
         }
     }
@@ -300,9 +300,9 @@ fn scope_of(
         return Err("`--ledger` remembers for one repository; leave it out".to_owned());
     }
     let ledger = Some(ledger_of(&known.origin));
-    let id = request.around.forge.id(name);
-    let url = id.as_ref().and_then(|id| request.around.forge.repository_url(id));
-    let url = url.ok_or_else(|| format!("{name} is not OWNER/NAME"))?;
+    let id = request.around.forges.id(name);
+    let url = id.as_ref().and_then(|id| request.around.forges.repository_url(id));
+    let url = url.ok_or_else(|| format!("{name} is on no forge that is known"))?;
     Ok(Scope { repo: RepoSpec::Remote { url, id }, branch, ledger, ..scope.clone() })
 }
 

@@ -13,7 +13,7 @@ use crate::git::{Author, BranchState, Clone};
 use crate::manifest::Surveyed;
 use crate::policy::{AutoMerge, COMMAND_LABELS, EnvironmentId, PolicySet, Via};
 use crate::reconcile::{Branch, ForgeView, SIGNING_PREFIX, Snapshot, label_objection};
-use crate::settings::DecideSettings;
+use crate::settings::{DecideSettings, ForgeSettings};
 use crate::store::Store;
 
 /// The snapshot of a run, with the client that it was read by.
@@ -86,7 +86,7 @@ impl Observation {
         };
         let around = request.around;
         let clock = around.moment();
-        match AnyForge::new(&around.forge, clock, id, store(request.settings)) {
+        match AnyForge::new(around.forges.at(id).first(), clock, id, store(request.settings)) {
             Ok(forge) => observation.forge = Some(forge),
             Err(error) => {
                 observation.fail(error.to_string());
@@ -98,6 +98,13 @@ impl Observation {
         observation.with_checks = wanted.iter().any(merges);
         observation.extend(branches(&wanted, set, clone, memory)).await;
         observation
+    }
+
+    /// The forge of the repository, or the first one that is known.
+    pub(super) fn settings(&self, request: &Request<'_>) -> ForgeSettings {
+        let forges = &request.around.forges;
+        let at = self.forge.as_ref().map(|forge| forges.at(forge.repository()));
+        at.as_ref().unwrap_or(forges).first().clone()
     }
 
     fn of(snapshot: Snapshot) -> Self {
@@ -207,7 +214,7 @@ impl Observation {
             return None;
         }
         let name = tree.name()?;
-        let has_token = request.around.forge.token.is_some();
+        let has_token = request.around.forges.first().token.is_some();
         let why = match (&self.snapshot.forge, tree) {
             (ForgeView::Unavailable(why), _) if has_token => {
                 let message = format!("pull requests of {name} are not known: {why}");
@@ -216,14 +223,17 @@ impl Observation {
                     "what a person closed is shown as if nobody had, until the forge answers";
                 return Some(problem.help(help));
             }
-            (ForgeView::Unavailable(_), _) => "there is no token (GITHUB_TOKEN)".to_owned(),
+            (ForgeView::Unavailable(_), _) => {
+                let variable = request.around.forges.first().kind.token_variable();
+                format!("there is no token ({variable})")
+            }
             (ForgeView::NotNeeded, Tree::Work(tree)) => {
-                let forge = &request.around.forge;
-                match origin_on_forge(tree.root(), forge) {
+                let forges = &request.around.forges;
+                match origin_on_forge(tree.root(), forges) {
                     Some(id) => format!("this is a work tree; `--repo {id}` looks at them"),
                     None => format!(
                         "its origin is not on {}",
-                        forge.server_url.host_str().unwrap_or_default()
+                        forges.first().server_url.host_str().unwrap_or_default()
                     ),
                 }
             }

@@ -85,7 +85,7 @@ pub(super) async fn plan_tree(
         memory,
         tree,
         author,
-        forge: request.around.forge.clone(),
+        forge: observation.settings(request),
         observation,
         timelines,
         names: known.names(),

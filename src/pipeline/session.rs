@@ -65,7 +65,7 @@ pub(super) fn not_pushed(scope: &Scope, tree: &Tree, loaded: &Loaded) -> Option<
     Some(note.help("push what is new here, or pull what is new there; `tagalong plan` shows what the checkout says"))
 }
 
-/// The surroundings with a token of the app, where one is named and the repository is on GitHub.
+/// The surroundings at the forge of the repository, with a token of the app where one is named.
 pub(super) async fn signed_in(
     scope: &Scope,
     around: &Surroundings,
@@ -74,9 +74,10 @@ pub(super) async fn signed_in(
     let RepoSpec::Remote { id: Some(id), .. } = &scope.repo else {
         return Ok(around);
     };
-    if let Some(app) = &around.forge.app {
-        let token = forge::sign_in(&around.forge, app, id, around.clock()).await;
-        around.forge.token = Some(token.map_err(|error| Failure::Failed(error.to_string()))?);
+    around.forges = around.forges.at(id);
+    let token = forge::sign_in(around.forges.first(), id, around.clock()).await;
+    if let Some(token) = token.map_err(|error| Failure::Failed(error.to_string()))? {
+        around.forges.first_mut().token = Some(token);
     }
     Ok(around)
 }

@@ -12,7 +12,7 @@ use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remot
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
 use crate::repo_id::RepoId;
-use crate::settings::{ForgeSettings, RepoSpec, Scope, Surroundings};
+use crate::settings::{ForgeSettings, Forges, RepoSpec, Scope, Surroundings};
 use crate::text::one_line;
 use crate::worktree::WorkTree;
 
@@ -63,7 +63,7 @@ impl Tree {
                 fetch(Remote::Path(path.clone()), None, scope.branch.clone(), ledger).await
             }
             (RepoSpec::Path(path), _) => {
-                let origin = CheckoutOrigin::of(path, &around.forge)?;
+                let origin = CheckoutOrigin::of(path, &around.forges)?;
                 let Some(branch) = scope.branch.clone().or(origin.branch) else {
                     let message = format!(
                         "{}: no branch is checked out; name one with --branch",
@@ -74,7 +74,7 @@ impl Tree {
                 fetch(origin.remote, origin.id, Some(branch), ledger).await
             }
             (RepoSpec::Remote { url, id }, _) => {
-                let remote = http(url, &around.forge);
+                let remote = http(url, &around.forges);
                 fetch(remote, id.clone(), scope.branch.clone(), ledger).await
             }
         }
@@ -260,10 +260,10 @@ fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
     (checkout.origin_name(), checkout.branch())
 }
 
-/// The repository that a work tree was cloned from, where that is on the forge.
-pub(super) fn origin_on_forge(path: &Path, forge: &ForgeSettings) -> Option<RepoId> {
+/// The repository that a work tree was cloned from, where that is on a forge that is known.
+pub(super) fn origin_on_forge(path: &Path, forges: &Forges) -> Option<RepoId> {
     let origin = Checkout::discover(path).ok()?.origin()?;
-    forge.id_of(&over_http(&origin, forge)?)
+    forges.id_of(&forges.over_http(&origin)?)
 }
 
 /// Where a work tree was cloned from.
@@ -274,7 +274,7 @@ struct CheckoutOrigin {
 }
 
 impl CheckoutOrigin {
-    fn of(path: &Path, forge: &ForgeSettings) -> Result<Self, Failure> {
+    fn of(path: &Path, forges: &Forges) -> Result<Self, Failure> {
         let checkout = Checkout::discover(path).map_err(Failure::Origin)?;
         let branch = checkout.branch();
         let Some(address) = checkout.origin() else {
@@ -286,8 +286,8 @@ impl CheckoutOrigin {
         };
         let root = checkout.work_tree().unwrap_or_else(|| path.to_owned());
         let local = root.join(&address);
-        match over_http(&address, forge) {
-            Some(url) => Ok(Self { id: forge.id_of(&url), remote: http(&url, forge), branch }),
+        match forges.over_http(&address) {
+            Some(url) => Ok(Self { id: forges.id_of(&url), remote: http(&url, forges), branch }),
             None if local.is_dir() => Ok(Self { remote: Remote::Path(local), id: None, branch }),
             None => {
                 // A user and a password before the host are nobody's business.
@@ -302,25 +302,10 @@ impl CheckoutOrigin {
     }
 }
 
-/// The HTTP address of an origin; those of the GitHub server may be written for SSH.
-fn over_http(address: &str, forge: &ForgeSettings) -> Option<Url> {
-    let host = forge.server_url.host_str()?;
-    let ssh = [format!("git@{host}:"), format!("ssh://git@{host}/")];
-    if let Some(name) = ssh.iter().find_map(|prefix| address.strip_prefix(prefix.as_str())) {
-        let name = name.trim_end_matches('/');
-        return forge.repository_url(&forge.id(name.strip_suffix(".git").unwrap_or(name))?);
-    }
-    let mut url =
-        Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    // Some checkouts keep a token in the address; ours comes from the environment.
-    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
-    Some(url)
-}
-
-/// The token is for the GitHub server and goes nowhere else.
-fn http(url: &Url, forge: &ForgeSettings) -> Remote {
-    let token = forge.token.clone().filter(|_| url.origin() == forge.server_url.origin());
-    Remote::Http { url: url.clone(), token }
+/// The token of a forge is for its server and goes nowhere else.
+fn http(url: &Url, forges: &Forges) -> Remote {
+    let login = forges.behind(url).and_then(ForgeSettings::git_login);
+    Remote::Http { url: url.clone(), login }
 }
 
 #[tracing::instrument(name = "fetch", skip_all)]

@@ -5,7 +5,7 @@ use std::fmt;
 /// Where an environment's files are; on the branch of the policies when it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Home {
-    /// `OWNER/NAME` on the same GitHub server; the repository of the policies without it.
+    /// `OWNER/NAME` on the same server, or `HOST/OWNER/NAME` on another; the repository of the policies without it.
     pub repository: Option<String>,
     /// The branch; without it that of the policies, or another repository's default branch.
     pub branch: Option<String>,
@@ -22,12 +22,15 @@ impl Home {
     pub(super) fn read(repository: Option<&str>, branch: Option<&str>) -> Result<Self, Wrong> {
         if let Some(name) = repository.filter(|name| !is_repository(name)) {
             let name = name.escape_debug();
-            return Err(("repository", format!("`{name}` is not OWNER/NAME, as in acme/fleet")));
+            let why = format!(
+                "`{name}` is not OWNER/NAME, as in acme/fleet, or HOST/OWNER/NAME, as in gitlab.com/acme/fleet"
+            );
+            return Err(("repository", why));
         }
         if let Some(branch) = branch.filter(|branch| !is_branch(branch)) {
             return Err(("branch", format!("`{}` is no branch to deploy", branch.escape_debug())));
         }
-        // GitHub's names are the same in any case.
+        // Forges compare names without case.
         let repository = repository.map(str::to_lowercase);
         Ok(Self { repository, branch: branch.map(str::to_owned) })
     }
@@ -47,11 +50,15 @@ impl fmt::Display for Home {
     }
 }
 
-/// Whether something is a name as GitHub has them.
+/// True if something can be an owner or groups and a name, with a host before them or without.
 fn is_repository(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     let is_word = |word: &str| !matches!(word, "" | "." | "..") && word.bytes().all(plain);
-    text.split_once('/').is_some_and(|(owner, name)| is_word(owner) && is_word(name))
+    let (first, rest) = text.split_once('/').unwrap_or((text, ""));
+    // A host can have a port.
+    let (host, port) = first.split_once(':').unwrap_or((first, "0"));
+    let is_first = is_word(host) && port.bytes().all(|b| b.is_ascii_digit()) && port.len() <= 5;
+    is_first && rest.split('/').all(is_word) && (host == first || rest.contains('/'))
 }
 
 /// Whether something can be a branch that is not ours; the server says whether it is one.
@@ -75,7 +82,15 @@ mod tests {
             (Some("fleet"), None, Err("repository")),
             (Some("acme/.."), None, Err("repository")),
             (Some("https://github.com/acme/fleet"), None, Err("repository")),
-            (Some("acme/fleet/x"), None, Err("repository")),
+            (Some("Acme/platform/fleet"), None, Ok("acme/platform/fleet")),
+            (
+                Some("gitlab.example.com:8443/acme/fleet"),
+                None,
+                Ok("gitlab.example.com:8443/acme/fleet"),
+            ),
+            (Some("acme:1/fleet"), None, Err("repository")),
+            (Some("acme/fleet/"), None, Err("repository")),
+            (Some("acme//fleet"), None, Err("repository")),
             (None, Some("tagalong/staging"), Err("branch")),
             (None, Some("tagalong-from-1a2b3c4d/live"), Err("branch")),
             (None, Some(""), Err("branch")),

@@ -54,7 +54,7 @@ pub struct Options {
     /// Where clouds and helpers find identities.
     pub variables: Variables,
     /// The token of a workflow for its own registry.
-    pub packages: Option<Packages>,
+    pub packages: Vec<Packages>,
     /// Where answers are kept from run to run.
     pub cache: Option<PathBuf>,
     /// When the run started.

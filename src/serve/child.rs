@@ -155,7 +155,7 @@ impl RunOrder {
     fn carry_out(self, args: &DecideArgs, around: &Surroundings) -> RunResult {
         let mut around = around.clone();
         match Turns::shared(self.turns.as_ref()) {
-            Ok(turns) => around.forge.turns = Arc::new(turns),
+            Ok(turns) => around.forges.pace(&Arc::new(turns)),
             // A process with rights of its own may not be looked into: each run then has its own pace.
             Err(error) => tracing::warn!(%error, "runs do not share the pace at the forge"),
         }

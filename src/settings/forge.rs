@@ -1,24 +1,30 @@
-//! Where GitHub is, and who we are there.
+//! The forges that are known, and who we are on each.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
 
-use super::{InvalidSetting, RepoSpec, Turns, var};
+use super::{InvalidSetting, RepoSpec, Turns, url, var};
+use crate::git::GitLogin;
 use crate::registry::Packages;
-use crate::repo_id::RepoId;
+use crate::repo_id::{ForgeKind, RepoId};
 use crate::secret::Secret;
 
-/// Where GitHub is, and who we are there.
+/// A forge, and who we are on it.
 #[derive(Clone)]
 pub struct ForgeSettings {
-    /// The REST API: `https://api.github.com`, or an Enterprise Server's `https://host/api/v3`.
+    /// The product.
+    pub kind: ForgeKind,
+    /// The REST API: `https://api.github.com`, an Enterprise Server's `https://host/api/v3`, or a GitLab's
+    /// `https://host/api/v4`.
     pub api_url: Url,
     /// The web and git server: `https://github.com`.
     pub server_url: Url,
     /// The token for both.
     pub token: Option<Secret>,
+    /// The token of the CI job that this is, which may read, and push where the repository lets jobs push.
+    pub job_token: Option<Secret>,
     /// The app that signs in for a token.
     pub app: Option<App>,
     /// When it may be asked again.
@@ -34,8 +40,12 @@ pub struct App {
     pub key: Secret,
 }
 
+/// The forges that are known. The first one is where a name without a host is looked for.
+#[derive(Clone)]
+pub struct Forges(Vec<ForgeSettings>);
+
 /// The app, when one is named: it comes before a token.
-pub(super) fn app() -> Result<Option<App>, InvalidSetting> {
+fn app() -> Result<Option<App>, InvalidSetting> {
     let Some(id) = var("GITHUB_APP_ID") else { return Ok(None) };
     let key = match (var("GITHUB_APP_PRIVATE_KEY"), var("GITHUB_APP_PRIVATE_KEY_FILE")) {
         (Some(key), _) => key,
@@ -46,19 +56,148 @@ pub(super) fn app() -> Result<Option<App>, InvalidSetting> {
     Ok(Some(App { id, key: key.into() }))
 }
 
-impl ForgeSettings {
-    /// The registry that belongs to the server, with the token: `ghcr.io`, or `containers.HOST` on an
-    /// Enterprise Server
-    /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>).
-    pub(super) fn packages(&self) -> Option<Packages> {
-        let host = match self.server_url.host_str()? {
-            "github.com" => "ghcr.io".to_owned(),
-            host => format!("containers.{host}"),
+fn github() -> Result<ForgeSettings, InvalidSetting> {
+    Ok(ForgeSettings {
+        kind: ForgeKind::GitHub,
+        api_url: url("GITHUB_API_URL", "https://api.github.com")?,
+        server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
+        token: var("GITHUB_TOKEN").map(Secret::from),
+        job_token: None,
+        app: app()?,
+        turns: Arc::default(),
+    })
+}
+
+/// GitLab, where `GITLAB_URL` or the job says
+/// (<https://docs.gitlab.com/ci/variables/predefined_variables/>).
+fn gitlab() -> Result<ForgeSettings, InvalidSetting> {
+    let named = if var("GITLAB_URL").is_some() { "GITLAB_URL" } else { "CI_SERVER_URL" };
+    let server_url = url(named, "https://gitlab.com")?;
+    let own = format!("{}/api/v4", server_url.as_str().trim_end_matches('/'));
+    let is_of_job = var("GITLAB_URL").is_none();
+    let api_url = if is_of_job { url("CI_API_V4_URL", &own)? } else { url("", &own)? };
+    Ok(ForgeSettings {
+        kind: ForgeKind::GitLab,
+        api_url,
+        server_url,
+        token: var("GITLAB_TOKEN").map(Secret::from),
+        // Another server than the job's must not see the job's token.
+        job_token: var("CI_JOB_TOKEN").filter(|_| is_of_job).map(Secret::from),
+        app: None,
+        turns: Arc::default(),
+    })
+}
+
+impl Forges {
+    /// Reads the environment. `first` is where a name without a host is looked for; without it, the forge of the CI
+    /// job, else GitHub unless there is a token for GitLab alone.
+    ///
+    /// # Errors
+    /// A variable that names a URL does not, or an app has no key.
+    pub(super) fn read(first: Option<ForgeKind>) -> Result<Self, InvalidSetting> {
+        let (github, gitlab) = (github()?, gitlab()?);
+        let is_gitlab = match first {
+            Some(kind) => kind == ForgeKind::GitLab,
+            None if var("GITHUB_ACTIONS").is_some() => false,
+            None if var("GITLAB_CI").is_some() => true,
+            None => gitlab.token.is_some() && github.token.is_none() && github.app.is_none(),
         };
-        Some(Packages { host, token: self.token.clone()? })
+        Ok(Self(if is_gitlab { vec![gitlab, github] } else { vec![github, gitlab] }))
     }
 
-    /// Reads `PATH`, `URL` or `OWNER/NAME`.
+    /// These forges alone; there is at least the first.
+    #[must_use]
+    pub fn of(first: ForgeSettings, others: Vec<ForgeSettings>) -> Self {
+        Self([vec![first], others].concat())
+    }
+
+    /// The forge that names without a host are of.
+    #[must_use]
+    pub fn first(&self) -> &ForgeSettings {
+        &self.0[0]
+    }
+
+    /// The same, to be changed.
+    pub fn first_mut(&mut self) -> &mut ForgeSettings {
+        &mut self.0[0]
+    }
+
+    /// The same without any token.
+    #[must_use]
+    pub fn without_tokens(&self) -> Self {
+        let bare = |forge: &ForgeSettings| ForgeSettings {
+            token: None,
+            job_token: None,
+            app: None,
+            ..forge.clone()
+        };
+        Self(self.0.iter().map(bare).collect())
+    }
+
+    /// Has all of them take the same turns.
+    pub fn pace(&mut self, turns: &Arc<Turns>) {
+        for forge in &mut self.0 {
+            forge.turns = Arc::clone(turns);
+        }
+    }
+
+    /// The tokens for the registries that belong to them.
+    pub(super) fn packages(&self) -> Vec<Packages> {
+        self.0.iter().filter_map(ForgeSettings::packages).collect()
+    }
+
+    /// The same with the forge of a repository as the first one.
+    #[must_use]
+    pub fn at(&self, id: &RepoId) -> Self {
+        let (mut there, others): (Vec<_>, Vec<_>) =
+            self.0.iter().cloned().partition(|forge| forge.host() == id.host());
+        there.extend(others);
+        Self(there)
+    }
+
+    /// The forge behind a URL.
+    #[must_use]
+    pub fn behind(&self, url: &Url) -> Option<&ForgeSettings> {
+        self.0.iter().find(|forge| forge.is_behind(url))
+    }
+
+    /// The repository behind a URL, when it is on one of them.
+    #[must_use]
+    pub fn id_of(&self, url: &Url) -> Option<RepoId> {
+        self.behind(url)?.id_of(url)
+    }
+
+    /// The repository that is written as `OWNER/NAME`, with groups where the forge has them, or with a host before it.
+    #[must_use]
+    pub fn id(&self, text: &str) -> Option<RepoId> {
+        let (host, path) = text.split_once('/')?;
+        let there = self.0.iter().find(|forge| forge.host().eq_ignore_ascii_case(host));
+        match there {
+            Some(forge) => forge.id(path),
+            None => self.first().id(text),
+        }
+    }
+
+    /// Where git finds a repository of one of them.
+    #[must_use]
+    pub fn repository_url(&self, id: &RepoId) -> Option<Url> {
+        self.0.iter().find(|forge| forge.host() == id.host())?.repository_url(id)
+    }
+
+    /// The HTTP address of an origin; those of a known forge may be written for SSH.
+    #[must_use]
+    pub fn over_http(&self, address: &str) -> Option<Url> {
+        if let Some(url) = self.0.iter().find_map(|forge| forge.over_ssh(address)) {
+            return url;
+        }
+        let mut url =
+            Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        // Some checkouts keep a token in the address; ours comes from the environment.
+        url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+        Some(url)
+    }
+
+    /// Reads `PATH`, `URL`, `OWNER/NAME` or `HOST/OWNER/NAME`.
     pub(super) fn repo(&self, text: &str) -> Result<RepoSpec, InvalidSetting> {
         if std::path::Path::new(text).is_dir() {
             return Ok(RepoSpec::Path(PathBuf::from(text)));
@@ -87,6 +226,54 @@ impl ForgeSettings {
         let url = self.repository_url(&id).ok_or_else(invalid)?;
         Ok(RepoSpec::Remote { url, id: Some(id) })
     }
+}
+
+impl ForgeSettings {
+    /// The host of the server, with its port where it has one.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let port = self.server_url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.server_url.host_str().unwrap_or_default())
+    }
+
+    /// The user and the token for git: that of an account, or of the job.
+    #[must_use]
+    pub fn git_login(&self) -> Option<GitLogin> {
+        // GitHub takes any user with a token; this is the one that it documents for apps. GitLab's are at
+        // <https://docs.gitlab.com/topics/git/clone/#clone-using-a-token> and
+        // <https://docs.gitlab.com/ci/jobs/ci_job_token/>.
+        let account = match self.kind {
+            ForgeKind::GitHub => "x-access-token",
+            ForgeKind::GitLab => "oauth2",
+        };
+        let of = |user: &'static str, token: &Secret| GitLogin { user, token: token.clone() };
+        let token = self.token.as_ref().map(|token| of(account, token));
+        token.or_else(|| self.job_token.as_ref().map(|token| of("gitlab-ci-token", token)))
+    }
+
+    /// The registry that belongs to the server, with the token: `ghcr.io`, `containers.HOST` on an Enterprise Server
+    /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>),
+    /// or the one of a GitLab job
+    /// (<https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/>).
+    fn packages(&self) -> Option<Packages> {
+        match self.kind {
+            ForgeKind::GitHub => {
+                let host = match self.server_url.host_str()? {
+                    "github.com" => "ghcr.io".to_owned(),
+                    host => format!("containers.{host}"),
+                };
+                let user = var("GITHUB_ACTOR").unwrap_or_else(|| "tagalong".to_owned());
+                let origin = "GITHUB_TOKEN (it needs `packages: read`; `anonymous: true` in `registries` does without it)";
+                Some(Packages { host, user, token: self.token.clone()?, origin })
+            }
+            ForgeKind::GitLab => {
+                let host = var("CI_REGISTRY")?;
+                let user = "gitlab-ci-token".to_owned();
+                let origin = "CI_JOB_TOKEN (the image's project must have this one in its job token allowlist)";
+                Some(Packages { host, user, token: self.job_token.clone()?, origin })
+            }
+        }
+    }
 
     /// Where git finds a repository of this server.
     #[must_use]
@@ -95,13 +282,18 @@ impl ForgeSettings {
         Url::parse(&format!("{base}/{id}.git")).ok()
     }
 
-    /// The repository of this server that is written as `OWNER/NAME`.
+    /// The repository of this server that is written as `OWNER/NAME`, with groups where it has them.
     #[must_use]
     pub fn id(&self, text: &str) -> Option<RepoId> {
-        let port = self.server_url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let host = format!("{}{port}", self.server_url.host_str().unwrap_or_default());
-        // GitHub has no groups within owners.
-        RepoId::new(&host, text).filter(|id| !id.owner().contains('/'))
+        let id = RepoId::new(&self.host(), text)?;
+        (self.kind.has_subgroups() || !id.owner().contains('/')).then_some(id)
+    }
+
+    /// True if a URL is on this server, which may be below a path.
+    fn is_behind(&self, url: &Url) -> bool {
+        let base = self.server_url.path().trim_end_matches('/');
+        let rest = url.path().strip_prefix(base);
+        url.origin() == self.server_url.origin() && rest.is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// The repository behind a URL, when it is on this server.
@@ -109,8 +301,18 @@ impl ForgeSettings {
     pub fn id_of(&self, url: &Url) -> Option<RepoId> {
         let path = url.path().strip_prefix(self.server_url.path().trim_end_matches('/'))?;
         let path = path.trim_matches('/');
-        let is_here = url.origin() == self.server_url.origin();
-        self.id(path.strip_suffix(".git").unwrap_or(path)).filter(|_| is_here)
+        self.id(path.strip_suffix(".git").unwrap_or(path)).filter(|_| self.is_behind(url))
+    }
+
+    /// The HTTP address of a repository that is written for SSH on this server.
+    #[expect(clippy::option_option, reason = "another server, or a name that is none here")]
+    fn over_ssh(&self, address: &str) -> Option<Option<Url>> {
+        let host = self.server_url.host_str()?;
+        let ssh = [format!("git@{host}:"), format!("ssh://git@{host}/")];
+        let name = ssh.iter().find_map(|prefix| address.strip_prefix(prefix.as_str()))?;
+        let name = name.trim_end_matches('/');
+        let id = self.id(name.strip_suffix(".git").unwrap_or(name));
+        Some(id.and_then(|id| self.repository_url(&id)))
     }
 }
 
@@ -118,14 +320,22 @@ impl ForgeSettings {
 mod tests {
     use super::*;
 
-    fn github() -> ForgeSettings {
+    fn forge(kind: ForgeKind, server: &str) -> ForgeSettings {
         ForgeSettings {
-            api_url: Url::parse("https://ghe.example.com/api/v3").unwrap(),
-            server_url: Url::parse("https://ghe.example.com/").unwrap(),
+            kind,
+            api_url: Url::parse(server).unwrap().join("api").unwrap(),
+            server_url: Url::parse(server).unwrap(),
             token: None,
+            job_token: None,
             app: None,
             turns: Arc::default(),
         }
+    }
+
+    /// A GitHub, and a GitLab that is below a path.
+    fn forges() -> Forges {
+        let gitlab = forge(ForgeKind::GitLab, "https://dev.example.com:8443/git/");
+        Forges::of(forge(ForgeKind::GitHub, "https://ghe.example.com/"), vec![gitlab])
     }
 
     #[test]
@@ -154,7 +364,55 @@ mod tests {
             ("-a/b;c", Err(InvalidSetting::Repo("-a/b;c".into()))),
         ];
         for (text, want) in cases {
-            assert_eq!(github().repo(text), want, "{text}");
+            assert_eq!(forges().repo(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_says_which_forge_a_repository_is_on() {
+        let cases = [
+            ("acme/fleet", Some("ghe.example.com acme/fleet")),
+            ("GHE.example.com/acme/fleet", Some("ghe.example.com acme/fleet")),
+            (
+                "dev.example.com:8443/acme/platform/fleet",
+                Some("dev.example.com:8443 acme/platform/fleet"),
+            ),
+            // GitHub has no groups within owners, and nobody knows other hosts.
+            ("ghe.example.com/acme/platform/fleet", None),
+            ("git.example.com/acme/fleet", None),
+        ];
+        for (text, want) in cases {
+            let id = forges().id(text).map(|id| format!("{} {id}", id.host()));
+            assert_eq!(id.as_deref(), want, "{text}");
+        }
+        let url = |text: &str| Url::parse(text).unwrap();
+        let behind = |text: &str| forges().behind(&url(text)).map(|forge| forge.kind);
+        assert_eq!(behind("https://ghe.example.com/acme/fleet.git"), Some(ForgeKind::GitHub));
+        assert_eq!(behind("https://dev.example.com:8443/git/a/b/c.git"), Some(ForgeKind::GitLab));
+        for other in [
+            "https://dev.example.com:8443/other/a/b",
+            "http://ghe.example.com/a/b",
+            "https://dev.example.com/git/a/b",
+        ] {
+            assert_eq!(behind(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_origin_may_be_written_for_ssh() {
+        let cases = [
+            ("git@ghe.example.com:acme/fleet.git", Some("https://ghe.example.com/acme/fleet.git")),
+            (
+                "ssh://git@dev.example.com/a/b/c/",
+                Some("https://dev.example.com:8443/git/a/b/c.git"),
+            ),
+            ("git@ghe.example.com:acme/a/b.git", None),
+            ("https://u:p@x.example/a/b", Some("https://x.example/a/b")),
+            ("git@x.example:a/b.git", None),
+        ];
+        for (address, want) in cases {
+            let url = forges().over_http(address).map(|url| url.to_string());
+            assert_eq!(url.as_deref(), want, "{address}");
         }
     }
 }

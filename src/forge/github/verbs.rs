@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::GitHub;
 use crate::forge::{
-    Check, Decoration, Forge, ForgeError, Issue, Labeller, MadeCommit, Merged, NewCommit,
+    Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
     NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
 use crate::repo_id::RepoId;
 
 impl Forge for GitHub {
+    type Error = Fault;
+
     fn repository(&self) -> &RepoId {
         &self.repository
     }
@@ -20,43 +22,43 @@ impl Forge for GitHub {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Observed, ForgeError> {
+    ) -> Result<Observed, Fault> {
         Self::pulls(self, branches, base, with_checks).await
     }
 
-    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeError> {
+    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, Fault> {
         Self::checks(self, commits).await
     }
 
-    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
+    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
         Self::open(self, new).await
     }
 
-    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError> {
+    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), Fault> {
         Self::edit(self, number, edit).await
     }
 
-    async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
+    async fn label(&self, number: u64, labels: &[String]) -> Result<(), Fault> {
         Self::label(self, number, labels).await
     }
 
-    async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+    async fn unlabel(&self, number: u64, label: &str) -> Result<(), Fault> {
         Self::unlabel(self, number, label).await
     }
 
-    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), Fault> {
         Self::unlabel_if_set(self, number, label).await
     }
 
-    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, ForgeError> {
+    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Fault> {
         Self::labelled_by(self, number, label).await
     }
 
-    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError> {
+    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
         Self::decorate(self, number, with).await
     }
 
-    async fn milestone(&self, title: &str) -> Result<u64, ForgeError> {
+    async fn milestone(&self, title: &str) -> Result<u64, Fault> {
         Self::milestone(self, title).await
     }
 
@@ -65,7 +67,7 @@ impl Forge for GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<Merged, ForgeError> {
+    ) -> Result<Merged, Fault> {
         Self::merge(self, pull, head, method).await
     }
 
@@ -74,31 +76,31 @@ impl Forge for GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, ForgeError> {
+    ) -> Result<bool, Fault> {
         Self::enable_auto_merge(self, pull, head, method).await
     }
 
-    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeError> {
+    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), Fault> {
         Self::disable_auto_merge(self, pull).await
     }
 
-    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeError> {
+    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, Fault> {
         Self::enqueue(self, pull, head).await
     }
 
-    async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeError> {
+    async fn dequeue(&self, pull: &PullRef) -> Result<(), Fault> {
         Self::dequeue(self, pull).await
     }
 
-    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeError> {
+    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
         Self::public_releases(self, of).await
     }
 
-    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, ForgeError> {
+    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, Fault> {
         Self::keep_issue(self, issue).await
     }
 
-    async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeError> {
+    async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, Fault> {
         Self::commit(self, new).await
     }
 }

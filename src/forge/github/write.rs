@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{GitHub, LabelName};
-use crate::forge::{Decoration, ForgeError, NewPullRequest, PullRequestEdit};
+use crate::forge::{Decoration, Fault, NewPullRequest, PullRequestEdit};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
 use crate::text::is_same_text;
@@ -66,7 +66,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
+    pub async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
         match self.create(new).await {
             // Another run was faster, or the answer was lost after the effect.
             Err(error) if may_exist(&error) => {
@@ -85,7 +85,7 @@ impl GitHub {
         }
     }
 
-    async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeError> {
+    async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
         let body = &*redacted(new.body);
         let &NewPullRequest { title, branch: head, base, is_draft: draft, .. } = new;
         let sent = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
@@ -107,7 +107,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeError> {
+    pub async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), Fault> {
         let mut patch = Map::new();
         patch.extend(edit.title.map(|title| ("title".to_owned(), json!(title))));
         patch.extend(edit.body.map(|body| ("body".to_owned(), json!(redacted(body)))));
@@ -125,7 +125,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
+    pub async fn label(&self, number: u64, labels: &[String]) -> Result<(), Fault> {
         self.post(&format!("issues/{number}/labels"), &json!({"labels": labels})).await
     }
 
@@ -133,11 +133,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has more events than are read.
-    pub async fn labelled_by(
-        &self,
-        number: u64,
-        label: &str,
-    ) -> Result<Option<Labeller>, ForgeError> {
+    pub async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Fault> {
         let is_it = |event: &Event| {
             let is_of = |it: &LabelName| it.name.eq_ignore_ascii_case(label);
             event.what == "labeled" && event.label.as_ref().is_some_and(is_of)
@@ -146,7 +142,7 @@ impl GitHub {
         for page in 1.. {
             if page > MAX_PAGES {
                 let why = format!("#{number} has more events than are read");
-                return Err(ForgeError::Unavailable(why));
+                return Err(Fault::Unavailable(why));
             }
             let route = self.route(&format!("issues/{number}/events?per_page=100&page={page}"));
             let events: Vec<Event> = self.get(&route).await?;
@@ -170,7 +166,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+    pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), Fault> {
         let label = label.replace(':', "%3A");
         let route = self.route(&format!("issues/{number}/labels/{label}"));
         let _left: Value =
@@ -182,7 +178,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+    pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), Fault> {
         let route = self.route(&format!("issues/{number}/labels?per_page=100"));
         let there: Vec<LabelName> = self.get(&route).await?;
         if there.iter().any(|there| there.name.eq_ignore_ascii_case(label)) {
@@ -196,7 +192,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses one of them, or cannot be reached.
-    pub async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeError> {
+    pub async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
         let (teams, users): (Vec<&String>, Vec<&String>) =
             with.reviewers.iter().partition(|name| name.contains('/'));
         let mut done = Ok(());
@@ -215,7 +211,7 @@ impl GitHub {
         if !issue.is_empty() {
             let route = self.route(&format!("issues/{number}"));
             let issue = Value::Object(issue);
-            let answer: Result<Value, ForgeError> =
+            let answer: Result<Value, Fault> =
                 self.write(async |rest: Octocrab| rest.patch(&route, Some(&issue)).await).await;
             done = done.and(answer.map(drop));
         }
@@ -229,7 +225,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has none with this title.
-    pub async fn milestone(&self, title: &str) -> Result<u64, ForgeError> {
+    pub async fn milestone(&self, title: &str) -> Result<u64, Fault> {
         #[derive(Deserialize)]
         struct Milestone {
             number: u64,
@@ -238,11 +234,11 @@ impl GitHub {
         let route = self.route("milestones?state=open&per_page=100");
         let all: Vec<Milestone> = self.get(&route).await?;
         let found = all.into_iter().find(|milestone| milestone.title == title);
-        let unknown = || ForgeError::NotFound(format!("an open milestone `{title}`"));
+        let unknown = || Fault::NotFound(format!("an open milestone `{title}`"));
         found.map(|milestone| milestone.number).ok_or_else(unknown)
     }
 
-    async fn post(&self, rest: &str, body: &Value) -> Result<(), ForgeError> {
+    async fn post(&self, rest: &str, body: &Value) -> Result<(), Fault> {
         let route = self.route(rest);
         let _sent: Value =
             self.write(async |rest: Octocrab| rest.post(&route, Some(body)).await).await?;
@@ -251,10 +247,10 @@ impl GitHub {
 }
 
 /// Whether a pull request can be there although its creation failed.
-fn may_exist(error: &ForgeError) -> bool {
+fn may_exist(error: &Fault) -> bool {
     match error {
-        ForgeError::Invalid(why) => why.contains("already exists"),
-        ForgeError::Unavailable(_) => true,
+        Fault::Invalid(why) => why.contains("already exists"),
+        Fault::Unavailable(_) => true,
         _ => false,
     }
 }

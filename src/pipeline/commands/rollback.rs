@@ -58,7 +58,7 @@ pub async fn rollback(
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, asked).await?;
-    let (forge, clock) = (&around.forge, around.clock());
+    let (forge, clock) = (around.forges.first(), around.clock());
     let outside = Outside { tags: &tags, forge, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
     delivered.map_err(|raced| {
@@ -141,7 +141,7 @@ async fn plan(
         memory,
         tree,
         author,
-        forge: request.around.forge.clone(),
+        forge: observation.settings(request),
         observation,
         timelines: Timelines::new(),
         names: Names::new(),

@@ -21,10 +21,6 @@ use super::ScanError;
 use super::kind::{self, Cloud};
 use crate::secret::{Secret, Variables};
 
-/// What messages call a workflow's token: it is sent without anybody having said so.
-const WORKFLOW: &str =
-    "GITHUB_TOKEN (it needs `packages: read`; `anonymous: true` in `registries` does without it)";
-
 /// Who we are at one registry. No variant shows itself.
 #[derive(Clone)]
 pub(super) enum Credential {
@@ -56,13 +52,17 @@ impl FoundCredential {
     }
 }
 
-/// The token of a workflow, and the host of the registry that it opens.
+/// The token of a workflow or of a CI job, and the registry of its forge that it opens.
 #[derive(Clone)]
 pub struct Packages {
-    /// `ghcr.io`, or `containers.` and the host of an Enterprise Server.
+    /// Host of the registry: `ghcr.io`, `registry.gitlab.com`.
     pub host: String,
+    /// User that goes with the token.
+    pub user: String,
     /// The token.
     pub token: Secret,
+    /// The token's variable with the right that it needs, for messages: it is sent without anybody having said so.
+    pub origin: &'static str,
 }
 
 /// An answer, or a failure: nobody is asked twice for the same.
@@ -72,7 +72,7 @@ type CredentialCell = Arc<OnceCell<Result<Option<FoundCredential>, String>>>;
 /// registry, when the first registry wants a login.
 pub(super) struct Credentials {
     variables: Variables,
-    packages: Option<Packages>,
+    packages: Vec<Packages>,
     /// When the run started, for what has to be signed.
     now: Timestamp,
     files: OnceCell<Result<AuthFiles, String>>,
@@ -92,7 +92,7 @@ pub(super) struct Asking<'a> {
 }
 
 impl Credentials {
-    pub(super) fn new(variables: Variables, packages: Option<Packages>, now: Timestamp) -> Self {
+    pub(super) fn new(variables: Variables, packages: Vec<Packages>, now: Timestamp) -> Self {
         Self { variables, packages, now, files: OnceCell::new(), asked: Mutex::default() }
     }
 
@@ -125,11 +125,10 @@ impl Credentials {
 
     /// What nobody wrote down: the workflow's token, and the identities of clouds.
     async fn ambient(&self, asking: &Asking<'_>) -> Result<Option<FoundCredential>, String> {
-        if let Some(packages) = self.packages.as_ref().filter(|p| p.host == asking.host) {
-            // Any user name goes with a token.
-            let user = self.variables.get("GITHUB_ACTOR").unwrap_or("tagalong").to_owned();
-            let credential = Credential::Password(user, packages.token.clone());
-            return Ok(Some(FoundCredential { credential, origin: WORKFLOW.to_owned() }));
+        if let Some(packages) = self.packages.iter().find(|p| p.host == asking.host) {
+            let Packages { user, token, origin, .. } = packages.clone();
+            let credential = Credential::Password(user, token);
+            return Ok(Some(FoundCredential { credential, origin: origin.to_owned() }));
         }
         let Some(cloud) = kind::cloud(asking.host) else { return Ok(None) };
         let login = async {

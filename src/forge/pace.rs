@@ -1,24 +1,22 @@
-//! How fast GitHub is asked, and for how long. Its
+//! The pace at which a forge is asked. Changes come one after the other, and a limit is waited for as long as the forge says;
+//! GitHub's
 //! [best practices](https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api)
-//! want changes one after the other with a second between them, and waits as long as it says.
+//! want both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::forge::ForgeError;
+use super::Fault;
 use crate::settings::Turns;
 
-/// Between two changes on github.com. Enterprise Server has no limits unless somebody sets them.
-const GAP: Duration = Duration::from_secs(1);
-
-/// When GitHub does not say how long to wait.
+/// Seconds to wait when a forge does not say how long.
 const UNTOLD: u64 = 60;
 
 /// A run waits this long for a limit, in seconds; what is left then is for the next run.
 const LONGEST_WAIT: u64 = 15 * 60;
 
-/// GitHub's limits are by the hour; clocks cannot add every number, in seconds.
+/// Limits of forges are by the hour at most; clocks cannot add every number, in seconds.
 const LONGEST_TOLD: u64 = 86_400;
 
 /// How often something is asked again that failed for a moment.
@@ -33,17 +31,16 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn of(host: &str, turns: &Arc<Turns>) -> Self {
-        let is_limited = host == "api.github.com" || host.ends_with(".ghe.com");
-        let gap = if is_limited { GAP } else { Duration::ZERO };
+    /// The pace with so much time between two changes.
+    pub(super) fn of(gap: Duration, turns: &Arc<Turns>) -> Self {
         Self { gap, turns: Arc::clone(turns), waited: AtomicU64::new(0) }
     }
 
-    /// Sends a change: after the others, and again only when GitHub said that it did nothing.
+    /// Sends a change: after the others, and again only when the forge said that it did nothing.
     pub(super) async fn write<T>(
         &self,
-        send: impl AsyncFn() -> Result<T, ForgeError>,
-    ) -> Result<T, ForgeError> {
+        send: impl AsyncFn() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut turn = self.turns.take().await;
         loop {
             self.turn().await?;
@@ -51,23 +48,23 @@ impl Pace {
             tokio::time::sleep(pause).await;
             turn.sends();
             match send().await {
-                Err(ForgeError::RateLimited(told)) => self.limited(told).await,
+                Err(Fault::RateLimited(told)) => self.limited(told).await,
                 answer => return answer,
             }
         }
     }
 
-    /// Asks something that changes nothing, also again when GitHub stumbles.
+    /// Asks something that changes nothing, also again when the forge stumbles.
     pub(super) async fn patiently<T>(
         &self,
-        send: impl AsyncFn() -> Result<T, ForgeError>,
-    ) -> Result<T, ForgeError> {
+        send: impl AsyncFn() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut tries = 0;
         loop {
             self.turn().await?;
             match send().await {
-                Err(ForgeError::RateLimited(told)) => self.limited(told).await,
-                Err(ForgeError::Unavailable(_)) if tries < RETRIES => {
+                Err(Fault::RateLimited(told)) => self.limited(told).await,
+                Err(Fault::Unavailable(_)) if tries < RETRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(tries)).await;
                 }
@@ -76,9 +73,9 @@ impl Pace {
         }
     }
 
-    /// Waits until the time that GitHub said, to whichever run; fails, also for everything after it, when that is too
+    /// Waits until the time that the forge said, to whichever run; fails, also for everything after it, when that is too
     /// long in all.
-    async fn turn(&self) -> Result<(), ForgeError> {
+    async fn turn(&self) -> Result<(), Fault> {
         loop {
             let until = self.turns.until().await;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -93,9 +90,9 @@ impl Pace {
             let waited = self.waited.fetch_add(seconds, Ordering::Relaxed);
             if waited + seconds > LONGEST_WAIT {
                 self.waited.fetch_max(LONGEST_WAIT, Ordering::Relaxed);
-                return Err(ForgeError::RateLimited(Some(seconds)));
+                return Err(Fault::RateLimited(Some(seconds)));
             }
-            tracing::warn!(seconds, "GitHub limits requests; waiting");
+            tracing::warn!(seconds, "the forge limits requests; waiting");
             tokio::time::sleep(left).await;
         }
     }
@@ -114,14 +111,14 @@ mod tests {
     #[tokio::test]
     async fn what_one_run_is_told_holds_for_all() {
         let turns = Arc::default();
-        let [one, other] = [(); 2].map(|()| Pace::of("api.github.com", &turns));
+        let [one, other] = [(); 2].map(|()| Pace::of(Duration::from_secs(1), &turns));
         assert_eq!(other.turn().await, Ok(()));
         one.limited(Some(LONGEST_WAIT + 60)).await;
         // A shorter time is no permission.
         one.limited(Some(1)).await;
         for pace in [&one, &other, &other] {
             assert!(
-                matches!(pace.turn().await, Err(ForgeError::RateLimited(Some(left))) if left > LONGEST_WAIT)
+                matches!(pace.turn().await, Err(Fault::RateLimited(Some(left))) if left > LONGEST_WAIT)
             );
         }
     }

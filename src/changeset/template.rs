@@ -26,8 +26,8 @@ const MAX_TEXT: usize = 256 * 1024;
 /// More bytes than this filters make of no text, all together.
 const MAX_MADE: usize = 1 << 20;
 
-/// GitHub's limit for a title, in characters.
-const MAX_TITLE: usize = 256;
+/// Limit for a title, in characters: GitHub takes 256, GitLab 255 with the word for a draft.
+const MAX_TITLE: usize = 240;
 
 /// A title, or a commit message: plain text. A title is its first line.
 pub(super) fn plain(template: &str, environment: &str, moves: &[Move]) -> Result<String, String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Check, Decoration, Fault, Forge, ForgeError, GitHub, Issue, Labeller, MadeCommit, Merged,
+    Check, Decoration, Forge, ForgeError, GitHub, GitLab, Issue, Labeller, MadeCommit, Merged,
     NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release, github,
 };
 use crate::policy::MergeMethod;
@@ -18,6 +18,8 @@ use crate::store::Store;
 pub enum AnyForge {
     /// GitHub, or GitHub Enterprise Server.
     GitHub(Box<GitHub>),
+    /// GitLab.
+    GitLab(Box<GitLab>),
 }
 
 impl AnyForge {
@@ -34,7 +36,9 @@ impl AnyForge {
         let forge = match settings.kind {
             ForgeKind::GitHub => GitHub::new(settings, clock, repository)
                 .map(|forge| Self::GitHub(Box::new(forge.with_store(store)))),
-            ForgeKind::GitLab => Err(Fault::Unsupported("is not known yet")),
+            ForgeKind::GitLab => {
+                GitLab::new(settings, repository).map(|forge| Self::GitLab(Box::new(forge)))
+            }
         };
         forge.map_err(|fault| fault.of(settings.kind))
     }
@@ -62,6 +66,10 @@ macro_rules! ask {
                 let answer = Forge::$verb(&**forge, $($argument),*).await;
                 answer.map_err(|fault| fault.of(ForgeKind::GitHub))
             }
+            Self::GitLab(forge) => {
+                let answer = Forge::$verb(&**forge, $($argument),*).await;
+                answer.map_err(|fault| fault.of(ForgeKind::GitLab))
+            }
         }
     };
 }
@@ -72,6 +80,7 @@ impl Forge for AnyForge {
     fn repository(&self) -> &RepoId {
         match self {
             Self::GitHub(forge) => Forge::repository(&**forge),
+            Self::GitLab(forge) => Forge::repository(&**forge),
         }
     }
 

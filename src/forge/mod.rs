@@ -4,6 +4,7 @@
 mod any;
 mod error;
 pub mod github;
+pub mod gitlab;
 mod pace;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ pub use any::AnyForge;
 pub use any::sign_in;
 pub use error::{Fault, ForgeError};
 pub use github::GitHub;
+pub use gitlab::GitLab;
 
 use crate::policy::MergeMethod;
 pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, RepoRules};

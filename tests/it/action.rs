@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{GitHub, Output, Story, World, arg};
+use crate::world::{ForgeServer, Output, Story, World, arg};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -15,13 +15,13 @@ fn root() -> &'static Path {
 /// A runner with a directory for its files.
 struct Runner<'a> {
     world: &'a World,
-    github: Option<&'a GitHub>,
+    forge: Option<&'a ForgeServer>,
     action: PathBuf,
 }
 
 impl<'a> Runner<'a> {
-    fn new(world: &'a World, github: Option<&'a GitHub>) -> Self {
-        Self { world, github, action: root().to_owned() }
+    fn new(world: &'a World, github: Option<&'a ForgeServer>) -> Self {
+        Self { world, forge: github, action: root().to_owned() }
     }
 
     /// The value of an expression, as far as the action uses them.
@@ -33,7 +33,7 @@ impl<'a> Runner<'a> {
         };
         match expression {
             "github.action_path" => arg(&self.action).to_owned(),
-            "github.token" => crate::world::github::TOKEN.to_owned(),
+            "github.token" => crate::world::TOKEN.to_owned(),
             other => inputs[other.strip_prefix("inputs.").unwrap()].clone(),
         }
     }
@@ -58,7 +58,7 @@ impl<'a> Runner<'a> {
         let mut command = Command::new("bash");
         command.args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]);
         let mut bot = crate::world::Bot::from(command, &self.world.dir("workspace"));
-        if let Some(github) = self.github {
+        if let Some(github) = self.forge {
             bot = github.env(bot);
         }
         for (name, value) in step["env"].as_object().unwrap() {
@@ -94,7 +94,7 @@ impl<'a> Runner<'a> {
 
 #[test]
 fn a_run_has_outputs_and_a_summary() {
-    let Story { world, registry, github, .. } = &Story::shop();
+    let Story { world, registry, forge: github, .. } = &Story::shop();
     registry.push("acme/shop", &["v1.1.0"]);
     let runner = Runner::new(world, Some(github));
     runner.step("get", &[("binary", env!("CARGO_BIN_EXE_tagalong"))]).exits(0);

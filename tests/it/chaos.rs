@@ -108,7 +108,7 @@ impl Life {
     fn version(&self, branch: &str, at: Spot) -> Version {
         let (environment, image) = at;
         let found =
-            self.story.github.repo.show(branch, &format!("clusters/{environment}/{image}.yaml"));
+            self.story.forge.repo.show(branch, &format!("clusters/{environment}/{image}.yaml"));
         let number = found.trim_end().rsplit(":v1.").next().and_then(|rest| rest.split('.').next());
         let version = number.and_then(|number| number.parse().ok()).unwrap_or(Version::MAX);
         if found != text(&self.story.registry.host, at, version) {
@@ -118,16 +118,11 @@ impl Life {
     }
 
     fn commit(&self, branch: &str) -> String {
-        self.story
-            .github
-            .repo
-            .git(&["rev-parse", &format!("refs/heads/{branch}")])
-            .trim()
-            .to_owned()
+        self.story.forge.repo.git(&["rev-parse", &format!("refs/heads/{branch}")]).trim().to_owned()
     }
 
     fn open(&self) -> Vec<Pull> {
-        self.story.github.pulls().into_iter().filter(|pull| pull.state == "open").collect()
+        self.story.forge.pulls().into_iter().filter(|pull| pull.state == "open").collect()
     }
 
     /// Notes what `main` holds now; it never goes back.
@@ -184,7 +179,7 @@ impl Life {
     fn check(&mut self) {
         for pull in self.open() {
             let check = json!({"name": "test", "conclusion": "SUCCESS"});
-            self.story.github.edit(pull.number, |pull| pull.checks = vec![check]);
+            self.story.forge.edit(pull.number, |pull| pull.checks = vec![check]);
             self.checked.insert(self.commit(&pull.head));
         }
         self.told.push("all is checked".to_owned());
@@ -192,10 +187,10 @@ impl Life {
 
     /// A run that does what `run --dry-run` printed, and decides what `plan` decided.
     fn run_as_planned(&self) -> Output {
-        self.story.github.seen();
+        self.story.forge.seen();
         let plan = self.story.bot(&["plan", "--format", "json"]);
         let dry = self.story.bot(&["run", "--dry-run", "--format", "json"]);
-        let writes = self.story.github.writes();
+        let writes = self.story.forge.writes();
         if !writes.is_empty() {
             self.fails(&format!("a dry run writes {writes:#?}"));
         }
@@ -216,7 +211,7 @@ impl Life {
     }
 
     fn storm(&mut self) {
-        let github = &self.story.github;
+        let github = &self.story.forge;
         github.chaos(Some(self.random.next()));
         std::thread::scope(|scope| {
             let now = self.story.now.get().to_string();
@@ -227,15 +222,15 @@ impl Life {
                 bot.join().unwrap();
             }
         });
-        self.story.github.chaos(None);
+        self.story.forge.chaos(None);
     }
 
     fn kill(&mut self) {
         let (step, after_effect) = (self.random.below(14), self.random.below(2) == 0);
-        let (arrives, go_on) = self.story.github.ambush(step, after_effect);
+        let (arrives, go_on) = self.story.forge.ambush(step, after_effect);
         let now = self.story.now.get().to_string();
         let args = ["run", "--format", "json", "--repo", "acme/fleet", "--now", &now];
-        let mut bot = self.story.github.env(self.story.world.bot(args)).start();
+        let mut bot = self.story.forge.env(self.story.world.bot(args)).start();
         // A run can be over before that request.
         loop {
             if arrives.recv_timeout(Duration::from_millis(5)).is_ok() {
@@ -248,7 +243,7 @@ impl Life {
         }
         bot.wait().unwrap();
         drop(go_on);
-        self.story.github.calm();
+        self.story.forge.calm();
     }
 
     fn broken(&mut self) {
@@ -267,7 +262,7 @@ impl Life {
 
     /// Somebody approves what a pull request proposes at this moment; of those who may not write, it does not count.
     fn approve(&mut self, pull: &Pull, by_writer: bool) {
-        self.story.github.edit(pull.number, |pull| {
+        self.story.forge.edit(pull.number, |pull| {
             pull.labels.retain(|label| label != APPROVE);
             pull.labels.push(APPROVE.to_owned());
             pull.labelled_by = if by_writer { "ada" } else { "eve" };
@@ -289,7 +284,7 @@ impl Life {
         let any = self.random.below(open.len());
         let pull = meant.unwrap_or(&open[any]);
         let (number, head) = (pull.number, pull.head.clone());
-        let github = &self.story.github;
+        let github = &self.story.forge;
         match what {
             15 | 16 => {
                 let (pull, by_writer) = (pull.clone(), self.random.below(4) != 0);
@@ -333,10 +328,10 @@ impl Life {
 
     /// Lets bots do something, and judges it.
     fn bots(&mut self, what: &str, act: impl FnOnce(&mut Self)) {
-        let before = self.story.github.pulls();
+        let before = self.story.forge.pulls();
         self.told.push(format!("a bot {what}"));
         act(self);
-        let after = self.story.github.pulls();
+        let after = self.story.forge.pulls();
         let was_open = |pull: &&Pull| {
             before.iter().all(|old| old.number != pull.number || old.state == "open")
         };
@@ -353,7 +348,7 @@ impl Life {
         // A check is of the commit that it looked at, and a test's GitHub keeps it.
         for pull in self.open() {
             if !self.checked.contains(&self.commit(&pull.head)) {
-                self.story.github.edit(pull.number, |pull| pull.checks.clear());
+                self.story.forge.edit(pull.number, |pull| pull.checks.clear());
             }
         }
     }
@@ -406,10 +401,10 @@ impl Life {
         for _ in 0..4 {
             self.bots("runs in peace", |life| drop(life.run_as_planned()));
         }
-        self.story.github.seen();
+        self.story.forge.seen();
         let mut last: Option<Output> = None;
         self.bots("runs in peace", |life| last = Some(life.story.run()));
-        let writes = self.story.github.writes();
+        let writes = self.story.forge.writes();
         if !writes.is_empty() {
             self.fails(&format!("a run with nothing new writes {writes:#?}"));
         }

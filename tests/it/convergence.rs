@@ -6,23 +6,23 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::lifecycle::{Fleet, IMAGES};
-use crate::world::World;
+use crate::world::{Product, World};
 
 /// Open pull requests by branch, with all that they say, and what their branches hold.
 type State = BTreeMap<String, (String, String, Vec<String>, Vec<String>, String)>;
 
 fn state(fleet: &Fleet) -> State {
-    let open = fleet.github.pulls().into_iter().filter(|pull| pull.state == "open");
+    let open = fleet.forge.pulls().into_iter().filter(|pull| pull.state == "open");
     let mut state = State::new();
     for pull in open {
-        let tree = fleet.github.repo.git(&["rev-parse", &format!("{}^{{tree}}", pull.head)]);
+        let tree = fleet.forge.repo.git(&["rev-parse", &format!("{}^{{tree}}", pull.head)]);
         let (head, mut labels) = (pull.head.clone(), pull.labels);
         labels.sort();
         let told = (pull.title, pull.body, labels, pull.reviewers, tree);
         assert!(state.insert(head, told).is_none(), "two pull requests for {}", pull.head);
     }
     let branches =
-        fleet.github.repo.git(&["branch", "--format=%(refname:short)", "--list", "tagalong/*"]);
+        fleet.forge.repo.git(&["branch", "--format=%(refname:short)", "--list", "tagalong/*"]);
     let branches: BTreeSet<&str> = branches.lines().collect();
     assert_eq!(branches, state.keys().map(String::as_str).collect(), "branches and pull requests");
     state
@@ -32,25 +32,35 @@ fn state(fleet: &Fleet) -> State {
 /// seeds.
 #[test]
 fn two_bots_at_once_are_as_good_as_one() {
+    two_bots_on(Product::GitHub);
+}
+
+#[test]
+fn two_bots_at_once_are_as_good_as_one_on_gitlab() {
+    two_bots_on(Product::GitLab);
+}
+
+fn two_bots_on(product: Product) {
     let seeds = std::env::var("TAGALONG_SEEDS").map_or(12, |seeds| seeds.parse().unwrap());
     for seed in 0..seeds {
         let group = ["environment", "image", "all"][usize::try_from(seed % 3).unwrap()];
-        let fleet = Fleet::new(&format!("group: {group}, labels: [bump]"));
-        if seed % 4 == 3 {
-            fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
+        let fleet = Fleet::on(product, &format!("group: {group}, labels: [bump]"));
+        // GitLab makes no commits for us.
+        if seed % 4 == 3 && product == Product::GitHub {
+            fleet.forge.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
         }
         for tags in [&["v1.1.0"], &["v1.2.0"]] {
             for image in IMAGES {
                 fleet.registry.push(&format!("acme/{image}"), tags);
             }
-            fleet.github.chaos(Some(seed));
+            fleet.forge.chaos(Some(seed));
             std::thread::scope(|scope| {
                 let bots = [fleet.bot(), fleet.bot()].map(|bot| scope.spawn(|| bot.run()));
                 for bot in bots {
                     bot.join().unwrap();
                 }
             });
-            fleet.github.chaos(None);
+            fleet.forge.chaos(None);
             fleet.whole().exits(0);
             let found = state(&fleet);
             let want = match group {
@@ -59,13 +69,13 @@ fn two_bots_at_once_are_as_good_as_one() {
                 _ => 1,
             };
             assert_eq!(found.len(), want, "seed {seed}: {found:#?}");
-            assert_eq!(fleet.github.pulls().len(), want, "seed {seed}: nothing was opened twice");
-            fleet.github.seen();
+            assert_eq!(fleet.forge.pulls().len(), want, "seed {seed}: nothing was opened twice");
+            fleet.forge.seen();
             fleet.whole().exits(0);
-            assert_eq!(fleet.github.writes(), Vec::<String>::new(), "seed {seed}");
+            assert_eq!(fleet.forge.writes(), Vec::<String>::new(), "seed {seed}");
         }
-        for pull in fleet.github.pulls() {
-            assert!(fleet.github.merge(pull.number), "seed {seed}");
+        for pull in fleet.forge.pulls() {
+            assert!(fleet.forge.merge(pull.number), "seed {seed}");
         }
         for image in IMAGES {
             for environment in ["staging", "prod"] {
@@ -78,7 +88,7 @@ fn two_bots_at_once_are_as_good_as_one() {
 
 /// Starts a bot and kills it at one of its requests.
 fn kill(fleet: &Fleet, step: usize, after_effect: bool) {
-    let (arrives, go_on) = fleet.github.ambush(step, after_effect);
+    let (arrives, go_on) = fleet.forge.ambush(step, after_effect);
     let mut bot = fleet.bot().start();
     arrives.recv_timeout(Duration::from_mins(1)).unwrap();
     bot.kill().unwrap();
@@ -89,15 +99,24 @@ fn kill(fleet: &Fleet, step: usize, after_effect: bool) {
 /// A bot that is killed at any of its requests to GitHub, before and after its effect; then one in peace.
 #[test]
 fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish() {
+    killed_on(Product::GitHub);
+}
+
+#[test]
+fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish_on_gitlab() {
+    killed_on(Product::GitLab);
+}
+
+fn killed_on(product: Product) {
     const DELIVER: &str = "group: image, labels: [bump], reviewers: [ada]";
     let story = || {
-        let fleet = Fleet::new(DELIVER);
+        let fleet = Fleet::on(product, DELIVER);
         fleet.deployed("main", "staging/api.yaml");
         fleet
     };
     let fleet = story();
     fleet.whole().exits(0);
-    let requests = fleet.github.seen().len();
+    let requests = fleet.forge.seen().len();
     let without_hosts = |fleet: &Fleet| {
         let state = format!("{:#?}", state(fleet)).replace(&fleet.registry.host, "HOST");
         // Objects hold the registry's port.
@@ -114,7 +133,7 @@ fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish() {
             kill(&fleet, step, after_effect);
             fleet.whole().exits(0);
             assert_eq!(without_hosts(&fleet), want, "killed at request {step}, {after_effect}");
-            assert_eq!(fleet.github.pulls().len(), 6, "killed at request {step}, {after_effect}");
+            assert_eq!(fleet.forge.pulls().len(), 6, "killed at request {step}, {after_effect}");
         }
     }
 }
@@ -124,20 +143,20 @@ fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish() {
 fn a_merge_at_the_wrong_moment_is_no_revert() {
     let fleet = Fleet::new("group: all");
     fleet.whole().exits(0);
-    fleet.github.seen();
+    fleet.forge.seen();
     fleet.whole().exits(0);
     let asks = |seen: &String| seen.contains("graphql");
-    let step = fleet.github.seen().iter().position(asks).unwrap();
-    let (arrives, go_on) = fleet.github.ambush(step, false);
+    let step = fleet.forge.seen().iter().position(asks).unwrap();
+    let (arrives, go_on) = fleet.forge.ambush(step, false);
     std::thread::scope(|scope| {
         let bot = scope.spawn(|| fleet.whole());
         arrives.recv_timeout(Duration::from_mins(1)).unwrap();
-        assert!(fleet.github.merge(1));
+        assert!(fleet.forge.merge(1));
         drop(go_on);
         let out = bot.join().unwrap().exits(0);
         assert!(!out.stdout.contains("reverted"), "{}", out.stdout);
     });
-    assert_eq!(fleet.github.pulls().len(), 1, "nothing is proposed that was merged");
+    assert_eq!(fleet.forge.pulls().len(), 1, "nothing is proposed that was merged");
 }
 
 /// The same for merges: what was merged is merged once, and the rest by the next run.
@@ -147,18 +166,18 @@ fn a_bot_that_is_killed_while_it_merges_merges_the_rest_later() {
         let fleet = Fleet::new("group: image, autoMerge: bot");
         fleet.whole().exits(0);
         (1..=6).for_each(|number| fleet.checks(number, &[("test", Some("SUCCESS"))]));
-        fleet.github.seen();
+        fleet.forge.seen();
         fleet
     };
     let fleet = fleet_with();
     fleet.whole().exits(0);
-    let requests = fleet.github.seen().len();
+    let requests = fleet.forge.seen().len();
     for step in (0..requests).step_by(2) {
         let fleet = fleet_with();
         kill(&fleet, step, true);
         fleet.whole().exits(0);
         assert_eq!(fleet.open(), Vec::<String>::new(), "killed at request {step}");
-        let merges = fleet.github.repo.git(&["rev-list", "--count", "main"]);
+        let merges = fleet.forge.repo.git(&["rev-list", "--count", "main"]);
         assert_eq!(merges.trim(), "7", "killed at request {step}");
     }
 }
@@ -168,7 +187,7 @@ fn large(
     count: usize,
     deliver: &str,
     deployed: &str,
-) -> (World, crate::world::Registry, crate::world::GitHub) {
+) -> (World, crate::world::Registry, crate::world::ForgeServer) {
     let world = World::new();
     let registry = world.registry();
     let mut policies = "images:\n".to_owned();
@@ -188,7 +207,7 @@ fn large(
 }
 
 /// Requests to the API, and to git without the challenge of its first one.
-fn requests(github: &crate::world::GitHub) -> (usize, usize) {
+fn requests(github: &crate::world::ForgeServer) -> (usize, usize) {
     let seen = github.seen();
     let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
     (api.len(), git.iter().filter(|seen| !seen.contains("challenged")).count())

@@ -571,7 +571,7 @@ fn what_a_registry_says_back_is_not_shown() {
 fn what_github_says_back_is_not_shown() {
     for (method, part) in [("POST", "graphql"), ("POST", "pulls")] {
         let fleet = crate::lifecycle::Fleet::new("group: all");
-        fleet.github.fault(Fault {
+        fleet.forge.fault(Fault {
             method,
             part,
             status: 403,

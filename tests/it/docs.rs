@@ -109,7 +109,7 @@ fn alerts(block: &str) {
                 webhooks: [{kind: harbor, path: /h, secretVariables: [HOOK_SECRET]}]\n";
     let config = story.world.file("serve.yaml", text);
     story.registry.push("acme/shop", &["v1.1.0"]);
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     let page = story.world.runtime.block_on(async {
         daemon.post("/h").body("{}").send().await.unwrap();

@@ -16,9 +16,9 @@ fn actions(out: &Output) -> Vec<String> {
 }
 
 fn dry(fleet: &Fleet) -> Output {
-    fleet.github.seen();
+    fleet.forge.seen();
     let out = fleet.bot().args(&["--dry-run"]).run().exits(0);
-    assert_eq!(fleet.github.writes(), [] as [String; 0], "a dry run writes nothing");
+    assert_eq!(fleet.forge.writes(), [] as [String; 0], "a dry run writes nothing");
     out
 }
 
@@ -55,7 +55,7 @@ fn it_says_what_is_opened_edited_merged_and_closed() {
 #[test]
 fn people_read_a_line_for_each_action() {
     let fleet = Fleet::new("draft: true");
-    let bot = fleet.github.env(fleet.world.bot(["run", "--repo", "acme/fleet", "--dry-run"]));
+    let bot = fleet.forge.env(fleet.world.bot(["run", "--repo", "acme/fleet", "--dry-run"]));
     let out = bot.run().exits(0);
     let (_, told) = out.stdout.split_once("A run would\n").unwrap();
     let want = "  push  prod  tagalong/prod: Update 3 images in prod\n\
@@ -65,14 +65,14 @@ fn people_read_a_line_for_each_action() {
                 \x20 open a pull request  staging  tagalong/staging: Update 3 images in staging\n";
     assert_eq!(told, want);
     fleet.whole();
-    let bot = fleet.github.env(fleet.world.bot(["run", "--repo", "acme/fleet", "--dry-run"]));
+    let bot = fleet.forge.env(fleet.world.bot(["run", "--repo", "acme/fleet", "--dry-run"]));
     bot.run().exits(0).says(&["A run would do nothing."]);
 }
 
 #[test]
 fn a_forge_that_refuses_the_token_is_an_action_that_fails() {
     let fleet = Fleet::new("draft: false");
-    fleet.github.fault(Fault {
+    fleet.forge.fault(Fault {
         method: "POST",
         part: "/graphql",
         status: 401,

@@ -2,7 +2,7 @@
 
 use sha2::Digest as _;
 
-use crate::world::{GitHub, Registry, Story, arg};
+use crate::world::{ForgeServer, Registry, Story, arg};
 
 /// What every place holds of the image.
 fn site(registry: &Registry) -> String {
@@ -23,13 +23,13 @@ fn story(environments: &str) -> Story {
 }
 
 /// The tag that a branch runs.
-fn tag(github: &GitHub, branch: &str, path: &str) -> String {
+fn tag(github: &ForgeServer, branch: &str, path: &str) -> String {
     let text = github.repo.show(branch, path);
     text.split(":v").nth(1).unwrap().split(' ').next().map(|tag| format!("v{tag}")).unwrap()
 }
 
 /// Open pull requests, as head and base.
-fn open(github: &GitHub) -> Vec<(u64, String, String)> {
+fn open(github: &ForgeServer) -> Vec<(u64, String, String)> {
     let pulls = github.pulls().into_iter().filter(|pull| pull.state == "open");
     pulls.map(|pull| (pull.number, pull.head, pull.base)).collect()
 }
@@ -62,39 +62,39 @@ fn an_environment_is_a_branch() {
     let site = site(&story.registry);
     for branch in ["env/staging", "env/production"] {
         // Two branches have the same paths, and nothing else in common.
-        story.github.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
+        story.forge.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
     }
     story.registry.push("acme/shop", &["v1.1.0"]);
     let ran = story.run().exits(0).json();
-    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+    assert_eq!(open(&story.forge), [(1, "tagalong/dev".into(), "main".into())]);
     assert!(ran["changeSets"][0]["base"].is_null());
-    assert!(story.github.merge(1));
+    assert!(story.forge.merge(1));
     story.run().exits(0);
     story.later(2);
     let ran = story.run().exits(0).json();
     let want = (2, head("staging", "env/staging"), "env/staging".to_owned());
-    assert_eq!(open(&story.github), [want]);
+    assert_eq!(open(&story.forge), [want]);
     assert_eq!(ran["changeSets"][0]["base"], "env/staging");
     assert_eq!(ran["deliveries"][0]["pullRequest"], 2);
-    story.github.seen();
+    story.forge.seen();
     story.run().exits(0);
-    assert_eq!(story.github.writes(), [""; 0]);
-    assert!(story.github.merge(2));
+    assert_eq!(story.forge.writes(), [""; 0]);
+    assert!(story.forge.merge(2));
     story.run().exits(0);
     story.later(23);
     story.run().exits(0);
-    assert_eq!(open(&story.github), []);
+    assert_eq!(open(&story.forge), []);
     story.later(2);
     story.run().exits(0);
     let want = (3, head("production", "env/production"), "env/production".to_owned());
-    assert_eq!(open(&story.github), [want]);
-    let body = &story.github.pulls()[2].body;
-    let source = story.github.repo.head("env/staging");
+    assert_eq!(open(&story.forge), [want]);
+    let body = &story.forge.pulls()[2].body;
+    let source = story.forge.repo.head("env/staging");
     assert!(body.contains(&format!("/acme/fleet/commit/{}", source.trim())), "{body}");
-    assert!(story.github.merge(3));
-    let text = story.github.repo.show("env/production", "deploy/shop.yaml");
+    assert!(story.forge.merge(3));
+    let text = story.forge.repo.show("env/production", "deploy/shop.yaml");
     assert_eq!(text, site.replace("v1.0.0", "v1.1.0"));
-    assert_eq!(tag(&story.github, "main", "dev/shop.yaml"), "v1.1.0");
+    assert_eq!(tag(&story.forge, "main", "dev/shop.yaml"), "v1.1.0");
     // What runs where is told in one table, and taken back where it is.
     let status = story.bot(&["status"]).exits(0).stdout;
     for name in ["dev", "staging", "production"] {
@@ -102,14 +102,14 @@ fn an_environment_is_a_branch() {
     }
     story.later(1);
     story.bot(&["rollback", "--env", "production"]).exits(0);
-    let back = open(&story.github);
+    let back = open(&story.forge);
     assert_eq!(back.len(), 1);
     assert_eq!(back[0].2, "env/production");
-    assert!(story.github.merge(back[0].0));
-    assert_eq!(story.github.repo.show("env/production", "deploy/shop.yaml"), site);
+    assert!(story.forge.merge(back[0].0));
+    assert_eq!(story.forge.repo.show("env/production", "deploy/shop.yaml"), site);
     story.later(30);
     story.run().exits(0);
-    assert_eq!(open(&story.github), []);
+    assert_eq!(open(&story.forge), []);
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn an_environment_is_in_another_repository() {
 ",
     );
     let site = site(&story.registry);
-    story.github.repo.commit("main", "Production", &[("production/shop.yaml", &site)]);
-    let there = story.world.beside(&story.github, "fleet-canary", &[("shop.yaml", &site)]);
+    story.forge.repo.commit("main", "Production", &[("production/shop.yaml", &site)]);
+    let there = story.world.beside(&story.forge, "fleet-canary", &[("shop.yaml", &site)]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     // Whoever writes policies leads no token anywhere.
     let refused = story.run().exits(3);
@@ -133,7 +133,7 @@ fn an_environment_is_in_another_repository() {
     );
     assert_eq!(there.seen(), [""; 0]);
     // The rest went through.
-    assert!(story.github.merge(1));
+    assert!(story.forge.merge(1));
     let run = || {
         let args = ["run", "--format", "json", "--other-repository", "acme/*"];
         there.repo.it_is(story.now.get());
@@ -141,7 +141,7 @@ fn an_environment_is_in_another_repository() {
     };
     run();
     assert_eq!(open(&there), []);
-    story.github.status(story.github.repo.head("main").trim(), "healthy", "SUCCESS");
+    story.forge.status(story.forge.repo.head("main").trim(), "healthy", "SUCCESS");
     let ran = run();
     assert_eq!(open(&there), [(1, head_there("canary", "main"), "main".into())]);
     assert_eq!(ran["changeSets"][0]["repository"], "acme/fleet-canary");
@@ -152,21 +152,21 @@ fn an_environment_is_in_another_repository() {
     let url = ran["deliveries"][0]["url"].as_str().unwrap();
     assert!(url.ends_with("/acme/fleet-canary/pull/1"), "{url}");
     // The commit that it comes from is in the other repository.
-    let source = format!("/acme/fleet/commit/{}", story.github.repo.head("main").trim());
+    let source = format!("/acme/fleet/commit/{}", story.forge.repo.head("main").trim());
     assert!(there.pulls()[0].body.contains(&source));
     assert!(there.merge(1));
     story.later(1);
     run();
-    assert_eq!(open(&story.github), []);
+    assert_eq!(open(&story.forge), []);
     there.status(there.repo.head("main").trim(), "healthy", "SUCCESS");
     run();
-    assert_eq!(open(&story.github), [(2, "tagalong/production".into(), "main".into())]);
+    assert_eq!(open(&story.forge), [(2, "tagalong/production".into(), "main".into())]);
     let source = format!("/acme/fleet-canary/commit/{}", there.repo.head("main").trim());
-    assert!(story.github.pulls()[1].body.contains(&source));
-    story.github.seen();
+    assert!(story.forge.pulls()[1].body.contains(&source));
+    story.forge.seen();
     there.seen();
     run();
-    assert_eq!((story.github.writes(), there.writes()), (vec![], vec![]));
+    assert_eq!((story.forge.writes(), there.writes()), (vec![], vec![]));
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
   live: {branch: live, paths: ['.']}
 ",
     );
-    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    story.forge.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let ran = story.run().exits(3).json();
-    assert_eq!(open(&story.github), [(1, head("live", "live"), "live".into())]);
+    assert_eq!(open(&story.forge), [(1, head("live", "live"), "live".into())]);
     let dev = ran["decisions"].as_array().unwrap().iter().find(|d| d["environment"] == "dev");
     assert_eq!(dev.unwrap()["reason"]["code"], "no-history");
     let told = ran["diagnostics"].to_string();
@@ -188,9 +188,9 @@ fn a_place_that_cannot_be_read_keeps_nothing_from_the_others() {
     // Nor is it left out of what people look at.
     let status = story.bot(&["status", "--markdown"]).exits(3).stdout;
     assert!(status.contains("### `gone`") && status.contains("is left alone"), "{status}");
-    story.github.repo.commit("main", "Dashboard", &[("tagalong.yaml", "dashboard: Images\n")]);
+    story.forge.repo.commit("main", "Dashboard", &[("tagalong.yaml", "dashboard: Images\n")]);
     story.run().exits(3);
-    let dashboard = story.github.issues()[0]["body"].to_string();
+    let dashboard = story.forge.issues()[0]["body"].to_string();
     assert!(dashboard.contains("## Not read") && dashboard.contains("`gone`"), "{dashboard}");
 }
 
@@ -201,7 +201,7 @@ fn everything_that_is_told_says_where() {
   live: {repository: acme/prod, paths: ['.'], deliver: {group: all, labels: [live]}}
 ",
     );
-    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    let there = story.world.beside(&story.forge, "prod", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let run = || {
         let out = story.bot(&["run", "--format", "json", "--other-repository", "acme/prod"]);
@@ -228,11 +228,11 @@ fn a_work_tree_is_one_place() {
     let story = story(BRANCHES);
     for branch in ["env/staging", "env/production"] {
         let site = site(&story.registry);
-        story.github.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
+        story.forge.repo.commit(branch, "Start", &[("deploy/shop.yaml", &site)]);
     }
     let tree = story.world.dir("clone");
-    let bare = story.github.repo.bare.to_str().unwrap();
-    story.github.repo.git(&["clone", "-q", bare, arg(&tree)]);
+    let bare = story.forge.repo.bare.to_str().unwrap();
+    story.forge.repo.git(&["clone", "-q", bare, arg(&tree)]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let bot = story.world.bot(["plan", "--repo", arg(&tree), "--format", "json"]);
     let planned = bot.run().exits(0).json();
@@ -255,25 +255,25 @@ fn a_history_that_was_rewritten_starts_the_soak_anew() {
     let story = story(
         "  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.'], promoteFrom: dev, soak: 24h}\n",
     );
-    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    story.forge.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
-    assert!(story.github.merge(1));
+    assert!(story.forge.merge(1));
     story.run().exits(0);
     story.later(23);
     // Somebody squashes the branch: that dev held it for a day, nothing says any more.
-    let repo = &story.github.repo;
+    let repo = &story.forge.repo;
     let tree = repo.git(&["rev-parse", "main^{tree}"]);
     let squashed = repo.git(&["commit-tree", tree.trim(), "-m", "Squashed"]);
     repo.git(&["update-ref", "refs/heads/main", squashed.trim()]);
     story.later(2);
     let ran = story.run().exits(0).json();
-    assert_eq!(open(&story.github), []);
+    assert_eq!(open(&story.forge), []);
     let live = ran["decisions"].as_array().unwrap().iter().find(|d| d["environment"] == "live");
     assert_eq!(live.unwrap()["reason"]["code"], "soaking", "{live:?}");
     story.later(23);
     story.run().exits(0);
-    assert_eq!(open(&story.github), [(2, head("live", "live"), "live".into())]);
+    assert_eq!(open(&story.forge), [(2, head("live", "live"), "live".into())]);
 }
 
 #[test]
@@ -282,15 +282,15 @@ fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
         "  dev: {paths: [dev], deliver: {via: push}}\n  live: {branch: live, paths: ['.'], deliver: {via: push}}\n",
     );
     let site = site(&story.registry);
-    story.github.repo.commit("live", "Start", &[("shop.yaml", &site)]);
+    story.forge.repo.commit("live", "Start", &[("shop.yaml", &site)]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let ran = story.run().exits(0).json();
     assert!(!ran["diagnostics"].to_string().contains("ledger"), "{}", ran["diagnostics"]);
     let runs =
-        || (tag(&story.github, "main", "dev/shop.yaml"), tag(&story.github, "live", "shop.yaml"));
+        || (tag(&story.forge, "main", "dev/shop.yaml"), tag(&story.forge, "live", "shop.yaml"));
     assert_eq!(runs(), ("v1.1.0".into(), "v1.1.0".into()));
-    story.github.repo.commit("main", "Revert", &[("dev/shop.yaml", &site)]);
-    story.github.repo.commit("live", "Revert", &[("shop.yaml", &site)]);
+    story.forge.repo.commit("main", "Revert", &[("dev/shop.yaml", &site)]);
+    story.forge.repo.commit("live", "Revert", &[("shop.yaml", &site)]);
     story.later(1);
     story.run().exits(0);
     assert_eq!(runs(), ("v1.0.0".into(), "v1.0.0".into()));
@@ -299,7 +299,7 @@ fn what_is_pushed_to_several_branches_and_taken_back_stays_back() {
 #[test]
 fn what_is_done_elsewhere_is_remembered_apart() {
     let story = story("  live: {repository: acme/prod, paths: ['.'], deliver: {via: push}}\n");
-    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    let there = story.world.beside(&story.forge, "prod", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.bot(&["run", "--other-repository", "acme/prod"]).exits(0);
     assert_eq!(tag(&there, "main", "shop.yaml"), "v1.1.0");
@@ -318,7 +318,7 @@ fn what_is_done_elsewhere_is_remembered_apart() {
 #[test]
 fn what_was_taken_back_elsewhere_is_not_proposed_again() {
     let story = story("  live: {repository: acme/prod, paths: ['.']}\n");
-    let there = story.world.beside(&story.github, "prod", &[("shop.yaml", &site(&story.registry))]);
+    let there = story.world.beside(&story.forge, "prod", &[("shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let bot = |args: &[&str]| {
         there.repo.it_is(story.now.get());
@@ -357,10 +357,10 @@ fn a_repository_can_have_policies_of_its_own() {
     });
     // Its environments have the same names, one of them where the other policies have nothing.
     let own =
-        story.github.repo.show("main", "policies/p.yaml").replace("repository: acme/prod, ", "");
+        story.forge.repo.show("main", "policies/p.yaml").replace("repository: acme/prod, ", "");
     let site = site(&story.registry);
     let files = [("policies/p.yaml", &*own), ("dev/shop.yaml", &site), ("live/shop.yaml", &site)];
-    let there = story.world.beside(&story.github, "prod", &files);
+    let there = story.world.beside(&story.forge, "prod", &files);
     there.repo.it_is(story.now.get());
     let own = || {
         let now = story.now.get().to_string();
@@ -397,7 +397,7 @@ fn one_place_under_two_names_is_one_place() {
 ",
     );
     let there =
-        story.world.beside(&story.github, "prod", &[("apps/shop.yaml", &site(&story.registry))]);
+        story.world.beside(&story.forge, "prod", &[("apps/shop.yaml", &site(&story.registry))]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     // Also when only one of the names is asked for.
     for only in [&["--env", "canary"][..], &[]] {
@@ -406,7 +406,7 @@ fn one_place_under_two_names_is_one_place() {
         assert!(ran.json()["diagnostics"].to_string().contains("both cover apps/shop.yaml"));
         assert_eq!(open(&there), [], "{only:?}");
     }
-    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+    assert_eq!(open(&story.forge), [(1, "tagalong/dev".into(), "main".into())]);
 }
 
 #[test]
@@ -414,10 +414,10 @@ fn a_pushed_image_is_looked_at_everywhere() {
     let story = story("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
     let old = site(&story.registry).replace("v1.0.0", "v0.9.0");
     story.registry.push("acme/shop", &["v0.9.0", "v1.1.0"]);
-    story.github.repo.commit("live", "Start", &[("shop.yaml", &old)]);
+    story.forge.repo.commit("live", "Start", &[("shop.yaml", &old)]);
     let pushed = format!("{}/acme/shop:v1.1.0", story.registry.host);
     story.bot(&["run", "--image-ref", &pushed]).exits(0);
-    let bases: Vec<String> = open(&story.github).into_iter().map(|(.., base)| base).collect();
+    let bases: Vec<String> = open(&story.forge).into_iter().map(|(.., base)| base).collect();
     assert_eq!(bases, ["main", "live"]);
 }
 
@@ -426,25 +426,25 @@ fn an_environment_that_moves_leaves_nothing_behind() {
     let story = story("  dev: {paths: [dev]}\n");
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
-    assert_eq!(open(&story.github), [(1, "tagalong/dev".into(), "main".into())]);
+    assert_eq!(open(&story.forge), [(1, "tagalong/dev".into(), "main".into())]);
     let policy =
-        story.github.repo.show("main", "policies/p.yaml").replace("{paths", "{branch: live, paths");
-    story.github.repo.commit("live", "Start", &[("dev/shop.yaml", &site(&story.registry))]);
-    story.github.repo.commit("main", "Move", &[("policies/p.yaml", &policy)]);
+        story.forge.repo.show("main", "policies/p.yaml").replace("{paths", "{branch: live, paths");
+    story.forge.repo.commit("live", "Start", &[("dev/shop.yaml", &site(&story.registry))]);
+    story.forge.repo.commit("main", "Move", &[("policies/p.yaml", &policy)]);
     story.run().exits(0);
-    assert_eq!(open(&story.github), [(2, head("dev", "live"), "live".into())]);
-    assert_eq!(tag(&story.github, "main", "dev/shop.yaml"), "v1.0.0");
+    assert_eq!(open(&story.forge), [(2, head("dev", "live"), "live".into())]);
+    assert_eq!(tag(&story.forge, "main", "dev/shop.yaml"), "v1.0.0");
 }
 
 #[test]
 fn what_is_idle_everywhere_is_told_once() {
     let story = story("  dev: {paths: [dev]}\n  live: {branch: live, paths: ['.']}\n");
-    story.github.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
+    story.forge.repo.commit("live", "Start", &[("shop.yaml", &site(&story.registry))]);
     let more = format!(
         "images:\n  typo: {{image: {}/acme/shpo, tags: {{semver: '*'}}}}\n",
         story.registry.host
     );
-    story.github.repo.commit(
+    story.forge.repo.commit(
         "main",
         "Typo",
         &[("policies/q.yaml", &more), ("tagalong.yaml", "dashboard: Images\n")],
@@ -453,7 +453,7 @@ fn what_is_idle_everywhere_is_told_once() {
     let told =
         ran["diagnostics"].as_array().unwrap().iter().filter(|d| d["code"] == "policy.unused");
     assert_eq!(told.count(), 1, "{}", ran["diagnostics"]);
-    assert_eq!(story.github.issues().len(), 1);
+    assert_eq!(story.forge.issues().len(), 1);
     // A file is the memory of one repository.
     let ledger = story.world.file("ledger.json", "");
     std::fs::remove_file(&ledger).unwrap();

@@ -3,20 +3,25 @@
 
 use serde_json::json;
 
-use crate::world::{Bot, GitHub, Output, Registry, World};
+use crate::world::{Bot, ForgeServer, Output, Product, Registry, World};
 
 /// Three images in two environments.
 pub struct Fleet {
     pub world: World,
     pub registry: Registry,
-    pub github: GitHub,
+    pub forge: ForgeServer,
 }
 
 pub const IMAGES: [&str; 3] = ["api", "shop", "web"];
 
 impl Fleet {
-    /// With what `deliver` says for staging.
+    /// With what `deliver` says for staging, on a GitHub.
     pub fn new(deliver: &str) -> Self {
+        Self::on(Product::GitHub, deliver)
+    }
+
+    /// The same on a forge of a product.
+    pub fn on(product: Product, deliver: &str) -> Self {
         let world = World::new();
         let registry = world.registry();
         let mut files = vec![("policies/p.yaml".to_owned(), policies(&registry.host, deliver))];
@@ -29,13 +34,13 @@ impl Fleet {
         }
         let files: Vec<_> =
             files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-        let github = world.github(&files);
-        Self { world, registry, github }
+        let forge = world.forge(product, &files);
+        Self { world, registry, forge }
     }
 
     pub fn run(&self, more: &[&str]) -> Output {
         let args = ["run", "--repo", "acme/fleet", "--format", "json", "--env", "staging"];
-        self.github.env(self.world.bot(args.into_iter().chain(more.iter().copied()))).run()
+        self.forge.env(self.world.bot(args.into_iter().chain(more.iter().copied()))).run()
     }
 
     /// A run of everything, which alone may say that something is over.
@@ -45,34 +50,34 @@ impl Fleet {
 
     pub fn bot(&self) -> Bot {
         let args = ["run", "--repo", "acme/fleet", "--format", "json"];
-        self.github.env(self.world.bot(args))
+        self.forge.env(self.world.bot(args))
     }
 
     pub fn redeliver(&self, deliver: &str) {
         let policies = policies(&self.registry.host, deliver);
-        self.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+        self.forge.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
     }
 
     pub fn deploy(&self, environment: &str, image: &str, tag: &str) {
         let site = format!("image: {}/acme/{image}:{tag}\n", self.registry.host);
         let path = format!("{environment}/{image}.yaml");
-        self.github.repo.commit("main", "By hand", &[(&path, &site)]);
+        self.forge.repo.commit("main", "By hand", &[(&path, &site)]);
     }
 
     pub fn deployed(&self, branch: &str, path: &str) -> String {
-        let text = self.github.repo.show(branch, path);
+        let text = self.forge.repo.show(branch, path);
         text.trim().rsplit(':').next().unwrap().to_owned()
     }
 
     pub fn checks(&self, number: u64, checks: &[(&str, Option<&str>)]) {
         let checks =
             checks.iter().map(|(name, conclusion)| json!({"name": name, "conclusion": conclusion}));
-        self.github.edit(number, |pull| pull.checks = checks.collect());
+        self.forge.edit(number, |pull| pull.checks = checks.collect());
     }
 
     /// Open pull requests as `number title`.
     pub fn open(&self) -> Vec<String> {
-        let pulls = self.github.pulls().into_iter().filter(|pull| pull.state == "open");
+        let pulls = self.forge.pulls().into_iter().filter(|pull| pull.state == "open");
         pulls.map(|pull| format!("{} {}", pull.number, pull.title)).collect()
     }
 }
@@ -117,12 +122,12 @@ fn pull_requests_are_for_images_groups_environments_or_all() {
         let fleet = Fleet::new(group);
         fleet.whole().exits(0);
         assert_eq!(fleet.open(), want, "{group}");
-        fleet.github.seen();
+        fleet.forge.seen();
         fleet.whole().exits(0);
-        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{group}");
+        assert_eq!(fleet.forge.writes(), Vec::<String>::new(), "{group}");
         // All that is proposed is there, once each.
-        for pull in fleet.github.pulls() {
-            assert!(fleet.github.merge(pull.number), "{group}");
+        for pull in fleet.forge.pulls() {
+            assert!(fleet.forge.merge(pull.number), "{group}");
         }
         for image in IMAGES {
             for environment in ["staging", "prod"] {
@@ -132,7 +137,7 @@ fn pull_requests_are_for_images_groups_environments_or_all() {
         }
         // Their branches are not needed any more.
         fleet.whole().exits(0);
-        let branches = fleet.github.repo.git(&["branch", "--list", "tagalong/*"]);
+        let branches = fleet.forge.repo.git(&["branch", "--list", "tagalong/*"]);
         assert_eq!(branches, "", "{group}");
     }
 }
@@ -144,12 +149,12 @@ fn two_images_of_one_file_go_apart() {
     let both = format!(
         "image: {host}/acme/api:v1.0.0\n---\n# between\n---\nimage: {host}/acme/web:v1.0.0\n"
     );
-    fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
+    fleet.forge.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
     fleet.run(&[]).exits(0);
-    let branch = |number: usize| fleet.github.pulls()[number - 1].head.clone();
-    let api = fleet.github.repo.show(&branch(1), "staging/both.yaml");
+    let branch = |number: usize| fleet.forge.pulls()[number - 1].head.clone();
+    let api = fleet.forge.repo.show(&branch(1), "staging/both.yaml");
     assert_eq!(api, both.replace("api:v1.0.0", "api:v1.1.0"));
-    let web = fleet.github.repo.show(&branch(3), "staging/both.yaml");
+    let web = fleet.forge.repo.show(&branch(3), "staging/both.yaml");
     assert_eq!(web, both.replace("web:v1.0.0", "web:v1.1.0"));
 }
 
@@ -157,10 +162,10 @@ fn two_images_of_one_file_go_apart() {
 fn a_commit_for_each_image() {
     let fleet = Fleet::new("commits: image");
     let out = fleet.run(&[]).exits(0);
-    let log = fleet.github.repo.git(&["log", "--format=%s", "main..tagalong/staging"]);
+    let log = fleet.forge.repo.git(&["log", "--format=%s", "main..tagalong/staging"]);
     assert_eq!(log, "Update web\nUpdate shop\nUpdate api\n");
     let head = out.json()["deliveries"][0]["commit"].as_str().unwrap().to_owned();
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), head);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
 }
 
@@ -173,7 +178,7 @@ fn what_is_left_of_another_grouping_is_closed() {
     let deliveries = out.deliveries();
     assert_eq!(deliveries.iter().filter(|d| d.ends_with("created")).count(), 6, "{deliveries:?}");
     assert_eq!(deliveries.iter().filter(|d| d.ends_with("closed")).count(), 2, "{deliveries:?}");
-    assert!(fleet.github.pulls()[0].comments[0].contains("another pull request proposes it"));
+    assert!(fleet.forge.pulls()[0].comments[0].contains("another pull request proposes it"));
     assert_eq!(fleet.open().len(), 6);
     // Our own closing is nobody's refusal.
     fleet.redeliver("group: environment");
@@ -191,7 +196,7 @@ fn what_nothing_is_left_of_is_closed_by_a_whole_run() {
     assert_eq!(fleet.open().len(), 6, "a run of a part knows nothing of the rest");
     let out = fleet.whole().exits(0);
     assert!(out.deliveries().contains(&"staging closed".to_owned()), "{:?}", out.deliveries());
-    let pull = &fleet.github.pulls()[5];
+    let pull = &fleet.forge.pulls()[5];
     assert_eq!((pull.state, pull.merged), ("closed", false));
     assert!(pull.comments[0].starts_with("Closed: nothing is left of it"), "{:?}", pull.comments);
     // It comes back when there is something again.
@@ -209,7 +214,7 @@ fn what_nothing_is_left_of_is_closed_by_a_whole_run() {
 fn what_does_not_say_what_it_moves_is_over_when_nothing_moves() {
     let fleet = Fleet::new("group: environment");
     fleet.whole().exits(0);
-    fleet.github.edit(2, |pull| {
+    fleet.forge.edit(2, |pull| {
         let (start, rest) = pull.body.split_once(",\"moves\":").unwrap();
         pull.body = format!("{start}{}", &rest[rest.find(']').unwrap() + 1..]);
     });
@@ -239,7 +244,7 @@ fn there_are_no_more_than_there_may_be() {
     assert_eq!(run(), ["staging created", "staging waiting", "staging waiting"]);
     assert_eq!(run(), ["staging unchanged", "staging created", "staging waiting"]);
     assert_eq!(run(), ["staging unchanged", "staging unchanged", "staging waiting"]);
-    assert!(fleet.github.merge(1));
+    assert!(fleet.forge.merge(1));
     assert_eq!(run(), ["staging unchanged", "staging created"]);
 }
 
@@ -251,23 +256,23 @@ fn what_is_not_due_waits() {
     let (sunday, monday) = ("2027-11-21T12:00:00Z", "2027-11-22T12:00:00Z");
     let waits = run(sunday).says(&["`schedule`: it waits until 2027-11-22T09:00:00Z"]);
     assert_eq!(waits.deliveries(), ["staging waiting"]);
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), "");
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), "");
     assert_eq!(run(monday).deliveries(), ["staging created"]);
-    let head = fleet.github.repo.head("tagalong/staging");
+    let head = fleet.forge.repo.head("tagalong/staging");
     // What is open stays as it is, and GitHub must not merge it meanwhile.
-    fleet.github.edit(1, |pull| pull.armed = true);
+    fleet.forge.edit(1, |pull| pull.armed = true);
     fleet.registry.push("acme/shop", &["v1.2.0"]);
     let waits = run("2027-11-22T15:00:00Z");
     assert_eq!(waits.deliveries(), ["staging waiting"]);
-    assert!(!fleet.github.pulls()[0].armed);
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    assert!(!fleet.forge.pulls()[0].armed);
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), head);
     assert_eq!(run("2027-11-23T09:00:00Z").deliveries(), ["staging updated"]);
     // A branch is not pushed to either, also not below what is due.
     let fleet = Fleet::new(&format!("{schedule}, via: push"));
     fleet.redeliver("via: push");
-    let policies = fleet.github.repo.show("main", "policies/p.yaml");
+    let policies = fleet.forge.repo.show("main", "policies/p.yaml");
     let policies = policies.replacen("via: push", &format!("{schedule}, via: push"), 1);
-    fleet.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+    fleet.forge.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
     let pushed = fleet.bot().args(&["--now", sunday]).run().exits(0).deliveries();
     assert_eq!(pushed, ["prod pushed", "staging waiting"]);
     assert_eq!(fleet.deployed("main", "staging/shop.yaml"), "v1.0.0");
@@ -283,16 +288,16 @@ fn people_are_asked_when_it_is_opened() {
         "labels: [bump], reviewers: [ada, acme/sre], assignees: [eve], milestone: '2026-12', draft: true",
     );
     fleet.run(&[]).exits(0);
-    let pull = fleet.github.pulls()[0].clone();
+    let pull = fleet.forge.pulls()[0].clone();
     assert_eq!(
         (pull.labels, pull.reviewers),
         (vec!["bump".into()], vec!["ada".into(), "sre".to_owned()])
     );
     assert_eq!((pull.assignees, pull.milestone, pull.draft), (vec!["eve".into()], Some(7), true));
-    fleet.github.edit(1, |pull| pull.reviewers.clear());
-    fleet.github.seen();
+    fleet.forge.edit(1, |pull| pull.reviewers.clear());
+    fleet.forge.seen();
     fleet.run(&[]).exits(0);
-    assert_eq!(fleet.github.writes(), Vec::<String>::new(), "later they are people's");
+    assert_eq!(fleet.forge.writes(), Vec::<String>::new(), "later they are people's");
 }
 
 #[test]
@@ -303,11 +308,11 @@ fn texts_are_what_templates_make_of_them() {
          body: \"Team: {{ images[0].repository }}\\n\\n{{ table }}\"",
     );
     fleet.run(&[]).exits(0);
-    let pull = &fleet.github.pulls()[0];
+    let pull = &fleet.forge.pulls()[0];
     assert_eq!(pull.title, "deps(staging): api");
     let start = format!("Team: `{}/acme/api`\n\n| image | from |", fleet.registry.host);
     assert!(pull.body.starts_with(&start), "{}", pull.body);
-    let message = fleet.github.repo.git(&["log", "-1", "--format=%B", &pull.head]);
+    let message = fleet.forge.repo.git(&["log", "-1", "--format=%B", &pull.head]);
     let start =
         "fix: api to v1.1.0\n\nWhy: v1.1.0 is above v1.0.0\n\nTagalong-Environment: staging\n";
     assert!(message.starts_with(start), "{message}");
@@ -322,7 +327,7 @@ fn texts_are_what_templates_make_of_them() {
 fn what_people_hold_stays_as_it_is() {
     let fleet = Fleet::new("autoMerge: bot, withoutChecks: true");
     let fleet_held = |held: bool| {
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             pull.labels = if held { vec!["tagalong:hold".into()] } else { Vec::new() };
         });
     };
@@ -331,10 +336,10 @@ fn what_people_hold_stays_as_it_is() {
     fleet.redeliver("autoMerge: bot, withoutChecks: true");
     fleet_held(true);
     fleet.registry.push("acme/web", &["v1.2.0"]);
-    let head = fleet.github.repo.head("tagalong/staging");
+    let head = fleet.forge.repo.head("tagalong/staging");
     let out = fleet.run(&[]).exits(0).says(&["tagalong:hold"]);
     assert_eq!(out.deliveries(), ["staging waiting"]);
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), head);
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), head);
     fleet_held(false);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
@@ -349,7 +354,7 @@ fn environments_that_go_together_say_the_same() {
         "group: all, autoMerge: bot",
         1,
     );
-    fleet.github.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
+    fleet.forge.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
     fleet.whole().exits(2).says(&["go together into one pull request"]);
 }
 
@@ -357,13 +362,13 @@ fn environments_that_go_together_say_the_same() {
 fn a_dashboard_shows_everything_and_is_written_when_it_changes() {
     let fleet = Fleet::new("group: image, maxNew: 1");
     let settings = "dashboard: Images\nauthor: {name: b, email: b@x.io, signOff: true, coAuthors: ['Ada <a@x.io>']}\n";
-    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", settings)]);
+    fleet.forge.repo.commit("main", "Settings", &[("tagalong.yaml", settings)]);
     // Somebody's issue with the same mark is somebody's.
-    fleet.github.open_issue("mallory", "<!-- tagalong: dashboard -->");
+    fleet.forge.open_issue("mallory", "<!-- tagalong: dashboard -->");
     fleet.run(&[]).exits(0);
-    assert_eq!(fleet.github.issues().len(), 1, "a run of a part does not know everything");
+    assert_eq!(fleet.forge.issues().len(), 1, "a run of a part does not know everything");
     fleet.whole().exits(0);
-    let shown = fleet.github.issues()[1].clone();
+    let shown = fleet.forge.issues()[1].clone();
     assert_eq!(
         (shown["title"].as_str(), &shown["labels"][0]),
         (Some("Images"), &json!("tagalong"))
@@ -378,16 +383,15 @@ fn a_dashboard_shows_everything_and_is_written_when_it_changes() {
         assert!(body.contains(part), "{part}\n{body}");
     }
     (0..5).for_each(|_| drop(fleet.whole().exits(0)));
-    fleet.github.seen();
+    fleet.forge.seen();
     fleet.whole().exits(0);
-    assert_eq!(fleet.github.writes(), Vec::<String>::new());
+    assert_eq!(fleet.forge.writes(), Vec::<String>::new());
     fleet.deploy("prod", "api", "v1.1.0");
     fleet.whole().exits(0);
-    let body = fleet.github.issues()[1]["body"].as_str().unwrap().to_owned();
+    let body = fleet.forge.issues()[1]["body"].as_str().unwrap().to_owned();
     assert!(body.contains("| `api` | `v1.1.0` | up to date |  |"), "{body}");
-    assert_eq!(fleet.github.issues()[0]["body"], "<!-- tagalong: dashboard -->");
-    let message =
-        fleet.github.repo.git(&["log", "-1", "--format=%B", &fleet.github.pulls()[1].head]);
+    assert_eq!(fleet.forge.issues()[0]["body"], "<!-- tagalong: dashboard -->");
+    let message = fleet.forge.repo.git(&["log", "-1", "--format=%B", &fleet.forge.pulls()[1].head]);
     assert!(
         message.trim().ends_with("Co-authored-by: Ada <a@x.io>\nSigned-off-by: b <b@x.io>"),
         "{message}"
@@ -399,11 +403,11 @@ fn a_dashboard_shows_everything_and_is_written_when_it_changes() {
 fn branches_that_somebody_may_need_stay() {
     let fleet = Fleet::new("group: image");
     fleet.whole().exits(0);
-    let branches = || fleet.github.repo.git(&["branch", "--list", "tagalong/*"]);
+    let branches = || fleet.forge.repo.git(&["branch", "--list", "tagalong/*"]);
     let all = branches();
     // A pull request to another base; one that a person closed; one that is not there yet.
-    fleet.github.edit(1, |pull| pull.base = "release".into());
-    fleet.github.edit(2, |pull| pull.state = "closed");
+    fleet.forge.edit(1, |pull| pull.base = "release".into());
+    fleet.forge.edit(2, |pull| pull.state = "closed");
     for image in IMAGES {
         fleet.deploy("prod", image, "v1.1.0");
     }
@@ -411,7 +415,7 @@ fn branches_that_somebody_may_need_stay() {
     fleet.whole().exits(0);
     let left = branches();
     for number in [1, 2] {
-        let head = &fleet.github.pulls()[number - 1].head;
+        let head = &fleet.forge.pulls()[number - 1].head;
         assert!(all.contains(head.as_str()) && left.contains(head.as_str()), "{head}: {left}");
     }
     assert_eq!(all.lines().count() - 1, left.lines().count(), "{left}");
@@ -436,11 +440,11 @@ fn what_another_one_is_to_propose_stays_until_it_does() {
 fn outsiders_do_not_hide_what_is_ours() {
     let fleet = Fleet::new("group: environment");
     fleet.run(&[]).exits(0);
-    fleet.github.crowd("tagalong/staging");
+    fleet.forge.crowd("tagalong/staging");
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
     fleet.registry.push("acme/web", &["v1.2.0"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
-    assert_eq!(fleet.github.pulls().iter().filter(|pull| !pull.fork).count(), 1);
+    assert_eq!(fleet.forge.pulls().iter().filter(|pull| !pull.fork).count(), 1);
 }
 
 /// What was closed and its branch deleted can be wanted after all, also when the ledger has it.
@@ -448,9 +452,9 @@ fn outsiders_do_not_hide_what_is_ours() {
 fn a_refusal_is_taken_back() {
     let fleet = Fleet::new("group: image");
     fleet.whole().exits(0);
-    let web = fleet.github.pulls()[5].clone();
-    fleet.github.edit(6, |pull| pull.state = "closed");
-    fleet.github.repo.git(&["update-ref", "-d", &format!("refs/heads/{}", web.head)]);
+    let web = fleet.forge.pulls()[5].clone();
+    fleet.forge.edit(6, |pull| pull.state = "closed");
+    fleet.forge.repo.git(&["update-ref", "-d", &format!("refs/heads/{}", web.head)]);
     // Something else is pushed, and the refusal with it.
     fleet.registry.push("acme/api", &["v1.2.0"]);
     fleet.whole().exits(0);
@@ -460,7 +464,7 @@ fn a_refusal_is_taken_back() {
         "{:?}",
         out.decisions()
     );
-    fleet.github.edit(6, |pull| pull.labels = vec!["tagalong:retry".into()]);
+    fleet.forge.edit(6, |pull| pull.labels = vec!["tagalong:retry".into()]);
     fleet.whole().exits(0);
     assert!(fleet.open().iter().any(|open| open.ends_with(&web.title)), "{:?}", fleet.open());
 }
@@ -470,9 +474,9 @@ fn a_closed_one_is_not_opened_again_until_something_newer() {
     let fleet = Fleet::new("group: image");
     fleet.run(&[]).exits(0);
     // Closed, and its branch deleted, as GitHub's button does.
-    fleet.github.edit(3, |pull| pull.state = "closed");
-    let branch = fleet.github.pulls()[2].head.clone();
-    fleet.github.repo.git(&["update-ref", "-d", &format!("refs/heads/{branch}")]);
+    fleet.forge.edit(3, |pull| pull.state = "closed");
+    let branch = fleet.forge.pulls()[2].head.clone();
+    fleet.forge.repo.git(&["update-ref", "-d", &format!("refs/heads/{branch}")]);
     let out = fleet.run(&[]).exits(0);
     assert_eq!(out.deliveries(), ["staging unchanged", "staging unchanged"]);
     assert!(

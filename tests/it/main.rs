@@ -27,6 +27,7 @@ mod dry_run;
 mod faults;
 mod flux;
 mod further_away;
+mod gitlab;
 mod fuzz;
 mod help;
 mod helmfiles;

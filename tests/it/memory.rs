@@ -1,14 +1,14 @@
 //! What runs know of each other.
 
 use crate::world::registry::digest_of;
-use crate::world::{GitHub, Output, Registry, World, arg};
+use crate::world::{ForgeServer, Output, Registry, World, arg};
 
 const LEDGER: &str = "refs/tagalong/ledger";
 
 struct Story {
     world: World,
     registry: Registry,
-    github: GitHub,
+    forge: ForgeServer,
 }
 
 impl Story {
@@ -22,12 +22,12 @@ impl Story {
             format!("images: {{shop: {{image: {host}/acme/shop, {policy}}}}}\n{environment}\n");
         let site = format!("image: {host}/acme/shop:v1.0.0\n");
         let github = world.github(&[("policies/p.yaml", &policies), ("apps/shop.yaml", &site)]);
-        Self { world, registry, github }
+        Self { world, registry, forge: github }
     }
 
     fn run_with(&self, command: &str, args: &[&str]) -> Output {
         let all = [command, "--repo", "acme/fleet", "--format", "json"].into_iter();
-        self.github.env(self.world.bot(all.chain(args.iter().copied()))).run()
+        self.forge.env(self.world.bot(all.chain(args.iter().copied()))).run()
     }
 
     fn run(&self, now: &str) -> Output {
@@ -37,25 +37,25 @@ impl Story {
     /// A run that holds a key for the ledger.
     fn sealing_run(&self, now: &str, key: &str) -> Output {
         let args = ["run", "--repo", "acme/fleet", "--format", "json", "--now", now];
-        self.github.env(self.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run()
+        self.forge.env(self.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run()
     }
 
     /// Somebody who may push writes a ledger.
     fn forge_ledger(&self, text: &str) {
-        let blob = self.github.repo.hash_object(text);
-        let tree = self.github.repo.make_tree(&format!("100644 blob {blob}\tledger.json\n"));
-        let commit = self.github.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
-        self.github.repo.git(&["update-ref", LEDGER, commit.trim()]);
+        let blob = self.forge.repo.hash_object(text);
+        let tree = self.forge.repo.make_tree(&format!("100644 blob {blob}\tledger.json\n"));
+        let commit = self.forge.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
+        self.forge.repo.git(&["update-ref", LEDGER, commit.trim()]);
     }
 
     fn ledger(&self) -> serde_json::Value {
-        let (ok, text) = self.github.repo.try_git(&["show", &format!("{LEDGER}:ledger.json")]);
+        let (ok, text) = self.forge.repo.try_git(&["show", &format!("{LEDGER}:ledger.json")]);
         if ok { serde_json::from_str(&text).unwrap() } else { serde_json::Value::Null }
     }
 
     fn merge_by_hand(&self, tag: &str) {
         let site = format!("image: {}/acme/shop:{tag}\n", self.registry.host);
-        self.github.repo.commit("main", "By hand", &[("apps/shop.yaml", &site)]);
+        self.forge.repo.commit("main", "By hand", &[("apps/shop.yaml", &site)]);
     }
 }
 
@@ -69,9 +69,9 @@ fn an_age_is_counted_from_the_first_sight_without_any_state_of_the_runner() {
     let name = format!("{}/acme/shop", story.registry.host);
     assert_eq!(story.ledger()["seen"][&name]["v1.1.0"][&digest], "2026-11-01T12:00:00Z");
     // Nothing new: nothing is written.
-    story.github.seen();
+    story.forge.seen();
     story.run("2026-11-02T12:00:00Z").exits(0);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
     // A newer tag does not hold up the older one.
     story.registry.push("acme/shop", &["v1.2.0"]);
     let out = story.run("2026-11-03T12:00:00Z").exits(0);
@@ -79,11 +79,11 @@ fn an_age_is_counted_from_the_first_sight_without_any_state_of_the_runner() {
     let out =
         story.run("2026-11-04T12:00:00Z").exits(0).says(&["eligible at 2026-11-06T12:00:00Z"]);
     assert_eq!(out.decisions(), ["shop update v1.1.0 newer"]);
-    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.1.0");
+    assert_eq!(story.forge.pulls()[0].title, "Update shop to v1.1.0");
     let out = story.run("2026-11-06T12:00:00Z").exits(0);
     assert_eq!(out.decisions(), ["shop update v1.2.0 newer"]);
     // Lost, it starts again, and proposes nothing that is not proposed already.
-    story.github.repo.git(&["update-ref", "-d", LEDGER]);
+    story.forge.repo.git(&["update-ref", "-d", LEDGER]);
     let out = story.run("2026-11-06T13:00:00Z").exits(0);
     assert_eq!(out.decisions(), ["shop hold v1.2.0 too-young"]);
 }
@@ -177,17 +177,17 @@ fn what_was_pushed_and_taken_back_is_not_pushed_again() {
     assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run("2026-11-04T12:00:00Z").exits(0).deliveries(), ["prod pushed"]);
-    assert!(story.github.repo.show("main", "apps/shop.yaml").ends_with(":v1.2.0\n"));
+    assert!(story.forge.repo.show("main", "apps/shop.yaml").ends_with(":v1.2.0\n"));
 }
 
 #[test]
 fn a_closed_pull_request_is_remembered_after_the_next_one() {
     let story = Story::new("tags: {semver: '*'}", "");
     story.run("2026-11-01T12:00:00Z").exits(0);
-    story.github.edit(1, |pull| pull.state = "closed");
+    story.forge.edit(1, |pull| pull.state = "closed");
     story.registry.push("acme/shop", &["v1.2.0"]);
     story.run("2026-11-02T12:00:00Z").exits(0);
-    story.github.edit(2, |pull| pull.state = "closed");
+    story.forge.edit(2, |pull| pull.state = "closed");
     // Both are refused, the first by the ledger alone: GitHub is asked for the last one.
     let out = story.run("2026-11-03T12:00:00Z").exits(0).says(&["v1.2.0 is not wanted here: #2"]);
     assert_eq!(out.decisions(), ["shop hold v1.2.0 refused"]);
@@ -196,7 +196,7 @@ fn a_closed_pull_request_is_remembered_after_the_next_one() {
         "v1.1.0 is not wanted here: #1 was closed"
     );
     // Opened again, the second one is wanted again.
-    story.github.edit(2, |pull| pull.state = "open");
+    story.forge.edit(2, |pull| pull.state = "open");
     let out = story.run("2026-11-04T12:00:00Z").exits(0);
     assert_eq!(out.decisions(), ["shop update v1.2.0 newer"]);
 }
@@ -205,19 +205,19 @@ fn a_closed_pull_request_is_remembered_after_the_next_one() {
 fn a_ledger_that_cannot_be_kept_or_read_stops_nothing() {
     let story = Story::new("tags: {semver: '*'}", "");
     let hook = "#!/bin/sh\ncase $1 in refs/tagalong/*) echo no ledgers here; exit 1;; esac\n";
-    story.github.repo.hook("update", hook);
+    story.forge.repo.hook("update", hook);
     let out =
         story.run("2026-11-01T12:00:00Z").exits(0).says(&["ledger.not-kept", "no ledgers here"]);
     assert_eq!(out.deliveries(), ["default created"]);
     assert_eq!(story.ledger(), serde_json::Value::Null);
-    story.github.repo.hook("update", "#!/bin/sh\n");
+    story.forge.repo.hook("update", "#!/bin/sh\n");
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run("2026-11-02T12:00:00Z").exits(0).deliveries(), ["default updated"]);
     assert!(story.ledger()["listed"].is_object());
     // Somebody else's content, and the format of a later program, which is left alone.
     for (text, code) in [("{}", "ledger.unreadable"), (r#"{"version": 2}"#, "ledger.unreadable")] {
         let work = story.world.file("ledger.json", text);
-        let blob = story.github.repo.git(&["hash-object", "-w", arg(&work)]);
+        let blob = story.forge.repo.git(&["hash-object", "-w", arg(&work)]);
         let index = story.world.dir("index").join("index");
         let tree = {
             let entry = format!("100644 blob {}\tledger.json", blob.trim());
@@ -225,14 +225,14 @@ fn a_ledger_that_cannot_be_kept_or_read_stops_nothing() {
             let script = format!("git mktree < {}", arg(&work));
             let output = std::process::Command::new("sh")
                 .args(["-c", &script])
-                .current_dir(&story.github.repo.bare)
+                .current_dir(&story.forge.repo.bare)
                 .env("GIT_INDEX_FILE", index)
                 .output()
                 .unwrap();
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
-        let commit = story.github.repo.git(&["commit-tree", "-m", "x", &tree]);
-        story.github.repo.git(&["update-ref", LEDGER, commit.trim()]);
+        let commit = story.forge.repo.git(&["commit-tree", "-m", "x", &tree]);
+        story.forge.repo.git(&["update-ref", LEDGER, commit.trim()]);
         story.run("2026-11-02T12:00:00Z").exits(0).says(&[code]);
     }
     story.registry.push("acme/shop", &["v1.3.0"]);
@@ -245,16 +245,16 @@ fn a_race_for_the_ledger_is_run_again() {
     let story = Story::new("tags: {semver: '*'}, minAge: 3d", "");
     story.run("2026-11-01T12:00:00Z").exits(0);
     story.registry.push("acme/shop", &["v1.2.0"]);
-    let before = story.github.repo.git(&["rev-parse", LEDGER]);
+    let before = story.forge.repo.git(&["rev-parse", LEDGER]);
     // Another run comes between reading and pushing, once.
     let hook = format!(
         "#!/bin/sh\n[ \"$1\" = {LEDGER} ] && [ ! -f raced ] || exit 0\ntouch raced\n\
          new=$(git -c user.name=x -c user.email=x@y commit-tree -m other -p {0} {0}^{{tree}}) && git update-ref {LEDGER} $new\n",
         before.trim()
     );
-    story.github.repo.hook("update", &hook);
+    story.forge.repo.hook("update", &hook);
     story.run("2026-11-02T12:00:00Z").exits(0);
-    let log = story.github.repo.git(&["log", "--format=%s", LEDGER]);
+    let log = story.forge.repo.git(&["log", "--format=%s", LEDGER]);
     assert_eq!(log, "Remember\nother\nRemember\n");
 }
 

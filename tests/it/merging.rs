@@ -1,7 +1,7 @@
 //! What is merged, by whom and when; and what is not.
 
 use crate::lifecycle::{Fleet, IMAGES};
-use crate::world::github::Fault;
+use crate::world::Fault;
 use crate::world::story::{Story, shop};
 
 /// An answer that refuses.
@@ -51,7 +51,7 @@ fn the_bot_merges_what_was_checked() {
         fleet.checks(1, checks);
         let out = fleet.run(&[]).exits(0).says(&[why]);
         assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{more}{checks:?}");
-        let merged = fleet.github.pulls()[0].merged;
+        let merged = fleet.forge.pulls()[0].merged;
         assert_eq!(merged, outcome == "merged", "{more}{checks:?}");
         assert_eq!(fleet.deployed("main", "staging/web.yaml") == "v1.1.0", merged);
     }
@@ -66,7 +66,7 @@ fn what_github_holds_up_is_not_merged() {
         let fleet = Fleet::new("autoMerge: bot");
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| pull.state_status = Some(state));
+        fleet.forge.edit(1, |pull| pull.state_status = Some(state));
         let out = fleet.run(&[]).exits(0).says(&[why]);
         // What is behind the base is made anew from it, and what was checked was another commit.
         assert_eq!(out.deliveries(), [format!("staging {outcome}")], "{state}");
@@ -75,23 +75,23 @@ fn what_github_holds_up_is_not_merged() {
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     fleet.run(&[]).exits(0).says(&["it is a draft"]);
-    fleet.github.edit(1, |pull| pull.draft = false);
-    fleet.github.token_is_of("somebody-else");
+    fleet.forge.edit(1, |pull| pull.draft = false);
+    fleet.forge.token_is_of("somebody-else");
     fleet.run(&[]).exits(0).says(&["bot opened it"]);
-    fleet.github.token_is_of("bot");
+    fleet.forge.token_is_of("bot");
     for method in ["squashMergeAllowed", "mergeCommitAllowed", "rebaseMergeAllowed"] {
-        fleet.github.allows(method, false);
+        fleet.forge.allows(method, false);
     }
     fleet.run(&[]).exits(0).says(&["the repository does not allow this way to merge"]);
-    fleet.github.allows("rebaseMergeAllowed", true);
+    fleet.forge.allows("rebaseMergeAllowed", true);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
 #[test]
 fn a_workflows_own_token_starts_no_checks() {
     let fleet = Fleet::new("autoMerge: bot");
-    fleet.github.author_is("github-actions");
-    fleet.github.token_is_of("github-actions[bot]");
+    fleet.forge.author_is("github-actions");
+    fleet.forge.token_is_of("github-actions[bot]");
     fleet.run(&[]).exits(0);
     fleet.run(&[]).exits(0).says(&["a workflow's own token start no checks"]);
     // A status from elsewhere is not what the repository asks for.
@@ -108,10 +108,10 @@ fn reviews_hold_the_bot_up() {
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     fleet.run(&[]).exits(0).says(&["it waits for a review"]);
     fleet
-        .github
+        .forge
         .edit(1, |pull| (pull.reviewers, pull.reviews) = (vec![], vec!["CHANGES_REQUESTED"]));
     fleet.run(&[]).exits(0).says(&["a reviewer wants changes"]);
-    fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
+    fleet.forge.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
@@ -137,14 +137,14 @@ fn limits_are_waited_for_and_end_a_run_in_time() {
         message: "You have exceeded a secondary rate limit",
         after_effect: false,
     };
-    fleet.github.fault(limited("1"));
+    fleet.forge.fault(limited("1"));
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
-    fleet.github.seen();
+    fleet.forge.seen();
     fleet.registry.push("acme/api", &["v1.2.0"]);
     let fleet = Fleet::new("group: image");
-    fleet.github.fault(limited("18446744073709551615"));
+    fleet.forge.fault(limited("18446744073709551615"));
     assert_eq!(fleet.run(&[]).exits(1).deliveries(), ["staging failed"; 3]);
-    let asked = fleet.github.writes().iter().filter(|seen| seen.ends_with("/pulls")).count();
+    let asked = fleet.forge.writes().iter().filter(|seen| seen.ends_with("/pulls")).count();
     assert_eq!(asked, 1, "nothing is sent before the time that was told");
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging created"; 3]);
 }
@@ -154,7 +154,7 @@ fn the_answer_to_a_merge_may_be_lost() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(refusal(502, "Bad Gateway", true));
+    fleet.forge.fault(refusal(502, "Bad Gateway", true));
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
@@ -164,7 +164,7 @@ fn a_branch_that_moves_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.fault(refusal(
+    fleet.forge.fault(refusal(
         409,
         "Head branch was modified. Review and try the merge again.",
         false,
@@ -172,7 +172,7 @@ fn a_branch_that_moves_is_not_merged() {
     let out = fleet.run(&[]).exits(0).says(&["its branch moved before it was merged"]);
     assert_eq!(out.deliveries(), ["staging unchanged"]);
     // Another merge that was under way is waited for.
-    fleet.github.fault(refusal(
+    fleet.forge.fault(refusal(
         405,
         "Base branch was modified. Review and try the merge again.",
         false,
@@ -185,13 +185,13 @@ fn a_branch_that_moves_is_not_merged() {
 fn what_is_not_exactly_our_edits_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
-    let repo = &fleet.github.repo;
+    let repo = &fleet.forge.repo;
     let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
     repo.commit_as_bot("tagalong/staging", message.trim(), &[("staging/evil.yaml", "a: 1\n")]);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     let out = fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
     assert_eq!(out.deliveries(), ["staging unchanged"]);
-    assert!(!fleet.github.pulls()[0].merged);
+    assert!(!fleet.forge.pulls()[0].merged);
     // Also within one commit.
     let main = repo.head("main");
     repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
@@ -203,7 +203,7 @@ fn what_is_not_exactly_our_edits_is_not_merged() {
     let files: Vec<_> = edits.iter().chain(&evil).map(|(path, text)| (&**path, &**text)).collect();
     repo.commit_as_bot("tagalong/staging", message.trim(), &files);
     fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
-    assert!(!fleet.github.pulls()[0].merged);
+    assert!(!fleet.forge.pulls()[0].merged);
     repo.git(&["update-ref", "refs/heads/tagalong/staging", &main]);
     repo.commit_as_bot("tagalong/staging", message.trim(), &files[..3]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
@@ -243,11 +243,11 @@ fn what_is_said_while_others_are_merged_counts() {
         fleet.run(&[]).exits(0);
         for number in 1..=3 {
             fleet.checks(number, &[("test", Some("SUCCESS"))]);
-            fleet.github.edit(number, |pull| pull.labels = vec![APPROVE.to_owned()]);
+            fleet.forge.edit(number, |pull| pull.labels = vec![APPROVE.to_owned()]);
         }
-        fleet.github.when("PUT", "/merge", move |pulls| change(&mut pulls[2]));
+        fleet.forge.when("PUT", "/merge", move |pulls| change(&mut pulls[2]));
         let out = fleet.run(&[]).exits(0).says(&[says]);
-        let merged: Vec<bool> = fleet.github.pulls().iter().map(|pull| pull.merged).collect();
+        let merged: Vec<bool> = fleet.forge.pulls().iter().map(|pull| pull.merged).collect();
         assert_eq!(merged, [true, true, false], "{says}: {}", out.stdout);
     }
 }
@@ -258,7 +258,7 @@ fn neighbours() -> Fleet {
     let host = &fleet.registry.host;
     let both =
         format!("a: {{image: {host}/acme/api:v1.0.0}}\nb: {{image: {host}/acme/web:v1.0.0}}\n");
-    fleet.github.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
+    fleet.forge.repo.commit("main", "Both", &[("staging/both.yaml", &both)]);
     fleet.run(&[]).exits(0);
     fleet
 }
@@ -267,16 +267,16 @@ fn neighbours() -> Fleet {
 #[test]
 fn what_was_merged_is_told_whatever_comes_then() {
     let fleet = neighbours();
-    fleet.github.seen();
+    fleet.forge.seen();
     fleet.run(&[]).exits(0);
-    let seen = fleet.github.seen();
+    let seen = fleet.forge.seen();
     let merge = seen.iter().position(|request| request.contains("/merge")).unwrap();
     let mut failed = 0;
     for left in merge + 1..seen.len() {
         let fleet = neighbours();
-        drop(fleet.github.ambush(left, false));
+        drop(fleet.forge.ambush(left, false));
         let out = fleet.run(&[]);
-        let merged = fleet.github.pulls().iter().filter(|pull| pull.merged).count();
+        let merged = fleet.forge.pulls().iter().filter(|pull| pull.merged).count();
         let told = out.deliveries();
         let told = told.iter().filter(|told| *told == "staging merged").count();
         assert_eq!(told, merged, "{left}: {}", out.stdout);
@@ -292,7 +292,7 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
     let deliveries = fleet.run(&[]).exits(0).deliveries();
     assert!(deliveries.contains(&"staging updated".to_owned()), "{deliveries:?}");
     fleet.run(&[]).exits(0);
-    let both = fleet.github.repo.show("main", "staging/both.yaml");
+    let both = fleet.forge.repo.show("main", "staging/both.yaml");
     assert!(both.contains("api:v1.1.0") && both.contains("web:v1.1.0"), "{both}");
     assert_eq!(fleet.open(), Vec::<String>::new());
 }
@@ -301,17 +301,17 @@ fn a_conflict_with_what_was_merged_is_planned_anew() {
 fn github_merges_when_it_may() {
     let fleet = Fleet::new("autoMerge: forge");
     fleet.run(&[]).exits(0).says(&["auto-merge has nothing to wait for"]);
-    assert!(!fleet.github.pulls()[0].armed);
-    fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
+    assert!(!fleet.forge.pulls()[0].armed);
+    fleet.forge.edit(1, |pull| pull.state_status = Some("BLOCKED"));
     fleet.run(&[]).exits(0);
-    assert!(fleet.github.pulls()[0].armed);
-    fleet.github.seen();
+    assert!(fleet.forge.pulls()[0].armed);
+    fleet.forge.seen();
     fleet.run(&[]).exits(0);
-    assert_eq!(fleet.github.seen().iter().filter(|seen| seen.contains("graphql")).count(), 1);
+    assert_eq!(fleet.forge.seen().iter().filter(|seen| seen.contains("graphql")).count(), 1);
     // What a person changed is a person's to merge.
-    fleet.github.repo.commit("tagalong/staging", "Mine", &[("staging/extra.yaml", "a: 1\n")]);
+    fleet.forge.repo.commit("tagalong/staging", "Mine", &[("staging/extra.yaml", "a: 1\n")]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging frozen"]);
-    assert!(!fleet.github.pulls()[0].armed);
+    assert!(!fleet.forge.pulls()[0].armed);
     // Nor what people hold, or what is not to be merged any more; what a person switched on stays on.
     for (deliver, label, by, stays) in [
         ("autoMerge: github", "tagalong:hold", "bot", false),
@@ -320,14 +320,14 @@ fn github_merges_when_it_may() {
     ] {
         let fleet = Fleet::new(deliver);
         fleet.run(&[]).exits(0);
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.armed, pull.armed_by, pull.labels) = (true, by, vec![label.to_owned()]);
         });
         fleet.run(&[]).exits(0);
-        assert_eq!(fleet.github.pulls()[0].armed, stays, "{deliver} {label} {by}");
+        assert_eq!(fleet.forge.pulls()[0].armed, stays, "{deliver} {label} {by}");
     }
     let fleet = Fleet::new("autoMerge: forge");
-    fleet.github.allows("autoMergeAllowed", false);
+    fleet.forge.allows("autoMergeAllowed", false);
     fleet.run(&[]).exits(0).says(&["settings do not allow auto-merge"]);
 }
 
@@ -335,36 +335,36 @@ fn github_merges_when_it_may() {
 fn a_merge_queue_merges_in_its_turn() {
     for by in ["bot", "github"] {
         let fleet = Fleet::new(&format!("autoMerge: {by}"));
-        fleet.github.allows("mergeQueue", true);
+        fleet.forge.allows("mergeQueue", true);
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
         let out = fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
         assert_eq!(out.deliveries(), ["staging unchanged"], "{by}");
-        assert!(fleet.github.pulls()[0].queued, "{by}");
-        fleet.github.seen();
+        assert!(fleet.forge.pulls()[0].queued, "{by}");
+        fleet.forge.seen();
         fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
-        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{by}");
+        assert_eq!(fleet.forge.writes(), Vec::<String>::new(), "{by}");
         // What the queue puts onto the base need not be made anew, and would fall out of it.
-        fleet.github.edit(1, |pull| pull.state_status = Some("BEHIND"));
+        fleet.forge.edit(1, |pull| pull.state_status = Some("BEHIND"));
         fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
-        assert_eq!(fleet.github.writes(), Vec::<String>::new(), "{by}");
-        assert!(fleet.github.merge(1));
+        assert_eq!(fleet.forge.writes(), Vec::<String>::new(), "{by}");
+        assert!(fleet.forge.merge(1));
         fleet.run(&[]).exits(0);
         assert_eq!(fleet.deployed("main", "staging/web.yaml"), "v1.1.0");
     }
     // What was not checked does not get there.
     let fleet = Fleet::new("autoMerge: bot");
-    fleet.github.allows("mergeQueue", true);
+    fleet.forge.allows("mergeQueue", true);
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("FAILURE"))]);
     fleet.run(&[]).exits(0).says(&["`test` did not pass"]);
-    assert!(!fleet.github.pulls()[0].queued);
+    assert!(!fleet.forge.pulls()[0].queued);
 }
 
 /// A queue asks for what rules require; what people say beside that counts here as everywhere.
 #[test]
 fn a_merge_queue_gets_only_what_may_be_merged() {
-    type Change = fn(&mut crate::world::github::Pull);
+    type Change = fn(&mut crate::world::Pull);
     let cases: [(&str, Change); 3] = [
         ("it is a draft", |pull| pull.draft = true),
         ("a reviewer wants changes", |pull| pull.reviews = vec!["CHANGES_REQUESTED"]),
@@ -372,19 +372,19 @@ fn a_merge_queue_gets_only_what_may_be_merged() {
     ];
     for (why, change) in cases {
         let fleet = Fleet::new("autoMerge: bot");
-        fleet.github.allows("mergeQueue", true);
+        fleet.forge.allows("mergeQueue", true);
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| pull.state_status = Some("BLOCKED"));
-        fleet.github.edit(1, change);
+        fleet.forge.edit(1, |pull| pull.state_status = Some("BLOCKED"));
+        fleet.forge.edit(1, change);
         fleet.run(&[]).exits(0).says(&[why]);
-        assert!(!fleet.github.pulls()[0].queued, "{why}");
+        assert!(!fleet.forge.pulls()[0].queued, "{why}");
         // And what is there already is taken out when somebody holds it.
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.queued, pull.labels) = (true, vec!["tagalong:hold".to_owned()]);
         });
         fleet.run(&[]).exits(0);
-        assert!(!fleet.github.pulls()[0].queued, "{why}");
+        assert!(!fleet.forge.pulls()[0].queued, "{why}");
     }
 }
 
@@ -396,23 +396,23 @@ fn somebody_has_to_approve_where_that_is_wanted() {
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
         fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
         // A label of somebody who may only triage is no approval.
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.labels, pull.labelled_by) = (vec!["tagalong:approve".to_owned()], "eve");
         });
         fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
-        assert!(!fleet.github.pulls()[0].armed && !fleet.github.pulls()[0].merged, "{by}");
-        fleet.github.edit(1, |pull| pull.labelled_by = "ada");
+        assert!(!fleet.forge.pulls()[0].armed && !fleet.forge.pulls()[0].merged, "{by}");
+        fleet.forge.edit(1, |pull| pull.labelled_by = "ada");
         // What was approved is merged, and not what came after it.
         fleet.registry.push("acme/shop", &["v1.2.0"]);
         assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"], "{by}");
         fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
-        fleet.github.edit(1, |pull| pull.labels = vec!["tagalong:approve".to_owned()]);
+        fleet.forge.edit(1, |pull| pull.labels = vec!["tagalong:approve".to_owned()]);
         assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"], "{by}");
     }
     let fleet = Fleet::new("autoMerge: bot, approval: true");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
+    fleet.forge.edit(1, |pull| pull.reviews = vec!["APPROVED"]);
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
 }
 
@@ -423,11 +423,11 @@ fn approved(by: &str) -> Fleet {
     let fleet = Fleet::new(&format!("autoMerge: {by}, approval: true"));
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", None)]);
-    fleet.github.edit(1, |pull| {
+    fleet.forge.edit(1, |pull| {
         (pull.labels, pull.state_status) = (vec![APPROVE.to_owned()], Some("BLOCKED"));
     });
     fleet.run(&[]).exits(0);
-    assert_eq!(fleet.github.pulls()[0].armed, by == "github");
+    assert_eq!(fleet.forge.pulls()[0].armed, by == "github");
     fleet.registry.push("acme/shop", &["v1.2.0"]);
     fleet
 }
@@ -437,25 +437,25 @@ fn approved(by: &str) -> Fleet {
 fn what_was_armed_is_disarmed_before_its_branch_moves() {
     for person in ["bot", "ada"] {
         let fleet = approved("github");
-        fleet.github.edit(1, |pull| pull.armed_by = person);
+        fleet.forge.edit(1, |pull| pull.armed_by = person);
         assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging updated"]);
-        assert!(!fleet.github.pulls()[0].armed, "{person}");
+        assert!(!fleet.forge.pulls()[0].armed, "{person}");
         fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
-        assert!(!fleet.github.pulls()[0].armed, "{person}");
+        assert!(!fleet.forge.pulls()[0].armed, "{person}");
     }
     // What cannot be disarmed is not written.
     let fleet = approved("github");
-    let before = fleet.github.repo.head("tagalong/staging");
-    fleet.github.fault(refused("POST", "disablePullRequestAutoMerge", 403));
+    let before = fleet.forge.repo.head("tagalong/staging");
+    fleet.forge.fault(refused("POST", "disablePullRequestAutoMerge", 403));
     let out = fleet.run(&[]).exits(1).says(&["its branch stays as it is"]);
     assert_eq!(out.deliveries(), ["staging failed"]);
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), before);
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), before);
     // An approval that is gone disarms.
     let fleet = approved("github");
-    fleet.github.edit(1, |pull| pull.labels.clear());
+    fleet.forge.edit(1, |pull| pull.labels.clear());
     fleet.registry.push("acme/shop", &["v1.1.0"]);
     fleet.run(&["--image", "web"]);
-    assert!(!fleet.github.pulls()[0].armed);
+    assert!(!fleet.forge.pulls()[0].armed);
 }
 
 /// A label of approval is of the commit that it was set at, however a run ends.
@@ -463,25 +463,25 @@ fn what_was_armed_is_disarmed_before_its_branch_moves() {
 fn an_approval_is_of_one_commit() {
     // The label cannot be taken off: nothing is written.
     let fleet = approved("bot");
-    let before = fleet.github.repo.head("tagalong/staging");
-    fleet.github.fault(refused("DELETE", "/labels", 403));
+    let before = fleet.forge.repo.head("tagalong/staging");
+    fleet.forge.fault(refused("DELETE", "/labels", 403));
     assert_eq!(fleet.run(&[]).exits(1).deliveries(), ["staging failed"]);
-    assert_eq!(fleet.github.repo.head("tagalong/staging"), before);
+    assert_eq!(fleet.forge.repo.head("tagalong/staging"), before);
     // The page cannot be written: what is set then is of what it said before.
     for part in ["/pulls/1", "/labels"] {
         let fleet = approved("bot");
         let method = if part == "/labels" { "GET" } else { "PATCH" };
-        fleet.github.fault(refused(method, part, 403));
+        fleet.forge.fault(refused(method, part, 403));
         fleet.run(&[]);
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             pull.labels = vec![APPROVE.to_owned()];
             pull.state_status = None;
         });
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
         fleet.run(&[]).says(&["set it again"]);
-        assert!(!fleet.github.pulls()[0].merged, "{part}");
+        assert!(!fleet.forge.pulls()[0].merged, "{part}");
         // Set again, it counts.
-        fleet.github.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
+        fleet.forge.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
         assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"], "{part}");
     }
 }
@@ -500,23 +500,23 @@ fn who_set_a_label_is_known_or_counts_for_nothing() {
         let fleet = Fleet::new("autoMerge: bot, approval: true");
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.labels, pull.labelled_by, pull.noise) = (vec![label.to_owned()], by, noise);
             // Somebody with the right to write had set and taken off the same one before.
             pull.earlier = vec![APPROVE.to_owned()];
         });
         let out = fleet.run(&[]).exits(0);
-        assert_eq!(fleet.github.pulls()[0].merged, merged, "{by} {noise} {}", out.stdout);
+        assert_eq!(fleet.forge.pulls()[0].merged, merged, "{by} {noise} {}", out.stdout);
     }
     for (noise, merged) in [(0, false), (150, false), (4_000, false)] {
         let fleet = Fleet::new("autoMerge: bot");
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.labels, pull.noise) = (vec!["tagalong:hold".to_owned()], noise);
         });
         fleet.run(&[]).exits(0).says(&["tagalong:hold"]);
-        assert_eq!(fleet.github.pulls()[0].merged, merged, "{noise}");
+        assert_eq!(fleet.forge.pulls()[0].merged, merged, "{noise}");
     }
 }
 
@@ -529,11 +529,11 @@ fn a_review_is_a_persons() {
         let fleet = Fleet::new("autoMerge: bot, approval: true");
         fleet.run(&[]).exits(0);
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.edit(1, |pull| {
+        fleet.forge.edit(1, |pull| {
             (pull.reviews, pull.reviewer) = (vec!["APPROVED"; count], reviewer);
         });
         let out = fleet.run(&[]).exits(0);
-        assert_eq!(fleet.github.pulls()[0].merged, merged, "{reviewer} {count} {}", out.stdout);
+        assert_eq!(fleet.forge.pulls()[0].merged, merged, "{reviewer} {count} {}", out.stdout);
     }
 }
 
@@ -543,17 +543,17 @@ fn forks_do_not_push_ours_out() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.crowd("tagalong/staging");
+    fleet.forge.crowd("tagalong/staging");
     assert_eq!(fleet.run(&[]).exits(0).deliveries(), ["staging merged"]);
     let fleet = Fleet::new("autoMerge: off");
     fleet.run(&[]).exits(0);
-    fleet.github.edit(1, |pull| pull.state = "closed");
-    fleet.github.crowd("tagalong/staging");
-    for number in 2..=fleet.github.pulls().len() as u64 {
-        fleet.github.edit(number, |pull| pull.state = "closed");
+    fleet.forge.edit(1, |pull| pull.state = "closed");
+    fleet.forge.crowd("tagalong/staging");
+    for number in 2..=fleet.forge.pulls().len() as u64 {
+        fleet.forge.edit(number, |pull| pull.state = "closed");
     }
     fleet.run(&[]).exits(0);
-    assert!(fleet.github.pulls().iter().all(|pull| pull.fork || pull.number == 1));
+    assert!(fleet.forge.pulls().iter().all(|pull| pull.fork || pull.number == 1));
 }
 
 /// A status of the same name by somebody else is not the one that is meant.
@@ -580,15 +580,15 @@ fn a_check_is_of_who_reports_it() {
         } else {
             serde_json::json!({"name": "ci", "conclusion": passed, "by": by})
         };
-        fleet.github.edit(1, |pull| pull.checks = vec![check]);
+        fleet.forge.edit(1, |pull| pull.checks = vec![check]);
         fleet.run(&[]).exits(0).says(&[why]);
-        assert_eq!(fleet.github.pulls()[0].merged, merged, "{by} {context}");
+        assert_eq!(fleet.forge.pulls()[0].merged, merged, "{by} {context}");
     }
     // A check without `app` counts whoever reports it, and the reporter is named.
     let fleet = Fleet::new("checks: [ci], autoMerge: bot");
     fleet.run(&[]).exits(0);
     let check = serde_json::json!({"context": "ci", "state": "SUCCESS", "by": "eve"});
-    fleet.github.edit(1, |pull| pull.checks = vec![check]);
+    fleet.forge.edit(1, |pull| pull.checks = vec![check]);
     fleet.run(&[]).exits(0).says(&["`ci` (by eve) counted by name alone"]);
 }
 
@@ -598,21 +598,21 @@ fn a_branch_may_be_behind_its_base_and_must_stand_on_it() {
     for (commits, newer) in [("change-set", 1), ("image", 1), ("change-set", 70), ("image", 70)] {
         let fleet = Fleet::new(&format!("autoMerge: bot, commits: {commits}"));
         fleet.run(&[]).exits(0);
-        let repo = &fleet.github.repo;
+        let repo = &fleet.forge.repo;
         for number in 0..newer {
             repo.commit("main", "Others", &[("docs/a.md", &format!("{number}\n"))]);
         }
         fleet.checks(1, &[("test", Some("SUCCESS"))]);
-        fleet.github.seen();
+        fleet.forge.seen();
         let out = fleet.run(&[]).exits(0);
         assert_eq!(out.deliveries(), ["staging merged"], "{commits} {newer}: {}", out.stdout);
-        let fetches = fleet.github.seen();
+        let fetches = fleet.forge.seen();
         let fetches = fetches.iter().filter(|seen| seen.starts_with("POST /acme/fleet.git/git-up"));
         assert_eq!(fetches.count(), if newer == 1 { 2 } else { 3 }, "{commits} {newer}");
     }
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
-    let repo = &fleet.github.repo;
+    let repo = &fleet.forge.repo;
     let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
     repo.git(&["update-ref", "refs/heads/tagalong/staging", "main"]);
     repo.commit("tagalong/staging", "Beneath", &[("staging/evil.yaml", "a: 1\n")]);
@@ -624,7 +624,7 @@ fn a_branch_may_be_behind_its_base_and_must_stand_on_it() {
     repo.commit_as_bot("tagalong/staging", message.trim(), &files);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
-    assert!(!fleet.github.pulls()[0].merged);
+    assert!(!fleet.forge.pulls()[0].merged);
 }
 
 /// A comparison by GitHub lists 300 files.
@@ -648,7 +648,7 @@ fn as_many_files_as_there_are_can_be_merged() {
 fn a_file_that_became_a_program_is_not_merged() {
     let fleet = Fleet::new("autoMerge: bot");
     fleet.run(&[]).exits(0);
-    let repo = &fleet.github.repo;
+    let repo = &fleet.forge.repo;
     let tree = repo.git(&["ls-tree", "-r", "tagalong/staging"]);
     let forged = tree.replace("100644 blob", "100755 blob");
     let message = repo.git(&["log", "-1", "--format=%B", "tagalong/staging"]);
@@ -656,20 +656,20 @@ fn a_file_that_became_a_program_is_not_merged() {
     repo.commit_tree_as_bot("tagalong/staging", message.trim(), &forged);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
     fleet.run(&[]).exits(0).says(&["something else than the edits that were planned"]);
-    assert!(!fleet.github.pulls()[0].merged);
+    assert!(!fleet.forge.pulls()[0].merged);
 }
 
 /// What waits in the queue is taken out when nobody approves it any more.
 #[test]
 fn an_approval_that_is_gone_leaves_the_queue() {
     let fleet = Fleet::new("autoMerge: bot, approval: true");
-    fleet.github.allows("mergeQueue", true);
+    fleet.forge.allows("mergeQueue", true);
     fleet.run(&[]).exits(0);
     fleet.checks(1, &[("test", Some("SUCCESS"))]);
-    fleet.github.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
+    fleet.forge.edit(1, |pull| pull.labels = vec![APPROVE.to_owned()]);
     fleet.run(&[]).exits(0).says(&["it waits in the merge queue"]);
-    assert!(fleet.github.pulls()[0].queued);
-    fleet.github.edit(1, |pull| pull.labels.clear());
+    assert!(fleet.forge.pulls()[0].queued);
+    fleet.forge.edit(1, |pull| pull.labels.clear());
     fleet.run(&[]).exits(0).says(&["it waits for an approval"]);
-    assert!(!fleet.github.pulls()[0].queued);
+    assert!(!fleet.forge.pulls()[0].queued);
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::world::Story;
-use crate::world::github::TOKEN;
+use crate::world::TOKEN;
 
 #[test]
 #[ignore = "scripts/newcomer runs it"]
@@ -17,10 +17,10 @@ fn readme_leads_to_a_pull_request() {
         vec![site("staging"), site("production")]
     });
     let mut steps = Command::new(std::env::var("TAGALONG_NEWCOMER").unwrap());
-    steps.env("GITHUB_API_URL", format!("{}/api/v3", story.github.url));
-    steps.env("GITHUB_SERVER_URL", &story.github.url).env("GITHUB_TOKEN", TOKEN);
+    steps.env("GITHUB_API_URL", format!("{}/api/v3", story.forge.url));
+    steps.env("GITHUB_SERVER_URL", &story.forge.url).env("GITHUB_TOKEN", TOKEN);
     assert!(steps.status().unwrap().success());
-    let titles: Vec<String> = story.github.pulls().into_iter().map(|pull| pull.title).collect();
+    let titles: Vec<String> = story.forge.pulls().into_iter().map(|pull| pull.title).collect();
     assert_eq!(titles.len(), 2, "{titles:?}");
     assert!(titles.iter().all(|title| title.starts_with("Update shop to v2.4.0")), "{titles:?}");
 }

@@ -31,7 +31,7 @@ fn git(directory: &std::path::Path, args: &[&[u8]]) {
 
 /// The entries of a branch's root, as mode, name and object.
 fn root(story: &Story) -> Vec<(String, String, String)> {
-    let all = story.github.repo.git(&["ls-tree", "main"]);
+    let all = story.forge.repo.git(&["ls-tree", "main"]);
     let entries = all.lines().map(|line| {
         let (head, name) = line.split_once('\t').unwrap();
         let mut head = head.split(' ');
@@ -47,26 +47,26 @@ fn with(story: &Story, more: &[(&str, &[u8], &str)]) {
     let own = root.iter().map(|(mode, name, oid)| (&**mode, name.as_bytes(), &**oid));
     let mut all: Vec<(&str, &[u8], &str)> = own.chain(more.iter().copied()).collect();
     all.sort_by_key(|(_, name, _)| name.to_vec());
-    let tree = story.github.repo.raw_tree(&all);
-    story.github.repo.commit_tree("main", &tree);
+    let tree = story.forge.repo.raw_tree(&all);
+    story.forge.repo.commit_tree("main", &tree);
 }
 
 /// A story in which `shop` moves to v1.1.0 when nothing prevents it, and the text of its place.
 fn shop() -> (Story, String) {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
-    let site = story.github.repo.show("main", "shop.yaml");
+    let site = story.forge.repo.show("main", "shop.yaml");
     (story, site)
 }
 
 #[test]
 fn a_directory_whose_name_is_no_text_is_pushed_as_it_is() {
     let (story, site) = shop();
-    let repo = &story.github.repo;
+    let repo = &story.forge.repo;
     let inner = repo.raw_tree(&[("100644", b"\xff.yaml", &repo.hash_object(&site))]);
     with(&story, &[("40000", b"caf\xe9", &inner)]);
     story.run().exits(0);
-    let pulls = story.github.pulls();
+    let pulls = story.forge.pulls();
     assert_eq!(pulls.len(), 1);
     let there = repo.git(&["ls-tree", &pulls[0].head]);
     assert!(there.contains(&inner), "{there}");
@@ -76,11 +76,11 @@ fn a_directory_whose_name_is_no_text_is_pushed_as_it_is() {
 fn what_only_looks_like_a_file_is_left_alone() {
     for (mode, name) in [("120755", "link.yaml"), ("160755", "module.yaml"), ("100644", ".GIT")] {
         let (story, site) = shop();
-        let repo = &story.github.repo;
+        let repo = &story.forge.repo;
         let oid = repo.hash_object(&site);
         with(&story, &[(mode, name.as_bytes(), &oid)]);
         story.run().exits(0);
-        let head = story.github.pulls()[0].head.clone();
+        let head = story.forge.pulls()[0].head.clone();
         let there = repo.git(&["ls-tree", &head]);
         let entry = there.lines().find(|line| line.ends_with(name)).unwrap();
         assert!(entry.contains(&oid), "{mode}: {there}");
@@ -91,10 +91,10 @@ fn what_only_looks_like_a_file_is_left_alone() {
 #[test]
 fn a_name_that_stands_twice_is_told() {
     let (story, site) = shop();
-    let other = story.github.repo.hash_object(&format!("# other\n{site}"));
+    let other = story.forge.repo.hash_object(&format!("# other\n{site}"));
     with(&story, &[("100644", b"shop.yaml", &other)]);
     story.run().exits(1).says(&["`shop.yaml` is in its tree twice"]);
-    assert!(story.github.pulls().is_empty());
+    assert!(story.forge.pulls().is_empty());
 }
 
 /// Branches that hold what was planned, and something that a comparison by names or plain modes passes over.
@@ -102,7 +102,7 @@ fn a_name_that_stands_twice_is_told() {
 fn what_hides_behind_a_planned_name_is_not_merged() {
     for odd in ["120755", "twice", "as planned"] {
         let fleet = Fleet::new("autoMerge: bot, withoutChecks: true");
-        let repo = &fleet.github.repo;
+        let repo = &fleet.forge.repo;
         let tree = repo.git(&["ls-tree", "-r", "main"]).replace("100644 blob", "100755 blob");
         repo.commit_tree("main", &repo.tree_of(tree.trim()));
         fleet.run(&[]).exits(0);
@@ -128,7 +128,7 @@ fn what_hides_behind_a_planned_name_is_not_merged() {
         ]);
         repo.commit_tree_as_bot("tagalong/staging", message.trim(), &root);
         let out = fleet.run(&[]);
-        let merged = fleet.github.pulls()[0].merged;
+        let merged = fleet.forge.pulls()[0].merged;
         assert_eq!(merged, odd == "as planned", "{odd}: {}", out.stdout);
     }
 }
@@ -168,7 +168,7 @@ fn a_commit_is_read_up_to_a_bound() {
 fn a_ledger_that_is_no_commit_is_told() {
     for kind in ["blob", "tag"] {
         let (story, _) = shop();
-        let repo = &story.github.repo;
+        let repo = &story.forge.repo;
         if kind == "blob" {
             let blob = repo.hash_object("{}");
             repo.git(&["update-ref", "refs/tagalong/ledger", &blob]);

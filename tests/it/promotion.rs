@@ -35,7 +35,7 @@ impl Story {
     fn runs(&self, image: &str) -> String {
         let tag = |environment: &&str| {
             let path = format!("clusters/{environment}/{image}.yaml");
-            self.github.repo.show("main", &path).trim().rsplit(':').next().unwrap().to_owned()
+            self.forge.repo.show("main", &path).trim().rsplit(':').next().unwrap().to_owned()
         };
         ENVIRONMENTS.iter().map(tag).collect::<Vec<_>>().join(" ")
     }
@@ -43,10 +43,10 @@ impl Story {
     /// Merges what is open for an environment.
     fn merge(&self, environment: &str) {
         let head = format!("tagalong/{environment}");
-        let pulls = self.github.pulls();
+        let pulls = self.forge.pulls();
         let open = pulls.iter().find(|pull| pull.state == "open" && pull.head == head);
         let open = open.unwrap_or_else(|| panic!("nothing is open for {environment}: {pulls:#?}"));
-        assert!(self.github.merge(open.number));
+        assert!(self.forge.merge(open.number));
     }
 }
 
@@ -69,7 +69,7 @@ fn what_was_held_for_long_enough_and_is_healthy_is_promoted() {
          eu: {{paths: [clusters/eu], promoteFrom: staging, soak: 24h, require: ['kustomization/apps/*']}}\n  \
          us: {{paths: [clusters/us], promoteFrom: eu, soak: 48h}}\n"
     ));
-    let github = &story.github;
+    let github = &story.forge;
     story.later(1);
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
@@ -321,7 +321,7 @@ fn mistakes_in_the_graph_are_found_by_check() {
             "  dev: {{paths: [clusters/dev]}}\n  staging: {{paths: [clusters/staging]}}\n  \
              eu: {{paths: [clusters/eu], {rules}}}\n  us: {{paths: [clusters/us], promoteFrom: eu}}\n"
         ));
-        let bare = story.github.repo.bare.clone();
+        let bare = story.forge.repo.bare.clone();
         let args = ["check", "--repo", bare.to_str().unwrap()];
         story.world.bot(args).run().exits(2).says(&[message, help, "policies/p.yaml"]);
     }
@@ -332,11 +332,11 @@ fn mistakes_in_the_graph_are_found_by_check() {
 fn a_shallow_clone_is_no_reason_to_promote() {
     let (story, _) = eu(", soak: 24h");
     let shallow = story.world.dir("clones").join("shallow");
-    let bare = format!("file://{}", story.github.repo.bare.display());
+    let bare = format!("file://{}", story.forge.repo.bare.display());
     let now = story.now.get().to_string();
     // A directory without git knows what is there now, and no more.
     let plain = story.world.dir("clones").join("plain");
-    story.github.repo.git(&["clone", "-q", &bare, plain.to_str().unwrap()]);
+    story.forge.repo.git(&["clone", "-q", &bare, plain.to_str().unwrap()]);
     std::fs::remove_dir_all(plain.join(".git")).unwrap();
     let args = ["plan", "--repo", plain.to_str().unwrap(), "--format", "json", "--now", &now];
     let out = story.world.bot(args).run().exits(0);
@@ -347,7 +347,7 @@ fn a_shallow_clone_is_no_reason_to_promote() {
     {
         let _gone = std::fs::remove_dir_all(&shallow);
         let clone = ["clone", "-q", "--depth", depth, &bare, shallow.to_str().unwrap()];
-        story.github.repo.git(&clone);
+        story.forge.repo.git(&clone);
         let args = ["plan", "--repo", shallow.to_str().unwrap(), "--format", "json", "--now", &now];
         let out = story.world.bot(args).run().exits(0);
         let said = why(&out, "eu", "shop");
@@ -355,12 +355,12 @@ fn a_shallow_clone_is_no_reason_to_promote() {
     }
     // Whoever committed last, and however that is written.
     let _gone = std::fs::remove_dir_all(&shallow);
-    let commit = story.github.repo.git(&["cat-file", "commit", "main"]);
+    let commit = story.forge.repo.git(&["cat-file", "commit", "main"]);
     let (head, rest) = commit.split_once("author ").unwrap();
     let (_, rest) = rest.split_once(" <").unwrap();
     let bytes = [head.as_bytes(), b"author Andr\xe9 <", rest.as_bytes()].concat();
-    story.github.repo.commit_raw("main", &bytes);
-    story.github.repo.git(&["clone", "-q", "--depth", "1", &bare, shallow.to_str().unwrap()]);
+    story.forge.repo.commit_raw("main", &bytes);
+    story.forge.repo.git(&["clone", "-q", "--depth", "1", &bare, shallow.to_str().unwrap()]);
     let args = ["plan", "--repo", shallow.to_str().unwrap(), "--format", "json", "--now", &now];
     let said = why(&story.world.bot(args).run().exits(0), "eu", "shop");
     assert!(said.ends_with("at the latest; no more of its history is here"), "{said}");
@@ -373,7 +373,7 @@ fn what_nobody_committed_has_not_soaked() {
     );
     story.registry.push("acme/shop", &["v1.1.0"]);
     let tree = story.world.dir("clone");
-    story.github.repo.git(&["clone", "-q", story.github.repo.bare.to_str().unwrap(), arg(&tree)]);
+    story.forge.repo.git(&["clone", "-q", story.forge.repo.bare.to_str().unwrap(), arg(&tree)]);
     story.later(48);
     let bot = |command: &str| {
         let now = story.now.get().to_string();
@@ -415,7 +415,7 @@ fn is_seen(story: &Story, number: u64) {
     assert_eq!(why(&out, "eu", "shop"), held);
     let now = story.now.get().to_string();
     let args = ["status", "--repo", "acme/fleet", "--env", "eu", "--now", &now];
-    let status = story.github.env(story.world.bot(args)).run();
+    let status = story.forge.env(story.world.bot(args)).run();
     status.says(&[&format!("#{number}"), "rolls it back to v1.0.0"]);
 }
 
@@ -428,26 +428,26 @@ fn an_environment_goes_back_to_what_it_held() {
         let now = story.now.get().to_string();
         let args = ["rollback", "--repo", "acme/fleet", "--format", "json", "--now", &now];
         let args = args.into_iter().chain(more.iter().copied());
-        story.github.env(story.world.bot(args)).run()
+        story.forge.env(story.world.bot(args)).run()
     };
     rollback(&[]).exits(2).says(&["name one environment with --env"]);
     rollback(&["--env", "eu", "--to", "v9"]).exits(2).says(&["`eu` did not run v9 before"]);
     rollback(&["--env", "eu", "--to", "a b"]).exits(2).says(&["not a tag"]);
-    story.github.seen();
+    story.forge.seen();
     let dry = rollback(&["--env", "eu", "--image", "shop", "--dry-run"]).exits(0);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
     assert_eq!(dry.json()["changeSets"][0]["title"], "Roll back shop to v1.0.0 in eu");
     // A pull request of its own, once, which other runs leave alone.
     let shop = ["--env", "eu", "--image", "shop"];
     assert_eq!(rollback(&shop).exits(0).deliveries(), ["eu created"]);
     assert_eq!(rollback(&shop).exits(0).deliveries(), ["eu unchanged"]);
-    let pull = story.github.pulls().into_iter().rev().find(|pull| pull.state == "open").unwrap();
+    let pull = story.forge.pulls().into_iter().rev().find(|pull| pull.state == "open").unwrap();
     assert_eq!(pull.title, "Roll back shop to v1.0.0 in eu");
     assert!(pull.head.starts_with("tagalong-rollback/eu-shop-"), "{}", pull.head);
     assert!(pull.body.starts_with("Rolls `eu` back to versions"), "{}", pull.body);
     is_seen(&story, pull.number);
-    assert!(story.github.pulls().iter().any(|it| it.number == pull.number && it.state == "open"));
-    assert!(story.github.merge(pull.number));
+    assert!(story.forge.pulls().iter().any(|it| it.number == pull.number && it.state == "open"));
+    assert!(story.forge.merge(pull.number));
     assert_eq!(story.runs("shop"), "v1.2.0 v1.0.0 v1.0.0 v1.0.0");
     // What it was taken back from does not come again; what is newer does.
     story.later(1);
@@ -497,12 +497,12 @@ fn a_digest_that_the_registry_does_not_have_is_held() {
     story.later(1);
     let files =
         [("clusters/dev/shop.yaml", &*pinned("v1.1.0")), ("clusters/staging/shop.yaml", &*other)];
-    story.github.repo.commit("main", "By hand", &files);
+    story.forge.repo.commit("main", "By hand", &files);
     let plan = || {
         let now = story.now.get().to_string();
         let args =
             ["plan", "--repo", "acme/fleet", "--env", "staging", "--format", "json", "--now", &now];
-        story.github.env(story.world.bot(args)).run()
+        story.forge.env(story.world.bot(args)).run()
     };
     story.registry.lies(&format!("/manifests/{digest}"), [Lie::status(404), Lie::json("{}")]);
     let out = plan().exits(0);
@@ -542,11 +542,11 @@ fn what_moved_behind_a_tag_is_not_promoted() {
             ("clusters/dev/shop.yaml", &*image(&dev)),
             ("clusters/staging/shop.yaml", &*image(&staging)),
         ];
-        story.github.repo.commit("main", "By hand", &files);
+        story.forge.repo.commit("main", "By hand", &files);
         let now = story.now.get().to_string();
         let args =
             ["plan", "--repo", "acme/fleet", "--env", "staging", "--format", "json", "--now", &now];
-        let out = story.github.env(story.world.bot(args)).run();
+        let out = story.forge.env(story.world.bot(args)).run();
         let said = why(&out, "staging", "shop");
         assert!(said.starts_with(want), "{dev} {staging}: {said}");
     }
@@ -563,7 +563,7 @@ fn a_soak_reaches_further_back_than_the_last_commits() {
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
     story.later(24 * 40);
-    story.github.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
+    story.forge.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
     let out = story.run().exits(0);
     assert_eq!(why(&out, "eu", "shop"), "update promoted: v1.1.0 has earned it in dev");
     // And so does one that nothing follows.
@@ -581,11 +581,11 @@ fn an_old_date_is_no_soak() {
     ));
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.later(24 * 40);
-    story.github.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
+    story.forge.repo.commit("main", "Something else", &[("README.md", "hello\n")]);
     let now = story.now.get();
-    story.github.repo.it_is(now - SignedDuration::from_hours(24 * 30));
+    story.forge.repo.it_is(now - SignedDuration::from_hours(24 * 30));
     let site = format!("image: {}/acme/shop:v1.1.0\n", story.registry.host);
-    story.github.repo.commit("main", "Old", &[("clusters/dev/shop.yaml", &site)]);
+    story.forge.repo.commit("main", "Old", &[("clusters/dev/shop.yaml", &site)]);
     story.later(2);
     let out = story.run().exits(0);
     let said = why(&out, "eu", "shop");
@@ -602,12 +602,12 @@ fn a_gate_stays_open_in_a_busy_repository() {
     story.later(1);
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
-    story.github.status(&story.github.repo.head("main"), "health", "SUCCESS");
+    story.forge.status(&story.forge.repo.head("main"), "health", "SUCCESS");
     let eu = || story.run().exits(0).deliveries().into_iter().find(|one| one.starts_with("eu "));
     assert_eq!(eu().as_deref(), Some("eu created"));
     for number in 0..30 {
         let text = format!("{number}\n");
-        story.github.repo.commit("main", "Something else", &[("README.md", &text)]);
+        story.forge.repo.commit("main", "Something else", &[("README.md", &text)]);
     }
     assert_eq!(eu().as_deref(), Some("eu unchanged"));
 }
@@ -621,8 +621,7 @@ fn nothing_takes_a_set_apart() {
     );
     let held = || {
         let tag = |image: &str| {
-            let text =
-                story.github.repo.show("tagalong/dev", &format!("clusters/dev/{image}.yaml"));
+            let text = story.forge.repo.show("tagalong/dev", &format!("clusters/dev/{image}.yaml"));
             text.trim().rsplit(':').next().unwrap().to_owned()
         };
         [tag("shop"), tag("worker")]
@@ -642,7 +641,7 @@ fn nothing_takes_a_set_apart() {
     story.registry.lies("/acme/shop/tags/list", []);
     let now = story.now.get().to_string();
     let args = ["run", "--repo", "acme/fleet", "--env", "dev", "--image", "shop", "--now", &now];
-    story.github.env(story.world.bot(args)).run().exits(0);
+    story.forge.env(story.world.bot(args)).run().exits(0);
     assert_eq!(held(), ["v1.2.0", "v1.2.0"]);
 }
 
@@ -659,7 +658,7 @@ fn nobodys_clock_shortens_a_soak() {
     story.run().exits(0);
     // Pushed now, dated just after the commit before it.
     let image = format!("# dev\nimage: {}/acme/shop:v9.9.9\n", story.registry.host);
-    let repo = &story.github.repo;
+    let repo = &story.forge.repo;
     let now = story.now.get();
     repo.it_is(now.checked_sub(SignedDuration::from_hours(71)).unwrap());
     repo.commit("main", "Evil", &[("clusters/dev/shop.yaml", &image)]);
@@ -687,7 +686,7 @@ fn a_ledger_that_is_taken_away_shortens_no_soak() {
         let run = || {
             let now = story.now.get().to_string();
             let args = ["run", "--repo", "acme/fleet", "--format", "json", "--now", &now];
-            story.github.env(story.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run().exits(0)
+            story.forge.env(story.world.bot(args)).env("TAGALONG_LEDGER_KEY", key).run().exits(0)
         };
         story.later(1);
         run();
@@ -695,7 +694,7 @@ fn a_ledger_that_is_taken_away_shortens_no_soak() {
         run();
         story.registry.push("acme/shop", &["v9.9.9"]);
         let image = format!("# dev\nimage: {}/acme/shop:v9.9.9\n", story.registry.host);
-        let (repo, now) = (&story.github.repo, story.now.get());
+        let (repo, now) = (&story.forge.repo, story.now.get());
         repo.it_is(now.checked_sub(SignedDuration::from_hours(71)).unwrap());
         repo.commit("main", "Evil", &[("clusters/dev/shop.yaml", &image)]);
         repo.it_is(now);
@@ -731,7 +730,7 @@ fn no_detour_shortens_a_soak() {
     };
     let commit = |story: &Story, tag: &str| {
         let text = of(story, tag);
-        story.github.repo.commit("main", tag, &[("clusters/dev/shop.yaml", &text)]);
+        story.forge.repo.commit("main", tag, &[("clusters/dev/shop.yaml", &text)]);
     };
     planted.later(1);
     planted.run().exits(0);
@@ -740,9 +739,9 @@ fn no_detour_shortens_a_soak() {
     planted.run().exits(0);
     planted.later(96);
     let now = planted.now.get();
-    planted.github.repo.it_is(now.checked_sub(SignedDuration::from_hours(95)).unwrap());
+    planted.forge.repo.it_is(now.checked_sub(SignedDuration::from_hours(95)).unwrap());
     commit(&planted, "v9.9.9");
-    planted.github.repo.it_is(now);
+    planted.forge.repo.it_is(now);
     let said = why(&planted.run().exits(0), "eu", "shop");
     assert!(said.starts_with("hold soaking: v9.9.9 soaks in dev until "), "{said}");
     // The next commit is of tomorrow.
@@ -751,9 +750,9 @@ fn no_detour_shortens_a_soak() {
     ahead.run().exits(0);
     commit(&ahead, "v1.0.5");
     let now = ahead.now.get();
-    ahead.github.repo.it_is(now.checked_add(SignedDuration::from_hours(20)).unwrap());
+    ahead.forge.repo.it_is(now.checked_add(SignedDuration::from_hours(20)).unwrap());
     commit(&ahead, "v1.0.6");
-    ahead.github.repo.it_is(now);
+    ahead.forge.repo.it_is(now);
     ahead.later(30);
     let said = why(&ahead.run().exits(0), "eu", "shop");
     assert!(said.starts_with("hold soaking"), "{said}");

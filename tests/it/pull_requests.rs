@@ -1,14 +1,14 @@
 //! The life of a pull request on the world's GitHub.
 
-use crate::world::github::{Fault, TOKEN};
-use crate::world::{Bot, GitHub, Lie, Output, Registry, World, arg};
+use crate::world::{Bot, ForgeServer, Lie, Output, Registry, World, arg};
+use crate::world::{Fault, TOKEN};
 
 const BRANCH: &str = "tagalong/staging";
 
 struct Story {
     world: World,
     registry: Registry,
-    github: GitHub,
+    forge: ForgeServer,
 }
 
 impl Story {
@@ -27,18 +27,18 @@ impl Story {
             ("clusters/staging/shop.yaml", &site),
             ("README.md", "hello\n"),
         ]);
-        Self { world, registry, github }
+        Self { world, registry, forge: github }
     }
 
     fn run(&self, args: &[&str]) -> Output {
         let all = ["run", "--repo", "acme/fleet", "--format", "json"]
             .into_iter()
             .chain(args.iter().copied());
-        self.github.env(self.world.bot(all)).run()
+        self.forge.env(self.world.bot(all)).run()
     }
 
     fn site(&self, branch: &str) -> String {
-        self.github.repo.show(branch, "clusters/staging/shop.yaml")
+        self.forge.repo.show(branch, "clusters/staging/shop.yaml")
     }
 }
 
@@ -46,7 +46,7 @@ impl Story {
 fn is_opened_left_alone_updated_and_left_alone_again() {
     let story = Story::new();
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
-    let pull = &story.github.pulls()[0];
+    let pull = &story.forge.pulls()[0];
     assert_eq!(
         (&*pull.title, &*pull.head, &*pull.base),
         ("Update shop to v1.1.0 in staging", BRANCH, "main")
@@ -59,23 +59,23 @@ fn is_opened_left_alone_updated_and_left_alone_again() {
     );
     assert!(story.site(BRANCH).ends_with("/acme/shop:v1.1.0 # here\n"));
     assert!(story.site("main").ends_with("/acme/shop:v1.0.0 # here\n"));
-    assert!(story.github.mergeable(1));
+    assert!(story.forge.mergeable(1));
 
-    story.github.seen();
-    let head = story.github.repo.head(BRANCH);
+    story.forge.seen();
+    let head = story.forge.repo.head(BRANCH);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
-    assert_eq!(story.github.repo.head(BRANCH), head);
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.repo.head(BRANCH), head);
 
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
-    assert_eq!(story.github.pulls().len(), 1);
-    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.2.0 in staging");
+    assert_eq!(story.forge.pulls().len(), 1);
+    assert_eq!(story.forge.pulls()[0].title, "Update shop to v1.2.0 in staging");
     assert!(story.site(BRANCH).ends_with("/acme/shop:v1.2.0 # here\n"));
-    let parent = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
-    assert_eq!(parent.trim(), story.github.repo.head("main"));
+    let parent = story.forge.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
+    assert_eq!(parent.trim(), story.forge.repo.head("main"));
 
-    assert!(story.github.merge(1));
+    assert!(story.forge.merge(1));
     let out = story.run(&[]).exits(0);
     assert_eq!(out.decisions(), ["shop keep v1.2.0 up-to-date"]);
     assert_eq!(out.deliveries(), Vec::<String>::new());
@@ -85,7 +85,7 @@ fn is_opened_left_alone_updated_and_left_alone_again() {
 fn costs_few_requests() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    let seen = story.github.seen();
+    let seen = story.forge.seen();
     let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
     let git: Vec<_> = git.into_iter().filter(|seen| !seen.contains("challenged")).collect();
     assert!(api.len() <= 6 && git.len() <= 4, "{api:#?} {git:#?}");
@@ -107,29 +107,29 @@ fn costs_few_requests() {
 fn a_persons_commit_on_the_branch_is_left_alone() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    story.github.repo.commit(BRANCH, "My own fix", &[("clusters/staging/extra.yaml", "a: 1\n")]);
-    let head = story.github.repo.head(BRANCH);
+    story.forge.repo.commit(BRANCH, "My own fix", &[("clusters/staging/extra.yaml", "a: 1\n")]);
+    let head = story.forge.repo.head(BRANCH);
     story.registry.push("acme/shop", &["v1.2.0"]);
-    story.github.seen();
+    story.forge.seen();
     let out = story.run(&[]).exits(0).says(&["Ada committed to `tagalong/staging`"]);
     assert_eq!(out.deliveries(), ["staging frozen"]);
-    assert_eq!(story.github.repo.head(BRANCH), head);
+    assert_eq!(story.forge.repo.head(BRANCH), head);
     // The pull request says so, once.
-    assert_eq!(story.github.writes(), ["PATCH /api/v3/repos/acme/fleet/pulls/1"]);
-    let body = story.github.pulls()[0].body.clone();
+    assert_eq!(story.forge.writes(), ["PATCH /api/v3/repos/acme/fleet/pulls/1"]);
+    let body = story.forge.pulls()[0].body.clone();
     assert!(body.starts_with("> **Left alone**: ``Ada committed to "), "{body}");
     story.run(&[]).exits(0);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
     // Until people say otherwise.
-    story.github.edit(1, |pull| {
+    story.forge.edit(1, |pull| {
         pull.labels.push("tagalong:rebase".into());
         pull.labelled_by = "mallory";
     });
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging frozen"]);
-    story.github.edit(1, |pull| pull.labelled_by = "ada");
+    story.forge.edit(1, |pull| pull.labelled_by = "ada");
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
     assert!(story.site(BRANCH).ends_with(":v1.2.0 # here\n"));
-    let pull = &story.github.pulls()[0];
+    let pull = &story.forge.pulls()[0];
     assert_eq!(pull.labels, ["staging", "bump"]);
     assert!(!pull.body.contains("Left alone"));
 }
@@ -138,11 +138,11 @@ fn a_persons_commit_on_the_branch_is_left_alone() {
 fn an_amended_or_rebased_commit_is_a_persons() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    let tree = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
-    let message = story.github.repo.git(&["log", "-1", "--format=%B", BRANCH]);
-    let main = story.github.repo.head("main");
-    let amended = story.github.repo.git(&["commit-tree", tree.trim(), "-p", &main, "-m", &message]);
-    story.github.repo.git(&["update-ref", &format!("refs/heads/{BRANCH}"), amended.trim()]);
+    let tree = story.forge.repo.git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
+    let message = story.forge.repo.git(&["log", "-1", "--format=%B", BRANCH]);
+    let main = story.forge.repo.head("main");
+    let amended = story.forge.repo.git(&["commit-tree", tree.trim(), "-p", &main, "-m", &message]);
+    story.forge.repo.git(&["update-ref", &format!("refs/heads/{BRANCH}"), amended.trim()]);
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging frozen"]);
 }
@@ -151,16 +151,16 @@ fn an_amended_or_rebased_commit_is_a_persons() {
 fn the_base_moving_elsewhere_changes_nothing_and_in_the_file_rebases() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    let head = story.github.repo.head(BRANCH);
-    story.github.repo.commit("main", "Elsewhere", &[("README.md", "hello again\n")]);
+    let head = story.forge.repo.head(BRANCH);
+    story.forge.repo.commit("main", "Elsewhere", &[("README.md", "hello again\n")]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
-    assert_eq!(story.github.repo.head(BRANCH), head);
+    assert_eq!(story.forge.repo.head(BRANCH), head);
 
     let site = story.site("main").replace("# here", "# there");
-    story.github.repo.commit("main", "In the file", &[("clusters/staging/shop.yaml", &site)]);
-    assert!(!story.github.mergeable(1));
+    story.forge.repo.commit("main", "In the file", &[("clusters/staging/shop.yaml", &site)]);
+    assert!(!story.forge.mergeable(1));
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
-    assert!(story.github.mergeable(1));
+    assert!(story.forge.mergeable(1));
     assert!(story.site(BRANCH).ends_with("/acme/shop:v1.1.0 # there\n"));
 }
 
@@ -168,12 +168,12 @@ fn the_base_moving_elsewhere_changes_nothing_and_in_the_file_rebases() {
 fn a_title_that_a_person_changed_is_set_again_and_labels_of_people_stay() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    story.github.edit(1, |pull| {
+    story.forge.edit(1, |pull| {
         pull.title = "mine".into();
         pull.labels = vec!["urgent".into(), "BUMP".into()];
     });
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
-    let pull = &story.github.pulls()[0];
+    let pull = &story.forge.pulls()[0];
     assert_eq!(pull.title, "Update shop to v1.1.0 in staging");
     assert_eq!(pull.labels, ["urgent", "BUMP", "staging"]);
 }
@@ -181,7 +181,7 @@ fn a_title_that_a_person_changed_is_set_again_and_labels_of_people_stay() {
 #[test]
 fn the_answer_to_a_creation_may_be_lost() {
     let story = Story::new();
-    story.github.fault(Fault {
+    story.forge.fault(Fault {
         method: "POST",
         part: "/pulls",
         status: 502,
@@ -191,8 +191,8 @@ fn the_answer_to_a_creation_may_be_lost() {
     });
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
-    assert_eq!(story.github.pulls().len(), 1);
-    assert_eq!(story.github.pulls()[0].labels, ["staging", "bump"]);
+    assert_eq!(story.forge.pulls().len(), 1);
+    assert_eq!(story.forge.pulls()[0].labels, ["staging", "bump"]);
 }
 
 #[test]
@@ -200,8 +200,8 @@ fn another_run_that_was_faster_is_joined() {
     let story = Story::new();
     story.run(&[]).exits(0);
     // The list does not show the pull request yet, as a replica that lags behind.
-    story.github.edit(1, |pull| pull.base = "lagging".into());
-    story.github.fault(Fault {
+    story.forge.edit(1, |pull| pull.base = "lagging".into());
+    story.forge.fault(Fault {
         method: "POST",
         part: "/pulls",
         status: 422,
@@ -211,23 +211,23 @@ fn another_run_that_was_faster_is_joined() {
     });
     let out = story.run(&[]);
     assert_eq!(out.exits(1).deliveries(), ["staging failed"]);
-    story.github.edit(1, |pull| pull.base = "main".into());
+    story.forge.edit(1, |pull| pull.base = "main".into());
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging unchanged"]);
-    assert_eq!(story.github.pulls().len(), 1);
+    assert_eq!(story.forge.pulls().len(), 1);
 }
 
 #[test]
 fn a_closed_pull_request_means_not_this_version() {
     let story = Story::new();
     story.run(&[]).exits(0);
-    story.github.edit(1, |pull| pull.state = "closed");
-    story.github.seen();
+    story.forge.edit(1, |pull| pull.state = "closed");
+    story.forge.seen();
     let out = story.run(&[]).exits(0).says(&["v1.1.0 is not wanted here: #1 was closed"]);
     assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
-    assert_eq!(story.github.pulls()[1].title, "Update shop to v1.2.0 in staging");
+    assert_eq!(story.forge.pulls()[1].title, "Update shop to v1.2.0 in staging");
 }
 
 #[test]
@@ -236,17 +236,17 @@ fn what_was_merged_and_taken_back_is_not_proposed_again() {
     story.run(&[]).exits(0);
     let before = story.site("main");
     // A merge commit leaves the branch's commit in the base; then somebody sets the file back.
-    story.github.repo.git(&["update-ref", "refs/heads/main", &story.github.repo.head(BRANCH)]);
-    story.github.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
-    story.github.repo.commit("main", "Back", &[("clusters/staging/shop.yaml", &before)]);
+    story.forge.repo.git(&["update-ref", "refs/heads/main", &story.forge.repo.head(BRANCH)]);
+    story.forge.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
+    story.forge.repo.commit("main", "Back", &[("clusters/staging/shop.yaml", &before)]);
     let out = story.run(&[]).exits(0).says(&["#1 was reverted"]);
     assert_eq!(out.decisions(), ["shop hold v1.1.0 refused"]);
     // A newer one is, from the base as it is now and not from the left-over branch.
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging created"]);
-    assert!(story.github.mergeable(2));
-    let parent = story.github.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
-    assert_eq!(parent.trim(), story.github.repo.head("main"));
+    assert!(story.forge.mergeable(2));
+    let parent = story.forge.repo.git(&["rev-parse", &format!("{BRANCH}^")]);
+    assert_eq!(parent.trim(), story.forge.repo.head("main"));
 }
 
 #[test]
@@ -260,20 +260,20 @@ fn labels_that_cannot_be_set_do_not_undo_the_pull_request() {
         message: "No",
         after_effect: false,
     };
-    story.github.fault(fault("POST", "/labels"));
+    story.forge.fault(fault("POST", "/labels"));
     let out = story.run(&[]).exits(0).says(&["without all of its labels"]);
     assert_eq!(out.json()["deliveries"][0]["pullRequest"], 1);
     story.registry.push("acme/shop", &["v1.2.0"]);
-    story.github.fault(fault("POST", "/labels"));
+    story.forge.fault(fault("POST", "/labels"));
     assert_eq!(story.run(&[]).exits(0).deliveries(), ["staging updated"]);
-    assert_eq!(story.github.pulls()[0].title, "Update shop to v1.2.0 in staging");
+    assert_eq!(story.forge.pulls()[0].title, "Update shop to v1.2.0 in staging");
 }
 
 #[test]
 fn a_ref_that_stands_in_the_way_is_not_taken_for_a_race() {
     let story = Story::new();
-    let main = story.github.repo.head("main");
-    story.github.repo.git(&["update-ref", "refs/heads/tagalong", &main]);
+    let main = story.forge.repo.head("main");
+    story.forge.repo.git(&["update-ref", "refs/heads/tagalong", &main]);
     let out = story.run(&[]).exits(1).says(&["the server refuses the push to `tagalong/staging`"]);
     assert_eq!(out.deliveries(), ["staging failed"]);
 }
@@ -324,9 +324,9 @@ fn a_branch_that_was_left_over_is_not_carried_on() {
     let story = Story::new();
     story.run(&[]).exits(0);
     // Merged, and the base moved on; the branch and its old proposal are still there.
-    story.github.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
+    story.forge.edit(1, |pull| (pull.state, pull.merged) = ("closed", true));
     let site = story.site("main").replace("v1.0.0", "v1.9.0");
-    story.github.repo.commit("main", "Further", &[("clusters/staging/shop.yaml", &site)]);
+    story.forge.repo.commit("main", "Further", &[("clusters/staging/shop.yaml", &site)]);
     story.registry.lies("/tags/list", [Lie::status(404)]);
     for via in ["pull-request", "push"] {
         let out = story.run(&["--deliver", via]).exits(3);
@@ -334,7 +334,7 @@ fn a_branch_that_was_left_over_is_not_carried_on() {
         assert_eq!(out.deliveries(), Vec::<String>::new());
     }
     // Open again, it still proposes less than what is deployed.
-    story.github.edit(1, |pull| (pull.state, pull.merged) = ("open", false));
+    story.forge.edit(1, |pull| (pull.state, pull.merged) = ("open", false));
     assert_eq!(story.run(&[]).exits(3).decisions(), ["shop undecided - not-found"]);
 }
 
@@ -369,10 +369,10 @@ fn a_checkout_delivers_to_where_it_came_from() {
             std::process::Command::new("git").args(args).current_dir(&work).status().unwrap();
         assert!(status.success(), "{args:?}");
     };
-    git(&["clone", "-q", story.github.repo.bare.to_str().unwrap(), "."]);
+    git(&["clone", "-q", story.forge.repo.bare.to_str().unwrap(), "."]);
     let run = |args: &[&str]| {
         story
-            .github
+            .forge
             .env(
                 story
                     .world
@@ -384,7 +384,7 @@ fn a_checkout_delivers_to_where_it_came_from() {
         "remote",
         "set-url",
         "origin",
-        &format!("{}/acme/fleet.git", story.github.url.replace("http://", "http://x:old@")),
+        &format!("{}/acme/fleet.git", story.forge.url.replace("http://", "http://x:old@")),
     ]);
     run(&[]).exits(0).says(&["opened staging", "#1"]);
     git(&["checkout", "-q", "--detach"]);
@@ -418,7 +418,7 @@ fn refusals_say_what_to_change() {
     ];
     for (status, message, headers, want) in cases {
         let story = Story::new();
-        story.github.fault(Fault {
+        story.forge.fault(Fault {
             method: "POST",
             part: "/pulls",
             status,
@@ -434,12 +434,12 @@ fn refusals_say_what_to_change() {
 fn a_server_without_the_repository_or_the_right_is_named() {
     let story = Story::new();
     let bot = |args: &[&str]| story.world.bot(args.iter().copied());
-    let gone = story.github.env(bot(&["run", "--repo", "acme/gone"])).run();
+    let gone = story.forge.env(bot(&["run", "--repo", "acme/gone"])).run();
     gone.exits(1).says(&["acme/gone.git", "no such repository"]);
     let wrong =
-        story.github.env(bot(&["run", "--repo", "acme/fleet"])).env("GITHUB_TOKEN", "wrong").run();
+        story.forge.env(bot(&["run", "--repo", "acme/fleet"])).env("GITHUB_TOKEN", "wrong").run();
     wrong.exits(1).says(&["the server refuses the login"]);
-    let branch = story.github.env(bot(&["run", "--repo", "acme/fleet", "--branch", "nope"])).run();
+    let branch = story.forge.env(bot(&["run", "--repo", "acme/fleet", "--branch", "nope"])).run();
     branch.exits(1).says(&["no branch `nope`"]);
 }
 
@@ -448,7 +448,7 @@ fn a_server_without_the_repository_or_the_right_is_named() {
 fn an_app_gets_its_token() {
     let story = Story::new();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
-    let app = |bot: Bot| story.github.env(bot).env("GITHUB_TOKEN", "").env("GITHUB_APP_ID", "123");
+    let app = |bot: Bot| story.forge.env(bot).env("GITHUB_TOKEN", "").env("GITHUB_APP_ID", "123");
     let run = |env: (&str, &str), more: &[&str]| {
         let args = ["run", "--repo", "acme/fleet", "--format", "json", "-v", "-v"];
         let bot = story.world.bot(args.into_iter().chain(more.iter().copied()));
@@ -457,7 +457,7 @@ fn an_app_gets_its_token() {
     let out = run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(0);
     assert_eq!(out.deliveries(), ["staging created"]);
     assert!(!format!("{}{}", out.stdout, out.stderr).contains(TOKEN));
-    let seen = story.github.seen();
+    let seen = story.forge.seen();
     let asked = seen.iter().filter(|seen| seen.contains("install")).collect::<Vec<_>>();
     assert_eq!(asked.len(), 2, "{asked:?}");
     // A token that is too old by now is replaced, and what was refused is sent again.
@@ -470,14 +470,14 @@ fn an_app_gets_its_token() {
         after_effect: false,
     };
     story.registry.push("acme/shop", &["v1.2.0"]);
-    story.github.fault(expired("PATCH", "/pulls/1"));
+    story.forge.fault(expired("PATCH", "/pulls/1"));
     let out = run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(0);
     assert_eq!(out.deliveries(), ["staging updated"]);
-    assert!(story.github.pulls()[0].body.contains("`v1.2.0`"));
+    assert!(story.forge.pulls()[0].body.contains("`v1.2.0`"));
     // One that is refused at once is no better for being new.
     story.registry.push("acme/shop", &["v1.3.0"]);
-    story.github.fault(expired("PATCH", "/pulls/1"));
-    story.github.fault(expired("PATCH", "/pulls/1"));
+    story.forge.fault(expired("PATCH", "/pulls/1"));
+    story.forge.fault(expired("PATCH", "/pulls/1"));
     run(("GITHUB_APP_PRIVATE_KEY", &key), &[]).exits(1).says(&["GitHub refuses the token (401)"]);
     let file = story.world.file("key.pem", &key);
     run(("GITHUB_APP_PRIVATE_KEY_FILE", arg(&file)), &[]).exits(0);
@@ -496,7 +496,7 @@ fn an_app_gets_its_token() {
 #[test]
 fn a_protected_branch_is_explained() {
     let story = Story::new();
-    story.github.repo.hook(
+    story.forge.repo.hook(
         "update",
         "#!/bin/sh\n[ \"$1\" = refs/heads/main ] && { echo 'GH006: Protected branch update failed' >&2; exit 1; }\nexit 0\n",
     );
@@ -512,8 +512,8 @@ fn a_push_goes_straight_to_the_branch() {
     assert_eq!(out.deliveries(), ["staging pushed"]);
     assert_eq!(out.json()["changeSets"][0]["branch"], "main");
     assert!(story.site("main").ends_with("/acme/shop:v1.1.0 # here\n"));
-    assert_eq!(story.github.repo.git(&["rev-list", "--count", "main"]).trim(), "2");
-    assert_eq!(story.github.pulls().len(), 0);
+    assert_eq!(story.forge.repo.git(&["rev-list", "--count", "main"]).trim(), "2");
+    assert_eq!(story.forge.pulls().len(), 0);
     assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), Vec::<String>::new());
 }
 
@@ -521,14 +521,14 @@ fn a_push_goes_straight_to_the_branch() {
 fn a_lost_race_is_run_again_on_what_is_there() {
     let story = Story::new();
     // Whoever pushes first finds that somebody was faster: the hook commits to main, once.
-    story.github.repo.hook(
+    story.forge.repo.hook(
         "pre-receive",
         "#!/bin/sh\n[ -e raced ] && exit 0\ntouch raced\nunset GIT_QUARANTINE_PATH\n\
          new=$(git -c user.name=Eve -c user.email=e@x commit-tree -p main -m faster main^{tree})\n\
          git update-ref refs/heads/main $new\nexit 0\n",
     );
     assert_eq!(story.run(&["--deliver", "push"]).exits(0).deliveries(), ["staging pushed"]);
-    assert_eq!(story.github.repo.git(&["log", "--format=%an", "main"]), "tagalong\nEve\nAda\n");
+    assert_eq!(story.forge.repo.git(&["log", "--format=%an", "main"]), "tagalong\nEve\nAda\n");
     assert_eq!(story.registry.seen().len(), 1, "tags are listed once, however often is planned");
 }
 
@@ -536,12 +536,11 @@ fn a_lost_race_is_run_again_on_what_is_there() {
 fn the_token_is_nowhere_to_be_seen() {
     let story = Story::new();
     let all = ["run", "--repo", "acme/fleet", "-v", "-v"];
-    let out = story.github.env(story.world.bot(all)).run().exits(0);
+    let out = story.forge.env(story.world.bot(all)).run().exits(0);
     assert!(!out.stdout.contains(TOKEN) && !out.stderr.contains(TOKEN), "{}", out.stderr);
-    let pull = &story.github.pulls()[0];
+    let pull = &story.forge.pulls()[0];
     assert!(!pull.body.contains(TOKEN) && !pull.title.contains(TOKEN));
-    let url =
-        story.github.url.replace("http://", &format!("http://x:{TOKEN}@")) + "/acme/fleet.git";
-    let out = story.github.env(story.world.bot(["plan", "--repo", &url])).run().exits(2);
+    let url = story.forge.url.replace("http://", &format!("http://x:{TOKEN}@")) + "/acme/fleet.git";
+    let out = story.forge.env(story.world.bot(["plan", "--repo", &url])).run().exits(2);
     assert!(!out.stderr.contains(TOKEN), "{}", out.stderr);
 }

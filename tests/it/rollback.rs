@@ -8,7 +8,7 @@ fn story() -> Story {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
-    assert!(story.github.merge(1));
+    assert!(story.forge.merge(1));
     story.later(2);
     story.registry.push("acme/shop", &["v1.2.0"]);
     story.run().exits(0);
@@ -17,7 +17,7 @@ fn story() -> Story {
 }
 
 fn open(story: &Story) -> Vec<String> {
-    let pulls = story.github.pulls().into_iter().filter(|pull| pull.state == "open");
+    let pulls = story.forge.pulls().into_iter().filter(|pull| pull.state == "open");
     pulls.map(|pull| format!("#{} {}", pull.number, pull.title)).collect()
 }
 
@@ -38,13 +38,13 @@ fn it_closes_what_is_proposed_forwards_and_holds_it_while_it_is_open() {
     let out = back(&story, &["--reason", "checkout errors", "--by", "ada"]).exits(0);
     assert_eq!(out.deliveries(), ["default created", "default closed"]);
     assert_eq!(open(&story), ["#3 Roll back shop to v1.0.0"]);
-    let pull = story.github.pulls().into_iter().find(|pull| pull.number == 3).unwrap();
+    let pull = story.forge.pulls().into_iter().find(|pull| pull.number == 3).unwrap();
     for part in ["Reason: `checkout errors`", "Asked for by: `ada`", "| `shop` | `v1.1.0` | 2027-"]
     {
         assert!(pull.body.contains(part), "no {part:?} in\n{}", pull.body);
     }
     assert!(!pull.body.contains("rewritten when something newer appears"), "{}", pull.body);
-    let message = story.github.repo.git(&["log", "-1", "--format=%B", &pull.head]);
+    let message = story.forge.repo.git(&["log", "-1", "--format=%B", &pull.head]);
     assert!(
         message.starts_with(
             "Roll back shop to v1.0.0\n\n- shop: v1.1.0 -> v1.0.0\n\nReason: checkout errors\n"
@@ -59,7 +59,7 @@ fn it_closes_what_is_proposed_forwards_and_holds_it_while_it_is_open() {
     }
     story.bot(&["status"]).exits(0).says(&["#3", "rolls it back to v1.0.0"]);
     // A person changes their mind: what was closed by us comes back.
-    story.github.edit(3, |pull| pull.state = "closed");
+    story.forge.edit(3, |pull| pull.state = "closed");
     story.run().exits(0);
     assert_eq!(open(&story), ["#4 Update shop to v1.2.0"]);
 }
@@ -68,14 +68,14 @@ fn it_closes_what_is_proposed_forwards_and_holds_it_while_it_is_open() {
 fn after_the_merge_only_newer_versions_come_and_the_branch_goes() {
     let story = story();
     back(&story, &[]).exits(0);
-    assert!(story.github.merge(3));
+    assert!(story.forge.merge(3));
     story.later(1);
     story.run().exits(0);
     // v1.2.0 is newer than what was rolled back.
     assert_eq!(open(&story), ["#4 Update shop to v1.2.0"]);
-    let branches = story.github.repo.git(&["branch", "--list", "tagalong-rollback/*"]);
+    let branches = story.forge.repo.git(&["branch", "--list", "tagalong-rollback/*"]);
     assert_eq!(branches.trim(), "", "a merged rollback leaves no branch behind");
-    story.github.edit(4, |pull| pull.state = "closed");
+    story.forge.edit(4, |pull| pull.state = "closed");
     story
         .registry
         .lies("/tags/list", [crate::world::Lie::json(r#"{"tags": ["v1.0.0", "v1.1.0"]}"#)]);
@@ -88,9 +88,9 @@ fn it_can_be_pushed_when_there_is_no_time() {
     let story = story();
     let out = back(&story, &["--deliver", "push", "--reason", "an incident"]).exits(0);
     assert_eq!(out.deliveries()[0], "default pushed");
-    let site = story.github.repo.show("main", "shop.yaml");
+    let site = story.forge.repo.show("main", "shop.yaml");
     assert!(site.trim().ends_with(":v1.0.0"), "{site}");
-    let message = story.github.repo.git(&["log", "-1", "--format=%B", "main"]);
+    let message = story.forge.repo.git(&["log", "-1", "--format=%B", "main"]);
     assert!(message.contains("\nReason: an incident\n"), "{message}");
 }
 
@@ -104,9 +104,9 @@ fn nothing_to_go_back_to_has_a_code_of_its_own() {
 #[test]
 fn a_dry_run_says_what_the_rollback_does_and_does_none_of_it() {
     let story = story();
-    story.github.seen();
+    story.forge.seen();
     let out = back(&story, &["--dry-run"]).exits(0);
-    assert_eq!(story.github.writes(), [""; 0]);
+    assert_eq!(story.forge.writes(), [""; 0]);
     let json = out.json();
     let actions = json["actions"].as_array().unwrap().iter();
     let actions: Vec<&str> = actions.map(|row| row["action"].as_str().unwrap()).collect();
@@ -141,14 +141,14 @@ fn one_pull_request_takes_an_environment_back_however_updates_are_grouped() {
         fleet.deploy("staging", image, "v1.1.0");
     }
     let args = ["rollback", "--repo", "acme/fleet", "--format", "json", "--env", "staging"];
-    let out = fleet.github.env(fleet.world.bot(args)).run().exits(0);
+    let out = fleet.forge.env(fleet.world.bot(args)).run().exits(0);
     assert_eq!(out.deliveries(), ["staging created"]);
-    let pull = fleet.github.pulls().pop().unwrap();
+    let pull = fleet.forge.pulls().pop().unwrap();
     assert_eq!(pull.title, "Roll back 3 images in staging");
     assert_eq!(pull.body.matches("| `v1.1.0` |").count(), 3, "{}", pull.body);
     // A person closes it, and asks again at the next incident.
-    fleet.github.edit(pull.number, |pull| pull.state = "closed");
-    let out = fleet.github.env(fleet.world.bot(args)).run().exits(0);
+    fleet.forge.edit(pull.number, |pull| pull.state = "closed");
+    let out = fleet.forge.env(fleet.world.bot(args)).run().exits(0);
     assert_eq!(out.deliveries(), ["staging created"]);
 }
 
@@ -158,7 +158,7 @@ fn what_is_pushed_waits_for_an_open_rollback_too() {
     back(&story, &[]).exits(0);
     let out = story.bot(&["run", "--deliver", "push", "--format", "json"]).exits(0);
     assert_eq!(why(&out), "hold #3 rolls it back to v1.0.0; merge or close that first");
-    let site = story.github.repo.show("main", "shop.yaml");
+    let site = story.forge.repo.show("main", "shop.yaml");
     assert!(site.trim().ends_with(":v1.1.0"), "{site}");
 }
 
@@ -181,7 +181,7 @@ fn pair() -> Story {
         ]
     });
     newer(&story, "v1.1.0");
-    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"));
+    assert!(story.forge.repo.show("main", "back.yaml").contains(":v1.1.0"));
     story
 }
 
@@ -205,7 +205,7 @@ fn partners_in_lockstep_go_back_together_and_wait_together() {
         out.decisions(),
         ["back hold v1.2.0 rollback-open", "front hold v1.2.0 rollback-open"]
     );
-    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"), "it moved alone");
+    assert!(story.forge.repo.show("main", "back.yaml").contains(":v1.1.0"), "it moved alone");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_push_waits_where_nobody_can_say_whether_a_rollback_is_open() {
     let story = pair();
     back(&story, &["--deliver", "pull-request"]).exits(0);
     for _ in 0..10 {
-        story.github.fault(Fault {
+        story.forge.fault(Fault {
             method: "POST",
             part: "/graphql",
             status: 401,
@@ -227,5 +227,5 @@ fn a_push_waits_where_nobody_can_say_whether_a_rollback_is_open() {
     }
     let out = story.run().exits(3);
     out.says(&["forge.unavailable", "it is not known whether a rollback is open"]);
-    assert!(story.github.repo.show("main", "back.yaml").contains(":v1.1.0"), "it was pushed");
+    assert!(story.forge.repo.show("main", "back.yaml").contains(":v1.1.0"), "it was pushed");
 }

@@ -27,7 +27,7 @@ fn send(story: &Story, request: RequestBuilder) -> (u16, String) {
 }
 
 fn open(story: &Story) -> usize {
-    story.github.pulls().iter().filter(|pull| pull.state == "open").count()
+    story.forge.pulls().iter().filter(|pull| pull.state == "open").count()
 }
 
 const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/fleet"}}"#;
@@ -36,7 +36,7 @@ const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/f
 fn what_rings_is_let_in_and_looked_at_once() {
     let story = Story::shop();
     let daemon =
-        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+        Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"run finished\"", 1);
     let get = |path: &str| send(&story, daemon.get(path));
     assert_eq!(get("/healthz"), (200, "ok\n".to_owned()));
@@ -89,7 +89,7 @@ fn what_rings_is_let_in_and_looked_at_once() {
     assert_eq!(send(&story, notice).0, 202);
     let looked = daemon.says("\"run finished\"", 3);
     assert!(daemon.says("\"run started\"", 3).contains("Images"), "{looked}");
-    assert!(story.github.pulls()[0].title.contains("v1.2.0"), "{}", story.github.pulls()[0].title);
+    assert!(story.forge.pulls()[0].title.contains("v1.2.0"), "{}", story.forge.pulls()[0].title);
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -97,7 +97,7 @@ fn what_rings_is_let_in_and_looked_at_once() {
 fn the_log_says_what_a_run_changed_and_why_a_webhook_is_not_taken() {
     let story = Story::shop();
     let config = settings(&story, "[{repo: acme/fleet}]");
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     let (status, why) = send(&story, daemon.post("/hooks/github").body(PUSH));
     assert_eq!(status, 401);
@@ -129,7 +129,7 @@ fn one_bad_repository_stops_no_other() {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     let config = settings(&story, "[{repo: acme/gone}, {repo: acme/fleet}]");
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     let finished = daemon.says("\"run finished\"", 2);
     for part in ["\"opened\":1", "\"updated\":0", "\"duration_ms\":"] {
         assert!(finished.contains(part), "no {part} in {finished}");
@@ -165,7 +165,7 @@ fn a_run_that_needs_too_much_memory_ends_alone() {
     let config = settings(&story, &repositories);
     let text = std::fs::read_to_string(&config).unwrap() + "runMemory: 128\n";
     std::fs::write(&config, text).unwrap();
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     let problem = daemon.says("the run was ended by signal 6", 1);
     assert!(problem.contains("greedy.git") && problem.contains("128 MiB"), "{problem}");
     daemon.says("pull request opened", 1);
@@ -180,14 +180,14 @@ fn a_run_that_needs_too_much_memory_ends_alone() {
 #[test]
 fn the_daemon_tells_of_a_ledger_that_nobody_proves() {
     let story = Story::shop();
-    let tree = story.github.repo.make_tree(&format!(
+    let tree = story.forge.repo.make_tree(&format!(
         "100644 blob {}\tledger.json\n",
-        story.github.repo.hash_object("{\"version\": 1, \"seal\": \"x\"}")
+        story.forge.repo.hash_object("{\"version\": 1, \"seal\": \"x\"}")
     ));
-    let commit = story.github.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
-    story.github.repo.git(&["update-ref", "refs/tagalong/ledger", commit.trim()]);
+    let commit = story.forge.repo.git(&["commit-tree", "-m", "Remember", tree.trim()]);
+    story.forge.repo.git(&["update-ref", "refs/tagalong/ledger", commit.trim()]);
     let config = settings(&story, "[{repo: acme/fleet}]");
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     let told = daemon.says("ledger.unproven", 1);
     assert!(told.contains("acme/fleet") && told.contains("has no key"), "{told}");
     daemon.says("\"run finished\"", 1);
@@ -198,9 +198,9 @@ fn the_daemon_tells_of_a_ledger_that_nobody_proves() {
 #[test]
 fn a_run_ends_with_its_daemon() {
     let story = Story::shop();
-    let (here, goes_on) = story.github.ambush(0, false);
+    let (here, goes_on) = story.forge.ambush(0, false);
     let config = settings(&story, "[{repo: acme/fleet}]");
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     here.recv_timeout(PATIENCE).unwrap();
     let runs = daemon.runs();
     assert_eq!(runs.len(), 1);
@@ -221,7 +221,7 @@ fn settings_that_turn_invalid_are_not_taken() {
     let story = Story::shop();
     let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     for bad in ["repositories: [", "repositories: []", &good.replace("HOOK_SECRET", "NOT_SET")] {
         std::fs::write(&config, bad).unwrap();
@@ -245,9 +245,9 @@ fn what_rings_before_anything_is_known_is_not_lost() {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     // The first look is held up at its first request, and fails.
-    let (here, goes_on) = story.github.ambush(0, false);
+    let (here, goes_on) = story.forge.ambush(0, false);
     let daemon =
-        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+        Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
     here.recv_timeout(PATIENCE).unwrap();
     let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
     let notice = daemon.post("/hooks/registry");
@@ -274,11 +274,11 @@ fn what_rings_before_anything_is_known_is_not_lost() {
 fn a_webhook_outlives_a_registry_that_fails() {
     let story = Story::shop();
     let daemon =
-        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+        Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"run finished\"", 1);
     // A policy has another name by now, which the daemon does not know.
-    let policy = story.github.repo.show("main", "policies/p.yaml").replace("shop:", "web:");
-    story.github.repo.commit("main", "Rename", &[("policies/p.yaml", &policy)]);
+    let policy = story.forge.repo.show("main", "policies/p.yaml").replace("shop:", "web:");
+    story.forge.repo.commit("main", "Rename", &[("policies/p.yaml", &policy)]);
     story.registry.push("acme/shop", &["v1.1.0"]);
     let event = r#"{"events":[{"action":"push","target":{"mediaType":"x.manifest","repository":"acme/shop"}}]}"#;
     let notice = daemon.post("/hooks/registry").header("authorization", SECRET).body(event);
@@ -294,7 +294,7 @@ fn a_webhook_outlives_a_registry_that_fails() {
     assert!(daemon.says("run reported a problem", 1).contains("web in default"));
     story.registry.lies("/tags/list", []);
     assert!(daemon.says("\"run finished\"", 4).contains("\"outcome\":\"done\""));
-    assert!(story.github.pulls()[0].title.contains("v1.2.0"));
+    assert!(story.forge.pulls()[0].title.contains("v1.2.0"));
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -303,7 +303,7 @@ fn a_secret_that_comes_later_is_taken_then() {
     let story = Story::shop();
     let config = settings(&story, "[{repo: acme/fleet}]");
     let good = std::fs::read_to_string(&config).unwrap();
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     let secret = story.world.dir("secrets").join("late");
     let more =
@@ -364,17 +364,17 @@ fn a_stop_in_every_phase_leaves_nothing_broken() {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     let daemon =
-        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+        Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"run finished\"", 1);
     assert_eq!(daemon.stop(), 0);
-    let requests = story.github.seen().len();
+    let requests = story.forge.seen().len();
     assert!(requests >= 5, "{requests}");
     for (left, after_effect) in (0..requests).flat_map(|left| [(left, false), (left, true)]) {
         let story = Story::shop();
         story.registry.push("acme/shop", &["v1.1.0"]);
-        let (here, goes_on) = story.github.ambush(left, after_effect);
+        let (here, goes_on) = story.forge.ambush(left, after_effect);
         let daemon =
-            Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+            Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
         here.recv_timeout(PATIENCE).unwrap();
         daemon.signal("-TERM");
         daemon.says("\"stopping\"", 1);
@@ -383,10 +383,10 @@ fn a_stop_in_every_phase_leaves_nothing_broken() {
         assert_eq!(daemon.stop(), 0, "{left} {after_effect}");
         // The next one finds what is there, and does the rest.
         let daemon =
-            Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+            Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
         daemon.says("\"outcome\":\"done\"", 1);
         assert_eq!(daemon.stop(), 0);
-        assert_eq!(story.github.pulls().len(), 1, "{left} {after_effect}");
+        assert_eq!(story.forge.pulls().len(), 1, "{left} {after_effect}");
     }
 }
 
@@ -411,7 +411,7 @@ fn an_early_answer_loses_no_later_request() {
     use std::io::Write as _;
     let story = Story::shop();
     let daemon =
-        Daemon::start(&story.world, &story.github, &settings(&story, "[{repo: acme/fleet}]"));
+        Daemon::start(&story.world, &story.forge, &settings(&story, "[{repo: acme/fleet}]"));
     daemon.says("\"run finished\"", 1);
     let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
     for round in 0..3 {
@@ -460,7 +460,7 @@ fn strangers_take_no_place_from_signed_senders() {
     use std::io::Write as _;
     let story = Story::shop();
     let config = settings(&story, "[{repo: acme/fleet}]");
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     let at = daemon.url.strip_prefix("http://").unwrap().to_owned();
     let slow: Vec<_> = (0..300)
@@ -486,7 +486,7 @@ fn strangers_take_no_place_from_probes() {
     let config = settings(&story, "[{repo: acme/fleet}]");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("statusListen: 127.0.0.1:0\n{text}")).unwrap();
-    let daemon = Daemon::start(&story.world, &story.github, &config);
+    let daemon = Daemon::start(&story.world, &story.forge, &config);
     daemon.says("\"run finished\"", 1);
     let line = daemon.says("probes and metrics", 1);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();

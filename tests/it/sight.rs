@@ -9,7 +9,7 @@ fn what_a_person_closed_is_proposed_by_nobody() {
     let story = Story::shop();
     story.registry.push("acme/shop", &["v1.1.0"]);
     story.run().exits(0);
-    story.github.edit(1, |pull| pull.state = "closed");
+    story.forge.edit(1, |pull| pull.state = "closed");
     story.later(1);
     for command in [&["plan"][..], &["status"], &["explain", "shop"]] {
         let said = story.bot(command).exits(0).stdout;
@@ -37,14 +37,14 @@ fn a_forge_that_fails_is_never_silent() {
                     message,
                     after_effect: false,
                 };
-                story.github.fault(fault);
+                story.forge.fault(fault);
             }
             let out = story.bot(command).exits(3);
             let said = format!("{}{}", out.stdout, out.stderr);
             assert!(said.contains("forge.unavailable"), "{command:?} {status}\n{said}");
             assert!(said.contains("pull requests of acme/fleet are not known"), "{said}");
             assert!(said.contains(words), "{command:?} {status}\n{said}");
-            story.github.heal();
+            story.forge.heal();
         }
     }
     story.bot(&["status"]).exits(0);
@@ -57,13 +57,13 @@ fn a_plan_of_a_work_tree_says_what_it_did_not_look_at() {
     let files = shop(&host);
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
     let tree = story.world.tree(&files);
-    let origin = format!("{}/acme/fleet.git", story.github.url);
+    let origin = format!("{}/acme/fleet.git", story.forge.url);
     for args in [&["init", "-q"][..], &["remote", "add", "origin", &origin]] {
         let git = std::process::Command::new("git").arg("-C").arg(&tree).args(args).status();
         assert!(git.unwrap().success());
     }
     let args = ["plan", "--repo", arg(&tree)];
-    let out = story.github.env(story.world.bot(args)).run().exits(0);
+    let out = story.forge.env(story.world.bot(args)).run().exits(0);
     let said = format!("{}{}", out.stdout, out.stderr);
     assert!(said.contains("forge.not-asked"), "{said}");
     assert!(said.contains("this is a work tree; `--repo acme/fleet` looks at them"), "{said}");

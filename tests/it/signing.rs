@@ -10,7 +10,7 @@ const BRANCH: &str = "tagalong/staging";
 
 fn fleet(sign: &str, deliver: &str) -> Fleet {
     let fleet = Fleet::new(deliver);
-    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", sign)]);
+    fleet.forge.repo.commit("main", "Settings", &[("tagalong.yaml", sign)]);
     fleet
 }
 
@@ -43,12 +43,12 @@ fn an_ssh_key_signs() {
         let signers = fleet.world.file("signers", &signers);
         let allowed = format!("gpg.ssh.allowedSignersFile={}", arg(&signers));
         for branch in [BRANCH, "tagalong/prod"] {
-            fleet.github.repo.git(&["-c", &allowed, "verify-commit", branch]);
+            fleet.forge.repo.git(&["-c", &allowed, "verify-commit", branch]);
         }
-        fleet.github.seen();
+        fleet.forge.seen();
         let again = fleet.bot().env("TAGALONG_SIGNING_KEY_FILE", arg(&key)).run().exits(0);
         assert_eq!(again.deliveries(), ["prod unchanged", "staging unchanged"]);
-        assert_eq!(fleet.github.writes(), Vec::<String>::new());
+        assert_eq!(fleet.forge.writes(), Vec::<String>::new());
     }
 }
 
@@ -70,9 +70,9 @@ fn without_a_key_that_signs_nothing_is_pushed() {
     }
     let bot = fleet.bot().env("TAGALONG_SIGNING_KEY_FILE", "/nowhere/key");
     bot.run().exits(2).says(&["TAGALONG_SIGNING_KEY_FILE cannot be read"]);
-    assert_eq!(fleet.github.repo.git(&["branch", "--list", "tagalong/*"]), "");
+    assert_eq!(fleet.forge.repo.git(&["branch", "--list", "tagalong/*"]), "");
     // A plan needs none.
-    fleet.world.bot(["plan", "--repo", arg(&fleet.github.repo.bare)]).run().exits(0);
+    fleet.world.bot(["plan", "--repo", arg(&fleet.forge.repo.bare)]).run().exits(0);
 }
 
 #[test]
@@ -93,18 +93,18 @@ fn gnupg_signs() {
     let bot =
         |key: &str| fleet.bot().env("GNUPGHOME", arg(home.path())).env("TAGALONG_SIGNING_KEY", key);
     bot("nobody@example.com").run().exits(1).says(&["not signed", "`gpg` does not sign"]);
-    assert_eq!(fleet.github.repo.git(&["branch", "--list", "tagalong/*"]), "");
+    assert_eq!(fleet.forge.repo.git(&["branch", "--list", "tagalong/*"]), "");
     assert_eq!(
         bot("images@example.com").run().exits(0).deliveries(),
         ["prod created", "staging created"]
     );
-    let bare = arg(&fleet.github.repo.bare).to_owned();
+    let bare = arg(&fleet.forge.repo.bare).to_owned();
     // Each of the three commits.
     for commit in [BRANCH, "tagalong/staging~1", "tagalong/staging~2"] {
         let said = tool("git", &["-C", &bare, "verify-commit", commit], &env);
         assert!(said.contains("Good signature from \"image bot <images@example.com>\""), "{said}");
     }
-    let message = fleet.github.repo.git(&["log", "-1", "--format=%B", BRANCH]);
+    let message = fleet.forge.repo.git(&["log", "-1", "--format=%B", BRANCH]);
     assert!(message.contains("Signed-off-by: image bot <images@example.com>"), "{message}");
     // The agent that gpg started stays, and has no token to keep.
     let agents = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -115,10 +115,7 @@ fn gnupg_signs() {
         is_ours.then(|| String::from_utf8_lossy(&environ).into_owned())
     });
     let agents: Vec<String> = agents.collect();
-    assert!(
-        agents.iter().all(|environ| !environ.contains(crate::world::github::TOKEN)),
-        "{agents:?}"
-    );
+    assert!(agents.iter().all(|environ| !environ.contains(crate::world::TOKEN)), "{agents:?}");
     tool("gpgconf", &["--kill", "all"], &env);
 }
 
@@ -128,20 +125,20 @@ fn github_makes_what_it_signs() {
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod created", "staging created"]);
     let show = |format: &str| {
         let format = format!("--format={format}");
-        fleet.github.repo.git(&["log", "-1", &format, BRANCH]).trim().to_owned()
+        fleet.forge.repo.git(&["log", "-1", &format, BRANCH]).trim().to_owned()
     };
     assert_eq!(show("%ce"), "noreply@github.com");
     assert!(show("%B").contains("Tagalong-Change: "), "{}", show("%B"));
     assert_eq!(
-        fleet.github.repo.git(&["rev-list", "--count", "main..tagalong/staging"]).trim(),
+        fleet.forge.repo.git(&["rev-list", "--count", "main..tagalong/staging"]).trim(),
         "3"
     );
     assert_eq!(fleet.deployed(BRANCH, "staging/web.yaml"), "v1.1.0");
-    let transient = || fleet.github.repo.git(&["branch", "--list", "tagalong-signing/*"]);
+    let transient = || fleet.forge.repo.git(&["branch", "--list", "tagalong-signing/*"]);
     assert_eq!(transient(), "");
-    fleet.github.seen();
+    fleet.forge.seen();
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging unchanged"]);
-    assert_eq!(fleet.github.writes(), Vec::<String>::new());
+    assert_eq!(fleet.forge.writes(), Vec::<String>::new());
     // What it made is ours: written anew for something newer, and merged as it was verified.
     fleet.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod updated", "staging updated"]);
@@ -156,41 +153,41 @@ fn github_makes_what_it_signs() {
     fleet.whole().exits(0);
     let message = show("%B");
     let mine = [("staging/shop.yaml".to_owned(), "bWluZQo=".to_owned())].into_iter();
-    fleet.github.repo.git(&["update-ref", "refs/heads/tagalong/staging", "tagalong/staging~1"]);
-    fleet.github.repo.commit_by_github(BRANCH, &message, mine);
+    fleet.forge.repo.git(&["update-ref", "refs/heads/tagalong/staging", "tagalong/staging~1"]);
+    fleet.forge.repo.commit_by_github(BRANCH, &message, mine);
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging frozen"]);
-    fleet.github.edit(4, |pull| pull.labels.push("tagalong:rebase".to_owned()));
+    fleet.forge.edit(4, |pull| pull.labels.push("tagalong:rebase".to_owned()));
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging updated"]);
     // What was made by GitHub stays ours when we make the next ones.
-    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "{}\n")]);
+    fleet.forge.repo.commit("main", "Settings", &[("tagalong.yaml", "{}\n")]);
     fleet.whole().exits(0);
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging unchanged"]);
-    fleet.github.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
+    fleet.forge.repo.commit("main", "Settings", &[("tagalong.yaml", "sign: github\n")]);
     // What a person commits on the page has the same committer, and freezes it all the same.
     fleet.registry.push("acme/shop", &["v1.3.0"]);
     fleet.whole().exits(0);
     let mine = [("staging/shop.yaml".to_owned(), "bWluZQo=".to_owned())].into_iter();
-    fleet.github.repo.commit_by_github(BRANCH, "Update shop.yaml", mine);
+    fleet.forge.repo.commit_by_github(BRANCH, "Update shop.yaml", mine);
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod unchanged", "staging frozen"]);
 }
 
 #[test]
 fn what_github_does_not_sign_is_not_pushed() {
     let fleet = fleet("sign: github\n", "group: environment");
-    let head = || fleet.github.repo.head(BRANCH);
-    fleet.github.signs(false);
+    let head = || fleet.forge.repo.head(BRANCH);
+    fleet.forge.signs(false);
     fleet.whole().exits(1).says(&["the forge did not sign the commit"]);
     assert_eq!(head(), "");
-    let left = || fleet.github.repo.git(&["branch", "--list", "tagalong-signing/*"]);
+    let left = || fleet.forge.repo.git(&["branch", "--list", "tagalong-signing/*"]);
     assert_eq!(left(), "");
-    fleet.github.signs(true);
+    fleet.forge.signs(true);
     // What a killed run left behind goes away after a day, and not before.
-    let main = fleet.github.repo.head("main");
+    let main = fleet.forge.repo.head("main");
     let now = jiff::Timestamp::now().as_second();
     let (old, new) = (now - 90_000, now - 80_000);
     for began in [old, new] {
         let branch = format!("refs/heads/tagalong-signing/{began}-0-0");
-        fleet.github.repo.git(&["update-ref", &branch, &main]);
+        fleet.forge.repo.git(&["update-ref", &branch, &main]);
     }
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod created", "staging created"]);
     let left = left();
@@ -198,11 +195,11 @@ fn what_github_does_not_sign_is_not_pushed() {
     // Straight to the branch, one after the other.
     let fleet = self::fleet("sign: github\n", "via: push");
     assert_eq!(fleet.whole().exits(0).deliveries(), ["prod pushed", "staging pushed"]);
-    let by = fleet.github.repo.git(&["log", "-3", "--format=%ce", "main"]);
+    let by = fleet.forge.repo.git(&["log", "-3", "--format=%ce", "main"]);
     assert_eq!(by, "noreply@github.com\nnoreply@github.com\nada@example.com\n");
     assert_eq!(fleet.deployed("main", "prod/web.yaml"), "v1.1.0");
     // Elsewhere, GitHub can do nothing.
-    let bare = arg(&fleet.github.repo.bare).to_owned();
+    let bare = arg(&fleet.forge.repo.bare).to_owned();
     fleet.registry.push("acme/web", &["v1.2.0"]);
     let args = ["run", "--repo", &bare, "--deliver", "push"];
     fleet.world.bot(args).run().exits(1).says(&["needs a repository on a forge"]);

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::world::daemon::{Daemon, SECRET};
-use crate::world::{GitHub, Lie, Registry, World};
+use crate::world::{ForgeServer, Lie, Registry, World};
 
 const REPOSITORIES: usize = 50;
 const IMAGES: usize = 20;
 const PER_SECOND: u32 = 200;
 
 /// The repositories, the first of which is `acme/fleet`.
-fn fleet(world: &World, registry: &Registry) -> Vec<GitHub> {
-    let mut all: Vec<GitHub> = Vec::new();
+fn fleet(world: &World, registry: &Registry) -> Vec<ForgeServer> {
+    let mut all: Vec<ForgeServer> = Vec::new();
     for repository in 0..REPOSITORIES {
         let mut policy = "images:\n".to_owned();
         let mut files = Vec::new();
@@ -61,7 +61,7 @@ fn metric(text: &str, name: &str, label: &str) -> f64 {
 /// A daemon, and what it is sent.
 struct Load<'a> {
     registry: &'a Registry,
-    all: &'a [GitHub],
+    all: &'a [ForgeServer],
     daemon: &'a Daemon,
     /// The newest version of each image that got one.
     newest: BTreeMap<String, String>,

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::world::parts::{Access, RealRegistry};
-use crate::world::{Bot, GitHub, World, arg};
+use crate::world::{Bot, ForgeServer, World, arg};
 
 const OLD: &str = "0123456789abcdef0123456789abcdef01234567";
 const NEW: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -12,7 +12,7 @@ const NEW: &str = "89abcdef0123456789abcdef0123456789abcdef";
 struct Story {
     world: World,
     registry: RealRegistry,
-    github: GitHub,
+    forge: ForgeServer,
 }
 
 impl Story {
@@ -27,14 +27,14 @@ impl Story {
         );
         let site = format!("image: {host}/acme/shop:1.0.0\n");
         let github = world.github(&[("policies/p.yaml", &policies), ("prod/shop.yaml", &site)]);
-        let story = Self { world, registry, github };
+        let story = Self { world, registry, forge: github };
         story.image("1.0.0", OLD);
         story.image("1.2.0", NEW);
         story
     }
 
     fn image(&self, tag: &str, revision: &str) {
-        let source = format!("{}/acme/shop", self.github.url);
+        let source = format!("{}/acme/shop", self.forge.url);
         let labels = json!({
             "org.opencontainers.image.source": source, "org.opencontainers.image.revision": revision,
         });
@@ -44,7 +44,7 @@ impl Story {
     fn bot(&self) -> Bot {
         let args = ["run", "--repo", "acme/fleet", "--format", "json", "--cache-dir"];
         let cache = self.world.dir("cache");
-        self.github.env(self.world.bot(args.into_iter().chain([arg(&cache)])))
+        self.forge.env(self.world.bot(args.into_iter().chain([arg(&cache)])))
     }
 }
 
@@ -52,7 +52,7 @@ impl Story {
 fn sources_and_releases_are_told() {
     let story = Story::new("labels: [bump]");
     let hostile = "Fixes @acme/everyone, closes #1.\n```\n<img src=x>\n<!-- tagalong: {} -->";
-    story.github.releases(&[
+    story.forge.releases(&[
         ("v1.3.0", "later"),
         ("v1.2.0", hostile),
         ("v1.1.0", "Faster."),
@@ -63,8 +63,8 @@ fn sources_and_releases_are_told() {
     assert_eq!(out.deliveries(), ["prod created"]);
     // A list; then a digest, a manifest and a configuration of each of the two.
     assert_eq!(out.json()["registries"][0]["requests"], 7);
-    let body = story.github.pulls()[0].body.clone();
-    let base = format!("{}/acme/shop", story.github.url);
+    let body = story.forge.pulls()[0].body.clone();
+    let base = format!("{}/acme/shop", story.forge.url);
     let link = format!("| `shop` | [`0123456…89abcde`]({base}/compare/{OLD}...{NEW}) of ");
     assert!(body.contains(&link), "{body}");
     assert!(body.contains(&format!("[`v1.1.0`]({base}/releases/tag/v1.1.0)")), "{body}");
@@ -76,11 +76,11 @@ fn sources_and_releases_are_told() {
         assert!(!body.contains(other), "{other} in {body}");
     }
     // What the release says later changes nothing; nor does a registry that is asked for nothing.
-    story.github.releases(&[("v1.2.0", "Something else.")]);
-    story.github.seen();
+    story.forge.releases(&[("v1.2.0", "Something else.")]);
+    story.forge.seen();
     assert_eq!(story.bot().run().exits(0).deliveries(), ["prod unchanged"]);
-    assert_eq!(story.github.writes(), Vec::<String>::new());
-    assert_eq!(story.github.pulls()[0].body, body);
+    assert_eq!(story.forge.writes(), Vec::<String>::new());
+    assert_eq!(story.forge.pulls()[0].body, body);
     // Something newer is told of anew, and what GitHub said earlier is asked for conditionally.
     let releases = [
         ("v1.3.0", "later"),
@@ -89,10 +89,10 @@ fn sources_and_releases_are_told() {
         ("v1.1.1", "draft"),
         ("v1.0.0", "z"),
     ];
-    story.github.releases(&releases);
+    story.forge.releases(&releases);
     story.image("1.3.0", OLD);
     assert_eq!(story.bot().run().exits(0).deliveries(), ["prod updated"]);
-    let seen = story.github.seen();
+    let seen = story.forge.seen();
     assert!(seen.contains(&"GET /api/v3/repos/acme/shop/releases (304)".to_owned()), "{seen:#?}");
 }
 
@@ -102,9 +102,9 @@ fn what_is_told_can_be_less() {
         [("off", false, false), ("links", true, false), ("releases", true, true)]
     {
         let story = Story::new(&format!("notes: {notes}"));
-        story.github.releases(&[("v1.2.0", "Faster.")]);
+        story.forge.releases(&[("v1.2.0", "Faster.")]);
         assert_eq!(story.bot().run().exits(0).deliveries(), ["prod created"]);
-        let body = story.github.pulls()[0].body.clone();
+        let body = story.forge.pulls()[0].body.clone();
         assert_eq!(body.contains("/compare/"), has_link, "{notes}: {body}");
         assert_eq!(body.contains("Faster."), has_text, "{notes}: {body}");
     }
@@ -114,21 +114,21 @@ fn what_is_told_can_be_less() {
 #[test]
 fn private_releases_are_not_told() {
     let story = Story::new("labels: [bump]");
-    story.github.releases(&[("v1.2.0", "Faster.")]);
-    story.github.hide();
+    story.forge.releases(&[("v1.2.0", "Faster.")]);
+    story.forge.hide();
     assert_eq!(story.bot().run().exits(0).deliveries(), ["prod created"]);
-    let body = story.github.pulls()[0].body.clone();
+    let body = story.forge.pulls()[0].body.clone();
     assert!(body.contains("/compare/") && !body.contains("Faster."), "{body}");
 }
 
 #[test]
 fn a_killed_run_leaves_no_old_words() {
     let story = Story::new("labels: [bump]");
-    story.github.releases(&[("v1.3.0", "Third."), ("v1.2.0", "Second.")]);
+    story.forge.releases(&[("v1.3.0", "Third."), ("v1.2.0", "Second.")]);
     story.bot().run().exits(0);
     // The branch was pushed, and the words were not written.
     story.image("1.3.0", OLD);
-    story.github.fault(crate::world::github::Fault {
+    story.forge.fault(crate::world::Fault {
         method: "PATCH",
         part: "/pulls/1",
         status: 500,
@@ -138,6 +138,6 @@ fn a_killed_run_leaves_no_old_words() {
     });
     story.bot().run().exits(1);
     assert_eq!(story.bot().run().exits(0).deliveries(), ["prod updated"]);
-    let body = story.github.pulls()[0].body.clone();
+    let body = story.forge.pulls()[0].body.clone();
     assert!(body.contains("Third.") && body.contains("| `1.3.0` |"), "{body}");
 }

@@ -7,7 +7,7 @@ mod table;
 use table::{EVENTS, TABLE};
 
 use crate::lifecycle::{Fleet, IMAGES};
-use crate::world::Lie;
+use crate::world::{Lie, Product};
 
 const BRANCH: &str = "tagalong/staging";
 
@@ -26,21 +26,21 @@ fn deploy(fleet: &Fleet, tag: &str) {
 }
 
 /// Staging in a state; what `deliver` says there.
-fn state(state: &str) -> (Fleet, &'static str) {
+fn state(product: Product, state: &str) -> (Fleet, &'static str) {
     let deliver = if state == "off schedule" { SCHEDULE } else { "draft: false" };
-    let fleet = Fleet::new(deliver);
+    let fleet = Fleet::on(product, deliver);
     if state == "none" {
         return (fleet, deliver);
     }
     fleet.bot().args(&["--now", MONDAY]).run().exits(0);
-    let label = |label: &str| fleet.github.edit(NUMBER, |pull| pull.labels.push(label.to_owned()));
-    let close = || fleet.github.edit(NUMBER, |pull| pull.state = "closed");
-    let merge = || assert!(fleet.github.merge(NUMBER));
+    let label = |label: &str| fleet.forge.edit(NUMBER, |pull| pull.labels.push(label.to_owned()));
+    let close = || fleet.forge.edit(NUMBER, |pull| pull.state = "closed");
+    let merge = || assert!(fleet.forge.merge(NUMBER));
     match state {
         "held" => label("tagalong:hold"),
         "rebase" => label("tagalong:rebase"),
         "a person's" => {
-            fleet.github.repo.commit(BRANCH, "Mine", &[("staging/mine.yaml", "a: 1\n")]);
+            fleet.forge.repo.commit(BRANCH, "Mine", &[("staging/mine.yaml", "a: 1\n")]);
         }
         "closed" => close(),
         "retry" => (close(), label("tagalong:retry")).1,
@@ -71,9 +71,9 @@ fn happens(fleet: &Fleet, event: &str, deliver: &str) {
         "over" => deploy(fleet, "v1.1.0"),
         "regroup" => fleet.redeliver(&format!("{deliver}, group: image")),
         "base" => {
-            let site = fleet.github.repo.show("main", "staging/shop.yaml");
+            let site = fleet.forge.repo.show("main", "staging/shop.yaml");
             let site = format!("# new\n{site}");
-            fleet.github.repo.commit("main", "A comment", &[("staging/shop.yaml", &site)]);
+            fleet.forge.repo.commit("main", "A comment", &[("staging/shop.yaml", &site)]);
         }
         _ => {}
     }
@@ -81,10 +81,19 @@ fn happens(fleet: &Fleet, event: &str, deliver: &str) {
 
 #[test]
 fn every_state_and_event() {
+    every_cell_on(Product::GitHub);
+}
+
+#[test]
+fn every_state_and_event_on_gitlab() {
+    every_cell_on(Product::GitLab);
+}
+
+fn every_cell_on(product: Product) {
     let mut wrong = Vec::new();
     for (name, cells) in TABLE {
         for (event, want) in EVENTS.into_iter().zip(cells) {
-            let (fleet, deliver) = state(name);
+            let (fleet, deliver) = state(product, name);
             happens(&fleet, event, deliver);
             let bot = || {
                 fleet.bot().args(&["--now", if name == "off schedule" { SUNDAY } else { MONDAY }])
@@ -100,9 +109,9 @@ fn every_state_and_event() {
             }
             // Whatever happened, it is the end of it, when the branches of what is over are gone.
             bot().run();
-            fleet.github.seen();
+            fleet.forge.seen();
             let again = bot().run();
-            let writes = fleet.github.writes();
+            let writes = fleet.forge.writes();
             if name != "undecided" && !writes.is_empty() {
                 wrong.push(format!("{name} × {event}: again {writes:?}\n{}", again.stderr));
             }

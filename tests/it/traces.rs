@@ -19,7 +19,7 @@ async fn collect(State(got): State<Got>, uri: Uri, headers: HeaderMap, body: Byt
 
 #[test]
 fn a_run_is_a_trace() {
-    let Story { world, registry, github, .. } = &Story::shop();
+    let Story { world, registry, forge: github, .. } = &Story::shop();
     registry.push("acme/shop", &["v1.1.0"]);
     let got = Got::default();
     let listener = world.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -41,7 +41,7 @@ fn a_run_is_a_trace() {
     for span in ["tagalong", "run", "fetch", "plan", "list", "deliver", "acme/fleet"] {
         assert!(has(span), "{span}");
     }
-    assert!(!has(crate::world::github::TOKEN));
+    assert!(!has(crate::world::TOKEN));
     // What cannot be done is said.
     for (name, value) in
         [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url")]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::world::{Bot, GitHub, Output, Repo, World, arg};
+use crate::world::{Bot, ForgeServer, Output, Repo, World, arg};
 
 /// A thousand policies over a hundred repositories of ten thousand tags, in one process.
 #[test]
@@ -115,7 +115,7 @@ fn measured(world: &World) -> Vec<f64> {
 /// The workload's repository on the world's GitHub.
 struct Workload {
     world: World,
-    github: GitHub,
+    forge: ForgeServer,
 }
 
 /// What a run took.
@@ -135,8 +135,8 @@ impl Workload {
         let world = World::new();
         let repo = Repo::create(&world.dir("git"), "acme/fleet", &[("README.md", "")]);
         repo.git(&["fetch", "-q", &fleet, "+HEAD:refs/heads/main"]);
-        let github = GitHub::start(&world.runtime, &world.dir("git"), repo);
-        Self { world, github }
+        let github = world.serve(repo);
+        Self { world, forge: github }
     }
 
     fn run(&self, name: &str) -> Took {
@@ -145,8 +145,8 @@ impl Workload {
         let mut command = Command::new("/usr/bin/time");
         command.args(["-f", "%e %U %S %M", "-o", arg(&times), &binary]);
         command.args(["run", "--repo", "acme/fleet", "--format", "json"]);
-        let out = self.github.env(Bot::from(command, &self.world.dir("home"))).run().exits(0);
-        let seen = self.github.seen();
+        let out = self.forge.env(Bot::from(command, &self.world.dir("home"))).run().exits(0);
+        let seen = self.forge.seen();
         let (api, git): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.contains("/api/"));
         let challenges = git.iter().filter(|seen| seen.contains("challenged")).count();
         let (api, git) = (api.len(), git.len() - challenges);
@@ -198,9 +198,9 @@ fn a_pull_request_for_every_update() {
         .map(|name| format!("  {name}: {{paths: [clusters/{name}], deliver: {{group: image}}}}\n"));
     let environments = format!("environments:\n{}", environments.concat());
     let file = ("policies/environments.yaml", &*environments);
-    workload.github.repo.commit("main", "Environments", &[file]);
+    workload.forge.repo.commit("main", "Environments", &[file]);
     let took = workload.run("a pull request for each update");
-    let pulls = workload.github.pulls().len();
+    let pulls = workload.forge.pulls().len();
     println!("{} {pulls} pull requests |", took.row);
     assert!(pulls >= 116, "{pulls}");
     assert!(took.api <= 3 * pulls + 10 && took.git <= 6, "{} {}", took.api, took.git);

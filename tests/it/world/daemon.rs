@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::RequestBuilder;
 use sha2::Sha256;
 
-use super::{GitHub, World, arg};
+use super::{ForgeServer, World, arg};
 
 pub const SECRET: &str = "a secret of the tests, long enough";
 
@@ -27,15 +27,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn start(world: &World, github: &GitHub, config: &Path) -> Self {
+    pub fn start(world: &World, forge: &ForgeServer, config: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
         command.args(["serve", "--log-format", "json", "--config", arg(config)]);
         command
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", world.dir("home"));
-        command.env("GITHUB_API_URL", format!("{}/api/v3", github.url)).env("HOOK_SECRET", SECRET);
-        command.env("GITHUB_SERVER_URL", &github.url).env("GITHUB_TOKEN", super::github::TOKEN);
+        command.env("HOOK_SECRET", SECRET).envs(forge.variables());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
         let (lines, there) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));

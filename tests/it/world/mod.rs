@@ -2,8 +2,9 @@
 
 pub mod bot;
 pub mod daemon;
+pub mod forge;
 pub mod git_http;
-pub mod github;
+pub mod gitbeaker;
 pub mod openapi;
 pub mod parts;
 pub mod registry;
@@ -13,7 +14,7 @@ pub mod story;
 use std::path::{Path, PathBuf};
 
 pub use bot::{Bot, Output};
-pub use github::{Fault, GitHub, Pull};
+pub use forge::{Fault, ForgeServer, Product, Pull, TOKEN};
 pub use registry::{Lie, Paging, Registry};
 pub use repo::Repo;
 pub use story::Story;
@@ -68,15 +69,34 @@ impl World {
     }
 
     /// A GitHub with one repository `acme/fleet` that holds these files.
-    pub fn github(&self, files: &[(&str, &str)]) -> GitHub {
-        let repo = Repo::create(&self.dir("git"), "acme/fleet", files);
-        GitHub::start(&self.runtime, &self.dir("git"), repo)
+    pub fn github(&self, files: &[(&str, &str)]) -> ForgeServer {
+        self.serve(Repo::create(&self.dir("git"), "acme/fleet", files))
+    }
+
+    /// A GitHub with a repository that is there, as `acme/fleet`.
+    pub fn serve(&self, repo: Repo) -> ForgeServer {
+        ForgeServer::start(Product::GitHub, &self.runtime, &self.dir("git"), "fleet", repo)
+    }
+
+    /// A forge of a product, with one repository `acme/fleet` that holds these files.
+    pub fn forge(&self, product: Product, files: &[(&str, &str)]) -> ForgeServer {
+        match product {
+            Product::GitHub => self.github(files),
+            Product::GitLab => self.gitlab("fleet", files),
+        }
+    }
+
+    /// A GitLab with one project `acme/NAME`, which holds these files.
+    pub fn gitlab(&self, name: &str, files: &[(&str, &str)]) -> ForgeServer {
+        let root = self.dir("gitlab");
+        let repo = Repo::create(&root, &format!("acme/{name}"), files);
+        ForgeServer::start(Product::GitLab, &self.runtime, &root, name, repo)
     }
 }
 
 impl World {
     /// Another repository of a GitHub, `acme/NAME`.
-    pub fn beside(&self, github: &GitHub, name: &str, files: &[(&str, &str)]) -> GitHub {
+    pub fn beside(&self, github: &ForgeServer, name: &str, files: &[(&str, &str)]) -> ForgeServer {
         github.beside(name, Repo::create(&self.dir("git"), &format!("acme/{name}"), files))
     }
 }

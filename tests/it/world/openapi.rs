@@ -36,28 +36,45 @@ struct Node {
     output: BufReader<ChildStdout>,
 }
 
-#[expect(clippy::zombie_processes, reason = "it ends with the tests, which nobody waits for")]
-static NODE: LazyLock<Mutex<Node>> = LazyLock::new(|| {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/world/graphql.mjs");
-    let mut node = Command::new("node")
-        .arg(script)
-        .arg(npm())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node is missing; run scripts/test, which installs it");
-    let (input, output) = (node.stdin.take().unwrap(), node.stdout.take().unwrap());
-    Mutex::new(Node { input, output: BufReader::new(output) })
-});
+static GITHUB: LazyLock<Mutex<Node>> = LazyLock::new(|| Node::start(&["github.mjs"]));
+static GITLAB: LazyLock<Mutex<Node>> =
+    LazyLock::new(|| Node::start(&["gitlab.mjs", "gitlab.graphql"]));
+
+impl Node {
+    /// Starts a script, with the packages and with files beside it.
+    #[expect(clippy::zombie_processes, reason = "it ends with the tests, which nobody waits for")]
+    fn start(files: &[&str]) -> Mutex<Self> {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/world/forge");
+        let mut node = Command::new("node")
+            .arg(directory.join(files[0]))
+            .arg(npm())
+            .args(files[1..].iter().map(|file| directory.join(file)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node is missing; run scripts/test, which installs it");
+        let (input, output) = (node.stdin.take().unwrap(), node.stdout.take().unwrap());
+        Mutex::new(Self { input, output: BufReader::new(output) })
+    }
+}
+
+/// Executes a question on the used part of GitLab's GraphQL schema; its answer, and what is wrong with it.
+pub fn gitlab_graphql(input: &Value) -> Value {
+    executed(&GITLAB, input)
+}
 
 /// Executes an operation on the published GraphQL schema; its answer, what is wrong with it, and what it
 /// does.
 pub fn graphql(input: &Value) -> Value {
-    let mut node = NODE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    executed(&GITHUB, input)
+}
+
+fn executed(node: &LazyLock<Mutex<Node>>, input: &Value) -> Value {
+    let mut node = node.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     writeln!(node.input, "{input}").unwrap();
     let mut line = String::new();
     node.output.read_line(&mut line).unwrap();
-    assert!(!line.is_empty(), "graphql.mjs failed; run scripts/test, which installs what it needs");
+    assert!(!line.is_empty(), "the script failed; run scripts/test, which installs what it needs");
     serde_json::from_str(&line).unwrap()
 }
 

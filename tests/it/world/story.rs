@@ -1,31 +1,36 @@
-//! What most stories begin with: a registry, a GitHub, and a time that passes when the story says so.
+//! What most stories begin with: a registry, a forge, and a time that passes when the story says so.
 
 use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{GitHub, Output, Registry, World};
+use super::{ForgeServer, Output, Product, Registry, World};
 
 /// When stories begin.
 const START: &str = "2027-03-01T12:00:00Z";
 
-/// A registry, and `acme/fleet` on a GitHub.
+/// A registry, and `acme/fleet` on a forge.
 pub struct Story {
     pub world: World,
     pub registry: Registry,
-    pub github: GitHub,
+    pub forge: ForgeServer,
     pub now: Cell<Timestamp>,
 }
 
 impl Story {
-    /// The first files of `acme/fleet`, as path and text, are made when the registry's address is known.
+    /// The first files of `acme/fleet` on a GitHub, as path and text, are made when the registry's address is known.
     pub fn of(files: impl FnOnce(&Registry) -> Vec<(String, String)>) -> Self {
+        Self::on(Product::GitHub, files)
+    }
+
+    /// The same on a forge of a product.
+    pub fn on(product: Product, files: impl FnOnce(&Registry) -> Vec<(String, String)>) -> Self {
         let world = World::new();
         let registry = world.registry();
         let files = files(&registry);
         let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
-        let github = world.github(&files);
-        let story = Self { world, registry, github, now: Cell::new(START.parse().unwrap()) };
+        let forge = world.forge(product, &files);
+        let story = Self { world, registry, forge, now: Cell::new(START.parse().unwrap()) };
         story.later(0);
         story
     }
@@ -41,14 +46,14 @@ impl Story {
     /// Time passes.
     pub fn later(&self, hours: i64) {
         self.now.set(self.now.get() + SignedDuration::from_hours(hours));
-        self.github.repo.it_is(self.now.get());
+        self.forge.repo.it_is(self.now.get());
     }
 
     /// The bot on `acme/fleet`.
     pub fn bot(&self, args: &[&str]) -> Output {
         let now = self.now.get().to_string();
         let all = [args, &["--repo", "acme/fleet", "--now", &now]].concat();
-        self.github.env(self.world.bot(all)).run()
+        self.forge.env(self.world.bot(all)).run()
     }
 
     pub fn run(&self) -> Output {

@@ -1,10 +1,16 @@
-//! What the API answers, judged by its published description.
+//! GitHub's interfaces.
+//!
+//! Answers start from GitHub's published examples, and every request and answer is judged by its published description. It
+//! differs from the original: one user, no rate limits unless scripted, checks that a test sets, merges that are always
+//! squashes, and auto-merge and a merge queue that are only noted.
 
+use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::{Held, Pull, TOKEN, invalid, label, openapi, said};
+use super::{Held, Pull, TOKEN};
+use crate::world::openapi;
 
 const PULLS: &str = "/repos/{owner}/{repo}/pulls";
 const PULL: &str = "/repos/{owner}/{repo}/pulls/{pull_number}";
@@ -24,6 +30,61 @@ const REPOSITORY: &str = "/repos/{owner}/{repo}";
 const RELEASES: &str = "/repos/{owner}/{repo}/releases";
 
 impl Held {
+    /// The answer of GitHub's interfaces.
+    pub(super) fn github(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: &Bytes,
+        user: Option<&str>,
+    ) -> Response {
+        let body_value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        if let Some(answer) = self.app(method, path, &body_value, user) {
+            return answer;
+        }
+        if user != Some("bot") {
+            return said(401, "Bad credentials");
+        }
+        if (method.as_str(), path) == ("POST", "/api/graphql") {
+            return self.graphql(&body_value);
+        }
+        let Some(rest) = path.strip_prefix(&*format!("/api/v3/repos/acme/{}", self.name)) else {
+            return said(404, "Not Found");
+        };
+        let parts: Vec<&str> = rest.split('/').skip(1).collect();
+        match (method.as_str(), &parts[..]) {
+            ("POST", ["pulls"]) => self.create(&body_value),
+            ("PATCH", ["pulls", number]) => self.update(number.parse().unwrap(), &body_value),
+            ("GET", ["pulls"]) => self.list(),
+            ("GET", ["pulls", number]) => self.show(number.parse().unwrap()),
+            ("PUT", ["pulls", number, "merge"]) => {
+                self.merge_by_api(number.parse().unwrap(), &body_value)
+            }
+            ("POST", ["pulls", number, "requested_reviewers"]) => {
+                self.request(number.parse().unwrap(), &body_value)
+            }
+            ("POST", ["issues"]) => self.new_issue(&body_value),
+            ("PATCH", ["issues", number]) if number.starts_with("100") => {
+                self.change_issue(number, &body_value)
+            }
+            ("PATCH", ["issues", number]) => self.issue(number.parse().unwrap(), &body_value),
+            ("POST", ["issues", number, "labels"]) => {
+                self.label(number.parse().unwrap(), &body_value)
+            }
+            ("DELETE", ["issues", number, "labels", name]) => {
+                self.unlabel(number.parse().unwrap(), &name.replace("%3A", ":"))
+            }
+            ("POST", ["issues", number, "comments"]) => {
+                self.comment(number.parse().unwrap(), &body_value)
+            }
+            ("GET", ["issues", number, "labels"]) => self.labels(number.parse().unwrap()),
+            ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
+            ("GET", ["collaborators", login, "permission"]) => self.permission(login),
+            ("GET", ["milestones"]) => self.milestones(),
+            _ => said(404, "Not Found"),
+        }
+    }
+
     /// Executes a query on GitHub's published schema, with graphql-js.
     pub(super) fn graphql(&mut self, body: &Value) -> Response {
         let pulls = self.pulls.iter().map(|pull| {
@@ -60,8 +121,21 @@ impl Held {
         axum::Json(answer["answer"].clone()).into_response()
     }
 
+    /// Another repository, `acme/shop`, and its releases.
+    pub(super) fn github_repository(
+        &mut self,
+        path: &str,
+        known: Option<&str>,
+    ) -> Option<Response> {
+        match path {
+            "/api/v3/repos/acme/shop" => Some(self.other_repository()),
+            "/api/v3/repos/acme/shop/releases" => Some(self.list_releases(known)),
+            _ => None,
+        }
+    }
+
     /// Another repository, which is public unless a test says otherwise.
-    pub(super) fn other_repository(&mut self) -> Response {
+    fn other_repository(&mut self) -> Response {
         self.requests.push("GET /api/v3/repos/acme/shop".to_owned());
         let mut shown = openapi::example("full-repository");
         // The published example lacks what the description requires.
@@ -72,7 +146,7 @@ impl Held {
     }
 
     /// The releases of another repository, with a validator.
-    pub(super) fn list_releases(&mut self, known: Option<&str>) -> Response {
+    fn list_releases(&mut self, known: Option<&str>) -> Response {
         let etag = format!("W/\"{}\"", self.releases.len());
         let is_known = known == Some(&etag);
         let path = "GET /api/v3/repos/acme/shop/releases";
@@ -164,35 +238,14 @@ impl Held {
             return invalid("custom", "No commits between main and the branch");
         }
         let number = self.pulls.len() as u64 + 1;
-        let body_draft = body["draft"] == json!(true);
-        let (title, body) = (text("title"), text("body"));
         let pull = Pull {
             number,
-            title,
-            body,
+            title: text("title"),
+            body: text("body"),
             head,
             base,
-            state: "open",
-            merged: false,
-            labels: Vec::new(),
-            draft: body_draft,
-            assignees: Vec::new(),
-            reviewers: Vec::new(),
-            milestone: None,
-            comments: Vec::new(),
-            checks: Vec::new(),
-            state_status: None,
-            armed: false,
-            queued: false,
-            armed_by: "bot",
-            fork: false,
-            labelled_by: "ada",
-            held_by: None,
-            earlier: Vec::new(),
-            noise: 0,
-            reviews: Vec::new(),
-            reviewer: "ada",
-            merged_head: String::new(),
+            draft: body["draft"] == json!(true),
+            ..Pull::default()
         };
         self.pulls.push(pull.clone());
         let shown = self.fill(&openapi::example("pull-request"), &pull);
@@ -457,4 +510,22 @@ impl Held {
         }
         out
     }
+}
+
+fn label(name: &str) -> Value {
+    let mut label = openapi::example("pull-request")["labels"][0].clone();
+    label["name"] = json!(name);
+    label
+}
+
+pub(super) fn said(status: u16, message: &str) -> Response {
+    let body = json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()});
+    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+}
+
+fn invalid(code: &str, message: &str) -> Response {
+    let detail =
+        json!({"resource": "PullRequest", "code": code, "field": "head", "message": message});
+    let body = json!({"message": "Validation Failed", "errors": [detail], "documentation_url": "https://docs.github.com/rest", "status": "422"});
+    (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
 }

@@ -1,11 +1,9 @@
-//! A GitHub with a repository or two: pull requests over real bare repositories, git over HTTP.
-//!
-//! Answers start from GitHub's published examples, and every request and answer is judged by its
-//! published description. It differs from the original: one user, no rate limits unless scripted,
-//! checks that a test sets, no reviews, merges that are always squashes, and auto-merge and a merge
-//! queue that are only noted.
+//! A forge with a repository or two: pull requests over real bare repositories, git over HTTP. What a product's interfaces
+//! say is in a file of its own, which also tells where it differs from the original.
 
-mod api;
+mod github;
+mod gitlab;
+mod held;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -19,47 +17,23 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::{Bot, Repo, git_http, openapi};
+use super::{Bot, Repo, git_http};
+use held::Held;
 
 pub const TOKEN: &str = "ghs_canaryTokenOfTheTests";
-pub struct GitHub {
+
+/// The product that a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    GitHub,
+    GitLab,
+}
+
+pub struct ForgeServer {
+    pub product: Product,
     pub url: String,
     pub repo: Repo,
     state: Arc<Mutex<Held>>,
-}
-
-struct Held {
-    /// The repository, without its owner `acme`.
-    name: String,
-    /// Other repositories of the same server.
-    beside: Vec<Arc<Mutex<Held>>>,
-    url: String,
-    root: PathBuf,
-    repo: Repo,
-    pulls: Vec<Pull>,
-    /// What the repository allows: GraphQL's fields.
-    settings: Value,
-    viewer: String,
-    /// Whether commits that it makes are signed.
-    signs: bool,
-    /// `GraphQL`'s statuses of commits, by commit.
-    statuses: serde_json::Map<String, Value>,
-    /// Whether `acme/shop` is private.
-    is_private: bool,
-    /// Releases of `acme/shop`, the newest first, as tag and text.
-    releases: Vec<(String, String)>,
-    /// The query of the request that is answered.
-    query: String,
-    /// `GraphQL`'s issues.
-    issues: Vec<Value>,
-    author: String,
-    /// Answers to give instead, for a method and a part of the path, each once.
-    faults: VecDeque<Fault>,
-    requests: Vec<String>,
-    violations: Vec<String>,
-    chaos: Option<Chaos>,
-    ambush: Option<Ambush>,
-    coincidence: Option<Coincidence>,
 }
 
 /// A change of pull requests, once.
@@ -127,8 +101,44 @@ pub struct Pull {
     pub reviews: Vec<&'static str>,
     /// Who wrote them.
     pub reviewer: &'static str,
+    /// Whether the reviews were of an earlier commit, where the product tells.
+    pub is_approved_early: bool,
     /// What was merged.
     pub merged_head: String,
+}
+
+impl Default for Pull {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            title: String::new(),
+            body: String::new(),
+            head: String::new(),
+            base: String::new(),
+            state: "open",
+            merged: false,
+            labels: Vec::new(),
+            draft: false,
+            assignees: Vec::new(),
+            reviewers: Vec::new(),
+            milestone: None,
+            comments: Vec::new(),
+            checks: Vec::new(),
+            state_status: None,
+            armed: false,
+            queued: false,
+            armed_by: "bot",
+            fork: false,
+            labelled_by: "ada",
+            held_by: None,
+            earlier: Vec::new(),
+            noise: 0,
+            reviews: Vec::new(),
+            reviewer: "ada",
+            is_approved_early: false,
+            merged_head: String::new(),
+        }
+    }
 }
 
 /// A failure by script.
@@ -142,29 +152,48 @@ pub struct Fault {
     pub after_effect: bool,
 }
 
-impl GitHub {
-    pub fn start(runtime: &tokio::runtime::Runtime, root: &Path, repo: Repo) -> Self {
+impl ForgeServer {
+    pub fn start(
+        product: Product,
+        runtime: &tokio::runtime::Runtime,
+        root: &Path,
+        name: &str,
+        repo: Repo,
+    ) -> Self {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(Held::new("fleet", &url, root, repo.clone())));
+        let state = Arc::new(Mutex::new(Held::new(product, name, &url, root, repo.clone())));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { url, repo, state }
+        Self { product, url, repo, state }
     }
 
     /// Another repository of the same server.
     pub fn beside(&self, name: &str, repo: Repo) -> Self {
         let root = self.state.lock().unwrap().root.clone();
-        let state = Arc::new(Mutex::new(Held::new(name, &self.url, &root, repo.clone())));
+        let state =
+            Arc::new(Mutex::new(Held::new(self.product, name, &self.url, &root, repo.clone())));
         self.state.lock().unwrap().beside.push(Arc::clone(&state));
-        Self { url: self.url.clone(), repo, state }
+        Self { product: self.product, url: self.url.clone(), repo, state }
     }
 
     /// The bot in the environment of this server, with its token.
     pub fn env(&self, bot: Bot) -> Bot {
-        bot.env("GITHUB_API_URL", &format!("{}/api/v3", self.url))
-            .env("GITHUB_SERVER_URL", &self.url)
-            .env("GITHUB_TOKEN", TOKEN)
+        self.variables().into_iter().fold(bot, |bot, (name, value)| bot.env(name, &value))
+    }
+
+    /// The variables by which a bot knows this server, and its token.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        match self.product {
+            Product::GitHub => vec![
+                ("GITHUB_API_URL", format!("{}/api/v3", self.url)),
+                ("GITHUB_SERVER_URL", self.url.clone()),
+                ("GITHUB_TOKEN", TOKEN.to_owned()),
+            ],
+            Product::GitLab => {
+                vec![("GITLAB_URL", self.url.clone()), ("GITLAB_TOKEN", TOKEN.to_owned())]
+            }
+        }
     }
 
     pub fn fault(&self, fault: Fault) {
@@ -298,6 +327,7 @@ impl GitHub {
     pub fn writes(&self) -> Vec<String> {
         let writes = |seen: &String| {
             seen.starts_with("POST /api/v3")
+                || seen.starts_with("POST /api/v4")
                 || seen.ends_with("(mutation)")
                 || seen.starts_with("PATCH")
                 || seen.starts_with("PUT")
@@ -308,11 +338,15 @@ impl GitHub {
     }
 }
 
-impl Drop for GitHub {
+impl Drop for ForgeServer {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let violations = self.state.lock().unwrap().violations.clone();
-            assert!(violations.is_empty(), "against GitHub's description: {violations:#?}");
+            assert!(
+                violations.is_empty(),
+                "against the description of {:?}: {violations:#?}",
+                self.product
+            );
         }
     }
 }
@@ -368,12 +402,9 @@ fn answered(
         }
         let mut held = state.lock().unwrap();
         held.query = query;
-        if path == "/api/v3/repos/acme/shop" {
-            return held.other_repository();
-        }
-        if path == "/api/v3/repos/acme/shop/releases" {
-            let known = headers.get("if-none-match").and_then(|value| value.to_str().ok());
-            return held.list_releases(known);
+        let known = headers.get("if-none-match").and_then(|value| value.to_str().ok());
+        if let Some(answer) = held.of_another_repository(&path, known) {
+            return answer;
         }
         if is_stale && path.contains("graphql") {
             let lagging = held.chaos.as_ref().unwrap().stale.clone();
@@ -413,9 +444,11 @@ fn meant(state: &Arc<Mutex<Held>>, path: &str, body: &Bytes) -> Option<Arc<Mutex
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let is_it = |name: &str| {
         let is_git = path.starts_with(&format!("/acme/{name}.git/"));
-        let is_rest = path.starts_with(&format!("/api/v3/repos/acme/{name}/"));
-        let is_asked = path == "/api/graphql" && asked["variables"]["name"] == *name;
-        is_git || is_rest || is_asked
+        let is_rest = path.starts_with(&format!("/api/v3/repos/acme/{name}/"))
+            || path.starts_with(&format!("/api/v4/projects/acme%2F{}", name.replace('/', "%2F")));
+        let variables = &asked["variables"];
+        let is_it = variables["name"] == *name || variables["path"] == format!("acme/{name}");
+        is_git || is_rest || path == "/api/graphql" && is_it
     };
     beside.into_iter().find(|held| is_it(&held.lock().unwrap().name))
 }
@@ -428,7 +461,7 @@ impl Ambush {
 }
 
 fn failure(fault: &Fault) -> Response {
-    let mut response = said(fault.status, fault.message);
+    let mut response = github::said(fault.status, fault.message);
     for (name, value) in &fault.headers {
         response.headers_mut().insert(*name, HeaderValue::from_static(value));
     }
@@ -468,146 +501,4 @@ fn git(state: &Arc<Mutex<Held>>, user: Option<&str>, request: &git_http::Request
         return response;
     };
     git_http::serve(&root, user, request)
-}
-
-impl Held {
-    fn new(name: &str, url: &str, root: &Path, repo: Repo) -> Self {
-        Self {
-            name: name.to_owned(),
-            beside: Vec::new(),
-            url: url.to_owned(),
-            root: root.to_owned(),
-            repo,
-            pulls: Vec::new(),
-            settings: json!({
-                "squashMergeAllowed": true, "mergeCommitAllowed": true, "rebaseMergeAllowed": true,
-                "autoMergeAllowed": true, "deleteBranchOnMerge": false,
-            }),
-            viewer: "bot".to_owned(),
-            signs: true,
-            statuses: serde_json::Map::new(),
-            is_private: false,
-            releases: Vec::new(),
-            query: String::new(),
-            issues: Vec::new(),
-            author: "bot".to_owned(),
-            faults: VecDeque::new(),
-            requests: Vec::new(),
-            violations: Vec::new(),
-            chaos: None,
-            ambush: None,
-            coincidence: None,
-        }
-    }
-
-    /// The ambush, when this is its request.
-    fn ambushed(&mut self) -> Option<Ambush> {
-        let ambush = self.ambush.as_mut()?;
-        if ambush.left == 0 {
-            return self.ambush.take();
-        }
-        ambush.left -= 1;
-        None
-    }
-
-    /// A number by the seed, when there is one (splitmix64).
-    fn chance(&mut self) -> Option<u64> {
-        let pulls = self.pulls.clone();
-        let chaos = self.chaos.as_mut()?;
-        chaos.seed = chaos.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = chaos.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        if z % 3 == 0 {
-            chaos.stale = pulls;
-        }
-        Some(z ^ (z >> 31))
-    }
-
-    fn api(&mut self, method: &Method, path: &str, body: &Bytes, user: Option<&str>) -> Response {
-        let body_value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-        if let Some(answer) = self.app(method, path, &body_value, user) {
-            return answer;
-        }
-        if user != Some("bot") {
-            return said(401, "Bad credentials");
-        }
-        if (method.as_str(), path) == ("POST", "/api/graphql") {
-            return self.graphql(&body_value);
-        }
-        let Some(rest) = path.strip_prefix(&*format!("/api/v3/repos/acme/{}", self.name)) else {
-            return said(404, "Not Found");
-        };
-        let parts: Vec<&str> = rest.split('/').skip(1).collect();
-        match (method.as_str(), &parts[..]) {
-            ("POST", ["pulls"]) => self.create(&body_value),
-            ("PATCH", ["pulls", number]) => self.update(number.parse().unwrap(), &body_value),
-            ("GET", ["pulls"]) => self.list(),
-            ("GET", ["pulls", number]) => self.show(number.parse().unwrap()),
-            ("PUT", ["pulls", number, "merge"]) => {
-                self.merge_by_api(number.parse().unwrap(), &body_value)
-            }
-            ("POST", ["pulls", number, "requested_reviewers"]) => {
-                self.request(number.parse().unwrap(), &body_value)
-            }
-            ("POST", ["issues"]) => self.new_issue(&body_value),
-            ("PATCH", ["issues", number]) if number.starts_with("100") => {
-                self.change_issue(number, &body_value)
-            }
-            ("PATCH", ["issues", number]) => self.issue(number.parse().unwrap(), &body_value),
-            ("POST", ["issues", number, "labels"]) => {
-                self.label(number.parse().unwrap(), &body_value)
-            }
-            ("DELETE", ["issues", number, "labels", name]) => {
-                self.unlabel(number.parse().unwrap(), &name.replace("%3A", ":"))
-            }
-            ("POST", ["issues", number, "comments"]) => {
-                self.comment(number.parse().unwrap(), &body_value)
-            }
-            ("GET", ["issues", number, "labels"]) => self.labels(number.parse().unwrap()),
-            ("GET", ["issues", number, "events"]) => self.events(number.parse().unwrap()),
-            ("GET", ["collaborators", login, "permission"]) => self.permission(login),
-            ("GET", ["milestones"]) => self.milestones(),
-            _ => said(404, "Not Found"),
-        }
-    }
-
-    /// The tree of a merge without conflicts.
-    fn merged_tree(&self, pull: &Pull) -> Option<String> {
-        let args = ["merge-tree", "--write-tree", &pull.base, &pull.head];
-        let (clean, output) = self.repo.try_git(&args);
-        clean.then(|| output.trim().to_owned())
-    }
-
-    fn merge(&mut self, number: u64) -> bool {
-        let Some(pull) = self.pulls.iter().find(|pull| pull.number == number).cloned() else {
-            return false;
-        };
-        let Some(tree) = self.merged_tree(&pull) else { return false };
-        let base = self.repo.head(&pull.base);
-        let commit = self.repo.git(&["commit-tree", &tree, "-p", &base, "-m", &pull.title]);
-        self.repo.git(&["update-ref", &format!("refs/heads/{}", pull.base), commit.trim(), &base]);
-        let head = self.repo.head(&pull.head);
-        let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
-        (pull.state, pull.merged, pull.merged_head) = ("closed", true, head);
-        true
-    }
-}
-
-fn label(name: &str) -> Value {
-    let mut label = openapi::example("pull-request")["labels"][0].clone();
-    label["name"] = json!(name);
-    label
-}
-
-fn said(status: u16, message: &str) -> Response {
-    let body = json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()});
-    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
-}
-
-fn invalid(code: &str, message: &str) -> Response {
-    let detail =
-        json!({"resource": "PullRequest", "code": code, "field": "head", "message": message});
-    let body = json!({"message": "Validation Failed", "errors": [detail], "documentation_url": "https://docs.github.com/rest", "status": "422"});
-    (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
 }

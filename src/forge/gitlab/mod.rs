@@ -1,0 +1,145 @@
+//! GitLab, at gitlab.com or self-managed, version 17 or newer: merge requests are found with one
+//! [GraphQL](https://docs.gitlab.com/api/graphql/reference/) question, and everything else goes over the
+//! [REST API](https://docs.gitlab.com/api/rest/). Every request goes through the client here, with its pace and its patience.
+
+mod answer;
+mod checks;
+#[cfg(fuzzing)]
+pub mod fuzz;
+mod issue;
+mod label;
+mod merge;
+mod merge_requests;
+mod releases;
+mod review;
+mod rules;
+mod text;
+mod verbs;
+mod write;
+
+use std::time::Duration;
+
+use reqwest::header::AUTHORIZATION;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Fault;
+use super::pace::Pace;
+use crate::http;
+use crate::repo_id::RepoId;
+use crate::settings::ForgeSettings;
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// GitLab divides lists into parts of this many, at most
+/// (<https://docs.gitlab.com/api/rest/#offset-based-pagination>).
+const PAGE: usize = 100;
+
+/// More parts of a list are not read: what is in them counts as unknown.
+const MAX_PAGES: usize = 30;
+
+/// One project on GitLab.
+pub struct GitLab {
+    client: Client,
+    settings: ForgeSettings,
+    repository: RepoId,
+    pace: Pace,
+}
+
+/// Somebody, as GitLab's interfaces name people and programs.
+#[derive(Deserialize)]
+struct Username {
+    username: String,
+}
+
+impl GitLab {
+    /// A client for one project.
+    ///
+    /// # Errors
+    /// There is no token, or the address cannot be used.
+    pub fn new(settings: &ForgeSettings, repository: &RepoId) -> Result<Self, Fault> {
+        let missing =
+            || if settings.job_token.is_some() { Fault::JobToken } else { Fault::NoToken };
+        settings.token.as_ref().ok_or_else(missing)?;
+        let client = http::client(settings.api_url.authority()).timeout(TIMEOUT);
+        let client = client.redirect(Policy::none()).build();
+        let client = client.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        let pace = Pace::of(Duration::ZERO, &settings.turns);
+        let (settings, repository) = (settings.clone(), repository.clone());
+        Ok(Self { client, settings, repository, pace })
+    }
+
+    /// The path of something of the project.
+    fn route(&self, rest: &str) -> String {
+        format!("projects/{}/{rest}", encoded(self.repository.path()))
+    }
+
+    /// Reads something.
+    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Fault> {
+        self.pace.patiently(|| self.send(Method::GET, route, None)).await
+    }
+
+    /// Reads all parts of a list; the route has no other question than `?…`.
+    async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<Vec<T>, Fault> {
+        let mut all = Vec::new();
+        let mark = if route.contains('?') { '&' } else { '?' };
+        for page in 1..=MAX_PAGES {
+            let part: Vec<T> =
+                self.get(&format!("{route}{mark}per_page={PAGE}&page={page}")).await?;
+            let is_end = part.len() < PAGE;
+            all.extend(part);
+            if is_end {
+                return Ok(all);
+            }
+        }
+        Err(Fault::Unavailable(format!("{route} has more rows than are read")))
+    }
+
+    /// Changes something, once.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        route: &str,
+        body: &Value,
+    ) -> Result<T, Fault> {
+        self.pace.write(|| self.send(method.clone(), route, Some(body))).await
+    }
+
+    /// Asks GraphQL, which changes nothing here.
+    async fn ask<T: DeserializeOwned>(&self, question: &Value) -> Result<T, Fault> {
+        let said: answer::GraphqlAnswer<T> =
+            self.pace.patiently(|| self.send(Method::POST, "../graphql", Some(question))).await?;
+        said.read(&self.repository)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Fault> {
+        let base = self.settings.api_url.as_str().trim_end_matches('/');
+        // GraphQL is beside the version of REST.
+        let base = if route.starts_with("../") { base.trim_end_matches("/v4") } else { base };
+        let at = format!("{base}/{}", route.trim_start_matches("../"));
+        tracing::debug!(%method, at, "asking GitLab");
+        let mut request = self.client.request(method, at);
+        if let Some(token) = self.settings.token.as_ref().and_then(http::bearer) {
+            request = request.header(AUTHORIZATION, token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let sent = request.send().await.map_err(|error| answer::broken(&error.without_url()))?;
+        answer::read(sent, &self.repository).await
+    }
+}
+
+/// A path as one part of another one
+/// (<https://docs.gitlab.com/api/rest/#namespaced-paths>).
+fn encoded(path: &str) -> String {
+    url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>().replace('+', "%20")
+}

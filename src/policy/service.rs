@@ -313,6 +313,8 @@ impl HookKind {
         const FIELDS: DeliveryId = DeliveryId::Field(&["/id", "/message/messageId"]);
         let (header, delivery) = match self {
             Self::GitHub => (None, DeliveryId::Header("x-github-delivery")),
+            // https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers
+            Self::GitLab => (None, DeliveryId::Header("idempotency-key")),
             Self::DockerHub | Self::Quay => (None, DeliveryId::None),
             Self::Distribution => (Some("authorization"), DeliveryId::None),
             Self::Harbor | Self::Acr => (Some("authorization"), FIELDS),

@@ -1,13 +1,16 @@
 //! Who may ring: a webhook is let in when its sender proves itself, and is a hint even then.
 //!
 //! GitHub signs the body (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>); its SHA-1
-//! signature does not count. Most registries send one fixed header; Docker Hub and Quay nothing at all, so that the secret
+//! signature does not count. GitLab sends a token, or signs identifier, time and body by a signing token
+//! (<https://docs.gitlab.com/user/project/integrations/webhooks/>, by <https://www.standardwebhooks.com/>). Most registries send one fixed header; Docker Hub and Quay nothing at all, so that the secret
 //! is the end of the path. Google sends a token (<https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions>).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
@@ -98,7 +101,7 @@ impl Door {
 
     /// Whether the sender proves itself by the body, so that it has to be read first.
     pub(super) fn is_by_body(&self) -> bool {
-        self.hook.kind == HookKind::GitHub
+        matches!(self.hook.kind, HookKind::GitHub | HookKind::GitLab)
     }
 
     /// Whether the sender knows a secret. Google's tokens are looked at elsewhere.
@@ -116,6 +119,15 @@ impl Door {
                     header("x-hub-signature-256").and_then(|text| text.strip_prefix("sha256="));
                 signature.and_then(bytes).is_some_and(|signature| self.signed(body, &signature))
             }
+            HookKind::GitLab => match header("webhook-signature") {
+                // Who can sign does not send a token beside it.
+                Some(signatures) => {
+                    let part = |name: &str| header(name).unwrap_or_default();
+                    let text = format!("{}.{}.", part("webhook-id"), part("webhook-timestamp"));
+                    self.is_standard(signatures, &[text.as_bytes(), body].concat())
+                }
+                None => header("x-gitlab-token").is_some_and(|token| self.knows(token)),
+            },
             HookKind::PubSub => false,
             _ => {
                 let given = header(&self.hook.header).unwrap_or_default().trim();
@@ -130,6 +142,19 @@ impl Door {
         let given = Sha256::digest(given);
         let same = |secret: &Secret| given.ct_eq(&Sha256::digest(secret.expose()));
         self.secrets.iter().map(same).fold(0, |any, same| any | same.unwrap_u8()) == 1
+    }
+
+    /// True if one of the signatures, each `v1,` and base64, is by one of the secrets.
+    fn is_standard(&self, signatures: &str, text: &[u8]) -> bool {
+        let given = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
+        let given: Vec<Vec<u8>> = given.filter_map(|one| STANDARD.decode(one).ok()).collect();
+        self.secrets.iter().any(|secret| {
+            let secret = secret.expose();
+            let key = secret.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
+            let mac = Hmac::<Sha256>::new_from_slice(key.as_deref().unwrap_or(secret.as_bytes()));
+            let Ok(mac) = mac.map(|mac| mac.chain_update(text)) else { return false };
+            given.iter().any(|given| mac.clone().verify_slice(given).is_ok())
+        })
     }
 
     fn signed(&self, body: &[u8], signature: &[u8]) -> bool {
@@ -219,6 +244,39 @@ mod tests {
         let old = headers(&[("x-hub-signature", "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59")]);
         assert!(!door.admits("", &old, b"Hello, World!"));
         assert!(!door.admits("x", &headers(&[("x-hub-signature-256", GITHUB)]), b"Hello, World!"));
+    }
+
+    /// The example of the specification's libraries
+    /// (<https://github.com/standard-webhooks/standard-webhooks/blob/main/libraries/python/tests/test_webhooks.py>).
+    #[test]
+    fn gitlab_sends_a_token_or_signs_by_the_standard() {
+        let token = door(HookKind::GitLab, &["0123456789abcdef"]);
+        let admits =
+            |all: &[(&'static str, &str)], body: &[u8]| token.admits("", &headers(all), body);
+        assert!(admits(&[("x-gitlab-token", "0123456789abcdef")], b"{}"));
+        assert!(!admits(&[("x-gitlab-token", "0123456789abcdeX")], b"{}"));
+        assert!(!admits(&[("authorization", "0123456789abcdef")], b"{}") && !admits(&[], b"{}"));
+        let signing = door(
+            HookKind::GitLab,
+            &["another one, before", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        );
+        let signed = |id: &str, signature: &str, body: &[u8]| {
+            let all = [
+                ("webhook-id", id),
+                ("webhook-timestamp", "1614265330"),
+                ("webhook-signature", signature),
+            ];
+            signing.admits("", &headers(&all), body)
+        };
+        let (id, body) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", br#"{"test": 2432232314}"#);
+        let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert!(signed(id, signature, body));
+        assert!(signed(id, &format!("v1,bm9wZQ== {signature}"), body));
+        assert!(!signed("msg_x", signature, body) && !signed(id, signature, b"{}"));
+        assert!(!signed(id, "v1,", body) && !signed(id, &signature.replace("v1", "v2"), body));
+        // A token beside a wrong signature lets nobody in.
+        let both = [("webhook-signature", "v1,bm9wZQ=="), ("x-gitlab-token", "0123456789abcdef")];
+        assert!(!admits(&both, b"{}"));
     }
 
     #[test]

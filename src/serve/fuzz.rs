@@ -6,8 +6,9 @@ use super::hint;
 use crate::policy::{HookKind, Webhook};
 
 /// Senders of webhooks.
-const KINDS: [HookKind; 8] = [
+const KINDS: [HookKind; 9] = [
     HookKind::GitHub,
+    HookKind::GitLab,
     HookKind::DockerHub,
     HookKind::Harbor,
     HookKind::Quay,
@@ -17,9 +18,18 @@ const KINDS: [HookKind; 8] = [
     HookKind::Distribution,
 ];
 
-/// The events of GitHub that are listened to.
-const EVENTS: [&str; 6] =
-    ["push", "registry_package", "check_suite", "status", "pull_request", "merge_group"];
+/// The events of GitHub and GitLab that are listened to.
+const EVENTS: [&str; 9] = [
+    "push",
+    "registry_package",
+    "check_suite",
+    "status",
+    "pull_request",
+    "merge_group",
+    "Push Hook",
+    "Pipeline Hook",
+    "Merge Request Hook",
+];
 
 /// Reads bytes as the body of a webhook, of every sender.
 ///
@@ -38,6 +48,7 @@ pub fn webhook(bytes: &[u8]) {
         for event in EVENTS {
             let mut headers = HeaderMap::new();
             headers.insert("x-github-event", http::HeaderValue::from_static(event));
+            headers.insert("x-gitlab-event", http::HeaderValue::from_static(event));
             let message = hint::read(&hook, &headers, bytes);
             assert!(message.is_none_or(|message| message.hints.len() <= 100));
         }

@@ -86,6 +86,7 @@ pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<M
     let registry = hook.registry.as_deref();
     let mut hints = match hook.kind {
         HookKind::GitHub => github(headers, &value, registry),
+        HookKind::GitLab => gitlab(headers, &value).into_iter().collect(),
         HookKind::DockerHub => docker_hub(&value).into_iter().collect(),
         HookKind::Harbor => harbor(&value, registry),
         HookKind::Quay => quay(&value, registry).into_iter().collect(),
@@ -159,14 +160,43 @@ fn github(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Vec<Hin
     }
 }
 
+/// GitLab names its events in a header, and says in each of which project it is
+/// (<https://docs.gitlab.com/user/project/integrations/webhook_events/>).
+fn gitlab(headers: &HeaderMap, value: &Value) -> Option<Hint> {
+    let event = headers.get("x-gitlab-event")?.to_str().ok()?;
+    let about = &value["object_attributes"];
+    let is_news = match event {
+        "Push Hook" => !text(value, "/ref").is_some_and(is_own),
+        "Pipeline Hook" => {
+            matches!(about["status"].as_str(), Some("success" | "failed" | "canceled" | "skipped"))
+        }
+        "Merge Request Hook" => match about["action"].as_str() {
+            // Of what is edited, labels, reviews, drafts and pushes matter.
+            Some("update") => {
+                let changes = &value["changes"];
+                let matters = ["labels", "draft", "reviewers"];
+                about["oldrev"].is_string() || matters.iter().any(|key| !changes[key].is_null())
+            }
+            Some(action) => action != "open",
+            None => false,
+        },
+        _ => false,
+    };
+    let name = text(value, "/project/path_with_namespace").filter(|_| is_news)?;
+    Some(Hint::Config(name.to_lowercase()))
+}
+
+/// True if a reference is a tag or a branch of ours.
+fn is_own(at: &str) -> bool {
+    at.starts_with("refs/tags/") || OWN.iter().any(|own| at.starts_with(own))
+}
+
 /// Whether an event can change what a run does.
 fn is_news(event: &str, value: &Value) -> bool {
     let known = OF_REPOSITORIES.iter().find(|(name, _)| *name == event);
     let Some((_, actions)) = known else { return false };
     let action = text(value, "/action").filter(|_| !actions.is_empty());
     let is_over = event != "status" || text(value, "/state") != Some("pending");
-    let is_own =
-        |at: &str| at.starts_with("refs/tags/") || OWN.iter().any(|own| at.starts_with(own));
     action.is_none_or(|action| actions.contains(&action))
         && is_over
         && !text(value, "/ref").is_some_and(is_own)
@@ -263,226 +293,4 @@ fn distribution(value: &Value, registry: Option<&str>) -> Vec<Hint> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use HookKind::{Acr, Distribution, DockerHub, EventBridge, GitHub, Harbor, PubSub, Quay};
-
-    fn hints(kind: HookKind, event: &str, registry: Option<&str>, body: &str) -> String {
-        let hook = Webhook {
-            kind,
-            path: "/h".to_owned(),
-            secrets: (Vec::new(), Vec::new()),
-            header: String::new(),
-            registry: registry.map(str::to_owned),
-            google: None,
-        };
-        let headers =
-            [("x-github-event".parse().unwrap(), event.parse().unwrap())].into_iter().collect();
-        let Some(message) = read(&hook, &headers, body.as_bytes()) else {
-            return "unreadable".to_owned();
-        };
-        let shown = message.hints.into_iter().map(|hint| match hint {
-            Hint::Image(image) => image.to_string(),
-            Hint::Config(name) => format!("config {name}"),
-        });
-        shown.collect::<Vec<_>>().join(" ")
-    }
-
-    /// Google's example in the wrapping of Pub/Sub.
-    const PUSHED: &str = r#"{"message":{"data":"eyJhY3Rpb24iOiJJTlNFUlQiLCJkaWdlc3QiOiJ1cy1lYXN0MS1kb2NrZXIucGtnLmRldi9teS1wcm9qZWN0L215LXJlcG8vaGVsbG8td29ybGRAc2hhMjU2OjZlYzEyOGUyNmNkNS4uLiIsInRhZyI6InVzLWVhc3QxLWRvY2tlci5wa2cuZGV2L215LXByb2plY3QvbXktcmVwby9oZWxsby13b3JsZDoxLjEifQ==","messageId":"1"},"subscription":"s"}"#;
-
-    type Case = (HookKind, &'static str, Option<&'static str>, &'static str, &'static str);
-    /// The published examples, shortened to what matters: Docker's, Harbor's and Distribution's documentation (Apache-2.0),
-    /// octokit/webhooks (MIT), Google's documentation (Apache-2.0), and Amazon's, Azure's and Quay's keys.
-    const CASES: [Case; 31] = [
-        (
-            DockerHub,
-            "",
-            None,
-            r#"{"push_data":{"tag":"latest"},"repository":{"name":"testhook","namespace":"svendowideit","repo_name":"svendowideit/testhook"}}"#,
-            "docker.io/svendowideit/testhook",
-        ),
-        (
-            DockerHub,
-            "",
-            None,
-            r#"{"repository":{"name":"nginx","namespace":"library"}}"#,
-            "docker.io/library/nginx",
-        ),
-        (
-            GitHub,
-            "package",
-            None,
-            r#"{"action":"published","package":{"name":"hello-world-npm","package_type":"npm","ecosystem":"docker","owner":{"login":"Codertocat"},"package_version":{"package_url":"ghcr.io/Codertocat/hello-world:"},"registry":{"type":"CONTAINER"}}}"#,
-            "ghcr.io/codertocat/hello-world",
-        ),
-        (
-            GitHub,
-            "registry_package",
-            None,
-            r#"{"registry_package":{"name":"Shop/api","package_type":"CONTAINER","owner":{"login":"Acme"},"package_version":{"package_url":""}}}"#,
-            "ghcr.io/acme/shop/api",
-        ),
-        (
-            GitHub,
-            "package",
-            None,
-            r#"{"package":{"name":"left-pad","package_type":"npm","owner":{"login":"acme"}}}"#,
-            "",
-        ),
-        (
-            GitHub,
-            "push",
-            None,
-            r#"{"ref":"refs/heads/main","head_commit":null,"repository":{"full_name":"Acme/Fleet"}}"#,
-            "config acme/fleet",
-        ),
-        (
-            GitHub,
-            "status",
-            None,
-            r#"{"name":"x","context":"kustomization/apps","repository":{"full_name":"acme/fleet"}}"#,
-            "config acme/fleet",
-        ),
-        (GitHub, "ping", None, r#"{"zen":"x","repository":{"full_name":"acme/fleet"}}"#, ""),
-        (GitHub, "push", None, "{}", ""),
-        // What only begins, and what is ours, is no news.
-        (
-            GitHub,
-            "check_run",
-            None,
-            r#"{"action":"created","repository":{"full_name":"acme/fleet"}}"#,
-            "",
-        ),
-        (
-            GitHub,
-            "check_run",
-            None,
-            r#"{"action":"completed","repository":{"full_name":"acme/fleet"}}"#,
-            "config acme/fleet",
-        ),
-        (
-            GitHub,
-            "status",
-            None,
-            r#"{"state":"pending","repository":{"full_name":"acme/fleet"}}"#,
-            "",
-        ),
-        (
-            GitHub,
-            "push",
-            None,
-            r#"{"ref":"refs/heads/tagalong/staging","repository":{"full_name":"acme/fleet"}}"#,
-            "",
-        ),
-        (
-            GitHub,
-            "pull_request",
-            None,
-            r#"{"action":"closed","repository":{"full_name":"acme/fleet"}}"#,
-            "config acme/fleet",
-        ),
-        (
-            Harbor,
-            "",
-            None,
-            r#"{"type":"PUSH_ARTIFACT","event_data":{"resources":[{"tag":"v1","resource_url":"harbor.acme.io/shop/api:v1"}],"repository":{"repo_full_name":"shop/api"}}}"#,
-            "harbor.acme.io/shop/api",
-        ),
-        (
-            Harbor,
-            "",
-            Some("registry.acme.io"),
-            r#"{"type":"harbor.artifact.pushed","id":"1","data":{"resources":[{"resource_url":"localhost:8080/shop/api@sha256:954b378c"}]}}"#,
-            "registry.acme.io/shop/api",
-        ),
-        (
-            Harbor,
-            "",
-            Some("registry.acme.io"),
-            r#"{"type":"harbor.artifact.pushed","id":"1","data":{"resources":[{"resource_url":"localhost:8080/shop/api:v1"}]}}"#,
-            "registry.acme.io/shop/api",
-        ),
-        (
-            Harbor,
-            "",
-            Some("registry.acme.io"),
-            r#"{"type":"PUSH_ARTIFACT","event_data":{"repository":{"repo_full_name":"shop/api"}}}"#,
-            "registry.acme.io/shop/api",
-        ),
-        (
-            Harbor,
-            "",
-            None,
-            r#"{"type":"DELETE_ARTIFACT","event_data":{"resources":[{"resource_url":"harbor.acme.io/shop/api:v1"}]}}"#,
-            "",
-        ),
-        (
-            Quay,
-            "",
-            None,
-            r#"{"repository":"acme/shop","docker_url":"quay.io/acme/shop","updated_tags":["latest"]}"#,
-            "quay.io/acme/shop",
-        ),
-        (Quay, "", None, r#"{"repository":"acme/shop","docker_url":"quay.io/acme/shop"}"#, ""),
-        (
-            EventBridge,
-            "",
-            None,
-            r#"{"id":"1","source":"aws.ecr","account":"123456789012","region":"us-west-2","detail":{"result":"SUCCESS","repository-name":"team/shop","action-type":"PUSH","image-tag":"latest"}}"#,
-            "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/shop",
-        ),
-        (
-            EventBridge,
-            "",
-            None,
-            r#"{"id":"1","source":"aws.ecr","account":"1","region":"us-west-2","detail":{"result":"SUCCESS","repository-name":"shop","action-type":"DELETE"}}"#,
-            "",
-        ),
-        (
-            Acr,
-            "",
-            None,
-            r#"{"id":"1","action":"push","target":{"repository":"hello-world","tag":"v1"},"request":{"host":"myregistry.azurecr.io"}}"#,
-            "myregistry.azurecr.io/hello-world",
-        ),
-        (Acr, "", None, r#"{"id":"1","action":"ping"}"#, ""),
-        (PubSub, "", None, PUSHED, "us-east1-docker.pkg.dev/my-project/my-repo/hello-world"),
-        (
-            PubSub,
-            "",
-            None,
-            r#"{"action":"INSERT","tag":"us-docker.pkg.dev/p/r/i:1.1"}"#,
-            "us-docker.pkg.dev/p/r/i",
-        ),
-        (PubSub, "", None, r#"{"message":{"data":"!!"}}"#, ""),
-        (
-            Distribution,
-            "",
-            None,
-            r#"{"events":[{"action":"push","target":{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","repository":"hello-world"},"request":{"host":"192.168.100.227:5000"}},{"action":"pull","target":{"mediaType":"application/vnd.oci.image.index.v1+json","repository":"x"},"request":{"host":"192.168.100.227:5000"}},{"action":"push","target":{"mediaType":"application/octet-stream","repository":"y"},"request":{"host":"192.168.100.227:5000"}}]}"#,
-            "192.168.100.227:5000/hello-world",
-        ),
-        (Distribution, "", None, "not json", "unreadable"),
-        (Distribution, "", None, r#"{"events":3}"#, ""),
-    ];
-
-    #[test]
-    fn each_sender_names_its_image() {
-        for (kind, event, registry, body, want) in CASES {
-            assert_eq!(hints(kind, event, registry, body), want, "{kind:?} {event} {body}");
-        }
-    }
-
-    proptest::proptest! {
-        /// Nothing that anybody sends makes a panic, or names a host that is not one.
-        #[test]
-        fn anything_can_be_sent(body in ".{0,200}", event in "[ -~]{0,20}", kind in 0_usize..8) {
-            let kind = [GitHub, DockerHub, Harbor, Quay, EventBridge, Acr, PubSub, Distribution][kind];
-            hints(kind, &event, None, &body);
-            let value = serde_json::json!({"repository": {"repo_name": body, "full_name": body}, "docker_url": body, "updated_tags": 1,
-                "action": "push", "target": {"repository": body}, "request": {"host": body}, "message": {"data": body}});
-            hints(kind, &event, None, &value.to_string());
-        }
-    }
-}
+mod tests;

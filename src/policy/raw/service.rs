@@ -44,7 +44,7 @@ pub struct RawService {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawServed {
-    /// OWNER/NAME on GitHub, or a URL.
+    /// OWNER/NAME, HOST/OWNER/NAME where another forge is meant than the usual one, or a URL.
     #[schemars(example = &"acme/fleet")]
     pub repo: String,
     /// The branch; the default branch without this.
@@ -102,6 +102,9 @@ pub enum HookKind {
     #[serde(rename = "github")]
     /// GitHub: packages, pushes, checks, statuses, pull requests and reviews.
     GitHub,
+    /// GitLab: pushes, pipelines and merge requests of projects and groups.
+    #[serde(rename = "gitlab")]
+    GitLab,
     /// Docker Hub.
     DockerHub,
     /// Harbor, in its own form or as `CloudEvents`.

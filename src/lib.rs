@@ -3,6 +3,7 @@
 //! The modules below are in the order in which data flows through them; the first group is pure.
 
 pub mod text;
+pub mod forge_kind;
 pub mod image;
 pub mod yaml;
 pub mod diagnostic;

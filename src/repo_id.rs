@@ -1,62 +1,6 @@
-//! The products that forges are, and the identity of a repository on one.
+//! The identity of a repository on a forge.
 
 use std::fmt;
-
-/// A product that serves repositories and pull requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ForgeKind {
-    /// GitHub, or GitHub Enterprise Server.
-    #[default]
-    GitHub,
-    /// GitLab, at gitlab.com or self-managed.
-    GitLab,
-}
-
-impl ForgeKind {
-    /// Names, as they are typed.
-    pub const NAMES: [(&'static str, Self); 2] =
-        [("github", Self::GitHub), ("gitlab", Self::GitLab)];
-
-    /// Name of the variable with the token.
-    #[must_use]
-    pub fn token_variable(self) -> &'static str {
-        match self {
-            Self::GitHub => "GITHUB_TOKEN",
-            Self::GitLab => "GITLAB_TOKEN",
-        }
-    }
-
-    /// The rights that a token needs, for the end of a message.
-    #[must_use]
-    pub fn rights(self) -> &'static str {
-        match self {
-            Self::GitHub => {
-                "it needs `pull_requests: write` and `contents: write`; a workflow's own token also needs the repository \
-                 setting that allows Actions to create pull requests"
-            }
-            Self::GitLab => {
-                "it needs the scope `api`, and its account the role Developer, or Maintainer where it merges into a \
-                 protected branch"
-            }
-        }
-    }
-
-    /// True if a group can have groups, so that a repository has more than an owner and a name.
-    #[must_use]
-    pub fn has_subgroups(self) -> bool {
-        self == Self::GitLab
-    }
-}
-
-/// The product's name.
-impl fmt::Display for ForgeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::GitHub => "GitHub",
-            Self::GitLab => "GitLab",
-        })
-    }
-}
 
 /// A repository: the forge's host and the path below it, with all groups. Forges compare both without case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

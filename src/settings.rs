@@ -14,11 +14,12 @@ use url::Url;
 
 use crate::cli::{ColorChoice, DecideArgs, Format, RepoArgs, RunArgs};
 use crate::diagnostic::Colour;
+use crate::forge_kind::ForgeKind;
 use crate::image::{Digest, Reference, Repository, Tag};
 use crate::ledger::SealKeys;
 use crate::policy::Via;
 use crate::registry::Packages;
-use crate::repo_id::{ForgeKind, RepoId};
+use crate::repo_id::RepoId;
 use crate::secret::{Secret, Variables};
 pub use forge::{App, ForgeSettings, Forges};
 pub use turns::{Turn, Turns, TurnsFile};

@@ -6,8 +6,9 @@ use comrak::{Arena, Options, parse_document};
 use proptest::prelude::*;
 
 use super::words::{body, commit_message};
-use super::{ChangeSet, Earned, Move, Note, Sources, section};
+use super::{ChangeSet, Earned, Move, Note, SourceServer, Sources, section};
 use crate::choose::Deployed;
+use crate::forge_kind::ForgeKind;
 use crate::image::{Origin, Repository, Tag};
 
 const FRAGMENTS: [&str; 36] = [
@@ -169,7 +170,10 @@ proptest! {
         ];
         let earned = vec![Earned { environment: path.clone(), page: String::new(), since: None, between: vec![why.clone()] }];
         let sources = Sources { image: image.clone(), from: said("0123456"), to: said("89abcde"), notes, earned };
-        let section = section(&[sources], "https://github.com/");
+        let section = section(
+            &[sources],
+            &SourceServer { url: "https://github.com/".to_owned(), kind: ForgeKind::GitHub },
+        );
         let template = "Rolled out for {{ environment }}: {{ images[0].why }}\n\n{{ table }}";
         for template in [None, Some(template)] {
             let (text, _unused) = body(&set, &moves, template);

@@ -25,7 +25,7 @@ pub use branch::{
 pub use draft::{Content, Draft, Drafted, Rewritten};
 pub use machine::{Proposed, ProposedMove};
 pub use rollback::{Came, RollbackNotes, RolledBack};
-pub use sources::{Earned, Note, Sources, between, section, section_of};
+pub use sources::{Earned, Note, SourceServer, Sources, between, section, section_of};
 pub use template::tried as tried_templates;
 pub use words::{CHANGE_TRAILER, commit_message, title};
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::ChangeSet;
+use crate::forge_kind::ForgeKind;
 use crate::image::{Origin, Shape, Source, Tag};
 use crate::text::{code_span, harmless};
 
@@ -63,47 +64,53 @@ pub struct Note {
     pub text: String,
 }
 
+/// The server of the pull requests, which people know.
+#[derive(Clone, Debug)]
+pub struct SourceServer {
+    /// Its address.
+    pub url: String,
+    /// Its product.
+    pub kind: ForgeKind,
+}
+
 /// The pages of a server that shows source code.
 struct SourcePages {
     repository: String,
     compare: String,
-    release: Option<String>,
+    release: String,
 }
 
 impl SourcePages {
-    /// Those of servers that everybody knows, and of the GitHub that is worked on. Anywhere else an
-    /// image's label could lead people.
-    fn of(source: &Source, github: &str) -> Option<Self> {
+    /// Those of servers that everybody knows, and of the one that is worked on. Anywhere else an image's label could lead
+    /// people.
+    fn of(source: &Source, server: &SourceServer) -> Option<Self> {
         let Source { host, path } = source;
-        let here = github.split_once("://").map_or(github, |(_, rest)| rest).trim_end_matches('/');
-        let base = if host == here { github.trim_end_matches('/') } else { "" };
+        let url = server.url.trim_end_matches('/');
+        let here = url.split_once("://").map_or(url, |(_, rest)| rest);
         let https = format!("https://{host}");
-        let (base, between) = match host.as_str() {
-            _ if !base.is_empty() => (base, ""),
-            "github.com" | "codeberg.org" | "gitea.com" => (&*https, ""),
-            "gitlab.com" => (&*https, "/-"),
-            _ => return None,
+        let (base, kind) = if host == here {
+            (url, server.kind)
+        } else {
+            (https.as_str(), ForgeKind::of_public_host(host)?)
         };
-        if between.is_empty() && source.owner_and_name().is_none() {
+        if !kind.has_subgroups() && source.owner_and_name().is_none() {
             return None;
         }
         let repository = format!("{base}/{path}");
-        Some(Self {
-            compare: format!("{repository}{between}/compare/"),
-            release: between.is_empty().then(|| format!("{repository}/releases/tag/")),
-            repository,
-        })
+        let between = kind.page_prefix();
+        let release = format!("{repository}{}", kind.release_prefix());
+        Some(Self { compare: format!("{repository}{between}/compare/"), release, repository })
     }
 }
 
 /// The section of a body. It is there also when nothing is known, so that nobody asks again. What does not
 /// fit is left out as a whole.
 #[must_use]
-pub fn section(sources: &[Sources], github: &str) -> String {
+pub fn section(sources: &[Sources], server: &SourceServer) -> String {
     let promoted = sources
         .iter()
         .flat_map(|one| one.earned.iter().map(move |earned| earned_row(&one.image, earned)));
-    let rows = sources.iter().filter_map(|one| row(one, github));
+    let rows = sources.iter().filter_map(|one| row(one, server));
     let tables = [
         ("| image | held by | since | after |\n|---|---|---|---|\n", promoted.collect::<Vec<_>>()),
         ("| image | source |\n|---|---|\n", rows.collect()),
@@ -123,7 +130,7 @@ pub fn section(sources: &[Sources], github: &str) -> String {
             continue;
         };
         told.push(source);
-        let notes = notes(one, source, github);
+        let notes = notes(one, source, server);
         if text.len() + notes.len() < MAX_SECTION {
             text.push_str(&notes);
         }
@@ -133,12 +140,12 @@ pub fn section(sources: &[Sources], github: &str) -> String {
 }
 
 /// Where an image comes from, in one row.
-fn row(sources: &Sources, github: &str) -> Option<String> {
+fn row(sources: &Sources, server: &SourceServer) -> Option<String> {
     let to = sources.to.source.as_ref()?;
     let name = code_span(&format!("{}/{}", to.host, to.path));
     let revisions = (sources.from.revision.as_ref(), sources.to.revision.as_ref());
     let is_same = sources.from.source.as_ref() == Some(to);
-    let shown = match (SourcePages::of(to, github), revisions) {
+    let shown = match (SourcePages::of(to, server), revisions) {
         (None, _) => name,
         (Some(pages), (Some(from), Some(new))) if is_same && from != new => {
             let link = format!("{}{from}...{new}", pages.compare);
@@ -153,7 +160,9 @@ fn row(sources: &Sources, github: &str) -> Option<String> {
 fn earned_row(image: &str, earned: &Earned) -> String {
     let since = earned.since.as_ref().map(|(at, commit)| {
         let page = format!("{}/commit/{commit}", earned.page);
-        format!("{at} by [`{}`]({page}) ([checks]({page}/checks))", short(commit))
+        // GitLab's pages of a repository are behind a dash.
+        let checks = if earned.page.ends_with("/-") { "pipelines" } else { "checks" };
+        format!("{at} by [`{}`]({page}) ([checks]({page}/{checks}))", short(commit))
     });
     let between: Vec<String> =
         earned.between.iter().take(MAX_NOTES).map(|version| code_span(version)).collect();
@@ -166,15 +175,15 @@ fn short(revision: &str) -> &str {
 }
 
 /// The notes of the releases of one source, folded.
-fn notes(sources: &Sources, source: &Source, github: &str) -> String {
+fn notes(sources: &Sources, source: &Source, server: &SourceServer) -> String {
     if sources.notes.is_empty() {
         return String::new();
     }
-    let pages = SourcePages::of(source, github);
+    let pages = SourcePages::of(source, server);
     let mut text = format!("\n<details><summary>Release notes of {}</summary>\n\n", source.path);
     for note in sources.notes.iter().take(MAX_NOTES) {
         let name = code_span(&note.tag);
-        let page = pages.as_ref().and_then(|pages| pages.release.as_ref());
+        let page = pages.as_ref().map(|pages| &pages.release);
         match page.filter(|_| Tag::parse(&note.tag).is_some()) {
             Some(page) => writeln!(text, "[{name}]({page}{})\n", note.tag).ok(),
             None => writeln!(text, "{name}\n").ok(),
@@ -259,6 +268,10 @@ pub fn between(from: Option<&Tag>, to: &Tag, name: &str, all: &[Note]) -> Vec<No
 mod tests {
     use super::*;
 
+    fn server(url: &str) -> SourceServer {
+        SourceServer { url: url.to_owned(), kind: ForgeKind::GitHub }
+    }
+
     const GITHUB: &str = "https://github.com/";
     const HERE: &str = "https://github.com/acme/fleet";
 
@@ -301,13 +314,15 @@ mod tests {
             (of("https://evil.example/acme/shop"), "`evil.example/acme/shop`"),
         ];
         for (sources, want) in cases {
-            let text = section(&[sources], GITHUB);
+            let text = section(&[sources], &server(GITHUB));
             assert!(text.contains(&format!("| `shop` | {want} |\n")), "{text}");
         }
-        let server =
-            section(&[of("http://ghe.example:8080/acme/shop")], "http://ghe.example:8080/");
-        assert!(server.contains("(http://ghe.example:8080/acme/shop/compare/"), "{server}");
-        let nothing = section(&[sources(Origin::default(), Origin::default())], GITHUB);
+        let enterprise = section(
+            &[of("http://ghe.example:8080/acme/shop")],
+            &server("http://ghe.example:8080/"),
+        );
+        assert!(enterprise.contains("(http://ghe.example:8080/acme/shop/compare/"), "{enterprise}");
+        let nothing = section(&[sources(Origin::default(), Origin::default())], &server(GITHUB));
         assert_eq!(nothing, format!("{OPENING}{CLOSING}"));
     }
 
@@ -318,7 +333,7 @@ mod tests {
         let between = vec!["v1.2".to_owned(), "v1.1".to_owned()];
         one.earned =
             vec![Earned { environment: "staging".into(), page: HERE.into(), since, between }];
-        let text = section(&[one], GITHUB);
+        let text = section(&[one], &server(GITHUB));
         let page = "https://github.com/acme/fleet/commit/0123456789abcdef";
         let want = format!(
             "| `shop` | `staging` | 1970-01-01T00:00:00Z by [`0123456`]({page}) ([checks]({page}/checks)) | `v1.2`, `v1.1` |\n"
@@ -370,7 +385,7 @@ mod tests {
             Note { tag: "v1".into(), text },
             Note { tag: "v0".into(), text: "x".repeat(9_000) },
         ];
-        let section = section(&[one.clone(), one], GITHUB);
+        let section = section(&[one.clone(), one], &server(GITHUB));
         let body = format!(
             "| table |\r\n{}\nfooter <!-- tagalong: {{}} -->",
             section.replace('\n', "\r\n")

@@ -146,6 +146,8 @@ codes! {
     ForgeUnavailable = "forge.unavailable",
     /// The forge was not asked which pull requests there are.
     ForgeNotAsked = "forge.not-asked",
+    /// The forge of a repository cannot do what a file asks for.
+    ForgeUnsupported = "forge.unsupported",
     /// The issue that shows everything could not be brought up to date.
     DashboardNotKept = "dashboard.not-kept",
     /// A promotion waits for a gate for longer than `nagAfter`.

@@ -8,8 +8,9 @@ use super::{
     Check, Decoration, Forge, ForgeError, GitHub, GitLab, Issue, Labeller, MadeCommit, Merged,
     NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release, github,
 };
+use crate::forge_kind::ForgeKind;
 use crate::policy::MergeMethod;
-use crate::repo_id::{ForgeKind, RepoId};
+use crate::repo_id::RepoId;
 use crate::secret::Secret;
 use crate::settings::{ForgeSettings, Moment};
 use crate::store::Store;
@@ -41,6 +42,17 @@ impl AnyForge {
             }
         };
         forge.map_err(|fault| fault.of(settings.kind))
+    }
+}
+
+impl AnyForge {
+    /// The product.
+    #[must_use]
+    pub fn kind(&self) -> ForgeKind {
+        match self {
+            Self::GitHub(_) => ForgeKind::GitHub,
+            Self::GitLab(_) => ForgeKind::GitLab,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors of forges. A fault is the same on every forge; what to change about it is the product's.
 
-use crate::repo_id::ForgeKind;
+use crate::forge_kind::ForgeKind;
 
 /// Error of a forge, with the product that it is of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -134,8 +134,8 @@ async fn sections(
     };
     let Planning { plan, set, timelines, names, .. } = planning;
     let written = plan.change_sets.iter().zip(steps).filter(is_new).map(|(set, _)| set);
-    let Outside { tags, forge: settings, .. } = *outside;
-    Looking { set, timelines, tags, plan, settings, names }.look(written, forge).await
+    let Outside { tags, forges, .. } = *outside;
+    Looking { set, timelines, tags, plan, forges, names }.look(written, forge).await
 }
 
 /// Brings the dashboard issue up to date, where one is wanted.
@@ -172,7 +172,7 @@ async fn keep(
     }
     let Tree::Git { clone, id: Some(id) } = &planning.tree else { return Ok(()) };
     let clock = around.moment();
-    let forge = AnyForge::new(&planning.forge, clock, id, None)?;
+    let forge = AnyForge::new(planning.forges.at(id).first(), clock, id, None)?;
     let seen = forge.observe(&[], clone.branch(), false).await?;
     let rules = &seen.rules;
     forge.keep_issue(&Issue { mark: DASHBOARD, title, body, rules }).await.map(drop)

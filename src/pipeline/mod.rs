@@ -6,6 +6,7 @@ mod decide;
 mod deliver;
 mod deployed;
 mod execute;
+mod features;
 mod history;
 mod homes;
 mod load;
@@ -46,7 +47,7 @@ pub use tree::Tree;
 
 use crate::diagnostic::Diagnostic;
 use crate::policy::Via;
-use crate::settings::{DecideSettings, ForgeSettings, Surroundings};
+use crate::settings::{DecideSettings, Forges, Surroundings};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +93,7 @@ pub enum Exit {
 /// What a delivery asks beside the repository.
 struct Outside<'a> {
     tags: &'a Tags,
-    forge: &'a ForgeSettings,
+    forges: &'a Forges,
     /// Whether the run is for one pushed image.
     is_partial: bool,
     /// What the clock of the machine says, whatever time the run is for.

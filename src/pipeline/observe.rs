@@ -13,7 +13,7 @@ use crate::git::{Author, BranchState, Clone};
 use crate::manifest::Surveyed;
 use crate::policy::{AutoMerge, COMMAND_LABELS, EnvironmentId, PolicySet, Via};
 use crate::reconcile::{Branch, ForgeView, SIGNING_PREFIX, Snapshot, label_objection};
-use crate::settings::{DecideSettings, ForgeSettings};
+use crate::settings::{DecideSettings, Forges};
 use crate::store::Store;
 
 /// The snapshot of a run, with the client that it was read by.
@@ -100,11 +100,10 @@ impl Observation {
         observation
     }
 
-    /// The forge of the repository, or the first one that is known.
-    pub(super) fn settings(&self, request: &Request<'_>) -> ForgeSettings {
+    /// The forges that are known, that of the repository first.
+    pub(super) fn forges(&self, request: &Request<'_>) -> Forges {
         let forges = &request.around.forges;
-        let at = self.forge.as_ref().map(|forge| forges.at(forge.repository()));
-        at.as_ref().unwrap_or(forges).first().clone()
+        self.forge.as_ref().map_or_else(|| forges.clone(), |forge| forges.at(forge.repository()))
     }
 
     fn of(snapshot: Snapshot) -> Self {

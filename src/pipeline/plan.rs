@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::features::unsupported;
 use super::homes::KnownPlaces;
 use super::memory::{Extent, Memory};
 use super::observe::Observation;
@@ -41,7 +42,8 @@ pub(super) async fn plan_tree(
     check_names(&set, settings)?;
     let Looked { files, left, diagnostics: found } = survey(&tree, &set, &mut hits);
     let unused = notes::unused(&set, &files, &found, settings.is_whole());
-    diagnostics.extend(unused.into_iter().chain(found));
+    let unsupported = unsupported(&tree, &set, &repository, &request.around.forges);
+    diagnostics.extend(unused.into_iter().chain(found).chain(unsupported));
     let uses = selected(&uses(&files), &set, settings);
     let repositories = repositories_of(uses.iter(), &set);
     diagnostics.extend(ask(&uses, &set, &repository, request, tags).await);
@@ -67,8 +69,8 @@ pub(super) async fn plan_tree(
         progress,
         is_partial: settings.pushed.is_some(),
     };
-    let settled = settling.settle(&uses, tags, &mut memory, &mut observation);
-    let (mut plan, undecided) = Box::pin(settled).await;
+    let (mut plan, undecided) =
+        Box::pin(settling.settle(&uses, tags, &mut memory, &mut observation)).await;
     let timelines = promoting.timelines;
     let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
     diagnostics.extend(dropped.chain(tags.skews(&set)));
@@ -85,7 +87,7 @@ pub(super) async fn plan_tree(
         memory,
         tree,
         author,
-        forge: observation.settings(request),
+        forges: observation.forges(request),
         observation,
         timelines,
         names: known.names(),

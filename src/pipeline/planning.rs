@@ -15,7 +15,7 @@ use crate::git::Author;
 use crate::policy::{Home, PolicySet};
 use crate::pull_request::PullRequest;
 use crate::registry::Usage;
-use crate::settings::ForgeSettings;
+use crate::settings::Forges;
 
 /// A plan, with what it was made from.
 pub struct Planning {
@@ -32,7 +32,7 @@ pub struct Planning {
     pub(super) tree: Tree,
     pub(super) author: Author,
     /// Whose the token is that it was read with.
-    pub(super) forge: ForgeSettings,
+    pub(super) forges: Forges,
     pub(super) observation: Observation,
     /// The histories of environments, as far as promotions or a report asked for it.
     pub(super) timelines: Timelines,

@@ -102,8 +102,12 @@ pub(super) async fn signed(
     if !author.signing.is_by_forge() || signed.updates.is_empty() {
         return Ok(signed);
     }
-    let Some(forge) = forge else {
-        let why = "`sign: forge` needs a repository on a forge, and a token".to_owned();
+    let able = forge.filter(|forge| forge.kind().features().signs_commits);
+    let Some(forge) = able else {
+        let why = match forge {
+            Some(forge) => format!("`sign: forge` is not possible on {}", forge.kind()),
+            None => "`sign: forge` needs a repository on a forge, and a token".to_owned(),
+        };
         let all = std::mem::take(&mut signed.updates).into_iter();
         signed.failed = all.map(|update| (update.reference, Err(why.clone()))).collect();
         return Ok(signed);

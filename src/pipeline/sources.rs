@@ -8,15 +8,16 @@ use futures::stream::{self, StreamExt as _};
 use super::Tags;
 use super::history::Timelines;
 use super::homes::Names;
-use crate::changeset::{ChangeSet, Earned, Note, Plan, Sources, between, section, section_of};
+use crate::changeset::{
+    ChangeSet, Earned, Note, Plan, SourceServer, Sources, between, section, section_of,
+};
 use crate::choose::{Deployed, Outcome};
 use crate::forge::{AnyForge, Forge as _};
 use crate::image::{Origin, Repository, Source};
 use crate::policy::{EnvironmentId, Home, Notes, PolicySet, Via};
 use crate::promote::{Held, is_same};
 use crate::reconcile::Snapshot;
-use crate::repo_id::RepoId;
-use crate::settings::ForgeSettings;
+use crate::settings::Forges;
 
 /// How many images are looked into at once.
 const AT_ONCE: usize = 8;
@@ -30,7 +31,8 @@ pub(super) struct Looking<'a> {
     pub(super) timelines: &'a Timelines,
     pub(super) tags: &'a Tags,
     pub(super) plan: &'a Plan,
-    pub(super) settings: &'a ForgeSettings,
+    /// The forges that are known, that of the pull requests first.
+    pub(super) forges: &'a Forges,
     /// The repositories of all places.
     pub(super) names: &'a Names,
 }
@@ -78,7 +80,7 @@ impl Looking<'_> {
                 Sources { earned, ..told(&moved, &origins, &releases, set.notes) }
             };
             let rows: Vec<_> = moves.into_iter().map(row).collect();
-            (set.branch.clone(), section(&rows, self.settings.server_url.as_str()))
+            (set.branch.clone(), section(&rows, &self.server()))
         });
         told.collect()
     }
@@ -92,10 +94,19 @@ impl Looking<'_> {
         origins.buffer_unordered(AT_ONCE).collect().await
     }
 
-    /// The page of the repository of a place.
+    /// The server of the pull requests.
+    fn server(&self) -> SourceServer {
+        let forge = self.forges.first();
+        SourceServer { url: forge.server_url.to_string(), kind: forge.kind }
+    }
+
+    /// The page of the repository of a place, with what its forge puts behind it.
     fn page(&self, home: &Home, forge: &AnyForge) -> String {
         let id = self.names.get(home).unwrap_or_else(|| forge.repository());
-        format!("{}/{id}", self.settings.server_url.as_str().trim_end_matches('/'))
+        let there = self.forges.at(id);
+        let there = there.first();
+        let url = there.server_url.as_str().trim_end_matches('/');
+        format!("{url}/{id}{}", there.kind.page_prefix())
     }
 
     /// Where what is promoted was before.
@@ -158,19 +169,16 @@ impl Looking<'_> {
             .collect()
     }
 
-    /// The releases of sources on this GitHub. Those that cannot be seen are none.
+    /// The releases of sources on the same server. Those that cannot be seen are none.
     async fn releases(
         &self,
         forge: &AnyForge,
         sources: BTreeSet<Source>,
     ) -> BTreeMap<Source, Vec<Note>> {
-        let server = &self.settings.server_url;
-        let port = server.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let here = format!("{}{port}", server.host_str().unwrap_or_default());
+        let here = self.forges.first();
         let mut all = BTreeMap::new();
-        for source in sources.into_iter().filter(|source| source.host == here) {
-            let path = source.owner_and_name().map(|(owner, name)| format!("{owner}/{name}"));
-            let Some(id) = path.and_then(|path| RepoId::new(&here, &path)) else { continue };
+        for source in sources.into_iter().filter(|source| source.host == here.host()) {
+            let Some(id) = here.id(&source.path) else { continue };
             match forge.public_releases(&id).await {
                 Ok(releases) => {
                     let notes = releases.into_iter().map(|release| Note {

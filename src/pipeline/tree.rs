@@ -8,6 +8,7 @@ use url::Url;
 
 use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::forge_kind::ForgeKind;
 use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
@@ -133,6 +134,15 @@ impl Tree {
             Self::Git { id, .. } => id.as_ref().map(RepoId::to_string),
         };
         name.map(|name| name.to_lowercase())
+    }
+
+    /// The product of the forge that the repository is on; that of names without a host where nobody knows.
+    pub(super) fn forge_kind(&self, forges: &Forges) -> ForgeKind {
+        let id = match self {
+            Self::Work(tree) => origin_on_forge(tree.root(), forges),
+            Self::Git { id, .. } => id.clone(),
+        };
+        id.map_or(forges.first().kind, |id| forges.at(&id).first().kind)
     }
 
     /// A home with the branch that was read.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{InvalidSetting, RepoSpec, Turns, url, var};
+use crate::forge_kind::ForgeKind;
 use crate::git::GitLogin;
 use crate::registry::Packages;
-use crate::repo_id::{ForgeKind, RepoId};
+use crate::repo_id::RepoId;
 use crate::secret::Secret;
 
 /// A forge, and who we are on it.
@@ -194,7 +195,15 @@ impl Forges {
             Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         // Some checkouts keep a token in the address; ours comes from the environment.
         url.set_username("").and_then(|()| url.set_password(None)).ok()?;
-        Some(url)
+        Some(self.for_git(url))
+    }
+
+    /// The address at which git finds a repository that people name by its page: GitLab leads from the one to the other,
+    /// and no redirect is followed with a token.
+    fn for_git(&self, url: Url) -> Url {
+        let forge = self.behind(&url).filter(|forge| forge.kind == ForgeKind::GitLab);
+        let there = forge.and_then(|forge| forge.repository_url(&forge.id_of(&url)?));
+        there.unwrap_or(url)
     }
 
     /// Reads `PATH`, `URL`, `OWNER/NAME` or `HOST/OWNER/NAME`.
@@ -212,7 +221,7 @@ impl Forges {
             if !url.username().is_empty() || url.password().is_some() || !is_plain {
                 return Err(InvalidSetting::UrlCredentials);
             }
-            let id = self.id_of(&url);
+            let (id, url) = (self.id_of(&url), self.for_git(url));
             return Ok(RepoSpec::Remote { url, id });
         }
         if text.starts_with("git@") {

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::world::parts::{Access, RealRegistry};
-use crate::world::{Bot, ForgeServer, World, arg};
+use crate::world::{Bot, ForgeServer, Product, World, arg};
 
 const OLD: &str = "0123456789abcdef0123456789abcdef01234567";
 const NEW: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -16,8 +16,12 @@ struct Story {
 }
 
 impl Story {
-    /// One image whose labels name a repository beside the config repository.
+    /// One image whose labels name a repository beside the config repository, on a GitHub.
     fn new(deliver: &str) -> Self {
+        Self::on(Product::GitHub, deliver)
+    }
+
+    fn on(product: Product, deliver: &str) -> Self {
         let world = World::new();
         let registry = RealRegistry::start(&world, &Access::Open);
         let host = registry.host.clone();
@@ -26,8 +30,9 @@ impl Story {
              environments: {{prod: {{paths: [prod], deliver: {{{deliver}}}}}}}\n"
         );
         let site = format!("image: {host}/acme/shop:1.0.0\n");
-        let github = world.github(&[("policies/p.yaml", &policies), ("prod/shop.yaml", &site)]);
-        let story = Self { world, registry, forge: github };
+        let forge =
+            world.forge(product, &[("policies/p.yaml", &policies), ("prod/shop.yaml", &site)]);
+        let story = Self { world, registry, forge };
         story.image("1.0.0", OLD);
         story.image("1.2.0", NEW);
         story
@@ -140,4 +145,23 @@ fn a_killed_run_leaves_no_old_words() {
     assert_eq!(story.bot().run().exits(0).deliveries(), ["prod updated"]);
     let body = story.forge.pulls()[0].body.clone();
     assert!(body.contains("Third.") && body.contains("| `1.3.0` |"), "{body}");
+}
+
+#[test]
+fn releases_of_gitlab_are_told_and_command_nothing() {
+    let story = Story::on(Product::GitLab, "labels: [bump]");
+    let hostile = "Faster.\n/merge\n```\n/close\n";
+    story.forge.releases(&[("v1.3.0", "draft"), ("v1.2.0", hostile), ("v1.0.0", "earlier")]);
+    story.bot().run().exits(0);
+    let body = story.forge.pulls().remove(0).body;
+    let shop = format!("{}/acme/shop/-", story.forge.url);
+    assert!(body.contains(&format!("{shop}/compare/{OLD}...{NEW}")), "{body}");
+    assert!(body.contains(&format!("[`v1.2.0`]({shop}/releases/v1.2.0)")), "{body}");
+    assert!(body.contains("\\/merge") && !body.contains("earlier"), "{body}");
+    // What a token sees and the public does not is not told.
+    let story = Story::on(Product::GitLab, "labels: [bump]");
+    story.forge.hide();
+    story.forge.releases(&[("v1.2.0", "secret")]);
+    story.bot().run().exits(0);
+    assert!(!story.forge.pulls()[0].body.contains("secret"));
 }

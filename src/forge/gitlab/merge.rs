@@ -49,7 +49,9 @@ impl GitLab {
             Some(why) => Merged::NotNow(one_line(&why)),
             None => Merged::NotNow("GitLab has not merged it yet".to_owned()),
         };
-        match self.accept(number, &body).await {
+        // It says itself that nothing is in the way by now.
+        let is_soon = |status| matches!(status, MergeStatus::Checking | MergeStatus::Mergeable);
+        match self.accept(number, &body, is_soon).await {
             Ok(state) => Ok(merged(state)),
             Err(Refused { fault: Fault::HeadMoved, .. }) => Ok(Merged::Moved),
             Err(Refused { status: Some(MergeStatus::Conflict), .. }) => Ok(Merged::Conflict),
@@ -77,7 +79,7 @@ impl GitLab {
             "sha": head, "squash": method == MergeMethod::Squash,
             "auto_merge": true, "merge_when_pipeline_succeeds": true,
         });
-        match self.accept(number, &body).await {
+        match self.accept(number, &body, |status| status == MergeStatus::Checking).await {
             Ok(_) => Ok(true),
             Err(Refused { status: Some(MergeStatus::Mergeable), .. }) => Ok(false),
             Err(Refused { fault: Fault::NotMergeable(why), status }) => {
@@ -112,8 +114,13 @@ impl GitLab {
         }
     }
 
-    /// Sends a merge, and again while GitLab says that it is still looking.
-    async fn accept(&self, number: u64, body: &Value) -> Result<MergeState, Refused> {
+    /// Sends a merge, and again while what GitLab says of the merge request is about to change.
+    async fn accept(
+        &self,
+        number: u64,
+        body: &Value,
+        is_soon: impl Fn(MergeStatus) -> bool,
+    ) -> Result<MergeState, Refused> {
         let route = self.route(&format!("merge_requests/{number}/merge"));
         let mut wait = FIRST_WAIT;
         let mut last = Refused { fault: Fault::NotMergeable(String::new()), status: None };
@@ -126,7 +133,7 @@ impl GitLab {
             let unread = |fault| Refused { fault, status: None };
             let status = self.merge_state(number).await.map_err(unread)?.detailed_merge_status;
             last = Refused { fault, status };
-            if status != Some(MergeStatus::Checking) {
+            if !status.is_some_and(&is_soon) {
                 return Err(last);
             }
             tokio::time::sleep(wait).await;
@@ -151,6 +158,7 @@ fn words(status: Option<MergeStatus>, said: &str) -> String {
     match status {
         Some(MergeStatus::Checking) => "GitLab is still checking whether it can be merged",
         Some(MergeStatus::NeedRebase) => "the base has to be in its branch first",
+        Some(MergeStatus::Draft) => "it is a draft",
         Some(MergeStatus::NotApproved) => "it waits for an approval that the project requires",
         Some(MergeStatus::RequestedChanges) => "a reviewer wants changes",
         Some(MergeStatus::Blocked) => "the project's rules are not met",

@@ -32,7 +32,7 @@ const OPEN: &str = "draft author { username } detailedMergeStatus autoMergeEnabl
     mergeUser { username } approvedBy { nodes { username bot } } \
     reviewers { nodes { username mergeRequestInteraction { reviewState } } }";
 
-/// The strategy of what is in a merge train already.
+/// Part of the strategies of what is in a merge train, or comes into it once its checks pass.
 const IN_TRAIN: &str = "merge_train";
 
 #[derive(Deserialize)]
@@ -143,6 +143,8 @@ pub(super) enum MergeStatus {
         alias = "approvals_syncing"
     )]
     Checking,
+    #[serde(alias = "draft_status", rename = "DRAFT_STATUS")]
+    Draft,
     #[serde(alias = "not_approved")]
     NotApproved,
     #[serde(alias = "requested_changes")]
@@ -158,7 +160,8 @@ impl From<MergeStatus> for Mergeable {
             MergeStatus::Mergeable => Self::Yes,
             MergeStatus::Conflict => Self::Conflict,
             MergeStatus::NeedRebase => Self::Behind,
-            MergeStatus::Checking => Self::Unknown,
+            // That it is a draft is said where drafts are.
+            MergeStatus::Checking | MergeStatus::Draft => Self::Unknown,
             MergeStatus::NotApproved | MergeStatus::RequestedChanges | MergeStatus::Blocked => {
                 Self::Blocked
             }
@@ -271,11 +274,10 @@ impl MergeRequestNode {
             reviews.contains("REQUESTED_CHANGES") || status == Some(MergeStatus::RequestedChanges);
         pull.wants_review = status == Some(MergeStatus::NotApproved)
             || waits.iter().any(|state| reviews.contains(*state));
-        let is_in_train = open.auto_merge_strategy.as_deref() == Some(IN_TRAIN);
+        let is_in_train = open.auto_merge_strategy.is_some_and(|it| it.contains(IN_TRAIN));
         pull.queue = if is_in_train { Queue::Inside } else { Queue::None };
-        pull.auto_merge_by = open
-            .auto_merge_enabled
-            .then(|| open.merge_user.map(|user| user.username).unwrap_or_default());
+        let by = open.merge_user.map(|user| user.username).unwrap_or_default();
+        pull.auto_merge_by = (open.auto_merge_enabled && !is_in_train).then_some(by);
         (pull, open.approved_by.map(|list| list.nodes).unwrap_or_default())
     }
 }
@@ -369,12 +371,12 @@ mod tests {
             ("CHECKING", Mergeable::Unknown),
             ("PREPARING", Mergeable::Unknown),
             ("approvals_syncing", Mergeable::Unknown),
+            ("DRAFT_STATUS", Mergeable::Unknown),
         ];
         let blocked = [
             "CI_MUST_PASS",
             "CI_STILL_RUNNING",
             "DISCUSSIONS_NOT_RESOLVED",
-            "DRAFT_STATUS",
             "NOT_OPEN",
             "NOT_APPROVED",
             "BLOCKED_STATUS",

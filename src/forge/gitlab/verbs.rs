@@ -101,9 +101,7 @@ impl Forge for GitLab {
     }
 
     async fn commit(&self, _new: &NewCommit<'_>) -> Result<MadeCommit, Fault> {
-        Err(Fault::Unsupported(
-            "does not say which tree a commit that it makes has, so `sign: forge` is not possible there: use `sign: ssh` or \
-             `sign: gpg`",
-        ))
+        // Of a commit that GitLab makes, it does not say which tree it has.
+        Err(Fault::Unsupported("makes no commits for this program"))
     }
 }

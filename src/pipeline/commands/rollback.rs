@@ -58,8 +58,8 @@ pub async fn rollback(
     let (around, tree, loaded) = at_home(tree, loaded, &request).await?;
     let request = Request { around: &around, ..request };
     let planning = plan(tree, loaded, &request, asked).await?;
-    let (forge, clock) = (around.forges.first(), around.clock());
-    let outside = Outside { tags: &tags, forge, is_partial: false, clock };
+    let (forges, clock) = (&around.forges, around.clock());
+    let outside = Outside { tags: &tags, forges, is_partial: false, clock };
     let delivered = deliver::deliver(planning, settings, &outside, true).await;
     delivered.map_err(|raced| {
         Failure::Failed(format!("branch `{}` moved meanwhile; run it again", raced.branch))
@@ -141,7 +141,7 @@ async fn plan(
         memory,
         tree,
         author,
-        forge: observation.settings(request),
+        forges: observation.forges(request),
         observation,
         timelines: Timelines::new(),
         names: Names::new(),

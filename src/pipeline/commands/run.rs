@@ -135,8 +135,8 @@ async fn attempt(
     let around = &signed_in(&settings.scope, around).await?;
     let planning = plan(around, tags).await?;
     let (is_partial, clock) = (settings.pushed.is_some(), around.clock());
-    let forge = &planning.forge.clone();
-    let outside = Outside { tags, forge, is_partial, clock };
+    let forges = &planning.forges.clone();
+    let outside = Outside { tags, forges, is_partial, clock };
     Ok(Box::pin(deliver::deliver(planning, settings, &outside, is_last)).await)
 }
 

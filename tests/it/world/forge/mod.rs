@@ -5,8 +5,7 @@ mod github;
 mod gitlab;
 mod held;
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 
 use axum::Router;
@@ -266,6 +265,18 @@ impl ForgeServer {
         self.state.lock().unwrap().crowd(head);
     }
 
+    /// A branch has so many merged pull requests of earlier times.
+    pub fn history(&self, head: &str, count: usize) {
+        let mut state = self.state.lock().unwrap();
+        for _ in 0..count {
+            let number = state.pulls.len() as u64 + 1;
+            let (head, base) = (head.to_owned(), "main".to_owned());
+            let merged =
+                Pull { number, head, base, state: "closed", merged: true, ..Pull::default() };
+            state.pulls.push(merged);
+        }
+    }
+
     /// Issues, as `GraphQL` has them.
     pub fn issues(&self) -> Vec<Value> {
         self.state.lock().unwrap().issues.clone()
@@ -305,6 +316,11 @@ impl ForgeServer {
     pub fn releases(&self, releases: &[(&str, &str)]) {
         let releases = releases.iter().map(|(tag, text)| ((*tag).to_owned(), (*text).to_owned()));
         self.state.lock().unwrap().releases = releases.collect();
+    }
+
+    /// GitLab is still looking at the next so many merges.
+    pub fn looks(&self, times: u32) {
+        self.state.lock().unwrap().looks = times;
     }
 
     /// Whether commits that GitHub makes are signed.
@@ -447,8 +463,8 @@ fn meant(state: &Arc<Mutex<Held>>, path: &str, body: &Bytes) -> Option<Arc<Mutex
         let is_rest = path.starts_with(&format!("/api/v3/repos/acme/{name}/"))
             || path.starts_with(&format!("/api/v4/projects/acme%2F{}", name.replace('/', "%2F")));
         let variables = &asked["variables"];
-        let is_it = variables["name"] == *name || variables["path"] == format!("acme/{name}");
-        is_git || is_rest || path == "/api/graphql" && is_it
+        let names = variables["name"] == *name || variables["path"] == format!("acme/{name}");
+        is_git || is_rest || path == "/api/graphql" && names
     };
     beside.into_iter().find(|held| is_it(&held.lock().unwrap().name))
 }

@@ -8,6 +8,10 @@ WORKDIR /src
 COPY . .
 RUN scripts/dist && scripts/rootfs target/dist/tagalong /rootfs
 
+# The same for the jobs of a CI that wants a shell in an image: `--target ci`.
+FROM alpine:3.22 AS ci
+COPY --from=build /rootfs/usr/local/bin/tagalong /usr/local/bin/tagalong
+
 FROM scratch
 COPY --from=build /rootfs/ /
 USER 65532:65532

@@ -8,8 +8,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use crate::forge_kind::ForgeKind;
 use crate::policy::Via;
-use crate::repo_id::ForgeKind;
 
 /// Keeps the image references of a GitOps config repository up to date, by pull request.
 #[derive(Debug, Parser)]
@@ -335,6 +335,9 @@ pub struct CheckArgs {
     /// Warnings are mistakes as well.
     #[arg(long)]
     pub strict: bool,
+    /// Write a code quality report for GitLab CI/CD to a file as well, also where there is no mistake.
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub code_quality: Option<PathBuf>,
 }
 
 /// The form of output.

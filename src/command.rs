@@ -156,10 +156,21 @@ async fn check(args: &CheckArgs, around: &Surroundings) -> Exit {
         Ok(scope) => scope,
         Err(error) => return refuse(&error),
     };
+    let file = args.code_quality.as_deref();
     let loaded = match pipeline::check(&scope, around).await {
         Ok(loaded) => loaded,
-        Err(failure) => return failed(failure, scope.format, around),
+        Err(failure) => {
+            if let Failure::Invalid(invalid) = &failure
+                && let Err(error) = reference::code_quality(file, &invalid.diagnostics)
+            {
+                return fail(&error);
+            }
+            return failed(failure, scope.format, around);
+        }
     };
+    if let Err(error) = reference::code_quality(file, &loaded.diagnostics) {
+        return fail(&error);
+    }
     let is_warning = |problem: &&Diagnostic| problem.severity == Severity::Warning;
     let warnings = loaded.diagnostics.iter().filter(is_warning).count();
     let printed = match scope.format {

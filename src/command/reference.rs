@@ -65,3 +65,13 @@ pub(super) fn schema(which: SchemaKind) -> Exit {
     };
     print(format!("{schema:#}\n").as_bytes())
 }
+
+/// Writes the code quality report to a file, where one is named.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn code_quality(file: Option<&Path>, told: &[Diagnostic]) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    let written = std::fs::write(file, report::code_quality(told));
+    written.map_err(|error| format!("--code-quality {}: {error}", file.display()))
+}

@@ -2,6 +2,7 @@
 
 mod actions;
 mod code;
+mod code_quality;
 mod dashboard;
 mod dry_run;
 mod explain;
@@ -15,6 +16,7 @@ mod text;
 
 pub use actions::{annotations, outputs};
 pub use code::{codes, explain_code};
+pub use code_quality::code_quality;
 pub use dashboard::{DASHBOARD, dashboard};
 pub use dry_run::{ActionName, PlannedAction, dry_run, planned_actions, planned_dashboard};
 pub use explain::{ExplainReport, ExplainedRow};

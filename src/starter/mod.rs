@@ -1,6 +1,7 @@
 //! Policies for a repository that has none yet: from what it deploys, and from what other tools were told.
 //! What cannot be told is a note, and nothing is guessed that would move a version on its own.
 
+mod ci;
 mod fleet;
 mod flux;
 mod guess;
@@ -12,6 +13,7 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use ci::{CiJobs, ci_file, ci_jobs, is_ci_file};
 pub use guess::{Guess, Rule, guess};
 pub use places::{Place, environments};
 pub use renovate::{FILES as RENOVATE_FILES, RenovateConfig};
@@ -21,9 +23,6 @@ use crate::image::{Repository, Tag};
 use crate::policy::{Overlays, is_within, meet};
 use crate::yaml::Stream;
 use yaml::YamlObject;
-
-/// The workflow that keeps images up to date and checks policies.
-pub const WORKFLOW: &str = include_str!("workflow.yaml");
 
 /// A place that names an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,8 @@ use crate::policy::{
 };
 use crate::settings::{Scope, Surroundings};
 use crate::starter::{
-    DeployedImage, Imported, RENOVATE_FILES, RenovateConfig, Starter, WORKFLOW, policies,
+    CiJobs, DeployedImage, Imported, RENOVATE_FILES, RenovateConfig, Starter, ci_file, ci_jobs,
+    is_ci_file, policies,
 };
 
 /// Where policies are written, as `policies/images.yaml`.
@@ -30,9 +31,6 @@ const MAX_FILES: usize = 1_000;
 
 /// What else says something of them: Applications, and Fleet's bundles.
 const TOLD_BESIDE: [&str; 2] = ["argoproj.io/", "imageScans:"];
-
-/// Where the workflow is written.
-const WORKFLOW_FILE: &str = ".github/workflows/tagalong.yaml";
 
 /// What came of `init`.
 pub struct Started {
@@ -94,15 +92,13 @@ pub async fn init(
     files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
     starter.notes.extend(existing.uncovered(&files));
     let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
-    match with_workflow {
-        true if files.is_empty() && set.policies.is_empty() => {
-            skipped.push(format!("{WORKFLOW_FILE}, which would have no policy to work with"));
-        }
-        true if is_there(WORKFLOW_FILE) => {
-            skipped.push(format!("{WORKFLOW_FILE}, which is there already"));
-        }
-        true => files.push((WORKFLOW_FILE.to_owned(), WORKFLOW.to_owned())),
-        false => {}
+    let kind = tree.forge_kind(&around.forges);
+    if with_workflow && files.is_empty() && set.policies.is_empty() {
+        skipped.push(format!("{}, which would have no policy to work with", ci_file(kind)));
+    } else if with_workflow {
+        let CiJobs { file, note } = ci_jobs(kind, is_there);
+        files.extend(file);
+        skipped.extend(note);
     }
     existing.sound(&files)?;
     let is_written = !is_dry && matches!(tree, Tree::Work(_));
@@ -389,7 +385,7 @@ impl Existing {
     }
 
     fn sound(&self, files: &[(String, String)]) -> Result<(), Failure> {
-        let new = files.iter().filter(|(path, _)| path != WORKFLOW_FILE);
+        let new = files.iter().filter(|(path, _)| !is_ci_file(path));
         let new: Vec<PolicyFile> =
             new.map(|(path, text)| PolicyFile::new(path.clone(), text.clone())).collect();
         if new.is_empty() {

@@ -1,0 +1,91 @@
+//! Jobs of a forge's own CI that a repository starts with.
+
+use crate::forge_kind::ForgeKind;
+
+const WORKFLOW: &str = include_str!("workflow.yaml");
+const WORKFLOW_FILE: &str = ".github/workflows/tagalong.yaml";
+
+const GITLAB_CI: &str = include_str!("gitlab-ci.yaml");
+/// The one file that GitLab reads by itself.
+const GITLAB_FILE: &str = ".gitlab-ci.yml";
+const GITLAB_INCLUDED: &str = ".gitlab/tagalong.yaml";
+
+/// The file of the jobs, and a line for what is left to people.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CiJobs {
+    /// Path and text of the file, unless there is one already.
+    pub file: Option<(String, String)>,
+    /// The reason for no file, or what has to be done beside it.
+    pub note: Option<String>,
+}
+
+/// The jobs for a repository on a forge, beside the files that are there.
+#[must_use]
+pub fn ci_jobs(kind: ForgeKind, is_there: impl Fn(&str) -> bool) -> CiJobs {
+    let (path, text) = match kind {
+        ForgeKind::GitHub => (WORKFLOW_FILE, WORKFLOW),
+        ForgeKind::GitLab if is_there(GITLAB_FILE) => (GITLAB_INCLUDED, GITLAB_CI),
+        ForgeKind::GitLab => (GITLAB_FILE, GITLAB_CI),
+    };
+    if is_there(path) {
+        let note = Some(format!("{path}, which is there already"));
+        return CiJobs { file: None, note };
+    }
+    let is_included = path == GITLAB_INCLUDED;
+    let note = format!(
+        "{GITLAB_FILE}, which is there already: add `include: [{{local: {GITLAB_INCLUDED}}}]` to it"
+    );
+    CiJobs { file: Some((path.to_owned(), text.to_owned())), note: is_included.then_some(note) }
+}
+
+/// True if a path is one of a file of jobs, and not of policies.
+#[must_use]
+pub fn is_ci_file(path: &str) -> bool {
+    [WORKFLOW_FILE, GITLAB_FILE, GITLAB_INCLUDED].contains(&path)
+}
+
+/// The file of jobs of a forge, for messages.
+#[must_use]
+pub fn ci_file(kind: ForgeKind) -> &'static str {
+    match kind {
+        ForgeKind::GitHub => WORKFLOW_FILE,
+        ForgeKind::GitLab => GITLAB_FILE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_go_where_the_forge_reads_them_and_replace_nothing() {
+        let jobs = |kind, there: &[&str]| {
+            let CiJobs { file, note } = ci_jobs(kind, |path| there.contains(&path));
+            let path = file.map(|(path, _)| path).unwrap_or_default();
+            format!("{path} {}", note.unwrap_or_default())
+        };
+        let own = "add `include: [{local: .gitlab/tagalong.yaml}]` to it";
+        let cases = [
+            (ForgeKind::GitHub, vec![], ".github/workflows/tagalong.yaml ".to_owned()),
+            (
+                ForgeKind::GitHub,
+                vec![WORKFLOW_FILE],
+                " .github/workflows/tagalong.yaml, which is there already".to_owned(),
+            ),
+            (ForgeKind::GitLab, vec![], ".gitlab-ci.yml ".to_owned()),
+            (
+                ForgeKind::GitLab,
+                vec![GITLAB_FILE],
+                format!(".gitlab/tagalong.yaml .gitlab-ci.yml, which is there already: {own}"),
+            ),
+            (
+                ForgeKind::GitLab,
+                vec![GITLAB_FILE, GITLAB_INCLUDED],
+                " .gitlab/tagalong.yaml, which is there already".to_owned(),
+            ),
+        ];
+        for (kind, there, want) in cases {
+            assert_eq!(jobs(kind, &there), want);
+        }
+    }
+}

@@ -189,6 +189,9 @@ pub enum InvalidSetting {
         "{0} has a user, a password or a query in it: leave them out, and set GITHUB_TOKEN or GITLAB_TOKEN instead"
     )]
     UrlSecret(&'static str),
+    /// Two variables name different servers, of which both would see a token.
+    #[error("{0} is on another server than {1}: name one of them")]
+    OtherServer(&'static str, &'static str),
     /// `--repo` is an address that is not reached over HTTP.
     #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
     Scheme(String),

@@ -60,7 +60,7 @@ pub fn code_span(text: &str) -> String {
 /// True if two texts are equal but for line ends and the end, which forges change.
 #[must_use]
 pub fn is_same_text(found: &str, wanted: &str) -> bool {
-    let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    let lines = |text: &str| text.replace('\r', "").trim_end().to_owned();
     lines(found) == lines(wanted)
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Check, Decoration, Forge, ForgeError, GitHub, GitLab, Issue, Labeller, MadeCommit, Merged,
-    NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release, github,
+    AutoMerged, Check, Decoration, Forge, ForgeError, GitHub, GitLab, Issue, Labeller, MadeCommit,
+    Merged, NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
+    github,
 };
 use crate::forge_kind::ForgeKind;
 use crate::policy::MergeMethod;
@@ -155,7 +156,7 @@ impl Forge for AnyForge {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, ForgeError> {
+    ) -> Result<AutoMerged, ForgeError> {
         ask!(self.enable_auto_merge(pull, head, method))
     }
 

@@ -76,14 +76,13 @@ pub trait Forge {
         method: MergeMethod,
     ) -> Result<Merged, Self::Error>;
 
-    /// Has the forge merge once its rules allow it, if the branch is still at a commit. False where it has nothing to wait
-    /// for, and therefore refuses.
+    /// Has the forge merge once its rules allow it, if the branch is still at a commit.
     async fn enable_auto_merge(
         &self,
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, Self::Error>;
+    ) -> Result<AutoMerged, Self::Error>;
 
     /// Has the forge not merge by itself any more.
     async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), Self::Error>;
@@ -117,6 +116,17 @@ pub enum Merged {
     Conflict,
     /// Its branch is not at the commit any more.
     Moved,
+}
+
+/// The result of a wish for an auto-merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoMerged {
+    /// The forge merges once its rules allow it.
+    Enabled,
+    /// Nothing held it up, and the forge has merged it.
+    Merged,
+    /// Nothing holds it up, and the forge therefore refuses to wait.
+    NothingToWaitFor,
 }
 
 /// A published release.

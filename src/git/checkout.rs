@@ -65,13 +65,17 @@ impl Checkout {
         Some(origin.url().unwrap_or_default().to_owned())
     }
 
-    /// The last two words of the address of its `origin`, as `owner/name`, whatever server that is on.
+    /// The path of its `origin` on whatever server that is, as `owner/name` or with groups; of a directory the last two
+    /// words.
     #[must_use]
     pub fn origin_name(&self) -> Option<String> {
-        let address = self.origin()?;
-        let mut parts = address.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']);
-        let (name, owner) = parts.next().zip(parts.next())?;
-        Some(format!("{owner}/{name}"))
+        name_of(&self.origin()?)
+    }
+
+    /// The host of the server of its `origin`, with its port where the address has one.
+    #[must_use]
+    pub fn origin_host(&self) -> Option<String> {
+        server_and_path(&self.origin()?).map(|(server, _)| server.to_ascii_lowercase())
     }
 
     /// The root of its work tree.
@@ -88,5 +92,53 @@ impl Checkout {
         let tree = tree::commit(repository, commit).ok()?.tree_id();
         let entry = tree::entry(repository, tree, path).ok()??;
         tree::blob(repository, entry.oid, path, most).ok()
+    }
+}
+
+fn name_of(address: &str) -> Option<String> {
+    let address = address.trim_end_matches('/').trim_end_matches(".git");
+    if let Some((_, path)) = server_and_path(address) {
+        return Some(path.trim_matches('/').to_owned()).filter(|path| path.contains('/'));
+    }
+    let mut parts = address.rsplit('/');
+    let (name, owner) = parts.next().zip(parts.next())?;
+    Some(format!("{owner}/{name}"))
+}
+
+/// Splits an address with a server, as a URL or as `user@host:path`; `None` for a directory.
+fn server_and_path(address: &str) -> Option<(&str, &str)> {
+    let (server, path) = match address.split_once("://") {
+        Some(("file", _)) => return None,
+        Some((_, rest)) => rest.split_once('/')?,
+        None => address.split_once(':').filter(|(server, _)| !server.contains('/'))?,
+    };
+    Some((server.rsplit('@').next().unwrap_or(server), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_a_name_and_perhaps_a_server() {
+        let cases = [
+            ("https://github.com/acme/fleet.git", Some("acme/fleet"), Some("github.com")),
+            ("https://u:p@host:8443/a/b/c/", Some("a/b/c"), Some("host:8443")),
+            (
+                "git@gitlab.com:acme/platform/fleet.git",
+                Some("acme/platform/fleet"),
+                Some("gitlab.com"),
+            ),
+            ("ssh://git@host/a/b", Some("a/b"), Some("host")),
+            ("/srv/git/acme/fleet.git", Some("acme/fleet"), None),
+            ("../acme/fleet", Some("acme/fleet"), None),
+            ("file:///srv/git/acme/fleet.git", Some("acme/fleet"), None),
+            ("https://host/fleet", None, Some("host")),
+            ("fleet", None, None),
+        ];
+        for (address, name, server) in cases {
+            assert_eq!(name_of(address).as_deref(), name, "{address}");
+            assert_eq!(server_and_path(address).map(|(server, _)| server), server, "{address}");
+        }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn plan_tree(
     request: &Request<'_>,
     tags: &mut Tags,
 ) -> Result<Planning, Failure> {
-    let (settings, progress) = (request.settings, request.around.progress);
+    let settings = request.settings;
     let Loaded { mut set, repository, verifiers, sources, mut diagnostics, mut hits } = loaded;
     overrule(&mut set, request.deliver);
     check_names(&set, settings)?;
@@ -66,14 +66,14 @@ pub(super) async fn plan_tree(
         held: &held,
         promoting: &promoting,
         now: settings.now,
-        progress,
+        progress: request.around.progress,
         is_partial: settings.pushed.is_some(),
     };
     let (mut plan, undecided) =
         Box::pin(settling.settle(&uses, tags, &mut memory, &mut observation)).await;
     let timelines = promoting.timelines;
-    let dropped = repositories.iter().filter_map(|repository| tags.dropped(repository));
-    diagnostics.extend(dropped.chain(tags.skews(&set)));
+    diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
+    diagnostics.extend(tags.skews(&set));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
     let extent = Extent { now: settings.now, is_whole: settings.is_of_all() };
     memory.learn(&set, &plan, tags, &timelines, extent);

@@ -104,21 +104,23 @@ impl Tree {
 
     /// Makes what environments say of this place the same as saying nothing, and names it.
     pub(super) fn settle(&self, set: &mut PolicySet) {
-        let (name, branch) = match self {
-            Self::Work(tree) => origin_of(tree.root()),
-            Self::Git { clone, id } => {
-                (id.as_ref().map(RepoId::to_string), Some(clone.branch().to_owned()))
-            }
+        let branch = match self {
+            Self::Work(tree) => Checkout::discover(tree.root()).ok().and_then(|it| it.branch()),
+            Self::Git { clone, .. } => Some(clone.branch().to_owned()),
         };
+        let name = self.name();
+        // Two forges can have repositories of one name.
+        let whole = self.host().zip(name.as_ref()).map(|(host, name)| format!("{host}/{name}"));
         let address = || match self {
             Self::Work(_) => String::new(),
             Self::Git { clone, .. } => clone.address(),
         };
-        set.origin = name.as_ref().map_or_else(address, |name| name.to_lowercase());
+        set.origin = whole.clone().or_else(|| name.clone()).unwrap_or_else(address);
         for environment in &mut set.environments {
             let home = &mut environment.home;
-            let is_it =
-                |there: &String| name.as_ref().is_some_and(|n| n.eq_ignore_ascii_case(there));
+            let is_it = |there: &String| {
+                [&name, &whole].into_iter().flatten().any(|own| own.eq_ignore_ascii_case(there))
+            };
             home.repository.take_if(|there| is_it(there));
             if home.repository.is_none() && home.branch == branch {
                 home.branch = None;
@@ -130,10 +132,20 @@ impl Tree {
     #[must_use]
     pub fn name(&self) -> Option<String> {
         let name = match self {
-            Self::Work(tree) => origin_of(tree.root()).0,
+            Self::Work(tree) => {
+                Checkout::discover(tree.root()).ok().and_then(|checkout| checkout.origin_name())
+            }
             Self::Git { id, .. } => id.as_ref().map(RepoId::to_string),
         };
         name.map(|name| name.to_lowercase())
+    }
+
+    /// The host of the server that the repository is on, where that is known.
+    fn host(&self) -> Option<String> {
+        match self {
+            Self::Work(tree) => Checkout::discover(tree.root()).ok()?.origin_host(),
+            Self::Git { id, .. } => id.as_ref().map(|id| id.host().to_owned()),
+        }
     }
 
     /// The product of the forge that the repository is on; that of names without a host where nobody knows.
@@ -261,13 +273,6 @@ impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         Self::Failed(error.to_string())
     }
-}
-
-/// The name of the repository that a directory was cloned from, whatever its server is called, and the branch
-/// that is checked out.
-fn origin_of(path: &Path) -> (Option<String>, Option<String>) {
-    let Ok(checkout) = Checkout::discover(path) else { return (None, None) };
-    (checkout.origin_name(), checkout.branch())
 }
 
 /// The repository that a work tree was cloned from, where that is on a forge that is known.

@@ -42,7 +42,7 @@ fn finding(told: &Diagnostic) -> Option<Finding<'_>> {
     Some(Finding {
         description: format!("{}{help}", told.message),
         check_name: told.code.to_string(),
-        fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        fingerprint: hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
         severity: match told.severity {
             Severity::Error => "major",
             Severity::Warning => "minor",

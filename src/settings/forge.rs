@@ -75,8 +75,12 @@ fn gitlab() -> Result<ForgeSettings, InvalidSetting> {
     let named = if var("GITLAB_URL").is_some() { "GITLAB_URL" } else { "CI_SERVER_URL" };
     let server_url = url(named, "https://gitlab.com")?;
     let own = format!("{}/api/v4", server_url.as_str().trim_end_matches('/'));
-    let is_of_job = var("GITLAB_URL").is_none();
-    let api_url = if is_of_job { url("CI_API_V4_URL", &own)? } else { url("", &own)? };
+    let is_of_job = var("GITLAB_URL").is_none() && var("CI_SERVER_URL").is_some();
+    let api_url = url(if is_of_job { "CI_API_V4_URL" } else { "" }, &own)?;
+    // The token goes to both.
+    if api_url.origin() != server_url.origin() {
+        return Err(InvalidSetting::OtherServer("CI_API_V4_URL", "CI_SERVER_URL"));
+    }
     Ok(ForgeSettings {
         kind: ForgeKind::GitLab,
         api_url,

@@ -82,10 +82,11 @@ fn a_draft_is_a_title_and_stays_what_people_make_of_it() {
 /// GitLab obeys lines of descriptions and comments that begin with a slash; its fake here takes each for a mistake.
 #[test]
 fn no_text_of_ours_commands_gitlab() {
-    let story = shop("body: \"{{ table }}\\n/merge\\n  /label ~approved\\n\\\\/close\\n\"");
+    let story =
+        shop("body: \"{{ table }}\\n/merge\\n  /label ~approved\\n\\\\/close\\n/\\rapprove\\n\"");
     assert_eq!(story.run().exits(0).deliveries(), ["dev created"]);
     let body = &story.forge.pulls()[0].body;
-    for line in ["\\/merge", "  \\/label ~approved", "\\\\/close"] {
+    for line in ["\\/merge", "  \\/label ~approved", "\\\\/close", "\\/approve"] {
         assert!(body.lines().any(|there| there == line), "{line}: {body}");
     }
     // It is the text that is wanted, also when it is read again.
@@ -151,12 +152,12 @@ fn a_merge_that_gitlab_refuses_says_why() {
     let story = shop("autoMerge: bot");
     story.run().exits(0);
     passed(&story);
-    story.forge.fault(fault("PUT", "/merge", 409, "SHA does not match HEAD of source branch: 1"));
+    story.forge.fault(fault("PUT", "1/merge", 409, "SHA does not match HEAD of source branch: 1"));
     story.run().exits(0).says(&["its branch moved before it was merged"]);
-    story.forge.fault(fault("PUT", "/merge", 401, "401 Unauthorized"));
-    story.run().says(&["GitLab refuses the token (401): set GITLAB_TOKEN"]);
+    story.forge.fault(fault("PUT", "1/merge", 401, "401 Unauthorized"));
+    story.run().says(&["Maintainer where it merges into a protected branch"]);
     // An answer that is lost after the effect is no failure.
-    story.forge.fault(Fault { after_effect: true, ..fault("PUT", "/merge", 502, "") });
+    story.forge.fault(Fault { after_effect: true, ..fault("PUT", "1/merge", 502, "") });
     assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
 }
 
@@ -171,10 +172,22 @@ fn an_approval_counts_for_its_commit_alone() {
             (pull.reviews, pull.reviewer, pull.is_approved_early) = (vec!["APPROVED"], by, early);
         });
     };
-    for (early, by) in [(true, "ada"), (false, "renovate_bot"), (false, "bot")] {
+    for (early, by, why) in [
+        (true, "ada", "it is of an earlier commit"),
+        (false, "renovate_bot", "no program approves"),
+        (false, "bot", "no program approves"),
+        (false, "eve", "whoever gave it may not write"),
+        (false, "mallory", "whoever gave it may not write"),
+    ] {
         approve(early, by);
-        story.run().exits(0).says(&["it waits for an approval"]);
+        let why = format!("the approval of `{by}` does not count: {why}");
+        story.run().exits(0).says(&["it waits for an approval", &why]);
     }
+    // An older GitLab does not say when.
+    story.forge.allows("oldVersion", true);
+    approve(false, "ada");
+    story.run().exits(0).says(&["does not say when it was given"]);
+    story.forge.allows("oldVersion", false);
     approve(false, "ada");
     assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
 }
@@ -203,9 +216,84 @@ fn labels_are_commands_of_people_who_may_push_in_any_case() {
     story.run().exits(0);
     assert_eq!(story.forge.pulls()[0].labels, Vec::<String>::new());
     passed(&story);
+    // A label that was renamed keeps its events, which are older than the branch.
+    label("tagalong:approve", "ada");
+    story.forge.edit(1, |pull| pull.is_approved_early = true);
+    story.run().exits(0).says(&["`tagalong:approve` does not count: nobody can say who set it"]);
+    // One that was taken off says nothing of another spelling, which somebody set who may not push.
+    story.forge.edit(1, |pull| {
+        pull.is_approved_early = false;
+        (pull.earlier, pull.taken_off) =
+            (vec!["Tagalong:approve".into()], vec!["Tagalong:approve".into()]);
+        pull.labelled_by = "eve";
+    });
+    story.run().exits(0).says(&["`tagalong:approve` does not count: whoever set it may not write"]);
+    // Events that the token may not see do not end the list.
+    story.forge.edit(1, |pull| {
+        (pull.earlier, pull.taken_off, pull.noise) =
+            (vec!["tagalong:approve".into()], Vec::new(), 250);
+    });
+    story.run().exits(0).says(&["`tagalong:approve` does not count: whoever set it may not write"]);
     label("Tagalong:Approve", "ada");
-    story.forge.edit(1, |pull| pull.noise = 250);
     assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
+}
+
+/// What cannot be seen of a merge request may stand against it.
+#[test]
+fn what_is_not_seen_never_allows() {
+    let story = shop("autoMerge: bot");
+    story.run().exits(0);
+    passed(&story);
+    story.forge.edit(1, |pull| pull.reviewers = vec!["hidden".to_owned()]);
+    story.run().exits(0).says(&["a reviewer wants changes"]);
+    story.forge.edit(1, |pull| pull.reviewers = (0..120).map(|n| format!("user{n}")).collect());
+    story.run().exits(0).says(&["a reviewer wants changes"]);
+    story.forge.edit(1, |pull| {
+        pull.reviewers = Vec::new();
+        pull.labels = (0..120).map(|n| format!("label{n}")).collect();
+    });
+    story.run().exits(1).says(&["!1 has labels that cannot be read"]);
+    story.forge.edit(1, |pull| (pull.labels, pull.is_locked) = (Vec::new(), true));
+    story.run().exits(1).says(&["!1 is merged at this moment"]);
+    assert_eq!(story.forge.pulls().len(), 1);
+}
+
+/// GitLab answers that it stopped also where it did not.
+#[test]
+fn a_branch_stays_while_gitlab_may_merge_what_was_before() {
+    let story = shop("autoMerge: forge");
+    story.run().exits(0);
+    story.forge.edit(1, |pull| {
+        pull.checks = vec![serde_json::json!({"name": "test", "conclusion": null})];
+    });
+    story.run().exits(0);
+    let before = story.forge.repo.head("tagalong/dev");
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    story.forge.edit(1, |pull| pull.stays_armed = true);
+    story.run().exits(1).says(&["#1 may still be merged as what was approved before"]);
+    assert_eq!(story.forge.repo.head("tagalong/dev"), before);
+    // It is merged at the moment at which it is to stop.
+    story.forge.edit(1, |pull| pull.stays_armed = false);
+    story.forge.when("POST", "cancel_merge", |pulls| pulls[0].state = "closed");
+    story.run().exits(1).says(&["it is closed by now"]);
+    assert_eq!(story.forge.repo.head("tagalong/dev"), before);
+}
+
+#[test]
+fn a_merge_is_what_was_decided_and_into_the_base() {
+    let story = shop("autoMerge: bot, mergeMethod: merge");
+    story.run().exits(0);
+    passed(&story);
+    story.forge.edit(1, |pull| pull.squash = true);
+    story.forge.when("PUT", "merge_requests/1", |pulls| pulls[0].base = "release".to_owned());
+    story.run().exits(0).says(&["its target is another branch by now"]);
+    story.forge.edit(1, |pull| pull.base = "main".to_owned());
+    story.forge.looks(2);
+    story.forge.when("PUT", "1/merge", |pulls| pulls[0].labels.push("Tagalong:Hold".to_owned()));
+    story.run().exits(0).says(&["it has the label `tagalong:hold`"]);
+    story.forge.edit(1, |pull| pull.labels.clear());
+    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
+    assert!(!story.forge.pulls()[0].squash);
 }
 
 #[test]
@@ -221,6 +309,18 @@ fn gitlab_merges_by_itself_where_it_has_something_to_wait_for() {
     story.forge.seen();
     story.run().exits(0);
     assert_eq!(story.forge.writes(), [""; 0]);
+    // What has passed by now, GitLab merges at once.
+    let green = shop("autoMerge: forge");
+    green.run().exits(0);
+    passed(&green);
+    assert_eq!(green.run().exits(0).deliveries(), ["dev merged"]);
+    // A train is waited for, and not passed.
+    let train = shop("autoMerge: forge");
+    train.forge.allows("mergeQueue", true);
+    train.run().exits(0);
+    passed(&train);
+    train.run().exits(0);
+    assert!(train.forge.pulls()[0].queued);
     // What is new is not merged as what was enabled before.
     story.registry.push("acme/shop", &["v1.2.0"]);
     story.forge.seen();
@@ -256,6 +356,11 @@ fn refusals_say_what_to_change() {
         (403, "insufficient_scope", "it needs the scope `api`, and its account the role Developer"),
         (404, "404 Project Not Found", "GitLab does not know acme/fleet (404)"),
         (301, "", "acme/fleet has moved on GitLab: name its new address"),
+        (
+            405,
+            "Non GET methods are not allowed for moved projects",
+            "acme/fleet has moved on GitLab",
+        ),
         (500, "oops", "GitLab cannot be reached or fails: 500: oops"),
     ];
     for (status, message, want) in cases {
@@ -428,6 +533,8 @@ fn the_dashboard_is_an_issue() {
     story.run().exits(0);
     let issues = story.forge.issues();
     assert_eq!((issues.len(), &issues[0]["title"]), (1, &serde_json::json!("Images")));
+    // Somebody else's with the same mark is not written to.
+    story.forge.open_issue("eve", issues[0]["body"].as_str().unwrap());
     story.forge.seen();
     story.run().exits(0);
     assert_eq!(story.forge.writes(), [""; 0]);
@@ -446,4 +553,26 @@ fn what_gitlab_cannot_do_is_said_before_anything_is_pushed() {
         .bot(&["plan"])
         .exits(0)
         .says(&["asks the team `acme/platform` for a review, and GitLab asks accounts alone"]);
+}
+
+/// The fake is not shaped to our client alone.
+#[test]
+fn another_client_finds_a_gitlab_here() {
+    let story = shop("draft: false");
+    story.forge.repo.git(&["branch", "mine", "main"]);
+    story.forge.repo.commit("mine", "Mine", &[("mine.yaml", "a: 1\n")]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/world/gitbeaker.mjs");
+    let packages = crate::world::openapi::npm();
+    let mut node = std::process::Command::new("node");
+    node.args([script, arg(&packages), &story.forge.url, TOKEN, "acme/fleet", "mine"]);
+    let seen = Bot::from(node, &story.world.dir("home")).run().exits(0).json();
+    let want = serde_json::json!({
+        "made": [1, "Draft: Mine", true, "opened"], "again": 409,
+        "set": [["bump", "ours"], ["ada"], false],
+        "events": [["add", "bump", "ada"], ["add", "ours", "ada"]],
+        "versions": 2, "statuses": 0, "elsewhere": 409, "merged": "merged", "closed": 405, "unknown": 404,
+    });
+    assert_eq!(seen, want);
+    assert_eq!(story.forge.pulls()[0].comments, ["Hello"]);
+    assert!(story.forge.repo.show("main", "mine.yaml").contains("a: 1"));
 }

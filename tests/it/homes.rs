@@ -46,8 +46,9 @@ fn head(environment: &str, base: &str) -> String {
 }
 
 /// The same in another repository, for the policies of `acme/fleet`.
-fn head_there(environment: &str, base: &str) -> String {
-    let own = format!("tagalong-from-{}/", hash("acme/fleet"));
+fn head_there(policies: &ForgeServer, environment: &str, base: &str) -> String {
+    let host = policies.url.trim_start_matches("http://");
+    let own = format!("tagalong-from-{}/", hash(&format!("{host}/acme/fleet")));
     head(environment, base).replace("tagalong/", &own)
 }
 
@@ -143,7 +144,7 @@ fn an_environment_is_in_another_repository() {
     assert_eq!(open(&there), []);
     story.forge.status(story.forge.repo.head("main").trim(), "healthy", "SUCCESS");
     let ran = run();
-    assert_eq!(open(&there), [(1, head_there("canary", "main"), "main".into())]);
+    assert_eq!(open(&there), [(1, head_there(&story.forge, "canary", "main"), "main".into())]);
     assert_eq!(ran["changeSets"][0]["repository"], "acme/fleet-canary");
     assert_eq!(
         (&ran["edits"][0]["base"], &ran["deliveries"][0]["base"]),
@@ -373,7 +374,7 @@ fn a_repository_can_have_policies_of_its_own() {
     let want = [
         (1, "tagalong/dev".to_owned(), "main".to_owned()),
         (2, "tagalong/live".to_owned(), "main".to_owned()),
-        (3, head_there("live", "main"), "main".to_owned()),
+        (3, head_there(&story.forge, "live", "main"), "main".to_owned()),
     ];
     assert_eq!(open(&there), want);
     there.seen();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use crate::forge::{Fault, Merged};
+use crate::forge::{AutoMerged, Fault, Merged};
 use crate::policy::MergeMethod;
 use crate::pull_request::PullRef;
 
@@ -98,7 +98,7 @@ impl GitHub {
     }
 
     /// Has GitHub merge a pull request as soon as its rules allow it, if its branch is still at the
-    /// commit that was pushed. False if GitHub has nothing to wait for, and therefore refuses.
+    /// commit that was pushed.
     ///
     /// # Errors
     /// GitHub refuses for another reason, or cannot be reached.
@@ -107,7 +107,7 @@ impl GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, Fault> {
+    ) -> Result<AutoMerged, Fault> {
         let method = match method {
             MergeMethod::Squash => "SQUASH",
             MergeMethod::Merge => "MERGE",
@@ -119,8 +119,10 @@ impl GitHub {
         let variables = json!({"id": pull.id, "head": head, "method": method});
         let mutation = json!({"query": query, "variables": variables});
         match self.mutate::<Value>(&mutation).await {
-            Ok(_) => Ok(true),
-            Err(Fault::Unavailable(why) | Fault::Invalid(why)) if is_ready(&why) => Ok(false),
+            Ok(_) => Ok(AutoMerged::Enabled),
+            Err(Fault::Unavailable(why) | Fault::Invalid(why)) if is_ready(&why) => {
+                Ok(AutoMerged::NothingToWaitFor)
+            }
             Err(error) => Err(error),
         }
     }

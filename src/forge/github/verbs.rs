@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::GitHub;
 use crate::forge::{
-    Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
+    AutoMerged, Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
     NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
@@ -76,7 +76,7 @@ impl Forge for GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, Fault> {
+    ) -> Result<AutoMerged, Fault> {
         Self::enable_auto_merge(self, pull, head, method).await
     }
 

@@ -28,7 +28,8 @@ struct GraphqlFault {
 }
 
 impl<T> GraphqlAnswer<T> {
-    pub(super) fn read(self, of: &RepoId) -> Result<T, Fault> {
+    /// The data.
+    pub(super) fn data(self, of: &RepoId) -> Result<T, Fault> {
         if let Some(first) = self.errors.first() {
             let said = one_line(&first.message);
             let is_hidden = said.contains("don't have permission") || said.contains("not exist");
@@ -42,11 +43,18 @@ impl<T> GraphqlAnswer<T> {
     }
 }
 
+/// An answer that was read.
+pub(super) struct Answer<T> {
+    pub(super) body: T,
+    /// True if it is a part of a list, and another one comes after it.
+    pub(super) has_next: bool,
+}
+
 /// Reads an answer.
 pub(super) async fn read<T: DeserializeOwned>(
     mut answer: Response,
     of: &RepoId,
-) -> Result<T, Fault> {
+) -> Result<Answer<T>, Fault> {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error.without_url()))? {
@@ -64,8 +72,9 @@ pub(super) async fn read<T: DeserializeOwned>(
         return Err(Fault::Unavailable(why));
     }
     let body = if body.is_empty() { b"null" } else { &body[..] };
-    serde_json::from_slice(body)
-        .map_err(|error| Fault::Unavailable(format!("an answer that cannot be read: {error}")))
+    let unread = |error| Fault::Unavailable(format!("an answer that cannot be read: {error}"));
+    let has_next = headers.get("x-next-page").is_some_and(|next| !next.is_empty());
+    Ok(Answer { body: serde_json::from_slice(body).map_err(unread)?, has_next })
 }
 
 /// The fault of a status
@@ -77,6 +86,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], of: &RepoId) ->
         401 => Fault::Unauthorized,
         403 => Fault::Forbidden(said),
         404 => Fault::NotFound(of.to_string()),
+        // What is read leads to the new address, and what is written does not.
+        405 if said.contains("moved projects") => Fault::Redirected(of.to_string()),
         405 | 406 => Fault::NotMergeable(said),
         409 if said.contains("SHA does not match") => Fault::HeadMoved,
         400 | 409 | 422 => Fault::Invalid(said),

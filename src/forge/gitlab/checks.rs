@@ -11,7 +11,11 @@ use crate::pull_request::Check;
 
 #[derive(Deserialize)]
 struct CommitStatus {
+    id: u64,
     name: String,
+    /// The branch or merge request of its pipeline.
+    #[serde(rename = "ref")]
+    of: Option<String>,
     status: String,
     #[serde(default)]
     allow_failure: bool,
@@ -35,12 +39,12 @@ impl From<CommitStatus> for Check {
 }
 
 impl GitLab {
-    /// Reads the checks of a commit; one that GitLab does not know has none.
-    pub(super) async fn statuses(&self, commit: &str) -> Result<Vec<Check>, Fault> {
+    /// Reads the checks of a commit; `None` for one that GitLab does not know.
+    pub(super) async fn statuses(&self, commit: &str) -> Result<Option<Vec<Check>>, Fault> {
         let route = self.route(&format!("repository/commits/{commit}/statuses"));
         match self.list::<CommitStatus>(&route).await {
-            Ok(all) => Ok(all.into_iter().map(Check::from).collect()),
-            Err(Fault::NotFound(_)) => Ok(Vec::new()),
+            Ok(all) => Ok(Some(newest(all))),
+            Err(Fault::NotFound(_)) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -52,7 +56,7 @@ impl GitLab {
     ) -> Result<BTreeMap<String, Vec<Check>>, Fault> {
         let mut all = BTreeMap::new();
         for commit in commits {
-            let checks = self.statuses(commit).await?;
+            let checks = self.statuses(commit).await?.unwrap_or_default();
             if !checks.is_empty() {
                 all.insert((*commit).to_owned(), checks);
             }
@@ -61,9 +65,39 @@ impl GitLab {
     }
 }
 
+/// The last of each name, of each who reported it and of each branch: GitLab lists those of earlier pipelines as well.
+fn newest(all: Vec<CommitStatus>) -> Vec<Check> {
+    let mut last: BTreeMap<_, CommitStatus> = BTreeMap::new();
+    for status in all {
+        let by = status.author.as_ref().map(|author| author.username.clone());
+        let key = (status.name.clone(), by, status.of.clone());
+        if last.get(&key).is_none_or(|known| known.id < status.id) {
+            last.insert(key, status);
+        }
+    }
+    last.into_values().map(Check::from).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_pipeline_replaces_an_earlier_one_of_the_same_branch() {
+        let status = |id: u64, name: &str, of: &str, status: &str| {
+            let text = format!(r#"{{"id":{id},"name":"{name}","ref":"{of}","status":"{status}"}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let all = vec![
+            status(3, "test", "a", "success"),
+            status(1, "test", "a", "failed"),
+            status(2, "test", "b", "failed"),
+            status(4, "lint", "a", "running"),
+        ];
+        let read: Vec<_> = newest(all).into_iter().map(|it| (it.name, it.passed)).collect();
+        let want = [("lint", None), ("test", Some(true)), ("test", Some(false))];
+        assert_eq!(read, want.map(|(name, passed)| (name.to_owned(), passed)));
+    }
 
     #[test]
     fn a_job_passes_as_its_pipeline_says() {
@@ -82,6 +116,8 @@ mod tests {
         ];
         for (status, allow_failure, passed, counts) in cases {
             let status = CommitStatus {
+                id: 1,
+                of: None,
                 name: "test".to_owned(),
                 status: status.to_owned(),
                 allow_failure,

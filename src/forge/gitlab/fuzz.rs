@@ -14,8 +14,8 @@ pub fn answer(bytes: &[u8]) {
     let Ok(answer) = serde_json::from_slice::<GraphqlAnswer<MergeRequestsAnswer>>(bytes) else {
         return;
     };
-    if let Ok(answer) = answer.read(&of)
-        && let Some(seen) = merge_requests::read(answer, &asked)
+    if let Ok(answer) = answer.data(&of)
+        && let Some(seen) = merge_requests::lists(answer, &asked)
     {
         assert!(seen.pulls.keys().all(|branch| asked.contains(&branch.as_str())));
     }

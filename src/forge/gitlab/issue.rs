@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::text::{as_written, inert};
-use super::{GitLab, Username};
+use super::{GitLab, Username, encoded};
 use crate::forge::{Fault, Issue};
 use crate::secret::redacted;
 use crate::text::is_same_text;
 
-/// The label that the issue is found by.
+/// The label of the issue, for people.
 const LABEL: &str = "tagalong";
 
 #[derive(Deserialize)]
@@ -26,7 +26,10 @@ impl GitLab {
     /// Has our one open issue with a mark say this. True if something had to change.
     pub(super) async fn show(&self, wanted: &Issue<'_>) -> Result<bool, Fault> {
         let Issue { mark, title, rules, .. } = *wanted;
-        let route = format!("issues?state=opened&labels={LABEL}&order_by=created_at&sort=asc");
+        // A label can be taken off; who wrote it stays.
+        let by = encoded(&rules.viewer);
+        let route =
+            format!("issues?state=opened&author_username={by}&order_by=created_at&sort=asc");
         let issues: Vec<ListedIssue> = self.list(&self.route(&route)).await?;
         // Somebody else's with the same mark is not ours to write to.
         let is_ours = |issue: &&ListedIssue| {

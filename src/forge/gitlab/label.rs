@@ -1,52 +1,31 @@
 //! Labels, and who set them
 //! ([REST](https://docs.gitlab.com/api/resource_label_events/#merge-requests)).
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitLab;
+use super::merge::MergeRequestState;
+use super::review::Person;
 use crate::forge::Fault;
+use crate::policy::{APPROVE, HOLD, REBASE};
 use crate::pull_request::Labeller;
-
-/// The access level of a Developer, who may push
-/// (<https://docs.gitlab.com/api/members/#roles>).
-const DEVELOPER: u64 = 30;
 
 #[derive(Deserialize)]
 struct LabelEvent {
     id: u64,
-    user: Option<EventUser>,
-    /// Absent when the label is deleted.
+    user: Option<Person>,
+    /// With the present name, also where the label had another one then; absent when it is deleted.
     label: Option<EventLabel>,
     action: String,
-}
-
-#[derive(Deserialize)]
-struct EventUser {
-    id: u64,
-    username: String,
+    created_at: Timestamp,
 }
 
 #[derive(Deserialize)]
 struct EventLabel {
     name: String,
-}
-
-#[derive(Deserialize)]
-struct Membership {
-    access_level: u64,
-}
-
-#[derive(Deserialize)]
-struct Account {
-    #[serde(default)]
-    bot: bool,
-}
-
-#[derive(Deserialize)]
-struct Labelled {
-    labels: Vec<String>,
 }
 
 impl GitLab {
@@ -62,37 +41,64 @@ impl GitLab {
 
     /// Removes a label in whatever case it is there: GitLab's labels differ by case, and commands do not.
     pub(super) async fn remove_label(&self, number: u64, label: &str) -> Result<(), Fault> {
-        let route = self.route(&format!("merge_requests/{number}"));
-        let there: Labelled = self.get(&route).await?;
-        let is_it = |there: &String| there.eq_ignore_ascii_case(label);
-        let labels: Vec<String> = there.labels.into_iter().filter(is_it).collect();
+        let labels = self.spellings(number, label).await?;
         if labels.is_empty() {
             return Ok(());
         }
         self.relabel(number, "remove_labels", &labels).await
     }
 
-    /// Reads who set a label last; `None` when the events do not say.
-    pub(super) async fn labeller(
+    /// The ways in which a label is written on a merge request.
+    async fn spellings(&self, number: u64, label: &str) -> Result<Vec<String>, Fault> {
+        let there: MergeRequestState =
+            self.get(&self.route(&format!("merge_requests/{number}"))).await?;
+        let is_it = |there: &String| there.eq_ignore_ascii_case(label);
+        Ok(there.labels.into_iter().filter(is_it).collect())
+    }
+
+    /// Reads who set a label that is there; `None` when the events do not say. A label can be there in several ways: then it
+    /// is a hold if one of them is somebody's who may say so, and anything else only if each is.
+    pub(super) async fn labelled(
         &self,
         number: u64,
         label: &str,
     ) -> Result<Option<Labeller>, Fault> {
+        let spellings = self.spellings(number, label).await?;
+        let since = self.earliest(number, label).await?;
         let route = self.route(&format!("merge_requests/{number}/resource_label_events"));
         let events: Vec<LabelEvent> = self.list(&route).await?;
-        let is_it = |event: &LabelEvent| {
-            let is_of = |it: &EventLabel| it.name.eq_ignore_ascii_case(label);
-            event.action == "add" && event.label.as_ref().is_some_and(is_of)
-        };
-        let last = events.into_iter().filter(is_it).max_by_key(|event| event.id);
-        let Some(user) = last.and_then(|event| event.user) else { return Ok(None) };
-        let member = self.get::<Membership>(&self.route(&format!("members/all/{}", user.id))).await;
-        let may_write = match member {
-            Ok(member) => member.access_level >= DEVELOPER,
-            Err(Fault::NotFound(_)) => false,
-            Err(fault) => return Err(fault),
-        };
-        let account: Account = self.get(&format!("users/{}", user.id)).await?;
-        Ok(Some(Labeller { login: user.username, may_write, is_bot: account.bot }))
+        let mut found: Option<Labeller> = None;
+        for spelling in &spellings {
+            let is_it = |event: &&LabelEvent| {
+                event.label.as_ref().is_some_and(|label| label.name == *spelling)
+            };
+            let last = events.iter().filter(is_it).max_by_key(|event| event.id);
+            let last = last.filter(|event| event.action == "add" && event.created_at > since);
+            let Some(person) = last.and_then(|event| event.user.clone()) else {
+                if label == HOLD {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let by = self.labeller(person).await?;
+            let is_enough = by.may_write && !by.is_bot;
+            if is_enough == (label == HOLD) {
+                return Ok(Some(by));
+            }
+            found = Some(by);
+        }
+        Ok(found)
+    }
+
+    /// The time before which a label cannot have been set. A label that was renamed keeps its events: so what approves a
+    /// commit, or throws one away, must be younger than what the branch is now.
+    async fn earliest(&self, number: u64, label: &str) -> Result<Timestamp, Fault> {
+        if label != APPROVE && label != REBASE {
+            return Ok(Timestamp::MIN);
+        }
+        let there: MergeRequestState =
+            self.get(&self.route(&format!("merge_requests/{number}"))).await?;
+        let version = self.version(number, &there.sha.unwrap_or_default()).await?;
+        Ok(version.unwrap_or(Timestamp::MAX))
     }
 }

@@ -10,29 +10,62 @@ use serde_json::{Value, json};
 
 use super::GitLab;
 use super::merge_requests::MergeStatus;
-use crate::forge::{Fault, Merged};
-use crate::policy::MergeMethod;
+use crate::forge::{AutoMerged, Fault, Merged};
+use crate::policy::{HOLD, MergeMethod};
 use crate::text::one_line;
 
-/// How often a merge is tried while GitLab still looks at the merge request, which it does in the background after every
-/// push. The waits between them grow, to 16 seconds in all.
-const TRIES: u32 = 7;
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Waits between the tries of a merge while GitLab still looks at the merge request, which it does in the background after
+/// every push: 15 seconds and some in all.
+const WAITS: [Duration; 6] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 
-/// A merge request after a merge, or before one.
-#[derive(Deserialize)]
-struct MergeState {
-    state: String,
+/// A merge request as REST shows it, as far as it concerns a merge.
+#[derive(Clone, Deserialize)]
+pub(super) struct MergeRequestState {
+    pub(super) state: String,
+    pub(super) sha: Option<String>,
     #[serde(default)]
+    pub(super) labels: Vec<String>,
+    target_branch: String,
+    #[serde(default)]
+    draft: bool,
+    #[serde(default)]
+    squash: bool,
+    #[serde(default)]
+    merge_when_pipeline_succeeds: bool,
     detailed_merge_status: Option<MergeStatus>,
-    #[serde(default)]
     merge_error: Option<String>,
 }
 
-impl MergeState {
+impl MergeRequestState {
     fn is_merged(&self) -> bool {
         self.state == "merged"
     }
+
+    /// The reason against a merge that was decided a moment ago.
+    fn objection(&self, base: &str) -> Option<String> {
+        let is_held = self.labels.iter().any(|label| label.eq_ignore_ascii_case(HOLD));
+        let why = match () {
+            () if self.state != "opened" => "it is not open any more",
+            () if self.target_branch != base => "its target is another branch by now",
+            () if is_held => return Some(format!("it has the label `{HOLD}`")),
+            () if self.draft => "it is a draft",
+            () => return None,
+        };
+        Some(why.to_owned())
+    }
+}
+
+/// A merge that GitLab refuses, with what it says of the merge request.
+struct Refused {
+    fault: Fault,
+    status: Option<MergeStatus>,
 }
 
 impl GitLab {
@@ -43,16 +76,17 @@ impl GitLab {
         head: &str,
         method: MergeMethod,
     ) -> Result<Merged, Fault> {
+        if let Some(why) = self.prepare(number, method).await? {
+            return Ok(Merged::NotNow(why));
+        }
         let body = json!({"sha": head, "squash": method == MergeMethod::Squash});
-        let merged = |state: MergeState| match state.merge_error {
-            _ if state.state == "merged" => Merged::Done,
-            Some(why) => Merged::NotNow(one_line(&why)),
-            None => Merged::NotNow("GitLab has not merged it yet".to_owned()),
-        };
-        // It says itself that nothing is in the way by now.
-        let is_soon = |status| matches!(status, MergeStatus::Checking | MergeStatus::Mergeable);
-        match self.accept(number, &body, is_soon).await {
-            Ok(state) => Ok(merged(state)),
+        match self.accept(number, &body).await {
+            Ok(state) if state.is_merged() => Ok(Merged::Done),
+            Ok(state) => {
+                let why = state.merge_error.as_deref().map(one_line);
+                let unsaid = || "GitLab has not merged it yet".to_owned();
+                Ok(Merged::NotNow(why.unwrap_or_else(unsaid)))
+            }
             Err(Refused { fault: Fault::HeadMoved, .. }) => Ok(Merged::Moved),
             Err(Refused { status: Some(MergeStatus::Conflict), .. }) => Ok(Merged::Conflict),
             Err(Refused { fault: Fault::NotMergeable(why) | Fault::Invalid(why), status }) => {
@@ -67,42 +101,62 @@ impl GitLab {
         }
     }
 
-    /// Has GitLab merge once its checks pass; false where nothing holds it up, and GitLab therefore refuses.
+    /// Has GitLab merge once its checks pass.
     pub(super) async fn auto_merge(
         &self,
         number: u64,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, Fault> {
+    ) -> Result<AutoMerged, Fault> {
+        if let Some(why) = self.prepare(number, method).await? {
+            return Err(Fault::NotMergeable(why));
+        }
+        // A merge that is asked for past the train would not wait for it.
+        if self.observed().has_trains {
+            return match self.join_train(number, head).await? {
+                Merged::NotNow(why) => Err(Fault::NotMergeable(why)),
+                Merged::Moved => Err(Fault::HeadMoved),
+                _ => Ok(AutoMerged::Enabled),
+            };
+        }
         // Versions before 17.11 know the second name alone.
         let body = json!({
             "sha": head, "squash": method == MergeMethod::Squash,
             "auto_merge": true, "merge_when_pipeline_succeeds": true,
         });
-        match self.accept(number, &body, |status| status == MergeStatus::Checking).await {
-            Ok(_) => Ok(true),
-            Err(Refused { status: Some(MergeStatus::Mergeable), .. }) => Ok(false),
-            Err(Refused { fault: Fault::NotMergeable(why), status }) => {
+        match self.accept(number, &body).await {
+            Ok(state) if state.is_merged() => Ok(AutoMerged::Merged),
+            Ok(_) => Ok(AutoMerged::Enabled),
+            Err(Refused { status: Some(MergeStatus::Mergeable), .. }) => {
+                Ok(AutoMerged::NothingToWaitFor)
+            }
+            Err(Refused { fault: Fault::NotMergeable(why) | Fault::Invalid(why), status }) => {
                 Err(Fault::NotMergeable(words(status, &why)))
             }
             Err(Refused { fault, .. }) => Err(fault),
         }
     }
 
-    /// Has GitLab not merge by itself any more, also out of a train.
+    /// Has GitLab not merge by itself any more, also out of a train. It answers with success also where it did not, so what
+    /// came of it is read.
     pub(super) async fn cancel_merge(&self, number: u64) -> Result<(), Fault> {
         let route = format!("merge_requests/{number}/cancel_merge_when_pipeline_succeeds");
-        match self.change::<Value>(Method::POST, &self.route(&route), &json!({})).await {
-            // 406 where there was nothing to cancel.
-            Err(fault @ Fault::NotMergeable(_)) => {
-                let there = self.merge_state(number).await?;
-                if there.is_merged() { Err(fault) } else { Ok(()) }
-            }
-            done => done.map(drop),
+        let said = self.change::<Value>(Method::POST, &self.route(&route), &json!({})).await;
+        match said {
+            Ok(_) | Err(Fault::NotMergeable(_)) => {}
+            Err(fault) => return Err(rights(fault)),
         }
+        let there = self.merge_state(number).await?;
+        if there.state != "opened" {
+            return Err(Fault::NotMergeable(format!("it is {} by now", one_line(&there.state))));
+        }
+        if there.merge_when_pipeline_succeeds {
+            return Err(Fault::Invalid("the end of its auto-merge".to_owned()));
+        }
+        Ok(())
     }
 
-    /// Adds to the merge train, if the branch is still at the commit that was verified.
+    /// Adds to the merge train, now or once its checks pass, if the branch is still at the commit that was verified.
     pub(super) async fn join_train(&self, number: u64, head: &str) -> Result<Merged, Fault> {
         let body = json!({"sha": head, "auto_merge": true, "when_pipeline_succeeds": true});
         let route = self.route(&format!("merge_trains/merge_requests/{number}"));
@@ -110,47 +164,64 @@ impl GitLab {
             Ok(_) => Ok(Merged::Queued),
             Err(Fault::HeadMoved) => Ok(Merged::Moved),
             Err(Fault::Invalid(why) | Fault::NotMergeable(why)) => Ok(Merged::NotNow(why)),
-            Err(fault) => Err(fault),
+            Err(fault) => Err(rights(fault)),
         }
     }
 
-    /// Sends a merge, and again while what GitLab says of the merge request is about to change.
-    async fn accept(
-        &self,
-        number: u64,
-        body: &Value,
-        is_soon: impl Fn(MergeStatus) -> bool,
-    ) -> Result<MergeState, Refused> {
+    /// Sets how it is merged, as a merge that says `squash: false` leaves that as it is, and looks at it once more: the
+    /// commit that a merge names says nothing of its target.
+    async fn prepare(&self, number: u64, method: MergeMethod) -> Result<Option<String>, Fault> {
+        let squash = method == MergeMethod::Squash;
+        let route = self.route(&format!("merge_requests/{number}"));
+        let there: MergeRequestState =
+            self.change(Method::PUT, &route, &json!({"squash": squash})).await?;
+        if there.squash != squash && !squash {
+            return Ok(Some("the project squashes every merge request".to_owned()));
+        }
+        Ok(there.objection(&self.observed().base))
+    }
+
+    /// Sends a merge, and again while GitLab says that it is still looking, or that nothing is in the way by now.
+    async fn accept(&self, number: u64, body: &Value) -> Result<MergeRequestState, Refused> {
         let route = self.route(&format!("merge_requests/{number}/merge"));
-        let mut wait = FIRST_WAIT;
-        let mut last = Refused { fault: Fault::NotMergeable(String::new()), status: None };
-        for _ in 0..TRIES {
+        let mut waits = WAITS.into_iter();
+        loop {
             let fault = match self.change(Method::PUT, &route, body).await {
                 Ok(state) => return Ok(state),
                 Err(fault @ (Fault::NotMergeable(_) | Fault::Invalid(_))) => fault,
-                Err(fault) => return Err(Refused { fault, status: None }),
+                Err(fault) => return Err(Refused { fault: rights(fault), status: None }),
             };
             let unread = |fault| Refused { fault, status: None };
-            let status = self.merge_state(number).await.map_err(unread)?.detailed_merge_status;
-            last = Refused { fault, status };
-            if !status.is_some_and(&is_soon) {
-                return Err(last);
+            let there = self.merge_state(number).await.map_err(unread)?;
+            if let Some(why) = there.objection(&self.observed().base) {
+                return Err(Refused { fault: Fault::NotMergeable(why), status: None });
             }
+            let status = there.detailed_merge_status;
+            let was_looking = matches!(fault, Fault::NotMergeable(_));
+            let is_soon = match status {
+                Some(MergeStatus::Checking) => true,
+                // The look may have ended between both requests; what auto-merge refuses so, it has nothing to wait for.
+                Some(MergeStatus::Mergeable) => body["auto_merge"].is_null() && was_looking,
+                _ => false,
+            };
+            let Some(wait) = waits.next().filter(|_| is_soon) else {
+                return Err(Refused { fault, status });
+            };
             tokio::time::sleep(wait).await;
-            wait *= 2;
         }
-        Err(last)
     }
 
-    async fn merge_state(&self, number: u64) -> Result<MergeState, Fault> {
+    async fn merge_state(&self, number: u64) -> Result<MergeRequestState, Fault> {
         self.get(&self.route(&format!("merge_requests/{number}"))).await
     }
 }
 
-/// A merge that GitLab refuses, with what it says of the merge request.
-struct Refused {
-    fault: Fault,
-    status: Option<MergeStatus>,
+/// A 401 to who is known otherwise: the account may not merge into this branch.
+fn rights(fault: Fault) -> Fault {
+    match fault {
+        Fault::Unauthorized => Fault::Forbidden("401 to a merge".to_owned()),
+        fault => fault,
+    }
 }
 
 /// The reason: the verdict, where there is one, as the status of a refusal is all that GitLab says with it.

@@ -25,12 +25,12 @@ const MERGED: usize = 5;
 
 /// Asked of every merge request.
 const BRIEF: &str = "iid webUrl title description sourceBranch sourceProjectId targetProjectId diffHeadSha \
-    labels { nodes { title } }";
+    labels { nodes { title } pageInfo { hasNextPage } }";
 
 /// Asked of open ones beside that.
 const OPEN: &str = "draft author { username } detailedMergeStatus autoMergeEnabled autoMergeStrategy \
-    mergeUser { username } approvedBy { nodes { username bot } } \
-    reviewers { nodes { username mergeRequestInteraction { reviewState } } }";
+    mergeUser { username } approvedBy(first: 1) { nodes { username } } \
+    reviewers { nodes { mergeRequestInteraction { reviewState } } pageInfo { hasNextPage } }";
 
 /// Part of the strategies of what is in a merge train, or comes into it once its checks pass.
 const IN_TRAIN: &str = "merge_train";
@@ -44,16 +44,18 @@ pub(super) struct MergeRequestsAnswer {
 
 #[derive(Deserialize)]
 struct ProjectLists {
-    open: Option<MergeRequestList>,
-    closed: Option<MergeRequestList>,
-    merged: Option<MergeRequestList>,
+    open: Listed<OpenMergeRequest>,
+    locked: Listed<BriefMergeRequest>,
+    closed: Listed<BriefMergeRequest>,
+    merged: Listed<BriefMergeRequest>,
 }
 
+/// A list, in which GitLab leaves out what the token may not see.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MergeRequestList {
-    page_info: ListEnd,
-    nodes: Vec<MergeRequestNode>,
+struct Listed<T> {
+    nodes: Option<Vec<Option<T>>>,
+    page_info: Option<ListEnd>,
 }
 
 #[derive(Deserialize)]
@@ -63,9 +65,26 @@ struct ListEnd {
     end_cursor: Option<String>,
 }
 
+impl<T> Listed<T> {
+    /// True if there is more than was listed.
+    fn is_cut(&self) -> bool {
+        self.page_info.as_ref().is_some_and(|end| end.has_next_page)
+    }
+
+    /// True if something of it may not be seen.
+    fn has_hidden(&self) -> bool {
+        self.nodes.as_ref().is_none_or(|nodes| nodes.iter().any(Option::is_none))
+    }
+
+    fn rows(self) -> impl Iterator<Item = T> {
+        self.nodes.into_iter().flatten().flatten()
+    }
+}
+
+/// A merge request that is over, or that is merged at this moment.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MergeRequestNode {
+struct BriefMergeRequest {
     iid: String,
     web_url: Option<String>,
     title: String,
@@ -74,40 +93,28 @@ struct MergeRequestNode {
     source_project_id: Option<u64>,
     target_project_id: u64,
     diff_head_sha: Option<String>,
-    labels: Option<Listed<LabelTitle>>,
-    #[serde(flatten)]
-    open: Option<OpenState>,
+    labels: Listed<LabelTitle>,
 }
 
-/// What only open ones say.
+/// An open merge request. Nothing of it may be left out: that would say that nobody holds it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OpenState {
+struct OpenMergeRequest {
+    #[serde(flatten)]
+    brief: BriefMergeRequest,
     draft: bool,
     author: Option<Username>,
     detailed_merge_status: Option<MergeStatus>,
     auto_merge_enabled: bool,
     auto_merge_strategy: Option<String>,
     merge_user: Option<Username>,
-    approved_by: Option<Listed<Approver>>,
-    reviewers: Option<Listed<Reviewer>>,
-}
-
-#[derive(Deserialize)]
-struct Listed<T> {
-    nodes: Vec<T>,
+    approved_by: Listed<Username>,
+    reviewers: Listed<Reviewer>,
 }
 
 #[derive(Deserialize)]
 struct LabelTitle {
     title: String,
-}
-
-/// Somebody who approved.
-#[derive(Clone, Deserialize)]
-pub(super) struct Approver {
-    pub(super) username: String,
-    pub(super) bot: bool,
 }
 
 #[derive(Deserialize)]
@@ -169,18 +176,28 @@ impl From<MergeStatus> for Mergeable {
     }
 }
 
-/// The lists of one answer, and what to ask next.
-pub(super) struct Seen {
+/// The merge requests of some branches, as far as they were read.
+#[derive(Default)]
+pub(super) struct BranchLists {
     /// Merge requests by branch, newest first.
     pub(super) pulls: BTreeMap<String, BranchPullRequests>,
-    /// Those who approved an open one, by its number.
-    pub(super) approvers: BTreeMap<u64, Vec<Approver>>,
+    /// Numbers of open ones that somebody approved.
+    approved: BTreeSet<u64>,
     /// The token's account.
-    pub(super) viewer: String,
-    /// Where the list of open ones goes on.
-    pub(super) more: Option<String>,
+    viewer: String,
+    /// The end of the part of open ones that was read, where more follow.
+    more: Option<String>,
     /// True if older closed or merged ones were left out.
-    pub(super) is_cut: bool,
+    is_cut: bool,
+}
+
+impl BranchLists {
+    /// Open merge requests that somebody approved, with their numbers.
+    pub(super) fn open_mut(&mut self) -> impl Iterator<Item = (u64, &mut PullRequest)> {
+        let approved = &self.approved;
+        let open = self.pulls.values_mut().filter_map(|pulls| pulls.open.as_mut());
+        open.map(|pull| (pull.number, pull)).filter(|(number, _)| approved.contains(number))
+    }
 }
 
 /// The question: names travel as variables, never as text of the query.
@@ -191,11 +208,16 @@ pub(super) fn question(of: &RepoId, base: &str, branches: &[&str], after: Option
              first: {first}{after}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ {BRIEF} {fields} }} }} "
         )
     };
-    let open = list("open", "opened", 50, ", after: $after", OPEN);
-    let others = list("closed", "closed", 100, "", "") + &list("merged", "merged", 100, "", "");
+    let lists = [
+        list("open", "opened", 50, ", after: $after", OPEN),
+        list("locked", "locked", 10, "", ""),
+        list("closed", "closed", 100, "", ""),
+        list("merged", "merged", 100, "", ""),
+    ];
     let query = format!(
         "query($path: ID!, $branches: [String!], $bases: [String!], $after: String) {{ currentUser {{ username }} \
-         project(fullPath: $path) {{ {open}{others}}} }}"
+         project(fullPath: $path) {{ {} }} }}",
+        lists.concat()
     );
     let variables = json!({
         "path": of.path(), "branches": branches, "bases": [base], "after": after,
@@ -203,82 +225,110 @@ pub(super) fn question(of: &RepoId, base: &str, branches: &[&str], after: Option
     json!({"query": query, "variables": variables})
 }
 
-/// Reads an answer; `None` when GitLab does not know the project.
-pub(super) fn read(answer: MergeRequestsAnswer, branches: &[&str]) -> Option<Seen> {
-    let ProjectLists { open, closed, merged } = answer.project?;
-    let mut seen = Seen {
-        pulls: branches
-            .iter()
-            .map(|branch| ((*branch).to_owned(), BranchPullRequests::default()))
-            .collect(),
-        approvers: BTreeMap::new(),
-        viewer: answer.current_user.map(|user| user.username).unwrap_or_default(),
-        more: None,
-        is_cut: [&closed, &merged].into_iter().flatten().any(|list| list.page_info.has_next_page),
+/// Reads an answer; `None` where GitLab shows no such project.
+///
+/// # Errors
+/// The token is nobody's, or something of an open merge request cannot be seen.
+pub(super) fn lists(
+    answer: MergeRequestsAnswer,
+    branches: &[&str],
+) -> Result<Option<BranchLists>, Fault> {
+    let viewer = answer.current_user.ok_or(Fault::Unauthorized)?.username;
+    let Some(ProjectLists { open, locked, closed, merged }) = answer.project else {
+        return Ok(None);
     };
-    if let Some(end) = open.as_ref().map(|list| &list.page_info) {
-        seen.more = end.end_cursor.clone().filter(|_| end.has_next_page);
+    let hidden = || Fault::Unavailable("an open merge request that the token may not see".into());
+    if open.has_hidden() {
+        return Err(hidden());
     }
-    for node in own(open) {
-        let branch = node.source_branch.clone();
-        let (pull, approvers) = node.read();
-        let Some(slot) = seen.pulls.get_mut(&branch) else { continue };
-        seen.approvers.insert(pull.number, approvers);
-        slot.open.get_or_insert(pull);
+    let is_cut = closed.is_cut() || merged.is_cut();
+    let mut lists = BranchLists { viewer, is_cut, ..BranchLists::default() };
+    let pulls = branches.iter().map(|branch| ((*branch).to_owned(), BranchPullRequests::default()));
+    lists.pulls = pulls.collect();
+    let end = open.page_info.as_ref().filter(|end| end.has_next_page);
+    lists.more = end.and_then(|end| end.end_cursor.clone());
+    let is_asked = |brief: &BriefMergeRequest| {
+        brief.is_own() && branches.contains(&brief.source_branch.as_str())
+    };
+    if let Some(locked) = locked.rows().find(is_asked) {
+        let why = format!("!{} is merged at this moment; the next run sees it", locked.iid);
+        return Err(Fault::Unavailable(why));
     }
-    for node in own(closed) {
-        let Some(slot) = seen.pulls.get_mut(&node.source_branch) else { continue };
-        slot.closed.get_or_insert_with(|| node.read().0);
+    for request in open.rows().filter(|open| is_asked(&open.brief)) {
+        let branch = request.brief.source_branch.clone();
+        let is_approved = request.approved_by.has_hidden()
+            || request.approved_by.nodes.iter().flatten().next().is_some();
+        let pull = request.pull_request()?;
+        if is_approved {
+            lists.approved.insert(pull.number);
+        }
+        lists.pulls.entry(branch).or_default().open.get_or_insert(pull);
     }
-    for node in own(merged) {
-        let Some(slot) = seen.pulls.get_mut(&node.source_branch) else { continue };
+    for brief in closed.rows().filter(is_asked) {
+        let slot = lists.pulls.entry(brief.source_branch.clone()).or_default();
+        slot.closed.get_or_insert_with(|| brief.pull_request());
+    }
+    for brief in merged.rows().filter(is_asked) {
+        let slot = lists.pulls.entry(brief.source_branch.clone()).or_default();
         if slot.merged.len() < MERGED {
-            slot.merged.push(node.read().0);
+            slot.merged.push(brief.pull_request());
         }
     }
-    Some(seen)
+    Ok(Some(lists))
 }
 
-/// The merge requests from the project itself: a fork can have a branch of the same name.
-fn own(list: Option<MergeRequestList>) -> impl Iterator<Item = MergeRequestNode> {
-    let all = list.into_iter().flat_map(|list| list.nodes);
-    all.filter(|node| node.source_project_id == Some(node.target_project_id))
-}
+impl BriefMergeRequest {
+    /// True if it is from the project itself: a fork can have a branch of the same name.
+    fn is_own(&self) -> bool {
+        self.source_project_id == Some(self.target_project_id)
+    }
 
-impl MergeRequestNode {
-    /// The merge request, and who approved it. Whether an approval is of its head, nothing here says.
-    fn read(self) -> (PullRequest, Vec<Approver>) {
-        let labels = self.labels.into_iter().flat_map(|labels| labels.nodes);
-        let mut pull = PullRequest {
+    fn pull_request(self) -> PullRequest {
+        PullRequest {
             number: self.iid.parse().unwrap_or_default(),
             url: self.web_url.unwrap_or_default(),
             title: without_draft(&self.title).to_owned(),
             body: as_written(&self.description.unwrap_or_default()),
-            labels: labels.map(|label| label.title).collect(),
+            labels: self.labels.rows().map(|label| label.title).collect(),
             head: self.diff_head_sha.unwrap_or_default(),
             // Checks that were not asked for are not none.
             more_checks: true,
             ..PullRequest::default()
-        };
-        let Some(open) = self.open else { return (pull, Vec::new()) };
-        let status = open.detailed_merge_status;
-        let reviewers = open.reviewers.into_iter().flat_map(|reviewers| reviewers.nodes);
-        let reviews: BTreeSet<String> = reviewers
+        }
+    }
+}
+
+impl OpenMergeRequest {
+    /// The merge request. Whether an approval is of its head, nothing here says.
+    fn pull_request(self) -> Result<PullRequest, Fault> {
+        if self.brief.labels.is_cut() || self.brief.labels.has_hidden() {
+            let why =
+                format!("!{} has labels that cannot be read, and one may hold it", self.brief.iid);
+            return Err(Fault::Unavailable(why));
+        }
+        let mut pull = self.brief.pull_request();
+        let status = self.detailed_merge_status;
+        let is_unseen = self.reviewers.is_cut() || self.reviewers.has_hidden();
+        let reviews: BTreeSet<String> = self
+            .reviewers
+            .rows()
             .filter_map(|reviewer| reviewer.merge_request_interaction?.review_state)
             .collect();
         let waits = ["UNREVIEWED", "REVIEW_STARTED", "UNAPPROVED"];
-        pull.is_draft = open.draft;
-        pull.author = open.author.map(|author| author.username).unwrap_or_default();
+        pull.is_draft = self.draft;
+        pull.author = self.author.map(|author| author.username).unwrap_or_default();
         pull.mergeable = status.map_or(Mergeable::Unknown, Mergeable::from);
-        pull.changes_requested =
-            reviews.contains("REQUESTED_CHANGES") || status == Some(MergeStatus::RequestedChanges);
+        // Somebody who is not read may want changes.
+        pull.changes_requested = is_unseen
+            || reviews.contains("REQUESTED_CHANGES")
+            || status == Some(MergeStatus::RequestedChanges);
         pull.wants_review = status == Some(MergeStatus::NotApproved)
             || waits.iter().any(|state| reviews.contains(*state));
-        let is_in_train = open.auto_merge_strategy.is_some_and(|it| it.contains(IN_TRAIN));
+        let is_in_train = self.auto_merge_strategy.is_some_and(|it| it.contains(IN_TRAIN));
         pull.queue = if is_in_train { Queue::Inside } else { Queue::None };
-        let by = open.merge_user.map(|user| user.username).unwrap_or_default();
-        pull.auto_merge_by = (open.auto_merge_enabled && !is_in_train).then_some(by);
-        (pull, open.approved_by.map(|list| list.nodes).unwrap_or_default())
+        let by = self.merge_user.map(|user| user.username).unwrap_or_default();
+        pull.auto_merge_by = (self.auto_merge_enabled && !is_in_train).then_some(by);
+        Ok(pull)
     }
 }
 
@@ -291,67 +341,79 @@ impl GitLab {
         with_checks: bool,
     ) -> Result<Observed, Fault> {
         let mut observed = Observed::default();
-        let mut viewer = String::new();
         // GitLab is asked for the token's account also where there is no branch.
         let chunks = branches.chunks(BRANCHES).chain(branches.is_empty().then_some(&[][..]));
         for branches in chunks {
-            let mut seen = self.seen(base, branches).await?;
-            self.weigh(&mut seen).await?;
-            viewer.clone_from(&seen.viewer);
-            observed.pulls.extend(seen.pulls);
+            let mut lists = self.branch_lists(base, branches).await?;
+            self.observe_project(|project| {
+                project.viewer.clone_from(&lists.viewer);
+                base.clone_into(&mut project.base);
+            });
+            self.count_approvals(&mut lists).await?;
+            observed.pulls.extend(lists.pulls);
         }
         // The base is read last: what was merged before the lists were read is in it.
-        let ProjectRules { rules, has_trains } = self.rules(base, viewer).await?;
+        let ProjectRules { rules, has_trains } = self.rules(base).await?;
+        self.observe_project(|project| project.has_trains = has_trains);
         observed.rules = rules;
         for pull in observed.pulls.values_mut().filter_map(|pulls| pulls.open.as_mut()) {
             if has_trains && pull.queue == Queue::None {
                 pull.queue = Queue::Outside;
             }
             if with_checks {
-                (pull.checks, pull.more_checks) = (self.statuses(&pull.head).await?, false);
+                let checks = self.statuses(&pull.head).await?;
+                pull.more_checks = checks.is_none();
+                pull.checks = checks.unwrap_or_default();
             }
         }
         Ok(observed)
     }
 
     /// Reads all lists for some branches, to their ends.
-    async fn seen(&self, base: &str, branches: &[&str]) -> Result<Seen, Fault> {
-        let mut seen = self.part(base, branches, None).await?;
+    async fn branch_lists(&self, base: &str, branches: &[&str]) -> Result<BranchLists, Fault> {
+        let mut lists = self.lists_after(base, branches, None).await?;
         for _ in 0..MAX_PAGES {
-            let Some(after) = seen.more.take() else { break };
-            let part = self.part(base, branches, Some(&after)).await?;
+            let Some(after) = lists.more.take() else { break };
+            let part = self.lists_after(base, branches, Some(&after)).await?;
             for (branch, pulls) in part.pulls {
-                let open = &mut seen.pulls.entry(branch).or_default().open;
+                let open = &mut lists.pulls.entry(branch).or_default().open;
                 *open = open.take().or(pulls.open);
             }
-            seen.approvers.extend(part.approvers);
-            seen.more = part.more;
+            lists.approved.extend(part.approved);
+            lists.more = part.more;
         }
-        if seen.more.is_some() {
+        if lists.more.is_some() {
             let why = "more open merge requests have these branches than are read";
             return Err(Fault::Unavailable(why.to_owned()));
         }
         // Old ones of one branch crowd out those of others: then each is asked for alone.
-        if seen.is_cut && branches.len() > 1 {
+        if lists.is_cut && branches.len() > 1 {
             for branch in branches {
-                let mut alone = self.part(base, &[branch], None).await?;
-                let slot = seen.pulls.entry((*branch).to_owned()).or_default();
+                let mut alone = self.lists_after(base, &[branch], None).await?;
+                let slot = lists.pulls.entry((*branch).to_owned()).or_default();
                 if let Some(found) = alone.pulls.remove(*branch) {
                     (slot.closed, slot.merged) = (found.closed, found.merged);
                 }
             }
         }
-        Ok(seen)
+        Ok(lists)
     }
 
-    async fn part(
+    async fn lists_after(
         &self,
         base: &str,
         branches: &[&str],
         after: Option<&str>,
-    ) -> Result<Seen, Fault> {
+    ) -> Result<BranchLists, Fault> {
         let answer = self.ask(&question(&self.repository, base, branches, after)).await?;
-        read(answer, branches).ok_or_else(|| Fault::NotFound(self.repository.to_string()))
+        match lists(answer, branches)? {
+            Some(lists) => Ok(lists),
+            // REST says whether it is somewhere else by now.
+            None => match self.rules(base).await {
+                Err(fault) => Err(fault),
+                Ok(_) => Err(Fault::NotFound(self.repository.to_string())),
+            },
+        }
     }
 }
 

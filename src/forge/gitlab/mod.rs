@@ -17,6 +17,7 @@ mod text;
 mod verbs;
 mod write;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
@@ -31,6 +32,7 @@ use super::pace::Pace;
 use crate::http;
 use crate::repo_id::RepoId;
 use crate::settings::ForgeSettings;
+use answer::{Answer, GraphqlAnswer};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -47,6 +49,19 @@ pub struct GitLab {
     settings: ForgeSettings,
     repository: RepoId,
     pace: Pace,
+    /// Facts that a snapshot brought, for what is done after it.
+    observed: Mutex<ObservedProject>,
+}
+
+/// Facts of a project and its base.
+#[derive(Clone, Default)]
+struct ObservedProject {
+    /// The token's account.
+    viewer: String,
+    /// The base of the merge requests.
+    base: String,
+    /// True if they are merged by a train.
+    has_trains: bool,
 }
 
 /// Somebody, as GitLab's interfaces name people and programs.
@@ -69,7 +84,7 @@ impl GitLab {
         let client = client.map_err(|error| Fault::Unavailable(error.to_string()))?;
         let pace = Pace::of(Duration::ZERO, &settings.turns);
         let (settings, repository) = (settings.clone(), repository.clone());
-        Ok(Self { client, settings, repository, pace })
+        Ok(Self { client, settings, repository, pace, observed: Mutex::default() })
     }
 
     /// The path of something of the project.
@@ -77,8 +92,20 @@ impl GitLab {
         format!("projects/{}/{rest}", encoded(self.repository.path()))
     }
 
+    fn observed(&self) -> ObservedProject {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn observe_project(&self, change: impl FnOnce(&mut ObservedProject)) {
+        change(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Reads something.
     async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Fault> {
+        Ok(self.part(route).await?.body)
+    }
+
+    async fn part<T: DeserializeOwned>(&self, route: &str) -> Result<Answer<T>, Fault> {
         self.pace.patiently(|| self.send(Method::GET, route, None)).await
     }
 
@@ -87,10 +114,11 @@ impl GitLab {
         let mut all = Vec::new();
         let mark = if route.contains('?') { '&' } else { '?' };
         for page in 1..=MAX_PAGES {
-            let part: Vec<T> =
-                self.get(&format!("{route}{mark}per_page={PAGE}&page={page}")).await?;
-            let is_end = part.len() < PAGE;
-            all.extend(part);
+            let at = format!("{route}{mark}per_page={PAGE}&page={page}");
+            let Answer { body, has_next } = self.part::<Vec<T>>(&at).await?;
+            // What the token may not see is taken out of a part after it was counted off.
+            let is_end = !has_next && body.len() < PAGE;
+            all.extend(body);
             if is_end {
                 return Ok(all);
             }
@@ -105,14 +133,15 @@ impl GitLab {
         route: &str,
         body: &Value,
     ) -> Result<T, Fault> {
-        self.pace.write(|| self.send(method.clone(), route, Some(body))).await
+        let sent = self.pace.write(|| self.send(method.clone(), route, Some(body))).await;
+        Ok(sent?.body)
     }
 
     /// Asks GraphQL, which changes nothing here.
     async fn ask<T: DeserializeOwned>(&self, question: &Value) -> Result<T, Fault> {
-        let said: answer::GraphqlAnswer<T> =
-            self.pace.patiently(|| self.send(Method::POST, "../graphql", Some(question))).await?;
-        said.read(&self.repository)
+        let send = || self.send(Method::POST, "../graphql", Some(question));
+        let said: Answer<GraphqlAnswer<T>> = self.pace.patiently(send).await?;
+        said.body.data(&self.repository)
     }
 
     async fn send<T: DeserializeOwned>(
@@ -120,7 +149,7 @@ impl GitLab {
         method: Method,
         route: &str,
         body: Option<&Value>,
-    ) -> Result<T, Fault> {
+    ) -> Result<Answer<T>, Fault> {
         let base = self.settings.api_url.as_str().trim_end_matches('/');
         // GraphQL is beside the version of REST.
         let base = if route.starts_with("../") { base.trim_end_matches("/v4") } else { base };

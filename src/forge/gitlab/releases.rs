@@ -15,8 +15,9 @@ const MAX_TEXT: usize = 4_000;
 
 #[derive(Deserialize)]
 struct VisibleProject {
-    /// Only with rights that an outsider has not.
     visibility: Option<String>,
+    /// Who may see releases: members alone, where this is `private`.
+    releases_access_level: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -33,7 +34,9 @@ impl GitLab {
     pub(super) async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
         let project = format!("projects/{}", encoded(of.path()));
         let found: VisibleProject = self.get(&project).await?;
-        if found.visibility.as_deref() != Some("public") {
+        let is_public = found.visibility.as_deref() == Some("public")
+            && found.releases_access_level.as_deref() == Some("enabled");
+        if !is_public {
             return Err(Fault::NotFound(format!("a public project {of}")));
         }
         let all: Vec<ListedRelease> =

@@ -1,13 +1,20 @@
 //! Approvals. GitLab's are of a merge request, and stay when its branch moves unless a paid setting takes them off; here one
-//! counts for the commit that it was given at. So it must be younger than the version of the merge request that has this
-//! commit ([versions](https://docs.gitlab.com/api/merge_requests/#get-merge-request-diff-versions)), by GitLab's own clock.
+//! counts for the commit that it was given at. So it must be younger than the newest version of the merge request
+//! ([versions](https://docs.gitlab.com/api/merge_requests/#get-merge-request-diff-versions)), by GitLab's own clock
+//! ([approvals](https://docs.gitlab.com/api/merge_request_approvals/)). The notes that GitLab writes of approvals are later
+//! than these.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::GitLab;
-use super::merge_requests::{Approver, Seen};
+use super::merge_requests::BranchLists;
 use crate::forge::Fault;
+use crate::pull_request::{Labeller, PullRequest};
+
+/// The access level of a Developer, who may push
+/// (<https://docs.gitlab.com/api/members/#roles>).
+const DEVELOPER: u64 = 30;
 
 /// A state of the branch that GitLab saw.
 #[derive(Deserialize)]
@@ -16,63 +23,101 @@ struct DiffVersion {
     created_at: Timestamp,
 }
 
-/// A comment, or something that GitLab notes by itself (<https://docs.gitlab.com/api/notes/>).
 #[derive(Deserialize)]
-struct SystemNote {
-    body: String,
+struct Approvals {
     #[serde(default)]
-    system: bool,
-    author: Option<NoteAuthor>,
-    created_at: Timestamp,
+    approved_by: Vec<Approval>,
 }
 
 #[derive(Deserialize)]
-struct NoteAuthor {
+struct Approval {
+    user: Person,
+    /// Absent on older versions of GitLab.
+    approved_at: Option<Timestamp>,
+}
+
+/// An account with its number.
+#[derive(Clone, Deserialize)]
+pub(super) struct Person {
+    id: u64,
     username: String,
 }
 
-/// GitLab's words when somebody approves
-/// (<https://docs.gitlab.com/user/project/merge_requests/approvals/>).
-const APPROVED: &str = "approved this merge request";
+#[derive(Deserialize)]
+struct Membership {
+    access_level: u64,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    bot: bool,
+}
 
 impl GitLab {
-    /// Finds out which approvals of open merge requests are of their heads. Who asks approves nothing, nor does a bot.
-    pub(super) async fn weigh(&self, seen: &mut Seen) -> Result<(), Fault> {
-        for pull in seen.pulls.values_mut().filter_map(|pulls| pulls.open.as_mut()) {
-            let approvers = seen.approvers.get(&pull.number).map(Vec::as_slice).unwrap_or_default();
-            let is_person = |by: &&Approver| !by.bot && by.username != seen.viewer;
-            let people: Vec<&str> =
-                approvers.iter().filter(is_person).map(|by| by.username.as_str()).collect();
-            if !people.is_empty() {
-                pull.is_approved = self.is_approved_at(pull.number, &pull.head, &people).await?;
+    /// Finds out which approvals of open merge requests count, and notes why others do not.
+    pub(super) async fn count_approvals(&self, lists: &mut BranchLists) -> Result<(), Fault> {
+        for (number, pull) in lists.open_mut() {
+            let approvals: Approvals =
+                self.get(&self.route(&format!("merge_requests/{number}/approvals"))).await?;
+            let since = self.version(number, &pull.head).await?;
+            for approval in approvals.approved_by {
+                self.count(approval, since, pull).await?;
             }
         }
         Ok(())
     }
 
-    /// True if one of these people approved while the branch was at a commit.
-    async fn is_approved_at(
+    async fn count(
+        &self,
+        approval: Approval,
+        since: Option<Timestamp>,
+        pull: &mut PullRequest,
+    ) -> Result<(), Fault> {
+        let name = approval.user.username.clone();
+        let why = match (approval.approved_at, since) {
+            (None, _) => Some("this version of GitLab does not say when it was given"),
+            (Some(at), Some(since)) if at > since => None,
+            _ => Some("it is of an earlier commit"),
+        };
+        let by = if why.is_none() { Some(self.labeller(approval.user).await?) } else { None };
+        let why = why.or(match by {
+            Some(by) if by.is_bot || name == self.observed().viewer => {
+                Some("no program approves what a program proposes")
+            }
+            Some(by) if !by.may_write => Some("whoever gave it may not write"),
+            _ => None,
+        });
+        match why {
+            None => pull.is_approved = true,
+            Some(why) => {
+                pull.ignored_labels.push(format!("the approval of `{name}` does not count: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The time at which GitLab saw the newest state of a branch, where that is a commit.
+    pub(super) async fn version(
         &self,
         number: u64,
         head: &str,
-        people: &[&str],
-    ) -> Result<bool, Fault> {
-        let of = format!("merge_requests/{number}");
-        let versions: Vec<DiffVersion> = self.list(&self.route(&format!("{of}/versions"))).await?;
-        let newest = versions.iter().max_by_key(|version| version.created_at);
-        let Some(since) = newest.filter(|version| version.head_commit_sha.as_deref() == Some(head))
-        else {
-            return Ok(false);
+    ) -> Result<Option<Timestamp>, Fault> {
+        let route = self.route(&format!("merge_requests/{number}/versions"));
+        let versions: Vec<DiffVersion> = self.list(&route).await?;
+        let newest = versions.into_iter().max_by_key(|version| version.created_at);
+        let newest = newest.filter(|newest| newest.head_commit_sha.as_deref() == Some(head));
+        Ok(newest.map(|version| version.created_at))
+    }
+
+    /// The rights of somebody in the project.
+    pub(super) async fn labeller(&self, person: Person) -> Result<Labeller, Fault> {
+        let route = self.route(&format!("members/all/{}", person.id));
+        let may_write = match self.get::<Membership>(&route).await {
+            Ok(member) => member.access_level >= DEVELOPER,
+            Err(Fault::NotFound(_)) => false,
+            Err(fault) => return Err(fault),
         };
-        let notes: Vec<SystemNote> =
-            self.list(&self.route(&format!("{of}/notes?activity_filter=only_activity"))).await?;
-        // Comments say what anybody likes.
-        let approves = |note: &SystemNote| {
-            note.system && note.body.trim() == APPROVED && note.created_at > since.created_at
-        };
-        let by = |note: &SystemNote| {
-            note.author.as_ref().is_some_and(|by| people.contains(&by.username.as_str()))
-        };
-        Ok(notes.iter().any(|note| approves(note) && by(note)))
+        let account: Account = self.get(&format!("users/{}", person.id)).await?;
+        Ok(Labeller { login: person.username, may_write, is_bot: account.bot })
     }
 }

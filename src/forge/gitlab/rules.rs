@@ -41,7 +41,7 @@ struct BaseCommit {
 
 impl GitLab {
     /// Reads the rules for merge requests to a base. Fails where the project takes none.
-    pub(super) async fn rules(&self, base: &str, viewer: String) -> Result<ProjectRules, Fault> {
+    pub(super) async fn rules(&self, base: &str) -> Result<ProjectRules, Fault> {
         let project: Project = self.get(self.route("").trim_end_matches('/')).await?;
         if project.archived {
             return Err(Fault::Unsupported("serves this project for reading only: it is archived"));
@@ -57,7 +57,7 @@ impl GitLab {
             Err(fault) => return Err(fault),
         };
         let rules = RepoRules {
-            viewer,
+            viewer: self.observed().viewer,
             methods: project.methods(),
             auto_merge: true,
             deletes_branches: project.remove_source_branch_after_merge.unwrap_or_default(),

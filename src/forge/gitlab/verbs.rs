@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::GitLab;
 use crate::forge::{
-    Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
+    AutoMerged, Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
     NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
@@ -51,11 +51,11 @@ impl Forge for GitLab {
     }
 
     async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Fault> {
-        self.labeller(number, label).await
+        self.labelled(number, label).await
     }
 
     async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
-        self.dress(number, with).await
+        self.set_decoration(number, with).await
     }
 
     async fn milestone(&self, title: &str) -> Result<u64, Fault> {
@@ -76,7 +76,7 @@ impl Forge for GitLab {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<bool, Fault> {
+    ) -> Result<AutoMerged, Fault> {
         self.auto_merge(pull.number, head, method).await
     }
 

@@ -23,6 +23,8 @@ struct SentMergeRequest {
     reviewers: Vec<Username>,
     #[serde(default)]
     assignees: Vec<Username>,
+    #[serde(default)]
+    labels: Vec<String>,
 }
 
 /// An account with its number, by which GitLab wants people named.
@@ -100,7 +102,11 @@ impl GitLab {
 
     /// Sets reviewers, assignees and milestone, and adds labels. Somebody who is not found does not keep the others away,
     /// and is told, as is whom GitLab left out without a word.
-    pub(super) async fn dress(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
+    pub(super) async fn set_decoration(
+        &self,
+        number: u64,
+        with: &Decoration<'_>,
+    ) -> Result<(), Fault> {
         let mut missing = Vec::new();
         let mut sent = Map::new();
         for (key, names) in [("reviewer_ids", with.reviewers), ("assignee_ids", with.assignees)] {
@@ -127,13 +133,18 @@ impl GitLab {
                 };
                 missing.extend(names.iter().filter(is_left).cloned().collect::<Vec<_>>());
             }
+            // Of two labels of one scope one stays (<https://docs.gitlab.com/user/project/labels/#scoped-labels>).
+            let is_set =
+                |label: &&String| there.labels.iter().any(|set| set.eq_ignore_ascii_case(label));
+            let left = with.labels.iter().filter(|label| !is_set(label));
+            missing.extend(left.map(|label| format!("the label `{label}`")));
         }
         if missing.is_empty() {
             return Ok(());
         }
         missing.dedup();
         let why = format!(
-            "it did not set {} (a group, an account that does not exist, or more people than the edition takes)",
+            "it did not set {} (a group, an account that does not exist, more people than the edition takes, or a second label of a scope)",
             missing.join(", ")
         );
         Err(Fault::Invalid(why))

@@ -1,7 +1,7 @@
 //! The merges, each after its proof.
 
 use super::Execution;
-use crate::forge::{Forge as _, ForgeError, Merged};
+use crate::forge::{AutoMerged, Forge as _, ForgeError, Merged};
 use crate::pipeline::observe::drop_unauthorized_labels;
 use crate::pipeline::proof;
 use crate::reconcile::{Action, MergeOrder, objection};
@@ -56,10 +56,11 @@ impl Execution<'_> {
         }
         let now = match action {
             Action::EnableAutoMerge { otherwise, .. } => {
-                if forge.enable_auto_merge(pull, head, order.method).await? {
-                    return Ok(Merged::NotNow(String::new()));
+                match forge.enable_auto_merge(pull, head, order.method).await? {
+                    AutoMerged::Enabled => return Ok(Merged::NotNow(String::new())),
+                    AutoMerged::Merged => return Ok(Merged::Done),
+                    AutoMerged::NothingToWaitFor => otherwise,
                 }
-                otherwise
             }
             action => action,
         };

@@ -20,7 +20,10 @@ const cost = (selections) => selections.reduce((sum, field) => {
     return sum + Math.floor((beneath + 2) * (1 + 0.01 * Number(first?.value.value ?? 100)));
 }, 0);
 
-const list = (all) => ({ nodes: all, pageInfo: { hasNextPage: false, hasPreviousPage: false } });
+const list = (all, { first = 100 } = {}) => ({
+    nodes: all.slice(0, first),
+    pageInfo: { hasNextPage: all.length > first, hasPreviousPage: false },
+});
 const connection = (all, { first = 100, after }) => {
     const from = after ? Number(after) : 0;
     const nodes = all.slice(from, from + Math.min(first, 100));
@@ -45,10 +48,11 @@ const run = async ({ query, variables, path, pulls, viewer }) => {
                 .sort((a, b) => Number(b.iid) - Number(a.iid))
                 .map((pull) => ({
                     ...pull,
-                    labels: list(pull.labels.map((title) => ({ title }))),
-                    approvedBy: list(pull.approvers),
-                    reviewers: list(pull.reviewers.map(({ username, reviewState }) => (
-                        { username, mergeRequestInteraction: { reviewState } }))),
+                    labels: (args) => list(pull.labels.map((title) => ({ title })), args),
+                    approvedBy: (args) => list(pull.approvers, args),
+                    // What the token may not see is null.
+                    reviewers: (args) => list(pull.reviewers.map(({ username, reviewState }) => (
+                        username === 'hidden' ? null : { username, mergeRequestInteraction: { reviewState } })), args),
                 })), args),
         } : null,
     };

@@ -69,7 +69,7 @@ impl Held {
                     ("POST", ["cancel_merge_when_pipeline_succeeds"]) => self.cancel(number),
                     ("GET", ["resource_label_events"]) => self.label_events(number),
                     ("GET", ["versions"]) => self.versions(number),
-                    ("GET", ["notes"]) => self.notes(number),
+                    ("GET", ["approvals"]) => self.approvals(number),
                     ("POST", ["notes"]) => self.note(number, &body),
                     _ => said(404, "404 Not found"),
                 }
@@ -84,7 +84,11 @@ impl Held {
         self.requests.push(format!("GET {path}"));
         if rest.is_empty() {
             let visibility = if self.is_private { "private" } else { "public" };
-            return Some(axum::Json(json!({"id": 8, "visibility": visibility})).into_response());
+            let level =
+                if self.settings["releases"] == json!(false) { "private" } else { "enabled" };
+            let project =
+                json!({"id": 8, "visibility": visibility, "releases_access_level": level});
+            return Some(axum::Json(project).into_response());
         }
         let rows = self.releases.iter().map(|(tag, text)| {
             let is_upcoming = text.starts_with("draft");
@@ -123,7 +127,7 @@ impl Held {
         }
         let strategy = if pull.queued { "merge_train" } else { "merge_when_checks_pass" };
         json!({
-            "iid": pull.number.to_string(), "webUrl": self.web_url(pull), "title": titled(pull), "state": state(pull),
+            "iid": pull.number.to_string(), "webUrl": self.web_url(pull), "title": titled(pull), "state": if pull.is_locked { "locked" } else { state(pull) },
             "description": pull.body, "sourceBranch": pull.head, "targetBranch": pull.base,
             "sourceProjectId": if pull.fork { 99 } else { 7 }, "targetProjectId": 7,
             "diffHeadSha": self.head_of(pull), "labels": pull.labels, "draft": pull.draft,
@@ -224,13 +228,13 @@ impl Held {
         all.extend(
             self.statuses.get(commit).and_then(Value::as_array).into_iter().flatten().cloned(),
         );
-        let page = pairs(&self.query).get("page").map_or(1, |page| page.parse().unwrap());
+        let (page, count) = (page(&self.query), all.len());
         let part: Vec<Value> = all.into_iter().skip(100 * (page - 1)).take(100).collect();
         let rows: Vec<Value> = part.iter().map(|check| self.job(check, commit)).collect();
         for row in &rows {
             self.violations.extend(violations("CommitStatus", row));
         }
-        axum::Json(rows).into_response()
+        paged(page, count, rows)
     }
 
     fn job(&mut self, check: &Value, commit: &str) -> Value {
@@ -300,6 +304,7 @@ impl Held {
                 "iid": number, "web_url": self.web_url(&pull), "title": titled(&pull), "description": pull.body,
                 "state": state(&pull), "source_branch": pull.head, "target_branch": pull.base, "labels": pull.labels,
                 "draft": pull.draft, "sha": self.head_of(&pull), "detailed_merge_status": self.verdict(&pull),
+                "squash": pull.squash,
                 "merge_when_pipeline_succeeds": pull.armed, "reviewers": reviewers, "assignees": assignees,
                 "author": self.user(&author),
             }),
@@ -321,6 +326,7 @@ impl Held {
         };
         let (reviewers, assignees) = (ids("reviewer_ids"), ids("assignee_ids"));
         let takes_one = self.settings["takesOne"] == json!(true);
+        let always_squashes = self.settings["mergeCommitAllowed"] == json!(false);
         let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
         if let Some(title) = body["title"].as_str() {
             pull.draft = title.starts_with("Draft: ");
@@ -346,6 +352,7 @@ impl Held {
             pull.reviewers.truncate(1);
         }
         pull.milestone = body["milestone_id"].as_u64().or(pull.milestone);
+        pull.squash = body["squash"].as_bool().unwrap_or(pull.squash) || always_squashes;
         self.merge_request(number, 200)
     }
 
@@ -371,12 +378,16 @@ impl Held {
             // There is no pipeline to wait for.
             return said(405, "405 Method Not Allowed");
         }
-        if is_auto && !(verdict == "mergeable" && pull.checks.iter().all(is_passed)) {
+        // A pipeline that passed is merged at once, whatever else there is to wait for.
+        if is_auto && !pull.checks.iter().all(is_passed) {
             self.pulls.iter_mut().find(|pull| pull.number == number).unwrap().armed = true;
             return self.merge_request(number, 200);
         }
-        if verdict != "mergeable" || self.settings["mergeQueue"] == json!(true) {
-            return said(405, "405 Method Not Allowed");
+        if verdict != "mergeable" {
+            return said(if is_auto { 422 } else { 405 }, "405 Method Not Allowed");
+        }
+        if self.settings["mergeQueue"] == json!(true) {
+            self.violations.push(format!("!{number}: it was merged past the train"));
         }
         if !self.merge(number) {
             return said(422, "Branch cannot be merged");
@@ -386,10 +397,14 @@ impl Held {
 
     fn cancel(&mut self, number: u64) -> Response {
         let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
-        if !pull.armed && !pull.queued {
-            return said(406, "Can't cancel the automatic merge");
+        // It answers with success in either case.
+        if pull.state != "open" || !pull.armed && !pull.queued {
+            let error = json!({"status": "error", "message": "Can't cancel the automatic merge", "http_status": 406});
+            return (StatusCode::CREATED, axum::Json(error)).into_response();
         }
-        (pull.armed, pull.queued) = (false, false);
+        if !pull.stays_armed {
+            (pull.armed, pull.queued) = (false, false);
+        }
         self.merge_request(number, 201)
     }
 
@@ -405,33 +420,35 @@ impl Held {
         (StatusCode::CREATED, axum::Json(json!([]))).into_response()
     }
 
-    /// The labels first, then what else happened, in parts of a hundred.
+    /// Labels of `ada`, then what the token may not see, then labels, in parts of a hundred: GitLab counts a part off before it
+    /// leaves out what may not be seen. Names are those of today.
     fn label_events(&mut self, number: u64) -> Response {
         let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
         let by = |name: &str| match pull.held_by {
             Some(by) if name == "tagalong:hold" => by,
             _ => pull.labelled_by,
         };
-        let earlier = pull.earlier.iter().map(|name| (name.as_str(), "ada", "add"));
-        let labels = pull.labels.iter().map(|name| (name.as_str(), by(name), "add"));
-        let noise = std::iter::repeat_n(("noise", "ada", "remove"), pull.noise);
-        let page = pairs(&self.query).get("page").map_or(1, |page| page.parse().unwrap());
-        let all: Vec<_> = earlier.chain(labels).chain(noise).enumerate().collect();
-        let part = all.into_iter().skip(100 * (page - 1)).take(100);
-        let rows: Vec<Value> = part
-            .map(|(id, (label, by, action))| {
-                let mut row = filled(
-                    "LabelEvent",
-                    json!({"id": id + 1, "action": action, "user": self.user(by)}),
-                );
-                row["label"]["name"] = json!(label);
-                row
-            })
-            .collect();
-        for row in &rows {
-            self.violations.extend(violations("LabelEvent", row));
+        let event = |name: &str, by: &str, action: &str| {
+            Some((name.to_owned(), by.to_owned(), action.to_owned()))
+        };
+        let earlier = pull.earlier.iter().map(|name| event(name, "ada", "add"));
+        let taken = pull.taken_off.iter().map(|name| event(name, "ada", "remove"));
+        let labels = pull.labels.iter().map(|name| event(name, by(name), "add"));
+        let hidden = std::iter::repeat_n(None, pull.noise);
+        let all: Vec<_> = earlier.chain(taken).chain(hidden).chain(labels).enumerate().collect();
+        let at = if pull.is_approved_early { EARLIER } else { LATER };
+        let mut rows = Vec::new();
+        let page = page(&self.query);
+        for (id, event) in all.iter().skip(100 * (page - 1)).take(100) {
+            let Some((label, by, action)) = event else { continue };
+            let user = self.user(by);
+            let fields = json!({"id": id + 1, "action": action, "user": user, "created_at": at});
+            let mut row = filled("LabelEvent", fields);
+            row["label"]["name"] = json!(label);
+            self.violations.extend(violations("LabelEvent", &row));
+            rows.push(row);
         }
-        axum::Json(rows).into_response()
+        paged(page, all.len(), rows)
     }
 
     /// The states of a branch that were seen: an earlier one, and the present one.
@@ -445,24 +462,21 @@ impl Held {
         axum::Json(rows).into_response()
     }
 
-    fn notes(&mut self, number: u64) -> Response {
+    fn approvals(&mut self, number: u64) -> Response {
         let pull = self.pulls.iter().find(|pull| pull.number == number).cloned().unwrap();
         let at = if pull.is_approved_early { EARLIER } else { LATER };
+        let is_new = self.settings["oldVersion"] != json!(true);
         let approvals = pull.reviews.iter().filter(|state| **state == "APPROVED");
-        let mut rows: Vec<Value> = approvals
+        let rows: Vec<Value> = approvals
             .map(|_| {
-                let author = self.user(pull.reviewer);
-                filled(
-                    "Note",
-                    json!({"body": "approved this merge request", "system": true, "created_at": at, "author": author}),
-                )
+                let mut row = json!({"user": self.user(pull.reviewer)});
+                if is_new {
+                    row["approved_at"] = json!(at);
+                }
+                row
             })
             .collect();
-        // Anybody can write the same words.
-        let author = self.user(pull.reviewer);
-        let said = json!({"body": "approved this merge request", "system": false, "created_at": LATER, "author": author});
-        rows.push(filled("Note", said));
-        axum::Json(rows).into_response()
+        axum::Json(json!({"id": number, "iid": number, "approved_by": rows})).into_response()
     }
 
     fn note(&mut self, number: u64, body: &Value) -> Response {
@@ -484,6 +498,9 @@ impl Held {
 
     fn open_issues(&mut self) -> Response {
         let issues = self.issues.clone();
+        let by = pairs(&self.query).remove("author_username").unwrap_or_default();
+        let issues: Vec<Value> =
+            issues.into_iter().filter(|issue| issue["author"] == *by).collect();
         let rows = issues.iter().map(|issue| {
             let author = self.user(issue["author"].as_str().unwrap());
             json!({
@@ -540,6 +557,19 @@ fn without(body: &Value, keys: &[&str]) -> Value {
     let mut body = camel(body);
     body.as_object_mut().unwrap().retain(|key, _| !keys.contains(&key.as_str()));
     body
+}
+
+/// The part of a list that is asked for.
+fn page(query: &str) -> usize {
+    pairs(query).get("page").map_or(1, |page| page.parse().unwrap())
+}
+
+/// A part of a list, with what comes after it.
+fn paged(page: usize, count: usize, rows: Vec<Value>) -> Response {
+    let mut answer = axum::Json(rows).into_response();
+    let next = if count > 100 * page { (page + 1).to_string() } else { String::new() };
+    answer.headers_mut().insert("x-next-page", next.parse().unwrap());
+    answer
 }
 
 fn pairs(query: &str) -> std::collections::BTreeMap<String, String> {

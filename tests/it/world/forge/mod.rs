@@ -102,6 +102,14 @@ pub struct Pull {
     pub reviewer: &'static str,
     /// Whether the reviews were of an earlier commit, where the product tells.
     pub is_approved_early: bool,
+    /// Labels that `ada` took off after her earlier ones.
+    pub taken_off: Vec<String>,
+    /// Whether it is squashed when it is merged, on GitLab.
+    pub squash: bool,
+    /// Whether GitLab goes on merging it although it was told to stop.
+    pub stays_armed: bool,
+    /// Whether GitLab is merging it.
+    pub is_locked: bool,
     /// What was merged.
     pub merged_head: String,
 }
@@ -135,6 +143,10 @@ impl Default for Pull {
             reviews: Vec::new(),
             reviewer: "ada",
             is_approved_early: false,
+            taken_off: Vec::new(),
+            squash: false,
+            stays_armed: false,
+            is_locked: false,
             merged_head: String::new(),
         }
     }
@@ -486,6 +498,10 @@ fn failure(fault: &Fault) -> Response {
 
 /// Who the request is from: the token, in either way that it may be sent.
 fn login(headers: &HeaderMap) -> Option<String> {
+    // GitLab takes a token in a header of its own as well.
+    if headers.get("private-token").is_some_and(|token| token == TOKEN) {
+        return Some("bot".to_owned());
+    }
     let value = headers.get("authorization")?.to_str().ok()?;
     let basic = value.strip_prefix("Basic ").and_then(|text| {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;

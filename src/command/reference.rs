@@ -1,5 +1,7 @@
 //! Commands that print what is written down: schemas, completions, manual pages, codes.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::{complain, fail, print};
@@ -8,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::pipeline::Exit;
 use crate::policy::{policy_schema, registries_schema, service_schema, settings_schema};
 use crate::report::{self, ExplainReport, Report, Status};
+use crate::secret::redacted;
 use crate::settings::Surroundings;
 
 /// The completion script of a shell.
@@ -72,6 +75,7 @@ pub(super) fn schema(which: SchemaKind) -> Exit {
 /// The file cannot be written.
 pub(super) fn code_quality(file: Option<&Path>, told: &[Diagnostic]) -> Result<(), String> {
     let Some(file) = file else { return Ok(()) };
-    let written = std::fs::write(file, report::code_quality(told));
+    let text = redacted(&report::code_quality(told)).into_owned();
+    let written = File::create(file).and_then(|mut report| report.write_all(text.as_bytes()));
     written.map_err(|error| format!("--code-quality {}: {error}", file.display()))
 }

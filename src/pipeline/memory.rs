@@ -53,6 +53,12 @@ pub(super) struct Extent {
     pub(super) is_whole: bool,
 }
 
+impl Extent {
+    pub(super) fn of(settings: &DecideSettings) -> Self {
+        Self { now: settings.now, is_whole: settings.is_of_all() }
+    }
+}
+
 /// Where the ledger is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LedgerStore {

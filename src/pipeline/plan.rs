@@ -72,11 +72,10 @@ pub(super) async fn plan_tree(
     let (mut plan, undecided) =
         Box::pin(settling.settle(&uses, tags, &mut memory, &mut observation)).await;
     let timelines = promoting.timelines;
-    diagnostics.extend(repositories.iter().filter_map(|repository| tags.dropped(repository)));
-    diagnostics.extend(tags.skews(&set));
+    let dropped = repositories.iter().filter_map(|it| tags.dropped(it));
+    diagnostics.extend(dropped.chain(tags.skews(&set)));
     complete(&mut plan, diagnostics, &tree, &set, &memory, settings.now);
-    let extent = Extent { now: settings.now, is_whole: settings.is_of_all() };
-    memory.learn(&set, &plan, tags, &timelines, extent);
+    memory.learn(&set, &plan, tags, &timelines, Extent::of(settings));
     tags.save(settings)?;
     Ok(Planning {
         plan,

@@ -85,6 +85,10 @@ fn every_yaml_is_valid() {
             let is_one_of = |keys: &[&str]| top.iter().all(|key| keys.contains(key));
             if is_one_of(&["images", "environments"]) {
                 policies(block, &at.to_string());
+            } else if top.contains(&"tagalong-update") {
+                // Jobs of GitLab are those that `init` writes.
+                let jobs = std::fs::read_to_string(root().join("src/starter/gitlab-ci.yaml"));
+                assert_eq!(block.trim(), jobs.unwrap().trim(), "{at}");
             } else if top.contains(&"repositories") {
                 let wrong = serve.validate(&value).err().map(|e| e.to_string());
                 assert!(wrong.is_none(), "{at}: {wrong:?}");

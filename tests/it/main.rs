@@ -28,6 +28,7 @@ mod faults;
 mod flux;
 mod further_away;
 mod gitlab;
+mod gitlab_ci;
 mod fuzz;
 mod help;
 mod helmfiles;

@@ -10,8 +10,8 @@ use super::{RawCheck, RawDeliver};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawEnvironment {
-    /// The repository that its files are in, on the same GitHub server; the one of the policies without this.
-    /// The operator has to allow it (`--other-repository`).
+    /// The repository that its files are in: OWNER/NAME on the same server, or HOST/OWNER/NAME on another forge; the one of
+    /// the policies without this. The operator has to allow it (`--other-repository`).
     #[schemars(example = &"acme/fleet-production")]
     pub repository: Option<String>,
     /// The branch that its files are on; without this that of the policies, or the default branch of

@@ -9,12 +9,12 @@ pub struct ForgeError {
     /// The product.
     pub forge: ForgeKind,
     /// The fault.
-    pub fault: Fault,
+    pub fault: ForgeFault,
 }
 
 /// Reason that a request to a forge failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ForgeFault {
     /// 401.
     Unauthorized,
     /// No token was given.
@@ -47,7 +47,7 @@ pub enum Fault {
     Unavailable(String),
 }
 
-impl Fault {
+impl ForgeFault {
     /// The fault of a product.
     #[must_use]
     pub fn of(self, forge: ForgeKind) -> ForgeError {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub use any::AnyForge;
 pub use any::sign_in;
-pub use error::{Fault, ForgeError};
+pub use error::{ForgeError, ForgeFault};
 pub use github::GitHub;
 pub use gitlab::GitLab;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Fault;
+use super::ForgeFault;
 use crate::settings::Turns;
 
 /// Seconds to wait when a forge does not say how long.
@@ -39,8 +39,8 @@ impl Pace {
     /// Sends a change: after the others, and again only when the forge said that it did nothing.
     pub(super) async fn write<T>(
         &self,
-        send: impl AsyncFn() -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        send: impl AsyncFn() -> Result<T, ForgeFault>,
+    ) -> Result<T, ForgeFault> {
         let mut turn = self.turns.take().await;
         loop {
             self.turn().await?;
@@ -48,7 +48,7 @@ impl Pace {
             tokio::time::sleep(pause).await;
             turn.sends();
             match send().await {
-                Err(Fault::RateLimited(told)) => self.limited(told).await,
+                Err(ForgeFault::RateLimited(told)) => self.limited(told).await,
                 answer => return answer,
             }
         }
@@ -57,14 +57,14 @@ impl Pace {
     /// Asks something that changes nothing, also again when the forge stumbles.
     pub(super) async fn patiently<T>(
         &self,
-        send: impl AsyncFn() -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        send: impl AsyncFn() -> Result<T, ForgeFault>,
+    ) -> Result<T, ForgeFault> {
         let mut tries = 0;
         loop {
             self.turn().await?;
             match send().await {
-                Err(Fault::RateLimited(told)) => self.limited(told).await,
-                Err(Fault::Unavailable(_)) if tries < RETRIES => {
+                Err(ForgeFault::RateLimited(told)) => self.limited(told).await,
+                Err(ForgeFault::Unavailable(_)) if tries < RETRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(tries)).await;
                 }
@@ -75,7 +75,7 @@ impl Pace {
 
     /// Waits until the time that the forge said, to whichever run; fails, also for everything after it, when that is too
     /// long in all.
-    async fn turn(&self) -> Result<(), Fault> {
+    async fn turn(&self) -> Result<(), ForgeFault> {
         loop {
             let until = self.turns.until().await;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -90,7 +90,7 @@ impl Pace {
             let waited = self.waited.fetch_add(seconds, Ordering::Relaxed);
             if waited + seconds > LONGEST_WAIT {
                 self.waited.fetch_max(LONGEST_WAIT, Ordering::Relaxed);
-                return Err(Fault::RateLimited(Some(seconds)));
+                return Err(ForgeFault::RateLimited(Some(seconds)));
             }
             tracing::warn!(seconds, "the forge limits requests; waiting");
             tokio::time::sleep(left).await;
@@ -118,7 +118,7 @@ mod tests {
         one.limited(Some(1)).await;
         for pace in [&one, &other, &other] {
             assert!(
-                matches!(pace.turn().await, Err(Fault::RateLimited(Some(left))) if left > LONGEST_WAIT)
+                matches!(pace.turn().await, Err(ForgeFault::RateLimited(Some(left))) if left > LONGEST_WAIT)
             );
         }
     }

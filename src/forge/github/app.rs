@@ -9,7 +9,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::http;
 use crate::repo_id::RepoId;
 use crate::secret::Secret;
@@ -51,9 +51,9 @@ pub async fn sign_in(
     app: &App,
     of: &RepoId,
     now: Timestamp,
-) -> Result<Secret, Fault> {
+) -> Result<Secret, ForgeFault> {
     let client = http::client(settings.api_url.authority()).timeout(super::TIMEOUT).build();
-    let client = client.map_err(|error| Fault::Unavailable(error.to_string()))?;
+    let client = client.map_err(|error| ForgeFault::Unavailable(error.to_string()))?;
     let base = settings.api_url.as_str().trim_end_matches('/');
     let at = format!("{base}/repos/{of}/installation");
     let mut proof = proof(app, now)?;
@@ -64,8 +64,8 @@ pub async fn sign_in(
         answer = get(&client, &at, &proof).await?;
     }
     let installation: Installation = match answer.status() {
-        StatusCode::NOT_FOUND => return Err(Fault::NotInstalled(of.to_string())),
-        StatusCode::UNAUTHORIZED => return Err(Fault::BadApp),
+        StatusCode::NOT_FOUND => return Err(ForgeFault::NotInstalled(of.to_string())),
+        StatusCode::UNAUTHORIZED => return Err(ForgeFault::BadApp),
         _ => read(answer).await?,
     };
     let at = format!("{base}/app/installations/{}/access_tokens", installation.id);
@@ -81,34 +81,39 @@ pub async fn sign_in(
     Ok(token.token.into())
 }
 
-fn proof(app: &App, now: Timestamp) -> Result<Secret, Fault> {
+fn proof(app: &App, now: Timestamp) -> Result<Secret, ForgeFault> {
     let at = now.as_second();
     let claims = AppClaims { iat: at - BACK, exp: at + LIFE, iss: &app.id };
     let key = EncodingKey::from_rsa_pem(app.key.expose().as_bytes());
     let signed =
         key.and_then(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key));
-    signed.map(Secret::from).map_err(|_error| Fault::BadApp)
+    signed.map(Secret::from).map_err(|_error| ForgeFault::BadApp)
 }
 
-async fn get(client: &Client, at: &str, proof: &Secret) -> Result<Response, Fault> {
+async fn get(client: &Client, at: &str, proof: &Secret) -> Result<Response, ForgeFault> {
     sent(client.get(at).bearer_auth(proof.expose())).await
 }
 
-async fn post(client: &Client, at: &str, proof: &Secret, body: &Value) -> Result<Response, Fault> {
+async fn post(
+    client: &Client,
+    at: &str,
+    proof: &Secret,
+    body: &Value,
+) -> Result<Response, ForgeFault> {
     sent(client.post(at).bearer_auth(proof.expose()).json(body)).await
 }
 
-async fn sent(request: reqwest::RequestBuilder) -> Result<Response, Fault> {
+async fn sent(request: reqwest::RequestBuilder) -> Result<Response, ForgeFault> {
     let answer = request.header(ACCEPT, "application/vnd.github+json").send().await;
-    answer.map_err(|error| Fault::Unavailable(error.without_url().to_string()))
+    answer.map_err(|error| ForgeFault::Unavailable(error.without_url().to_string()))
 }
 
-async fn read<T: serde::de::DeserializeOwned>(mut answer: Response) -> Result<T, Fault> {
+async fn read<T: serde::de::DeserializeOwned>(mut answer: Response) -> Result<T, ForgeFault> {
     let status = answer.status();
     if !status.is_success() {
-        return Err(Fault::Unavailable(format!("the app cannot sign in ({status})")));
+        return Err(ForgeFault::Unavailable(format!("the app cannot sign in ({status})")));
     }
-    let failed = |error: reqwest::Error| Fault::Unavailable(error.without_url().to_string());
+    let failed = |error: reqwest::Error| ForgeFault::Unavailable(error.without_url().to_string());
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
@@ -116,7 +121,7 @@ async fn read<T: serde::de::DeserializeOwned>(mut answer: Response) -> Result<T,
             break;
         }
     }
-    let unread = || Fault::Unavailable("the answer to the app cannot be read".to_owned());
+    let unread = || ForgeFault::Unavailable("the answer to the app cannot be read".to_owned());
     serde_json::from_slice(&body).map_err(|_error| unread())
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::GitHub;
 use super::pulls::{CONTEXTS, Rollup};
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::pull_request::Check;
 use crate::repo_id::RepoId;
 
@@ -32,11 +32,14 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has more of them than are read.
-    pub async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, Fault> {
+    pub async fn checks(
+        &self,
+        commits: &[&str],
+    ) -> Result<BTreeMap<String, Vec<Check>>, ForgeFault> {
         let mut all = BTreeMap::new();
         for commits in commits.chunks(COMMITS) {
             let answer: ChecksAnswer = self.ask(&question(&self.repository, commits)).await?;
-            let unknown = || Fault::NotFound(self.repository.to_string());
+            let unknown = || ForgeFault::NotFound(self.repository.to_string());
             let repository = answer.repository.ok_or_else(unknown)?;
             for (alias, found) in repository {
                 let index = alias.get(1..).and_then(|index| index.parse::<usize>().ok());
@@ -47,7 +50,7 @@ impl GitHub {
                 let (checks, is_whole) = rollup.read();
                 if !is_whole {
                     let why = format!("commit {commit} has more checks than can be read");
-                    return Err(Fault::Unavailable(why));
+                    return Err(ForgeFault::Unavailable(why));
                 }
                 all.insert((*commit).to_owned(), checks);
             }

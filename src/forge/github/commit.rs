@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use crate::forge::{Fault, MadeCommit, NewCommit};
+use crate::forge::{ForgeFault, MadeCommit, NewCommit};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +43,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the branch is elsewhere, GitHub refuses, or cannot be reached. It may be done all the same.
-    pub async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, Fault> {
+    pub async fn commit(&self, new: &NewCommit<'_>) -> Result<MadeCommit, ForgeFault> {
         let query = "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { \
             commit { oid tree { oid } signature { isValid } } } }";
         let (headline, body) = new.message.split_once('\n').unwrap_or((new.message, ""));
@@ -60,7 +60,7 @@ impl GitHub {
         let mutation = json!({"query": query, "variables": {"input": input}});
         let answer: CommitAnswer = self.mutate(&mutation).await?;
         let made = answer.create_commit_on_branch.and_then(|payload| payload.commit);
-        let made = made.ok_or_else(|| Fault::Unavailable("it made no commit".to_owned()))?;
+        let made = made.ok_or_else(|| ForgeFault::Unavailable("it made no commit".to_owned()))?;
         Ok(MadeCommit {
             oid: made.oid,
             tree: made.tree.oid,

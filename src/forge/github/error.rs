@@ -1,13 +1,13 @@
 //! Errors of GitHub and of its client.
 
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 
 /// Reads octocrab's error, whose display hides what GitHub said.
-pub(super) fn read(error: &octocrab::Error, subject: &str) -> Fault {
+pub(super) fn read(error: &octocrab::Error, subject: &str) -> ForgeFault {
     let source = match error {
         octocrab::Error::GitHub { source, .. } => source,
         octocrab::Error::Graphql { source, .. } => return of_graphql(&source.0, subject),
-        other => return Fault::Unavailable(root_cause(other)),
+        other => return ForgeFault::Unavailable(root_cause(other)),
     };
     let header = |name: &str| source.headers.as_ref()?.get(name)?.to_str().ok().map(str::to_owned);
     let is_used_up = header("x-ratelimit-remaining").as_deref() == Some("0");
@@ -23,30 +23,30 @@ pub(super) fn read(error: &octocrab::Error, subject: &str) -> Fault {
         || source.message.to_ascii_lowercase().contains("rate limit");
     let said = said(source);
     match source.status_code.as_u16() {
-        401 => Fault::Unauthorized,
-        403 | 429 if limited => Fault::RateLimited(retry_after),
-        403 => Fault::Forbidden(said),
-        404 => Fault::NotFound(subject.to_owned()),
-        405 => Fault::NotMergeable(said),
-        409 => Fault::HeadMoved,
-        410 => Fault::Disabled(subject.to_owned()),
-        422 => Fault::Invalid(said),
-        429 => Fault::RateLimited(None),
-        status => Fault::Unavailable(format!("{status}: {said}")),
+        401 => ForgeFault::Unauthorized,
+        403 | 429 if limited => ForgeFault::RateLimited(retry_after),
+        403 => ForgeFault::Forbidden(said),
+        404 => ForgeFault::NotFound(subject.to_owned()),
+        405 => ForgeFault::NotMergeable(said),
+        409 => ForgeFault::HeadMoved,
+        410 => ForgeFault::Disabled(subject.to_owned()),
+        422 => ForgeFault::Invalid(said),
+        429 => ForgeFault::RateLimited(None),
+        status => ForgeFault::Unavailable(format!("{status}: {said}")),
     }
 }
 
 /// GraphQL answers 200 and lists what went wrong, in words only.
-fn of_graphql(errors: &[octocrab::GraphqlError], subject: &str) -> Fault {
+fn of_graphql(errors: &[octocrab::GraphqlError], subject: &str) -> ForgeFault {
     let message = errors.first().map_or("", |error| error.message.as_str());
     let message = crate::text::one_line(message);
     match message.to_ascii_lowercase() {
         lower if lower.contains("could not resolve to a repository") => {
-            Fault::NotFound(subject.to_owned())
+            ForgeFault::NotFound(subject.to_owned())
         }
-        lower if lower.contains("rate limit") => Fault::RateLimited(None),
-        lower if lower.contains("not accessible") => Fault::Forbidden(message),
-        _ => Fault::Unavailable(message),
+        lower if lower.contains("rate limit") => ForgeFault::RateLimited(None),
+        lower if lower.contains("not accessible") => ForgeFault::Forbidden(message),
+        _ => ForgeFault::Unavailable(message),
     }
 }
 

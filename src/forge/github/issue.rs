@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{GitHub, Login};
-use crate::forge::{Fault, Issue as Kept};
+use crate::forge::{ForgeFault, Issue as Kept};
 use crate::secret::redacted;
 use crate::text::is_same_text;
 
@@ -40,7 +40,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has no issues in this repository.
-    pub async fn keep_issue(&self, wanted: &Kept<'_>) -> Result<bool, Fault> {
+    pub async fn keep_issue(&self, wanted: &Kept<'_>) -> Result<bool, ForgeFault> {
         let Kept { mark, title, rules, .. } = *wanted;
         let body = &*redacted(wanted.body);
         let query = "query($owner: String!, $name: String!, $label: String!) { \

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use crate::forge::{AutoMerged, Fault, Merged};
+use crate::forge::{AutoMerged, ForgeFault, Merged};
 use crate::policy::MergeMethod;
 use crate::pull_request::PullRef;
 
@@ -40,27 +40,27 @@ impl GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<Merged, Fault> {
+    ) -> Result<Merged, ForgeFault> {
         let route = self.route(&format!("pulls/{}/merge", pull.number));
         let body = json!({"sha": head, "merge_method": method});
         for _ in 0..RETRIES {
-            let sent: Result<Value, Fault> =
+            let sent: Result<Value, ForgeFault> =
                 self.write(async |rest: Octocrab| rest.put(&route, Some(&body)).await).await;
             match sent {
                 Ok(_) => return Ok(Merged::Done),
                 // Another merge was under way; GitHub says to try again.
-                Err(Fault::NotMergeable(why)) if why.contains("Base branch was modified") => {}
-                Err(Fault::NotMergeable(why)) if is_conflict(&why) => {
+                Err(ForgeFault::NotMergeable(why)) if why.contains("Base branch was modified") => {}
+                Err(ForgeFault::NotMergeable(why)) if is_conflict(&why) => {
                     return Ok(Merged::Conflict);
                 }
                 // The answer may have been lost after the effect.
-                Err(error @ Fault::Unavailable(_)) => {
+                Err(error @ ForgeFault::Unavailable(_)) => {
                     let route = self.route(&format!("pulls/{}", pull.number));
                     let there: MergedState = self.get(&route).await?;
                     return if there.merged { Ok(Merged::Done) } else { Err(error) };
                 }
-                Err(Fault::NotMergeable(why)) => return Ok(Merged::NotNow(why)),
-                Err(Fault::HeadMoved) => return Ok(Merged::Moved),
+                Err(ForgeFault::NotMergeable(why)) => return Ok(Merged::NotNow(why)),
+                Err(ForgeFault::HeadMoved) => return Ok(Merged::Moved),
                 Err(error) => return Err(error),
             }
         }
@@ -72,7 +72,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When GitHub cannot be reached, or limits requests.
-    pub async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, Fault> {
+    pub async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeFault> {
         let query = "mutation($id: ID!, $head: GitObjectID!) { enqueuePullRequest(input: \
             {pullRequestId: $id, expectedHeadOid: $head}) { clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id, "head": head}});
@@ -80,7 +80,7 @@ impl GitHub {
             Ok(_) => Ok(Merged::Queued),
             // What is not ready is refused in words alone, and one that is in it after all is seen there by
             // the next run.
-            Err(Fault::Unavailable(why)) => Ok(Merged::NotNow(why)),
+            Err(ForgeFault::Unavailable(why)) => Ok(Merged::NotNow(why)),
             Err(error) => Err(error),
         }
     }
@@ -89,7 +89,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn dequeue(&self, pull: &PullRef) -> Result<(), Fault> {
+    pub async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeFault> {
         let query =
             "mutation($id: ID!) { dequeuePullRequest(input: {id: $id}) { clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id}});
@@ -107,7 +107,7 @@ impl GitHub {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<AutoMerged, Fault> {
+    ) -> Result<AutoMerged, ForgeFault> {
         let method = match method {
             MergeMethod::Squash => "SQUASH",
             MergeMethod::Merge => "MERGE",
@@ -120,7 +120,7 @@ impl GitHub {
         let mutation = json!({"query": query, "variables": variables});
         match self.mutate::<Value>(&mutation).await {
             Ok(_) => Ok(AutoMerged::Enabled),
-            Err(Fault::Unavailable(why) | Fault::Invalid(why)) if is_ready(&why) => {
+            Err(ForgeFault::Unavailable(why) | ForgeFault::Invalid(why)) if is_ready(&why) => {
                 Ok(AutoMerged::NothingToWaitFor)
             }
             Err(error) => Err(error),
@@ -131,7 +131,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), Fault> {
+    pub async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeFault> {
         let query = "mutation($id: ID!) { disablePullRequestAutoMerge(input: {pullRequestId: $id}) { \
             clientMutationId } }";
         let mutation = json!({"query": query, "variables": {"id": pull.id}});

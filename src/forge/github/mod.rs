@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::pace::Pace;
-use super::{Fault, Observed};
+use super::{ForgeFault, Observed};
 use crate::http;
 use crate::pull_request::BranchPullRequests;
 use crate::repo_id::RepoId;
@@ -57,9 +57,9 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(settings: &ForgeSettings, token: &Secret) -> Result<Self, Fault> {
+    fn new(settings: &ForgeSettings, token: &Secret) -> Result<Self, ForgeFault> {
         let http = http::client(settings.api_url.authority()).timeout(TIMEOUT).build();
-        let http = http.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        let http = http.map_err(|error| ForgeFault::Unavailable(error.to_string()))?;
         let rest = settings.api_url.as_str().trim_end_matches('/');
         // On Enterprise Server, REST is below `/api/v3` and GraphQL below `/api`.
         let graphql = rest.strip_suffix("/v3").unwrap_or(rest);
@@ -85,8 +85,8 @@ impl GitHub {
         settings: &ForgeSettings,
         clock: Moment,
         repository: &RepoId,
-    ) -> Result<Self, Fault> {
-        let token = settings.token.as_ref().ok_or(Fault::NoToken)?;
+    ) -> Result<Self, ForgeFault> {
+        let token = settings.token.as_ref().ok_or(ForgeFault::NoToken)?;
         let clients = Mutex::new(Clients::new(settings, token)?);
         let host = settings.api_url.host_str().unwrap_or_default();
         let is_limited = host == "api.github.com" || host.ends_with(".ghe.com");
@@ -111,15 +111,15 @@ impl GitHub {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Observed, Fault> {
+    ) -> Result<Observed, ForgeFault> {
         let mut observed = Observed::default();
         for branches in branches.chunks(pulls::BRANCHES) {
             let question = |checks| pulls::question(&self.repository, base, branches, checks);
             let answer: pulls::PullsAnswer = match self.ask(&question(with_checks)).await {
-                Err(Fault::Forbidden(_)) if with_checks => self.ask(&question(false)).await?,
+                Err(ForgeFault::Forbidden(_)) if with_checks => self.ask(&question(false)).await?,
                 answer => answer?,
             };
-            let unknown = || Fault::NotFound(self.repository.to_string());
+            let unknown = || ForgeFault::NotFound(self.repository.to_string());
             let (seen, crowded) = pulls::read(answer, branches).ok_or_else(unknown)?;
             observed.pulls.extend(seen.pulls);
             observed.rules = seen.rules;
@@ -142,7 +142,7 @@ impl GitHub {
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         question: &serde_json::Value,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let send = async |clients: Clients| clients.graphql.graphql(question).await;
         self.pace.patiently(|| self.send(&send)).await
     }
@@ -151,7 +151,7 @@ impl GitHub {
     pub(super) async fn mutate<T: DeserializeOwned>(
         &self,
         mutation: &serde_json::Value,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let send = async |clients: Clients| clients.graphql.graphql(mutation).await;
         self.pace.write(|| self.send(&send)).await
     }
@@ -160,13 +160,13 @@ impl GitHub {
     pub(super) async fn write<T>(
         &self,
         send: impl AsyncFn(Octocrab) -> octocrab::Result<T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let send = async |clients: Clients| send(clients.rest).await;
         self.pace.write(|| self.send(&send)).await
     }
 
     /// Reads something over REST.
-    pub(super) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Fault> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ForgeFault> {
         self.patiently(async |rest: Octocrab| rest.get(route, None::<&()>).await).await
     }
 
@@ -178,7 +178,7 @@ impl GitHub {
     pub(super) async fn patiently<T>(
         &self,
         send: impl AsyncFn(Octocrab) -> octocrab::Result<T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let send = async |clients: Clients| send(clients.rest).await;
         self.pace.patiently(|| self.send(&send)).await
     }
@@ -188,10 +188,10 @@ impl GitHub {
     async fn send<T>(
         &self,
         send: &impl AsyncFn(Clients) -> octocrab::Result<T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let clients = self.clients.lock().await.clone();
         match self.read(send(clients).await) {
-            Err(Fault::Unauthorized) if self.settings.app.is_some() => {
+            Err(ForgeFault::Unauthorized) if self.settings.app.is_some() => {
                 let clients = self.renewed().await?;
                 self.read(send(clients).await)
             }
@@ -200,8 +200,8 @@ impl GitHub {
     }
 
     /// The interfaces with a new token of the app.
-    async fn renewed(&self) -> Result<Clients, Fault> {
-        let Some(app) = &self.settings.app else { return Err(Fault::Unauthorized) };
+    async fn renewed(&self) -> Result<Clients, ForgeFault> {
+        let Some(app) = &self.settings.app else { return Err(ForgeFault::Unauthorized) };
         let now = self.clock.now();
         let token = sign_in(&self.settings, app, &self.repository, now).await?;
         let clients = Clients::new(&self.settings, &token)?;
@@ -209,7 +209,7 @@ impl GitHub {
         Ok(clients)
     }
 
-    fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, Fault> {
+    fn read<T>(&self, answer: octocrab::Result<T>) -> Result<T, ForgeFault> {
         answer.map_err(|error| error::read(&error, &self.repository.to_string()))
     }
 }

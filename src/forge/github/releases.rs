@@ -8,7 +8,7 @@ use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
 
 use super::GitHub;
-use crate::forge::{Fault, Release};
+use crate::forge::{ForgeFault, Release};
 use crate::repo_id::RepoId;
 use crate::store::{Kind, Store};
 
@@ -45,15 +45,15 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
+    pub async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeFault> {
         let found: VisibleRepository = self.get(&format!("/repos/{of}")).await?;
         if found.private || found.visibility.is_some_and(|it| it != "public") {
-            return Err(Fault::NotFound(format!("a public repository {of}")));
+            return Err(ForgeFault::NotFound(format!("a public repository {of}")));
         }
         self.releases(of).await
     }
 
-    async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
+    async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeFault> {
         let route = format!("/repos/{of}/releases?per_page={RELEASES}");
         let kept = self.store.as_ref().and_then(|store| kept(store, &route));
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{GitHub, LabelName};
-use crate::forge::{Decoration, Fault, NewPullRequest, PullRequestEdit};
+use crate::forge::{Decoration, ForgeFault, NewPullRequest, PullRequestEdit};
 use crate::pull_request::{Labeller, PullRequest};
 use crate::secret::redacted;
 use crate::text::is_same_text;
@@ -66,7 +66,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
+    pub async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeFault> {
         match self.create(new).await {
             // Another run was faster, or the answer was lost after the effect.
             Err(error) if may_exist(&error) => {
@@ -85,7 +85,7 @@ impl GitHub {
         }
     }
 
-    async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
+    async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeFault> {
         let body = &*redacted(new.body);
         let &NewPullRequest { title, branch: head, base, is_draft: draft, .. } = new;
         let sent = NewPull { title, body, head, base, draft, maintainer_can_modify: true };
@@ -107,7 +107,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), Fault> {
+    pub async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeFault> {
         let mut patch = Map::new();
         patch.extend(edit.title.map(|title| ("title".to_owned(), json!(title))));
         patch.extend(edit.body.map(|body| ("body".to_owned(), json!(redacted(body)))));
@@ -125,7 +125,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn label(&self, number: u64, labels: &[String]) -> Result<(), Fault> {
+    pub async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeFault> {
         self.post(&format!("issues/{number}/labels"), &json!({"labels": labels})).await
     }
 
@@ -133,7 +133,11 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has more events than are read.
-    pub async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Fault> {
+    pub async fn labelled_by(
+        &self,
+        number: u64,
+        label: &str,
+    ) -> Result<Option<Labeller>, ForgeFault> {
         let is_it = |event: &Event| {
             let is_of = |it: &LabelName| it.name.eq_ignore_ascii_case(label);
             event.what == "labeled" && event.label.as_ref().is_some_and(is_of)
@@ -142,7 +146,7 @@ impl GitHub {
         for page in 1.. {
             if page > MAX_PAGES {
                 let why = format!("#{number} has more events than are read");
-                return Err(Fault::Unavailable(why));
+                return Err(ForgeFault::Unavailable(why));
             }
             let route = self.route(&format!("issues/{number}/events?per_page=100&page={page}"));
             let events: Vec<Event> = self.get(&route).await?;
@@ -166,7 +170,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), Fault> {
+    pub async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeFault> {
         let label = label.replace(':', "%3A");
         let route = self.route(&format!("issues/{number}/labels/{label}"));
         let _left: Value =
@@ -178,7 +182,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, or cannot be reached.
-    pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), Fault> {
+    pub async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeFault> {
         let route = self.route(&format!("issues/{number}/labels?per_page=100"));
         let there: Vec<LabelName> = self.get(&route).await?;
         if there.iter().any(|there| there.name.eq_ignore_ascii_case(label)) {
@@ -192,7 +196,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses one of them, or cannot be reached.
-    pub async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
+    pub async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeFault> {
         let (teams, users): (Vec<&String>, Vec<&String>) =
             with.reviewers.iter().partition(|name| name.contains('/'));
         let mut done = Ok(());
@@ -211,7 +215,7 @@ impl GitHub {
         if !issue.is_empty() {
             let route = self.route(&format!("issues/{number}"));
             let issue = Value::Object(issue);
-            let answer: Result<Value, Fault> =
+            let answer: Result<Value, ForgeFault> =
                 self.write(async |rest: Octocrab| rest.patch(&route, Some(&issue)).await).await;
             done = done.and(answer.map(drop));
         }
@@ -225,7 +229,7 @@ impl GitHub {
     ///
     /// # Errors
     /// GitHub refuses, cannot be reached, or has none with this title.
-    pub async fn milestone(&self, title: &str) -> Result<u64, Fault> {
+    pub async fn milestone(&self, title: &str) -> Result<u64, ForgeFault> {
         #[derive(Deserialize)]
         struct Milestone {
             number: u64,
@@ -234,11 +238,11 @@ impl GitHub {
         let route = self.route("milestones?state=open&per_page=100");
         let all: Vec<Milestone> = self.get(&route).await?;
         let found = all.into_iter().find(|milestone| milestone.title == title);
-        let unknown = || Fault::NotFound(format!("an open milestone `{title}`"));
+        let unknown = || ForgeFault::NotFound(format!("an open milestone `{title}`"));
         found.map(|milestone| milestone.number).ok_or_else(unknown)
     }
 
-    async fn post(&self, rest: &str, body: &Value) -> Result<(), Fault> {
+    async fn post(&self, rest: &str, body: &Value) -> Result<(), ForgeFault> {
         let route = self.route(rest);
         let _sent: Value =
             self.write(async |rest: Octocrab| rest.post(&route, Some(body)).await).await?;
@@ -247,10 +251,10 @@ impl GitHub {
 }
 
 /// Whether a pull request can be there although its creation failed.
-fn may_exist(error: &Fault) -> bool {
+fn may_exist(error: &ForgeFault) -> bool {
     match error {
-        Fault::Invalid(why) => why.contains("already exists"),
-        Fault::Unavailable(_) => true,
+        ForgeFault::Invalid(why) => why.contains("already exists"),
+        ForgeFault::Unavailable(_) => true,
         _ => false,
     }
 }

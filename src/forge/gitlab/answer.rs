@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::repo_id::RepoId;
 use crate::text::one_line;
 
@@ -29,22 +29,22 @@ struct GraphqlFault {
 
 impl<T> GraphqlAnswer<T> {
     /// The data.
-    pub(super) fn data(self, of: &RepoId) -> Result<T, Fault> {
+    pub(super) fn data(self, of: &RepoId) -> Result<T, ForgeFault> {
         if let Some(first) = self.errors.first() {
             let said = one_line(&first.message);
             let is_hidden = said.contains("don't have permission") || said.contains("not exist");
             return Err(if is_hidden {
-                Fault::NotFound(of.to_string())
+                ForgeFault::NotFound(of.to_string())
             } else {
-                Fault::Unavailable(said)
+                ForgeFault::Unavailable(said)
             });
         }
-        self.data.ok_or_else(|| Fault::Unavailable("an answer without data".to_owned()))
+        self.data.ok_or_else(|| ForgeFault::Unavailable("an answer without data".to_owned()))
     }
 }
 
 /// An answer that was read.
-pub(super) struct Answer<T> {
+pub(super) struct ReadBody<T> {
     pub(super) body: T,
     /// True if it is a part of a list, and another one comes after it.
     pub(super) has_next: bool,
@@ -54,13 +54,15 @@ pub(super) struct Answer<T> {
 pub(super) async fn read<T: DeserializeOwned>(
     mut answer: Response,
     of: &RepoId,
-) -> Result<Answer<T>, Fault> {
+) -> Result<ReadBody<T>, ForgeFault> {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error.without_url()))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER {
-            return Err(Fault::Unavailable(format!("an answer of more than {MAX_ANSWER} bytes")));
+            return Err(ForgeFault::Unavailable(format!(
+                "an answer of more than {MAX_ANSWER} bytes"
+            )));
         }
     }
     if !status.is_success() {
@@ -69,30 +71,30 @@ pub(super) async fn read<T: DeserializeOwned>(
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !body.is_empty() && !kind.contains("json") {
         let why = format!("its answer is `{}` and no JSON; is GITLAB_URL right?", one_line(kind));
-        return Err(Fault::Unavailable(why));
+        return Err(ForgeFault::Unavailable(why));
     }
     let body = if body.is_empty() { b"null" } else { &body[..] };
-    let unread = |error| Fault::Unavailable(format!("an answer that cannot be read: {error}"));
+    let unread = |error| ForgeFault::Unavailable(format!("an answer that cannot be read: {error}"));
     let has_next = headers.get("x-next-page").is_some_and(|next| !next.is_empty());
-    Ok(Answer { body: serde_json::from_slice(body).map_err(unread)?, has_next })
+    Ok(ReadBody { body: serde_json::from_slice(body).map_err(unread)?, has_next })
 }
 
 /// The fault of a status
 /// (<https://docs.gitlab.com/api/rest/troubleshooting/#status-codes>).
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], of: &RepoId) -> Fault {
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], of: &RepoId) -> ForgeFault {
     let said = said(body);
     match status.as_u16() {
-        300..=399 => Fault::Redirected(of.to_string()),
-        401 => Fault::Unauthorized,
-        403 => Fault::Forbidden(said),
-        404 => Fault::NotFound(of.to_string()),
+        300..=399 => ForgeFault::Redirected(of.to_string()),
+        401 => ForgeFault::Unauthorized,
+        403 => ForgeFault::Forbidden(said),
+        404 => ForgeFault::NotFound(of.to_string()),
         // What is read leads to the new address, and what is written does not.
-        405 if said.contains("moved projects") => Fault::Redirected(of.to_string()),
-        405 | 406 => Fault::NotMergeable(said),
-        409 if said.contains("SHA does not match") => Fault::HeadMoved,
-        400 | 409 | 422 => Fault::Invalid(said),
-        429 => Fault::RateLimited(wait(headers)),
-        status => Fault::Unavailable(format!("{status}: {said}")),
+        405 if said.contains("moved projects") => ForgeFault::Redirected(of.to_string()),
+        405 | 406 => ForgeFault::NotMergeable(said),
+        409 if said.contains("SHA does not match") => ForgeFault::HeadMoved,
+        400 | 409 | 422 => ForgeFault::Invalid(said),
+        429 => ForgeFault::RateLimited(wait(headers)),
+        status => ForgeFault::Unavailable(format!("{status}: {said}")),
     }
 }
 
@@ -128,12 +130,12 @@ fn collect(value: &Value, words: &mut Vec<String>) {
 }
 
 /// The fault of a connection.
-pub(super) fn broken(error: &reqwest::Error) -> Fault {
+pub(super) fn broken(error: &reqwest::Error) -> ForgeFault {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Fault::Unavailable(one_line(&cause.to_string()))
+    ForgeFault::Unavailable(one_line(&cause.to_string()))
 }
 
 #[cfg(test)]
@@ -148,37 +150,41 @@ mod tests {
             refusal(status, &HeaderMap::new(), body.as_bytes(), &of)
         };
         let cases = [
-            (401, r#"{"message":"401 Unauthorized"}"#, Fault::Unauthorized),
+            (401, r#"{"message":"401 Unauthorized"}"#, ForgeFault::Unauthorized),
             (
                 403,
                 r#"{"error":"insufficient_scope","error_description":"needs api"}"#,
-                Fault::Forbidden("insufficient_scope; needs api".into()),
+                ForgeFault::Forbidden("insufficient_scope; needs api".into()),
             ),
-            (404, r#"{"message":"404 Project Not Found"}"#, Fault::NotFound("acme/fleet".into())),
+            (
+                404,
+                r#"{"message":"404 Project Not Found"}"#,
+                ForgeFault::NotFound("acme/fleet".into()),
+            ),
             (
                 405,
                 r#"{"message":"405 Method Not Allowed"}"#,
-                Fault::NotMergeable("405 Method Not Allowed".into()),
+                ForgeFault::NotMergeable("405 Method Not Allowed".into()),
             ),
             (
                 409,
                 r#"{"message":"SHA does not match HEAD of source branch: 12"}"#,
-                Fault::HeadMoved,
+                ForgeFault::HeadMoved,
             ),
             (
                 409,
                 r#"{"message":["Another open merge request already exists for this source branch: !7"]}"#,
-                Fault::Invalid(
+                ForgeFault::Invalid(
                     "Another open merge request already exists for this source branch: !7".into(),
                 ),
             ),
             (
                 422,
                 r#"{"message":{"title":["is too long"],"base":["no"]}}"#,
-                Fault::Invalid("is too long; no".into()),
+                ForgeFault::Invalid("is too long; no".into()),
             ),
-            (302, "", Fault::Redirected("acme/fleet".into())),
-            (502, "<html>", Fault::Unavailable("502: ".into())),
+            (302, "", ForgeFault::Redirected("acme/fleet".into())),
+            (502, "<html>", ForgeFault::Unavailable("502: ".into())),
         ];
         for (status, body, want) in cases {
             assert_eq!(fault(status, body), want, "{status} {body}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{GitLab, Username};
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::pull_request::Check;
 
 #[derive(Deserialize)]
@@ -40,11 +40,11 @@ impl From<CommitStatus> for Check {
 
 impl GitLab {
     /// Reads the checks of a commit; `None` for one that GitLab does not know.
-    pub(super) async fn statuses(&self, commit: &str) -> Result<Option<Vec<Check>>, Fault> {
+    pub(super) async fn statuses(&self, commit: &str) -> Result<Option<Vec<Check>>, ForgeFault> {
         let route = self.route(&format!("repository/commits/{commit}/statuses"));
         match self.list::<CommitStatus>(&route).await {
             Ok(all) => Ok(Some(newest(all))),
-            Err(Fault::NotFound(_)) => Ok(None),
+            Err(ForgeFault::NotFound(_)) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -53,7 +53,7 @@ impl GitLab {
     pub(super) async fn all_statuses(
         &self,
         commits: &[&str],
-    ) -> Result<BTreeMap<String, Vec<Check>>, Fault> {
+    ) -> Result<BTreeMap<String, Vec<Check>>, ForgeFault> {
         let mut all = BTreeMap::new();
         for commit in commits {
             let checks = self.statuses(commit).await?.unwrap_or_default();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::text::{as_written, inert};
 use super::{GitLab, Username, encoded};
-use crate::forge::{Fault, Issue};
+use crate::forge::{ForgeFault, Issue};
 use crate::secret::redacted;
 use crate::text::is_same_text;
 
@@ -24,7 +24,7 @@ struct ListedIssue {
 
 impl GitLab {
     /// Has our one open issue with a mark say this. True if something had to change.
-    pub(super) async fn show(&self, wanted: &Issue<'_>) -> Result<bool, Fault> {
+    pub(super) async fn show(&self, wanted: &Issue<'_>) -> Result<bool, ForgeFault> {
         let Issue { mark, title, rules, .. } = *wanted;
         // A label can be taken off; who wrote it stays.
         let by = encoded(&rules.viewer);

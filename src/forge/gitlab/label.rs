@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::GitLab;
 use super::merge::MergeRequestState;
 use super::review::Person;
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::policy::{APPROVE, HOLD, REBASE};
 use crate::pull_request::Labeller;
 
@@ -29,18 +29,22 @@ struct EventLabel {
 }
 
 impl GitLab {
-    pub(super) async fn add_labels(&self, number: u64, labels: &[String]) -> Result<(), Fault> {
+    pub(super) async fn add_labels(
+        &self,
+        number: u64,
+        labels: &[String],
+    ) -> Result<(), ForgeFault> {
         self.relabel(number, "add_labels", labels).await
     }
 
-    async fn relabel(&self, number: u64, key: &str, labels: &[String]) -> Result<(), Fault> {
+    async fn relabel(&self, number: u64, key: &str, labels: &[String]) -> Result<(), ForgeFault> {
         let route = self.route(&format!("merge_requests/{number}"));
         let _set: Value = self.change(Method::PUT, &route, &json!({key: labels.join(",")})).await?;
         Ok(())
     }
 
     /// Removes a label in whatever case it is there: GitLab's labels differ by case, and commands do not.
-    pub(super) async fn remove_label(&self, number: u64, label: &str) -> Result<(), Fault> {
+    pub(super) async fn remove_label(&self, number: u64, label: &str) -> Result<(), ForgeFault> {
         let labels = self.spellings(number, label).await?;
         if labels.is_empty() {
             return Ok(());
@@ -49,7 +53,7 @@ impl GitLab {
     }
 
     /// The ways in which a label is written on a merge request.
-    async fn spellings(&self, number: u64, label: &str) -> Result<Vec<String>, Fault> {
+    async fn spellings(&self, number: u64, label: &str) -> Result<Vec<String>, ForgeFault> {
         let there: MergeRequestState =
             self.get(&self.route(&format!("merge_requests/{number}"))).await?;
         let is_it = |there: &String| there.eq_ignore_ascii_case(label);
@@ -62,7 +66,7 @@ impl GitLab {
         &self,
         number: u64,
         label: &str,
-    ) -> Result<Option<Labeller>, Fault> {
+    ) -> Result<Option<Labeller>, ForgeFault> {
         let spellings = self.spellings(number, label).await?;
         let since = self.earliest(number, label).await?;
         let route = self.route(&format!("merge_requests/{number}/resource_label_events"));
@@ -92,7 +96,7 @@ impl GitLab {
 
     /// The time before which a label cannot have been set. A label that was renamed keeps its events: so what approves a
     /// commit, or throws one away, must be younger than what the branch is now.
-    async fn earliest(&self, number: u64, label: &str) -> Result<Timestamp, Fault> {
+    async fn earliest(&self, number: u64, label: &str) -> Result<Timestamp, ForgeFault> {
         if label != APPROVE && label != REBASE {
             return Ok(Timestamp::MIN);
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::GitLab;
 use super::merge_requests::MergeStatus;
-use crate::forge::{AutoMerged, Fault, Merged};
+use crate::forge::{AutoMerged, ForgeFault, Merged};
 use crate::policy::{HOLD, MergeMethod};
 use crate::text::one_line;
 
@@ -63,8 +63,8 @@ impl MergeRequestState {
 }
 
 /// A merge that GitLab refuses, with what it says of the merge request.
-struct Refused {
-    fault: Fault,
+struct RefusedMerge {
+    fault: ForgeFault,
     status: Option<MergeStatus>,
 }
 
@@ -75,7 +75,7 @@ impl GitLab {
         number: u64,
         head: &str,
         method: MergeMethod,
-    ) -> Result<Merged, Fault> {
+    ) -> Result<Merged, ForgeFault> {
         if let Some(why) = self.prepare(number, method).await? {
             return Ok(Merged::NotNow(why));
         }
@@ -87,17 +87,18 @@ impl GitLab {
                 let unsaid = || "GitLab has not merged it yet".to_owned();
                 Ok(Merged::NotNow(why.unwrap_or_else(unsaid)))
             }
-            Err(Refused { fault: Fault::HeadMoved, .. }) => Ok(Merged::Moved),
-            Err(Refused { status: Some(MergeStatus::Conflict), .. }) => Ok(Merged::Conflict),
-            Err(Refused { fault: Fault::NotMergeable(why) | Fault::Invalid(why), status }) => {
-                Ok(Merged::NotNow(words(status, &why)))
-            }
+            Err(RefusedMerge { fault: ForgeFault::HeadMoved, .. }) => Ok(Merged::Moved),
+            Err(RefusedMerge { status: Some(MergeStatus::Conflict), .. }) => Ok(Merged::Conflict),
+            Err(RefusedMerge {
+                fault: ForgeFault::NotMergeable(why) | ForgeFault::Invalid(why),
+                status,
+            }) => Ok(Merged::NotNow(words(status, &why))),
             // The answer may have been lost after the effect.
-            Err(Refused { fault: fault @ Fault::Unavailable(_), .. }) => {
+            Err(RefusedMerge { fault: fault @ ForgeFault::Unavailable(_), .. }) => {
                 let there = self.merge_state(number).await?;
                 if there.is_merged() { Ok(Merged::Done) } else { Err(fault) }
             }
-            Err(Refused { fault, .. }) => Err(fault),
+            Err(RefusedMerge { fault, .. }) => Err(fault),
         }
     }
 
@@ -107,15 +108,15 @@ impl GitLab {
         number: u64,
         head: &str,
         method: MergeMethod,
-    ) -> Result<AutoMerged, Fault> {
+    ) -> Result<AutoMerged, ForgeFault> {
         if let Some(why) = self.prepare(number, method).await? {
-            return Err(Fault::NotMergeable(why));
+            return Err(ForgeFault::NotMergeable(why));
         }
         // A merge that is asked for past the train would not wait for it.
         if self.observed().has_trains {
             return match self.join_train(number, head).await? {
-                Merged::NotNow(why) => Err(Fault::NotMergeable(why)),
-                Merged::Moved => Err(Fault::HeadMoved),
+                Merged::NotNow(why) => Err(ForgeFault::NotMergeable(why)),
+                Merged::Moved => Err(ForgeFault::HeadMoved),
                 _ => Ok(AutoMerged::Enabled),
             };
         }
@@ -127,50 +128,60 @@ impl GitLab {
         match self.accept(number, &body).await {
             Ok(state) if state.is_merged() => Ok(AutoMerged::Merged),
             Ok(_) => Ok(AutoMerged::Enabled),
-            Err(Refused { status: Some(MergeStatus::Mergeable), .. }) => {
+            Err(RefusedMerge { status: Some(MergeStatus::Mergeable), .. }) => {
                 Ok(AutoMerged::NothingToWaitFor)
             }
-            Err(Refused { fault: Fault::NotMergeable(why) | Fault::Invalid(why), status }) => {
-                Err(Fault::NotMergeable(words(status, &why)))
-            }
-            Err(Refused { fault, .. }) => Err(fault),
+            Err(RefusedMerge {
+                fault: ForgeFault::NotMergeable(why) | ForgeFault::Invalid(why),
+                status,
+            }) => Err(ForgeFault::NotMergeable(words(status, &why))),
+            Err(RefusedMerge { fault, .. }) => Err(fault),
         }
     }
 
     /// Has GitLab not merge by itself any more, also out of a train. It answers with success also where it did not, so what
     /// came of it is read.
-    pub(super) async fn cancel_merge(&self, number: u64) -> Result<(), Fault> {
+    pub(super) async fn cancel_merge(&self, number: u64) -> Result<(), ForgeFault> {
         let route = format!("merge_requests/{number}/cancel_merge_when_pipeline_succeeds");
         let said = self.change::<Value>(Method::POST, &self.route(&route), &json!({})).await;
         match said {
-            Ok(_) | Err(Fault::NotMergeable(_)) => {}
+            Ok(_) | Err(ForgeFault::NotMergeable(_)) => {}
             Err(fault) => return Err(rights(fault)),
         }
         let there = self.merge_state(number).await?;
         if there.state != "opened" {
-            return Err(Fault::NotMergeable(format!("it is {} by now", one_line(&there.state))));
+            return Err(ForgeFault::NotMergeable(format!(
+                "it is {} by now",
+                one_line(&there.state)
+            )));
         }
         if there.merge_when_pipeline_succeeds {
-            return Err(Fault::Invalid("the end of its auto-merge".to_owned()));
+            return Err(ForgeFault::Invalid("the end of its auto-merge".to_owned()));
         }
         Ok(())
     }
 
     /// Adds to the merge train, now or once its checks pass, if the branch is still at the commit that was verified.
-    pub(super) async fn join_train(&self, number: u64, head: &str) -> Result<Merged, Fault> {
+    pub(super) async fn join_train(&self, number: u64, head: &str) -> Result<Merged, ForgeFault> {
         let body = json!({"sha": head, "auto_merge": true, "when_pipeline_succeeds": true});
         let route = self.route(&format!("merge_trains/merge_requests/{number}"));
         match self.change::<Value>(Method::POST, &route, &body).await {
             Ok(_) => Ok(Merged::Queued),
-            Err(Fault::HeadMoved) => Ok(Merged::Moved),
-            Err(Fault::Invalid(why) | Fault::NotMergeable(why)) => Ok(Merged::NotNow(why)),
+            Err(ForgeFault::HeadMoved) => Ok(Merged::Moved),
+            Err(ForgeFault::Invalid(why) | ForgeFault::NotMergeable(why)) => {
+                Ok(Merged::NotNow(why))
+            }
             Err(fault) => Err(rights(fault)),
         }
     }
 
     /// Sets how it is merged, as a merge that says `squash: false` leaves that as it is, and looks at it once more: the
     /// commit that a merge names says nothing of its target.
-    async fn prepare(&self, number: u64, method: MergeMethod) -> Result<Option<String>, Fault> {
+    async fn prepare(
+        &self,
+        number: u64,
+        method: MergeMethod,
+    ) -> Result<Option<String>, ForgeFault> {
         let squash = method == MergeMethod::Squash;
         let route = self.route(&format!("merge_requests/{number}"));
         let there: MergeRequestState =
@@ -182,22 +193,22 @@ impl GitLab {
     }
 
     /// Sends a merge, and again while GitLab says that it is still looking, or that nothing is in the way by now.
-    async fn accept(&self, number: u64, body: &Value) -> Result<MergeRequestState, Refused> {
+    async fn accept(&self, number: u64, body: &Value) -> Result<MergeRequestState, RefusedMerge> {
         let route = self.route(&format!("merge_requests/{number}/merge"));
         let mut waits = WAITS.into_iter();
         loop {
             let fault = match self.change(Method::PUT, &route, body).await {
                 Ok(state) => return Ok(state),
-                Err(fault @ (Fault::NotMergeable(_) | Fault::Invalid(_))) => fault,
-                Err(fault) => return Err(Refused { fault: rights(fault), status: None }),
+                Err(fault @ (ForgeFault::NotMergeable(_) | ForgeFault::Invalid(_))) => fault,
+                Err(fault) => return Err(RefusedMerge { fault: rights(fault), status: None }),
             };
-            let unread = |fault| Refused { fault, status: None };
+            let unread = |fault| RefusedMerge { fault, status: None };
             let there = self.merge_state(number).await.map_err(unread)?;
             if let Some(why) = there.objection(&self.observed().base) {
-                return Err(Refused { fault: Fault::NotMergeable(why), status: None });
+                return Err(RefusedMerge { fault: ForgeFault::NotMergeable(why), status: None });
             }
             let status = there.detailed_merge_status;
-            let was_looking = matches!(fault, Fault::NotMergeable(_));
+            let was_looking = matches!(fault, ForgeFault::NotMergeable(_));
             let is_soon = match status {
                 Some(MergeStatus::Checking) => true,
                 // The look may have ended between both requests; what auto-merge refuses so, it has nothing to wait for.
@@ -205,21 +216,21 @@ impl GitLab {
                 _ => false,
             };
             let Some(wait) = waits.next().filter(|_| is_soon) else {
-                return Err(Refused { fault, status });
+                return Err(RefusedMerge { fault, status });
             };
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn merge_state(&self, number: u64) -> Result<MergeRequestState, Fault> {
+    async fn merge_state(&self, number: u64) -> Result<MergeRequestState, ForgeFault> {
         self.get(&self.route(&format!("merge_requests/{number}"))).await
     }
 }
 
 /// A 401 to who is known otherwise: the account may not merge into this branch.
-fn rights(fault: Fault) -> Fault {
+fn rights(fault: ForgeFault) -> ForgeFault {
     match fault {
-        Fault::Unauthorized => Fault::Forbidden("401 to a merge".to_owned()),
+        ForgeFault::Unauthorized => ForgeFault::Forbidden("401 to a merge".to_owned()),
         fault => fault,
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::rules::ProjectRules;
 use super::text::{as_written, without_draft};
 use super::{GitLab, MAX_PAGES, Username};
-use crate::forge::{Fault, Observed};
+use crate::forge::{ForgeFault, Observed};
 use crate::pull_request::{BranchPullRequests, Mergeable, PullRequest, Queue};
 use crate::repo_id::RepoId;
 
@@ -44,16 +44,16 @@ pub(super) struct MergeRequestsAnswer {
 
 #[derive(Deserialize)]
 struct ProjectLists {
-    open: Listed<OpenMergeRequest>,
-    locked: Listed<BriefMergeRequest>,
-    closed: Listed<BriefMergeRequest>,
-    merged: Listed<BriefMergeRequest>,
+    open: Connection<OpenMergeRequest>,
+    locked: Connection<BriefMergeRequest>,
+    closed: Connection<BriefMergeRequest>,
+    merged: Connection<BriefMergeRequest>,
 }
 
 /// A list, in which GitLab leaves out what the token may not see.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed<T> {
+struct Connection<T> {
     nodes: Option<Vec<Option<T>>>,
     page_info: Option<ListEnd>,
 }
@@ -65,7 +65,7 @@ struct ListEnd {
     end_cursor: Option<String>,
 }
 
-impl<T> Listed<T> {
+impl<T> Connection<T> {
     /// True if there is more than was listed.
     fn is_cut(&self) -> bool {
         self.page_info.as_ref().is_some_and(|end| end.has_next_page)
@@ -93,7 +93,7 @@ struct BriefMergeRequest {
     source_project_id: Option<u64>,
     target_project_id: u64,
     diff_head_sha: Option<String>,
-    labels: Listed<LabelTitle>,
+    labels: Connection<LabelTitle>,
 }
 
 /// An open merge request. Nothing of it may be left out: that would say that nobody holds it.
@@ -108,8 +108,8 @@ struct OpenMergeRequest {
     auto_merge_enabled: bool,
     auto_merge_strategy: Option<String>,
     merge_user: Option<Username>,
-    approved_by: Listed<Username>,
-    reviewers: Listed<Reviewer>,
+    approved_by: Connection<Username>,
+    reviewers: Connection<Reviewer>,
 }
 
 #[derive(Deserialize)]
@@ -232,12 +232,13 @@ pub(super) fn question(of: &RepoId, base: &str, branches: &[&str], after: Option
 pub(super) fn lists(
     answer: MergeRequestsAnswer,
     branches: &[&str],
-) -> Result<Option<BranchLists>, Fault> {
-    let viewer = answer.current_user.ok_or(Fault::Unauthorized)?.username;
+) -> Result<Option<BranchLists>, ForgeFault> {
+    let viewer = answer.current_user.ok_or(ForgeFault::Unauthorized)?.username;
     let Some(ProjectLists { open, locked, closed, merged }) = answer.project else {
         return Ok(None);
     };
-    let hidden = || Fault::Unavailable("an open merge request that the token may not see".into());
+    let hidden =
+        || ForgeFault::Unavailable("an open merge request that the token may not see".into());
     if open.has_hidden() {
         return Err(hidden());
     }
@@ -252,7 +253,7 @@ pub(super) fn lists(
     };
     if let Some(locked) = locked.rows().find(is_asked) {
         let why = format!("!{} is merged at this moment; the next run sees it", locked.iid);
-        return Err(Fault::Unavailable(why));
+        return Err(ForgeFault::Unavailable(why));
     }
     for request in open.rows().filter(|open| is_asked(&open.brief)) {
         let branch = request.brief.source_branch.clone();
@@ -300,11 +301,11 @@ impl BriefMergeRequest {
 
 impl OpenMergeRequest {
     /// The merge request. Whether an approval is of its head, nothing here says.
-    fn pull_request(self) -> Result<PullRequest, Fault> {
+    fn pull_request(self) -> Result<PullRequest, ForgeFault> {
         if self.brief.labels.is_cut() || self.brief.labels.has_hidden() {
             let why =
                 format!("!{} has labels that cannot be read, and one may hold it", self.brief.iid);
-            return Err(Fault::Unavailable(why));
+            return Err(ForgeFault::Unavailable(why));
         }
         let mut pull = self.brief.pull_request();
         let status = self.detailed_merge_status;
@@ -339,7 +340,7 @@ impl GitLab {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Observed, Fault> {
+    ) -> Result<Observed, ForgeFault> {
         let mut observed = Observed::default();
         // GitLab is asked for the token's account also where there is no branch.
         let chunks = branches.chunks(BRANCHES).chain(branches.is_empty().then_some(&[][..]));
@@ -370,7 +371,7 @@ impl GitLab {
     }
 
     /// Reads all lists for some branches, to their ends.
-    async fn branch_lists(&self, base: &str, branches: &[&str]) -> Result<BranchLists, Fault> {
+    async fn branch_lists(&self, base: &str, branches: &[&str]) -> Result<BranchLists, ForgeFault> {
         let mut lists = self.lists_after(base, branches, None).await?;
         for _ in 0..MAX_PAGES {
             let Some(after) = lists.more.take() else { break };
@@ -384,7 +385,7 @@ impl GitLab {
         }
         if lists.more.is_some() {
             let why = "more open merge requests have these branches than are read";
-            return Err(Fault::Unavailable(why.to_owned()));
+            return Err(ForgeFault::Unavailable(why.to_owned()));
         }
         // Old ones of one branch crowd out those of others: then each is asked for alone.
         if lists.is_cut && branches.len() > 1 {
@@ -404,14 +405,14 @@ impl GitLab {
         base: &str,
         branches: &[&str],
         after: Option<&str>,
-    ) -> Result<BranchLists, Fault> {
+    ) -> Result<BranchLists, ForgeFault> {
         let answer = self.ask(&question(&self.repository, base, branches, after)).await?;
         match lists(answer, branches)? {
             Some(lists) => Ok(lists),
             // REST says whether it is somewhere else by now.
             None => match self.rules(base).await {
                 Err(fault) => Err(fault),
-                Ok(_) => Err(Fault::NotFound(self.repository.to_string())),
+                Ok(_) => Err(ForgeFault::NotFound(self.repository.to_string())),
             },
         }
     }

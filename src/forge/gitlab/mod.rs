@@ -27,12 +27,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Fault;
+use super::ForgeFault;
 use super::pace::Pace;
 use crate::http;
 use crate::repo_id::RepoId;
 use crate::settings::ForgeSettings;
-use answer::{Answer, GraphqlAnswer};
+use answer::{GraphqlAnswer, ReadBody};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -75,13 +75,14 @@ impl GitLab {
     ///
     /// # Errors
     /// There is no token, or the address cannot be used.
-    pub fn new(settings: &ForgeSettings, repository: &RepoId) -> Result<Self, Fault> {
-        let missing =
-            || if settings.job_token.is_some() { Fault::JobToken } else { Fault::NoToken };
+    pub fn new(settings: &ForgeSettings, repository: &RepoId) -> Result<Self, ForgeFault> {
+        let missing = || {
+            if settings.job_token.is_some() { ForgeFault::JobToken } else { ForgeFault::NoToken }
+        };
         settings.token.as_ref().ok_or_else(missing)?;
         let client = http::client(settings.api_url.authority()).timeout(TIMEOUT);
         let client = client.redirect(Policy::none()).build();
-        let client = client.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        let client = client.map_err(|error| ForgeFault::Unavailable(error.to_string()))?;
         let pace = Pace::of(Duration::ZERO, &settings.turns);
         let (settings, repository) = (settings.clone(), repository.clone());
         Ok(Self { client, settings, repository, pace, observed: Mutex::default() })
@@ -101,21 +102,21 @@ impl GitLab {
     }
 
     /// Reads something.
-    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Fault> {
+    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ForgeFault> {
         Ok(self.part(route).await?.body)
     }
 
-    async fn part<T: DeserializeOwned>(&self, route: &str) -> Result<Answer<T>, Fault> {
+    async fn part<T: DeserializeOwned>(&self, route: &str) -> Result<ReadBody<T>, ForgeFault> {
         self.pace.patiently(|| self.send(Method::GET, route, None)).await
     }
 
     /// Reads all parts of a list; the route has no other question than `?…`.
-    async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<Vec<T>, Fault> {
+    async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<Vec<T>, ForgeFault> {
         let mut all = Vec::new();
         let mark = if route.contains('?') { '&' } else { '?' };
         for page in 1..=MAX_PAGES {
             let at = format!("{route}{mark}per_page={PAGE}&page={page}");
-            let Answer { body, has_next } = self.part::<Vec<T>>(&at).await?;
+            let ReadBody { body, has_next } = self.part::<Vec<T>>(&at).await?;
             // What the token may not see is taken out of a part after it was counted off.
             let is_end = !has_next && body.len() < PAGE;
             all.extend(body);
@@ -123,7 +124,7 @@ impl GitLab {
                 return Ok(all);
             }
         }
-        Err(Fault::Unavailable(format!("{route} has more rows than are read")))
+        Err(ForgeFault::Unavailable(format!("{route} has more rows than are read")))
     }
 
     /// Changes something, once.
@@ -132,15 +133,15 @@ impl GitLab {
         method: Method,
         route: &str,
         body: &Value,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, ForgeFault> {
         let sent = self.pace.write(|| self.send(method.clone(), route, Some(body))).await;
         Ok(sent?.body)
     }
 
     /// Asks GraphQL, which changes nothing here.
-    async fn ask<T: DeserializeOwned>(&self, question: &Value) -> Result<T, Fault> {
+    async fn ask<T: DeserializeOwned>(&self, question: &Value) -> Result<T, ForgeFault> {
         let send = || self.send(Method::POST, "../graphql", Some(question));
-        let said: Answer<GraphqlAnswer<T>> = self.pace.patiently(send).await?;
+        let said: ReadBody<GraphqlAnswer<T>> = self.pace.patiently(send).await?;
         said.body.data(&self.repository)
     }
 
@@ -149,7 +150,7 @@ impl GitLab {
         method: Method,
         route: &str,
         body: Option<&Value>,
-    ) -> Result<Answer<T>, Fault> {
+    ) -> Result<ReadBody<T>, ForgeFault> {
         let base = self.settings.api_url.as_str().trim_end_matches('/');
         // GraphQL is beside the version of REST.
         let base = if route.starts_with("../") { base.trim_end_matches("/v4") } else { base };

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{GitLab, encoded};
-use crate::forge::{Fault, Release};
+use crate::forge::{ForgeFault, Release};
 use crate::repo_id::RepoId;
 
 /// Older ones than these are not looked at.
@@ -31,13 +31,13 @@ struct ListedRelease {
 impl GitLab {
     /// Reads the newest published releases of a public project of this server; none of any other, whatever the token may
     /// see: it is an image's label that names the project, and others read the merge request.
-    pub(super) async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
+    pub(super) async fn releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeFault> {
         let project = format!("projects/{}", encoded(of.path()));
         let found: VisibleProject = self.get(&project).await?;
         let is_public = found.visibility.as_deref() == Some("public")
             && found.releases_access_level.as_deref() == Some("enabled");
         if !is_public {
-            return Err(Fault::NotFound(format!("a public project {of}")));
+            return Err(ForgeFault::NotFound(format!("a public project {of}")));
         }
         let all: Vec<ListedRelease> =
             self.get(&format!("{project}/releases?per_page={RELEASES}")).await?;

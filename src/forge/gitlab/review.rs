@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::GitLab;
 use super::merge_requests::BranchLists;
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::pull_request::{Labeller, PullRequest};
 
 /// The access level of a Developer, who may push
@@ -55,7 +55,7 @@ struct Account {
 
 impl GitLab {
     /// Finds out which approvals of open merge requests count, and notes why others do not.
-    pub(super) async fn count_approvals(&self, lists: &mut BranchLists) -> Result<(), Fault> {
+    pub(super) async fn count_approvals(&self, lists: &mut BranchLists) -> Result<(), ForgeFault> {
         for (number, pull) in lists.open_mut() {
             let approvals: Approvals =
                 self.get(&self.route(&format!("merge_requests/{number}/approvals"))).await?;
@@ -72,7 +72,7 @@ impl GitLab {
         approval: Approval,
         since: Option<Timestamp>,
         pull: &mut PullRequest,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ForgeFault> {
         let name = approval.user.username.clone();
         let why = match (approval.approved_at, since) {
             (None, _) => Some("this version of GitLab does not say when it was given"),
@@ -101,7 +101,7 @@ impl GitLab {
         &self,
         number: u64,
         head: &str,
-    ) -> Result<Option<Timestamp>, Fault> {
+    ) -> Result<Option<Timestamp>, ForgeFault> {
         let route = self.route(&format!("merge_requests/{number}/versions"));
         let versions: Vec<DiffVersion> = self.list(&route).await?;
         let newest = versions.into_iter().max_by_key(|version| version.created_at);
@@ -110,11 +110,11 @@ impl GitLab {
     }
 
     /// The rights of somebody in the project.
-    pub(super) async fn labeller(&self, person: Person) -> Result<Labeller, Fault> {
+    pub(super) async fn labeller(&self, person: Person) -> Result<Labeller, ForgeFault> {
         let route = self.route(&format!("members/all/{}", person.id));
         let may_write = match self.get::<Membership>(&route).await {
             Ok(member) => member.access_level >= DEVELOPER,
-            Err(Fault::NotFound(_)) => false,
+            Err(ForgeFault::NotFound(_)) => false,
             Err(fault) => return Err(fault),
         };
         let account: Account = self.get(&format!("users/{}", person.id)).await?;

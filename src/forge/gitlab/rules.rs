@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{GitLab, encoded};
-use crate::forge::Fault;
+use crate::forge::ForgeFault;
 use crate::policy::MergeMethod;
 use crate::pull_request::RepoRules;
 
@@ -41,19 +41,21 @@ struct BaseCommit {
 
 impl GitLab {
     /// Reads the rules for merge requests to a base. Fails where the project takes none.
-    pub(super) async fn rules(&self, base: &str) -> Result<ProjectRules, Fault> {
+    pub(super) async fn rules(&self, base: &str) -> Result<ProjectRules, ForgeFault> {
         let project: Project = self.get(self.route("").trim_end_matches('/')).await?;
         if project.archived {
-            return Err(Fault::Unsupported("serves this project for reading only: it is archived"));
+            return Err(ForgeFault::Unsupported(
+                "serves this project for reading only: it is archived",
+            ));
         }
         if project.merge_requests_access_level.as_deref() == Some("disabled") {
-            return Err(Fault::Disabled(self.repository.to_string()));
+            return Err(ForgeFault::Disabled(self.repository.to_string()));
         }
         let route = self.route(&format!("repository/branches/{}", encoded(base)));
         let branch = match self.get::<BaseBranch>(&route).await {
             Ok(branch) => Some(branch.commit.id),
             // The first push makes it.
-            Err(Fault::NotFound(_)) => None,
+            Err(ForgeFault::NotFound(_)) => None,
             Err(fault) => return Err(fault),
         };
         let rules = RepoRules {

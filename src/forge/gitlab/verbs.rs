@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::GitLab;
 use crate::forge::{
-    AutoMerged, Check, Decoration, Fault, Forge, Issue, Labeller, MadeCommit, Merged, NewCommit,
-    NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
+    AutoMerged, Check, Decoration, Forge, ForgeFault, Issue, Labeller, MadeCommit, Merged,
+    NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
 };
 use crate::policy::MergeMethod;
 use crate::repo_id::RepoId;
 
 impl Forge for GitLab {
-    type Error = Fault;
+    type Error = ForgeFault;
 
     fn repository(&self) -> &RepoId {
         &self.repository
@@ -22,43 +22,43 @@ impl Forge for GitLab {
         branches: &[&str],
         base: &str,
         with_checks: bool,
-    ) -> Result<Observed, Fault> {
+    ) -> Result<Observed, ForgeFault> {
         self.merge_requests(branches, base, with_checks).await
     }
 
-    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, Fault> {
+    async fn checks(&self, commits: &[&str]) -> Result<BTreeMap<String, Vec<Check>>, ForgeFault> {
         self.all_statuses(commits).await
     }
 
-    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
+    async fn open(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeFault> {
         self.create(new).await
     }
 
-    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), Fault> {
+    async fn edit(&self, number: u64, edit: &PullRequestEdit<'_>) -> Result<(), ForgeFault> {
         self.update(number, edit).await
     }
 
-    async fn label(&self, number: u64, labels: &[String]) -> Result<(), Fault> {
+    async fn label(&self, number: u64, labels: &[String]) -> Result<(), ForgeFault> {
         self.add_labels(number, labels).await
     }
 
-    async fn unlabel(&self, number: u64, label: &str) -> Result<(), Fault> {
+    async fn unlabel(&self, number: u64, label: &str) -> Result<(), ForgeFault> {
         self.remove_label(number, label).await
     }
 
-    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), Fault> {
+    async fn unlabel_if_set(&self, number: u64, label: &str) -> Result<(), ForgeFault> {
         self.remove_label(number, label).await
     }
 
-    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, Fault> {
+    async fn labelled_by(&self, number: u64, label: &str) -> Result<Option<Labeller>, ForgeFault> {
         self.labelled(number, label).await
     }
 
-    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), Fault> {
+    async fn decorate(&self, number: u64, with: &Decoration<'_>) -> Result<(), ForgeFault> {
         self.set_decoration(number, with).await
     }
 
-    async fn milestone(&self, title: &str) -> Result<u64, Fault> {
+    async fn milestone(&self, title: &str) -> Result<u64, ForgeFault> {
         self.milestone_of(title).await
     }
 
@@ -67,7 +67,7 @@ impl Forge for GitLab {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<Merged, Fault> {
+    ) -> Result<Merged, ForgeFault> {
         self.merge_now(pull.number, head, method).await
     }
 
@@ -76,32 +76,32 @@ impl Forge for GitLab {
         pull: &PullRef,
         head: &str,
         method: MergeMethod,
-    ) -> Result<AutoMerged, Fault> {
+    ) -> Result<AutoMerged, ForgeFault> {
         self.auto_merge(pull.number, head, method).await
     }
 
-    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), Fault> {
+    async fn disable_auto_merge(&self, pull: &PullRef) -> Result<(), ForgeFault> {
         self.cancel_merge(pull.number).await
     }
 
-    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, Fault> {
+    async fn enqueue(&self, pull: &PullRef, head: &str) -> Result<Merged, ForgeFault> {
         self.join_train(pull.number, head).await
     }
 
-    async fn dequeue(&self, pull: &PullRef) -> Result<(), Fault> {
+    async fn dequeue(&self, pull: &PullRef) -> Result<(), ForgeFault> {
         self.cancel_merge(pull.number).await
     }
 
-    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, Fault> {
+    async fn public_releases(&self, of: &RepoId) -> Result<Vec<Release>, ForgeFault> {
         self.releases(of).await
     }
 
-    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, Fault> {
+    async fn keep_issue(&self, issue: &Issue<'_>) -> Result<bool, ForgeFault> {
         self.show(issue).await
     }
 
-    async fn commit(&self, _new: &NewCommit<'_>) -> Result<MadeCommit, Fault> {
+    async fn commit(&self, _new: &NewCommit<'_>) -> Result<MadeCommit, ForgeFault> {
         // Of a commit that GitLab makes, it does not say which tree it has.
-        Err(Fault::Unsupported("makes no commits for this program"))
+        Err(ForgeFault::Unsupported("makes no commits for this program"))
     }
 }

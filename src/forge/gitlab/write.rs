@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::text::{DRAFT, inert, without_draft};
 use super::{GitLab, Username, encoded};
-use crate::forge::{Decoration, Fault, NewPullRequest, PullRequestEdit};
+use crate::forge::{Decoration, ForgeFault, NewPullRequest, PullRequestEdit};
 use crate::pull_request::PullRequest;
 use crate::text::is_same_text;
 
@@ -41,7 +41,7 @@ struct FoundMilestone {
 }
 
 impl GitLab {
-    pub(super) async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
+    pub(super) async fn create(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeFault> {
         match self.send_new(new).await {
             // Another run was faster, or the answer was lost after the effect.
             Err(fault) if may_exist(&fault) => {
@@ -59,7 +59,7 @@ impl GitLab {
         }
     }
 
-    async fn send_new(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, Fault> {
+    async fn send_new(&self, new: &NewPullRequest<'_>) -> Result<PullRequest, ForgeFault> {
         let sent = json!({
             "title": titled(new.title, new.is_draft), "description": inert(new.body),
             "source_branch": new.branch, "target_branch": new.base,
@@ -81,7 +81,7 @@ impl GitLab {
         &self,
         number: u64,
         edit: &PullRequestEdit<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ForgeFault> {
         let route = self.route(&format!("merge_requests/{number}"));
         let mut sent = Map::new();
         if let Some(title) = edit.title {
@@ -106,7 +106,7 @@ impl GitLab {
         &self,
         number: u64,
         with: &Decoration<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ForgeFault> {
         let mut missing = Vec::new();
         let mut sent = Map::new();
         for (key, names) in [("reviewer_ids", with.reviewers), ("assignee_ids", with.assignees)] {
@@ -147,11 +147,15 @@ impl GitLab {
             "it did not set {} (a group, an account that does not exist, more people than the edition takes, or a second label of a scope)",
             missing.join(", ")
         );
-        Err(Fault::Invalid(why))
+        Err(ForgeFault::Invalid(why))
     }
 
     /// The numbers of accounts; those that do not exist are added to `missing`.
-    async fn users(&self, names: &[String], missing: &mut Vec<String>) -> Result<Vec<u64>, Fault> {
+    async fn users(
+        &self,
+        names: &[String],
+        missing: &mut Vec<String>,
+    ) -> Result<Vec<u64>, ForgeFault> {
         let mut ids = Vec::new();
         for name in names {
             let found: Vec<FoundUser> =
@@ -165,12 +169,12 @@ impl GitLab {
     }
 
     /// The number of an active milestone of the project or of its groups.
-    pub(super) async fn milestone_of(&self, title: &str) -> Result<u64, Fault> {
+    pub(super) async fn milestone_of(&self, title: &str) -> Result<u64, ForgeFault> {
         let question =
             format!("milestones?state=active&include_ancestors=true&title={}", encoded(title));
         let all: Vec<FoundMilestone> = self.get(&self.route(&question)).await?;
         let found = all.into_iter().find(|milestone| milestone.title == title);
-        let unknown = || Fault::NotFound(format!("an active milestone `{title}`"));
+        let unknown = || ForgeFault::NotFound(format!("an active milestone `{title}`"));
         found.map(|milestone| milestone.id).ok_or_else(unknown)
     }
 }
@@ -180,10 +184,10 @@ fn titled(title: &str, is_draft: bool) -> String {
 }
 
 /// True if a merge request can be there although its creation failed.
-fn may_exist(fault: &Fault) -> bool {
+fn may_exist(fault: &ForgeFault) -> bool {
     match fault {
-        Fault::Invalid(why) => why.contains("already exists"),
-        Fault::Unavailable(_) => true,
+        ForgeFault::Invalid(why) => why.contains("already exists"),
+        ForgeFault::Unavailable(_) => true,
         _ => false,
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::world::{Lie, Output, Pull, Story};
+use crate::world::{Lie, Output, Product, Pull, Story};
 
 const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "eu"];
 const IMAGES: [&str; 2] = ["shop", "worker"];
@@ -62,8 +62,8 @@ struct Life {
 }
 
 impl Life {
-    fn new(seed: u64) -> Self {
-        let story = Story::of(|registry| {
+    fn on(product: Product, seed: u64) -> Self {
+        let story = Story::on(product, |registry| {
             let host = &registry.host;
             let policies = format!(
                 "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\n  \
@@ -465,7 +465,16 @@ fn text(host: &str, (environment, image): Spot, version: Version) -> String {
 
 #[test]
 fn whatever_happens_what_must_hold_holds() {
-    let asked = std::env::var("TAGALONG_CHAOS").unwrap_or_else(|_| "8".to_owned());
+    lives_on(Product::GitHub, "8");
+}
+
+#[test]
+fn whatever_happens_what_must_hold_holds_on_gitlab() {
+    lives_on(Product::GitLab, "4");
+}
+
+fn lives_on(product: Product, usual: &str) {
+    let asked = std::env::var("TAGALONG_CHAOS").unwrap_or_else(|_| usual.to_owned());
     let number = |text: &str| text.parse::<u64>().unwrap();
     let (first, last) = match asked.split_once('-') {
         Some((first, last)) => (number(first), number(last)),
@@ -473,7 +482,7 @@ fn whatever_happens_what_must_hold_holds() {
     };
     let mut merged: BTreeMap<&str, usize> = BTreeMap::new();
     for seed in first..=last {
-        let mut life = Life::new(seed);
+        let mut life = Life::on(product, seed);
         for _ in 0..30 {
             life.event();
         }

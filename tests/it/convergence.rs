@@ -184,6 +184,7 @@ fn a_bot_that_is_killed_while_it_merges_merges_the_rest_later() {
 
 /// A fleet of so many images, one environment.
 fn large(
+    product: Product,
     count: usize,
     deliver: &str,
     deployed: &str,
@@ -202,8 +203,8 @@ fn large(
         .unwrap();
     files.push(("policies/p.yaml".to_owned(), policies));
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let github = world.github(&files);
-    (world, registry, github)
+    let forge = world.forge(product, &files);
+    (world, registry, forge)
 }
 
 /// Requests to the API, and to git without the challenge of its first one.
@@ -215,7 +216,18 @@ fn requests(github: &crate::world::ForgeServer) -> (usize, usize) {
 
 #[test]
 fn a_hundred_and_sixteen_pull_requests_are_opened_and_merged_in_one_run_each() {
-    let (world, _registry, github) = large(116, "group: image, autoMerge: bot", "v1.0.0");
+    large_on(Product::GitHub, [3 * 116 + 10, 8, 3 * 116 + 10]);
+}
+
+/// GitLab tells checks by the commit, and a merge is looked at once more before it is sent.
+#[test]
+fn a_hundred_and_sixteen_merge_requests_are_opened_and_merged_in_one_run_each() {
+    large_on(Product::GitLab, [3 * 116 + 10, 116 + 8, 8 * 116 + 10]);
+}
+
+fn large_on(product: Product, most: [usize; 3]) {
+    let [opening, nothing, merging] = most;
+    let (world, _registry, github) = large(product, 116, "group: image, autoMerge: bot", "v1.0.0");
     let run = || {
         let bot = world.bot(["run", "--repo", "acme/fleet", "--format", "json"]);
         github.env(bot).run().exits(0).deliveries()
@@ -223,22 +235,23 @@ fn a_hundred_and_sixteen_pull_requests_are_opened_and_merged_in_one_run_each() {
     let all = |outcome: &str| vec![format!("fleet {outcome}"); 116];
     assert_eq!(run(), all("created"));
     let (api, git) = requests(&github);
-    assert!(api <= 3 * 116 + 10 && git <= 6, "{api} and {git} requests");
+    assert!(api <= opening && git <= 6, "{api} and {git} requests");
     assert_eq!(run(), all("unchanged"));
     let (api, git) = requests(&github);
-    assert!(api <= 8 && git <= 2, "{api} and {git} requests");
+    assert!(api <= nothing && git <= 2, "{api} and {git} requests");
     for number in 1..=116 {
         let check = serde_json::json!({"name": "test", "conclusion": "SUCCESS"});
         github.edit(number, |pull| pull.checks = vec![check]);
     }
     assert_eq!(run(), all("merged"));
     let (api, git) = requests(&github);
-    assert!(api <= 3 * 116 + 10 && git <= 6, "{api} and {git} requests");
+    assert!(api <= merging && git <= 6, "{api} and {git} requests");
 }
 
 #[test]
 fn five_hundred_images_with_nothing_new_cost_few_calls() {
-    let (world, _registry, github) = large(500, "group: image, autoMerge: bot", "v1.1.0");
+    let (world, _registry, github) =
+        large(Product::GitHub, 500, "group: image, autoMerge: bot", "v1.1.0");
     let bot = world.bot(["run", "--repo", "acme/fleet", "--format", "json"]);
     assert_eq!(github.env(bot).run().exits(0).deliveries(), Vec::<String>::new());
     let (api, git) = requests(&github);

@@ -1,17 +1,17 @@
 //! Merge requests on GitLab, where they differ from GitHub's pull requests.
 
 use crate::lifecycle::Fleet;
-use crate::world::{Bot, Fault, Product, Pull, Repo, Story, TOKEN, World, arg};
+use crate::world::{Bot, Fault, Product, Story, TOKEN, arg};
 
 /// A policy file for one image of a registry.
-fn policies(host: &str, environments: &str) -> String {
+pub fn policies(host: &str, environments: &str) -> String {
     format!(
         "images:\n  shop: {{image: {host}/acme/shop, tags: {{semver: '*'}}}}\nenvironments:\n{environments}"
     )
 }
 
 /// One image on GitLab, which runs as v1.0.0 while v1.1.0 is there.
-fn shop(deliver: &str) -> Story {
+pub fn shop(deliver: &str) -> Story {
     Story::on(Product::GitLab, |registry| {
         registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
         let environments = format!("  dev: {{paths: ['.'], deliver: {{{deliver}}}}}\n");
@@ -22,11 +22,16 @@ fn shop(deliver: &str) -> Story {
 }
 
 /// A failure of GitLab by script.
-fn fault(method: &'static str, part: &'static str, status: u16, message: &'static str) -> Fault {
+pub fn fault(
+    method: &'static str,
+    part: &'static str,
+    status: u16,
+    message: &'static str,
+) -> Fault {
     Fault { method, part, status, headers: Vec::new(), message, after_effect: false }
 }
 
-fn passed(story: &Story) {
+pub fn passed(story: &Story) {
     story.forge.edit(1, |pull| {
         pull.checks = vec![serde_json::json!({"name": "test", "conclusion": "SUCCESS"})];
     });
@@ -113,243 +118,6 @@ fn people_that_gitlab_does_not_set_are_named() {
 }
 
 #[test]
-fn the_bot_merges_what_was_checked_at_its_commit() {
-    let story = shop("autoMerge: bot");
-    story.run().exits(0);
-    story.run().exits(0).says(&["nothing checked it"]);
-    passed(&story);
-    // The first answers after a push are that GitLab is still looking.
-    story.forge.looks(2);
-    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
-    assert!(story.forge.pulls()[0].merged);
-    assert!(story.forge.repo.show("main", "shop.yaml").contains(":v1.1.0"));
-}
-
-#[test]
-fn a_merge_that_gitlab_refuses_says_why() {
-    type Change = fn(&mut Pull);
-    let cases: [(&str, Change, &str); 4] = [
-        ("BLOCKED", |_| {}, "the repository's rules are not met"),
-        ("CLEAN", |pull| pull.reviews = vec!["CHANGES_REQUESTED"], "a reviewer wants changes"),
-        ("CLEAN", |pull| pull.reviewers = vec!["ada".to_owned()], "it waits for a review"),
-        (
-            "CLEAN",
-            |pull| pull.checks.push(serde_json::json!({"name": "x", "conclusion": "FAILURE"})),
-            "`x` did not pass",
-        ),
-    ];
-    for (status, change, why) in cases {
-        let story = shop("autoMerge: bot");
-        story.run().exits(0);
-        passed(&story);
-        story.forge.edit(1, |pull| {
-            pull.state_status = Some(status);
-            change(pull);
-        });
-        story.run().exits(0).says(&[why]);
-        assert!(!story.forge.pulls()[0].merged, "{why}");
-    }
-    let story = shop("autoMerge: bot");
-    story.run().exits(0);
-    passed(&story);
-    story.forge.fault(fault("PUT", "1/merge", 409, "SHA does not match HEAD of source branch: 1"));
-    story.run().exits(0).says(&["its branch moved before it was merged"]);
-    story.forge.fault(fault("PUT", "1/merge", 401, "401 Unauthorized"));
-    story.run().says(&["Maintainer where it merges into a protected branch"]);
-    // An answer that is lost after the effect is no failure.
-    story.forge.fault(Fault { after_effect: true, ..fault("PUT", "1/merge", 502, "") });
-    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
-}
-
-/// Approvals of GitLab are of a merge request; here one counts for the commit that it was given at.
-#[test]
-fn an_approval_counts_for_its_commit_alone() {
-    let story = shop("autoMerge: bot, approval: true");
-    story.run().exits(0);
-    passed(&story);
-    let approve = |early: bool, by: &'static str| {
-        story.forge.edit(1, |pull| {
-            (pull.reviews, pull.reviewer, pull.is_approved_early) = (vec!["APPROVED"], by, early);
-        });
-    };
-    for (early, by, why) in [
-        (true, "ada", "it is of an earlier commit"),
-        (false, "renovate_bot", "no program approves"),
-        (false, "bot", "no program approves"),
-        (false, "eve", "whoever gave it may not write"),
-        (false, "mallory", "whoever gave it may not write"),
-    ] {
-        approve(early, by);
-        let why = format!("the approval of `{by}` does not count: {why}");
-        story.run().exits(0).says(&["it waits for an approval", &why]);
-    }
-    // An older GitLab does not say when.
-    story.forge.allows("oldVersion", true);
-    approve(false, "ada");
-    story.run().exits(0).says(&["does not say when it was given"]);
-    story.forge.allows("oldVersion", false);
-    approve(false, "ada");
-    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
-}
-
-#[test]
-fn labels_are_commands_of_people_who_may_push_in_any_case() {
-    let story = shop("autoMerge: bot, approval: true");
-    story.run().exits(0);
-    passed(&story);
-    let label = |label: &str, by: &'static str| {
-        story.forge.edit(1, |pull| {
-            (pull.labels, pull.labelled_by) = (vec![label.to_owned()], by);
-        });
-    };
-    // A Reporter, somebody who is no member, and a bot.
-    for by in ["eve", "mallory", "group_9_bot_1"] {
-        label("tagalong:approve", by);
-        story.run().exits(0).says(&["`tagalong:approve` does not count"]);
-    }
-    label("Tagalong:Hold", "ada");
-    let held = story.run().exits(0);
-    assert_eq!(held.deliveries(), ["dev waiting"]);
-    // A new commit takes an approval off that was of another one, however it is written.
-    label("Tagalong:APPROVE", "ada");
-    story.registry.push("acme/shop", &["v1.2.0"]);
-    story.run().exits(0);
-    assert_eq!(story.forge.pulls()[0].labels, Vec::<String>::new());
-    passed(&story);
-    // A label that was renamed keeps its events, which are older than the branch.
-    label("tagalong:approve", "ada");
-    story.forge.edit(1, |pull| pull.is_approved_early = true);
-    story.run().exits(0).says(&["`tagalong:approve` does not count: nobody can say who set it"]);
-    // One that was taken off says nothing of another spelling, which somebody set who may not push.
-    story.forge.edit(1, |pull| {
-        pull.is_approved_early = false;
-        (pull.earlier, pull.taken_off) =
-            (vec!["Tagalong:approve".into()], vec!["Tagalong:approve".into()]);
-        pull.labelled_by = "eve";
-    });
-    story.run().exits(0).says(&["`tagalong:approve` does not count: whoever set it may not write"]);
-    // Events that the token may not see do not end the list.
-    story.forge.edit(1, |pull| {
-        (pull.earlier, pull.taken_off, pull.noise) =
-            (vec!["tagalong:approve".into()], Vec::new(), 250);
-    });
-    story.run().exits(0).says(&["`tagalong:approve` does not count: whoever set it may not write"]);
-    label("Tagalong:Approve", "ada");
-    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
-}
-
-/// What cannot be seen of a merge request may stand against it.
-#[test]
-fn what_is_not_seen_never_allows() {
-    let story = shop("autoMerge: bot");
-    story.run().exits(0);
-    passed(&story);
-    story.forge.edit(1, |pull| pull.reviewers = vec!["hidden".to_owned()]);
-    story.run().exits(0).says(&["a reviewer wants changes"]);
-    story.forge.edit(1, |pull| pull.reviewers = (0..120).map(|n| format!("user{n}")).collect());
-    story.run().exits(0).says(&["a reviewer wants changes"]);
-    story.forge.edit(1, |pull| {
-        pull.reviewers = Vec::new();
-        pull.labels = (0..120).map(|n| format!("label{n}")).collect();
-    });
-    story.run().exits(1).says(&["!1 has labels that cannot be read"]);
-    story.forge.edit(1, |pull| (pull.labels, pull.is_locked) = (Vec::new(), true));
-    story.run().exits(1).says(&["!1 is merged at this moment"]);
-    assert_eq!(story.forge.pulls().len(), 1);
-}
-
-/// GitLab answers that it stopped also where it did not.
-#[test]
-fn a_branch_stays_while_gitlab_may_merge_what_was_before() {
-    let story = shop("autoMerge: forge");
-    story.run().exits(0);
-    story.forge.edit(1, |pull| {
-        pull.checks = vec![serde_json::json!({"name": "test", "conclusion": null})];
-    });
-    story.run().exits(0);
-    let before = story.forge.repo.head("tagalong/dev");
-    story.registry.push("acme/shop", &["v1.2.0"]);
-    story.forge.edit(1, |pull| pull.stays_armed = true);
-    story.run().exits(1).says(&["#1 may still be merged as what was approved before"]);
-    assert_eq!(story.forge.repo.head("tagalong/dev"), before);
-    // It is merged at the moment at which it is to stop.
-    story.forge.edit(1, |pull| pull.stays_armed = false);
-    story.forge.when("POST", "cancel_merge", |pulls| pulls[0].state = "closed");
-    story.run().exits(1).says(&["it is closed by now"]);
-    assert_eq!(story.forge.repo.head("tagalong/dev"), before);
-}
-
-#[test]
-fn a_merge_is_what_was_decided_and_into_the_base() {
-    let story = shop("autoMerge: bot, mergeMethod: merge");
-    story.run().exits(0);
-    passed(&story);
-    story.forge.edit(1, |pull| pull.squash = true);
-    story.forge.when("PUT", "merge_requests/1", |pulls| pulls[0].base = "release".to_owned());
-    story.run().exits(0).says(&["its target is another branch by now"]);
-    story.forge.edit(1, |pull| pull.base = "main".to_owned());
-    story.forge.looks(2);
-    story.forge.when("PUT", "1/merge", |pulls| pulls[0].labels.push("Tagalong:Hold".to_owned()));
-    story.run().exits(0).says(&["it has the label `tagalong:hold`"]);
-    story.forge.edit(1, |pull| pull.labels.clear());
-    assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
-    assert!(!story.forge.pulls()[0].squash);
-}
-
-#[test]
-fn gitlab_merges_by_itself_where_it_has_something_to_wait_for() {
-    let story = shop("autoMerge: forge");
-    story.run().exits(0);
-    assert!(!story.forge.pulls()[0].armed, "there is no pipeline yet");
-    story.forge.edit(1, |pull| {
-        pull.checks = vec![serde_json::json!({"name": "test", "conclusion": null})];
-    });
-    story.run().exits(0);
-    assert!(story.forge.pulls()[0].armed);
-    story.forge.seen();
-    story.run().exits(0);
-    assert_eq!(story.forge.writes(), [""; 0]);
-    // What has passed by now, GitLab merges at once.
-    let green = shop("autoMerge: forge");
-    green.run().exits(0);
-    passed(&green);
-    assert_eq!(green.run().exits(0).deliveries(), ["dev merged"]);
-    // A train is waited for, and not passed.
-    let train = shop("autoMerge: forge");
-    train.forge.allows("mergeQueue", true);
-    train.run().exits(0);
-    passed(&train);
-    train.run().exits(0);
-    assert!(train.forge.pulls()[0].queued);
-    // What is new is not merged as what was enabled before.
-    story.registry.push("acme/shop", &["v1.2.0"]);
-    story.forge.seen();
-    story.run().exits(0);
-    let writes = story.forge.writes();
-    let at = |part: &str| writes.iter().position(|write| write.contains(part)).unwrap();
-    assert!(at("cancel_merge_when_pipeline_succeeds") < at("receive-pack"), "{writes:#?}");
-    story.forge.edit(1, |pull| pull.labels.push("tagalong:hold".to_owned()));
-    story.run().exits(0);
-    assert!(!story.forge.pulls()[0].armed);
-}
-
-#[test]
-fn a_merge_train_is_a_queue() {
-    let story = shop("autoMerge: bot");
-    story.forge.allows("mergeQueue", true);
-    story.run().exits(0);
-    passed(&story);
-    story.run().exits(0).says(&["it waits in the merge queue"]);
-    assert!(story.forge.pulls()[0].queued);
-    story.forge.seen();
-    story.run().exits(0);
-    assert_eq!(story.forge.writes(), [""; 0]);
-    story.forge.edit(1, |pull| pull.labels.push("tagalong:hold".to_owned()));
-    story.run().exits(0);
-    assert!(!story.forge.pulls()[0].queued);
-}
-
-#[test]
 fn refusals_say_what_to_change() {
     let cases = [
         (401, "401 Unauthorized", "GitLab refuses the token (401): set GITLAB_TOKEN"),
@@ -405,125 +173,6 @@ fn no_list_is_believed_in_part() {
     fleet.forge.history("tagalong/staging", 120);
     let out = fleet.whole().exits(0);
     assert!(out.stdout.contains("#1 was closed"), "{}", out.stdout);
-}
-
-#[test]
-fn a_job_knows_its_server_and_its_project() {
-    let story = shop("draft: false");
-    let url = &story.forge.url;
-    let job = |more: &[(&str, &str)]| {
-        let own = [
-            ("GITLAB_CI", "true"),
-            ("CI_SERVER_URL", url.as_str()),
-            ("CI_API_V4_URL", &format!("{url}/api/v4")),
-            ("CI_PROJECT_PATH", "acme/fleet"),
-            ("CI_JOB_TOKEN", TOKEN),
-        ];
-        let bot: Bot = story.world.bot(["run", "--format", "json"]);
-        own.iter().chain(more).fold(bot, |bot, (name, value)| bot.env(name, value)).run()
-    };
-    // A job's own token reads, and opens no merge requests.
-    let said = "CI_JOB_TOKEN cannot open GitLab's merge requests: set GITLAB_TOKEN";
-    job(&[]).exits(1).says(&[said]);
-    assert_eq!(job(&[("GITLAB_TOKEN", TOKEN)]).exits(0).deliveries(), ["dev created"]);
-    // Another server does not see the job's token, and is asked without any.
-    let other = story.world.gitlab("other", &[]);
-    story.forge.seen();
-    job(&[("GITLAB_URL", &other.url), ("TAGALONG_FORGE", "gitlab")]).exits(1);
-    assert_eq!(other.seen().iter().filter(|request| !request.contains("(challenged)")).count(), 0);
-    assert_eq!(story.forge.seen(), [""; 0]);
-}
-
-#[test]
-fn groups_have_groups() {
-    let world = World::new();
-    let registry = world.registry();
-    registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
-    let policies = policies(&registry.host, "  dev: {paths: ['.']}\n");
-    let site = format!("image: {}/acme/shop:v1.0.0\n", registry.host);
-    let files = [("policies/p.yaml", policies.as_str()), ("shop.yaml", site.as_str())];
-    let gitlab = world.gitlab("platform/eu/fleet", &files);
-    let host = gitlab.url.trim_start_matches("http://");
-    for (count, repo) in
-        [format!("{host}/acme/platform/eu/fleet"), format!("{}/acme/platform/eu/fleet", gitlab.url)]
-            .iter()
-            .enumerate()
-    {
-        let bot = world.bot(["run", "--format", "json", "--repo", repo]);
-        let want = if count == 0 { "dev created" } else { "dev unchanged" };
-        assert_eq!(gitlab.env(bot).run().exits(0).deliveries(), [want], "{repo}");
-    }
-    assert!(gitlab.pulls()[0].body.contains("tagalong"));
-}
-
-/// A checkout whose origin is on GitLab, written for SSH.
-#[test]
-fn a_checkout_knows_its_forge_by_its_origin() {
-    let story = shop("draft: false");
-    let host = story.forge.url.trim_start_matches("http://").split(':').next().unwrap().to_owned();
-    let tree = story.world.dir("checkout");
-    let git = |args: &[&str]| assert!(Repo::at(tree.clone()).try_git(args).0, "{args:?}");
-    git(&["clone", "-q", arg(&story.forge.repo.bare), "."]);
-    git(&["remote", "set-url", "origin", &format!("git@{host}:acme/fleet.git")]);
-    // Both known forges are here; only one has this token.
-    let bot = story.world.bot(["run", "--format", "json"]).directory(&tree);
-    let out = story.forge.env(bot).env("GITHUB_SERVER_URL", "https://github.example").run();
-    assert_eq!(out.exits(0).deliveries(), ["dev created"]);
-}
-
-/// Development on GitHub, production on GitLab; the gate is a status on GitHub.
-#[test]
-fn a_version_is_promoted_from_github_to_gitlab() {
-    let story = Story::on(Product::GitHub, |registry| {
-        registry.push("acme/shop", &["v1.0.0"]);
-        let site = format!("image: {}/acme/shop:v1.0.0\n", registry.host);
-        vec![("dev/shop.yaml".to_owned(), site)]
-    });
-    let site = format!("image: {}/acme/shop:v1.0.0\n", story.registry.host);
-    let there = story.world.gitlab("platform/prod", &[("shop.yaml", &site)]);
-    let host = there.url.trim_start_matches("http://").to_owned();
-    let name = format!("{host}/acme/platform/prod");
-    let environments = format!(
-        "  dev: {{paths: [dev]}}\n  production: {{repository: '{name}', paths: ['.'], promoteFrom: dev, \
-         require: [healthy], deliver: {{autoMerge: bot}}}}\n"
-    );
-    let policies = policies(&story.registry.host, &environments);
-    story.forge.repo.commit("main", "Policies", &[("policies/p.yaml", &policies)]);
-    story.registry.push("acme/shop", &["v1.1.0"]);
-    let run = |more: &[&str]| {
-        there.repo.it_is(story.now.get());
-        let now = story.now.get().to_string();
-        let args = ["run", "--format", "json", "--repo", "acme/fleet", "--now", &now];
-        let bot = story.world.bot(args.iter().copied().chain(more.iter().copied()));
-        there
-            .variables()
-            .into_iter()
-            .fold(story.forge.env(bot), |bot, (name, value)| bot.env(name, &value))
-            .run()
-    };
-    // Whoever writes policies leads no token anywhere.
-    run(&[]).exits(3).says(&[&format!("name it with --other-repository {name}")]);
-    assert_eq!(there.seen(), [""; 0]);
-    assert!(story.forge.merge(1));
-    let allowed = format!("{host}/acme/*");
-    let allowed = ["--other-repository", allowed.as_str()];
-    run(&allowed).exits(0);
-    story.later(1);
-    run(&allowed).exits(0).says(&["healthy"]);
-    assert_eq!(there.pulls(), []);
-    story.forge.status(&story.forge.repo.head("main"), "healthy", "SUCCESS");
-    run(&allowed).exits(0);
-    let pull = there.pulls().remove(0);
-    assert!(pull.title.contains("production"), "{pull:?}");
-    // Where the version was before is a page of the other forge.
-    let page = format!("{}/acme/fleet/commit/", story.forge.url);
-    assert!(pull.body.contains(&page), "{}", pull.body);
-    there.edit(1, |pull| {
-        pull.checks = vec![serde_json::json!({"name": "test", "conclusion": "SUCCESS"})];
-    });
-    run(&allowed).exits(0);
-    assert!(there.repo.show("main", "shop.yaml").contains(":v1.1.0"));
-    assert_eq!(story.forge.pulls().len(), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +20,9 @@ use crate::repo_id::RepoId;
 
 /// More branches than this are asked for in several questions.
 const BRANCHES: usize = 50;
+
+/// Commits whose checks are read at once.
+const AT_ONCE: usize = 4;
 
 /// What was merged earlier than this is not compared with what is deployed.
 const MERGED: usize = 5;
@@ -357,17 +361,26 @@ impl GitLab {
         let ProjectRules { rules, has_trains } = self.rules(base).await?;
         self.observe_project(|project| project.has_trains = has_trains);
         observed.rules = rules;
-        for pull in observed.pulls.values_mut().filter_map(|pulls| pulls.open.as_mut()) {
-            if has_trains && pull.queue == Queue::None {
-                pull.queue = Queue::Outside;
-            }
-            if with_checks {
-                let checks = self.statuses(&pull.head).await?;
-                pull.more_checks = checks.is_none();
-                pull.checks = checks.unwrap_or_default();
-            }
+        let open = observed.pulls.values_mut().filter_map(|pulls| pulls.open.as_mut());
+        let mut open: Vec<&mut PullRequest> = open.collect();
+        for pull in open.iter_mut().filter(|pull| has_trains && pull.queue == Queue::None) {
+            pull.queue = Queue::Outside;
+        }
+        if with_checks {
+            self.read_checks(open).await?;
         }
         Ok(observed)
+    }
+
+    /// Reads the checks of the heads of merge requests, some at once.
+    async fn read_checks(&self, open: Vec<&mut PullRequest>) -> Result<(), ForgeFault> {
+        let read = stream::iter(open).map(async |pull| {
+            let checks = self.statuses(&pull.head).await?;
+            pull.more_checks = checks.is_none();
+            pull.checks = checks.unwrap_or_default();
+            Ok(())
+        });
+        read.buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// Reads all lists for some branches, to their ends.

@@ -28,13 +28,19 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(world: &World, forge: &ForgeServer, config: &Path) -> Self {
+        Self::on(world, &[forge], config)
+    }
+
+    /// The same with the tokens of several forges.
+    pub fn on(world: &World, forges: &[&ForgeServer], config: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
         command.args(["serve", "--log-format", "json", "--config", arg(config)]);
         command
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", world.dir("home"));
-        command.env("HOOK_SECRET", SECRET).envs(forge.variables());
+        command.env("HOOK_SECRET", SECRET);
+        command.envs(forges.iter().flat_map(|forge| forge.variables()));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
         let (lines, there) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));

@@ -101,7 +101,13 @@ impl Held {
     }
 
     fn gitlab_graphql(&mut self, body: &Value) -> Response {
-        let pulls: Vec<Value> = self.pulls.iter().map(|pull| self.graphql_node(pull)).collect();
+        // The others are not shown, and what git says of each takes its time.
+        let asked = |pull: &&Pull| {
+            let branches = body["variables"]["branches"].as_array().into_iter().flatten();
+            branches.into_iter().any(|branch| *branch == *pull.head)
+        };
+        let pulls = self.pulls.iter().filter(asked).map(|pull| self.graphql_node(pull));
+        let pulls: Vec<Value> = pulls.collect();
         let input = json!({
             "query": body["query"], "variables": body["variables"], "pulls": pulls,
             "path": format!("acme/{}", self.name), "viewer": self.viewer,

@@ -312,11 +312,16 @@ impl ForgeServer {
 
     /// Posts a status of a commit, as the syncer in a cluster does; the last one of a name counts.
     pub fn status(&self, commit: &str, name: &str, state: &str) {
+        self.status_by(commit, name, state, "ada");
+    }
+
+    /// The same by an account.
+    pub fn status_by(&self, commit: &str, name: &str, state: &str, by: &str) {
         let mut held = self.state.lock().unwrap();
         let all = held.statuses.entry(commit).or_insert_with(|| json!([]));
         let all = all.as_array_mut().unwrap();
         all.retain(|status| status["context"] != name);
-        all.push(json!({"context": name, "state": state}));
+        all.push(json!({"context": name, "state": state, "by": by}));
     }
 
     /// Hides `acme/shop` from the public; the token sees it all the same.

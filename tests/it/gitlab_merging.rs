@@ -119,6 +119,14 @@ fn labels_are_commands_of_people_who_may_push_in_any_case() {
         pull.labelled_by = "eve";
     });
     story.run().exits(0).says(&["`tagalong:approve` does not count: whoever set it may not write"]);
+    // Nor does one that was renamed after it was set.
+    label("tagalong:approve", "ada");
+    story.forge.edit(1, |pull| {
+        (pull.earlier, pull.taken_off, pull.is_renamed) = (Vec::new(), Vec::new(), true);
+    });
+    story.run().exits(0).says(&["`tagalong:approve` does not count: nobody can say who set it"]);
+    story.forge.edit(1, |pull| pull.is_renamed = false);
+    label("tagalong:approve", "eve");
     // Events that the token may not see do not end the list.
     story.forge.edit(1, |pull| {
         (pull.earlier, pull.taken_off, pull.noise) =
@@ -143,10 +151,21 @@ fn what_is_not_seen_never_allows() {
         pull.reviewers = Vec::new();
         pull.labels = (0..120).map(|n| format!("label{n}")).collect();
     });
-    story.run().exits(1).says(&["!1 has labels that cannot be read"]);
+    assert_eq!(story.run().exits(0).deliveries(), ["dev waiting"]);
+    // What GitLab merges at this moment is left to it.
     story.forge.edit(1, |pull| (pull.labels, pull.is_locked) = (Vec::new(), true));
-    story.run().exits(1).says(&["!1 is merged at this moment"]);
-    assert_eq!(story.forge.pulls().len(), 1);
+    story.registry.push("acme/shop", &["v1.2.0"]);
+    let before = story.forge.repo.head("tagalong/dev");
+    assert_eq!(story.run().exits(0).deliveries(), ["dev waiting"]);
+    assert_eq!((story.forge.pulls().len(), story.forge.repo.head("tagalong/dev")), (1, before));
+    // Checks and approvals that cannot be read hold one merge request, and not the run.
+    story.forge.edit(1, |pull| pull.is_locked = false);
+    story.run().exits(0);
+    passed(&story);
+    for _ in 0..4 {
+        story.forge.fault(fault("GET", "/statuses", 500, "oops"));
+    }
+    story.run().exits(0).says(&["not all of its checks can be read"]);
 }
 
 /// GitLab answers that it stopped also where it did not.
@@ -182,7 +201,11 @@ fn a_merge_is_what_was_decided_and_into_the_base() {
     story.forge.looks(2);
     story.forge.when("PUT", "1/merge", |pulls| pulls[0].labels.push("Tagalong:Hold".to_owned()));
     story.run().exits(0).says(&["it has the label `tagalong:hold`"]);
-    story.forge.edit(1, |pull| pull.labels.clear());
+    // One by somebody who may not say so is none, then as before.
+    story.forge.edit(1, |pull| pull.labelled_by = "eve");
+    story.forge.allows("ruleSquashes", true);
+    story.run().exits(0).says(&["says otherwise of squashing"]);
+    story.forge.allows("ruleSquashes", false);
     assert_eq!(story.run().exits(0).deliveries(), ["dev merged"]);
     assert!(!story.forge.pulls()[0].squash);
 }
@@ -191,7 +214,10 @@ fn a_merge_is_what_was_decided_and_into_the_base() {
 fn gitlab_merges_by_itself_where_it_has_something_to_wait_for() {
     let story = shop("autoMerge: forge");
     story.run().exits(0);
-    assert!(!story.forge.pulls()[0].armed, "there is no pipeline yet");
+    // Without a pipeline GitLab would merge at once.
+    let out = story.run().exits(0).says(&["nothing checked it"]);
+    assert_eq!(out.deliveries(), ["dev unchanged"]);
+    assert!(!story.forge.pulls()[0].armed && !story.forge.pulls()[0].merged);
     story.forge.edit(1, |pull| {
         pull.checks = vec![serde_json::json!({"name": "test", "conclusion": null})];
     });
@@ -200,7 +226,12 @@ fn gitlab_merges_by_itself_where_it_has_something_to_wait_for() {
     story.forge.seen();
     story.run().exits(0);
     assert_eq!(story.forge.writes(), [""; 0]);
-    // What has passed by now, GitLab merges at once.
+    // What has passed by now, the bot merges, by the rules of the policy.
+    let unnamed = shop("autoMerge: forge, checks: [e2e]");
+    unnamed.run().exits(0);
+    passed(&unnamed);
+    unnamed.run().exits(0).says(&["`e2e` has not reported"]);
+    assert!(!unnamed.forge.pulls()[0].merged);
     let green = shop("autoMerge: forge");
     green.run().exits(0);
     passed(&green);

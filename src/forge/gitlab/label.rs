@@ -1,6 +1,8 @@
 //! Labels, and who set them
 //! ([REST](https://docs.gitlab.com/api/resource_label_events/#merge-requests)).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use super::GitLab;
 use super::merge::MergeRequestState;
 use super::review::Person;
 use crate::forge::ForgeFault;
-use crate::policy::{APPROVE, HOLD, REBASE};
+use crate::policy::{APPROVE, HOLD, REBASE, RETRY};
 use crate::pull_request::Labeller;
 
 #[derive(Deserialize)]
@@ -69,6 +71,7 @@ impl GitLab {
     ) -> Result<Option<Labeller>, ForgeFault> {
         let spellings = self.spellings(number, label).await?;
         let since = self.earliest(number, label).await?;
+        let changes = self.label_changes(number, label).await?;
         let route = self.route(&format!("merge_requests/{number}/resource_label_events"));
         let events: Vec<LabelEvent> = self.list(&route).await?;
         let mut found: Option<Labeller> = None;
@@ -77,11 +80,14 @@ impl GitLab {
                 event.label.as_ref().is_some_and(|label| label.name == *spelling)
             };
             let last = events.iter().filter(is_it).max_by_key(|event| event.id);
+            // A label that was renamed keeps its events.
+            let is_renamed = |event: &&LabelEvent| {
+                changes.get(spelling).is_some_and(|changed| *changed > event.created_at)
+            };
             let last = last.filter(|event| event.action == "add" && event.created_at > since);
+            let last = last.filter(|event| label == HOLD || !is_renamed(event));
             let Some(person) = last.and_then(|event| event.user.clone()) else {
-                if label == HOLD {
-                    continue;
-                }
+                // A hold by nobody knows whom counts, and nothing else does.
                 return Ok(None);
             };
             let by = self.labeller(person).await?;
@@ -94,8 +100,30 @@ impl GitLab {
         Ok(found)
     }
 
-    /// The time before which a label cannot have been set. A label that was renamed keeps its events: so what approves a
-    /// commit, or throws one away, must be younger than what the branch is now.
+    /// The times at which labels of a merge request were last changed, as when they were renamed
+    /// ([GraphQL](https://docs.gitlab.com/api/graphql/reference/#label)).
+    async fn label_changes(
+        &self,
+        number: u64,
+        label: &str,
+    ) -> Result<BTreeMap<String, Timestamp>, ForgeFault> {
+        if label != APPROVE && label != REBASE && label != RETRY {
+            return Ok(BTreeMap::new());
+        }
+        let query = "query($path: ID!, $iid: String!) { project(fullPath: $path) { mergeRequest(iid: $iid) { \
+            labels { nodes { title updatedAt } } } } }";
+        let variables = json!({"path": self.repository.path(), "iid": number.to_string()});
+        let answer: Value = self.ask(&json!({"query": query, "variables": variables})).await?;
+        let nodes = &answer["project"]["mergeRequest"]["labels"]["nodes"];
+        let changed = nodes.as_array().into_iter().flatten().filter_map(|node| {
+            let at = node["updatedAt"].as_str()?.parse().unwrap_or(Timestamp::MAX);
+            Some((node["title"].as_str()?.to_owned(), at))
+        });
+        Ok(changed.collect())
+    }
+
+    /// The time before which a label cannot have been set: what approves a commit, or throws one away, must be younger than
+    /// what the branch is now.
     async fn earliest(&self, number: u64, label: &str) -> Result<Timestamp, ForgeFault> {
         if label != APPROVE && label != REBASE {
             return Ok(Timestamp::MIN);

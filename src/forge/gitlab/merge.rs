@@ -35,30 +35,44 @@ pub(super) struct MergeRequestState {
     target_branch: String,
     #[serde(default)]
     draft: bool,
-    #[serde(default)]
-    squash: bool,
+    /// True if it will be squashed, whatever was wished.
+    squash_on_merge: Option<bool>,
+    head_pipeline: Option<HeadPipeline>,
     #[serde(default)]
     merge_when_pipeline_succeeds: bool,
     detailed_merge_status: Option<MergeStatus>,
     merge_error: Option<String>,
 }
 
+/// The newest pipeline of the head.
+#[derive(Clone, Deserialize)]
+struct HeadPipeline {
+    status: String,
+}
+
 impl MergeRequestState {
+    /// True if GitLab would not wait for anything: it then merges at once, by its own rules alone.
+    fn has_nothing_to_wait_for(&self) -> bool {
+        let pipeline = self.head_pipeline.as_ref().map(|pipeline| pipeline.status.as_str());
+        matches!(pipeline, None | Some("success" | "skipped"))
+    }
+
     fn is_merged(&self) -> bool {
         self.state == "merged"
     }
 
     /// The reason against a merge that was decided a moment ago.
-    fn objection(&self, base: &str) -> Option<String> {
-        let is_held = self.labels.iter().any(|label| label.eq_ignore_ascii_case(HOLD));
-        let why = match () {
-            () if self.state != "opened" => "it is not open any more",
-            () if self.target_branch != base => "its target is another branch by now",
-            () if is_held => return Some(format!("it has the label `{HOLD}`")),
-            () if self.draft => "it is a draft",
-            () => return None,
-        };
-        Some(why.to_owned())
+    fn objection(&self, base: &str) -> Option<&'static str> {
+        match () {
+            () if self.state != "opened" => Some("it is not open any more"),
+            () if self.target_branch != base => Some("its target is another branch by now"),
+            () if self.draft => Some("it is a draft"),
+            () => None,
+        }
+    }
+
+    fn has_hold(&self) -> bool {
+        self.labels.iter().any(|label| label.eq_ignore_ascii_case(HOLD))
     }
 }
 
@@ -119,6 +133,9 @@ impl GitLab {
                 Merged::Moved => Err(ForgeFault::HeadMoved),
                 _ => Ok(AutoMerged::Enabled),
             };
+        }
+        if self.merge_state(number).await?.has_nothing_to_wait_for() {
+            return Ok(AutoMerged::NothingToWaitFor);
         }
         // Versions before 17.11 know the second name alone.
         let body = json!({
@@ -186,10 +203,28 @@ impl GitLab {
         let route = self.route(&format!("merge_requests/{number}"));
         let there: MergeRequestState =
             self.change(Method::PUT, &route, &json!({"squash": squash})).await?;
-        if there.squash != squash && !squash {
-            return Ok(Some("the project squashes every merge request".to_owned()));
+        if there.squash_on_merge.is_some_and(|is_squashed| is_squashed != squash) {
+            let why = "a rule of the project says otherwise of squashing than `mergeMethod`";
+            return Ok(Some(why.to_owned()));
         }
-        Ok(there.objection(&self.observed().base))
+        self.objection(number, &there).await
+    }
+
+    /// The reason against a merge that was decided a moment ago. A hold counts as it did then: by whom it is.
+    async fn objection(
+        &self,
+        number: u64,
+        there: &MergeRequestState,
+    ) -> Result<Option<String>, ForgeFault> {
+        if let Some(why) = there.objection(&self.observed().base) {
+            return Ok(Some(why.to_owned()));
+        }
+        if !there.has_hold() {
+            return Ok(None);
+        }
+        let by = self.labelled(number, HOLD).await?;
+        let is_held = by.is_none_or(|by| by.may_write);
+        Ok(is_held.then(|| format!("it has the label `{HOLD}`")))
     }
 
     /// Sends a merge, and again while GitLab says that it is still looking, or that nothing is in the way by now.
@@ -204,7 +239,7 @@ impl GitLab {
             };
             let unread = |fault| RefusedMerge { fault, status: None };
             let there = self.merge_state(number).await.map_err(unread)?;
-            if let Some(why) = there.objection(&self.observed().base) {
+            if let Some(why) = self.objection(number, &there).await.map_err(unread)? {
                 return Err(RefusedMerge { fault: ForgeFault::NotMergeable(why), status: None });
             }
             let status = there.detailed_merge_status;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::rules::ProjectRules;
 use super::text::{as_written, without_draft};
 use super::{GitLab, MAX_PAGES, Username};
 use crate::forge::{ForgeFault, Observed};
+use crate::policy::HOLD;
 use crate::pull_request::{BranchPullRequests, Mergeable, PullRequest, Queue};
 use crate::repo_id::RepoId;
 
@@ -255,15 +256,18 @@ pub(super) fn lists(
     let is_asked = |brief: &BriefMergeRequest| {
         brief.is_own() && branches.contains(&brief.source_branch.as_str())
     };
-    if let Some(locked) = locked.rows().find(is_asked) {
-        let why = format!("!{} is merged at this moment; the next run sees it", locked.iid);
-        return Err(ForgeFault::Unavailable(why));
+    // What GitLab merges at this moment, nobody changes: as if somebody held it.
+    for brief in locked.rows().filter(is_asked) {
+        let branch = brief.source_branch.clone();
+        let mut pull = brief.pull_request();
+        pull.labels.push(HOLD.to_owned());
+        lists.pulls.entry(branch).or_default().open.get_or_insert(pull);
     }
     for request in open.rows().filter(|open| is_asked(&open.brief)) {
         let branch = request.brief.source_branch.clone();
         let is_approved = request.approved_by.has_hidden()
             || request.approved_by.nodes.iter().flatten().next().is_some();
-        let pull = request.pull_request()?;
+        let pull = request.pull_request();
         if is_approved {
             lists.approved.insert(pull.number);
         }
@@ -305,13 +309,13 @@ impl BriefMergeRequest {
 
 impl OpenMergeRequest {
     /// The merge request. Whether an approval is of its head, nothing here says.
-    fn pull_request(self) -> Result<PullRequest, ForgeFault> {
-        if self.brief.labels.is_cut() || self.brief.labels.has_hidden() {
-            let why =
-                format!("!{} has labels that cannot be read, and one may hold it", self.brief.iid);
-            return Err(ForgeFault::Unavailable(why));
-        }
+    fn pull_request(self) -> PullRequest {
+        let has_unread = self.brief.labels.is_cut() || self.brief.labels.has_hidden();
         let mut pull = self.brief.pull_request();
+        if has_unread {
+            // A label that is not read may be a hold.
+            pull.labels.push(HOLD.to_owned());
+        }
         let status = self.detailed_merge_status;
         let is_unseen = self.reviewers.is_cut() || self.reviewers.has_hidden();
         let reviews: BTreeSet<String> = self
@@ -333,7 +337,7 @@ impl OpenMergeRequest {
         pull.queue = if is_in_train { Queue::Inside } else { Queue::None };
         let by = self.merge_user.map(|user| user.username).unwrap_or_default();
         pull.auto_merge_by = (self.auto_merge_enabled && !is_in_train).then_some(by);
-        Ok(pull)
+        pull
     }
 }
 
@@ -354,7 +358,7 @@ impl GitLab {
                 project.viewer.clone_from(&lists.viewer);
                 base.clone_into(&mut project.base);
             });
-            self.count_approvals(&mut lists).await?;
+            self.count_approvals(&mut lists).await;
             observed.pulls.extend(lists.pulls);
         }
         // The base is read last: what was merged before the lists were read is in it.
@@ -367,20 +371,23 @@ impl GitLab {
             pull.queue = Queue::Outside;
         }
         if with_checks {
-            self.read_checks(open).await?;
+            self.read_checks(open).await;
         }
         Ok(observed)
     }
 
-    /// Reads the checks of the heads of merge requests, some at once.
-    async fn read_checks(&self, open: Vec<&mut PullRequest>) -> Result<(), ForgeFault> {
+    /// Reads the checks of the heads of merge requests, some at once. Those that cannot be read let nothing be merged.
+    async fn read_checks(&self, open: Vec<&mut PullRequest>) {
         let read = stream::iter(open).map(async |pull| {
-            let checks = self.statuses(&pull.head).await?;
+            let checks = self.statuses(&pull.head).await;
+            if let Err(fault) = &checks {
+                tracing::warn!(pull.number, ?fault, "checks of a merge request cannot be read");
+            }
+            let checks = checks.ok().flatten();
             pull.more_checks = checks.is_none();
             pull.checks = checks.unwrap_or_default();
-            Ok(())
         });
-        read.buffer_unordered(AT_ONCE).try_collect().await
+        read.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
     /// Reads all lists for some branches, to their ends.

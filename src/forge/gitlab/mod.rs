@@ -17,6 +17,7 @@ mod text;
 mod verbs;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use serde_json::Value;
 use super::ForgeFault;
 use super::pace::Pace;
 use crate::http;
+use crate::pull_request::Labeller;
 use crate::repo_id::RepoId;
 use crate::settings::ForgeSettings;
 use answer::{GraphqlAnswer, ReadBody};
@@ -62,6 +64,8 @@ struct ObservedProject {
     base: String,
     /// True if they are merged by a train.
     has_trains: bool,
+    /// Rights of accounts, by their numbers.
+    people: BTreeMap<u64, Labeller>,
 }
 
 /// Somebody, as GitLab's interfaces name people and programs.

@@ -54,15 +54,24 @@ struct Account {
 }
 
 impl GitLab {
-    /// Finds out which approvals of open merge requests count, and notes why others do not.
-    pub(super) async fn count_approvals(&self, lists: &mut BranchLists) -> Result<(), ForgeFault> {
+    /// Finds out which approvals of open merge requests count, and notes why others do not. Those that cannot be read do
+    /// not.
+    pub(super) async fn count_approvals(&self, lists: &mut BranchLists) {
         for (number, pull) in lists.open_mut() {
-            let approvals: Approvals =
-                self.get(&self.route(&format!("merge_requests/{number}/approvals"))).await?;
-            let since = self.version(number, &pull.head).await?;
-            for approval in approvals.approved_by {
-                self.count(approval, since, pull).await?;
+            if let Err(fault) = self.approvals_of(number, pull).await {
+                tracing::warn!(number, ?fault, "approvals of a merge request cannot be read");
+                pull.is_approved = false;
+                pull.ignored_labels.push("its approvals cannot be read, so none counts".to_owned());
             }
+        }
+    }
+
+    async fn approvals_of(&self, number: u64, pull: &mut PullRequest) -> Result<(), ForgeFault> {
+        let approvals: Approvals =
+            self.get(&self.route(&format!("merge_requests/{number}/approvals"))).await?;
+        let since = self.version(number, &pull.head).await?;
+        for approval in approvals.approved_by {
+            self.count(approval, since, pull).await?;
         }
         Ok(())
     }
@@ -109,8 +118,18 @@ impl GitLab {
         Ok(newest.map(|version| version.created_at))
     }
 
-    /// The rights of somebody in the project.
+    /// The rights of somebody in the project, asked for once in a run.
     pub(super) async fn labeller(&self, person: Person) -> Result<Labeller, ForgeFault> {
+        if let Some(known) = self.observed().people.get(&person.id) {
+            return Ok(known.clone());
+        }
+        let id = person.id;
+        let found = self.rights_of(person).await?;
+        self.observe_project(|project| drop(project.people.insert(id, found.clone())));
+        Ok(found)
+    }
+
+    async fn rights_of(&self, person: Person) -> Result<Labeller, ForgeFault> {
         let route = self.route(&format!("members/all/{}", person.id));
         let may_write = match self.get::<Membership>(&route).await {
             Ok(member) => member.access_level >= DEVELOPER,

@@ -2,12 +2,14 @@
 // Where the client's types lag behind the documentation, the documentation counts.
 import type {
     AcceptMergeRequestOptions, BranchSchema, CommitStatusSchema, CreateMergeRequestOptions, EditMergeRequestOptions,
-    ExpandedMergeRequestSchema, IssueSchema, LabelEventSchema, MergeRequestDiffVersionsSchema, MergeRequestNoteSchema,
+    ExpandedMergeRequestSchema, ExpandedPipelineSchema, IssueSchema, LabelEventSchema, MergeRequestDiffVersionsSchema, MergeRequestNoteSchema,
     MilestoneSchema, ReleaseSchema, SimpleUserSchema,
 } from '@gitbeaker/core';
 
-// https://docs.gitlab.com/api/merge_requests/#merge-status lists more verdicts.
-export type MergeRequest = Omit<ExpandedMergeRequestSchema, 'detailed_merge_status'> & { detailed_merge_status: string };
+// https://docs.gitlab.com/api/merge_requests/#merge-status lists more verdicts, and `squash_on_merge`.
+export type MergeRequest = Omit<ExpandedMergeRequestSchema, 'detailed_merge_status'>
+    & { detailed_merge_status: string, squash_on_merge?: boolean };
+export type HeadPipeline = ExpandedPipelineSchema;
 export type Branch = BranchSchema;
 // https://docs.gitlab.com/ci/jobs/#available-job-statuses lists more of them.
 export type CommitStatus = Omit<CommitStatusSchema, 'status'> & { status: string };

@@ -43,12 +43,17 @@ const run = async ({ query, variables, path, pulls, viewer }) => {
     const rootValue = {
         currentUser: { username: viewer },
         project: ({ fullPath }) => fullPath === path ? {
+            mergeRequest: ({ iid }) => {
+                const pull = pulls.find((pull) => pull.iid === iid);
+                const labels = (args) => list(pull.labels.map((title) => ({ title, updatedAt: pull.renamedAt })), args);
+                return pull ? { labels } : null;
+            },
             mergeRequests: (args) => connection(pulls.filter((pull) => args.state === pull.state
                 && args.sourceBranches.includes(pull.sourceBranch) && args.targetBranches.includes(pull.targetBranch))
                 .sort((a, b) => Number(b.iid) - Number(a.iid))
                 .map((pull) => ({
                     ...pull,
-                    labels: (args) => list(pull.labels.map((title) => ({ title })), args),
+                    labels: (args) => list(pull.labels.map((title) => ({ title, updatedAt: pull.renamedAt })), args),
                     approvedBy: (args) => list(pull.approvers, args),
                     // What the token may not see is null.
                     reviewers: (args) => list(pull.reviewers.map(({ username, reviewState }) => (

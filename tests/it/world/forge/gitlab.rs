@@ -17,6 +17,8 @@ use crate::world::openapi;
 /// The moment at which a branch came to where it is.
 const PUSHED: &str = "2027-01-01T12:00:00.000Z";
 const EARLIER: &str = "2027-01-01T11:00:00.000Z";
+const LATEST: &str = "2027-01-01T14:00:00.000Z";
+const EARLIEST: &str = "2026-01-01T10:00:00.000Z";
 const LATER: &str = "2027-01-01T13:00:00.000Z";
 
 /// Accounts by their numbers, from one on; others get theirs when they are first named.
@@ -105,6 +107,7 @@ impl Held {
         let asked = |pull: &&Pull| {
             let branches = body["variables"]["branches"].as_array().into_iter().flatten();
             branches.into_iter().any(|branch| *branch == *pull.head)
+                || body["variables"]["iid"] == pull.number.to_string()
         };
         let pulls = self.pulls.iter().filter(asked).map(|pull| self.graphql_node(pull));
         let pulls: Vec<Value> = pulls.collect();
@@ -136,7 +139,7 @@ impl Held {
             "iid": pull.number.to_string(), "webUrl": self.web_url(pull), "title": titled(pull), "state": if pull.is_locked { "locked" } else { state(pull) },
             "description": pull.body, "sourceBranch": pull.head, "targetBranch": pull.base,
             "sourceProjectId": if pull.fork { 99 } else { 7 }, "targetProjectId": 7,
-            "diffHeadSha": self.head_of(pull), "labels": pull.labels, "draft": pull.draft,
+            "diffHeadSha": self.head_of(pull), "labels": pull.labels, "renamedAt": if pull.is_renamed { LATEST } else { EARLIEST }, "draft": pull.draft,
             "author": {"username": self.author}, "detailedMergeStatus": self.verdict(pull).to_uppercase(),
             "autoMergeEnabled": pull.armed || pull.queued,
             "autoMergeStrategy": (pull.armed || pull.queued).then_some(strategy),
@@ -303,6 +306,7 @@ impl Held {
             names.iter().map(|name| held.user(name)).collect()
         };
         let (reviewers, assignees) = (people(self, &pull.reviewers), people(self, &pull.assignees));
+        let always_squashes = self.settings["ruleSquashes"] == json!(true);
         let author = self.author.clone();
         let shown = filled(
             "MergeRequest",
@@ -310,7 +314,8 @@ impl Held {
                 "iid": number, "web_url": self.web_url(&pull), "title": titled(&pull), "description": pull.body,
                 "state": state(&pull), "source_branch": pull.head, "target_branch": pull.base, "labels": pull.labels,
                 "draft": pull.draft, "sha": self.head_of(&pull), "detailed_merge_status": self.verdict(&pull),
-                "squash": pull.squash,
+                "squash": pull.squash, "squash_on_merge": pull.squash || always_squashes,
+                "head_pipeline": pipeline(&pull).map(|status| filled("HeadPipeline", json!({"status": status}))),
                 "merge_when_pipeline_succeeds": pull.armed, "reviewers": reviewers, "assignees": assignees,
                 "author": self.user(&author),
             }),
@@ -332,7 +337,6 @@ impl Held {
         };
         let (reviewers, assignees) = (ids("reviewer_ids"), ids("assignee_ids"));
         let takes_one = self.settings["takesOne"] == json!(true);
-        let always_squashes = self.settings["mergeCommitAllowed"] == json!(false);
         let pull = self.pulls.iter_mut().find(|pull| pull.number == number).unwrap();
         if let Some(title) = body["title"].as_str() {
             pull.draft = title.starts_with("Draft: ");
@@ -358,7 +362,7 @@ impl Held {
             pull.reviewers.truncate(1);
         }
         pull.milestone = body["milestone_id"].as_u64().or(pull.milestone);
-        pull.squash = body["squash"].as_bool().unwrap_or(pull.squash) || always_squashes;
+        pull.squash = body["squash"].as_bool().unwrap_or(pull.squash);
         self.merge_request(number, 200)
     }
 
@@ -377,15 +381,9 @@ impl Held {
         if body["sha"].as_str() != Some(&head) {
             return said(409, &format!("SHA does not match HEAD of source branch: {head}"));
         }
-        let is_passed =
-            |check: &Value| check["conclusion"] == "SUCCESS" || check["state"] == "SUCCESS";
         let is_auto = body["auto_merge"] == json!(true);
-        if is_auto && pull.checks.is_empty() && verdict == "mergeable" {
-            // There is no pipeline to wait for.
-            return said(405, "405 Method Not Allowed");
-        }
-        // A pipeline that passed is merged at once, whatever else there is to wait for.
-        if is_auto && !pull.checks.iter().all(is_passed) {
+        // Without a pipeline, or after one that passed, it is merged at once.
+        if is_auto && !matches!(pipeline(&pull), None | Some("success")) {
             self.pulls.iter_mut().find(|pull| pull.number == number).unwrap().armed = true;
             return self.merge_request(number, 200);
         }
@@ -543,6 +541,18 @@ impl Held {
 /// The accounts of a server that nobody has named yet.
 pub(super) fn accounts() -> Vec<String> {
     ACCOUNTS.map(str::to_owned).to_vec()
+}
+
+/// The state of the pipeline of a head.
+fn pipeline(pull: &Pull) -> Option<&'static str> {
+    let is_passed = |check: &Value| check["conclusion"] == "SUCCESS" || check["state"] == "SUCCESS";
+    let is_running = |check: &Value| check["conclusion"].is_null() && check["state"].is_null();
+    match &pull.checks[..] {
+        [] => None,
+        all if all.iter().all(is_passed) => Some("success"),
+        all if all.iter().any(is_running) => Some("running"),
+        _ => Some("failed"),
+    }
 }
 
 fn titled(pull: &Pull) -> String {

@@ -108,6 +108,8 @@ pub struct Pull {
     pub squash: bool,
     /// Whether GitLab goes on merging it although it was told to stop.
     pub stays_armed: bool,
+    /// Whether its labels were renamed after they were set.
+    pub is_renamed: bool,
     /// Whether GitLab is merging it.
     pub is_locked: bool,
     /// What was merged.
@@ -146,6 +148,7 @@ impl Default for Pull {
             taken_off: Vec::new(),
             squash: false,
             stays_armed: false,
+            is_renamed: false,
             is_locked: false,
             merged_head: String::new(),
         }

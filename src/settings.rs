@@ -192,11 +192,19 @@ pub enum InvalidSetting {
     /// Two variables name different servers, of which both would see a token.
     #[error("{0} is on another server than {1}: name one of them")]
     OtherServer(&'static str, &'static str),
+    /// Two forges on one host, of which nobody can say which one a repository is on.
+    #[error(
+        "GITHUB_SERVER_URL and GITLAB_URL are both on {0}: leave out the one that is not meant"
+    )]
+    OneHost(String),
     /// `--repo` is an address that is not reached over HTTP.
     #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
     Scheme(String),
     /// `--repo` is neither a path nor a URL nor OWNER/NAME.
-    #[error("--repo {0}: no such directory, and neither a URL nor OWNER/NAME")]
+    #[error(
+        "--repo {0}: no such directory, and neither a URL nor OWNER/NAME on a forge that is known; with groups within groups, or \
+         for GitLab, add --forge gitlab or set GITLAB_URL"
+    )]
     Repo(String),
     /// A URL with a user or password in it: it would be seen in process lists and logs.
     #[error(
@@ -406,12 +414,20 @@ pub fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// The repository that a workflow or a CI job is of.
+/// The repository that a workflow or a CI job is of, with the host that it is on: another forge can have one of its name.
 fn workflow_repository() -> Option<String> {
-    if var("GITHUB_ACTIONS").is_some() {
-        return var("GITHUB_REPOSITORY");
-    }
-    var("GITLAB_CI").and_then(|_| var("CI_PROJECT_PATH"))
+    let (is_job, server, name) = if var("GITHUB_ACTIONS").is_some() {
+        (true, var("GITHUB_SERVER_URL"), var("GITHUB_REPOSITORY"))
+    } else {
+        (var("GITLAB_CI").is_some(), var("CI_SERVER_URL"), var("CI_PROJECT_PATH"))
+    };
+    let name = name.filter(|_| is_job)?;
+    let url = server.and_then(|server| Url::parse(&server).ok());
+    let host = url.as_ref().and_then(|url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{port}", url.host_str()?))
+    });
+    Some(host.map_or_else(|| name.clone(), |host| format!("{host}/{name}")))
 }
 
 /// The key that commits are signed with, from a variable or a file.

@@ -20,8 +20,7 @@ pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, R
 use crate::repo_id::RepoId;
 
 /// The remedy where a repository is on no forge that is known.
-pub const NO_FORGE: &str =
-    "the repository is on no forge that is known; name one as OWNER/NAME, or by its URL";
+pub const NO_FORGE: &str = "the repository is on no forge that is known (GITLAB_URL and GITHUB_SERVER_URL name servers of your own)";
 
 /// The verbs of a forge, for one repository. Each fails when the forge refuses, or cannot be reached; what the error says
 /// names the product and what to change.

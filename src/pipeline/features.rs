@@ -13,7 +13,7 @@ pub(super) fn unsupported(
     repository: &RepositorySettings,
     forges: &Forges,
 ) -> Vec<Diagnostic> {
-    let kind = tree.forge_kind(forges);
+    let kind = tree.forges(forges).first().kind;
     let features = kind.features();
     let mut told = Vec::new();
     if repository.sign == Some(Sign::Forge) && !features.signs_commits {

@@ -230,10 +230,9 @@ impl Observation {
                 let forges = &request.around.forges;
                 match origin_on_forge(tree.root(), forges) {
                     Some(id) => format!("this is a work tree; `--repo {id}` looks at them"),
-                    None => format!(
-                        "its origin is not on {}",
-                        forges.first().server_url.host_str().unwrap_or_default()
-                    ),
+                    None => "its origin is on no forge that is known (GITLAB_URL and GITHUB_SERVER_URL name servers of \
+                         your own)"
+                        .to_owned(),
                 }
             }
             (ForgeView::NotNeeded | ForgeView::Read(_), _) => return None,

@@ -19,7 +19,8 @@ impl Seal {
         let address = || Some(set.origin.as_str()).filter(|origin| origin.contains("://"));
         let address =
             || address().map(|origin| origin.trim_end_matches('/').trim_end_matches(".git"));
-        let repository = tree.name().or_else(|| address().map(str::to_owned)).unwrap_or_default();
+        let name = tree.whole_name().or_else(|| tree.name());
+        let repository = name.or_else(|| address().map(str::to_owned)).unwrap_or_default();
         Self { keys: settings.ledger_keys.clone(), repository }
     }
 

@@ -37,6 +37,9 @@ impl Session {
         let given = load::given(&settings.scope)?;
         let tags = Tags::new(settings)?;
         let tree = Tree::open(&settings.scope, &around, via).await?;
+        // Names without a host are of the forge that the policies are on.
+        let forges = tree.forges(&around.forges);
+        let around = Surroundings { forges, ..around };
         let loaded = Loaded::read(&tree, given.as_ref(), &settings.scope)?;
         Ok(Self { around, tags, tree, loaded })
     }

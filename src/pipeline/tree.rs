@@ -8,7 +8,6 @@ use url::Url;
 
 use super::Failure;
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::forge_kind::ForgeKind;
 use crate::git::{BlobReader, Blobs, Checkout, Clone, GitError, LEDGER_REF, Remote};
 use crate::manifest::MAX_FILE;
 use crate::policy::{Home, PolicySet, Via};
@@ -108,9 +107,7 @@ impl Tree {
             Self::Work(tree) => Checkout::discover(tree.root()).ok().and_then(|it| it.branch()),
             Self::Git { clone, .. } => Some(clone.branch().to_owned()),
         };
-        let name = self.name();
-        // Two forges can have repositories of one name.
-        let whole = self.host().zip(name.as_ref()).map(|(host, name)| format!("{host}/{name}"));
+        let (name, whole) = (self.name(), self.whole_name());
         let address = || match self {
             Self::Work(_) => String::new(),
             Self::Git { clone, .. } => clone.address(),
@@ -140,6 +137,11 @@ impl Tree {
         name.map(|name| name.to_lowercase())
     }
 
+    /// The name with the host before it, where that is known: two forges can have repositories of one name.
+    pub(super) fn whole_name(&self) -> Option<String> {
+        self.host().zip(self.name()).map(|(host, name)| format!("{host}/{name}"))
+    }
+
     /// The host of the server that the repository is on, where that is known.
     fn host(&self) -> Option<String> {
         match self {
@@ -148,13 +150,20 @@ impl Tree {
         }
     }
 
-    /// The product of the forge that the repository is on; that of names without a host where nobody knows.
-    pub(super) fn forge_kind(&self, forges: &Forges) -> ForgeKind {
+    /// The forges that are known, that of the repository first.
+    pub(super) fn forges(&self, forges: &Forges) -> Forges {
         let id = match self {
             Self::Work(tree) => origin_on_forge(tree.root(), forges),
             Self::Git { id, .. } => id.clone(),
         };
-        id.map_or(forges.first().kind, |id| forges.at(&id).first().kind)
+        id.map_or_else(|| forges.clone(), |id| forges.at(&id))
+    }
+
+    /// The host that the repository is on, where that is no forge that is known.
+    pub(super) fn unknown_host(&self, forges: &Forges) -> Option<String> {
+        let Self::Work(tree) = self else { return None };
+        let is_known = origin_on_forge(tree.root(), forges).is_some();
+        self.host().filter(|_| !is_known)
     }
 
     /// A home with the branch that was read.

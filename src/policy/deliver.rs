@@ -182,7 +182,8 @@ impl Deliver {
     /// # Errors
     /// The key and the reason.
     pub(super) fn read(raw: RawDeliver) -> Result<Self, (&'static str, String)> {
-        let is_team = |name: &String| name.split('/').count() <= 2 && !name.starts_with('@');
+        let is_team =
+            |name: &String| !name.starts_with('@') && name.split('/').all(|part| !part.is_empty());
         if let Some(wrong) = raw.reviewers.iter().find(|name| !is_team(name)) {
             let why = format!("`{wrong}` is neither a user nor an organisation/team");
             return Err(("reviewers", why));

@@ -101,6 +101,10 @@ impl Forges {
     /// A variable that names a URL does not, or an app has no key.
     pub(super) fn read(first: Option<ForgeKind>) -> Result<Self, InvalidSetting> {
         let (github, gitlab) = (github()?, gitlab()?);
+        // Which of both a repository is on, its host says.
+        if github.host() == gitlab.host() {
+            return Err(InvalidSetting::OneHost(github.host()));
+        }
         let is_gitlab = match first {
             Some(kind) => kind == ForgeKind::GitLab,
             None if var("GITHUB_ACTIONS").is_some() => false,
@@ -179,6 +183,8 @@ impl Forges {
         let there = self.0.iter().find(|forge| forge.host().eq_ignore_ascii_case(host));
         match there {
             Some(forge) => forge.id(path),
+            // A host that nobody knows is no group of another one, where anybody may have that name.
+            None if path.contains('/') && host.contains(['.', ':']) => None,
             None => self.first().id(text),
         }
     }
@@ -321,8 +327,15 @@ impl ForgeSettings {
     #[expect(clippy::option_option, reason = "another server, or a name that is none here")]
     fn over_ssh(&self, address: &str) -> Option<Option<Url>> {
         let host = self.server_url.host_str()?;
-        let ssh = [format!("git@{host}:"), format!("ssh://git@{host}/")];
-        let name = ssh.iter().find_map(|prefix| address.strip_prefix(prefix.as_str()))?;
+        // The port is that of the SSH server, and says nothing of the other one.
+        let url = Url::parse(address).ok().filter(|url| url.scheme() == "ssh");
+        let name = match &url {
+            Some(url) => url.path().trim_start_matches('/').to_owned(),
+            None => address.strip_prefix(&format!("git@{host}:"))?.to_owned(),
+        };
+        if url.is_some_and(|url| url.host_str() != Some(host)) {
+            return None;
+        }
         let name = name.trim_end_matches('/');
         let id = self.id(name.strip_suffix(".git").unwrap_or(name));
         Some(id.and_then(|id| self.repository_url(&id)))
@@ -398,6 +411,10 @@ mod tests {
             let id = forges().id(text).map(|id| format!("{} {id}", id.host()));
             assert_eq!(id.as_deref(), want, "{text}");
         }
+        // Also where groups have groups.
+        let gitlab = Forges::of(forge(ForgeKind::GitLab, "https://gitlab.com"), Vec::new());
+        assert!(gitlab.id("acme/platform/fleet").is_some() && gitlab.id("acme.io/fleet").is_some());
+        assert_eq!(gitlab.id("gitlab.example.com/acme/fleet"), None);
         let url = |text: &str| Url::parse(text).unwrap();
         let behind = |text: &str| forges().behind(&url(text)).map(|forge| forge.kind);
         assert_eq!(behind("https://ghe.example.com/acme/fleet.git"), Some(ForgeKind::GitHub));
@@ -419,6 +436,11 @@ mod tests {
                 "ssh://git@dev.example.com/a/b/c/",
                 Some("https://dev.example.com:8443/git/a/b/c.git"),
             ),
+            (
+                "ssh://git@ghe.example.com:2222/acme/fleet.git",
+                Some("https://ghe.example.com/acme/fleet.git"),
+            ),
+            ("ssh://git@other.example:2222/acme/fleet.git", None),
             ("git@ghe.example.com:acme/a/b.git", None),
             ("https://u:p@x.example/a/b", Some("https://x.example/a/b")),
             ("git@x.example:a/b.git", None),

@@ -33,7 +33,8 @@ pub fn ci_jobs(kind: ForgeKind, is_there: impl Fn(&str) -> bool) -> CiJobs {
     }
     let is_included = path == GITLAB_INCLUDED;
     let note = format!(
-        "{GITLAB_FILE}, which is there already: add `include: [{{local: {GITLAB_INCLUDED}}}]` to it"
+        "{GITLAB_FILE}, which is there already: add `include: [{{local: {GITLAB_INCLUDED}}}]` to it, and `test` to its \
+         `stages` where it has some"
     );
     CiJobs { file: Some((path.to_owned(), text.to_owned())), note: is_included.then_some(note) }
 }
@@ -64,7 +65,7 @@ mod tests {
             let path = file.map(|(path, _)| path).unwrap_or_default();
             format!("{path} {}", note.unwrap_or_default())
         };
-        let own = "add `include: [{local: .gitlab/tagalong.yaml}]` to it";
+        let own = "add `include: [{local: .gitlab/tagalong.yaml}]` to it, and `test` to its `stages` where it has some";
         let cases = [
             (ForgeKind::GitHub, vec![], ".github/workflows/tagalong.yaml ".to_owned()),
             (

@@ -413,7 +413,7 @@ fn refusals_say_what_to_change() {
         ),
         (404, "Not Found", vec![], "GitHub does not know acme/fleet"),
         (410, "Pull requests are disabled", vec![], "enable them in the repository's settings"),
-        (422, "Validation Failed", vec![], "GitHub refuses the pull request (422)"),
+        (422, "Validation Failed", vec![], "GitHub refuses the pull request: Validation Failed"),
         (500, "Server Error", vec![], "GitHub cannot be reached or fails"),
     ];
     for (status, message, headers, want) in cases {

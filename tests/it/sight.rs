@@ -122,7 +122,7 @@ fn a_checkout_says_what_a_run_of_it_would_not_use() {
     let pulls = policies.replace("via: push", "via: pull-request");
     std::fs::write(checkout.join("policies/p.yaml"), pulls).unwrap();
     let plan = bot(&["plan"], at).exits(0);
-    plan.says(&["its origin is not on github.com"]);
+    plan.says(&["its origin is on no forge that is known"]);
     let page = world.dir("").join("page.html");
     bot(&["status", "--html", arg(&page)], at).exits(0);
     let page = std::fs::read_to_string(page).unwrap();

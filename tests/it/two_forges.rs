@@ -26,7 +26,8 @@ fn a_job_knows_its_server_and_its_project() {
     // Another server does not see the job's token, and is asked without any.
     let other = story.world.gitlab("other", &[]);
     story.forge.seen();
-    job(&[("GITLAB_URL", &other.url), ("TAGALONG_FORGE", "gitlab")]).exits(1);
+    let elsewhere = [("GITLAB_URL", other.url.as_str()), ("TAGALONG_FORGE", "gitlab")];
+    job(&elsewhere).exits(2).says(&["neither a URL nor OWNER/NAME"]);
     assert_eq!(other.seen().iter().filter(|request| !request.contains("(challenged)")).count(), 0);
     assert_eq!(story.forge.seen(), [""; 0]);
 }

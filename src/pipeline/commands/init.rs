@@ -92,8 +92,12 @@ pub async fn init(
     files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
     starter.notes.extend(existing.uncovered(&files));
     let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
-    let kind = tree.forge_kind(&around.forges);
-    if with_workflow && files.is_empty() && set.policies.is_empty() {
+    let kind = tree.forges(&around.forges).first().kind;
+    if let Some(host) = tree.unknown_host(&around.forges).filter(|_| with_workflow) {
+        skipped.push(format!(
+            "jobs for CI: `{host}` is no forge that is known; set GITLAB_URL or GITHUB_SERVER_URL to it"
+        ));
+    } else if with_workflow && files.is_empty() && set.policies.is_empty() {
         skipped.push(format!("{}, which would have no policy to work with", ci_file(kind)));
     } else if with_workflow {
         let CiJobs { file, note } = ci_jobs(kind, is_there);

@@ -120,7 +120,7 @@ impl Door {
                 signature.and_then(bytes).is_some_and(|signature| self.signed(body, &signature))
             }
             HookKind::GitLab => match header("webhook-signature") {
-                // Who can sign does not send a token beside it.
+                // What is signed is judged by that alone, also where there is a token beside it.
                 Some(signatures) => {
                     let part = |name: &str| header(name).unwrap_or_default();
                     let text = format!("{}.{}.", part("webhook-id"), part("webhook-timestamp"));

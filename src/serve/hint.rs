@@ -114,6 +114,11 @@ fn payload<'b>(headers: &HeaderMap, body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
 }
 
 fn id(hook: &Webhook, headers: &HeaderMap, value: &Value) -> Option<String> {
+    // Where GitLab signs, it signs this identifier, which is the same as in its other header.
+    let signed = headers.get("webhook-id").filter(|_| hook.kind == HookKind::GitLab);
+    if let Some(id) = signed.and_then(|id| id.to_str().ok()) {
+        return (id.len() <= 100).then(|| format!("{} {id}", hook.path));
+    }
     let id = match hook.kind.sender().delivery {
         DeliveryId::Header(name) => headers.get(name)?.to_str().ok()?,
         DeliveryId::Field(fields) => fields.iter().find_map(|at| value.pointer(at))?.as_str()?,

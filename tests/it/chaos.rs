@@ -489,7 +489,8 @@ fn lives_on(product: Product, usual: &str) {
         life.rest();
         // A long run says how far it is.
         if last - first > 10 {
-            writeln!(std::io::stderr(), "seed {seed} holds").unwrap();
+            let mut told = std::io::stderr();
+            writeln!(told, "seed {seed} holds").unwrap();
         }
         for (environment, count) in life.merged {
             *merged.entry(environment).or_default() += count;

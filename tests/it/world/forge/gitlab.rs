@@ -107,7 +107,8 @@ impl Held {
         let asked = |pull: &&Pull| {
             let branches = body["variables"]["branches"].as_array().into_iter().flatten();
             branches.into_iter().any(|branch| *branch == *pull.head)
-                || body["variables"]["iid"] == pull.number.to_string()
+                || body["variables"]["iid"].as_str().and_then(|iid| iid.parse().ok())
+                    == Some(pull.number)
         };
         let pulls = self.pulls.iter().filter(asked).map(|pull| self.graphql_node(pull));
         let pulls: Vec<Value> = pulls.collect();

@@ -6,6 +6,7 @@ mod error;
 pub mod github;
 pub mod gitlab;
 mod pace;
+mod rest;
 
 use std::collections::BTreeMap;
 

@@ -1,18 +1,12 @@
 //! Answers of GitLab, and errors among them.
 
-use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::forge::ForgeFault;
+use crate::forge::rest::RestAnswer;
 use crate::repo_id::RepoId;
 use crate::text::one_line;
-
-/// The largest answer, in bytes: a hundred merge requests with full descriptions.
-const MAX_ANSWER: usize = 128 << 20;
 
 /// An answer of GraphQL, which is 200 also when it lists errors.
 #[derive(Deserialize)]
@@ -51,39 +45,22 @@ pub(super) struct ReadBody<T> {
 }
 
 /// Reads an answer.
-pub(super) async fn read<T: DeserializeOwned>(
-    mut answer: Response,
+pub(super) fn read<T: DeserializeOwned>(
+    answer: &RestAnswer,
     of: &RepoId,
 ) -> Result<ReadBody<T>, ForgeFault> {
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error.without_url()))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER {
-            return Err(ForgeFault::Unavailable(format!(
-                "an answer of more than {MAX_ANSWER} bytes"
-            )));
-        }
+    if !answer.status.is_success() {
+        return Err(refusal(answer, of));
     }
-    if !status.is_success() {
-        return Err(refusal(status, &headers, &body, of));
-    }
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !body.is_empty() && !kind.contains("json") {
-        let why = format!("its answer is `{}` and no JSON; is GITLAB_URL right?", one_line(kind));
-        return Err(ForgeFault::Unavailable(why));
-    }
-    let body = if body.is_empty() { b"null" } else { &body[..] };
-    let unread = |error| ForgeFault::Unavailable(format!("an answer that cannot be read: {error}"));
-    let has_next = headers.get("x-next-page").is_some_and(|next| !next.is_empty());
-    Ok(ReadBody { body: serde_json::from_slice(body).map_err(unread)?, has_next })
+    let has_next = answer.headers.get("x-next-page").is_some_and(|next| !next.is_empty());
+    Ok(ReadBody { body: answer.json("GITLAB_URL")?, has_next })
 }
 
 /// The fault of a status
 /// (<https://docs.gitlab.com/api/rest/troubleshooting/#status-codes>).
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], of: &RepoId) -> ForgeFault {
-    let said = said(body);
-    match status.as_u16() {
+fn refusal(answer: &RestAnswer, of: &RepoId) -> ForgeFault {
+    let said = answer.said();
+    match answer.status.as_u16() {
         300..=399 => ForgeFault::Redirected(of.to_string()),
         401 => ForgeFault::Unauthorized,
         403 => ForgeFault::Forbidden(said),
@@ -93,53 +70,16 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], of: &RepoId) ->
         405 | 406 => ForgeFault::NotMergeable(said),
         409 if said.contains("SHA does not match") => ForgeFault::HeadMoved,
         400 | 409 | 422 => ForgeFault::Invalid(said),
-        429 => ForgeFault::RateLimited(wait(headers)),
+        429 => ForgeFault::RateLimited(answer.wait()),
         status => ForgeFault::Unavailable(format!("{status}: {said}")),
     }
 }
 
-/// The seconds to wait
-/// (<https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/#response-headers>).
-fn wait(headers: &HeaderMap) -> Option<u64> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let told = text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok());
-    told.or_else(|| {
-        let at: i64 = text("ratelimit-reset")?.parse().ok()?;
-        let now: Timestamp = jiff::fmt::rfc2822::parse(text(DATE.as_str())?).ok()?.timestamp();
-        u64::try_from(at.saturating_sub(now.as_second())).ok()
-    })
-}
-
-/// Words of an error, which GitLab puts into `message` or `error`, as a text, a list, or lists by field.
-fn said(body: &[u8]) -> String {
-    let Ok(value) = serde_json::from_slice::<Value>(body) else { return String::new() };
-    let mut words = Vec::new();
-    for key in ["message", "error", "error_description"] {
-        collect(&value[key], &mut words);
-    }
-    one_line(&words.join("; "))
-}
-
-fn collect(value: &Value, words: &mut Vec<String>) {
-    match value {
-        Value::String(text) => words.push(text.clone()),
-        Value::Array(all) => all.iter().for_each(|one| collect(one, words)),
-        Value::Object(fields) => fields.values().for_each(|one| collect(one, words)),
-        _ => {}
-    }
-}
-
-/// The fault of a connection.
-pub(super) fn broken(error: &reqwest::Error) -> ForgeFault {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    ForgeFault::Unavailable(one_line(&cause.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
     use super::*;
 
     #[test]
@@ -147,7 +87,8 @@ mod tests {
         let of = RepoId::new("gitlab.com", "acme/fleet").unwrap();
         let fault = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).unwrap();
-            refusal(status, &HeaderMap::new(), body.as_bytes(), &of)
+            let (headers, body) = (HeaderMap::new(), body.as_bytes().to_vec());
+            refusal(&RestAnswer { status, headers, body }, &of)
         };
         let cases = [
             (401, r#"{"message":"401 Unauthorized"}"#, ForgeFault::Unauthorized),
@@ -189,18 +130,5 @@ mod tests {
         for (status, body, want) in cases {
             assert_eq!(fault(status, body), want, "{status} {body}");
         }
-    }
-
-    #[test]
-    fn a_limit_says_how_long_it_lasts() {
-        let headers = |all: &[(&'static str, &'static str)]| -> HeaderMap {
-            all.iter()
-                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-                .collect()
-        };
-        let date = ("date", "Tue, 05 Aug 2025 21:00:00 GMT");
-        assert_eq!(wait(&headers(&[("retry-after", "30"), date])), Some(30));
-        assert_eq!(wait(&headers(&[("ratelimit-reset", "1754427660"), date])), Some(60));
-        assert_eq!(wait(&headers(&[date])), None);
     }
 }

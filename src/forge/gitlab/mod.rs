@@ -21,22 +21,18 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::AUTHORIZATION;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::ForgeFault;
 use super::pace::Pace;
-use crate::http;
+use super::rest::{RestClient, encoded};
 use crate::pull_request::Labeller;
 use crate::repo_id::RepoId;
 use crate::settings::ForgeSettings;
 use answer::{GraphqlAnswer, ReadBody};
-
-const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// GitLab divides lists into parts of this many, at most
 /// (<https://docs.gitlab.com/api/rest/#offset-based-pagination>).
@@ -47,7 +43,7 @@ const MAX_PAGES: usize = 30;
 
 /// One project on GitLab.
 pub struct GitLab {
-    client: Client,
+    client: RestClient,
     settings: ForgeSettings,
     repository: RepoId,
     pace: Pace,
@@ -84,9 +80,7 @@ impl GitLab {
             if settings.job_token.is_some() { ForgeFault::JobToken } else { ForgeFault::NoToken }
         };
         settings.token.as_ref().ok_or_else(missing)?;
-        let client = http::client(settings.api_url.authority()).timeout(TIMEOUT);
-        let client = client.redirect(Policy::none()).build();
-        let client = client.map_err(|error| ForgeFault::Unavailable(error.to_string()))?;
+        let client = RestClient::new(settings)?;
         let pace = Pace::of(Duration::ZERO, &settings.turns);
         let (settings, repository) = (settings.clone(), repository.clone());
         Ok(Self { client, settings, repository, pace, observed: Mutex::default() })
@@ -159,21 +153,7 @@ impl GitLab {
         // GraphQL is beside the version of REST.
         let base = if route.starts_with("../") { base.trim_end_matches("/v4") } else { base };
         let at = format!("{base}/{}", route.trim_start_matches("../"));
-        tracing::debug!(%method, at, "asking GitLab");
-        let mut request = self.client.request(method, at);
-        if let Some(token) = self.settings.token.as_ref().and_then(http::bearer) {
-            request = request.header(AUTHORIZATION, token);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let sent = request.send().await.map_err(|error| answer::broken(&error.without_url()))?;
-        answer::read(sent, &self.repository).await
+        let answer = self.client.send(method, &at, body).await?;
+        answer::read(&answer, &self.repository)
     }
-}
-
-/// A path as one part of another one
-/// (<https://docs.gitlab.com/api/rest/#namespaced-paths>).
-fn encoded(path: &str) -> String {
-    url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -315,6 +315,7 @@ impl HookKind {
             Self::GitHub => (None, DeliveryId::Header("x-github-delivery")),
             // https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers
             Self::GitLab => (None, DeliveryId::Header("idempotency-key")),
+            Self::Forgejo | Self::Gitea => (None, DeliveryId::Header("x-gitea-delivery")),
             Self::DockerHub | Self::Quay => (None, DeliveryId::None),
             Self::Distribution => (Some("authorization"), DeliveryId::None),
             Self::Harbor | Self::Acr => (Some("authorization"), FIELDS),

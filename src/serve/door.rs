@@ -1,7 +1,7 @@
 //! Who may ring: a webhook is let in when its sender proves itself, and is a hint even then.
 //!
 //! GitHub signs the body (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>); its SHA-1
-//! signature does not count. GitLab sends a token, or signs identifier, time and body by a signing token
+//! signature does not count. Forgejo and Gitea sign the body as well. GitLab sends a token, or signs identifier, time and body by a signing token
 //! (<https://docs.gitlab.com/user/project/integrations/webhooks/>, by <https://www.standardwebhooks.com/>). Most registries send one fixed header; Docker Hub and Quay nothing at all, so that the secret
 //! is the end of the path. Google sends a token (<https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions>).
 
@@ -101,7 +101,8 @@ impl Door {
 
     /// Whether the sender proves itself by the body, so that it has to be read first.
     pub(super) fn is_by_body(&self) -> bool {
-        matches!(self.hook.kind, HookKind::GitHub | HookKind::GitLab)
+        use HookKind::{Forgejo, GitHub, GitLab, Gitea};
+        matches!(self.hook.kind, GitHub | GitLab | Forgejo | Gitea)
     }
 
     /// Whether the sender knows a secret. Google's tokens are looked at elsewhere.
@@ -117,6 +118,10 @@ impl Door {
             HookKind::GitHub => {
                 let signature =
                     header("x-hub-signature-256").and_then(|text| text.strip_prefix("sha256="));
+                signature.and_then(bytes).is_some_and(|signature| self.signed(body, &signature))
+            }
+            HookKind::Forgejo | HookKind::Gitea => {
+                let signature = header("x-forgejo-signature").or(header("x-gitea-signature"));
                 signature.and_then(bytes).is_some_and(|signature| self.signed(body, &signature))
             }
             HookKind::GitLab => match header("webhook-signature") {
@@ -244,6 +249,25 @@ mod tests {
         let old = headers(&[("x-hub-signature", "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59")]);
         assert!(!door.admits("", &old, b"Hello, World!"));
         assert!(!door.admits("x", &headers(&[("x-hub-signature-256", GITHUB)]), b"Hello, World!"));
+    }
+
+    #[test]
+    fn forgejo_and_gitea_sign_the_body_without_a_prefix() {
+        let signature = GITHUB.strip_prefix("sha256=").unwrap();
+        for (kind, name) in [
+            (HookKind::Forgejo, "x-forgejo-signature"),
+            (HookKind::Forgejo, "x-gitea-signature"),
+            (HookKind::Gitea, "x-gitea-signature"),
+        ] {
+            let door = door(kind, &["It's a Secret to Everybody"]);
+            let admits = |given: &str, body: &[u8]| {
+                door.admits("", &headers(&[(name, given)]), body) && door.is_by_body()
+            };
+            assert!(admits(signature, b"Hello, World!"));
+            assert!(!admits(signature, b"Hello, World?") && !admits("", b"Hello, World!"));
+            assert!(!admits(GITHUB, b"Hello, World!"));
+            assert!(!door.admits("", &HeaderMap::new(), b"Hello, World!"));
+        }
     }
 
     /// The example of the specification's libraries

@@ -6,9 +6,11 @@ use super::hint;
 use crate::policy::{HookKind, Webhook};
 
 /// Senders of webhooks.
-const KINDS: [HookKind; 9] = [
+const KINDS: [HookKind; 11] = [
     HookKind::GitHub,
     HookKind::GitLab,
+    HookKind::Forgejo,
+    HookKind::Gitea,
     HookKind::DockerHub,
     HookKind::Harbor,
     HookKind::Quay,
@@ -18,8 +20,8 @@ const KINDS: [HookKind; 9] = [
     HookKind::Distribution,
 ];
 
-/// The events of GitHub and GitLab that are listened to.
-const EVENTS: [&str; 9] = [
+/// The events of forges that are listened to.
+const EVENTS: [&str; 10] = [
     "push",
     "registry_package",
     "check_suite",
@@ -29,6 +31,7 @@ const EVENTS: [&str; 9] = [
     "Push Hook",
     "Pipeline Hook",
     "Merge Request Hook",
+    "package",
 ];
 
 /// Reads bytes as the body of a webhook, of every sender.
@@ -49,6 +52,7 @@ pub fn webhook(bytes: &[u8]) {
             let mut headers = HeaderMap::new();
             headers.insert("x-github-event", http::HeaderValue::from_static(event));
             headers.insert("x-gitlab-event", http::HeaderValue::from_static(event));
+            headers.insert("x-forgejo-event", http::HeaderValue::from_static(event));
             let message = hint::read(&hook, &headers, bytes);
             assert!(message.is_none_or(|message| message.hints.len() <= 100));
         }

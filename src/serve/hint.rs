@@ -87,6 +87,9 @@ pub(super) fn read(hook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Option<M
     let mut hints = match hook.kind {
         HookKind::GitHub => github(headers, &value, registry),
         HookKind::GitLab => gitlab(headers, &value).into_iter().collect(),
+        HookKind::Forgejo | HookKind::Gitea => {
+            forgejo(headers, &value, registry).into_iter().collect()
+        }
         HookKind::DockerHub => docker_hub(&value).into_iter().collect(),
         HookKind::Harbor => harbor(&value, registry),
         HookKind::Quay => quay(&value, registry).into_iter().collect(),
@@ -189,6 +192,41 @@ fn gitlab(headers: &HeaderMap, value: &Value) -> Option<Hint> {
     };
     let name = text(value, "/project/path_with_namespace").filter(|_| is_news)?;
     Some(Hint::Config(name.to_lowercase()))
+}
+
+/// Forgejo and Gitea name their events in a header
+/// (<https://forgejo.org/docs/latest/user/webhooks/>, <https://docs.gitea.com/usage/webhooks>).
+fn forgejo(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Option<Hint> {
+    let header = |name: &str| headers.get(name).and_then(|event| event.to_str().ok());
+    let event = header("x-forgejo-event").or(header("x-gitea-event"))?;
+    let action = text(value, "/action");
+    let is_news = match event {
+        "package" => {
+            let (package, is_new) = (&value["package"], action == Some("created"));
+            let is_image = is_new && text(package, "/type") == Some("container");
+            return is_image.then(|| of_package(package, registry)).flatten();
+        }
+        "push" => !text(value, "/ref").is_some_and(is_own),
+        "status" => text(value, "/state") != Some("pending"),
+        // Texts and people are edited by us all the time.
+        "pull_request" => !matches!(action, Some("opened" | "edited" | "assigned" | "unassigned")),
+        "pull_request_approved" | "pull_request_rejected" => true,
+        "workflow_run" => action == Some("completed"),
+        _ => false,
+    };
+    let name = text(value, "/repository/full_name").filter(|_| is_news)?;
+    Some(Hint::Config(name.to_lowercase()))
+}
+
+/// The image of a package, which is at the server that its page is on.
+fn of_package(package: &Value, registry: Option<&str>) -> Option<Hint> {
+    let page = text(package, "/html_url").and_then(|page| url::Url::parse(page).ok());
+    let host = page.as_ref().and_then(|page| {
+        let port = page.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{port}", page.host_str()?))
+    });
+    let path = format!("{}/{}", text(package, "/owner/login")?, text(package, "/name")?);
+    image(registry, host.as_deref(), &path)
 }
 
 /// True if a reference is a tag or a branch of ours.

@@ -105,6 +105,10 @@ pub enum HookKind {
     /// GitLab: pushes, pipelines and merge requests of projects and groups.
     #[serde(rename = "gitlab")]
     GitLab,
+    /// Forgejo: packages, pushes, statuses, pull requests and reviews.
+    Forgejo,
+    /// Gitea: the same.
+    Gitea,
     /// Docker Hub.
     DockerHub,
     /// Harbor, in its own form or as `CloudEvents`.

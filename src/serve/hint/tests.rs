@@ -1,7 +1,9 @@
 //! Webhooks of all senders, as they are published.
 
 use super::*;
-use HookKind::{Acr, Distribution, DockerHub, EventBridge, GitHub, GitLab, Harbor, PubSub, Quay};
+use HookKind::{
+    Acr, Distribution, DockerHub, EventBridge, Forgejo, GitHub, GitLab, Gitea, Harbor, PubSub, Quay,
+};
 
 fn hints(kind: HookKind, event: &str, registry: Option<&str>, body: &str) -> String {
     let hook = Webhook {
@@ -12,7 +14,7 @@ fn hints(kind: HookKind, event: &str, registry: Option<&str>, body: &str) -> Str
         registry: registry.map(str::to_owned),
         google: None,
     };
-    let headers = ["x-github-event", "x-gitlab-event"]
+    let headers = ["x-github-event", "x-gitlab-event", "x-gitea-event"]
         .into_iter()
         .map(|name| (name.parse().unwrap(), event.parse().unwrap()))
         .collect();
@@ -32,7 +34,7 @@ const PUSHED: &str = r#"{"message":{"data":"eyJhY3Rpb24iOiJJTlNFUlQiLCJkaWdlc3Qi
 type Case = (HookKind, &'static str, Option<&'static str>, &'static str, &'static str);
 /// The published examples, shortened to what matters: Docker's, Harbor's and Distribution's documentation (Apache-2.0),
 /// octokit/webhooks (MIT), Google's documentation (Apache-2.0), and Amazon's, Azure's and Quay's keys.
-const CASES: [Case; 42] = [
+const CASES: [Case; 52] = [
     (
         DockerHub,
         "",
@@ -154,6 +156,70 @@ const CASES: [Case; 42] = [
         "",
     ),
     (GitLab, "Note Hook", None, r#"{"project":{"path_with_namespace":"acme/fleet"}}"#, ""),
+    (
+        Forgejo,
+        "push",
+        None,
+        r#"{"ref":"refs/heads/main","repository":{"full_name":"Acme/Fleet"}}"#,
+        "config acme/fleet",
+    ),
+    (
+        Gitea,
+        "push",
+        None,
+        r#"{"ref":"refs/heads/tagalong/dev","repository":{"full_name":"acme/fleet"}}"#,
+        "",
+    ),
+    (
+        Gitea,
+        "pull_request",
+        None,
+        r#"{"action":"label_updated","repository":{"full_name":"acme/fleet"}}"#,
+        "config acme/fleet",
+    ),
+    (
+        Forgejo,
+        "pull_request",
+        None,
+        r#"{"action":"edited","repository":{"full_name":"acme/fleet"}}"#,
+        "",
+    ),
+    (
+        Forgejo,
+        "pull_request_approved",
+        None,
+        r#"{"action":"reviewed","repository":{"full_name":"acme/fleet"}}"#,
+        "config acme/fleet",
+    ),
+    (Forgejo, "status", None, r#"{"state":"pending","repository":{"full_name":"acme/fleet"}}"#, ""),
+    (
+        Forgejo,
+        "package",
+        None,
+        r#"{"action":"created","package":{"type":"container","name":"Shop","owner":{"login":"Acme"},"html_url":"https://git.acme.io:8443/acme/-/packages/container/shop/v1"}}"#,
+        "git.acme.io:8443/acme/shop",
+    ),
+    (
+        Gitea,
+        "package",
+        Some("registry.acme.io"),
+        r#"{"action":"created","package":{"type":"container","name":"shop","owner":{"login":"acme"},"html_url":"https://git.acme.io/x"}}"#,
+        "registry.acme.io/acme/shop",
+    ),
+    (
+        Gitea,
+        "package",
+        None,
+        r#"{"action":"deleted","package":{"type":"container","name":"shop","owner":{"login":"acme"},"html_url":"https://git.acme.io/x"}}"#,
+        "",
+    ),
+    (
+        Gitea,
+        "package",
+        None,
+        r#"{"action":"created","package":{"type":"npm","name":"shop","owner":{"login":"acme"},"html_url":"https://git.acme.io/x"}}"#,
+        "",
+    ),
     (GitHub, "push", None, "{}", ""),
     // What only begins, and what is ours, is no news.
     (
@@ -280,8 +346,8 @@ fn each_sender_names_its_image() {
 proptest::proptest! {
     /// Nothing that anybody sends makes a panic, or names a host that is not one.
     #[test]
-    fn anything_can_be_sent(body in ".{0,200}", event in "[ -~]{0,20}", kind in 0_usize..9) {
-        let kind = [GitHub, GitLab, DockerHub, Harbor, Quay, EventBridge, Acr, PubSub, Distribution][kind];
+    fn anything_can_be_sent(body in ".{0,200}", event in "[ -~]{0,20}", kind in 0_usize..11) {
+        let kind = [Forgejo, Gitea, GitHub, GitLab, DockerHub, Harbor, Quay, EventBridge, Acr, PubSub, Distribution][kind];
         hints(kind, &event, None, &body);
         let value = serde_json::json!({"repository": {"repo_name": body, "full_name": body}, "docker_url": body, "updated_tags": 1,
             "action": "push", "target": {"repository": body}, "request": {"host": body}, "message": {"data": body}});

@@ -10,12 +10,20 @@ pub enum ForgeKind {
     GitHub,
     /// GitLab, at gitlab.com or self-managed.
     GitLab,
+    /// Forgejo, at codeberg.org or elsewhere.
+    Forgejo,
+    /// Gitea, at gitea.com or elsewhere.
+    Gitea,
 }
 
 impl ForgeKind {
     /// Names, as they are typed.
-    pub const NAMES: [(&'static str, Self); 2] =
-        [("github", Self::GitHub), ("gitlab", Self::GitLab)];
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("github", Self::GitHub),
+        ("gitlab", Self::GitLab),
+        ("forgejo", Self::Forgejo),
+        ("gitea", Self::Gitea),
+    ];
 
     /// Name of the variable with the token.
     #[must_use]
@@ -23,6 +31,19 @@ impl ForgeKind {
         match self {
             Self::GitHub => "GITHUB_TOKEN",
             Self::GitLab => "GITLAB_TOKEN",
+            Self::Forgejo => "FORGEJO_TOKEN",
+            Self::Gitea => "GITEA_TOKEN",
+        }
+    }
+
+    /// Name of the variable with the address of the server.
+    #[must_use]
+    pub fn server_variable(self) -> &'static str {
+        match self {
+            Self::GitHub => "GITHUB_SERVER_URL",
+            Self::GitLab => "GITLAB_URL",
+            Self::Forgejo => "FORGEJO_URL",
+            Self::Gitea => "GITEA_URL",
         }
     }
 
@@ -38,6 +59,10 @@ impl ForgeKind {
                 "it needs the scope `api`, and its account the role Developer, or Maintainer where it merges into a \
                  protected branch"
             }
+            Self::Forgejo | Self::Gitea => {
+                "it needs the scopes `write:repository` and `write:issue` and `read:user`, and its account the right to write, \
+                 and to merge into a protected branch; an administrator's is also told who may approve by label"
+            }
         }
     }
 
@@ -45,7 +70,7 @@ impl ForgeKind {
     #[must_use]
     pub fn page_prefix(self) -> &'static str {
         match self {
-            Self::GitHub => "",
+            Self::GitHub | Self::Forgejo | Self::Gitea => "",
             Self::GitLab => "/-",
         }
     }
@@ -54,17 +79,19 @@ impl ForgeKind {
     #[must_use]
     pub fn release_prefix(self) -> &'static str {
         match self {
-            Self::GitHub => "/releases/tag/",
+            Self::GitHub | Self::Forgejo | Self::Gitea => "/releases/tag/",
             Self::GitLab => "/-/releases/",
         }
     }
 
-    /// The product whose pages a public server has that everybody knows; Gitea's and Forgejo's are like GitHub's.
+    /// The product of a public server that everybody knows.
     #[must_use]
     pub fn of_public_host(host: &str) -> Option<Self> {
         match host {
-            "github.com" | "codeberg.org" | "gitea.com" => Some(Self::GitHub),
+            "github.com" => Some(Self::GitHub),
             "gitlab.com" => Some(Self::GitLab),
+            "codeberg.org" => Some(Self::Forgejo),
+            "gitea.com" => Some(Self::Gitea),
             _ => None,
         }
     }
@@ -75,6 +102,7 @@ impl ForgeKind {
         match self {
             Self::GitHub => Features { signs_commits: true, asks_teams: true },
             Self::GitLab => Features { signs_commits: false, asks_teams: false },
+            Self::Forgejo | Self::Gitea => Features { signs_commits: false, asks_teams: true },
         }
     }
 
@@ -91,6 +119,8 @@ impl fmt::Display for ForgeKind {
         f.write_str(match self {
             Self::GitHub => "GitHub",
             Self::GitLab => "GitLab",
+            Self::Forgejo => "Forgejo",
+            Self::Gitea => "Gitea",
         })
     }
 }

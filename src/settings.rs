@@ -186,29 +186,27 @@ pub enum InvalidSetting {
     Url(&'static str),
     /// A variable that must be a URL has a user or a password in it.
     #[error(
-        "{0} has a user, a password or a query in it: leave them out, and set GITHUB_TOKEN or GITLAB_TOKEN instead"
+        "{0} has a user, a password or a query in it: leave them out, and set the forge's token instead, such as GITHUB_TOKEN"
     )]
     UrlSecret(&'static str),
     /// Two variables name different servers, of which both would see a token.
     #[error("{0} is on another server than {1}: name one of them")]
     OtherServer(&'static str, &'static str),
     /// Two forges on one host, of which nobody can say which one a repository is on.
-    #[error(
-        "GITHUB_SERVER_URL and GITLAB_URL are both on {0}: leave out the one that is not meant"
-    )]
-    OneHost(String),
+    #[error("{0} and {1} are both on {2}: leave out the one that is not meant")]
+    OneHost(&'static str, &'static str, String),
     /// `--repo` is an address that is not reached over HTTP.
     #[error("--repo {0}: repositories are reached over HTTPS, or by path")]
     Scheme(String),
     /// `--repo` is neither a path nor a URL nor OWNER/NAME.
     #[error(
         "--repo {0}: no such directory, and neither a URL nor OWNER/NAME on a forge that is known; with groups within groups, or \
-         for GitLab, add --forge gitlab or set GITLAB_URL"
+         for another forge than GitHub, add --forge, or set the address of its server: GITLAB_URL, FORGEJO_URL or GITEA_URL"
     )]
     Repo(String),
     /// A URL with a user or password in it: it would be seen in process lists and logs.
     #[error(
-        "--repo: leave user, password and query out of the URL and set GITHUB_TOKEN or GITLAB_TOKEN instead"
+        "--repo: leave user, password and query out of the URL and set the forge's token instead, such as GITHUB_TOKEN"
     )]
     UrlCredentials,
     /// `--image-ref` that names no image with a tag.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    AutoMerged, Check, Decoration, Forge, ForgeError, GitHub, GitLab, Issue, Labeller, MadeCommit,
-    Merged, NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit, Release,
-    github,
+    AutoMerged, Check, Decoration, Forge, ForgeError, Forgejo, GitHub, GitLab, Issue, Labeller,
+    MadeCommit, Merged, NewCommit, NewPullRequest, Observed, PullRef, PullRequest, PullRequestEdit,
+    Release, github,
 };
 use crate::forge_kind::ForgeKind;
 use crate::policy::MergeMethod;
@@ -22,6 +22,8 @@ pub enum AnyForge {
     GitHub(Box<GitHub>),
     /// GitLab.
     GitLab(Box<GitLab>),
+    /// Forgejo or Gitea.
+    Forgejo(Box<Forgejo>),
 }
 
 impl AnyForge {
@@ -41,6 +43,9 @@ impl AnyForge {
             ForgeKind::GitLab => {
                 GitLab::new(settings, repository).map(|forge| Self::GitLab(Box::new(forge)))
             }
+            ForgeKind::Forgejo | ForgeKind::Gitea => {
+                Forgejo::new(settings, repository).map(|forge| Self::Forgejo(Box::new(forge)))
+            }
         };
         forge.map_err(|fault| fault.of(settings.kind))
     }
@@ -53,6 +58,7 @@ impl AnyForge {
         match self {
             Self::GitHub(_) => ForgeKind::GitHub,
             Self::GitLab(_) => ForgeKind::GitLab,
+            Self::Forgejo(forge) => forge.kind(),
         }
     }
 }
@@ -83,6 +89,10 @@ macro_rules! ask {
                 let answer = Forge::$verb(&**forge, $($argument),*).await;
                 answer.map_err(|fault| fault.of(ForgeKind::GitLab))
             }
+            Self::Forgejo(forge) => {
+                let answer = Forge::$verb(&**forge, $($argument),*).await;
+                answer.map_err(|fault| fault.of(forge.kind()))
+            }
         }
     };
 }
@@ -94,6 +104,7 @@ impl Forge for AnyForge {
         match self {
             Self::GitHub(forge) => Forge::repository(&**forge),
             Self::GitLab(forge) => Forge::repository(&**forge),
+            Self::Forgejo(forge) => Forge::repository(&**forge),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod any;
 mod error;
+pub mod forgejo;
 pub mod github;
 pub mod gitlab;
 mod pace;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub use any::AnyForge;
 pub use any::sign_in;
 pub use error::{ForgeError, ForgeFault};
+pub use forgejo::Forgejo;
 pub use github::GitHub;
 pub use gitlab::GitLab;
 
@@ -21,7 +23,7 @@ pub use crate::pull_request::{Check, Labeller, Observed, PullRef, PullRequest, R
 use crate::repo_id::RepoId;
 
 /// The remedy where a repository is on no forge that is known.
-pub const NO_FORGE: &str = "the repository is on no forge that is known (GITLAB_URL and GITHUB_SERVER_URL name servers of your own)";
+pub const NO_FORGE: &str = "the repository is on no forge that is known (GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL and GITEA_URL name servers of your own)";
 
 /// The verbs of a forge, for one repository. Each fails when the forge refuses, or cannot be reached; what the error says
 /// names the product and what to change.

@@ -31,6 +31,10 @@ pub(super) struct Observation {
     has_rollbacks: bool,
 }
 
+/// The reason for not looking at pull requests, where nobody knows where they are.
+const ORIGIN_UNKNOWN: &str = "its origin is on no forge that is known (GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL and \
+    GITEA_URL name servers of your own)";
+
 /// The state of a branch as data.
 fn branch(state: Result<BranchState, crate::git::GitError>) -> Branch {
     match state {
@@ -230,9 +234,7 @@ impl Observation {
                 let forges = &request.around.forges;
                 match origin_on_forge(tree.root(), forges) {
                     Some(id) => format!("this is a work tree; `--repo {id}` looks at them"),
-                    None => "its origin is on no forge that is known (GITLAB_URL and GITHUB_SERVER_URL name servers of \
-                         your own)"
-                        .to_owned(),
+                    None => ORIGIN_UNKNOWN.to_owned(),
                 }
             }
             (ForgeView::NotNeeded | ForgeView::Read(_), _) => return None,

@@ -1,11 +1,13 @@
 //! The forges that are known, and who we are on each.
 
+mod environment;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
 
-use super::{InvalidSetting, RepoSpec, Turns, url, var};
+use super::{InvalidSetting, RepoSpec, Turns, var};
 use crate::forge_kind::ForgeKind;
 use crate::git::GitLogin;
 use crate::registry::Packages;
@@ -17,8 +19,8 @@ use crate::secret::Secret;
 pub struct ForgeSettings {
     /// The product.
     pub kind: ForgeKind,
-    /// The REST API: `https://api.github.com`, an Enterprise Server's `https://host/api/v3`, or a GitLab's
-    /// `https://host/api/v4`.
+    /// The REST API: `https://api.github.com`, an Enterprise Server's `https://host/api/v3`, a GitLab's
+    /// `https://host/api/v4`, or a Forgejo's `https://host/api/v1`.
     pub api_url: Url,
     /// The web and git server: `https://github.com`.
     pub server_url: Url,
@@ -45,73 +47,14 @@ pub struct App {
 #[derive(Clone)]
 pub struct Forges(Vec<ForgeSettings>);
 
-/// The app, when one is named: it comes before a token.
-fn app() -> Result<Option<App>, InvalidSetting> {
-    let Some(id) = var("GITHUB_APP_ID") else { return Ok(None) };
-    let key = match (var("GITHUB_APP_PRIVATE_KEY"), var("GITHUB_APP_PRIVATE_KEY_FILE")) {
-        (Some(key), _) => key,
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| InvalidSetting::App(format!(": {error}")))?,
-        (None, None) => return Err(InvalidSetting::App(String::new())),
-    };
-    Ok(Some(App { id, key: key.into() }))
-}
-
-fn github() -> Result<ForgeSettings, InvalidSetting> {
-    Ok(ForgeSettings {
-        kind: ForgeKind::GitHub,
-        api_url: url("GITHUB_API_URL", "https://api.github.com")?,
-        server_url: url("GITHUB_SERVER_URL", "https://github.com")?,
-        token: var("GITHUB_TOKEN").map(Secret::from),
-        job_token: None,
-        app: app()?,
-        turns: Arc::default(),
-    })
-}
-
-/// GitLab, where `GITLAB_URL` or the job says
-/// (<https://docs.gitlab.com/ci/variables/predefined_variables/>).
-fn gitlab() -> Result<ForgeSettings, InvalidSetting> {
-    let named = if var("GITLAB_URL").is_some() { "GITLAB_URL" } else { "CI_SERVER_URL" };
-    let server_url = url(named, "https://gitlab.com")?;
-    let own = format!("{}/api/v4", server_url.as_str().trim_end_matches('/'));
-    let is_of_job = var("GITLAB_URL").is_none() && var("CI_SERVER_URL").is_some();
-    let api_url = url(if is_of_job { "CI_API_V4_URL" } else { "" }, &own)?;
-    // The token goes to both.
-    if api_url.origin() != server_url.origin() {
-        return Err(InvalidSetting::OtherServer("CI_API_V4_URL", "CI_SERVER_URL"));
-    }
-    Ok(ForgeSettings {
-        kind: ForgeKind::GitLab,
-        api_url,
-        server_url,
-        token: var("GITLAB_TOKEN").map(Secret::from),
-        // Another server than the job's must not see the job's token.
-        job_token: var("CI_JOB_TOKEN").filter(|_| is_of_job).map(Secret::from),
-        app: None,
-        turns: Arc::default(),
-    })
-}
-
 impl Forges {
     /// Reads the environment. `first` is where a name without a host is looked for; without it, the forge of the CI
-    /// job, else GitHub unless there is a token for GitLab alone.
+    /// job, else GitHub unless there are tokens for others alone.
     ///
     /// # Errors
     /// A variable that names a URL does not, or an app has no key.
     pub(super) fn read(first: Option<ForgeKind>) -> Result<Self, InvalidSetting> {
-        let (github, gitlab) = (github()?, gitlab()?);
-        // Which of both a repository is on, its host says.
-        if github.host() == gitlab.host() {
-            return Err(InvalidSetting::OneHost(github.host()));
-        }
-        let is_gitlab = match first {
-            Some(kind) => kind == ForgeKind::GitLab,
-            None if var("GITHUB_ACTIONS").is_some() => false,
-            None if var("GITLAB_CI").is_some() => true,
-            None => gitlab.token.is_some() && github.token.is_none() && github.app.is_none(),
-        };
-        Ok(Self(if is_gitlab { vec![gitlab, github] } else { vec![github, gitlab] }))
+        environment::forges(first).map(Self)
     }
 
     /// These forges alone; there is at least the first.
@@ -263,7 +206,8 @@ impl ForgeSettings {
         // <https://docs.gitlab.com/ci/jobs/ci_job_token/>.
         let account = match self.kind {
             ForgeKind::GitHub => "x-access-token",
-            ForgeKind::GitLab => "oauth2",
+            // Forgejo and Gitea look at the password alone, where it is a token.
+            ForgeKind::GitLab | ForgeKind::Forgejo | ForgeKind::Gitea => "oauth2",
         };
         let of = |user: &'static str, token: &Secret| GitLogin { user, token: token.clone() };
         let token = self.token.as_ref().map(|token| of(account, token));
@@ -272,8 +216,9 @@ impl ForgeSettings {
 
     /// The registry that belongs to the server, with the token: `ghcr.io`, `containers.HOST` on an Enterprise Server
     /// (<https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry>),
-    /// or the one of a GitLab job
-    /// (<https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/>).
+    /// the one of a GitLab job
+    /// (<https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/>), or Forgejo's own
+    /// (<https://forgejo.org/docs/latest/user/packages/container/>).
     fn packages(&self) -> Option<Packages> {
         match self.kind {
             ForgeKind::GitHub => {
@@ -290,6 +235,11 @@ impl ForgeSettings {
                 let user = "gitlab-ci-token".to_owned();
                 let origin = "CI_JOB_TOKEN (the image's project must have this one in its job token allowlist)";
                 Some(Packages { host, user, token: self.job_token.clone()?, origin })
+            }
+            ForgeKind::Forgejo | ForgeKind::Gitea => {
+                let user = "oauth2".to_owned();
+                let origin = "the token of the forge (it needs the scope `read:package`; `anonymous: true` in `registries` does without it)";
+                Some(Packages { host: self.host(), user, token: self.token.clone()?, origin })
             }
         }
     }

@@ -10,6 +10,10 @@ const GITLAB_CI: &str = include_str!("gitlab-ci.yaml");
 const GITLAB_FILE: &str = ".gitlab-ci.yml";
 const GITLAB_INCLUDED: &str = ".gitlab/tagalong.yaml";
 
+const FORGEJO_ACTIONS: &str = include_str!("forgejo-actions.yaml");
+const FORGEJO_FILE: &str = ".forgejo/workflows/tagalong.yaml";
+const GITEA_FILE: &str = ".gitea/workflows/tagalong.yaml";
+
 /// The file of the jobs, and a line for what is left to people.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CiJobs {
@@ -26,6 +30,8 @@ pub fn ci_jobs(kind: ForgeKind, is_there: impl Fn(&str) -> bool) -> CiJobs {
         ForgeKind::GitHub => (WORKFLOW_FILE, WORKFLOW),
         ForgeKind::GitLab if is_there(GITLAB_FILE) => (GITLAB_INCLUDED, GITLAB_CI),
         ForgeKind::GitLab => (GITLAB_FILE, GITLAB_CI),
+        ForgeKind::Forgejo => (FORGEJO_FILE, FORGEJO_ACTIONS),
+        ForgeKind::Gitea => (GITEA_FILE, FORGEJO_ACTIONS),
     };
     if is_there(path) {
         let note = Some(format!("{path}, which is there already"));
@@ -36,13 +42,16 @@ pub fn ci_jobs(kind: ForgeKind, is_there: impl Fn(&str) -> bool) -> CiJobs {
         "{GITLAB_FILE}, which is there already: add `include: [{{local: {GITLAB_INCLUDED}}}]` to it, and `test` to its \
          `stages` where it has some"
     );
-    CiJobs { file: Some((path.to_owned(), text.to_owned())), note: is_included.then_some(note) }
+    // Runners have the labels that their product's documentation gives them.
+    let label = if kind == ForgeKind::Gitea { "ubuntu-latest" } else { "docker" };
+    let text = text.replace("runs-on: docker", &format!("runs-on: {label}"));
+    CiJobs { file: Some((path.to_owned(), text)), note: is_included.then_some(note) }
 }
 
 /// True if a path is one of a file of jobs, and not of policies.
 #[must_use]
 pub fn is_ci_file(path: &str) -> bool {
-    [WORKFLOW_FILE, GITLAB_FILE, GITLAB_INCLUDED].contains(&path)
+    [WORKFLOW_FILE, GITLAB_FILE, GITLAB_INCLUDED, FORGEJO_FILE, GITEA_FILE].contains(&path)
 }
 
 /// The file of jobs of a forge, for messages.
@@ -51,6 +60,8 @@ pub fn ci_file(kind: ForgeKind) -> &'static str {
     match kind {
         ForgeKind::GitHub => WORKFLOW_FILE,
         ForgeKind::GitLab => GITLAB_FILE,
+        ForgeKind::Forgejo => FORGEJO_FILE,
+        ForgeKind::Gitea => GITEA_FILE,
     }
 }
 
@@ -85,7 +96,11 @@ mod tests {
                 " .gitlab/tagalong.yaml, which is there already".to_owned(),
             ),
         ];
-        for (kind, there, want) in cases {
+        let actions = [
+            (ForgeKind::Forgejo, vec![], ".forgejo/workflows/tagalong.yaml ".to_owned()),
+            (ForgeKind::Gitea, vec![], ".gitea/workflows/tagalong.yaml ".to_owned()),
+        ];
+        for (kind, there, want) in cases.into_iter().chain(actions) {
             assert_eq!(jobs(kind, &there), want);
         }
     }

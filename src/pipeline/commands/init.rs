@@ -95,7 +95,7 @@ pub async fn init(
     let kind = tree.forges(&around.forges).first().kind;
     if let Some(host) = tree.unknown_host(&around.forges).filter(|_| with_workflow) {
         skipped.push(format!(
-            "jobs for CI: `{host}` is no forge that is known; set GITLAB_URL or GITHUB_SERVER_URL to it"
+            "jobs for CI: `{host}` is no forge that is known; set GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL or GITEA_URL to it"
         ));
     } else if with_workflow && files.is_empty() && set.policies.is_empty() {
         skipped.push(format!("{}, which would have no policy to work with", ci_file(kind)));

@@ -1,0 +1,123 @@
+//! Answers of Forgejo, and errors among them.
+
+use reqwest::header::LINK;
+
+use crate::forge::ForgeFault;
+use crate::forge::rest::RestAnswer;
+use crate::repo_id::RepoId;
+
+use super::PAGE;
+
+/// What an answer says about where its list ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ListEnd {
+    /// Here.
+    Here,
+    /// In a later part.
+    Later,
+    /// It does not say.
+    Unsaid,
+}
+
+/// Where a list ends, by the part of it that an answer is. The total of some lists is that of the part alone, so that only a
+/// link, or a full or empty part, is believed.
+pub(super) fn end(answer: &RestAnswer, rows: usize) -> ListEnd {
+    let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok());
+    match link {
+        _ if rows == 0 => ListEnd::Here,
+        Some(link) if link.contains("rel=\"next\"") => ListEnd::Later,
+        Some(_) => ListEnd::Here,
+        None if rows >= PAGE => ListEnd::Later,
+        None => ListEnd::Unsaid,
+    }
+}
+
+/// The fault of a status, unless it is one of success.
+pub(super) fn refusal(answer: &RestAnswer, of: &RepoId) -> Option<ForgeFault> {
+    let said = answer.said();
+    Some(match answer.status.as_u16() {
+        200..=299 => return None,
+        300..=399 => ForgeFault::Redirected(of.to_string()),
+        401 => ForgeFault::Unauthorized,
+        403 => ForgeFault::Forbidden(said),
+        404 => ForgeFault::NotFound(of.to_string()),
+        405 if said.contains("not allowed to merge") => ForgeFault::Forbidden(said),
+        405 => ForgeFault::NotMergeable(said),
+        409 if said.contains("head out of date") => ForgeFault::HeadMoved,
+        400 | 409 | 412 | 413 | 422 => ForgeFault::Invalid(said),
+        423 => ForgeFault::Unsupported(super::rules::ARCHIVED),
+        429 => ForgeFault::RateLimited(answer.wait()),
+        status => ForgeFault::Unavailable(format!("{status}: {said}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
+    fn answer(status: u16, headers: HeaderMap, body: &str) -> RestAnswer {
+        let status = StatusCode::from_u16(status).unwrap();
+        RestAnswer { status, headers, body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_refusal_is_read_in_all_of_its_forms() {
+        let of = RepoId::new("codeberg.org", "acme/fleet").unwrap();
+        let message = |text: &str| format!(r#"{{"message":"{text}","url":"https://x/swagger"}}"#);
+        let cases = [
+            (200, String::new(), None),
+            (201, String::new(), None),
+            (301, String::new(), Some(ForgeFault::Redirected("acme/fleet".into()))),
+            (401, message("invalid token"), Some(ForgeFault::Unauthorized)),
+            (
+                403,
+                message("token does not have at least one of required scope(s)"),
+                Some(ForgeFault::Forbidden(
+                    "token does not have at least one of required scope(s)".into(),
+                )),
+            ),
+            (404, message("x"), Some(ForgeFault::NotFound("acme/fleet".into()))),
+            (
+                405,
+                message("Please try again later"),
+                Some(ForgeFault::NotMergeable("Please try again later".into())),
+            ),
+            (
+                405,
+                message("User not allowed to merge PR"),
+                Some(ForgeFault::Forbidden("User not allowed to merge PR".into())),
+            ),
+            (409, message("head out of date"), Some(ForgeFault::HeadMoved)),
+            (
+                409,
+                message("pull request already exists for these targets"),
+                Some(ForgeFault::Invalid("pull request already exists for these targets".into())),
+            ),
+            (423, message("x"), Some(ForgeFault::Unsupported(super::super::rules::ARCHIVED))),
+            (500, "<html>".into(), Some(ForgeFault::Unavailable("500: ".into()))),
+        ];
+        for (status, body, want) in cases {
+            assert_eq!(refusal(&answer(status, HeaderMap::new(), &body), &of), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_list_ends_where_its_server_says() {
+        let next = r#"<https://x/y?page=2>; rel="next",<https://x/y?page=9>; rel="last""#;
+        let first = r#"<https://x/y?page=1>; rel="first""#;
+        let cases = [
+            (None, 0, ListEnd::Here),
+            (None, PAGE, ListEnd::Later),
+            (None, 10, ListEnd::Unsaid),
+            (Some(next), 10, ListEnd::Later),
+            (Some(first), PAGE, ListEnd::Here),
+            (Some(first), 0, ListEnd::Here),
+        ];
+        for (link, rows, want) in cases {
+            let headers = link.map(|link| (LINK, link.parse().unwrap())).into_iter().collect();
+            assert_eq!(end(&answer(200, headers, ""), rows), want, "{link:?} {rows}");
+        }
+    }
+}

@@ -473,6 +473,11 @@ fn whatever_happens_what_must_hold_holds_on_gitlab() {
     lives_on(Product::GitLab, "4");
 }
 
+#[test]
+fn whatever_happens_what_must_hold_holds_on_forgejo() {
+    lives_on(Product::Forgejo, "4");
+}
+
 fn lives_on(product: Product, usual: &str) {
     let asked = std::env::var("TAGALONG_CHAOS").unwrap_or_else(|_| usual.to_owned());
     let number = |text: &str| text.parse::<u64>().unwrap();

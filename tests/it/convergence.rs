@@ -40,6 +40,11 @@ fn two_bots_at_once_are_as_good_as_one_on_gitlab() {
     two_bots_on(Product::GitLab);
 }
 
+#[test]
+fn two_bots_at_once_are_as_good_as_one_on_forgejo() {
+    two_bots_on(Product::Forgejo);
+}
+
 fn two_bots_on(product: Product) {
     let seeds = std::env::var("TAGALONG_SEEDS").map_or(12, |seeds| seeds.parse().unwrap());
     for seed in 0..seeds {
@@ -105,6 +110,11 @@ fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish() {
 #[test]
 fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish_on_gitlab() {
     killed_on(Product::GitLab);
+}
+
+#[test]
+fn a_bot_that_is_killed_leaves_nothing_that_the_next_one_cannot_finish_on_forgejo() {
+    killed_on(Product::Forgejo);
 }
 
 fn killed_on(product: Product) {
@@ -225,6 +235,12 @@ fn a_hundred_and_sixteen_merge_requests_are_opened_and_merged_in_one_run_each() 
     large_on(Product::GitLab, [3 * 116 + 10, 116 + 8, 8 * 116 + 10]);
 }
 
+/// Forgejo lists what is in a repository, and says of each pull request what became of it.
+#[test]
+fn a_hundred_and_sixteen_pull_requests_are_opened_and_merged_in_one_run_each_on_forgejo() {
+    large_on(Product::Forgejo, [3 * 116 + 20, 3 * 116 + 20, 12 * 116 + 20]);
+}
+
 fn large_on(product: Product, most: [usize; 3]) {
     let [opening, nothing, merging] = most;
     let (world, _registry, github) = large(product, 116, "group: image, autoMerge: bot", "v1.0.0");
@@ -241,7 +257,8 @@ fn large_on(product: Product, most: [usize; 3]) {
     assert!(api <= nothing && git <= 2, "{api} and {git} requests");
     for number in 1..=116 {
         let check = serde_json::json!({"name": "test", "conclusion": "SUCCESS"});
-        github.edit(number, |pull| pull.checks = vec![check]);
+        // Otherwise git is asked about each of them after each merge.
+        github.edit(number, |pull| (pull.checks, pull.state_status) = (vec![check], Some("CLEAN")));
     }
     assert_eq!(run(), all("merged"));
     let (api, git) = requests(&github);

@@ -12,7 +12,12 @@ pub fn policies(host: &str, environments: &str) -> String {
 
 /// One image on GitLab, which runs as v1.0.0 while v1.1.0 is there.
 pub fn shop(deliver: &str) -> Story {
-    Story::on(Product::GitLab, |registry| {
+    shop_on(Product::GitLab, deliver)
+}
+
+/// The same on a forge of a product.
+pub fn shop_on(product: Product, deliver: &str) -> Story {
+    Story::on(product, |registry| {
         registry.push("acme/shop", &["v1.0.0", "v1.1.0"]);
         let environments = format!("  dev: {{paths: ['.'], deliver: {{{deliver}}}}}\n");
         let policies = policies(&registry.host, &environments);
@@ -21,7 +26,7 @@ pub fn shop(deliver: &str) -> Story {
     })
 }
 
-/// A failure of GitLab by script.
+/// A failure of a forge by script.
 pub fn fault(
     method: &'static str,
     part: &'static str,
@@ -37,7 +42,7 @@ pub fn passed(story: &Story) {
     });
 }
 
-fn requests(story: &Story) -> usize {
+pub fn requests(story: &Story) -> usize {
     story.forge.seen().iter().filter(|request| request.contains("/api/")).count()
 }
 

@@ -89,6 +89,11 @@ fn every_state_and_event_on_gitlab() {
     every_cell_on(Product::GitLab);
 }
 
+#[test]
+fn every_state_and_event_on_forgejo() {
+    every_cell_on(Product::Forgejo);
+}
+
 fn every_cell_on(product: Product) {
     let mut wrong = Vec::new();
     for (name, cells) in TABLE {

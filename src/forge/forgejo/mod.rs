@@ -61,6 +61,10 @@ struct ObservedRepository {
     base: String,
     /// The rows of a part of a list that is full, where the server had to be asked.
     page: Option<usize>,
+    /// True if a branch has to hold the base before it is merged, where that was asked for.
+    wants_base_in_branch: Option<bool>,
+    /// True if the pull requests are more than one part of the list.
+    has_long_list: bool,
     /// Rights of accounts, by their names.
     people: BTreeMap<String, Labeller>,
 }

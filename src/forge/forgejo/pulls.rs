@@ -200,7 +200,12 @@ impl Forgejo {
     /// Reads all pull requests.
     async fn lists(&self) -> Result<PullLists, ForgeFault> {
         let route = |state: &str| self.route(&format!("pulls?state={state}"));
-        let (mut rows, has_more) = self.part(&route("all"), 1).await?;
+        let is_long = self.observed().has_long_list;
+        let (mut rows, has_more) = match is_long {
+            true => (Vec::new(), true),
+            false => self.part(&route("all"), 1).await?,
+        };
+        self.learn(|seen| seen.has_long_list = has_more);
         if has_more {
             rows.extend(self.list(&route("open")).await?);
             let (closed, is_cut) = self.parts(&route("closed")).await?;

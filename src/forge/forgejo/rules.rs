@@ -112,9 +112,18 @@ impl Forgejo {
         Ok(self.base_branch(base).await?.map(|branch| branch.commit.id))
     }
 
-    /// True if a branch has to hold the base before it is merged. Those who do not administer the repository are not told;
-    /// then a merge says it.
+    /// True if a branch has to hold the base before it is merged, asked for once in a run. Those who do not administer the
+    /// repository are not told; then a merge says it.
     pub(super) async fn wants_base_in_branch(&self, base: &str) -> Result<bool, ForgeFault> {
+        if let Some(known) = self.observed().wants_base_in_branch {
+            return Ok(known);
+        }
+        let is_wanted = self.ask_for_outdated(base).await?;
+        self.learn(|seen| seen.wants_base_in_branch = Some(is_wanted));
+        Ok(is_wanted)
+    }
+
+    async fn ask_for_outdated(&self, base: &str) -> Result<bool, ForgeFault> {
         let branch = self.base_branch(base).await?;
         let rule = branch.map(|branch| branch.effective_branch_protection_name).unwrap_or_default();
         if rule.is_empty() {

@@ -10,6 +10,7 @@ pub mod parts;
 pub mod registry;
 pub mod repo;
 pub mod story;
+pub mod swagger;
 
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,7 @@ impl World {
         match product {
             Product::GitHub => self.github(files),
             Product::GitLab => self.gitlab("fleet", files),
+            Product::Forgejo => self.forgejo(files),
         }
     }
 
@@ -91,6 +93,13 @@ impl World {
         let root = self.dir("gitlab");
         let repo = Repo::create(&root, &format!("acme/{name}"), files);
         ForgeServer::start(Product::GitLab, &self.runtime, &root, name, repo)
+    }
+
+    /// A Forgejo with one repository `acme/fleet` that holds these files.
+    pub fn forgejo(&self, files: &[(&str, &str)]) -> ForgeServer {
+        let root = self.dir("forgejo");
+        let repo = Repo::create(&root, "acme/fleet", files);
+        ForgeServer::start(Product::Forgejo, &self.runtime, &root, "fleet", repo)
     }
 }
 

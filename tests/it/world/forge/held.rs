@@ -1,6 +1,7 @@
 //! The state of a forge, whatever product it is.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,10 @@ pub(super) struct Held {
     pub(super) looks: u32,
     /// GitLab's accounts, by their numbers from one on.
     pub(super) accounts: Vec<String>,
+    /// Whether commits merge into others without a conflict, as git said.
+    pub(super) merges: RefCell<BTreeMap<[String; 2], bool>>,
+    /// The labels of the repository, where they have to be there before they are set.
+    pub(super) labels_here: Vec<String>,
 }
 
 impl Held {
@@ -82,6 +87,8 @@ impl Held {
             coincidence: None,
             looks: 0,
             accounts: gitlab::accounts(),
+            merges: RefCell::default(),
+            labels_here: vec!["bug".to_owned()],
         }
     }
 
@@ -118,6 +125,7 @@ impl Held {
         match self.product {
             Product::GitHub => self.github_repository(path, known),
             Product::GitLab => self.gitlab_repository(path),
+            Product::Forgejo => self.forgejo_repository(path),
         }
     }
 
@@ -132,6 +140,7 @@ impl Held {
         match self.product {
             Product::GitHub => self.github(method, path, body, user),
             Product::GitLab => self.gitlab(method, path, body, user),
+            Product::Forgejo => self.forgejo(method, path, body, user),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A forge with a repository or two: pull requests over real bare repositories, git over HTTP. What a product's interfaces
 //! say is in a file of its own, which also tells where it differs from the original.
 
+mod forgejo;
+mod forgejo_merge;
 mod github;
 mod gitlab;
 mod held;
@@ -26,6 +28,7 @@ pub const TOKEN: &str = "ghs_canaryTokenOfTheTests";
 pub enum Product {
     GitHub,
     GitLab,
+    Forgejo,
 }
 
 pub struct ForgeServer {
@@ -207,6 +210,9 @@ impl ForgeServer {
             Product::GitLab => {
                 vec![("GITLAB_URL", self.url.clone()), ("GITLAB_TOKEN", TOKEN.to_owned())]
             }
+            Product::Forgejo => {
+                vec![("FORGEJO_URL", self.url.clone()), ("FORGEJO_TOKEN", TOKEN.to_owned())]
+            }
         }
     }
 
@@ -364,6 +370,7 @@ impl ForgeServer {
         let writes = |seen: &String| {
             seen.starts_with("POST /api/v3")
                 || seen.starts_with("POST /api/v4")
+                || seen.starts_with("POST /api/v1")
                 || seen.ends_with("(mutation)")
                 || seen.starts_with("PATCH")
                 || seen.starts_with("PUT")
@@ -481,7 +488,8 @@ fn meant(state: &Arc<Mutex<Held>>, path: &str, body: &Bytes) -> Option<Arc<Mutex
     let is_it = |name: &str| {
         let is_git = path.starts_with(&format!("/acme/{name}.git/"));
         let is_rest = path.starts_with(&format!("/api/v3/repos/acme/{name}/"))
-            || path.starts_with(&format!("/api/v4/projects/acme%2F{}", name.replace('/', "%2F")));
+            || path.starts_with(&format!("/api/v4/projects/acme%2F{}", name.replace('/', "%2F")))
+            || format!("{path}/").starts_with(&format!("/api/v1/repos/acme/{name}/"));
         let variables = &asked["variables"];
         let names = variables["name"] == *name || variables["path"] == format!("acme/{name}");
         is_git || is_rest || path == "/api/graphql" && names
@@ -515,7 +523,8 @@ fn login(headers: &HeaderMap) -> Option<String> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
         String::from_utf8(bytes).ok()?.split_once(':').map(|(_, password)| password.to_owned())
     });
-    let token = basic.or_else(|| value.strip_prefix("Bearer ").map(str::to_owned))?;
+    let plain = ["Bearer ", "token "].iter().find_map(|kind| value.strip_prefix(kind));
+    let token = basic.or_else(|| plain.map(str::to_owned))?;
     if token == TOKEN {
         return Some("bot".to_owned());
     }

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::auth::Challenge;
 use super::budget::Budget;
-use super::listing::List;
+use super::kind::product;
 use super::manifest;
 use super::page::Pages;
 use crate::policy::RegistryKind;
@@ -33,7 +33,8 @@ pub fn answer(header: &[u8], body: &[u8]) {
         }
     }
     for kind in KINDS {
-        for list in [Some(List::plain(kind)), List::timed(kind)].into_iter().flatten() {
+        let product = product(kind);
+        for list in [Some(product.plain), product.timed].into_iter().flatten() {
             let Ok(page) = list.read(&headers, body, &url) else { continue };
             if let Ok(Some(next)) = Pages::new("/v2/acme/shop/tags/list").add(url.path(), &page) {
                 assert!(next.starts_with('/') && !next.starts_with("//"), "{next}");

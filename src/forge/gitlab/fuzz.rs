@@ -15,7 +15,7 @@ pub fn answer(bytes: &[u8]) {
         return;
     };
     if let Ok(answer) = answer.data(&of)
-        && let Some(seen) = merge_requests::lists(answer, &asked)
+        && let Ok(Some(seen)) = merge_requests::lists(answer, &asked)
     {
         assert!(seen.pulls.keys().all(|branch| asked.contains(&branch.as_str())));
     }

@@ -13,6 +13,8 @@ Environment:
                                    App that signs in instead of a token
   GITHUB_API_URL, GITHUB_SERVER_URL  GitHub Enterprise Server
   GITLAB_TOKEN, GITLAB_URL         Token and server for GitLab; in its jobs the server is known
+  FORGEJO_TOKEN, FORGEJO_URL, GITEA_TOKEN, GITEA_URL
+                                   The same for Forgejo and Gitea
   DOCKER_CONFIG, REGISTRY_AUTH_FILE  Logins of docker and podman
   TAGALONG_SIGNING_KEY[_FILE]      Key for `sign: ssh` and `sign: gpg`
   TAGALONG_LEDGER_KEY[_FILE]       Key that proves the ledger; several for a change of keys

@@ -89,6 +89,10 @@ fn every_yaml_is_valid() {
                 // Jobs of GitLab are those that `init` writes.
                 let jobs = std::fs::read_to_string(root().join("src/starter/gitlab-ci.yaml"));
                 assert_eq!(block.trim(), jobs.unwrap().trim(), "{at}");
+            } else if top.contains(&"jobs") {
+                let workflow =
+                    std::fs::read_to_string(root().join("src/starter/forgejo-actions.yaml"));
+                assert_eq!(block.trim(), workflow.unwrap().trim(), "{at}");
             } else if top.contains(&"repositories") {
                 let wrong = serve.validate(&value).err().map(|e| e.to_string());
                 assert!(wrong.is_none(), "{at}: {wrong:?}");

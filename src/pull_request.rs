@@ -37,6 +37,8 @@ pub struct PullRequest {
     pub is_approved: bool,
     /// The login of whoever enabled the forge's auto-merge.
     pub auto_merge_by: Option<String>,
+    /// True if the forge may merge it by itself although nobody is known who enabled that.
+    pub auto_merge_unread: bool,
     /// The state of the base's merge queue for this pull request.
     pub queue: Queue,
     /// The checks of its head commit.
@@ -155,6 +157,12 @@ impl RepoRules {
 }
 
 impl PullRequest {
+    /// True if the forge merges it by itself, or may.
+    #[must_use]
+    pub fn may_be_merged(&self) -> bool {
+        self.auto_merge_by.is_some() || self.auto_merge_unread
+    }
+
     /// Its identity.
     #[must_use]
     pub fn reference(&self) -> PullRef {

@@ -131,7 +131,7 @@ pub(super) fn actions(
             let open = input.snapshot.open(&set.branch).filter(|_| set.via == Via::PullRequest);
             if let Some(open) = open {
                 // Whoever enabled it saw another commit.
-                if open.auto_merge_by.is_some() {
+                if open.may_be_merged() {
                     actions.push(Action::DisableAutoMerge { of: of.clone(), purpose });
                 }
                 if open.queue == Queue::Inside {

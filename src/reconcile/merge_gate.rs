@@ -70,7 +70,7 @@ fn after_push(set: &ChangeSet, open: Option<&PullRequest>) -> PullRequest {
     let Some(open) = open else {
         return PullRequest { is_draft: set.pull.draft, ..PullRequest::default() };
     };
-    let mut pull = PullRequest { auto_merge_by: None, ..open.clone() };
+    let mut pull = PullRequest { auto_merge_by: None, auto_merge_unread: false, ..open.clone() };
     if pull.queue == Queue::Inside {
         pull.queue = Queue::Outside;
     }

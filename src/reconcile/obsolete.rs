@@ -140,7 +140,7 @@ fn touches(pull: &PullRequest, input: &Input<'_>) -> bool {
 fn stop_merging(pull: &PullRequest) -> Vec<Action> {
     let (of, purpose) = (Subject::Obsolete(pull.reference()), Purpose::Obsolete);
     let mut actions = Vec::new();
-    if pull.auto_merge_by.is_some() {
+    if pull.may_be_merged() {
         actions.push(Action::DisableAutoMerge { of: of.clone(), purpose });
     }
     if pull.queue == Queue::Inside {

@@ -80,11 +80,12 @@ fn update(index: usize, set: &ChangeSet, open: &PullRequest, kept: Option<&Strin
 /// Says once in a pull request that people have it now, and has the forge not merge it by itself.
 fn freeze(index: usize, open: &PullRequest, why: &str) -> Vec<Action> {
     let mut actions = Vec::new();
-    if open.auto_merge_by.is_some() {
+    let is_new = !open.body.starts_with(FROZEN);
+    if open.auto_merge_by.is_some() || is_new && open.auto_merge_unread {
         let (of, purpose) = (Subject::ChangeSet(index), Purpose::Withhold);
         actions.push(Action::DisableAutoMerge { of, purpose });
     }
-    if !open.body.starts_with(FROZEN) {
+    if is_new {
         let why = code_span(why);
         let note = format!(
             "{FROZEN} {why}. The label `{REBASE}` has the branch written anew, without that commit.\n\n"

@@ -26,7 +26,7 @@ fn a_pull_request_is_opened_updated_and_left_alone() {
     assert_eq!(pull.assignees, ["grace"]);
     story.forge.seen();
     assert_eq!(story.run().exits(0).deliveries(), ["dev unchanged"]);
-    assert_eq!(requests(&story), 3, "the account, the list, and how long its parts are");
+    assert_eq!(requests(&story), 2, "the account and the list");
     story.registry.push("acme/shop", &["v1.2.0"]);
     assert_eq!(story.run().exits(0).deliveries(), ["dev updated"]);
     assert_eq!(story.forge.pulls()[0].title, "Update shop to v1.2.0 in dev");

@@ -94,10 +94,13 @@ fn a_jobs_token_goes_to_its_own_server() {
         let bot = story.world.bot(["run", "--repo", "acme/fleet", "--format", "json"]);
         job.iter().chain(more).fold(bot, |bot, (name, value)| bot.env(name, value)).run()
     };
-    run(&[("FORGEJO_URL", "http://127.0.0.1:9")]).exits(1).says(&["cannot be reached"]);
+    run(&[("FORGEJO_URL", "http://127.0.0.1:9"), ("FORGEJO_TOKEN", "of-the-runner")])
+        .exits(2)
+        .says(&["FORGEJO_URL is another server than the one of this job"]);
     run(&[("GITHUB_API_URL", "http://127.0.0.1:9/api/v1")])
         .exits(2)
         .says(&["GITHUB_API_URL is on another server than GITHUB_SERVER_URL"]);
     assert_eq!(story.forge.seen(), [""; 0]);
-    assert_eq!(run(&[]).exits(0).deliveries(), ["dev created"]);
+    // What the step is given comes before what runners put there themselves.
+    assert_eq!(run(&[("FORGEJO_TOKEN", "of-the-runner")]).exits(0).deliveries(), ["dev created"]);
 }

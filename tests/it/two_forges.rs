@@ -27,7 +27,7 @@ fn a_job_knows_its_server_and_its_project() {
     let other = story.world.gitlab("other", &[]);
     story.forge.seen();
     let elsewhere = [("GITLAB_URL", other.url.as_str()), ("TAGALONG_FORGE", "gitlab")];
-    job(&elsewhere).exits(2).says(&["neither a URL nor OWNER/NAME"]);
+    job(&elsewhere).exits(2).says(&["is no forge that is known"]);
     assert_eq!(other.seen().iter().filter(|request| !request.contains("(challenged)")).count(), 0);
     assert_eq!(story.forge.seen(), [""; 0]);
 }

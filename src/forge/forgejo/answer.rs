@@ -1,35 +1,12 @@
 //! Answers of Forgejo, and errors among them.
 
-use reqwest::header::LINK;
-
 use crate::forge::ForgeFault;
 use crate::forge::rest::RestAnswer;
 use crate::repo_id::RepoId;
 
-use super::PAGE;
-
-/// What an answer says about where its list ends.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ListEnd {
-    /// Here.
-    Here,
-    /// In a later part.
-    Later,
-    /// It does not say.
-    Unsaid,
-}
-
-/// Where a list ends, by the part of it that an answer is. The total of some lists is that of the part alone, so that only a
-/// link, or a full or empty part, is believed.
-pub(super) fn end(answer: &RestAnswer, rows: usize) -> ListEnd {
-    let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok());
-    match link {
-        _ if rows == 0 => ListEnd::Here,
-        Some(link) if link.contains("rel=\"next\"") => ListEnd::Later,
-        Some(_) => ListEnd::Here,
-        None if rows >= PAGE => ListEnd::Later,
-        None => ListEnd::Unsaid,
-    }
+/// How many rows a whole list has, by the part of it that an answer is.
+pub(super) fn total(answer: &RestAnswer) -> Option<usize> {
+    answer.headers.get("x-total-count")?.to_str().ok()?.parse().ok()
 }
 
 /// The fault of a status, unless it is one of success.
@@ -100,24 +77,6 @@ mod tests {
         ];
         for (status, body, want) in cases {
             assert_eq!(refusal(&answer(status, HeaderMap::new(), &body), &of), want, "{status}");
-        }
-    }
-
-    #[test]
-    fn a_list_ends_where_its_server_says() {
-        let next = r#"<https://x/y?page=2>; rel="next",<https://x/y?page=9>; rel="last""#;
-        let first = r#"<https://x/y?page=1>; rel="first""#;
-        let cases = [
-            (None, 0, ListEnd::Here),
-            (None, PAGE, ListEnd::Later),
-            (None, 10, ListEnd::Unsaid),
-            (Some(next), 10, ListEnd::Later),
-            (Some(first), PAGE, ListEnd::Here),
-            (Some(first), 0, ListEnd::Here),
-        ];
-        for (link, rows, want) in cases {
-            let headers = link.map(|link| (LINK, link.parse().unwrap())).into_iter().collect();
-            assert_eq!(end(&answer(200, headers, ""), rows), want, "{link:?} {rows}");
         }
     }
 }

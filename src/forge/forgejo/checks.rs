@@ -15,17 +15,23 @@ struct CommitStatus {
     context: String,
     status: String,
     creator: Option<Account>,
+    #[serde(default)]
+    description: Option<String>,
 }
+
+/// What a skipped job says where its status is that of one that succeeded.
+const SKIPPED: &str = "Has been skipped";
 
 impl From<CommitStatus> for Check {
     fn from(status: CommitStatus) -> Self {
         let passed = match status.status.as_str() {
-            // A skipped job is told as a success on older versions.
-            "success" | "warning" | "skipped" => Some(true),
-            "failure" | "error" => Some(false),
+            "success" | "skipped" => Some(true),
+            // The server's own rules take a warning for no success.
+            "failure" | "error" | "warning" => Some(false),
             _ => None,
         };
-        let counts = status.status == "success";
+        let is_skipped = status.description.as_deref() == Some(SKIPPED);
+        let counts = status.status == "success" && !is_skipped;
         Self { name: status.context, by: status.creator.map(|by| by.login), passed, counts }
     }
 }
@@ -89,12 +95,19 @@ mod tests {
             status(4, "lint", "ada", "pending"),
             status(5, "docs", "ada", "skipped"),
             status(6, "new", "ada", "something"),
+            status(7, "style", "ada", "warning"),
+            serde_json::from_str(
+                r#"{"id":8,"context":"e2e","status":"success","creator":null,"description":"Has been skipped"}"#,
+            )
+            .unwrap(),
         ];
         let read = newest(all).into_iter().map(|it| (it.name, it.passed, it.counts));
         let want = [
             ("docs", Some(true), false),
+            ("e2e", Some(true), false),
             ("lint", None, false),
             ("new", None, false),
+            ("style", Some(false), false),
             ("test", Some(true), true),
             ("test", Some(false), false),
         ];

@@ -1,9 +1,8 @@
 //! Answers of Forgejo, for the fuzzer: lists of pull requests, of events and of reviews.
 
 use super::pulls::{PullLists, SentPull};
-use super::review::{Review, count};
+use super::review::{self, Review};
 use super::timeline::{Event, auto_merge_by};
-use crate::pull_request::PullRequest;
 
 /// Reads bytes as an answer.
 ///
@@ -19,6 +18,6 @@ pub fn answer(bytes: &[u8]) {
         let _by = auto_merge_by(&events);
     }
     if let Ok(reviews) = serde_json::from_slice::<Vec<Review>>(bytes) {
-        count(reviews, "bot", &mut PullRequest::default());
+        review::fuzz(reviews);
     }
 }

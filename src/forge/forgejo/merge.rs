@@ -22,6 +22,9 @@ const WAITS: [Duration; 6] = [
     Duration::from_secs(8),
 ];
 
+/// As many of them are enough where it may be a conflict: two seconds.
+const MAY_CONFLICT: usize = 3;
+
 /// The server's words for a merge that something else got ahead of.
 const BASE_MOVED: &str = "push out of date";
 
@@ -45,6 +48,14 @@ impl SentPull {
     fn has_hold(&self) -> bool {
         let labels = self.labels.iter().flatten();
         labels.into_iter().any(|label| label.name.eq_ignore_ascii_case(HOLD))
+    }
+}
+
+/// True if a refusal has these words.
+fn says(fault: &ForgeFault, words: &str) -> bool {
+    match fault {
+        ForgeFault::NotMergeable(why) | ForgeFault::Invalid(why) => why.contains(words),
+        _ => false,
     }
 }
 
@@ -78,46 +89,60 @@ impl Forgejo {
             "Do": style(method), "head_commit_id": head, "delete_branch_after_merge": false,
         });
         let route = self.route(&format!("pulls/{number}/merge"));
-        let mut waits = WAITS.into_iter();
+        let (mut waits, mut most) = (WAITS.into_iter(), WAITS.len());
         loop {
             if let Some(why) = self.objection(&self.sent_pull(number).await?).await? {
                 return Ok(Merged::NotNow(why));
             }
-            let why = match self.change::<Value>(Method::POST, &route, &body).await {
+            let fault = match self.change::<Value>(Method::POST, &route, &body).await {
                 Ok(_) => return Ok(Merged::Done),
                 Err(ForgeFault::HeadMoved) => return Ok(Merged::Moved),
-                Err(ForgeFault::NotMergeable(why) | ForgeFault::Invalid(why)) => why,
-                Err(fault) => return self.after(number, fault).await,
+                Err(fault) => fault,
             };
-            let is_soon = why.contains(LATER) || why.contains(BASE_MOVED);
-            let Some(wait) = waits.next().filter(|_| is_soon) else {
-                return self.refused(number, &why).await;
+            // What is not on the base may conflict with it, and then no wait helps.
+            if most == WAITS.len() && says(&fault, LATER) && !self.is_on_base(number).await? {
+                most = MAY_CONFLICT;
+            }
+            let is_soon = says(&fault, LATER) || says(&fault, BASE_MOVED);
+            let is_left = WAITS.len() - waits.len() < most;
+            let Some(wait) = waits.next().filter(|_| is_soon && is_left) else {
+                return self.refused(number, head, fault).await;
             };
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// What became of a merge that failed: the answer may have been lost after the effect, and what is merged is not found.
-    async fn after(&self, number: u64, fault: ForgeFault) -> Result<Merged, ForgeFault> {
-        if !matches!(fault, ForgeFault::Unavailable(_) | ForgeFault::NotFound(_)) {
-            return Err(fault);
-        }
-        if self.sent_pull(number).await?.merged { Ok(Merged::Done) } else { Err(fault) }
-    }
-
-    async fn refused(&self, number: u64, why: &str) -> Result<Merged, ForgeFault> {
-        // A lost answer to an earlier try.
-        if self.sent_pull(number).await?.merged {
+    /// What became of a merge that is refused, or whose answer was lost.
+    async fn refused(
+        &self,
+        number: u64,
+        head: &str,
+        fault: ForgeFault,
+    ) -> Result<Merged, ForgeFault> {
+        let there = self.sent_pull(number).await?;
+        if there.merged && there.head.sha == head {
             return Ok(Merged::Done);
         }
-        Ok(match () {
-            () if why.is_empty() => Merged::Conflict,
-            () if !why.contains(LATER) => Merged::NotNow(advised(why)),
-            () if self.is_on_base(number).await? => Merged::NotNow(format!(
-                "{} is still checking whether it can be merged",
-                self.settings.kind
-            )),
-            () => Merged::Conflict,
+        if there.merged {
+            return Ok(Merged::NotNow("it is merged, and its branch at another commit".to_owned()));
+        }
+        Ok(match fault {
+            ForgeFault::NotMergeable(why) if why.contains(LATER) => {
+                if !self.is_on_base(number).await? {
+                    return Ok(Merged::Conflict);
+                }
+                let kind = self.kind();
+                Merged::NotNow(format!("{kind} is still checking whether it can be merged"))
+            }
+            // A conflict that the merge itself met has no words but git's.
+            ForgeFault::Invalid(why) if why.is_empty() => Merged::Conflict,
+            ForgeFault::NotMergeable(why) if why.is_empty() => {
+                Merged::NotNow(format!("{} gives no reason", self.kind()))
+            }
+            ForgeFault::NotMergeable(why) | ForgeFault::Invalid(why) => {
+                Merged::NotNow(advised(&why))
+            }
+            fault => return Err(fault),
         })
     }
 
@@ -135,7 +160,7 @@ impl Forgejo {
         if there.head.sha != head {
             return Err(ForgeFault::HeadMoved);
         }
-        if !self.waits(head).await? {
+        if !self.waits(number, head).await? {
             return Ok(AutoMerged::NothingToWaitFor);
         }
         let body = json!({
@@ -155,25 +180,27 @@ impl Forgejo {
             Err(fault) => return Err(fault),
         }
         let there = self.sent_pull(number).await?;
-        if there.merged {
-            return Ok(AutoMerged::Merged);
+        match (there.merged, there.head.sha == head) {
+            (true, true) => Ok(AutoMerged::Merged),
+            (false, true) => Ok(AutoMerged::Enabled),
+            (true, false) => Err(ForgeFault::HeadMoved),
+            (false, false) => {
+                self.cancel_merge(number).await?;
+                Err(ForgeFault::HeadMoved)
+            }
         }
-        if there.head.sha != head {
-            self.cancel_merge(number).await?;
-            return Err(ForgeFault::HeadMoved);
-        }
-        Ok(AutoMerged::Enabled)
     }
 
     /// True if there is something that a scheduled merge waits for. Without it the server merges at once, by its own rules
     /// alone, and what is scheduled after the last check waits for another one.
-    async fn waits(&self, head: &str) -> Result<bool, ForgeFault> {
-        let base = self.base_branch(&self.observed().base).await?;
-        if base.is_none_or(|base| base.lets_everything_in()) {
-            return Ok(false);
-        }
+    async fn waits(&self, number: u64, head: &str) -> Result<bool, ForgeFault> {
+        let Some(base) = self.base_branch(&self.observed().base).await? else { return Ok(false) };
         let checks = self.statuses(head).await?.unwrap_or_default();
-        Ok(checks.is_empty() || checks.iter().any(|check| check.passed != Some(true)))
+        if base.waits_for(&checks) {
+            return Ok(true);
+        }
+        let wanted = base.required_approvals;
+        Ok(wanted > 0 && self.official_approvals(number).await? < wanted)
     }
 
     /// Has the server not merge by itself any more.

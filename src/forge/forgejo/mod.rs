@@ -59,12 +59,14 @@ struct ObservedRepository {
     viewer: Option<String>,
     /// The base of the pull requests.
     base: String,
-    /// The rows of a part of a list that is full, where the server had to be asked.
-    page: Option<usize>,
     /// True if a branch has to hold the base before it is merged, where that was asked for.
     wants_base_in_branch: Option<bool>,
     /// True if the pull requests are more than one part of the list.
     has_long_list: bool,
+    /// Numbers of open pull requests, by their branches.
+    open: BTreeMap<String, u64>,
+    /// Teams whose right is of something else than the code, once they were asked for.
+    mixed_teams: Option<Vec<u64>>,
     /// Rights of accounts, by their names.
     people: BTreeMap<String, Labeller>,
 }
@@ -74,12 +76,6 @@ struct ObservedRepository {
 pub(super) struct Account {
     id: i64,
     login: String,
-}
-
-/// The settings of the interface.
-#[derive(Deserialize)]
-struct ApiSettings {
-    max_response_items: usize,
 }
 
 impl Account {
@@ -125,7 +121,15 @@ impl Forgejo {
         if let Some(known) = self.observed().viewer {
             return Ok(known);
         }
-        let account: Account = self.get("user").await?;
+        let account: Account = match self.get("user").await {
+            // It is of the server, and not of the repository.
+            Err(ForgeFault::NotFound(_) | ForgeFault::Redirected(_)) => {
+                let (api, variable) = (&self.settings.api_url, self.kind().server_variable());
+                let why = format!("no interface of {} at {api}; is {variable} right?", self.kind());
+                return Err(ForgeFault::Unavailable(why));
+            }
+            account => account?,
+        };
         self.learn(|seen| seen.viewer = Some(account.login.clone()));
         Ok(account.login)
     }
@@ -136,36 +140,24 @@ impl Forgejo {
     }
 
     async fn ask(&self, route: &str) -> Result<RestAnswer, ForgeFault> {
-        self.pace.patiently(|| self.send(Method::GET, route, None)).await
+        let answer = self.pace.patiently(|| self.send(Method::GET, route, None)).await?;
+        // Nothing is not an empty list.
+        if answer.body.is_empty() {
+            return Err(ForgeFault::Unavailable(format!("an empty answer to {route}")));
+        }
+        Ok(answer)
     }
 
-    /// Reads a part of a list, and whether another one comes after it.
+    /// Reads a part of a list, and how many rows the whole has.
     async fn part<T: DeserializeOwned>(
         &self,
         route: &str,
         page: usize,
-    ) -> Result<(Vec<T>, bool), ForgeFault> {
+    ) -> Result<(Vec<T>, Option<usize>), ForgeFault> {
         let mark = if route.contains('?') { '&' } else { '?' };
         let answer = self.ask(&format!("{route}{mark}limit={PAGE}&page={page}")).await?;
         let rows: Option<Vec<T>> = self.read(&answer)?;
-        let rows = rows.unwrap_or_default();
-        let has_more = match answer::end(&answer, rows.len()) {
-            answer::ListEnd::Here => false,
-            answer::ListEnd::Later => true,
-            answer::ListEnd::Unsaid => rows.len() >= self.full_page().await?,
-        };
-        Ok((rows, has_more))
-    }
-
-    /// The rows of a full part, where they are fewer than are asked for.
-    async fn full_page(&self) -> Result<usize, ForgeFault> {
-        if let Some(known) = self.observed().page {
-            return Ok(known);
-        }
-        let settings: ApiSettings = self.get("settings/api").await?;
-        let page = settings.max_response_items.clamp(1, PAGE);
-        self.learn(|seen| seen.page = Some(page));
-        Ok(page)
+        Ok((rows.unwrap_or_default(), answer::total(&answer)))
     }
 
     /// Reads all parts of a list.
@@ -178,17 +170,41 @@ impl Forgejo {
         Ok(all)
     }
 
-    /// Reads the parts of a list, as far as is read at all, and whether more follow.
+    /// Reads the parts of a list, as far as is read at all, and whether more follow. Some rows are taken out of a part after it
+    /// was counted off, so that a short one is no end; an empty one is, where all that there are would have been in those
+    /// before it.
     async fn parts<T: DeserializeOwned>(&self, route: &str) -> Result<(Vec<T>, bool), ForgeFault> {
         let mut all = Vec::new();
         for page in 1..=MAX_PAGES {
-            let (rows, has_more) = self.part(route, page).await?;
+            let (rows, total) = self.part(route, page).await?;
+            let is_empty = rows.is_empty();
             all.extend(rows);
-            if !has_more {
+            let is_whole = total.is_some_and(|total| all.len() >= total);
+            let is_past = is_empty && total.is_none_or(|total| PAGE * page >= total);
+            if is_whole || is_past {
                 return Ok((all, false));
             }
         }
         Ok((all, true))
+    }
+
+    /// Reads a list that is told to be as long as each of its parts, and of which whole parts can be left out: to so many empty
+    /// ones.
+    async fn list_with_gaps<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        most: usize,
+    ) -> Result<Vec<T>, ForgeFault> {
+        let (mut all, mut gaps) = (Vec::new(), 0);
+        for page in 1..=MAX_PAGES {
+            let (rows, _) = self.part(route, page).await?;
+            gaps = if rows.is_empty() { gaps + 1 } else { 0 };
+            all.extend(rows);
+            if gaps == most {
+                return Ok(all);
+            }
+        }
+        Err(ForgeFault::Unavailable(format!("{route} has more rows than are read")))
     }
 
     /// Changes something, once.

@@ -90,7 +90,7 @@ impl SentPull {
     }
 
     pub(super) fn is_draft(&self) -> bool {
-        self.draft.unwrap_or_default() || without_draft(&self.title) != self.title
+        self.draft.unwrap_or_else(|| without_draft(&self.title) != self.title)
     }
 
     /// True if it may be in conflict: that the server cannot merge it can also mean that it is still looking.
@@ -121,8 +121,8 @@ impl SentPull {
             is_draft,
             mergeable,
             more_checks: true,
-            // Whoever it is; nobody, where it turns out to be none.
-            auto_merge_by: Some(String::new()),
+            // A schedule that its timeline does not show is taken back before anything is pushed.
+            auto_merge_unread: true,
             ..PullRequest::default()
         }
     }
@@ -134,10 +134,11 @@ pub(super) struct PullLists {
 }
 
 impl PullLists {
-    pub(super) fn new(mut rows: Vec<SentPull>) -> Self {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.number));
-        rows.dedup_by_key(|row| row.number);
-        Self { rows }
+    /// Of a row that is there twice, the later one is how it is.
+    pub(super) fn new(rows: Vec<SentPull>) -> Self {
+        let rows = rows.into_iter().map(|row| (row.number, row));
+        let rows: BTreeMap<u64, SentPull> = rows.collect();
+        Self { rows: rows.into_values().rev().collect() }
     }
 
     /// The settings of the repository, where a row has them.
@@ -179,14 +180,16 @@ impl Forgejo {
     ) -> Result<Observed, ForgeFault> {
         let viewer = self.viewer().await?;
         self.learn(|seen| base.clone_into(&mut seen.base));
-        let lists =
-            if branches.is_empty() { PullLists::new(Vec::new()) } else { self.lists().await? };
+        let lists = self.lists_of(branches, with_checks).await?;
         let repository = match lists.repository() {
             Some(repository) => repository,
             None => self.repository_settings().await?,
         };
         let mut rules = repository.rules(viewer, self.repository.path())?;
         let mut pulls = lists.by_branch(branches, base);
+        let open = pulls.iter().filter_map(|(branch, pulls)| Some((branch, pulls.open.as_ref()?)));
+        let numbers: Vec<_> = open.map(|(branch, open)| (branch.clone(), open.number)).collect();
+        self.learn(|seen| seen.open.extend(numbers));
         let has_merged = pulls.values().any(|pulls| !pulls.merged.is_empty());
         let open = pulls.values_mut().filter_map(|pulls| pulls.open.as_mut());
         self.read_open(open.collect(), &rules.viewer, with_checks).await?;
@@ -197,14 +200,26 @@ impl Forgejo {
         Ok(Observed { pulls, rules })
     }
 
+    /// Reads the pull requests that branches can be in: a single one that is looked at again is known by its number.
+    async fn lists_of(&self, branches: &[&str], again: bool) -> Result<PullLists, ForgeFault> {
+        let known = match branches {
+            [] => return Ok(PullLists::new(Vec::new())),
+            [branch] if again => self.observed().open.get(*branch).copied(),
+            _ => None,
+        };
+        match known {
+            Some(number) => Ok(PullLists::new(vec![self.sent_pull(number).await?])),
+            None => self.lists().await,
+        }
+    }
+
     /// Reads all pull requests.
     async fn lists(&self) -> Result<PullLists, ForgeFault> {
         let route = |state: &str| self.route(&format!("pulls?state={state}"));
         let is_long = self.observed().has_long_list;
-        let (mut rows, has_more) = match is_long {
-            true => (Vec::new(), true),
-            false => self.part(&route("all"), 1).await?,
-        };
+        let (mut rows, total) =
+            if is_long { (Vec::new(), None) } else { self.part(&route("all"), 1).await? };
+        let has_more = total.is_none_or(|total| total > rows.len());
         self.learn(|seen| seen.has_long_list = has_more);
         if has_more {
             rows.extend(self.list(&route("open")).await?);
@@ -233,7 +248,7 @@ impl Forgejo {
             // Nobody merges by hand or by the server what no policy wants merged; where a note of ours stands before the
             // text, people have it.
             if with_checks || pull.body.starts_with('>') {
-                pull.auto_merge_by = auto_merge_by(&self.timeline(pull.number).await?);
+                pull.auto_merge_by = auto_merge_by(&self.timeline(pull.number, 1).await?);
             }
             if pull.mergeable == Mergeable::Conflict {
                 pull.mergeable = self.settled(pull.number).await?;

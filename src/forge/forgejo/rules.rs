@@ -1,12 +1,13 @@
 //! The rules of a repository, and of its base.
 
+use globset::Glob;
 use serde::Deserialize;
 
 use super::Forgejo;
 use crate::forge::ForgeFault;
 use crate::forge::rest::encoded;
 use crate::policy::MergeMethod;
-use crate::pull_request::RepoRules;
+use crate::pull_request::{Check, RepoRules};
 
 /// What cannot be done in an archived repository.
 pub(super) const ARCHIVED: &str = "serves this repository for reading only: it is archived";
@@ -38,8 +39,13 @@ pub(super) struct BaseBranch {
     /// True if checks have to pass.
     #[serde(default)]
     enable_status_check: bool,
+    /// Patterns of the checks that have to; all that there are where there is none.
     #[serde(default)]
-    required_approvals: u64,
+    status_check_contexts: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) required_approvals: u64,
+    #[serde(default)]
+    protected: bool,
     /// The rule that protects it.
     #[serde(default)]
     effective_branch_protection_name: String,
@@ -58,9 +64,24 @@ struct Protection {
 }
 
 impl BaseBranch {
-    /// True if a pull request is merged as soon as somebody wants it.
-    pub(super) fn lets_everything_in(&self) -> bool {
-        !self.enable_status_check && self.required_approvals == 0
+    /// True if it wants checks that have not passed, of those that a commit has. Where it names none and there is none, some
+    /// versions wait and others do not.
+    pub(super) fn waits_for(&self, checks: &[Check]) -> bool {
+        let has_passed = |pattern: &String| {
+            let glob = Glob::new(pattern).map(|glob| glob.compile_matcher());
+            let is_it = |check: &Check| {
+                check.name == *pattern || glob.as_ref().is_ok_and(|glob| glob.is_match(&check.name))
+            };
+            let mut named = checks.iter().filter(|check| is_it(check)).peekable();
+            named.peek().is_some() && named.all(|check| check.passed == Some(true))
+        };
+        let named = self.status_check_contexts.iter().flatten().filter(|name| !name.is_empty());
+        let named: Vec<&String> = named.collect();
+        let is_open = match &named[..] {
+            [] => checks.iter().any(|check| check.passed != Some(true)),
+            named => !named.iter().all(|name| has_passed(name)),
+        };
+        self.enable_status_check && is_open
     }
 }
 
@@ -108,6 +129,12 @@ impl Forgejo {
         }
     }
 
+    /// True if the base is protected.
+    pub(super) async fn is_base_protected(&self) -> Result<bool, ForgeFault> {
+        let branch = self.base_branch(&self.observed().base).await?;
+        Ok(branch.is_some_and(|branch| branch.protected))
+    }
+
     pub(super) async fn base_commit(&self, base: &str) -> Result<Option<String>, ForgeFault> {
         Ok(self.base_branch(base).await?.map(|branch| branch.commit.id))
     }
@@ -141,6 +168,34 @@ impl Forgejo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_waits_for_what_it_names() {
+        let check = |name: &str, passed: Option<bool>| Check {
+            name: name.to_owned(),
+            passed,
+            ..Check::default()
+        };
+        let (ci, dco) = (check("CI / test (push)", Some(true)), check("dco", Some(true)));
+        let base = |contexts: &str| -> BaseBranch {
+            let text = format!(
+                r#"{{"commit":{{"id":"c"}},"enable_status_check":true,"status_check_contexts":{contexts}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        for (contexts, checks, want) in [
+            ("[]", vec![], false),
+            ("null", vec![ci.clone()], false),
+            ("[]", vec![ci.clone(), check("x", None)], true),
+            (r#"["CI / *"]"#, vec![], true),
+            (r#"["CI / *"]"#, vec![dco.clone()], true),
+            (r#"["CI / *"]"#, vec![dco.clone(), ci.clone()], false),
+            (r#"["CI / *","dco"]"#, vec![ci.clone(), check("dco", Some(false))], true),
+            (r#"["["]"#, vec![ci, dco, check("[", Some(true))], false),
+        ] {
+            assert_eq!(base(contexts).waits_for(&checks), want, "{contexts} {checks:?}");
+        }
+    }
 
     #[test]
     fn a_repository_says_what_it_takes() {

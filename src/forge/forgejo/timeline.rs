@@ -8,6 +8,9 @@ use crate::forge::ForgeFault;
 use crate::policy::{APPROVE, HOLD, REBASE};
 use crate::pull_request::Labeller;
 
+/// Empty parts in a row after which a list is over where people's word depends on it.
+const MANY_GAPS: usize = 10;
+
 /// Something that happened.
 #[derive(Debug, Deserialize)]
 pub(super) struct Event {
@@ -46,8 +49,8 @@ pub(super) fn auto_merge_by(events: &[Event]) -> Option<String> {
             Some("pull_scheduled_merge") => {
                 by = Some(event.user.as_ref().map(|user| user.login.clone()).unwrap_or_default());
             }
-            // What is not open any more is not merged by itself.
-            Some("pull_cancel_scheduled_merge" | "close" | "merge_pull") => by = None,
+            // Closing does not take it back.
+            Some("pull_cancel_scheduled_merge" | "merge_pull") => by = None,
             _ => {}
         }
     }
@@ -71,10 +74,15 @@ fn labelled<'e>(events: &'e [Event], label: &str) -> Option<&'e Account> {
 }
 
 impl Forgejo {
-    /// Reads all that happened, from the first to the last.
-    pub(super) async fn timeline(&self, number: u64) -> Result<Vec<Event>, ForgeFault> {
+    /// Reads what happened, from the first to the last, to so many empty parts: what the token may not see, such as mentions in
+    /// private repositories, is left out of the parts of the list.
+    pub(super) async fn timeline(
+        &self,
+        number: u64,
+        gaps: usize,
+    ) -> Result<Vec<Event>, ForgeFault> {
         let mut events: Vec<Event> =
-            self.list(&self.route(&format!("issues/{number}/timeline"))).await?;
+            self.list_with_gaps(&self.route(&format!("issues/{number}/timeline")), gaps).await?;
         events.sort_by_key(|event| event.id);
         Ok(events)
     }
@@ -85,7 +93,7 @@ impl Forgejo {
         number: u64,
         label: &str,
     ) -> Result<Option<Labeller>, ForgeFault> {
-        let events = self.timeline(number).await?;
+        let events = self.timeline(number, MANY_GAPS).await?;
         let Some(by) = labelled(&events, label) else { return Ok(None) };
         match self.labeller(by).await {
             // A hold by nobody knows whom counts, and nothing else does.
@@ -132,7 +140,8 @@ mod tests {
             (vec![armed], Some("ada")),
             (vec![armed, (off, "bot", "")], None),
             (vec![armed, (off, "bot", ""), ("pull_scheduled_merge", "bot", "")], Some("bot")),
-            (vec![armed, ("close", "ada", ""), ("reopen", "ada", "")], None),
+            (vec![armed, ("close", "ada", ""), ("reopen", "ada", "")], Some("ada")),
+            (vec![armed, ("merge_pull", "ada", "")], None),
             (vec![armed, ("comment", "ada", "")], Some("ada")),
         ];
         for (all, want) in cases {

@@ -55,7 +55,11 @@ impl Held {
             Ok((status, body)) => (status, body),
             Err((status, message)) => (status, json!({"message": message, "url": self.url})),
         };
-        let wrong = swagger::answer(asked.method, &asked.template, status, &body);
+        let mut seen = body.clone();
+        if let Some(rows) = seen.as_array_mut() {
+            rows.retain(|row| !row.is_null());
+        }
+        let wrong = swagger::answer(asked.method, &asked.template, status, &seen);
         self.violations.extend(wrong);
         let status = StatusCode::from_u16(status).unwrap();
         if body.is_null() {
@@ -72,7 +76,19 @@ impl Held {
         let number = |text: &str| text.parse::<u64>().unwrap();
         match (asked.method, &asked.parts[..]) {
             ("GET", ["user"]) => Ok((200, account(&self.viewer))),
-            ("GET", ["settings", "api"]) => Ok((200, json!({"max_response_items": self.page()}))),
+            ("GET", ["teams"]) if self.settings["teams"] != json!(true) => {
+                Err((405, "repo is not owned by an organization".to_owned()))
+            }
+            ("GET", ["teams"]) => Ok((
+                200,
+                json!([
+                    {"id": 1, "name": "Owners", "permission": "owner", "units_map": {}},
+                    {"id": 2, "name": "triage", "permission": "write", "units_map": {"repo.code": "read", "repo.pulls": "write"}},
+                ]),
+            )),
+            ("GET", ["teams", "2", "members", name]) if *name == "grace" => {
+                Ok((200, account(name)))
+            }
             ("GET", ["orgs", ..]) => Ok((200, json!([label("of-all", 900)]))),
             ("GET", []) => Ok((200, self.forgejo_repo())),
             ("GET", ["pulls"]) => Ok((200, self.listed_pulls())),
@@ -90,14 +106,23 @@ impl Held {
                 self.on(number(n), |held, pull| held.request_review(pull, body))
             }
             ("GET", ["issues", n, "timeline"]) => {
-                self.on(number(n), |held, pull| Ok((200, held.timeline(pull))))
+                self.on(number(n), |_, pull| Ok((200, Self::timeline(pull))))
             }
+            _ => self.about_the_rest(asked),
+        }
+    }
+
+    fn about_the_rest(&mut self, asked: &Asked<'_>) -> Answer {
+        let body = &asked.body;
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        match (asked.method, &asked.parts[..]) {
             ("POST", ["issues", n, "labels"]) => {
-                self.on(number(n), |held, pull| held.set_labels(pull, body))
+                self.on(number(n), |held, pull| Ok((200, held.set_labels(pull, body))))
             }
-            ("DELETE", ["issues", n, "labels", id]) => {
-                self.on(number(n), |held, pull| held.drop_label(pull, number(id)))
-            }
+            ("DELETE", ["issues", n, "labels", id]) => self.on(number(n), |held, pull| {
+                held.drop_label(pull, number(id));
+                Ok((204, Value::Null))
+            }),
             ("POST", ["issues", n, "comments"]) => self.on(number(n), |held, pull| {
                 let text = body["body"].as_str().unwrap().to_owned();
                 held.pull(pull.number).comments.push(text);
@@ -127,6 +152,13 @@ impl Held {
                 self.issues[index]["body"] = body["body"].clone();
                 Ok((201, json!({"id": 1})))
             }
+            _ => self.about_rules(asked),
+        }
+    }
+
+    /// What is said of branches, commits and people.
+    fn about_rules(&mut self, asked: &Asked<'_>) -> Answer {
+        match (asked.method, &asked.parts[..]) {
             ("GET", ["branches", name]) => self.forgejo_branch(&name.replace("%2F", "/")),
             ("GET", ["branch_protections", _]) if self.settings["admin"] == json!(false) => {
                 Err((404, "Not Found".to_owned()))
@@ -179,7 +211,9 @@ impl Held {
         };
         let (page, size) =
             (number("page").unwrap_or(1), number("limit").unwrap_or(30).min(self.page()));
-        let part: Vec<&Value> = rows.iter().skip(size * (page - 1)).take(size).collect();
+        // What may not be seen is taken out of a part after it was counted off.
+        let part = rows.iter().skip(size * (page - 1)).take(size).filter(|row| !row.is_null());
+        let part: Vec<&Value> = part.collect();
         let total = if is_timeline { part.len() } else { rows.len() };
         let mut answer = axum::Json(&part).into_response();
         let headers = answer.headers_mut();
@@ -320,7 +354,8 @@ impl Held {
             text.clone_into(&mut pull.body);
         }
         if body["state"] == "closed" {
-            (pull.state, pull.armed) = ("closed", false);
+            // What was scheduled stays so.
+            pull.state = "closed";
         }
         pull.assignees = names.unwrap_or_else(|| pull.assignees.clone());
         pull.milestone = body["milestone"].as_u64().or(pull.milestone);
@@ -345,7 +380,7 @@ impl Held {
         Ok((201, json!([])))
     }
 
-    fn set_labels(&mut self, pull: &Pull, body: &Value) -> Answer {
+    fn set_labels(&mut self, pull: &Pull, body: &Value) -> Value {
         let ids = body["labels"].as_array().unwrap().iter();
         let ids = ids.map(|id| usize::try_from(id.as_u64().unwrap()).unwrap());
         let here = self.labels_here.clone();
@@ -355,14 +390,13 @@ impl Held {
         pull.labels.extend(names);
         pull.labels.dedup();
         let labels = pull.labels.clone();
-        Ok((200, labels.iter().map(|name| label(name, self.label_index(name))).collect()))
+        labels.iter().map(|name| label(name, self.label_index(name))).collect()
     }
 
-    fn drop_label(&mut self, pull: &Pull, id: u64) -> Answer {
+    fn drop_label(&mut self, pull: &Pull, id: u64) {
         let is_it = |name: &String| label(name, self.label_index(name))["id"] == id;
         let labels = pull.labels.iter().filter(|name| !is_it(name)).cloned().collect();
         self.pull(pull.number).labels = labels;
-        Ok((204, Value::Null))
     }
 
     fn forgejo_issues(&self) -> Value {
@@ -421,8 +455,9 @@ impl Asked<'_> {
 /// The template of a path.
 fn template(is_of_repo: bool, parts: &[&str]) -> Option<String> {
     let rest = match parts {
-        ["user"] | ["settings", "api"] if !is_of_repo => {
-            return Some(format!("/{}", parts.join("/")));
+        ["user"] if !is_of_repo => return Some("/user".to_owned()),
+        ["teams", _, "members", _] if !is_of_repo => {
+            return Some("/teams/{id}/members/{username}".to_owned());
         }
         ["orgs", _, "labels"] if !is_of_repo => return Some("/orgs/{org}/labels".to_owned()),
         _ if !is_of_repo => return None,
@@ -439,6 +474,7 @@ fn template(is_of_repo: bool, parts: &[&str]) -> Option<String> {
         ["issues", _, "labels"] => "/issues/{index}/labels",
         ["issues", _, "labels", _] => "/issues/{index}/labels/{identifier}",
         ["labels"] => "/labels",
+        ["teams"] => "/teams",
         ["milestones"] => "/milestones",
         ["branches", _] => "/branches/{branch}",
         ["branch_protections", _] => "/branch_protections/{name}",

@@ -30,7 +30,7 @@ pub struct Cli {
         help_heading = LOGGING
     )]
     pub color: ColorChoice,
-    /// Forge of a repository that is named without a host [default: that of the CI job, else GitHub].
+    /// Forge of a repository that is named without a host [default: that of the CI job, else of the token that is set, else GitHub].
     #[arg(
         long,
         global = true,

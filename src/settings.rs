@@ -182,7 +182,7 @@ pub enum InvalidSetting {
     #[error("TAGALONG_LEDGER_KEY_FILE cannot be read: {0}")]
     LedgerKeyFile(String),
     /// A variable that must be a URL is not.
-    #[error("{0} is not a URL")]
+    #[error("{0} is not a URL, such as https://git.example.com")]
     Url(&'static str),
     /// A variable that must be a URL has a user or a password in it.
     #[error(
@@ -192,6 +192,26 @@ pub enum InvalidSetting {
     /// Two variables name different servers, of which both would see a token.
     #[error("{0} is on another server than {1}: name one of them")]
     OtherServer(&'static str, &'static str),
+    /// A server is named in a job of another one, whose token nobody can tell from its own.
+    #[error(
+        "{0} is another server than the one of this job (GITHUB_SERVER_URL), whose token it must not see: leave it out, or run \
+         for that server outside of this one's jobs"
+    )]
+    JobOfOther(&'static str),
+    /// GitHub's interface is said to be where Forgejo and Gitea have theirs.
+    #[error(
+        "GITHUB_API_URL is one of Forgejo or Gitea: set FORGEJO_URL or GITEA_URL to the server instead"
+    )]
+    OtherProduct,
+    /// A variable that names a server names its interface.
+    #[error("{0} ends in /api/v1: leave that out, it is the address of the server")]
+    WithApi(&'static str),
+    /// A host before a name that no forge has.
+    #[error(
+        "{0}: `{1}` is no forge that is known ({2}); set GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL or GITEA_URL to its address, by \
+         what it is"
+    )]
+    UnknownHost(String, String, String),
     /// Two forges on one host, of which nobody can say which one a repository is on.
     #[error("{0} and {1} are both on {2}: leave out the one that is not meant")]
     OneHost(&'static str, &'static str, String),

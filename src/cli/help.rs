@@ -76,7 +76,7 @@ const COMMANDS: [(&str, bool, &str); 12] = [
     ),
     (
         "init",
-        false,
+        true,
         "  tagalong init --dry-run                      Show the files, and write none\n  \
            tagalong init                                Write policies and a workflow\n  \
            tagalong init --no-workflow                  Where something else runs it\n",

@@ -7,8 +7,9 @@ use git2::ErrorClass;
 pub enum GitError {
     /// The server wants other credentials.
     #[error(
-        "{0}: the server refuses the login; set GITHUB_TOKEN to a token with `contents: write`, GITLAB_TOKEN to one with the \
-         scope `write_repository`, or FORGEJO_TOKEN or GITEA_TOKEN to one with `write:repository`"
+        "{0}: the server refuses the login, or wants one; set GITHUB_TOKEN to a token with `contents: write`, GITLAB_TOKEN to one with the \
+         scope `write_repository`, or FORGEJO_TOKEN or GITEA_TOKEN to one with `write:repository`; a token is shown to the server of its own forge alone (GITHUB_SERVER_URL, \
+         GITLAB_URL, FORGEJO_URL, GITEA_URL)"
     )]
     Unauthorized(String),
     /// The server does not know the repository, or hides it.

@@ -194,6 +194,18 @@ fn gitlab(headers: &HeaderMap, value: &Value) -> Option<Hint> {
     Some(Hint::Config(name.to_lowercase()))
 }
 
+/// What happens to a pull request of Forgejo or Gitea that changes nothing of what a run does.
+const OF_PEOPLE: [&str; 8] = [
+    "opened",
+    "edited",
+    "assigned",
+    "unassigned",
+    "milestoned",
+    "demilestoned",
+    "review_requested",
+    "review_request_removed",
+];
+
 /// Forgejo and Gitea name their events in a header
 /// (<https://forgejo.org/docs/latest/user/webhooks/>, <https://docs.gitea.com/usage/webhooks>).
 fn forgejo(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Option<Hint> {
@@ -209,7 +221,7 @@ fn forgejo(headers: &HeaderMap, value: &Value, registry: Option<&str>) -> Option
         "push" => !text(value, "/ref").is_some_and(is_own),
         "status" => text(value, "/state") != Some("pending"),
         // Texts and people are edited by us all the time.
-        "pull_request" => !matches!(action, Some("opened" | "edited" | "assigned" | "unassigned")),
+        "pull_request" => !action.is_some_and(|action| OF_PEOPLE.contains(&action)),
         "pull_request_approved" | "pull_request_rejected" => true,
         "workflow_run" => action == Some("completed"),
         _ => false,

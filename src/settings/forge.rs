@@ -119,6 +119,23 @@ impl Forges {
         self.behind(url)?.id_of(url)
     }
 
+    /// The servers, for messages.
+    #[must_use]
+    pub fn known(&self) -> String {
+        let all = self.0.iter().map(|forge| forge.server_url.as_str().trim_end_matches('/'));
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The mistake of a text that names a host first, which is none of these.
+    fn unknown_host(&self, text: &str) -> Option<InvalidSetting> {
+        let (host, path) = text.split_once('/')?;
+        let is_host = path.contains('/') && host.contains(['.', ':']);
+        let is_known = self.0.iter().any(|forge| forge.host().eq_ignore_ascii_case(host));
+        let known = self.known();
+        (is_host && !is_known)
+            .then(|| InvalidSetting::UnknownHost(text.to_owned(), host.to_owned(), known))
+    }
+
     /// The repository that is written as `OWNER/NAME`, with groups where the forge has them, or with a host before it.
     #[must_use]
     pub fn id(&self, text: &str) -> Option<RepoId> {
@@ -184,7 +201,7 @@ impl Forges {
         if std::path::Path::new(text).is_file() {
             return Err(invalid());
         }
-        let id = self.id(text).ok_or_else(invalid)?;
+        let id = self.id(text).ok_or_else(|| self.unknown_host(text).unwrap_or_else(invalid))?;
         let url = self.repository_url(&id).ok_or_else(invalid)?;
         Ok(RepoSpec::Remote { url, id: Some(id) })
     }

@@ -30,8 +30,14 @@ pub fn ci_jobs(kind: ForgeKind, is_there: impl Fn(&str) -> bool) -> CiJobs {
         ForgeKind::GitHub => (WORKFLOW_FILE, WORKFLOW),
         ForgeKind::GitLab if is_there(GITLAB_FILE) => (GITLAB_INCLUDED, GITLAB_CI),
         ForgeKind::GitLab => (GITLAB_FILE, GITLAB_CI),
-        ForgeKind::Forgejo => (FORGEJO_FILE, FORGEJO_ACTIONS),
-        ForgeKind::Gitea => (GITEA_FILE, FORGEJO_ACTIONS),
+        // Of these directories the first that is there is read, and no other.
+        ForgeKind::Forgejo | ForgeKind::Gitea => {
+            let files = [FORGEJO_FILE, GITEA_FILE, WORKFLOW_FILE];
+            let read = &files[usize::from(kind == ForgeKind::Gitea)..];
+            let directory =
+                |file: &&&str| file.rsplit_once('/').is_some_and(|(at, _)| is_there(at));
+            (*read.iter().find(directory).unwrap_or(&read[0]), FORGEJO_ACTIONS)
+        }
     };
     if is_there(path) {
         let note = Some(format!("{path}, which is there already"));
@@ -99,6 +105,17 @@ mod tests {
         let actions = [
             (ForgeKind::Forgejo, vec![], ".forgejo/workflows/tagalong.yaml ".to_owned()),
             (ForgeKind::Gitea, vec![], ".gitea/workflows/tagalong.yaml ".to_owned()),
+            // Another directory would keep the server from reading the one that is in use.
+            (
+                ForgeKind::Forgejo,
+                vec![".github/workflows"],
+                ".github/workflows/tagalong.yaml ".to_owned(),
+            ),
+            (
+                ForgeKind::Gitea,
+                vec![".forgejo/workflows", ".github/workflows"],
+                ".github/workflows/tagalong.yaml ".to_owned(),
+            ),
         ];
         for (kind, there, want) in cases.into_iter().chain(actions) {
             assert_eq!(jobs(kind, &there), want);

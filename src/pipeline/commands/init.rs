@@ -11,7 +11,7 @@ use crate::pipeline::{Failure, Invalid, Loaded, Tree, load, signed_in, survey, s
 use crate::policy::{
     Policy, PolicyFile, PolicyId, PolicySet, RepositorySettings, SETTINGS_FILE, read,
 };
-use crate::settings::{Scope, Surroundings};
+use crate::settings::{Forges, Scope, Surroundings};
 use crate::starter::{
     CiJobs, DeployedImage, Imported, RENOVATE_FILES, RenovateConfig, Starter, ci_file, ci_jobs,
     is_ci_file, policies,
@@ -42,6 +42,25 @@ pub struct Started {
     pub skipped: Vec<String>,
     /// Whether the files were written.
     pub is_written: bool,
+}
+
+/// The jobs of the forge that the repository is on.
+fn jobs(tree: &Tree, forges: &Forges, has_work: bool) -> CiJobs {
+    let is_there = |path: &str| {
+        let beneath = format!("{path}/");
+        tree.paths().iter().any(|there| there == path || there.starts_with(&beneath))
+    };
+    let kind = tree.forges(forges).first().kind;
+    let note = match tree.unknown_host(forges) {
+        Some(host) => format!(
+            "jobs for CI: `{host}` is no forge that is known ({}); set GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL or GITEA_URL \
+             to it, by what it is",
+            forges.known()
+        ),
+        None if !has_work => format!("{}, which would have no policy to work with", ci_file(kind)),
+        None => return ci_jobs(kind, is_there),
+    };
+    CiJobs { file: None, note: Some(note) }
 }
 
 /// Finds the images that a repository names and no policy is for, and writes policies for them.
@@ -91,16 +110,9 @@ pub async fn init(
     starter.notes.extend(idle.into_values());
     files.extend(existing.file(POLICIES, &starter, origin, &settings)?);
     starter.notes.extend(existing.uncovered(&files));
-    let is_there = |path: &str| tree.paths().iter().any(|there| there == path);
-    let kind = tree.forges(&around.forges).first().kind;
-    if let Some(host) = tree.unknown_host(&around.forges).filter(|_| with_workflow) {
-        skipped.push(format!(
-            "jobs for CI: `{host}` is no forge that is known; set GITHUB_SERVER_URL, GITLAB_URL, FORGEJO_URL or GITEA_URL to it"
-        ));
-    } else if with_workflow && files.is_empty() && set.policies.is_empty() {
-        skipped.push(format!("{}, which would have no policy to work with", ci_file(kind)));
-    } else if with_workflow {
-        let CiJobs { file, note } = ci_jobs(kind, is_there);
+    if with_workflow {
+        let has_work = !files.is_empty() || !set.policies.is_empty();
+        let CiJobs { file, note } = jobs(&tree, &around.forges, has_work);
         files.extend(file);
         skipped.extend(note);
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::{App, ForgeSettings};
 use crate::forge_kind::ForgeKind;
 use crate::secret::Secret;
@@ -26,7 +28,9 @@ pub(super) fn forges(first: Option<ForgeKind>) -> Result<Vec<ForgeSettings>, Inv
     }
     let has_token = |forge: &&ForgeSettings| forge.token.is_some() || forge.app.is_some();
     let by_token = || all.iter().find(has_token).map(|forge| forge.kind);
-    let first = first.or(job).or_else(by_token).unwrap_or_default();
+    let is_named = |forge: &&ForgeSettings| var(forge.kind.server_variable()).is_some();
+    let by_name = || all.iter().find(is_named).map(|forge| forge.kind);
+    let first = first.or(job).or_else(by_token).or_else(by_name).unwrap_or_default();
     all.sort_by_key(|forge| forge.kind != first);
     Ok(all)
 }
@@ -60,14 +64,31 @@ fn app() -> Result<Option<App>, InvalidSetting> {
     Ok(Some(App { id, key: key.into() }))
 }
 
+/// The REST API of a server of GitHub's, so that a token for the one does not go elsewhere
+/// (<https://docs.github.com/en/enterprise-server@latest/rest/quickstart>,
+/// <https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency>).
+fn github_api(server: &Url) -> String {
+    let base = server.as_str().trim_end_matches('/');
+    match server.host_str().unwrap_or_default() {
+        "github.com" => "https://api.github.com".to_owned(),
+        host if host.ends_with(".ghe.com") => format!("https://api.{host}"),
+        _ => format!("{base}/api/v3"),
+    }
+}
+
 /// GitHub, which in a job of Forgejo or Gitea none of its variables speaks of.
 fn github(job: Option<ForgeKind>) -> Result<ForgeSettings, InvalidSetting> {
     let is_meant = !matches!(job, Some(ForgeKind::Forgejo | ForgeKind::Gitea));
     let name = |variable: &'static str| if is_meant { variable } else { "" };
+    let server_url = url(name("GITHUB_SERVER_URL"), "https://github.com")?;
+    let api_url = url(name("GITHUB_API_URL"), &github_api(&server_url))?;
+    if api_url.path().trim_end_matches('/').ends_with("/api/v1") {
+        return Err(InvalidSetting::OtherProduct);
+    }
     Ok(ForgeSettings {
         kind: ForgeKind::GitHub,
-        api_url: url(name("GITHUB_API_URL"), "https://api.github.com")?,
-        server_url: url(name("GITHUB_SERVER_URL"), "https://github.com")?,
+        api_url,
+        server_url,
         token: var(name("GITHUB_TOKEN")).map(Secret::from),
         job_token: None,
         app: app()?,
@@ -102,22 +123,29 @@ fn gitlab() -> Result<ForgeSettings, InvalidSetting> {
 /// Forgejo or Gitea, where their variable or the job says.
 fn forgejo(kind: ForgeKind, job: Option<ForgeKind>) -> Result<ForgeSettings, InvalidSetting> {
     let variable = kind.server_variable();
-    let is_of_job = job == Some(kind) && var(variable).is_none();
+    let is_of_job = job == Some(kind);
     let public =
         if kind == ForgeKind::Gitea { "https://gitea.com" } else { "https://codeberg.org" };
     let server_url = url(if is_of_job { "GITHUB_SERVER_URL" } else { variable }, public)?;
+    if is_of_job && url(variable, server_url.as_str())?.origin() != server_url.origin() {
+        return Err(InvalidSetting::JobOfOther(variable));
+    }
+    if server_url.path().trim_end_matches('/').ends_with("/api/v1") {
+        return Err(InvalidSetting::WithApi(variable));
+    }
     let own = format!("{}/api/v1", server_url.as_str().trim_end_matches('/'));
     let api_url = url(if is_of_job { "GITHUB_API_URL" } else { "" }, &own)?;
     if api_url.origin() != server_url.origin() {
         return Err(InvalidSetting::OtherServer("GITHUB_API_URL", "GITHUB_SERVER_URL"));
     }
-    // Another server than the job's must not see the job's token.
-    let of_job = || var("GITHUB_TOKEN").filter(|_| is_of_job);
+    let token = var(kind.token_variable());
+    // Runners put the job's own token there, which is for its server. What a step is given comes before it.
+    let token = if is_of_job { var("GITHUB_TOKEN").or(token) } else { token };
     Ok(ForgeSettings {
         kind,
         api_url,
         server_url,
-        token: var(kind.token_variable()).or_else(of_job).map(Secret::from),
+        token: token.map(Secret::from),
         job_token: None,
         app: None,
         turns: Arc::default(),

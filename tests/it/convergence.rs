@@ -238,7 +238,7 @@ fn a_hundred_and_sixteen_merge_requests_are_opened_and_merged_in_one_run_each() 
 /// Forgejo lists what is in a repository, and says of each pull request what became of it.
 #[test]
 fn a_hundred_and_sixteen_pull_requests_are_opened_and_merged_in_one_run_each_on_forgejo() {
-    large_on(Product::Forgejo, [3 * 116 + 20, 3 * 116 + 20, 12 * 116 + 20]);
+    large_on(Product::Forgejo, [3 * 116 + 20, 4 * 116 + 20, 12 * 116 + 20]);
 }
 
 fn large_on(product: Product, most: [usize; 3]) {

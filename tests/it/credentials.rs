@@ -298,6 +298,46 @@ fn the_workflows_token_opens_its_own_registry_alone() {
     assert_eq!(case.sent("/token"), [None]);
 }
 
+/// Forgejo and Gitea have their registry at the server.
+#[test]
+fn the_token_of_a_forgejo_opens_the_registry_of_its_server_alone() {
+    let answer = || Lie::json(r#"{"token": "canary-5", "expires_in": 300}"#);
+    let server = "https://git.acme.invalid";
+    let job = [
+        ("FORGEJO_ACTIONS", "true"),
+        ("GITHUB_SERVER_URL", server),
+        ("GITHUB_API_URL", "https://git.acme.invalid/api/v1"),
+        ("GITHUB_TOKEN", "canary-fj"),
+    ];
+    for env in [
+        &[("FORGEJO_URL", server), ("FORGEJO_TOKEN", "canary-fj")][..],
+        &[("GITEA_URL", server), ("GITEA_TOKEN", "canary-fj")],
+        &job,
+    ] {
+        let case = Case::new("git.acme.invalid").bearer(answer());
+        case.found(env);
+        assert_eq!(case.sent("/token"), [basic("oauth2", "canary-fj")], "{env:?}");
+    }
+    for (host, env) in [
+        (
+            "git.acme.invalid",
+            [("FORGEJO_URL", "https://other.invalid"), ("FORGEJO_TOKEN", "canary-fj")],
+        ),
+        ("ghcr.io", job[2..].try_into().unwrap()),
+        ("xgit.acme.invalid", [("GITEA_URL", server), ("GITEA_TOKEN", "canary-fj")]),
+    ] {
+        let case = Case::new(host).bearer(answer());
+        let actions = [("FORGEJO_ACTIONS", "true"), ("GITHUB_SERVER_URL", server)];
+        let is_job = env[1].0 == "GITHUB_TOKEN";
+        let env: Vec<_> = actions.into_iter().filter(|_| is_job).chain(env).collect();
+        case.found(&env);
+        assert_eq!(case.sent("/token"), [None], "{host} {env:?}");
+    }
+    let case = Case::new("git.acme.invalid").bearer(Lie::status(403));
+    let env = [("FORGEJO_URL", server), ("FORGEJO_TOKEN", "canary-fj")];
+    case.refused(&env, "the token of the forge (it needs the scope `read:package`");
+}
+
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
 /// Amazon's service for logins.

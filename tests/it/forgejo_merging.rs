@@ -272,6 +272,13 @@ fn a_schedule_that_nobody_sees_is_taken_back_before_a_push() {
             "{writes:#?}"
         );
     }
+    // A history that cannot be read holds no run up, and is told.
+    for _ in 0..4 {
+        story.forge.fault(fault("GET", "1/timeline", 500, "oops"));
+    }
+    story.forge.edit(1, |pull| (pull.armed, pull.noise) = (true, 0));
+    story.registry.push("acme/shop", &["v3.0.0"]);
+    assert_eq!(story.run().exits(0).deliveries(), ["dev updated"]);
     // Without a merge in the policy as well.
     let plain = shop("draft: false");
     plain.run().exits(0);

@@ -248,7 +248,7 @@ impl Forgejo {
             // Nobody merges by hand or by the server what no policy wants merged; where a note of ours stands before the
             // text, people have it.
             if with_checks || pull.body.starts_with('>') {
-                pull.auto_merge_by = auto_merge_by(&self.timeline(pull.number, 1).await?);
+                self.read_timeline(pull).await?;
             }
             if pull.mergeable == Mergeable::Conflict {
                 pull.mergeable = self.settled(pull.number).await?;
@@ -267,6 +267,26 @@ impl Forgejo {
         });
         let all: Vec<Result<(), ForgeFault>> = read.buffer_unordered(AT_ONCE).collect().await;
         all.into_iter().collect()
+    }
+
+    /// Reads whether the server merges it by itself. Where that cannot be read, the report says so, and a schedule is taken back
+    /// before a push all the same.
+    async fn read_timeline(&self, pull: &mut PullRequest) -> Result<(), ForgeFault> {
+        match self.timeline(pull.number, 1).await {
+            Ok(events) => pull.auto_merge_by = auto_merge_by(&events),
+            Err(fault @ (ForgeFault::RateLimited(_) | ForgeFault::Unauthorized)) => {
+                return Err(fault);
+            }
+            Err(fault) => {
+                tracing::warn!(
+                    pull.number,
+                    ?fault,
+                    "what happened to a pull request cannot be read"
+                );
+                pull.ignored_labels.push("what happened to it cannot be read".to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Reads the checks of a head. Those that cannot be read let nothing be merged.
